@@ -1,0 +1,64 @@
+# `make demo` and `make test` need only Python 3.11 or newer and the network; everything lands in .venv.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+DEMO := demo
+AUDIO ?=
+SYSTEMS ?= opus@6,opus@12,mp3@64
+METRICS ?= si_snr,visqol,pesq,stoi
+
+.PHONY: demo test lint format bench clean help
+
+help:
+	@echo 'make demo [AUDIO=folder]   compare codecs on your recordings (or a synthetic set), build a listening test'
+	@echo 'make test                  run the tests'
+	@echo 'make lint | format         ruff and mypy | let ruff format the code'
+	@echo 'make bench                 measure speed as ratios'
+
+demo: $(INSTALLED)
+	@set -e; audio='$(AUDIO)'; \
+	if [ -z "$$audio" ]; then audio=$(DEMO)/audio; [ -d "$$audio" ] || $(BIN)/earmark demo-audio "$$audio"; fi; \
+	status=0; $(BIN)/earmark compare "$$audio" --systems $(SYSTEMS) --metrics $(METRICS) --out $(DEMO)/run || status=$$?; \
+	[ $$status -le 1 ] || exit $$status; \
+	if [ -e $(DEMO)/study/ratings.sqlite ]; then \
+		echo "$(DEMO)/study has ratings and stays as it is"; \
+	else \
+		$(BIN)/earmark mushra build $(DEMO)/run --out $(DEMO)/study --per-category 3; \
+	fi; \
+	echo "report:          $(DEMO)/run/report.html"; \
+	echo "listening test:  $(BIN)/earmark mushra serve $(DEMO)/study"; \
+	exit $$status
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)
+	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit; done
+
+clean:
+	rm -rf .venv build *.egg-info $(DEMO)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@if [ -z '$(PYTHON)' ]; then echo 'earmark: no Python 3.11 or newer found; install one or run make PYTHON=/path/to/python3' >&2; exit 1; fi
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo 'earmark: $(PYTHON) cannot make a virtual environment;' \
+		'on Debian and Ubuntu its package python3-venv is missing' >&2; exit 1; }
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	@# ViSQOL itself needs no compiler; libsvm below it and pesq do, and everything else works without them.
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps visqol-python
+	$(BIN)/pip install --quiet --constraint constraints.txt numba ai-edge-litert pyfftw
+	@for package in pesq libsvm-official; do \
+		$(BIN)/pip install --quiet --constraint constraints.txt $$package >.venv/$$package.log 2>&1 || \
+		echo "note: $$package did not build (no C compiler or Python headers? see .venv/$$package.log); the rest works without it"; \
+	done
+	@touch $@

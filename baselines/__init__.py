@@ -1,0 +1,1 @@
+"""Every codec under comparison, ours included, behind one small interface."""

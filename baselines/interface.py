@@ -1,0 +1,91 @@
+"""What every codec under comparison looks like: Codec, Encoded, and the Family that opens codecs."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from codec.audio import Audio
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A coded signal: its payload, and what decode() needs beside it.
+
+    Args:
+        packets: payload as the codec's own packets; container bytes are not part of it.
+        samples: length of the source in samples per channel, which decode() gives back.
+    """
+
+    packets: tuple[bytes, ...]
+    samples: int
+
+    @property
+    def payload_bytes(self) -> int:
+        return sum(len(packet) for packet in self.packets)
+
+
+class Codec(Protocol):
+    """One codec at one setting, for one sample rate and channel count.
+
+    `encode` takes and `decode` returns float32 [channels, time] at `sample_rate`; the decoded signal has the length of
+    the source and the codec's documented delay is already removed. Both are stateless: each call starts afresh.
+    """
+
+    name: str
+    sample_rate: int
+    channels: int
+
+    def encode(self, audio: Audio) -> Encoded: ...
+
+    def decode(self, encoded: Encoded) -> Audio: ...
+
+
+@dataclass(frozen=True)
+class System:
+    """A parsed system string, `codec@rate:key=value:flag` (baselines/systems.py has the grammar).
+
+    Args:
+        text: canonical spelling; the name in tables, plots and file names.
+        family: the codec, e.g. "opus".
+        rate: what stands behind "@", verbatim, or None.
+        options: key -> value; a flag has the value "".
+    """
+
+    text: str
+    family: str
+    rate: str | None
+    options: Mapping[str, str]
+
+
+class Family(ABC):
+    """A codec at all its settings: knows which system strings are valid, whether it can run here, and opens codecs."""
+
+    name: str
+    title: str
+    rates: str  # for people: "6 to 510 kbps"
+    example: str  # a system string that works
+    sample_rates: str  # for people: "8, 12, 16, 24, 48 kHz"
+    licence: str
+    coded: bool = True  # False for conditions without a bitstream, whose bit rate means nothing
+
+    @abstractmethod
+    def unavailable(self) -> str | None:
+        """Why it cannot run here and how to mend that, in one line; None when it can."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Version of the library or programs in use; versions sound different, so it is recorded with every result."""
+
+    @abstractmethod
+    def check(self, system: System) -> None:
+        """Raise UserError if rate or options are not this codec's."""
+
+    @abstractmethod
+    def kbps(self, system: System) -> float | None:
+        """Requested bit rate in kbps, None where the system has none (reference and anchors)."""
+
+    @abstractmethod
+    def open(self, system: System, sample_rate: int, channels: int) -> Codec:
+        """The codec in the native format nearest to a source of `sample_rate` Hz and `channels` channels."""

@@ -1,0 +1,57 @@
+"""One recording through one codec: convert, encode, decode, convert back, and measure on the way."""
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines.interface import Codec, Encoded
+from codec.audio import Audio, fit_length, resample
+
+
+@dataclass(frozen=True)
+class Transcoded:
+    """What came out, and what it cost.
+
+    Args:
+        audio: [channels, time], rate and length of the source.
+        payload_bytes: of all channels together.
+        encode_seconds, decode_seconds: wall-clock time of the codec alone, resampling excluded.
+    """
+
+    audio: Audio
+    payload_bytes: int
+    encode_seconds: float
+    decode_seconds: float
+
+
+def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
+    """Run [channels, time] at `sample_rate` Hz through a codec of whatever native format.
+
+    A stereo source goes through a mono codec as two independent channels, at twice the rate, which the measured bit
+    rate shows; a mono source goes through a stereo codec as two equal channels.
+    """
+    native = resample(audio, sample_rate, codec.sample_rate)
+    if codec.channels == native.shape[0]:
+        streams = [native]
+    elif codec.channels == 1:
+        streams = [channel[None] for channel in native]
+    else:
+        streams = [np.repeat(native, codec.channels, axis=0)]
+
+    started = time.perf_counter()
+    encoded: list[Encoded] = [codec.encode(stream) for stream in streams]
+    between = time.perf_counter()
+    decoded = [codec.decode(part) for part in encoded]
+    ended = time.perf_counter()
+
+    for stream, part in zip(streams, decoded, strict=True):
+        if part.shape != stream.shape:
+            raise ValueError(f"{codec.name} returned {part.shape} for {stream.shape}")
+    joined = np.concatenate(decoded) if len(decoded) > 1 else decoded[0]
+    if joined.shape[0] > audio.shape[0]:
+        joined = joined.mean(axis=0, keepdims=True)
+    back = fit_length(resample(joined, codec.sample_rate, sample_rate), audio.shape[-1])
+    payload = sum(part.payload_bytes for part in encoded)
+    return Transcoded(back, payload, between - started, ended - between)

@@ -1,0 +1,37 @@
+"""Files that are written whole or not at all: written aside, then renamed."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from codec.errors import WriteError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to, which takes its place when the block ends well.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, whole or not at all.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")

@@ -1,0 +1,77 @@
+"""The command `earmark`: one click group whose subcommands live in each package's `cli.py` and load by name.
+
+Loading lazily keeps `earmark --help` free of torch, Flask and pandas.
+"""
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+# name -> (module, attribute, one-line help: shown by `earmark --help` without importing the module)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "systems": ("baselines.cli", "systems", "List every codec: available or not and why, bit rates, version."),
+    "compare": ("eval.cli", "compare", "Encode, decode and score recordings with each system."),
+    "tables": ("eval.cli", "tables", "Print a run's table as text, Markdown, LaTeX or CSV."),
+    "demo-audio": ("eval.cli", "demo_audio", "Write the small synthetic set of recordings that `make demo` uses."),
+    "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a subcommand's module only when that subcommand is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="earmark", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Judge audio codecs by metric and by ear."""
+
+
+def main() -> None:
+    """Run the command line; a UserError is one line and status 2, an interrupt is status 130."""
+    from codec.errors import UserError
+
+    try:
+        status = cli.main(standalone_mode=False)
+    except UserError as error:
+        fail(str(error), 2)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+            sys.exit(2)
+        hint = f" (see '{context.command_path} --help')" if context is not None else ""
+        fail(error.format_message() + hint, error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        fail("interrupted; run the same command again to go on where it stopped", 130)
+    except BrokenPipeError:  # `earmark ... | head`
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def fail(message: str, status: int) -> None:
+    """Print one line on stderr and leave."""
+    click.echo("earmark: " + " ".join(message.split()), err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""What every codec under comparison promises: length, alignment, repeatability, and an honest bit rate."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.signal import correlate, lfilter
+
+from baselines.interface import Codec
+from baselines.mp3 import DELAY
+from baselines.systems import families, family_of, parse
+from baselines.transcode import transcode
+from codec.audio import read
+
+CODED = ["opus@12", "opus@64", "mp3@64"]
+
+
+def codec(text: str, rate: int = 48000, channels: int = 1) -> Codec:
+    system = parse(text)
+    return family_of(system).open(system, rate, channels)
+
+
+def pinkish(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    """Noise with most of its energy in low frequencies, which every codec keeps."""
+    noise = np.random.default_rng(seed).standard_normal((channels, round(seconds * rate)))
+    return (0.05 * lfilter([1], [1, -0.95], noise)).astype(np.float32)
+
+
+def measured_lag(source: np.ndarray, decoded: np.ndarray) -> int:
+    return int(np.argmax(correlate(decoded[0], source[0], method="fft"))) - (source.shape[1] - 1)
+
+
+@pytest.mark.parametrize("text", CODED)
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("samples", [1, 480, 959, 960, 48000, 50001])
+def test_gives_back_the_length_of_the_source(text, channels, samples):
+    audio = pinkish(2, 48000, channels)[:, :samples]
+    one = codec(text, 48000, channels)
+    decoded = one.decode(one.encode(audio))
+    assert decoded.shape == audio.shape
+    assert decoded.dtype == np.float32
+
+
+@pytest.mark.parametrize("text", CODED)
+@pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100, 48000])
+def test_the_documented_delay_is_removed(text, rate):
+    """Opus resamples inside below 20 kbps, which leaves up to 5 samples; no codec here leaves more."""
+    audio = pinkish(2, rate)
+    result = transcode(codec(text, rate), audio, rate)
+    assert result.audio.shape == audio.shape
+    assert abs(measured_lag(audio, result.audio)) <= 5
+
+
+def test_mp3_is_aligned_to_the_sample():
+    audio = pinkish(2, 44100)
+    one = codec("mp3@128", 44100)
+    assert measured_lag(audio, one.decode(one.encode(audio))) == 0
+    assert DELAY == 576 + 528 + 1
+
+
+@pytest.mark.parametrize("text", CODED)
+def test_the_end_of_the_source_is_coded_too(text):
+    """The last 10 ms: a codec that stops at its delay would return silence there."""
+    audio = pinkish(1, 48000)
+    one = codec(text)
+    tail = one.decode(one.encode(audio))[0, -480:]
+    assert np.sqrt(np.mean(tail**2)) > 0.5 * np.sqrt(np.mean(audio[0, -480:] ** 2))
+
+
+@pytest.mark.parametrize("text", CODED)
+def test_two_runs_give_identical_bytes_and_samples(text):
+    audio = pinkish(1, 48000)
+    first, second = codec(text), codec(text)
+    assert first.encode(audio) == second.encode(audio)
+    np.testing.assert_array_equal(first.decode(first.encode(audio)), second.decode(second.encode(audio)))
+
+
+@pytest.mark.parametrize("kbps", [32, 64, 128])
+def test_a_constant_rate_is_the_requested_one(kbps):
+    payload = codec(f"mp3@{kbps}").encode(pinkish(10, 48000)).payload_bytes
+    assert payload * 8 / 10 / 1000 == pytest.approx(kbps, rel=0.03)
+
+
+@pytest.mark.parametrize("kbps", [12, 24, 64])
+def test_a_variable_rate_is_near_the_requested_one(kbps):
+    """Opus in constrained VBR spends less on easy signals and may not exceed the rate for long (RFC 6716, 2.1.8)."""
+    payload = codec(f"opus@{kbps}").encode(pinkish(10, 48000)).payload_bytes
+    assert 0.7 * kbps < payload * 8 / 10 / 1000 < 1.15 * kbps
+
+
+def test_opus_states_its_lookahead():
+    """6.5 ms with application "audio" (RFC 6716, section 2: 2.5 ms MDCT overlap and 4 ms for the resampler)."""
+    assert codec("opus@12", 48000).lookahead == 312  # type: ignore[attr-defined]
+    assert codec("opus@12", 24000).lookahead == 156  # type: ignore[attr-defined]
+
+
+def test_versions_are_recorded():
+    versions = {name: family.version() for name, family in families().items()}
+    assert versions["opus"].startswith("libopus 1.")
+    assert versions["mp3"].startswith("LAME3.")
+
+
+@pytest.mark.parametrize(("rate", "kbps", "native"), [(44100, 64, 44100), (16000, 64, 16000), (16000, 192, 32000),
+                                                      (48000, 8, 24000), (96000, 64, 48000), (9000, 32, 11025)])
+def test_mp3_takes_a_sample_rate_that_has_the_bit_rate(rate, kbps, native):
+    assert codec(f"mp3@{kbps}", rate).sample_rate == native
+
+
+class Recorder:
+    """A codec of a fixed native format that passes the signal through."""
+
+    name = "recorder"
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self.sample_rate, self.channels = sample_rate, channels
+        self.inner = codec("reference", sample_rate, channels)
+        self.heard: list[tuple[int, ...]] = []
+
+    def encode(self, audio):
+        self.heard.append(audio.shape)
+        return self.inner.encode(audio)
+
+    def decode(self, encoded):
+        return self.inner.decode(encoded)
+
+
+def test_a_stereo_source_goes_through_a_mono_codec_channel_by_channel():
+    audio = pinkish(0.1, 48000, channels=2)
+    mono = Recorder(48000, 1)
+    result = transcode(mono, audio, 48000)
+    np.testing.assert_array_equal(result.audio, audio)
+    assert mono.heard == [(1, 4800), (1, 4800)]
+    assert result.payload_bytes == 2 * 4 * 4800
+
+
+def test_a_mono_source_goes_through_a_stereo_codec_and_comes_back_mono():
+    audio = pinkish(0.1, 48000)
+    stereo = Recorder(48000, 2)
+    np.testing.assert_allclose(transcode(stereo, audio, 48000).audio, audio, atol=1e-7)
+    assert stereo.heard == [(2, 4800)]
+
+
+def test_another_native_rate_is_resampled_there_and_back():
+    audio = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(22050) / 44100)[None].astype(np.float32)
+    result = transcode(Recorder(48000, 1), audio, 44100)
+    assert result.audio.shape == audio.shape
+    middle = slice(4410, -4410)
+    assert np.abs(result.audio[:, middle] - audio[:, middle]).max() < 1e-4
+
+
+def test_a_codec_that_changes_the_length_is_found_out():
+    class Short(Recorder):
+        def decode(self, encoded):
+            return super().decode(encoded)[:, :-1]
+
+    with pytest.raises(ValueError, match="returned"):
+        transcode(Short(48000, 1), pinkish(0.1, 48000), 48000)
+
+
+def test_opus_12_keeps_more_than_opus_6_on_real_speech(shared):
+    """Coded noise at 12 kbps lies below that at 6 kbps in the spectrum (log-spectral distance, 20 ms frames)."""
+    recording = read(shared / "audio" / "speech_lyra_1_48k.wav")
+
+    def distance(text: str) -> float:
+        decoded = transcode(codec(text), recording.samples, recording.sample_rate).audio
+        spectra = [
+            np.log10(np.abs(np.fft.rfft(signal[0, : signal.shape[1] // 960 * 960].reshape(-1, 960))) + 1e-3)
+            for signal in (recording.samples, decoded)
+        ]
+        return float(np.mean((spectra[0] - spectra[1]) ** 2))
+
+    assert distance("opus@12") < distance("opus@6")

@@ -1,0 +1,56 @@
+"""System strings: what is understood, and what is refused with a remedy."""
+from __future__ import annotations
+
+import pytest
+
+from baselines.systems import families, family_of, parse, parse_list
+from codec.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "kbps"),
+    [("opus@6", "opus", 6), ("opus@9.6", "opus", 9.6), (" mp3@64 ", "mp3", 64), ("reference", "reference", None),
+     ("anchor@3.5k", "anchor", None)],
+)  # fmt: skip
+def test_names_codec_and_rate(text, family, kbps):
+    system = parse(text)
+    assert system.family == family
+    assert family_of(system).kbps(system) == kbps
+    assert system.text == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("opus@3", "opus@3: Opus starts at 6 kbps; try opus@6"),
+        ("opus@600", "Opus ends at 510 kbps; try opus@510"),
+        ("opus@nan", "Opus ends at 510"),
+        ("opus", "needs a bit rate in kbps; try opus@12"),
+        ("opus@fast", "needs a bit rate in kbps"),
+        ("opus@12:flavour=nice", "no option 'flavour'"),
+        ("mp3@65", "try mp3@64"),
+        ("anchor@3500", "cut-off in kHz with a k; try anchor@3.5k"),
+        ("anchor@30k", "1k to 20k"),
+        ("anchor", "try anchor@3.5k"),
+        ("reference@12", "has no bit rate"),
+        ("vorbis@64", "there is no codec 'vorbis'; there are reference, anchor, opus, mp3"),
+        ("@12", "is not a system"),
+        ("opus@@12", "is not a system"),
+    ],
+)
+def test_refuses_what_a_codec_does_not_have(text, says):
+    with pytest.raises(UserError) as caught:
+        parse(text)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_names_each_system_once_and_keeps_its_order():
+    assert [system.text for system in parse_list("opus@12, mp3@64,opus@12,")] == ["opus@12", "mp3@64"]
+    with pytest.raises(UserError, match="--systems: name at least one"):
+        parse_list(" , ")
+
+
+def test_every_example_is_a_valid_system():
+    for family in families().values():
+        assert parse(family.example).family == family.name
