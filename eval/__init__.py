@@ -1,0 +1,1 @@
+"""Corpus -> systems -> scores -> tables, plots and report."""

@@ -1,0 +1,67 @@
+"""Tasks over all cores, in processes that may die without taking the run along."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+# A worker uses one core; libraries that start a thread per core would fight over them.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_tasks(
+    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int, died: Callable[[Task], Result]
+) -> Iterator[tuple[Task, Result]]:
+    """Yield each task with its result, in order of completion.
+
+    Args:
+        work: a module-level function; what it raises ends the run.
+        died: the result of a task whose process was killed (a crash in native code, out of memory).
+    """
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")  # before the workers import numpy
+    pending = dict(enumerate(tasks))
+    while pending:
+        suspects = yield from _until_broken(work, pending, jobs)
+        for number in suspects:
+            alone = {number: pending[number]}
+            if (yield from _until_broken(work, alone, 1)):
+                yield pending[number], died(pending[number])
+            del pending[number]
+
+
+def _until_broken(
+    work: Callable[[Task], Result], pending: dict[int, Task], jobs: int
+) -> Generator[tuple[Task, Result], None, list[int]]:
+    """Do and remove pending tasks until none is left or a process died; return those that may have killed it."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(pending)), context, initializer=_leave_interrupts_to_parent)
+    try:
+        futures = {pool.submit(work, task): number for number, task in pending.items()}
+        for future in as_completed(futures):
+            number = futures[future]
+            result = future.result()
+            yield pending.pop(number), result
+    except BrokenProcessPool:
+        # Tasks start in order, and the pool hands out one more than it has processes.
+        return list(pending)[: 2 * jobs + 1]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return []
+
+
+def _leave_interrupts_to_parent() -> None:
+    """On Ctrl-C the task at hand is finished and kept; the parent stops handing out more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

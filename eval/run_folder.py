@@ -1,0 +1,50 @@
+"""Where a run keeps what: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/cache/KEY.json."""
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from codec.errors import UserError
+
+REFERENCE = "reference"
+SCORES = "scores.parquet"
+INFO = "run.json"
+
+
+def audio_path(run: Path, system: str, file: str) -> Path:
+    """The decoded signal of one recording, or the source as it was judged (system "reference"): float WAV."""
+    name = file if file.lower().endswith(".wav") else f"{file}.wav"
+    return run / "audio" / re.sub(r"[^\w.@=+-]", "_", system) / name
+
+
+def read_scores(run: Path) -> pd.DataFrame:
+    """The scores of a run, one row per (file, system, metric).
+
+    Raises:
+        UserError: `run` is not a finished run.
+    """
+    try:
+        return pd.read_parquet(run / SCORES)
+    except FileNotFoundError:
+        raise UserError(f"{run}: no {SCORES} in it; make a run with `earmark compare AUDIO_DIR --out {run}`") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run / SCORES}: not readable ({error}); run `earmark compare` again") from error
+
+
+def read_info(run: Path) -> dict[str, Any]:
+    """How a run was made: command, versions, systems, metrics, recordings.
+
+    Raises:
+        UserError: `run` is not a finished run.
+    """
+    try:
+        info: dict[str, Any] = json.loads((run / INFO).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{run}: no {INFO} in it; make a run with `earmark compare AUDIO_DIR --out {run}`") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run / INFO}: not readable ({error}); run `earmark compare` again") from error
+    return info

@@ -1,0 +1,227 @@
+"""`earmark compare`: recordings x systems x metrics -> RUN/scores.parquet and RUN/run.json."""
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from baselines.interface import System
+from baselines.systems import family_of, parse
+from codec.errors import UserError
+from codec.files import write_text, written_whole
+from codec.progress import progress
+from eval import corpus
+from eval.corpus import ReferenceFormat, Source
+from eval.metrics import registry
+from eval.metrics.registry import UNAVAILABLE, Score, failed
+from eval.pool import run_tasks
+from eval.run_folder import INFO, REFERENCE, SCORES
+from eval.work import Outcome, Record, Task, attempt, cell
+
+LIBRARIES = ("av", "numpy", "opuslib", "pesq", "pystoi", "scipy", "soundfile", "soxr", "visqol-python")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for.
+
+    Args:
+        metrics: names as requested, e.g. "visqol".
+        speech: shell patterns of the categories that ViSQOL hears in speech mode.
+        command: how the user asked, for the record.
+    """
+
+    audio_dir: Path
+    systems: tuple[System, ...]
+    metrics: tuple[str, ...]
+    run: Path
+    form: ReferenceFormat
+    speech: tuple[str, ...]
+    jobs: int
+    command: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Args:
+        scores: one row per (file, system, metric); the columns are listed in `row`.
+        info: content of run.json.
+        computed: units of work (recording x system) that were not already known.
+    """
+
+    scores: pd.DataFrame
+    info: dict[str, Any]
+    computed: int
+
+    @property
+    def unavailable(self) -> list[str]:
+        """One line per metric that cannot run on this machine: a gap in the table, but no failure of the run."""
+        broken = self.scores[self.scores.status == "error"]
+        metrics = broken[broken.reason.str.startswith(UNAVAILABLE)].groupby("metric", sort=False).reason.first()
+        return [f"{metric}: {reason}" for metric, reason in metrics.items()]
+
+    @property
+    def failures(self) -> list[str]:
+        """One line per reason for which cells have no score; a recording that cannot be read is one line."""
+        broken = self.scores[(self.scores.status == "error") & ~self.scores.reason.str.startswith(UNAVAILABLE)]
+        lines = (
+            row.reason if row.file in row.reason else f"{row.file}: {row.system}: {row.metric}: {row.reason}"
+            for row in broken.itertuples()
+        )
+        return list(dict.fromkeys(lines))
+
+
+def run(plan: Plan) -> Result:
+    """Do what is missing, then write the table of all that was asked for.
+
+    Raises:
+        UserError: no recordings, an unknown metric, a system that cannot run here.
+        WriteError: results cannot be stored.
+    """
+    for name in plan.metrics:
+        registry.find(name)
+    for system in plan.systems:
+        reason = family_of(system).unavailable()
+        if reason is not None:
+            raise UserError(f"{system.text}: {reason}")
+    sources = corpus.find(plan.audio_dir)
+    tasks, unreadable = _tasks(plan, sources)
+
+    outcomes: dict[tuple[str, str], Outcome] = {}
+    todo = []
+    for task in tasks:
+        record = task.known()
+        if record is None or task.missing(record):
+            todo.append(task)
+        else:
+            outcomes[task.source.file, task.system] = record
+    with progress("compare", len(todo)) as advance:
+        for task, outcome in run_tasks(attempt, todo, plan.jobs, _died):
+            outcomes[task.source.file, task.system] = outcome
+            advance(f"{task.system}  {task.source.file}")
+
+    rows = [
+        row
+        for source in sources
+        for system in plan.systems
+        for row in _rows(plan, source, system, unreadable.get(source.file) or outcomes[source.file, system.text])
+    ]
+    scores = pd.DataFrame(rows).astype({"lag": "Int64"})
+    info = _info(plan, sources, tasks, unreadable, outcomes)
+    with written_whole(plan.run / SCORES) as aside:
+        scores.to_parquet(aside, index=False)
+    write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+    return Result(scores, info, len(todo))
+
+
+def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str, str]]:
+    """All units of work, and the recordings that cannot even be opened with the reason."""
+    # The source as it is judged is always kept beside the decoded signals: players and listening tests need it.
+    systems = {system.text: system for system in (parse(REFERENCE), *plan.systems)}
+    wanted = {system.text for system in plan.systems}
+    versions = {text: family_of(system).version() for text, system in systems.items()}
+    tasks, unreadable = [], {}
+    for source in sources:
+        try:
+            digest = corpus.sha256(source.path)
+        except UserError as error:
+            unreadable[source.file] = str(error)
+            continue
+        metrics = _metrics_for(plan, source.category)
+        tasks += [
+            Task(plan.run, source, digest, plan.form, text, versions[text], metrics if text in wanted else {})
+            for text in systems
+        ]
+    return tasks, unreadable
+
+
+def _metrics_for(plan: Plan, category: str) -> dict[str, str]:
+    speech = corpus.is_speech(category, plan.speech)
+    return {name: registry.find(name, speech=speech).name for name in plan.metrics}
+
+
+def _died(task: Task) -> Outcome:
+    return f"{task.source.file}: {task.system}: the worker process died (crash in native code, or out of memory)"
+
+
+def _rows(plan: Plan, source: Source, system: System, outcome: Outcome) -> list[dict[str, Any]]:
+    family = family_of(system)
+    rows = []
+    for requested, computed in _metrics_for(plan, source.category).items():
+        record = outcome if isinstance(outcome, Record) else None
+        score: Score = record.scores[cell(computed)] if record else failed(str(outcome))
+        rows.append({
+            "file": source.file,
+            "category": source.category,
+            "system": system.text,
+            "metric": requested,
+            "value": float("nan") if score.value is None else float(score.value),
+            "status": score.status,
+            "reason": score.reason,
+            "kbps_nominal": _number(family.kbps(system)),
+            "kbps": _number(record.kbps if record else None),
+            "lag": record.lag if record else None,
+            "encode_seconds": _number(record.encode_seconds if record else None),
+            "decode_seconds": _number(record.decode_seconds if record else None),
+            "duration": _number(record.duration if record else None),
+        })  # fmt: skip
+    return rows
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _info(
+    plan: Plan,
+    sources: Sequence[Source],
+    tasks: Sequence[Task],
+    unreadable: dict[str, str],
+    outcomes: dict[tuple[str, str], Outcome],
+) -> dict[str, Any]:
+    digests = {task.source.file: task.sha256 for task in tasks}
+    recordings = []
+    for source in sources:
+        outcome = unreadable.get(source.file) or outcomes[source.file, REFERENCE]
+        entry: dict[str, Any] = {
+            "file": source.file, "category": source.category, "sha256": digests.get(source.file), "error": None,
+        }  # fmt: skip
+        if isinstance(outcome, Record):
+            entry |= {
+                "sample_rate": outcome.sample_rate, "channels": outcome.channels, "seconds": outcome.duration,
+            }  # fmt: skip
+        else:
+            entry["error"] = outcome
+        recordings.append(entry)
+    notes = [note for outcome in outcomes.values() if isinstance(outcome, Record) for note in outcome.notes]
+    speech = {source.category for source in sources if corpus.is_speech(source.category, plan.speech)}
+    versions = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    versions |= {task.system: task.system_version for task in tasks if task.system_version != "1"}
+    return {
+        "earmark": version("earmark"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": plan.command,
+        "audio_dir": str(plan.audio_dir),
+        "systems": [system.text for system in plan.systems],
+        "metrics": list(plan.metrics),
+        "speech_categories": sorted(speech),
+        "sample_rate": plan.form.sample_rate,
+        "mono": plan.form.mono,
+        "versions": versions,
+        "recordings": recordings,
+        "notes": list(dict.fromkeys(notes)),
+    }

@@ -1,0 +1,179 @@
+"""One unit of work: one recording through one system, aligned, scored, and remembered by content."""
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from baselines.systems import family_of, parse
+from baselines.transcode import transcode
+from codec import audio
+from codec.errors import UserError, WriteError
+from codec.files import write_text
+from eval import corpus, run_folder
+from eval.alignment import MAX_LAG, advance, estimate_lag
+from eval.corpus import ReferenceFormat, Source
+from eval.metrics import registry
+from eval.metrics.registry import Score
+
+# Part of every key: raise it when the same inputs no longer give the same record.
+RECORD_VERSION = 1
+
+
+@dataclass
+class Record:
+    """What is known of one recording in one system; RUN/cache/KEY.json.
+
+    Args:
+        kbps: measured payload bit rate, None for conditions without a bitstream.
+        lag: samples at `sample_rate` that were still to be taken out after the codec's documented delay.
+        audio_stamp: size and modification time of the decoded file, so that one replaced by hand is noticed.
+        scores: metric and version -> Score; cells that failed are not kept, so that the next run tries them again.
+    """
+
+    sample_rate: int
+    channels: int
+    duration: float
+    kbps: float | None
+    lag: int
+    encode_seconds: float
+    decode_seconds: float
+    audio_stamp: list[int]
+    notes: list[str]
+    scores: dict[str, Score] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recording through one system, with the metrics to compute.
+
+    Args:
+        sha256: of the source file.
+        metrics: as requested -> as computed for this category, e.g. {"visqol": "visqol_speech"}.
+    """
+
+    run: Path
+    source: Source
+    sha256: str
+    form: ReferenceFormat
+    system: str
+    system_version: str
+    metrics: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """Hash of all that determines the decoded signal."""
+        parts = [RECORD_VERSION, self.sha256, asdict(self.form), self.system, self.system_version]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def record_path(self) -> Path:
+        return self.run / "cache" / self.key[:2] / f"{self.key}.json"
+
+    @property
+    def audio_path(self) -> Path:
+        return run_folder.audio_path(self.run, self.system, self.source.file)
+
+    def known(self) -> Record | None:
+        """The record of an earlier run, if its decoded file is still the one it describes."""
+        try:
+            data = json.loads(self.record_path.read_text(encoding="utf-8"))
+            if data["audio_stamp"] != _stamp(self.audio_path):
+                return None
+            data["scores"] = {name: Score(**score) for name, score in data["scores"].items()}
+            return Record(**data)
+        except (OSError, ValueError, KeyError, TypeError):  # absent, or cut short by a crash: it is made anew
+            return None
+
+    def missing(self, record: Record) -> list[str]:
+        """Metrics that the record has no score for."""
+        return [name for name in dict.fromkeys(self.metrics.values()) if cell(name) not in record.scores]
+
+
+def cell(metric: str) -> str:
+    """Name of a metric's score in a record: another version of its library is another score."""
+    return f"{metric}, {registry.find(metric).version()}"
+
+
+def perform(task: Task) -> Record:
+    """Bring the record of one task up to date.
+
+    Raises:
+        UserError: the recording cannot be read.
+        WriteError: results cannot be stored.
+    """
+    record = task.known()
+    if record is not None and not task.missing(record):
+        return record
+    reference, note = corpus.load(task.source, task.form)
+    if record is None:
+        record, decoded = _decode(task, reference)
+        record.notes += [note] if note else []
+        _keep(task, record)
+    else:
+        decoded = audio.read(task.audio_path).samples
+    failed: dict[str, Score] = {}
+    for name in task.missing(record):
+        score = registry.score(registry.find(name), reference.samples, decoded, reference.sample_rate)
+        if score.status == "error":
+            failed[cell(name)] = score
+        else:
+            record.scores[cell(name)] = score
+            _keep(task, record)
+    record.scores.update(failed)  # reported, but not kept
+    return record
+
+
+def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
+    system = parse(task.system)
+    family = family_of(system)
+    codec = family.open(system, reference.sample_rate, reference.channels)
+    result = transcode(codec, reference.samples, reference.sample_rate)
+    lag = estimate_lag(reference.samples, result.audio)
+    decoded = advance(result.audio, lag) if lag else result.audio
+    notes = []
+    if abs(lag) == MAX_LAG:
+        notes.append(f"{task.source.file}: {task.system} is {lag} samples late, the most that is looked for")
+    audio.write(task.audio_path, decoded, reference.sample_rate)
+    record = Record(
+        sample_rate=reference.sample_rate,
+        channels=reference.channels,
+        duration=reference.seconds,
+        kbps=result.payload_bytes * 8 / reference.seconds / 1000 if family.coded else None,
+        lag=lag,
+        encode_seconds=result.encode_seconds,
+        decode_seconds=result.decode_seconds,
+        audio_stamp=_stamp(task.audio_path),
+        notes=notes,
+    )
+    return record, decoded
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _keep(task: Task, record: Record) -> None:
+    write_text(task.record_path, json.dumps(asdict(record)))
+
+
+Outcome = Record | str  # a record, or why there is none
+
+
+def attempt(task: Task, work: Callable[[Task], Record] = perform) -> Outcome:
+    """Like `perform`, but a failure is the answer: one bad file or codec must not cost the others their scores.
+
+    Raises:
+        WriteError: results cannot be stored, so there is no point in going on.
+    """
+    try:
+        return work(task)
+    except WriteError:
+        raise
+    except UserError as error:
+        return str(error)
+    except Exception as error:
+        return f"{task.source.file}: {task.system} failed: {type(error).__name__}: {error}"

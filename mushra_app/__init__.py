@@ -1,0 +1,1 @@
+"""Listening tests: study, web app, ratings, screening, statistics."""

@@ -1,0 +1,114 @@
+"""`earmark mushra build | serve | report`."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from codec.errors import UserError
+
+Folder = click.Path(exists=True, file_okay=False, path_type=Path)
+File = click.Path(exists=True, dir_okay=False, path_type=Path)
+NewFolder = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group()
+def mushra() -> None:
+    """Build, serve and report MUSHRA listening tests (ITU-R BS.1534-3)."""
+
+
+@mushra.command()
+@click.argument("run", type=Folder)
+@click.option("--out", type=NewFolder, required=True, metavar="STUDY",
+              help="Folder for the study, its audio and its ratings.")
+@click.option("--systems", default="", help="Comma-separated systems of RUN; all of them unless told.")
+@click.option("--per-category", type=click.IntRange(1), default=50, show_default=True, help="Items in each category.")
+@click.option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, show_default=True, help="Length of an excerpt.")
+@click.option("--annotations", type=click.IntRange(1), default=10, show_default=True,
+              help="Least ratings of each item.")
+@click.option("--trials", type=click.IntRange(1), default=None, help="Items one listener rates; up to 12 unless told.")
+@click.option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of excerpts.")
+def build(
+    run: Path, out: Path, systems: str, per_category: int, seconds: float, annotations: int, trials: int | None,
+    mid_anchor: bool, seed: int,
+) -> None:  # fmt: skip
+    """Cut a listening test from RUN: excerpts, hidden reference, low anchor, levels matched (EBU R 128)."""
+    from mushra_app.build import Request, listeners_needed
+    from mushra_app.build import build as build_study
+
+    names = tuple(name.strip() for name in systems.split(",") if name.strip())
+    built = build_study(Request(run, out, names, per_category, seconds, annotations, trials, mid_anchor, seed))
+    for note in built.notes:
+        click.echo(f"note: {note}", err=True)
+    study = built.study
+    click.echo(
+        f"{len(study.items)} items, {len(study.conditions)} conditions, {study.trials_per_listener} trials a listener; "
+        f"{listeners_needed(study)} listeners give every item {study.annotations} ratings"
+    )
+    click.echo(f"next: earmark mushra serve {out}")
+
+
+@mushra.command()
+@click.argument("study", type=Folder)
+@click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; STUDY/ratings.sqlite unless told.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+def serve(study: Path, database: str | None, host: str, port: int) -> None:
+    """Serve the listening test STUDY to browsers until interrupted."""
+    from werkzeug.serving import make_server
+
+    from mushra_app.web import create_app
+
+    app = create_app(study, database)
+    try:
+        server = make_server(host, port, app, threaded=True)
+    except (OSError, SystemExit) as error:
+        raise UserError(f"--port {port}: cannot listen on {host} ({error}); choose another --port") from error
+    click.echo(f"listening test {study}: http://{host}:{server.server_port}/  (Ctrl-C ends it; ratings are kept)")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo()
+    finally:
+        server.server_close()
+
+
+@mushra.command()
+@click.argument("study", type=Folder, required=False)
+@click.option("--ratings", type=File, default=None, help="A rating file: webMUSHRA, GoListen, or a long table.")
+@click.option("--reference", default=None, metavar="NAME", help="Condition that is the hidden reference in --ratings.")
+@click.option("--low-anchor", default=None, metavar="NAME", help="Condition that is the low anchor in --ratings.")
+@click.option("--mid-anchor", default=None, metavar="NAME", help="Condition that is the mid anchor in --ratings.")
+@click.option("--screen", type=click.Choice(["paper", "bs1534", "none"]), default="paper", show_default=True,
+              help="Rule by which listeners are dropped.")
+@click.option("--database", default=None, metavar="URL",
+              help="Where STUDY's ratings are; STUDY/ratings.sqlite unless told.")
+@click.option("--out", type=NewFolder, default=None, metavar="DIR",
+              help="Folder for report.html, summary.csv, listeners.csv; STUDY/report unless told.")
+def report(
+    study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,
+    screen: str, database: str | None, out: Path | None,
+) -> None:  # fmt: skip
+    """Screen the listeners of STUDY, or of a foreign rating file, and report means with 95 % intervals."""
+    from mushra_app import report as reports
+    from mushra_app.importers import read_ratings, study_ratings
+
+    if (study is None) == (ratings is None):
+        raise UserError("name either a STUDY or --ratings FILE")
+    if ratings is not None:
+        found = read_ratings(ratings, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor)
+        folder = out or ratings.with_name(f"{ratings.stem}-report")
+    else:
+        assert study is not None
+        if reference or low_anchor or mid_anchor:
+            raise UserError("--reference, --low-anchor and --mid-anchor are for --ratings; a STUDY knows its own")
+        found = study_ratings(study, database)
+        folder = out or study / "report"
+    written = reports.write_report(found, screen, folder)
+    console = Console()
+    console.print(reports.terminal_table(written.summary))
+    for note in written.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{written.kept} of {written.listeners} listeners kept; report: {written.page}")

@@ -1,0 +1,117 @@
+"""What a listening test is: conditions, items and stimuli (ITU-R BS.1534-3); STUDY/study.json beside STUDY/audio."""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from codec.errors import UserError
+from codec.files import write_text
+
+FORMAT = 1
+Role = Literal["hidden reference", "low anchor", "mid anchor", "system"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One version under test. `name` is the system string; it never reaches a listener's browser."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One item in one condition.
+
+    Args:
+        audio: file below STUDY/audio, a random name that tells nothing.
+        gain_db: gain that was applied to match levels.
+        loudness: integrated loudness after the gain, in LUFS (ITU-R BS.1770).
+    """
+
+    audio: str
+    gain_db: float
+    loudness: float
+
+
+@dataclass(frozen=True)
+class Item:
+    """An excerpt of one recording, in every condition.
+
+    Args:
+        id: "music-007": unique, shown to nobody but the experimenter.
+        file: the recording, relative to the run's AUDIO_DIR.
+        start, seconds: the excerpt.
+        stimuli: condition name -> Stimulus; all of the same length, rate and format.
+    """
+
+    id: str
+    category: str
+    file: str
+    start: float
+    seconds: float
+    stimuli: Mapping[str, Stimulus]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A listening test.
+
+    Args:
+        sample_rate: of every stimulus, in Hz.
+        annotations: every item gets at least this many ratings.
+        trials_per_listener: items that one listener rates.
+        run: the run of `earmark compare` it was cut from; versions and seed are recorded in `provenance`.
+    """
+
+    name: str
+    sample_rate: int
+    annotations: int
+    trials_per_listener: int
+    conditions: tuple[Condition, ...]
+    items: tuple[Item, ...]
+    provenance: Mapping[str, str]
+
+    def condition(self, role: Role) -> Condition | None:
+        """The first condition with that role."""
+        return next((condition for condition in self.conditions if condition.role == role), None)
+
+    @property
+    def hidden_reference(self) -> Condition:
+        found = self.condition("hidden reference")
+        assert found is not None, "a study always has a hidden reference"
+        return found
+
+
+def save(study: Study, folder: Path) -> None:
+    """Write STUDY/study.json."""
+    text = json.dumps({"format": FORMAT, **asdict(study)}, indent=1, ensure_ascii=False)
+    write_text(folder / "study.json", text + "\n")
+
+
+def load(folder: Path) -> Study:
+    """Read STUDY/study.json.
+
+    Raises:
+        UserError: there is no study, or it was written by a newer Earmark.
+    """
+    path = folder / "study.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder}: no study.json in it; make one with `earmark mushra build RUN --out {folder}`"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as a study ({error})") from error
+    if data.pop("format", None) != FORMAT:
+        raise UserError(f"{path}: another version of Earmark wrote this study; build it again")
+    data["conditions"] = tuple(Condition(**condition) for condition in data["conditions"])
+    data["items"] = tuple(
+        Item(**{**item, "stimuli": {name: Stimulus(**stimulus) for name, stimulus in item["stimuli"].items()}})
+        for item in data["items"]
+    )
+    return Study(**data)
