@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.context
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -46,8 +47,7 @@ def _until_broken(
     work: Callable[[Task], Result], pending: dict[int, Task], jobs: int
 ) -> Generator[tuple[Task, Result], None, list[int]]:
     """Do and remove pending tasks until none is left or a process died; return those that may have killed it."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(pending)), context, initializer=_leave_interrupts_to_parent)
+    pool = ProcessPoolExecutor(min(jobs, len(pending)), _context(), initializer=_leave_interrupts_to_parent)
     try:
         futures = {pool.submit(work, task): number for number, task in pending.items()}
         for future in as_completed(futures):
@@ -60,6 +60,15 @@ def _until_broken(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return []
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Clean processes without the parent's threads, forked from one server that has imported the work already."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["eval.work"])
+    return context
 
 
 def _leave_interrupts_to_parent() -> None:

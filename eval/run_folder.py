@@ -4,11 +4,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from codec.errors import UserError
+
+if TYPE_CHECKING:  # workers only need the paths
+    import pandas as pd
 
 REFERENCE = "reference"
 SCORES = "scores.parquet"
@@ -27,6 +28,8 @@ def read_scores(run: Path) -> pd.DataFrame:
     Raises:
         UserError: `run` is not a finished run.
     """
+    import pandas as pd
+
     try:
         return pd.read_parquet(run / SCORES)
     except FileNotFoundError:

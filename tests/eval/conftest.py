@@ -1,0 +1,47 @@
+"""A small corpus, and `earmark` as a user runs it."""
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from codec import audio
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def coloured_noise(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    """Low-pass noise that swells and fades, [channels, time]: every metric has a value for it."""
+    rng = np.random.default_rng(seed)
+    noise = lfilter([1], [1, -0.9], rng.standard_normal((channels, round(seconds * rate))))
+    swell = 0.55 + 0.45 * np.sin(2 * np.pi * 3 * np.arange(noise.shape[1]) / rate)
+    return (0.08 * noise * swell).astype(np.float32)
+
+
+@pytest.fixture
+def corpus_dir(tmp_path: Path) -> Path:
+    """Three recordings in two categories."""
+    folder = tmp_path / "audio"
+    audio.write(folder / "speech" / "a.wav", coloured_noise(1.5, 16000, seed=1), 16000)
+    audio.write(folder / "music" / "b.wav", coloured_noise(1.5, 44100, channels=2, seed=2), 44100)
+    audio.write(folder / "music" / "c.wav", coloured_noise(1.5, 48000, seed=3), 48000)
+    return folder
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def earmark() -> Run:
+    """Run `earmark ARGUMENTS` in a process of its own."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "earmark.py"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
+
+    return run
