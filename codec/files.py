@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from codec.errors import WriteError
@@ -24,7 +24,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never there: its folder is a file
+            aside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

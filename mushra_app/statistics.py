@@ -1,0 +1,48 @@
+"""Means of a listening test with their 95 % confidence intervals (Student t over ratings), medians and counts."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from eval.aggregate import ALL
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per condition, for all ratings together and for each category.
+
+    The interval is the one that the paper prints: it takes every rating as an independent observation. It is not
+    clipped to the scale: clipped, it would no longer be centred on the mean, and its width would hide the spread.
+
+    Args:
+        frame: ratings: listener, item, condition, score, and where known category.
+
+    Returns:
+        condition: best first, by the mean over all ratings.
+        category: "all" first, then each by name.
+        n, listeners: ratings, and different listeners who gave them.
+        mean, sd: of the scores; sd with n - 1 in the denominator.
+        ci95_low, ci95_high: mean -+ t(0.975, n - 1) sd / sqrt(n); NaN for a single rating, like sd.
+        median: of the scores.
+    """
+    parts = [frame.assign(category=ALL)]
+    if "category" in frame:
+        parts.append(frame[frame["category"] != ALL])
+    cells: dict[str, Any] = {
+        "n": ("score", "count"),
+        "listeners": ("listener", "nunique"),
+        "mean": ("score", "mean"),
+        "sd": ("score", "std"),
+        "median": ("score", "median"),
+    }
+    summary = pd.concat([part.groupby(["category", "condition"]).agg(**cells).reset_index() for part in parts])
+    half_width = student.ppf(0.975, np.maximum(summary["n"] - 1, 1)) * summary["sd"] / np.sqrt(summary["n"])
+    summary["ci95_low"] = summary["mean"] - half_width
+    summary["ci95_high"] = summary["mean"] + half_width
+    overall = summary[summary["category"] == ALL].sort_values(["mean", "condition"], ascending=[False, True])
+    summary["rank"] = summary["condition"].map({name: rank for rank, name in enumerate(overall["condition"])})
+    summary["part"] = summary["category"] != ALL
+    summary = summary.sort_values(["part", "category", "rank"], ignore_index=True)
+    return summary[["condition", "category", "n", "listeners", "mean", "sd", "ci95_low", "ci95_high", "median"]]
