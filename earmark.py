@@ -2,6 +2,7 @@
 
 Loading lazily keeps `earmark --help` free of torch, Flask and pandas.
 """
+
 from __future__ import annotations
 
 import importlib

@@ -1,4 +1,5 @@
 """The hidden reference and the low-pass anchors of MUSHRA (ITU-R BS.1534-3, section 5.1)."""
+
 from __future__ import annotations
 
 import functools

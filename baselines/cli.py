@@ -1,4 +1,5 @@
 """`earmark systems`."""
+
 from __future__ import annotations
 
 import click

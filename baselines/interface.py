@@ -1,4 +1,5 @@
 """What every codec under comparison looks like: Codec, Encoded, and the Family that opens codecs."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

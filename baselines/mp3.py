@@ -1,4 +1,5 @@
 """MP3 (ISO/IEC 11172-3 and 13818-3) by LAME, decoded by FFmpeg, both through PyAV."""
+
 from __future__ import annotations
 
 import functools
@@ -73,7 +74,9 @@ class Mp3Codec:
         decoder = av.CodecContext.create("mp3float", "r")
         assert isinstance(decoder, av.AudioCodecContext)
         packets = [*map(av.Packet, encoded.packets), None]
-        frames = [frame.to_ndarray().astype(np.float32, copy=False) for packet in packets for frame in decoder.decode(packet)]
+        frames = [
+            frame.to_ndarray().astype(np.float32, copy=False) for packet in packets for frame in decoder.decode(packet)
+        ]
         audio = np.concatenate(frames, axis=1)[:, DELAY:]
         return np.ascontiguousarray(fit_length(audio, encoded.samples))
 
@@ -114,9 +117,7 @@ class Mp3(Family):
         kbps = rate_in_kbps(system)
         if kbps not in ALL_RATES:
             nearest = min(ALL_RATES, key=lambda rate: abs(rate - kbps))
-            raise UserError(
-                f"{system.text}: MP3 has {', '.join(map(str, ALL_RATES))} kbps; try mp3@{nearest}"
-            )
+            raise UserError(f"{system.text}: MP3 has {', '.join(map(str, ALL_RATES))} kbps; try mp3@{nearest}")
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)

@@ -1,4 +1,5 @@
 """Opus (RFC 6716) by the real libopus, through opuslib."""
+
 from __future__ import annotations
 
 import ctypes

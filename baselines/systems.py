@@ -3,6 +3,7 @@
 Grammar: ``codec[@rate][:option[=value]]...``, for example ``opus@12``, ``anchor@3.5k``, ``encodec_24khz@3:lm``.
 Third-party codecs join by the entry-point group ``earmark.codecs``, each entry a subclass of `Family`.
 """
+
 from __future__ import annotations
 
 import functools

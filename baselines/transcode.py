@@ -1,4 +1,5 @@
 """One recording through one codec: convert, encode, decode, convert back, and measure on the way."""
+
 from __future__ import annotations
 
 import time

@@ -1,4 +1,5 @@
 """Audio in and out: float32 [channels, time], full scale at +-1 (soundfile reads, soxr resamples; no torch)."""
+
 from __future__ import annotations
 
 import os

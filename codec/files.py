@@ -1,4 +1,5 @@
 """Files that are written whole or not at all: written aside, then renamed."""
+
 from __future__ import annotations
 
 import os

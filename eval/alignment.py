@@ -1,4 +1,5 @@
 """What delay is left between a decoded signal and its source, and taking it out."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """`earmark compare`, `earmark tables`, `earmark demo-audio`."""
+
 from __future__ import annotations
 
 import shlex
@@ -42,15 +43,36 @@ class NameList(click.ParamType):
 @click.command()
 @click.argument("audio_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--systems", type=SystemList(), required=True, help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
-@click.option("--metrics", type=NameList(), default="si_snr,visqol", show_default=True,
-              help="Comma-separated, of si_snr, visqol, visqol_speech, visqol_audio, pesq, pesq_nb, stoi.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="RUN",
-              help="Folder for scores, decoded audio and report; what it already has is not done again.")
+@click.option(
+    "--metrics",
+    type=NameList(),
+    default="si_snr,visqol",
+    show_default=True,
+    help="Comma-separated, of si_snr, visqol, visqol_speech, visqol_audio, pesq, pesq_nb, stoi.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="RUN",
+    help="Folder for scores, decoded audio and report; what it already has is not done again.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes; all cores unless told.")
-@click.option("--speech", type=NameList(), default=",".join(SPEECH_PATTERNS), show_default=True, metavar="PATTERNS",
-              help="Categories that ViSQOL hears in speech mode; the others are heard in audio mode.")
-@click.option("--rate", type=click.IntRange(8000, 48000), default=None, metavar="HZ",
-              help="Judge everything at this sample rate; each recording at its own (up to 48 kHz) unless told.")
+@click.option(
+    "--speech",
+    type=NameList(),
+    default=",".join(SPEECH_PATTERNS),
+    show_default=True,
+    metavar="PATTERNS",
+    help="Categories that ViSQOL hears in speech mode; the others are heard in audio mode.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(8000, 48000),
+    default=None,
+    metavar="HZ",
+    help="Judge everything at this sample rate; each recording at its own (up to 48 kHz) unless told.",
+)
 @click.option("--mono", is_flag=True, help="Average the channels of every recording first.")
 def compare(
     audio_dir: Path, systems: list[System], metrics: tuple[str, ...], out: Path, jobs: int | None,
@@ -72,8 +94,7 @@ def compare(
     tables.write_all(summary, result.info, out)
     report = page.write_report(out, result.scores, result.info)
 
-    console = Console()
-    console.print(tables.terminal_table(summary, result.info))
+    Console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:
         click.echo(f"note: {line}", err=True)
     for line in result.unavailable:
@@ -87,8 +108,9 @@ def compare(
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text",
-              show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
+)
 def tables(run: Path, form: str) -> None:
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from eval import aggregate

@@ -1,4 +1,5 @@
 """The recordings of a run: a folder whose sub-folders are categories."""
+
 from __future__ import annotations
 
 import hashlib

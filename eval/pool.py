@@ -1,4 +1,5 @@
 """Tasks over all cores, in processes that may die without taking the run along."""
+
 from __future__ import annotations
 
 import multiprocessing

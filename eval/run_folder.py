@@ -1,4 +1,5 @@
 """Where a run keeps what: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/cache/KEY.json."""
+
 from __future__ import annotations
 
 import json

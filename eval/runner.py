@@ -1,4 +1,5 @@
 """`earmark compare`: recordings x systems x metrics -> RUN/scores.parquet and RUN/run.json."""
+
 from __future__ import annotations
 
 import json
@@ -25,7 +26,7 @@ from eval.pool import run_tasks
 from eval.run_folder import INFO, REFERENCE, SCORES
 from eval.work import Outcome, Record, Task, attempt, cell
 
-LIBRARIES = ("av", "numpy", "opuslib", "pesq", "pystoi", "scipy", "soundfile", "soxr", "visqol-python")
+LIBRARIES = ("av", "numpy", "opuslib", "pandas", "pesq", "pystoi", "scipy", "soundfile", "soxr", "visqol-python")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Result:
     Args:
         scores: one row per (file, system, metric); the columns are listed in `row`.
         info: content of run.json.
-        computed: units of work (recording x system) that were not already known.
+        computed: pairs of recording and system that were not already known.
     """
 
     scores: pd.DataFrame
@@ -73,11 +74,8 @@ class Result:
     def failures(self) -> list[str]:
         """One line per reason for which cells have no score; a recording that cannot be read is one line."""
         broken = self.scores[(self.scores.status == "error") & ~self.scores.reason.str.startswith(UNAVAILABLE)]
-        lines = (
-            row.reason if row.file in row.reason else f"{row.file}: {row.system}: {row.metric}: {row.reason}"
-            for row in broken.itertuples()
-        )
-        return list(dict.fromkeys(lines))
+        cells = broken[["file", "system", "metric", "reason"]].astype(str).itertuples(index=False, name=None)
+        return list(dict.fromkeys(cell[3] if cell[0] in cell[3] else ": ".join(cell) for cell in cells))
 
 
 def run(plan: Plan) -> Result:
@@ -96,6 +94,7 @@ def run(plan: Plan) -> Result:
     sources = corpus.find(plan.audio_dir)
     tasks, unreadable = _tasks(plan, sources)
 
+    wanted = {system.text for system in plan.systems}
     outcomes: dict[tuple[str, str], Outcome] = {}
     todo = []
     for task in tasks:
@@ -120,7 +119,7 @@ def run(plan: Plan) -> Result:
     with written_whole(plan.run / SCORES) as aside:
         scores.to_parquet(aside, index=False)
     write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
-    return Result(scores, info, len(todo))
+    return Result(scores, info, sum(task.system in wanted for task in todo))
 
 
 def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str, str]]:

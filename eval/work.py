@@ -1,4 +1,5 @@
 """One unit of work: one recording through one system, aligned, scored, and remembered by content."""
+
 from __future__ import annotations
 
 import hashlib

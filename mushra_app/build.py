@@ -1,4 +1,5 @@
 """`earmark mushra build`: a study cut from a run of `earmark compare`."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
 """`earmark mushra build | serve | report`."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,13 +21,15 @@ def mushra() -> None:
 
 @mushra.command()
 @click.argument("run", type=Folder)
-@click.option("--out", type=NewFolder, required=True, metavar="STUDY",
-              help="Folder for the study, its audio and its ratings.")
+@click.option(
+    "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and its ratings."
+)
 @click.option("--systems", default="", help="Comma-separated systems of RUN; all of them unless told.")
 @click.option("--per-category", type=click.IntRange(1), default=50, show_default=True, help="Items in each category.")
 @click.option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, show_default=True, help="Length of an excerpt.")
-@click.option("--annotations", type=click.IntRange(1), default=10, show_default=True,
-              help="Least ratings of each item.")
+@click.option(
+    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Least ratings of each item."
+)
 @click.option("--trials", type=click.IntRange(1), default=None, help="Items one listener rates; up to 12 unless told.")
 @click.option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of excerpts.")
@@ -81,12 +84,23 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
 @click.option("--reference", default=None, metavar="NAME", help="Condition that is the hidden reference in --ratings.")
 @click.option("--low-anchor", default=None, metavar="NAME", help="Condition that is the low anchor in --ratings.")
 @click.option("--mid-anchor", default=None, metavar="NAME", help="Condition that is the mid anchor in --ratings.")
-@click.option("--screen", type=click.Choice(["paper", "bs1534", "none"]), default="paper", show_default=True,
-              help="Rule by which listeners are dropped.")
-@click.option("--database", default=None, metavar="URL",
-              help="Where STUDY's ratings are; STUDY/ratings.sqlite unless told.")
-@click.option("--out", type=NewFolder, default=None, metavar="DIR",
-              help="Folder for report.html, summary.csv, listeners.csv; STUDY/report unless told.")
+@click.option(
+    "--screen",
+    type=click.Choice(["paper", "bs1534", "none"]),
+    default="paper",
+    show_default=True,
+    help="Rule by which listeners are dropped.",
+)
+@click.option(
+    "--database", default=None, metavar="URL", help="Where STUDY's ratings are; STUDY/ratings.sqlite unless told."
+)
+@click.option(
+    "--out",
+    type=NewFolder,
+    default=None,
+    metavar="DIR",
+    help="Folder for report.html, summary.csv, listeners.csv; STUDY/report unless told.",
+)
 def report(
     study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,
     screen: str, database: str | None, out: Path | None,

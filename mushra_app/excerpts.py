@@ -1,4 +1,5 @@
 """Which seconds of which recordings listeners hear (EnCodec paper, section 4.3: N samples of 5 s a category)."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 Read are the CSV files of webMUSHRA (service/write.php) and pymushra (its admin page's download), GoListen's wide CSV,
 and a plain long table: listener, item, condition, score, and where known category, comment, seconds.
 """
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,5 @@
 """Equal loudness for all conditions of an item (EBU R 128; ITU-R BS.1770 by pyloudnorm)."""
+
 from __future__ import annotations
 
 import math
@@ -25,9 +26,7 @@ def loudness(audio: NDArray[np.float32], sample_rate: int) -> float:
         audio = np.pad(audio, [(0, 0), (0, missing)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a logarithm of zero: silence is an answer here
-        return max(
-            SILENCE_LUFS, float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.T.astype(np.float64)))
-        )
+        return max(SILENCE_LUFS, float(pyloudnorm.Meter(sample_rate).integrated_loudness(audio.T.astype(np.float64))))
 
 
 def match(signals: dict[str, NDArray[np.float32]], sample_rate: int) -> dict[str, tuple[float, float]]:

@@ -1,4 +1,5 @@
 """The plot of a listening test: mean and 95 % confidence interval of every condition on the scale's five bands."""
+
 from __future__ import annotations
 
 import math
@@ -15,7 +16,7 @@ from matplotlib.lines import Line2D
 from eval.aggregate import ALL
 from mushra_app.study import Role
 
-BANDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # twenty points each (BS.1534-3, 5.1)
+BANDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # twenty points each (BS.1534-3, 5.4)
 LIMITS = (-3, 103)  # of the drawing: the scale, and room for a marker at its ends
 SHADES = ("#f4f5f7", "#e9ebef")
 STYLES: dict[Role, tuple[str, str]] = {

@@ -1,4 +1,5 @@
 """The ratings of one listening test: a table, the role of every condition, and what was assumed on the way in."""
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,5 @@
 """The report of a listening test: summary.csv, listeners.csv, the plot, and one self-contained HTML page."""
+
 from __future__ import annotations
 
 import math

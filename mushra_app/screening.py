@@ -1,4 +1,5 @@
 """Post-screening: which listeners' ratings count, rule by rule, with the evidence for every exclusion."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,13 +1,12 @@
 """Means of a listening test with their 95 % confidence intervals (Student t over ratings), medians and counts."""
+
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from eval.aggregate import ALL
+from eval.aggregate import ALL, half_widths
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
@@ -38,7 +37,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         "median": ("score", "median"),
     }
     summary = pd.concat([part.groupby(["category", "condition"]).agg(**cells).reset_index() for part in parts])
-    half_width = student.ppf(0.975, np.maximum(summary["n"] - 1, 1)) * summary["sd"] / np.sqrt(summary["n"])
+    half_width = half_widths(summary["n"], summary["sd"])
     summary["ci95_low"] = summary["mean"] - half_width
     summary["ci95_high"] = summary["mean"] + half_width
     overall = summary[summary["category"] == ALL].sort_values(["mean", "condition"], ascending=[False, True])

@@ -1,4 +1,5 @@
 """What a listening test is: conditions, items and stimuli (ITU-R BS.1534-3); STUDY/study.json beside STUDY/audio."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """Tables of unknown origin, read as text: CSV with comma, semicolon or tab, or Parquet."""
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,5 @@
 """The anchors against the mask of BS.1534-3, section 5.1."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """What every codec under comparison promises: length, alignment, repeatability, and an honest bit rate."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -99,8 +100,17 @@ def test_versions_are_recorded():
     assert versions["mp3"].startswith("LAME3.")
 
 
-@pytest.mark.parametrize(("rate", "kbps", "native"), [(44100, 64, 44100), (16000, 64, 16000), (16000, 192, 32000),
-                                                      (48000, 8, 24000), (96000, 64, 48000), (9000, 32, 11025)])
+@pytest.mark.parametrize(
+    ("rate", "kbps", "native"),
+    [
+        (44100, 64, 44100),
+        (16000, 64, 16000),
+        (16000, 192, 32000),
+        (48000, 8, 24000),
+        (96000, 64, 48000),
+        (9000, 32, 11025),
+    ],
+)
 def test_mp3_takes_a_sample_rate_that_has_the_bit_rate(rate, kbps, native):
     assert codec(f"mp3@{kbps}", rate).sample_rate == native
 

@@ -1,4 +1,5 @@
 """System strings: what is understood, and what is refused with a remedy."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """Reading and writing audio, and what is refused."""
+
 from __future__ import annotations
 
 import resource

@@ -1,4 +1,5 @@
 """A small corpus, and `earmark` as a user runs it."""
+
 from __future__ import annotations
 
 import subprocess

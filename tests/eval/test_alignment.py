@@ -1,4 +1,5 @@
 """Delays that are known because the test made them."""
+
 from __future__ import annotations
 
 import numpy as np

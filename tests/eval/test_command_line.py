@@ -1,4 +1,5 @@
 """`earmark compare` and its neighbours as a user runs them: one clear line for each mistake, and the exit status."""
+
 from __future__ import annotations
 
 import os

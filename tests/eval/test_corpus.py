@@ -1,4 +1,5 @@
 """Which recordings a folder holds, in which categories, and the form in which they are judged."""
+
 from __future__ import annotations
 
 from pathlib import Path

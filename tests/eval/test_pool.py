@@ -1,4 +1,5 @@
 """Tasks over processes, one of which may die."""
+
 from __future__ import annotations
 
 import os

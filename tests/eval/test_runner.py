@@ -1,4 +1,5 @@
 """A run: what is computed, what is remembered, and what one bad file costs."""
+
 from __future__ import annotations
 
 from dataclasses import replace

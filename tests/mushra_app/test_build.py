@@ -1,4 +1,5 @@
 """A study cut from a run."""
+
 from __future__ import annotations
 
 import json
@@ -18,7 +19,13 @@ from mushra_app.build import Request, build, listeners_needed
 from mushra_app.levels import loudness
 
 RATE = 16000
-FILES = {"speech/a.wav": 12.0, "speech/b.wav": 3.0, "music/c.flac": 7.0, "music/short.wav": 1.0, "music/broken.wav": 6.0}
+FILES = {
+    "speech/a.wav": 12.0,
+    "speech/b.wav": 3.0,
+    "music/c.flac": 7.0,
+    "music/short.wav": 1.0,
+    "music/broken.wav": 6.0,
+}
 
 
 @pytest.fixture
@@ -44,7 +51,9 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asked(run: Path, tmp_path: Path) -> Request:
-    return Request(run, tmp_path / "study", (), per_category=2, seconds=5.0, annotations=10, trials=None, mid_anchor=False, seed=0)
+    return Request(
+        run, tmp_path / "study", (), per_category=2, seconds=5.0, annotations=10, trials=None, mid_anchor=False, seed=0
+    )
 
 
 def test_items_conditions_and_what_was_left_out(asked):
@@ -92,7 +101,9 @@ def test_the_hidden_reference_is_the_excerpt_that_is_named(asked):
         stimulus = item.stimuli["reference"]
         got = audio.read(asked.out / "audio" / stimulus.audio).samples
         inner = slice(480, -480)  # inside the 10 ms fades
-        np.testing.assert_allclose(got[:, inner], wanted[:, inner] * 10 ** (stimulus.gain_db / 20), atol=1 / 32768 + 1e-4)
+        np.testing.assert_allclose(
+            got[:, inner], wanted[:, inner] * 10 ** (stimulus.gain_db / 20), atol=1 / 32768 + 1e-4
+        )
         assert np.abs(got[:, [0, -1]]).max() < 1e-3  # a loop has no step at its seam
 
 

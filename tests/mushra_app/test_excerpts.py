@@ -1,5 +1,8 @@
 """Which excerpts a study takes."""
+
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +26,7 @@ def test_excerpts_lie_inside_and_do_not_overlap():
         assert len(excerpts) == 6
         assert excerpts[0].start >= 0
         assert excerpts[-1].start + 5 <= 33
-        for first, second in zip(excerpts, excerpts[1:], strict=False):
+        for first, second in pairwise(excerpts):
             assert first.start + 5 <= second.start + 1e-9
 
 

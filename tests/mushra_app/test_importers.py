@@ -1,4 +1,5 @@
 """Rating files of other tools: what is read, what is guessed and said, what is refused."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,9 +19,7 @@ LONG = """listener,item,condition,score,category
 8,01,opus@6,38,speech
 """
 
-WEBMUSHRA_HEAD = (
-    "session_test_id,age,session_uuid,trial_id,rating_stimulus,rating_score,rating_time,rating_comment\n"
-)
+WEBMUSHRA_HEAD = "session_test_id,age,session_uuid,trial_id,rating_stimulus,rating_score,rating_time,rating_comment\n"
 
 
 def written(folder: Path, text: str | bytes, name: str = "ratings.csv") -> Path:

@@ -1,4 +1,5 @@
 """Loudness against the values that ITU-R BS.1770 and EBU Tech 3341 publish."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """What `earmark mushra report` writes."""
+
 from __future__ import annotations
 
 import csv

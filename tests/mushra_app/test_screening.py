@@ -1,4 +1,5 @@
 """Who is dropped, exactly at each threshold, and what is said about it."""
+
 from __future__ import annotations
 
 import csv
@@ -60,9 +61,7 @@ def test_twenty_percent_is_met_exactly_whatever_the_number_of_cases(cases):
 
 def test_paper_drops_who_rates_the_low_anchor_above_80_in_more_than_half_of_cases():
     """5 of 10 is 50 %, not more: kept. 6 of 10: dropped. A score of exactly 80 is not above 80."""
-    ratings = panel(
-        half={"low": times(5, 10, 80.1, 20)}, more={"low": times(6, 10, 81, 20)}, exact={"low": [80] * 10}
-    )
+    ratings = panel(half={"low": times(5, 10, 80.1, 20)}, more={"low": times(6, 10, 81, 20)}, exact={"low": [80] * 10})
     assert dropped(ratings, "paper") == {"more": "low anchor above 80 in 6 of 10 ratings (60.0 %)"}
 
 

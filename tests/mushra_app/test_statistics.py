@@ -1,4 +1,5 @@
 """Means and intervals against hand-worked numbers, scipy, and the standard library on real files."""
+
 from __future__ import annotations
 
 import csv

@@ -1,0 +1,1 @@
+"""Objective metrics: one module each, one registry."""

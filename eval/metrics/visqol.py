@@ -1,0 +1,186 @@
+"""ViSQOL v3 (Chinen et al. 2020), as the library visqol-python computes it: speech mode and audio mode."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.metrics.registry import UNAVAILABLE, Score, library, metric, undefined
+
+if TYPE_CHECKING:
+    from visqol.visqol_manager import VisqolManager
+
+if "numba" not in sys.modules:  # it takes the number when it is imported, and breaks if that changes later
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # files are scored in parallel processes already
+
+Mode = Literal["speech", "audio"]
+
+SPEECH_RATE, AUDIO_RATE = 16_000, 48_000
+WINDOW, HOP = 0.08, 0.02  # seconds a spectrogram frame, and between two
+NOISE_FLOOR = 10**-4.5  # band amplitude below which ViSQOL hears nothing, -90 dBFS
+ONE_AT_A_TIME = threading.Lock()  # two threads in numba's work queue end the process
+
+
+def _needs(**distributions: str) -> str | None:
+    """Why a metric cannot run here, given module=distribution for all that it imports."""
+    missing = [distribution for module, distribution in distributions.items() if find_spec(module) is None]
+    if missing:
+        return f"{UNAVAILABLE} needs {' and '.join(missing)}; run pip install {' '.join(missing)}"
+    return None
+
+
+@metric(
+    name="visqol_speech",
+    title="ViSQOL, speech mode",
+    unit="MOS-LQO",
+    value_range="1 to 5",
+    sample_rate=SPEECH_RATE,
+    version=lambda: f"{library('visqol-python')}, lattice model on {library('ai-edge-litert')}",
+    available=lambda: _needs(visqol="visqol-python", ai_edge_litert="ai-edge-litert"),
+)
+def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
+    """Similarity of 21 gammatone bands up to 8 kHz where there is voice, mapped to MOS by the lattice model.
+
+    Args:
+        reference, decoded: [time] at 16 kHz, aligned.
+
+    Returns:
+        MOS-LQO, 3.9 to 4.7 for identical signals, as the model hears level and noise of the recording, too;
+        undefined below 0.64 s, for a reference below ViSQOL's noise floor, and without voice activity.
+    """
+    # Patches of 20 frames from the tenth frame on (vad_patch_creator.cc).
+    reason = _unfit(reference, SPEECH_RATE, frames=9 + 20)
+    if reason is None and not has_voice(reference):
+        reason = "no voice activity in the reference"
+    if reason is not None:
+        return undefined(reason)
+    return _visqol(reference, decoded, "speech")
+
+
+@metric(
+    name="visqol_audio",
+    title="ViSQOL, audio mode",
+    unit="MOS-LQO",
+    value_range="1 to 4.73",
+    sample_rate=AUDIO_RATE,
+    version=lambda: library("visqol-python"),
+    available=lambda: _needs(visqol="visqol-python"),
+)
+def visqol_audio(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
+    """Similarity of 32 gammatone bands up to 24 kHz, mapped to MOS by support vector regression.
+
+    Args:
+        reference, decoded: [time] at 48 kHz, aligned.
+
+    Returns:
+        MOS-LQO, 4.73 for identical signals; undefined below 0.96 s and for a reference below ViSQOL's noise floor.
+    """
+    # Patches of 30 frames from the sixteenth on (image_patch_creator.cc).
+    reason = _unfit(reference, AUDIO_RATE, frames=15 + 30)
+    if reason is not None:
+        return undefined(reason)
+    return _visqol(reference, decoded, "audio")
+
+
+def _unfit(reference: NDArray[np.float32], sample_rate: int, frames: int) -> str | None:
+    """Why the library cannot judge [time]: too short for its first patch, or so quiet that all signals are alike."""
+    shortest = WINDOW + (frames - 1) * HOP
+    if reference.size < round(shortest * sample_rate):
+        return f"shorter than {shortest:.2f} s"
+    if np.sqrt(np.square(reference, dtype=np.float64).mean()) < NOISE_FLOOR:
+        return "the reference lies below ViSQOL's noise floor of -90 dBFS"
+    return None
+
+
+def has_voice(reference: NDArray[np.float32]) -> bool:
+    """Whether ViSQOL's voice detector finds any in the patches of [time] at 16 kHz.
+
+    ViSQOL counts the first two frames as voice in any case, so that without this check a recording of faint noise
+    and one click is judged by its first patch alone (rms_vad.cc).
+    """
+    from visqol.patch_creator import RmsVad
+    from visqol.signal_utils import normalize
+
+    hop, window = round(HOP * SPEECH_RATE), round(WINDOW * SPEECH_RATE)
+    patches = ((reference.size - window) // hop + 1 - 9) // 20
+    steps = normalize(reference.astype(np.float64))[9 : 9 + patches * 20 * hop].reshape(-1, hop)
+    detector = RmsVad()
+    for step in np.clip(steps * 2**15, -(2**15), 2**15 - 1).astype(np.int16):
+        detector.process_chunk(step)
+    return any(detector.each_chunk_result)
+
+
+def _visqol(reference: NDArray[np.float32], decoded: NDArray[np.float32], mode: Mode) -> Score:
+    """One score of the library; its warnings become the score's reason."""
+    with ONE_AT_A_TIME, _warnings() as heard:
+        from visqol.audio_utils import AudioSignal
+
+        rate = SPEECH_RATE if mode == "speech" else AUDIO_RATE
+        result = _manager(mode).run_from_signals(AudioSignal(reference, rate), AudioSignal(decoded, rate))
+    return Score(float(result.moslqo), reason="; ".join(heard))
+
+
+@functools.cache
+def _manager(mode: Mode) -> VisqolManager:
+    """The library, its models loaded; one a process."""
+    import visqol
+    from visqol import visqol_manager as parts
+
+    manager = parts.VisqolManager()
+    if mode == "speech":
+        with _silent_stderr():
+            manager.init(use_speech_mode=True, use_lattice_model=True)
+        return manager
+    # init() would take libsvm for the mapper. It cannot be built everywhere, and its OpenMP threads hang for ever in
+    # a process forked from one that has used them.
+    from eval.metrics.svr import NumpySvrMapper
+
+    manager.spect_builder = parts.GammatoneSpectrogramBuilder(parts.NUM_BANDS_AUDIO, parts.MINIMUM_FREQ)
+    manager.patch_creator = parts.ImagePatchCreator(parts.PATCH_SIZE_AUDIO)
+    manager.quality_mapper = NumpySvrMapper(Path(visqol.__file__).with_name("model") / "libsvm_nu_svr_model.txt")
+    manager.quality_mapper.init()
+    manager.is_initialized = True
+    return manager
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Collect what the library logs from warnings upward, and keep it off the terminal."""
+    heard: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    logger, collector = logging.getLogger("visqol"), Collector(logging.WARNING)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(collector)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(collector)
+        logger.propagate = propagate
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Turn file descriptor 2 off: TensorFlow Lite's C++ prints a line there when it loads a model."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,163 @@
+"""RUN/report.html: one file that holds everything - tables, plots, audio, script - and asks the network for nothing."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from codec.errors import UserError
+from codec.files import write_text
+from eval.aggregate import summarise
+from eval.metrics import registry
+from eval.metrics.registry import Metric
+from eval.report import plots
+from eval.report.excerpts import cut, ranking_metric
+from eval.report.missing import missing
+from eval.table_layout import SPEED_MEANING, Column, Layout, describe, factor_text, kbps_text, lay_out, nominal_text
+
+_HERE = Path(__file__).parent
+LISTED = 500  # recordings in the page's own list; run.json has them all
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot: its category, a footnote mark or "", its SVG element."""
+
+    category: str
+    mark: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The plots of one metric, a panel per category, with the footnotes that they need."""
+
+    metric: Column
+    panels: tuple[Panel, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a reader must know of a metric: unit, range and direction, how the signals reach it, what it measures."""
+
+    title: str
+    scale: str
+    heard: str
+    text: str
+
+
+def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Path:
+    """Write RUN/report.html.
+
+    Args:
+        run: folder of the run, with the decoded audio.
+        scores: the rows of RUN/scores.parquet.
+        info: content of RUN/run.json.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    summary = summarise(scores)
+    layout = lay_out(summary, info["speech_categories"])
+    ranking = ranking_metric(scores)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "kbps": kbps_text, "nominal": nominal_text, "factor": factor_text, "clock": clock, "minus": minus,
+    }  # fmt: skip
+    text = environment.get_template("report.html").render(
+        info=info,
+        layout=layout,
+        speed_note=SPEED_MEANING,
+        recordings=[entry for entry in info["recordings"] if not entry["error"]],
+        listed=LISTED,
+        missing=missing(scores, info),
+        curves=_curves(summary, layout),
+        excerpts=cut(run, scores),
+        ranking=describe(ranking) if ranking else None,
+        definitions=_definitions(info),
+        style=Markup((_HERE / "static" / "report.css").read_text(encoding="utf-8")),
+        script=_script(),
+    )
+    path = run / "report.html"
+    write_text(path, text)
+    return path
+
+
+def clock(seconds: float) -> str:
+    """ "0:07.5", "1:02:03" from an hour on."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    if minutes < 60:
+        return f"{minutes:.0f}:{rest:04.1f}"
+    return f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{rest:02.0f}"
+
+
+def minus(text: str) -> str:
+    """The typographer's sign in place of a leading hyphen."""
+    return re.sub(r"^-", "−", text)
+
+
+def _curves(summary: pd.DataFrame, layout: Layout) -> list[Curves]:
+    """The plots of each metric; one for which no codec has a score has none."""
+    looks = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
+    curves = []
+    for index, metric in enumerate(layout.columns):
+        shared = plots.limits(summary, metric.name)
+        if shared is not None:
+            marks = {
+                section.category: max(row.cells[index].mark for row in section.rows) for section in layout.sections
+            }
+            panels = tuple(
+                Panel(category, mark, Markup(plots.rate_plot(summary, metric, category, looks, shared)))
+                for category, mark in marks.items()
+            )
+            notes = tuple(note for note in layout.notes if note.startswith(tuple(filter(None, marks.values()))))
+            curves.append(Curves(metric, panels, notes))
+    return curves
+
+
+def _definitions(info: Mapping[str, Any]) -> list[Definition]:
+    """The metrics of the run; one that follows the category is given in the modes in which it was used."""
+    speech = {entry["category"] in info["speech_categories"] for entry in info["recordings"]}
+    found: dict[str, Metric] = {}
+    for name in info["metrics"]:
+        for is_speech in sorted(speech):
+            try:
+                metric = registry.find(name, speech=is_speech)
+            except UserError:  # of a run made where more metrics were installed
+                continue
+            found[metric.name] = metric
+    return [
+        Definition(
+            title=metric.title,
+            scale=", ".join(filter(None, (metric.unit, metric.value_range, f"{metric.better} is better"))),
+            heard=_heard(metric),
+            text=(inspect.getdoc(metric.function) or "").partition("\n")[0],
+        )
+        for metric in found.values()
+    ]
+
+
+def _heard(metric: Metric) -> str:
+    rate = f"at {metric.sample_rate / 1000:g} kHz" if metric.sample_rate else "at the recording's own rate"
+    return f"{rate}, {'channels averaged' if metric.channels == 'mono' else 'all channels'}"
+
+
+def _script() -> Markup:
+    """player.js and report.js as one module: a page that is a single file has nothing to import from."""
+    player, report = ((_HERE / "static" / name).read_text(encoding="utf-8") for name in ("player.js", "report.js"))
+    return Markup(player + re.sub(r"^import .*\n", "", report, flags=re.MULTILINE))

@@ -1,0 +1,161 @@
+"""Bit rate against score: one SVG per metric and category, drawn to stand in a page that may be light or dark."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from eval.table_layout import Column
+
+# Okabe and Ito's palette, told apart with every common kind of colour blindness; its black is the text's, its yellow
+# does not show on white. Each stands in the SVG as a CSS variable, so that a page can lighten it on a dark ground.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, MUTED, GRID = "#1c2024", "#6b7280", "#d5d9df"
+_VARIABLES = {
+    **{color: f"--series-{index}" for index, color in enumerate(PALETTE)},
+    INK: "--ink", MUTED: "--muted", GRID: "--line",
+}  # fmt: skip
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "none", "text.parse_math": False, "font.family": "sans-serif", "font.size": 9,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED,
+    "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": GRID,
+}  # fmt: skip
+_TICKS = 1.5 * 2.0 ** np.arange(-3, 12)  # the rates of neural codecs, and the octaves above
+_DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)))
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one codec looks in every plot: another marker as well as another colour."""
+
+    color: str
+    marker: str
+
+
+def series_name(system: str) -> str:
+    """The system string without its rate, which names the line that joins a codec's rates.
+
+    "opus@12" -> "opus", "encodec_24khz@3:lm" -> "encodec_24khz:lm".
+    """
+    family, _, rest = system.partition("@")
+    _, colon, options = rest.partition(":")
+    return family + colon + options
+
+
+def styles(systems: Iterable[str]) -> dict[str, Style]:
+    """A look for each series, in the order of the run; 42 of them before one comes again."""
+    names = dict.fromkeys(series_name(system) for system in systems)
+    return dict(zip(names, map(Style, itertools.cycle(PALETTE), itertools.cycle(MARKERS)), strict=False))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Axes that the panels of one metric share: bit rate in kbps, score in the metric's unit."""
+
+    kbps: tuple[float, float]
+    score: tuple[float, float]
+
+
+def limits(summary: pd.DataFrame, metric: str) -> Limits | None:
+    """Room for every mean and interval of `metric`, in all categories; None where no codec has a score.
+
+    Few files make intervals of several times the spread of the means (t = 12.7 for two): such bars leave the panel
+    rather than flatten all the others.
+    """
+    rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
+    rates = rows["kbps"].dropna()
+    if rates.empty:
+        return None
+    low, high = rows["mean"].min(), rows["mean"].max()
+    spread = max(high - low, 0.05 * max(abs(low), abs(high)), 1e-6)
+    bottom = np.nanmin([low, max(rows["ci95_low"].min(), low - 0.25 * spread)])
+    top = np.nanmax([high, min(rows["ci95_high"].max(), high + 0.25 * spread)])
+    pad = 0.06 * (top - bottom) + 0.02 * spread
+    return Limits((rates.min() / 1.5, rates.max() * 1.5), (bottom - pad, top + pad))
+
+
+def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mapping[str, Style], shared: Limits) -> str:
+    """Mean score and its 95 % confidence interval against measured bit rate, as an SVG element.
+
+    Args:
+        summary: from `eval.aggregate.summarise`.
+        looks: from `styles`.
+        shared: from `limits`.
+
+    Returns:
+        An `<svg>` to put into a page; colours are CSS variables with the light ones to fall back on.
+    """
+    rows = summary[(summary["metric"] == metric.name) & (summary["category"] == category) & summary["mean"].notna()]
+    coded = rows[rows["kbps"].notna()]
+    yardsticks = rows[rows["kbps"].isna() & rows["kbps_nominal"].isna()]
+    # The salt keeps any two plots of a page from sharing an id.
+    with mpl.rc_context({**_RC, "svg.hashsalt": f"{metric.name} {category}"}):
+        figure = Figure(figsize=(4.4, 3.1), layout="constrained", facecolor="none")
+        axes = figure.add_subplot(facecolor="none")
+        for name, series in coded.groupby(coded["system"].map(series_name), sort=False):
+            points = series.sort_values("kbps")
+            look = looks[str(name)]
+            axes.errorbar(
+                points["kbps"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0), label=str(name),
+                color=look.color, marker=look.marker, markersize=5.5, linewidth=1.8, elinewidth=1.1, capsize=2.5,
+            )  # fmt: skip
+        _draw_yardsticks(axes, yardsticks, shared)
+        _dress(axes, metric, shared)
+        if not coded.empty:
+            figure.legend(loc="outside upper left", ncols=4, frameon=False, handlelength=1.6, columnspacing=1.2)
+        return _svg(figure)
+
+
+def _draw_yardsticks(axes: Axes, rows: pd.DataFrame, shared: Limits) -> None:
+    """Reference and anchors have no bit rate: a dashed line each, named in the right margin."""
+    bottom, top = shared.score
+    gap = 0.06 * (top - bottom)
+    free = -np.inf
+    ordered = rows.sort_values("mean")
+    for (system, mean), dashes in zip(ordered[["system", "mean"]].itertuples(index=False), itertools.cycle(_DASHES)):
+        axes.axhline(mean, color=MUTED, linewidth=1, linestyle=dashes, zorder=1)
+        height = max(mean, free)
+        free = height + gap
+        axes.text(1.02, height, system, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=MUTED)
+
+
+def _dress(axes: Axes, metric: Column, shared: Limits) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(shared.kbps)
+    axes.set_ylim(shared.score)
+    ticks = _TICKS[(shared.kbps[0] <= _TICKS) & (shared.kbps[1] >= _TICKS)]
+    axes.xaxis.set_major_locator(FixedLocator(ticks[:: len(ticks) // 8 + 1].tolist()))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda kbps, _: f"{kbps:g}"))
+    axes.set_xlabel("measured bit rate (kbps)")
+    axes.set_ylabel(metric.heading)
+    axes.grid(linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(length=3)
+
+
+def _svg(figure: Figure) -> str:
+    """The figure's SVG element with nothing that could disturb a page: no prologue, style sheet or clashing ids."""
+    buffer = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    for color, variable in _VARIABLES.items():
+        text = text.replace(color, f"var({variable}, {color})")
+    return text

@@ -1,0 +1,167 @@
+"""ViSQOL against the library's own interface, and the signals to which the library gives a good mark."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from codec.audio import resample
+from eval.metrics import visqol as module
+from eval.metrics.registry import Score, find, score
+from eval.metrics.visqol import has_voice
+
+pytest.importorskip("visqol")
+pytest.importorskip("ai_edge_litert")
+
+QUIET = Score(None, "undefined", "the reference lies below ViSQOL's noise floor of -90 dBFS")
+NAMES = ("visqol_speech", "visqol_audio")
+
+# In a process of its own: the library's audio mode uses libsvm, whose OpenMP threads would hang in processes that
+# later tests fork from this one.
+LIBRARY = """
+import sys, numpy, visqol
+mode, rate, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+api = visqol.VisqolApi()
+api.create(mode=mode, use_lattice_model=True)
+print(api.measure_from_arrays(*numpy.load(path), rate).moslqo)
+"""
+
+
+def visqol(name: str, reference: np.ndarray, decoded: np.ndarray, rate: int = 16000) -> Score:
+    return score(find(name), reference, decoded, rate)
+
+
+def library_score(path, mode: str, reference: np.ndarray, decoded: np.ndarray, rate: int) -> float:
+    np.save(path, np.concatenate([reference, decoded]))
+    command = [sys.executable, "-c", LIBRARY, mode, str(rate), str(path)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_speech_mode_equals_the_library_on_the_same_samples(speech, noisy, tmp_path):
+    expected = library_score(tmp_path / "pair.npy", "speech", speech, noisy, 16000)
+    assert visqol("visqol_speech", speech, noisy).value == pytest.approx(expected, abs=1e-6)
+
+
+def test_audio_mode_equals_the_library_on_the_same_samples(clip, tmp_path):
+    pytest.importorskip("libsvm")
+    x = clip("music_trumpet.ogg", 3, 48000)
+    y = x + np.random.default_rng(0).standard_normal(x.shape).astype(np.float32) * np.float32(0.003)
+    expected = library_score(tmp_path / "pair.npy", "audio", x, y, 48000)
+    assert visqol("visqol_audio", x, y, 48000).value == pytest.approx(expected, abs=1e-6)
+
+
+def test_identical_signals_score_what_the_original_gives_them(speech):
+    """kConformanceCastanetsIdentity of C++ ViSQOL 3.3.3: every similarity is 1, whatever the signal."""
+    assert visqol("visqol_audio", speech, speech).value == pytest.approx(4.732101253042348, abs=1e-6)
+
+
+def test_identical_speech_scores_high(clip):
+    """C++ ViSQOL 3.3.3 gives 4.51 to a recording compared with itself (kConformanceCA01PerfectScoreLattice)."""
+    for name in ("speech_libri_m_3436.ogg", "speech_lyra_1_48k.wav"):
+        sound = clip(name, 3, 16000)
+        assert 4 < visqol("visqol_speech", sound, sound).value < 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_noise_scores_lower(name, clip):
+    sound = clip("speech_lyra_2_48k.wav", 3, 48000)
+    noise = np.random.default_rng(0).standard_normal(sound.shape).astype(np.float32) * sound.std()
+    values = [visqol(name, sound, sound + np.float32(gain) * noise, 48000).value for gain in (0.001, 0.01, 0.1)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1] + 0.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("decibels", [-95, -120])
+def test_a_reference_below_the_noise_floor_has_no_score(name, decibels, speech, noisy):
+    """ViSQOL hears nothing there and would call any two signals identical."""
+    gain = np.float32(10 ** (decibels / 20) / speech.std())
+    assert visqol(name, gain * speech, noisy) == QUIET
+
+
+@pytest.mark.parametrize(("name", "rate", "samples", "seconds"), [
+    ("visqol_speech", 16000, 10240, "0.64"),
+    ("visqol_audio", 48000, 46080, "0.96"),
+])  # fmt: skip
+def test_the_shortest_signal(name, rate, samples, seconds, speech):
+    """A frame is 80 ms, the next 20 ms later. Speech: 9 + 20 frames, audio: 15 + 30. One sample less and it raises."""
+    sound = resample(speech, 16000, rate)
+    assert visqol(name, sound[:, :samples], sound[:, :samples], rate).status == "ok"
+    one_less = sound[:, : samples - 1]
+    assert visqol(name, one_less, one_less, rate) == Score(None, "undefined", f"shorter than {seconds} s")
+
+
+def test_a_click_is_no_voice():
+    """ViSQOL takes the first 40 ms for voice in any case and would give its mark to the faint noise there."""
+    noise = np.random.default_rng(0).standard_normal((2, 1, 32000)).astype(np.float32) * np.float32(1e-3)
+    reference, decoded = noise
+    reference[0, 20000] = 1
+    assert visqol("visqol_speech", reference, decoded) == Score(None, "undefined", "no voice activity in the reference")
+
+
+def test_voice_behind_the_last_patch_is_not_heard(speech):
+    """1 s has 47 frames, and one patch: frames 9 to 28, which begins at sample 9 and ends at 6409."""
+    sound = np.random.default_rng(0).standard_normal(16000).astype(np.float32) * np.float32(1e-3)
+    sound[6500:] += speech[0, :9500]
+    assert not has_voice(sound)
+    assert has_voice(speech[0])
+
+
+def test_what_the_library_warns_of_is_kept_and_off_the_terminal(capfd, speech):
+    """Late by 1.4 of its 3 s, the decoded signal ends before the last patches of the reference."""
+    late = np.zeros_like(speech)
+    late[:, 22000:] = speech[:, :26000]
+    answer = visqol("visqol_speech", speech, late)
+    assert answer.status == "ok"
+    assert answer.reason.startswith("Dropping")
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("visqol").propagate
+
+
+def test_nothing_is_printed_when_the_models_are_loaded(tmp_path, noisy):
+    """TensorFlow Lite greets on the standard error, from C++."""
+    np.save(tmp_path / "x.npy", noisy)
+    code = """if True:
+        import sys, numpy
+        from eval.metrics.registry import find, score
+        x = numpy.load(sys.argv[1])
+        for name in ("visqol_speech", "visqol_audio"):
+            assert score(find(name), x, x, 16000).status == "ok"
+        print("to the error stream", file=sys.stderr)"""
+    command = [sys.executable, "-c", code, str(tmp_path / "x.npy")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("", "to the error stream\n")
+
+
+def test_threads_take_turns(speech, noisy):
+    """Two at once in numba's work queue would end the process."""
+    alone = {name: visqol(name, speech, noisy) for name in NAMES}
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda name: visqol(name, speech, noisy), NAMES * 2)) == list(alone.values()) * 2
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_process_forked_after_a_score_can_score_too(speech, noisy):
+    """libsvm, which the library would use, waits for ever for threads that did not come along."""
+    pairs = [(find(name).name, speech, noisy) for name in NAMES]
+    here = [visqol(*pair) for pair in pairs]
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.starmap_async(visqol, pairs).get(timeout=60) == here
+
+
+@pytest.mark.parametrize(("missing", "name", "remedy"), [
+    ("ai_edge_litert", "visqol_speech", "unavailable: needs ai-edge-litert; run pip install ai-edge-litert"),
+    ("visqol", "visqol_speech", "unavailable: needs visqol-python; run pip install visqol-python"),
+    ("visqol", "visqol_audio", "unavailable: needs visqol-python; run pip install visqol-python"),
+])  # fmt: skip
+def test_without_its_library_it_says_so(missing, name, remedy, speech, monkeypatch):
+    """Above all it does not fall back to the other mapper of speech mode, which scores up to 2 MOS higher."""
+    monkeypatch.setattr(module, "find_spec", lambda asked: None if asked == missing else object())
+    assert visqol(name, speech, speech) == Score(None, "error", remedy)

@@ -1,0 +1,378 @@
+"""report.html of a small run: what stands in it, that it is safe and whole, and that its players work in a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from codec import audio
+from eval.aggregate import summarise
+from eval.report import plots
+from eval.report.excerpts import choose, cut, loudest
+from eval.report.missing import missing
+from eval.report.page import clock, write_report
+from eval.run_folder import audio_path
+from eval.table_layout import describe
+
+RATE = 16_000
+SECONDS = 1.5
+NASTY = "music/<script>alert(1)</script> & 'co'.wav"
+BROKEN = "music/broken.wav"
+SYSTEMS = ("reference", "opus@6", "opus@12", "mp3@64", "anchor@3.5k")
+QUALITY = dict(zip(SYSTEMS, (4.7, 2.0, 3.5, 4.4, 2.8), strict=True))
+RATES = {"opus@6": 6.0, "opus@12": 12.0, "mp3@64": 64.0}
+FILES = ("speech/a.wav", "speech/b.wav", NASTY, BROKEN)
+
+
+def row(file: str, system: str, metric: str, value: float, status: str = "ok", reason: str = "") -> dict[str, Any]:
+    rate = RATES.get(system, np.nan)
+    return {
+        "file": file, "category": file.split("/")[0], "system": system, "metric": metric, "value": value,
+        "status": status, "reason": reason, "kbps_nominal": rate, "kbps": np.nan if status == "error" else rate * 1.02,
+        "lag": 0, "encode_seconds": 0.01, "decode_seconds": 0.005, "duration": SECONDS,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    rows = []
+    for number, file in enumerate(FILES):
+        for system, quality in QUALITY.items():
+            if file == BROKEN:
+                rows += [row(file, system, name, np.nan, "error", "not audio") for name in ("visqol", "si_snr")]
+                continue
+            rows.append(row(file, system, "visqol", quality - 0.1 * number))
+            if system == "reference":
+                rows.append(row(file, system, "si_snr", np.nan, "undefined", "the decoded signal equals the reference"))
+            else:
+                rows.append(row(file, system, "si_snr", 5 * quality + number))
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def info() -> dict[str, Any]:
+    usable = {"error": None, "sample_rate": RATE, "channels": 1, "seconds": SECONDS}
+    recordings = [
+        {"file": file, "category": file.split("/")[0], "sha256": "ab" * 32}
+        | ({"error": "not audio"} if file == BROKEN else usable)
+        for file in FILES
+    ]
+    return {
+        "command": "earmark compare '<folder>' --out RUN", "created": "2026-01-02T03:04:05+00:00", "earmark": "0.1.0",
+        "versions": {"numpy": "2.0", "opus@6": "libopus 1.6.1"}, "systems": list(SYSTEMS), "audio_dir": "<folder>",
+        "metrics": ["visqol", "si_snr"], "speech_categories": ["speech"], "recordings": recordings,
+        "notes": ["a.wav: <b>clipped</b>"], "sample_rate": None, "mono": False,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Decoded audio: a tone per system, so that each can be told by ear and by eye."""
+    time = np.arange(round(SECONDS * RATE)) / RATE
+    for file in FILES[:3]:
+        for number, system in enumerate(SYSTEMS):
+            tone = 0.3 * np.sin(2 * np.pi * 200 * (number + 1) * time)
+            audio.write(audio_path(tmp_path, system, file), tone[np.newaxis].astype(np.float32), RATE)
+    return tmp_path
+
+
+@pytest.fixture
+def page(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> str:
+    return write_report(run, scores, info).read_text(encoding="utf-8")
+
+
+def test_the_report_is_one_file_that_asks_the_network_for_nothing(page):
+    without_namespaces = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+    assert "http" not in without_namespaces.replace("http-equiv", "")
+    assert not re.search(r"<(link|img|audio|iframe)[^>]*(src|href)=(?!\"data:)", page)
+    assert not re.search(r"^import ", page, flags=re.MULTILINE)
+    assert "default-src 'none'" in page
+
+
+def test_names_are_text_not_markup(page):
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;co&#39;.wav" in page
+    assert "&lt;b&gt;clipped&lt;/b&gt;" in page
+    assert "&#39;&lt;folder&gt;&#39; --out RUN" in page
+
+
+def test_no_two_elements_share_an_id(page):
+    ids = re.findall(r'\sid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_table_shows_mean_interval_and_n(page):
+    """SI-SNR of opus@6 in speech is 10 and 11: mean 10.5, s = 0.7071, t(0.975, 1) = 12.7062, half width 6.3531."""
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert re.search(r"opus@6 6 6\.12 \S+ ± \S+ \(2\) 10\.50 ± 6\.35 \(2\)", text)
+    assert "ViSQOL over all files mixes two scales: speech mode (speech) and audio mode (music)" in text
+
+
+def test_what_failed_comes_first_with_its_reason(page):
+    listed = page[page.index('id="missing"') :]
+    order = ("Recordings that failed", BROKEN, "not audio", "Scores that are undefined", "equals the reference")
+    positions = [listed.index(text) for text in order]
+    assert positions == sorted(positions)
+    assert "1 recording could not be used." in page
+
+
+def test_missing_scores_are_grouped_by_reason(scores, info):
+    lacking = missing(scores, info)
+    assert lacking.recordings == ((BROKEN, "not audio"),)
+    assert lacking.failed == ()
+    (group,) = lacking.undefined
+    assert (group.metrics, group.systems, group.cells) == (("si_snr",), ("reference",), 3)
+    assert group.files == FILES[:3]
+
+
+def test_long_lists_of_files_are_cut_short(info):
+    rows = [row(f"speech/{index}", "opus@6", "pesq", np.nan, "error", "no C compiler") for index in range(15)]
+    (group,) = missing(pd.DataFrame(rows), info).failed
+    assert (len(group.files), group.more, group.cells) == (12, 3, 15)
+
+
+def test_excerpts_are_the_decoded_samples_with_the_source_first(run, scores):
+    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.file == "speech/a.wav")
+    assert [clip.system for clip in excerpt.clips] == ["source", *SYSTEMS[1:]]
+    assert [clip.score for clip in excerpt.clips] == ["", "2.00", "3.50", "4.40", "2.80"]
+    for clip, system in zip(excerpt.clips, SYSTEMS, strict=True):
+        heard, rate = soundfile.read(io.BytesIO(base64.b64decode(clip.flac)))
+        stored = audio.read(audio_path(run, system, "speech/a.wav")).samples[0]
+        assert rate == RATE
+        np.testing.assert_allclose(heard, stored, rtol=0, atol=0.5 / 2**15)
+
+
+def test_samples_beyond_full_scale_are_clipped_not_wrapped(run, scores):
+    loud = np.full((1, round(SECONDS * RATE)), 1.5, np.float32)
+    audio.write(audio_path(run, "opus@6", "speech/a.wav"), loud, RATE)
+    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.file == "speech/a.wav")
+    heard, _ = soundfile.read(io.BytesIO(base64.b64decode(excerpt.clips[1].flac)))
+    assert heard.min() == 32767 / 32768
+
+
+def test_a_system_without_audio_is_left_out_of_the_player(run, scores):
+    audio_path(run, "opus@12", "speech/a.wav").unlink()
+    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.file == "speech/a.wav")
+    assert "opus@12" not in [clip.system for clip in excerpt.clips]
+
+
+def test_excerpts_keep_to_their_budget(run, scores):
+    sizes = [excerpt.size for excerpt in cut(run, scores)]
+    assert len(sizes) == 3
+    fitting = cut(run, scores, budget=sum(sizes) - 1)
+    assert len(fitting) == 2
+    assert cut(run, scores, budget=0) == []
+
+
+def test_recordings_are_chosen_from_both_ends_and_the_middle():
+    values = {"e": 5.0, "c": 3.0, "a": 1.0, "d": 4.0, "b": 2.0}
+    rows = [row(f"speech/{name}", "opus@6", "visqol", value) for name, value in values.items()]
+    chosen = choose(pd.DataFrame(rows))
+    assert [(choice.file, choice.rank) for choice in chosen] == [
+        ("speech/a", "lowest"), ("speech/e", "highest"), ("speech/c", "middle"),
+    ]  # fmt: skip
+
+
+def test_every_category_is_heard_before_any_is_heard_twice():
+    rows = [row(f"{category}/{index}", "opus@6", "visqol", index) for category in "abcd" for index in range(5)]
+    chosen = choose(pd.DataFrame(rows))
+    assert len(chosen) == 9
+    assert [choice.category for choice in chosen[:4]] == ["a", "b", "c", "d"]
+
+
+def test_a_metric_without_any_score_chooses_nothing():
+    rows = [
+        row("speech/a", "opus@6", "pesq", np.nan, "error", "needs a C compiler"),
+        row("speech/a", "opus@6", "si_snr", 3.0),
+    ]
+    assert [choice.file for choice in choose(pd.DataFrame(rows))] == ["speech/a"]
+    assert choose(pd.DataFrame(rows[:1])) == []
+
+
+def test_the_excerpt_is_where_the_source_is_loud():
+    source = np.zeros((2, 8000), np.float32)
+    source[1, 5000:6000] = 0.5
+    assert 4400 <= loudest(source, 1600) <= 5000
+    assert loudest(source, 8000) == 0
+
+
+def test_times_are_read_as_on_a_clock():
+    assert [clock(seconds) for seconds in (0, 7.54, 59.96, 3723)] == ["0:00.0", "0:07.5", "1:00.0", "1:02:03"]
+
+
+def test_a_run_in_which_everything_failed_still_has_a_report(tmp_path, scores, info):
+    failed = scores[scores["file"] == BROKEN]
+    info["recordings"] = info["recordings"][-1:]
+    text = write_report(tmp_path, failed, info).read_text(encoding="utf-8")
+    assert "not audio" in text
+    assert 'class="player"' not in text
+    assert 'id="curves"' not in text
+
+
+def test_a_run_without_its_audio_has_a_report_without_players(tmp_path, scores, info):
+    text = write_report(tmp_path, scores, info).read_text(encoding="utf-8")
+    assert 'class="player"' not in text
+    assert 'id="curves"' in text
+
+
+def test_the_report_replaces_an_older_one_and_leaves_nothing_beside_it(run, scores, info):
+    before = {path.name for path in run.iterdir()}
+    for _ in range(2):
+        write_report(run, scores, info)
+    assert {path.name for path in run.iterdir()} == before | {"report.html"}
+
+
+@pytest.mark.parametrize(
+    ("system", "series"), [("opus@6", "opus"), ("encodec_24khz@3:lm", "encodec_24khz:lm"), ("lyra", "lyra")]
+)
+def test_a_line_joins_the_rates_of_one_codec_with_one_set_of_options(system, series):
+    assert plots.series_name(system) == series
+
+
+def test_a_codec_looks_the_same_in_every_plot_and_unlike_the_others():
+    systems = [f"codec{index}@{rate}" for index in range(12) for rate in (6, 12)]
+    looks = plots.styles(systems)
+    assert len(looks) == 12
+    assert len(set(looks.values())) == 12
+
+
+def test_a_plot_joins_rates_and_draws_yardsticks_across(scores):
+    summary = summarise(scores)
+    looks = plots.styles(["opus@6", "mp3@64"])
+    shared = plots.limits(summary, "visqol")
+    assert shared is not None
+    svg = plots.rate_plot(summary, describe("visqol"), "speech", looks, shared)
+    assert svg.startswith("<svg")
+    for text in ("opus", "mp3", "anchor@3.5k", "reference", "measured bit rate (kbps)", "ViSQOL (MOS-LQO) ↑"):
+        assert f">{text}</text>" in svg
+    assert "var(--series-0, #0072b2)" in svg
+
+
+def test_axes_hold_every_mean_and_are_not_stretched_by_a_huge_interval(scores):
+    """Means from 1.75 to 4.65; the interval of two files, 12.7 s / sqrt(2), may not set the scale."""
+    wild = scores.copy()
+    wild.loc[(wild["file"] == "speech/a.wav") & (wild["metric"] == "visqol"), "value"] += 2.0
+    shared = plots.limits(summarise(wild), "visqol")
+    means = summarise(wild).query("metric == 'visqol'")["mean"]
+    assert shared is not None
+    assert shared.score[0] < means.min()
+    assert shared.score[1] > means.max()
+    assert shared.score[1] - shared.score[0] < 2 * (means.max() - means.min())
+    assert shared.kbps[0] < 6 < 64 < shared.kbps[1]
+
+
+@pytest.mark.parametrize("name", ["$x$", "a_b", r"\frac", "<b>&"])
+def test_plots_take_any_category_name(scores, name):
+    renamed = scores.replace({"category": {"speech": name}})
+    summary = summarise(renamed)
+    shared = plots.limits(summary, "visqol")
+    assert shared is not None
+    assert plots.rate_plot(summary, describe("visqol"), name, plots.styles(QUALITY), shared).endswith("</svg>\n")
+
+
+LISTEN_IN = """
+const Native = window.AudioContext;
+window.AudioContext = class extends Native {
+  constructor(...options) {
+    super(...options);
+    window.analyser = new AnalyserNode(this, { fftSize: 8192, smoothingTimeConstant: 0 });
+  }
+};
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (target, ...rest) {
+  if (target instanceof AudioDestinationNode) connect.call(this, window.analyser);
+  return connect.call(this, target, ...rest);
+};
+window.heard = () => { // frequency of the strongest partial in Hz, 0 for silence
+  const spectrum = new Float32Array(window.analyser.frequencyBinCount);
+  window.analyser.getFloatFrequencyData(spectrum);
+  const peak = spectrum.indexOf(Math.max(...spectrum));
+  return spectrum[peak] > -60 ? (peak * window.analyser.context.sampleRate) / window.analyser.fftSize : 0;
+};
+"""
+
+
+@pytest.fixture
+def browser(page: str, run: Path) -> Iterator[Any]:
+    """Chromium with the report open; heard() there is the pitch of what it plays."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("no Chromium with chromedriver here")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--window-size=1200,900",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chromium = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        chromium.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": LISTEN_IN})
+        chromium.get((run / "report.html").as_uri())
+        yield chromium
+    finally:
+        chromium.quit()
+
+
+@pytest.mark.browser
+def test_players_play_and_switch_in_a_browser_without_an_error(browser):
+    """The versions are tones of 200, 400, 600, 800 and 1000 Hz, so what is chosen can be told from what is heard."""
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    def until(condition: Callable[[], bool]) -> None:
+        WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda _: condition())
+
+    def until_heard(frequency: float) -> None:
+        until(lambda: abs(browser.execute_script("return heard()") - frequency) < 10)
+
+    def until_state(card: Any, state: str) -> None:
+        until(lambda: card.get_attribute("data-state") == state)
+
+    first, second = browser.find_elements("css selector", ".player")[:2]
+    choices = first.find_elements("css selector", "input")
+    assert len(choices) == 5  # the source and every system but the reference
+
+    first.find_element("css selector", ".play").click()
+    until_state(first, "playing")
+    until_heard(200)
+    bar = first.find_element("css selector", "progress")
+    until(lambda: float(bar.get_attribute("value")) > 0.02)
+
+    choices[2].find_element("xpath", "..").click()  # its label, as a mouse does
+    until_heard(600)
+    choices[2].send_keys(Keys.ARROW_RIGHT)
+    assert choices[3].is_selected()
+    until_heard(800)
+    choices[3].send_keys("4")
+    assert choices[4].is_selected()
+    until_heard(1000)
+    choices[4].send_keys("0")
+    until_heard(200)
+
+    second.find_element("css selector", ".play").click()
+    until_state(second, "playing")
+    until_state(first, "paused")
+    second.find_element("css selector", "input").send_keys(Keys.SPACE)
+    until_state(second, "paused")
+    until_heard(0)
+
+    third = browser.find_elements("css selector", ".player")[2]
+    browser.execute_script("arguments[0].querySelector('.clip').textContent = btoa('not audio')", third)
+    third.find_element("css selector", ".play").click()
+    until_state(third, "failed")
+    assert "cannot play FLAC" in third.find_element("css selector", ".message").text
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
