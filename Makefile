@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+COMPILED := .venv/.compiled
 DEMO := demo
 AUDIO ?=
 SYSTEMS ?= opus@6,opus@12,mp3@64
@@ -17,7 +18,7 @@ help:
 	@echo 'make lint | format         ruff and mypy | let ruff format the code'
 	@echo 'make bench                 measure speed as ratios'
 
-demo: $(INSTALLED)
+demo: $(COMPILED)
 	@set -e; audio='$(AUDIO)'; \
 	if [ -z "$$audio" ]; then audio=$(DEMO)/audio; [ -d "$$audio" ] || $(BIN)/earmark demo-audio "$$audio"; fi; \
 	status=0; $(BIN)/earmark compare "$$audio" --systems $(SYSTEMS) --metrics $(METRICS) --out $(DEMO)/run || status=$$?; \
@@ -31,19 +32,19 @@ demo: $(INSTALLED)
 	echo "listening test:  $(BIN)/earmark mushra serve $(DEMO)/study"; \
 	exit $$status
 
-test: $(INSTALLED)
+test: $(COMPILED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-lint: $(INSTALLED)
+lint: $(COMPILED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(INSTALLED)
+format: $(COMPILED)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)
+bench: $(COMPILED)
 	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit; done
 
 clean:
@@ -54,11 +55,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo 'earmark: $(PYTHON) cannot make a virtual environment;' \
 		'on Debian and Ubuntu its package python3-venv is missing' >&2; exit 1; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
-	@# ViSQOL itself needs no compiler; libsvm below it and pesq do, and everything else works without them.
+	@# ViSQOL itself needs no compiler, libsvm below it does.
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps visqol-python
 	$(BIN)/pip install --quiet --constraint constraints.txt numba ai-edge-litert pyfftw
-	@for package in pesq libsvm-official; do \
-		$(BIN)/pip install --quiet --constraint constraints.txt $$package >.venv/$$package.log 2>&1 || \
-		echo "note: $$package did not build (no C compiler or Python headers? see .venv/$$package.log); the rest works without it"; \
-	done
 	@touch $@
+
+# What is compiled here, and tried again by every make until there is a compiler; the rest works without it.
+$(COMPILED): $(INSTALLED)
+	@built=yes; for package in pesq libsvm-official; do \
+		$(BIN)/pip install --quiet --constraint constraints.txt $$package >.venv/$$package.log 2>&1 || { built=no; \
+		echo "note: $$package did not build: no C compiler or Python headers? (.venv/$$package.log)"; }; \
+	done; if [ $$built = yes ]; then touch $@; fi

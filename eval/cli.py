@@ -40,6 +40,11 @@ class NameList(click.ParamType):
         return names
 
 
+def console() -> Console:
+    """Where tables are printed: as wide as the terminal, or wide enough for a file."""
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
 @click.command()
 @click.argument("audio_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--systems", type=SystemList(), required=True, help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
@@ -94,7 +99,7 @@ def compare(
     tables.write_all(summary, result.info, out)
     report = page.write_report(out, result.scores, result.info)
 
-    Console().print(tables.terminal_table(summary, result.info))
+    console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:
         click.echo(f"note: {line}", err=True)
     for line in result.unavailable:
@@ -120,7 +125,7 @@ def tables(run: Path, form: str) -> None:
     summary = aggregate.summarise(read_scores(run))
     info = read_info(run)
     if form == "text":
-        Console().print(layouts.terminal_table(summary, info))
+        console().print(layouts.terminal_table(summary, info))
     else:
         click.echo(layouts.RENDERERS[form](summary, info), nl=False)
 

@@ -114,6 +114,7 @@ def has_voice(reference: NDArray[np.float32]) -> bool:
 
     hop, window = round(HOP * SPEECH_RATE), round(WINDOW * SPEECH_RATE)
     patches = ((reference.size - window) // hop + 1 - 9) // 20
+    # The detector starts at sample 9: the library, like the original, takes the number of a frame for one of a sample.
     steps = normalize(reference.astype(np.float64))[9 : 9 + patches * 20 * hop].reshape(-1, hop)
     detector = RmsVad()
     for step in np.clip(steps * 2**15, -(2**15), 2**15 - 1).astype(np.int16):
