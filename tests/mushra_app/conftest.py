@@ -1,0 +1,82 @@
+"""A study small enough to be rated in a test (two categories, four conditions, short tones), and a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from codec import audio
+from mushra_app import study as studies
+from mushra_app.study import Condition, Item, Stimulus, Study
+
+RATE = 48_000
+CONDITIONS = (
+    Condition("hidden-original", "hidden reference"),  # not "reference": no test could tell that from the button's name
+    Condition("anchor@3.5k", "low anchor"),
+    Condition("opus@6", "system"),
+    Condition("mp3@64", "system"),
+)
+
+
+def write_study(folder: Path, *, items: int = 4, annotations: int = 2, trials: int = 3, seconds: float = 0.5) -> Study:
+    """Write a study of `items` items, half of them of each category, to `folder`."""
+    made = []
+    time = np.arange(round(seconds * RATE)) / RATE
+    for number in range(items):
+        category = ("speechlike", "musical")[number % 2]
+        stimuli = {}
+        for place, condition in enumerate(CONDITIONS):
+            name = f"{number:03d}{place:03d}f00d.wav"
+            tone = 0.2 * np.sin(2 * np.pi * 100 * (1 + 16 * number + place) * time)  # each file its own
+            audio.write(folder / "audio" / name, tone[np.newaxis].astype(np.float32), RATE, subtype="PCM_16")
+            stimuli[condition.name] = Stimulus(audio=name, gain_db=0.0, loudness=-23.0)
+        made.append(Item(f"{category}-{number:03d}", category, f"{category}/file{number}.wav", 0.0, seconds, stimuli))
+    study = Study("opus against mp3", RATE, annotations, trials, CONDITIONS, tuple(made), {"run": "RUN"})
+    studies.save(study, folder)
+    return study
+
+
+@pytest.fixture(scope="session")
+def make_study() -> Callable[..., Study]:
+    """Writes a study to a folder; see write_study for what can be chosen."""
+    return write_study
+
+
+@pytest.fixture
+def study_folder(tmp_path: Path) -> Path:
+    """A fresh study on disk: 4 items, 4 conditions, 3 trials a listener, 2 annotations an item."""
+    write_study(tmp_path / "STUDY")
+    return tmp_path / "STUDY"
+
+
+BROWSERS = ("chromium", "google-chrome", "chromium-browser")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=user-gesture-required", "--hide-scrollbars",
+    "--window-size=1280,940",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """One headless Chromium with a fresh profile for all tests; they are skipped where none is installed."""
+    binary = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    if binary is None or driver is None:
+        missing = f"no {' or '.join(BROWSERS)}" if binary is None else "no chromedriver"
+        pytest.skip(f"{missing} installed; on Debian: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    started.set_script_timeout(30)
+    yield started
+    started.quit()
