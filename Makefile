@@ -58,6 +58,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@# ViSQOL itself needs no compiler, libsvm below it does.
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps visqol-python
 	$(BIN)/pip install --quiet --constraint constraints.txt numba ai-edge-litert pyfftw
+	@# The public EnCodec, which the tests compare ours with; of torchaudio, which it asks for, they need nothing.
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps encodec einops
 	@touch $@
 
 # What is compiled here, and tried again by every make until there is a compiler; the rest works without it.

@@ -1,0 +1,200 @@
+"""EnCodec: encoder, quantiser, decoder; the presets encodec_24khz and encodec_48khz (EnCodec paper, section 3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from codec.errors import UserError
+from codec.quantization.rvq import ResidualVectorQuantizer
+from codec.seanet import SEANetConfig, SEANetDecoder, SEANetEncoder
+
+
+@dataclass(frozen=True)
+class EncodecConfig:
+    """A model's shape and the bit rates it was trained for.
+
+    Args:
+        sample_rate: of the audio in Hz.
+        kbps: bit rates in kbps, ascending; the last one uses every codebook.
+        segment: seconds that are coded on their own, None for the whole signal.
+        overlap: share of a segment that the next one overlaps.
+        normalize: divide each segment by its RMS and send that as its scale.
+    """
+
+    name: str
+    sample_rate: int
+    kbps: tuple[float, ...]
+    seanet: SEANetConfig
+    entries: int = 1024
+    segment: float | None = None
+    overlap: float = 0.01
+    normalize: bool = False
+
+    @property
+    def channels(self) -> int:
+        return self.seanet.channels
+
+    @property
+    def frame_rate(self) -> int:
+        """Latent steps per second."""
+        return math.ceil(self.sample_rate / self.seanet.hop)
+
+    @property
+    def kbps_per_codebook(self) -> float:
+        return math.log2(self.entries) * self.frame_rate / 1000
+
+    def codebooks(self, kbps: float | None = None) -> int:
+        """Codebooks that make `kbps`, all of them for None.
+
+        Raises:
+            UserError: the model has no such bit rate.
+        """
+        if kbps is None:
+            kbps = self.kbps[-1]
+        if kbps not in self.kbps:
+            raise UserError(f"{self.name}@{kbps:g}: {self.name} has {', '.join(f'{r:g}' for r in self.kbps)} kbps")
+        return int(kbps // self.kbps_per_codebook)
+
+    @property
+    def segment_samples(self) -> int | None:
+        return None if self.segment is None else int(self.segment * self.sample_rate)
+
+    @property
+    def stride_samples(self) -> int | None:
+        """Samples from the start of one segment to that of the next."""
+        samples = self.segment_samples
+        return None if samples is None else max(1, int((1 - self.overlap) * samples))
+
+    def segments(self, samples: int) -> list[tuple[int, int]]:
+        """Start and end of every segment of a signal."""
+        if self.segment_samples is None or self.stride_samples is None:
+            return [(0, samples)]
+        starts = range(0, samples, self.stride_samples)
+        return [(start, min(samples, start + self.segment_samples)) for start in starts]
+
+
+ENCODEC_24KHZ = EncodecConfig("encodec_24khz", 24000, (1.5, 3.0, 6.0, 12.0, 24.0), SEANetConfig())
+ENCODEC_48KHZ = EncodecConfig(
+    "encodec_48khz", 48000, (3.0, 6.0, 12.0, 24.0),
+    SEANetConfig(channels=2, norm="time_group_norm", causal=False), segment=1.0, normalize=True,
+)  # fmt: skip
+PRESETS = {config.name: config for config in (ENCODEC_24KHZ, ENCODEC_48KHZ)}
+
+Signal = TypeVar("Signal", Tensor, NDArray[np.float32])  # numpy in, numpy out; torch in, torch out
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Codes of one segment.
+
+    Args:
+        codes: [B, codebooks, T], the entry of each codebook at each latent step.
+        scale: [B], by which the decoded segment is multiplied; None where the model does not normalise.
+    """
+
+    codes: Tensor
+    scale: Tensor | None
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A coded signal: its segments, and its length in samples."""
+
+    segments: tuple[Segment, ...]
+    samples: int
+
+
+class EncodecModel(nn.Module):
+    """EnCodec, ready to code: `model.decode(model.encode(audio, kbps=6))`."""
+
+    def __init__(self, config: EncodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = SEANetEncoder(config.seanet)
+        self.quantizer = ResidualVectorQuantizer(config.seanet.dimension, config.codebooks(), config.entries)
+        self.decoder = SEANetDecoder(config.seanet)
+
+    @torch.inference_mode()
+    def encode(self, audio: Signal, kbps: float | None = None) -> Codes:
+        """Code a signal.
+
+        Args:
+            audio: [channels, T] or [B, channels, T] at the model's sample rate, full scale at +-1.
+            kbps: one of the model's bit rates; the highest for None.
+
+        Raises:
+            UserError: the model has no such bit rate, or the audio another number of channels.
+        """
+        signal = self._signal(audio)
+        count = self.config.codebooks(kbps)
+        bounds = self.config.segments(signal.shape[-1])
+        segments = tuple(self.encode_segment(signal[..., start:end], count) for start, end in bounds)
+        return Codes(segments, signal.shape[-1])
+
+    @torch.inference_mode()
+    def decode(self, codes: Codes) -> Tensor:
+        """Audio of a coded signal, [B, channels, T]."""
+        parts = [self.decode_segment(segment) for segment in codes.segments]
+        return overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
+
+    def encode_segment(self, audio: Tensor, codebooks: int) -> Segment:
+        """Code one segment, [B, channels, T], by the first `codebooks` codebooks."""
+        scale = None
+        if self.config.normalize:
+            scale = audio.mean(dim=1).square().mean(dim=1).sqrt() + 1e-8
+            audio = audio / scale[:, None, None]
+        return Segment(self.quantizer.encode(self.encoder(audio), codebooks), scale)
+
+    def decode_segment(self, segment: Segment) -> Tensor:
+        """Audio of one segment, [B, channels, T * hop]."""
+        audio: Tensor = self.decoder(self.quantizer.decode(segment.codes))
+        return audio if segment.scale is None else audio * segment.scale[:, None, None]
+
+    def _signal(self, audio: Tensor | NDArray[np.float32]) -> Tensor:
+        signal = torch.as_tensor(audio, dtype=torch.float32, device=self.quantizer.codebooks.device)
+        if signal.ndim == 2:
+            signal = signal[None]
+        if signal.ndim != 3 or signal.shape[1] != self.config.channels or signal.shape[2] == 0:
+            raise UserError(
+                f"{self.config.name}: audio of shape {tuple(signal.shape)}; it takes [{self.config.channels}, time]"
+            )
+        return signal
+
+
+def cross_fade_weight(length: int, like: Tensor) -> Tensor:
+    """Triangular weight of a segment of `length` samples in `overlap_add`, [length]."""
+    position = torch.linspace(0, 1, length + 2, device=like.device, dtype=like.dtype)[1:-1]
+    return 0.5 - (position - 0.5).abs()
+
+
+def overlap_add(parts: list[Tensor], stride: int) -> Tensor:
+    """Join overlapping segments, cross-faded linearly where they overlap.
+
+    Every segment has a triangular weight, and the sum is divided by the sum of the weights:
+
+        weight   /\\    /\\    /\\          where one segment stands alone it comes out as it is,
+                /  \\  /  \\  /  \\         where two overlap from S to T the second has the weight
+               /    \\/    \\/    \\        (t - S) / (T - S) and the first the rest
+                    S T
+
+    Args:
+        parts: segments, [B, channels, T], all of the first one's length but for the last, which may be shorter.
+        stride: samples from the start of one to that of the next.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    weight = cross_fade_weight(parts[0].shape[-1], parts[0])
+    total = parts[0].new_zeros(*parts[0].shape[:-1], stride * (len(parts) - 1) + parts[-1].shape[-1])
+    weights = total.new_zeros(total.shape[-1])
+    for index, part in enumerate(parts):
+        place = slice(index * stride, index * stride + part.shape[-1])
+        total[..., place] += weight[: part.shape[-1]] * part
+        weights[place] += weight[: part.shape[-1]]
+    return total / weights

@@ -1,0 +1,48 @@
+"""Residual vector quantisation (EnCodec paper, section 3.2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualVectorQuantizer(nn.Module):
+    """Codebooks that quantise in turn what those before them left over.
+
+    The buffer `codebooks` holds all entries, [codebooks, entries, dimension].
+    """
+
+    codebooks: Tensor
+
+    def __init__(self, dimension: int, codebooks: int, entries: int = 1024) -> None:
+        super().__init__()
+        if entries & (entries - 1):
+            raise ValueError(f"{entries} entries: a code must be a whole number of bits")
+        self.register_buffer("codebooks", torch.zeros(codebooks, entries, dimension))
+
+    @property
+    def bits(self) -> int:
+        """Bits of one code."""
+        return int(math.log2(self.codebooks.shape[1]))
+
+    def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
+        """The nearest entries, [B, dimension, T] -> codes [B, count, T] by the first `count` codebooks (all: None)."""
+        batch, dimension, steps = latent.shape
+        residual = latent.transpose(1, 2).reshape(-1, dimension)
+        codes = []
+        for book in self.codebooks[:count]:
+            # argmin |r - e|^2 = argmin |e|^2 / 2 - r.e: one product and no square of r, which moves no minimum.
+            distance = torch.addmm(book.square().sum(1) / 2, residual, book.T, alpha=-1)
+            nearest = distance.argmin(dim=1)
+            residual = residual - book[nearest]
+            codes.append(nearest)
+        return torch.stack(codes).reshape(-1, batch, steps).transpose(0, 1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The sum of the entries, codes [B, count, T] -> [B, dimension, T]."""
+        latent = torch.zeros(codes.shape[0], codes.shape[2], self.codebooks.shape[2]).to(self.codebooks)
+        for book, code in zip(self.codebooks, codes.unbind(1), strict=False):
+            latent = latent + book[code]
+        return latent.transpose(1, 2)

@@ -1,0 +1,163 @@
+"""SEANet encoder and decoder (EnCodec paper, section 3.1, "Encoder & Decoder Architecture"; Table A.3 varies it)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from codec.layers import LSTM, Conv1d, ConvState, ConvTranspose1d, ConvTransposeState, LSTMState, Norm
+
+
+@dataclass(frozen=True)
+class SEANetConfig:
+    """Shape of encoder and decoder.
+
+    Args:
+        channels: of the audio.
+        dimension: channels of the latent.
+        filters: channels C of the first convolution; doubled at every down-sampling.
+        ratios: strides of the decoder, first to last; the encoder takes them in reverse.
+        residual_layers: residual units at every scale, with dilations `dilation_base` ** 0, 1, ...
+        compress: the residual branch has 1 / compress of the channels.
+        true_skip: skip connections are the identity rather than a 1x1 convolution.
+        lstm: LSTM layers, 0 for none.
+        tanh: end the decoder with tanh.
+    """
+
+    channels: int = 1
+    dimension: int = 128
+    filters: int = 32
+    ratios: tuple[int, ...] = (8, 5, 4, 2)
+    residual_layers: int = 1
+    kernel_size: int = 7
+    last_kernel_size: int = 7
+    residual_kernel_size: int = 3
+    dilation_base: int = 2
+    compress: int = 2
+    true_skip: bool = False
+    lstm: int = 2
+    norm: Norm = "weight_norm"
+    causal: bool = True
+    tanh: bool = False
+
+    @property
+    def hop(self) -> int:
+        """Audio samples per latent step."""
+        return math.prod(self.ratios)
+
+
+State = dict[int, Any]  # index of a layer in its stack -> what it must remember
+
+
+def step_through(stack: nn.Sequential, x: Tensor, state: State, last: bool) -> Tensor:
+    """Run whatever has come, [B, C, n], through a causal stack, keeping each layer's state in `state`."""
+    for index, layer in enumerate(stack):
+        if isinstance(layer, Conv1d):
+            x = layer.step(x, state.setdefault(index, ConvState()), last)
+        elif isinstance(layer, ConvTranspose1d):
+            x = layer.step(x, state.setdefault(index, ConvTransposeState()))
+        elif isinstance(layer, LSTM):
+            x = layer.step(x, state.setdefault(index, LSTMState()))
+        elif isinstance(layer, ResidualUnit):
+            x = layer.step(x, state.setdefault(index, ResidualState()), last)
+        else:
+            x = layer(x)
+    return x
+
+
+@dataclass
+class ResidualState:
+    """States of the branch, and skip output for which the branch has no answer yet, [B, C, n]."""
+
+    branch: State
+    waiting: Tensor | None
+
+    def __init__(self) -> None:
+        self.branch, self.waiting = {}, None
+
+
+class ResidualUnit(nn.Module):
+    """Skip connection beside ELU, dilated convolution, ELU, 1x1 convolution; [B, C, T] -> [B, C, T]."""
+
+    def __init__(self, channels: int, dilation: int, config: SEANetConfig) -> None:
+        super().__init__()
+        hidden = channels // config.compress
+        how: Any = {"causal": config.causal, "norm": config.norm}
+        self.block = nn.Sequential(
+            nn.ELU(),
+            Conv1d(channels, hidden, config.residual_kernel_size, dilation=dilation, **how),
+            nn.ELU(),
+            Conv1d(hidden, channels, 1, **how),
+        )
+        self.shortcut = nn.Identity() if config.true_skip else Conv1d(channels, channels, 1, **how)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.shortcut(x) + self.block(x)
+        return y
+
+    def step(self, x: Tensor, state: ResidualState, last: bool) -> Tensor:
+        """Continue with n samples; the branch answers late only at the start, while it waits for what it reflects."""
+        skip = self.shortcut(x) if x.shape[-1] else x  # a 1x1 convolution remembers nothing
+        if state.waiting is not None:
+            skip = torch.cat([state.waiting, skip], dim=-1)
+        y = step_through(self.block, x, state.branch, last)
+        state.waiting = skip[..., y.shape[-1] :]
+        return skip[..., : y.shape[-1]] + y
+
+
+class SEANetEncoder(nn.Module):
+    """Audio to latent, [B, channels, T] -> [B, dimension, ceil(T / hop)]."""
+
+    def __init__(self, config: SEANetConfig) -> None:
+        super().__init__()
+        how: Any = {"causal": config.causal, "norm": config.norm}
+        width = config.filters
+        layers: list[nn.Module] = [Conv1d(config.channels, width, config.kernel_size, **how)]
+        for ratio in reversed(config.ratios):
+            layers += [ResidualUnit(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
+            layers += [nn.ELU(), Conv1d(width, 2 * width, 2 * ratio, ratio, **how)]
+            width *= 2
+        if config.lstm:
+            layers.append(LSTM(width, config.lstm))
+        layers += [nn.ELU(), Conv1d(width, config.dimension, config.last_kernel_size, **how)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        latent: Tensor = self.layers(audio)
+        return latent
+
+    def step(self, audio: Tensor, state: State, last: bool) -> Tensor:
+        """Continue a signal by any number of samples; `state` is {} at its start, `last` ends it."""
+        return step_through(self.layers, audio, state, last)
+
+
+class SEANetDecoder(nn.Module):
+    """Latent to audio, [B, dimension, T] -> [B, channels, T * hop]."""
+
+    def __init__(self, config: SEANetConfig) -> None:
+        super().__init__()
+        how: Any = {"causal": config.causal, "norm": config.norm}
+        width = config.filters * 2 ** len(config.ratios)
+        layers: list[nn.Module] = [Conv1d(config.dimension, width, config.kernel_size, **how)]
+        if config.lstm:
+            layers.append(LSTM(width, config.lstm))
+        for ratio in config.ratios:
+            layers += [nn.ELU(), ConvTranspose1d(width, width // 2, 2 * ratio, ratio, **how)]
+            width //= 2
+            layers += [ResidualUnit(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
+        layers += [nn.ELU(), Conv1d(width, config.channels, config.last_kernel_size, **how)]
+        if config.tanh:
+            layers.append(nn.Tanh())
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        audio: Tensor = self.layers(latent)
+        return audio
+
+    def step(self, latent: Tensor, state: State, last: bool) -> Tensor:
+        """Continue a signal by any number of latent steps; `state` is {} at its start, `last` ends it."""
+        return step_through(self.layers, latent, state, last)
