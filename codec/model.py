@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -87,8 +88,6 @@ ENCODEC_48KHZ = EncodecConfig(
 )  # fmt: skip
 PRESETS = {config.name: config for config in (ENCODEC_24KHZ, ENCODEC_48KHZ)}
 
-Signal = TypeVar("Signal", Tensor, NDArray[np.float32])  # numpy in, numpy out; torch in, torch out
-
 
 @dataclass(frozen=True)
 class Segment:
@@ -97,18 +96,28 @@ class Segment:
     Args:
         codes: [B, codebooks, T], the entry of each codebook at each latent step.
         scale: [B], by which the decoded segment is multiplied; None where the model does not normalise.
+        mask: [B, T], False where a shorter signal of the batch has ended; None where all are of one length.
     """
 
     codes: Tensor
     scale: Tensor | None
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Codes:
-    """A coded signal: its segments, and its length in samples."""
+    """A coded signal, or a batch of them.
+
+    Args:
+        samples: length, of the longest in a batch.
+        lengths: of each signal of a batch where they differ.
+        from_numpy: the signal was a numpy array, so that its decoding will be one too.
+    """
 
     segments: tuple[Segment, ...]
     samples: int
+    lengths: tuple[int, ...] | None = None
+    from_numpy: bool = False
 
 
 class EncodecModel(nn.Module):
@@ -122,27 +131,42 @@ class EncodecModel(nn.Module):
         self.decoder = SEANetDecoder(config.seanet)
 
     @torch.inference_mode()
-    def encode(self, audio: Signal, kbps: float | None = None) -> Codes:
+    def encode(
+        self, audio: Tensor | NDArray[np.float32], kbps: float | None = None, lengths: Sequence[int] | None = None
+    ) -> Codes:
         """Code a signal.
 
         Args:
             audio: [channels, T] or [B, channels, T] at the model's sample rate, full scale at +-1.
             kbps: one of the model's bit rates; the highest for None.
+            lengths: samples of each signal of the batch where they differ; each is coded as if it were alone.
 
         Raises:
             UserError: the model has no such bit rate, or the audio another number of channels.
         """
         signal = self._signal(audio)
         count = self.config.codebooks(kbps)
-        bounds = self.config.segments(signal.shape[-1])
-        segments = tuple(self.encode_segment(signal[..., start:end], count) for start, end in bounds)
-        return Codes(segments, signal.shape[-1])
+        if lengths is None or set(lengths) == {signal.shape[-1]}:
+            bounds = self.config.segments(signal.shape[-1])
+            segments = tuple(self.encode_segment(signal[..., start:end], count) for start, end in bounds)
+        else:
+            alone = [self.encode(signal[i : i + 1, :, :n], kbps).segments for i, n in enumerate(lengths)]
+            segments = tuple(_stack(column) for column in zip_longest(*alone))
+        return Codes(segments, signal.shape[-1], tuple(lengths) if lengths else None, isinstance(audio, np.ndarray))
 
     @torch.inference_mode()
-    def decode(self, codes: Codes) -> Tensor:
-        """Audio of a coded signal, [B, channels, T]."""
-        parts = [self.decode_segment(segment) for segment in codes.segments]
-        return overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
+    def decode(self, codes: Codes) -> Tensor | NDArray[np.float32]:
+        """Audio of a coded signal, [B, channels, T], of the kind that was coded; silence where a shorter one ended."""
+        if codes.segments[0].mask is None:
+            parts = [self.decode_segment(segment) for segment in codes.segments]
+            audio = overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
+        else:
+            assert codes.lengths is not None
+            audio = torch.zeros(len(codes.lengths), self.config.channels, codes.samples)
+            for index, length in enumerate(codes.lengths):
+                parts = [self.decode_segment(part) for s in codes.segments if (part := _unstack(s, index)) is not None]
+                audio[index, :, :length] = overlap_add(parts, self.config.stride_samples or 0)[0, :, :length]
+        return audio.cpu().numpy() if codes.from_numpy else audio
 
     def encode_segment(self, audio: Tensor, codebooks: int) -> Segment:
         """Code one segment, [B, channels, T], by the first `codebooks` codebooks."""
@@ -168,6 +192,33 @@ class EncodecModel(nn.Module):
         return signal
 
 
+def _stack(parts: tuple[Segment | None, ...]) -> Segment:
+    """The same segment of several signals as one batch; None where a signal has ended before it."""
+    some = next(part for part in parts if part is not None)
+    steps = max(part.codes.shape[-1] for part in parts if part is not None)
+    codes = some.codes.new_zeros(len(parts), some.codes.shape[1], steps)
+    mask = torch.zeros(len(parts), steps, dtype=torch.bool, device=codes.device)
+    scale = None if some.scale is None else some.scale.new_zeros(len(parts))
+    for index, part in enumerate(parts):
+        if part is not None:
+            length = part.codes.shape[-1]
+            codes[index, :, :length] = part.codes[0]
+            mask[index, :length] = True
+            if scale is not None and part.scale is not None:
+                scale[index] = part.scale[0]
+    return Segment(codes, scale, mask)
+
+
+def _unstack(segment: Segment, index: int) -> Segment | None:
+    """One signal's part of a batch of different lengths, None where it has ended."""
+    assert segment.mask is not None
+    length = int(segment.mask[index].sum())
+    if length == 0:
+        return None
+    scale = None if segment.scale is None else segment.scale[index : index + 1]
+    return Segment(segment.codes[index : index + 1, :, :length], scale)
+
+
 def cross_fade_weight(length: int, like: Tensor) -> Tensor:
     """Triangular weight of a segment of `length` samples in `overlap_add`, [length]."""
     position = torch.linspace(0, 1, length + 2, device=like.device, dtype=like.dtype)[1:-1]
@@ -175,13 +226,13 @@ def cross_fade_weight(length: int, like: Tensor) -> Tensor:
 
 
 def overlap_add(parts: list[Tensor], stride: int) -> Tensor:
-    """Join overlapping segments, cross-faded linearly where they overlap.
+    r"""Join overlapping segments, cross-faded linearly where they overlap.
 
     Every segment has a triangular weight, and the sum is divided by the sum of the weights:
 
-        weight   /\\    /\\    /\\          where one segment stands alone it comes out as it is,
-                /  \\  /  \\  /  \\         where two overlap from S to T the second has the weight
-               /    \\/    \\/    \\        (t - S) / (T - S) and the first the rest
+        weight   /\    /\    /\          where one segment stands alone it comes out as it is,
+                /  \  /  \  /  \         where two overlap from S to T the second has the weight
+               /    \/    \/    \        (t - S) / (T - S) and the first the rest
                     S T
 
     Args:

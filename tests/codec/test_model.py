@@ -125,3 +125,29 @@ def test_a_batch_gives_what_each_signal_gives(pair):
         alone = model.encode(batch[index : index + 1], 6.0)
         agreement = (together.segments[0].codes[index] == alone.segments[0].codes[0]).float().mean()
         assert agreement > 0.999  # but for ties
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_signals_of_different_lengths_in_one_batch(pair, name):
+    """Each gives what it gives alone, and the mask says how much of a segment is its own."""
+    _, model = pair(name, 0)
+    lengths = [5000, 50000, 321]
+    audio = torch.cat([signal(name, 2.2, seed)[..., :50000] for seed in range(3)])
+    together = model.encode(audio, 6.0, lengths)
+    decoded = model.decode(together)
+    for index, length in enumerate(lengths):
+        alone = model.encode(audio[index : index + 1, :, :length], 6.0)
+        for batch, own in zip(together.segments, alone.segments, strict=False):
+            steps = own.codes.shape[-1]
+            assert batch.mask[index].sum() == steps
+            assert torch.equal(batch.codes[index, :, :steps], own.codes[0])
+        assert torch.equal(decoded[index, :, :length], model.decode(alone)[0])
+        assert not decoded[index, :, length:].any()
+
+
+def test_numpy_in_numpy_out(pair):
+    _, model = pair("encodec_24khz", 0)
+    audio = signal("encodec_24khz", 0.1)
+    decoded = model.decode(model.encode(audio.numpy(), 3.0))
+    assert isinstance(decoded, np.ndarray)
+    np.testing.assert_array_equal(decoded, model.decode(model.encode(audio, 3.0)).numpy())

@@ -43,8 +43,10 @@ def run(tmp_path: Path) -> Path:
             rows.append({"file": file, "system": system, "duration": np.nan if failed else seconds})
         recordings.append({"file": file, "category": file.split("/")[0], "error": None})
     pd.DataFrame(rows).to_parquet(folder / "scores.parquet")
-    info = {"command": "earmark compare", "created": "2026-01-01", "earmark": "0.1.0", "versions": {"opus@12": "libopus"},
-            "systems": ["opus@12", "mp3@64"], "recordings": recordings}  # fmt: skip
+    info = {
+        "command": "earmark compare", "created": "2026-01-01", "earmark": "0.1.0", "versions": {"opus@12": "libopus"},
+        "systems": ["opus@12", "mp3@64"], "recordings": recordings,
+    }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(info))
     return folder
 
