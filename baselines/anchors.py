@@ -63,10 +63,10 @@ class Reference(Family):
     licence = "-"
     coded = False
 
-    def unavailable(self) -> str | None:
+    def unavailable(self, system: System | None = None) -> str | None:
         return None
 
-    def version(self) -> str:
+    def version(self, system: System | None = None) -> str:
         return "1"
 
     def check(self, system: System) -> None:

@@ -72,12 +72,12 @@ class Family(ABC):
     coded: bool = True  # False for conditions without a bitstream, whose bit rate means nothing
 
     @abstractmethod
-    def unavailable(self) -> str | None:
-        """Why it cannot run here and how to mend that, in one line; None when it can."""
+    def unavailable(self, system: System | None = None) -> str | None:
+        """Why it, or this one of its systems, cannot run here and how to mend that, in one line; None when it can."""
 
     @abstractmethod
-    def version(self) -> str:
-        """Version of the library or programs in use; versions sound different, so it is recorded with every result."""
+    def version(self, system: System | None = None) -> str:
+        """Version of the library, programs or weights in use; it is recorded with every result and part of its key."""
 
     @abstractmethod
     def check(self, system: System) -> None:

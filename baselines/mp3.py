@@ -100,7 +100,7 @@ class Mp3(Family):
     sample_rates = "8 to 48 kHz"
     licence = "LGPL-2.0"
 
-    def unavailable(self) -> str | None:
+    def unavailable(self, system: System | None = None) -> str | None:
         try:
             import av
         except ImportError:
@@ -109,7 +109,7 @@ class Mp3(Family):
             return "this build of PyAV has no LAME; run `pip install --only-binary av --force-reinstall av`"
         return None
 
-    def version(self) -> str:
+    def version(self, system: System | None = None) -> str:
         return lame_version()
 
     def check(self, system: System) -> None:

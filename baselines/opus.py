@@ -103,7 +103,7 @@ class Opus(Family):
     sample_rates = "8, 12, 16, 24, 48 kHz"
     licence = "BSD-3-Clause"
 
-    def unavailable(self) -> str | None:
+    def unavailable(self, system: System | None = None) -> str | None:
         if importlib.util.find_spec("opuslib") is None:
             return "the Python package opuslib is missing; run `pip install opuslib`"
         if find_libopus() is None:
@@ -114,7 +114,7 @@ class Opus(Family):
             return f"libopus does not load ({error}); set EARMARK_LIBOPUS to another one"
         return None
 
-    def version(self) -> str:
+    def version(self, system: System | None = None) -> str:
         return str(importlib.import_module("opuslib.api.info").get_version_string().decode()) if _opuslib() else ""
 
     def check(self, system: System) -> None:

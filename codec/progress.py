@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -16,23 +26,47 @@ SECONDS_BETWEEN_LINES = 15.0
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show how much of `total` steps is done; call the yielded function after each step with a word on it."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[step]}", markup=True),
+    )  # fmt: skip
+    with _shown(label, 0, total, columns, lambda done: f"{done}/{total}") as advance:
+        yield lambda step: advance(1, step)
+
+
+@contextmanager
+def byte_progress(label: str, done: int, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how many bytes have come, `done` of them earlier, of `total` if that is known.
+
+    Call the yielded function with the number of bytes of each piece.
+    """
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    of_total = "" if total is None else f"/{total / 1e6:.1f}"
+    with _shown(label, done, total, columns, lambda done: f"{done / 1e6:.1f}{of_total} MB") as advance:
+        yield lambda count: advance(count, "")
+
+
+@contextmanager
+def _shown(
+    label: str, done: int, total: int | None, columns: tuple[ProgressColumn, ...], amount: Callable[[int], str]
+) -> Iterator[Callable[[int, str], None]]:
+    """Bar made of `columns`, or lines that tell the `amount` done; call with the advance and a word on it."""
     if sys.stderr.isatty():
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[step]}", markup=True),
-        )  # fmt: skip
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            bar = bars.add_task(label, total=total, step="")
-            yield lambda step: bars.update(bar, advance=1, step=step.replace("[", r"\["))
+            bar = bars.add_task(label, total=total, completed=done, step="")
+            yield lambda count, step: bars.update(bar, advance=count, step=step.replace("[", r"\["))
         return
 
-    done, said = 0, time.monotonic()
+    said = time.monotonic()
 
-    def advance(step: str) -> None:
+    def advance(count: int, step: str) -> None:
         nonlocal done, said
-        done += 1
+        done += count
         if done == total or time.monotonic() - said >= SECONDS_BETWEEN_LINES:
             said = time.monotonic()
-            print(f"{label}: {done}/{total}  {step}", file=sys.stderr, flush=True)
+            print(f"{label}: {amount(done)}  {step}".rstrip(), file=sys.stderr, flush=True)
 
     yield advance

@@ -88,7 +88,7 @@ def run(plan: Plan) -> Result:
     for name in plan.metrics:
         registry.find(name)
     for system in plan.systems:
-        reason = family_of(system).unavailable()
+        reason = family_of(system).unavailable(system)
         if reason is not None:
             raise UserError(f"{system.text}: {reason}")
     sources = corpus.find(plan.audio_dir)
@@ -127,7 +127,7 @@ def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str,
     # The source as it is judged is always kept beside the decoded signals: players and listening tests need it.
     systems = {system.text: system for system in (parse(REFERENCE), *plan.systems)}
     wanted = {system.text for system in plan.systems}
-    versions = {text: family_of(system).version() for text, system in systems.items()}
+    versions = {text: family_of(system).version(system) for text, system in systems.items()}
     tasks, unreadable = [], {}
     for source in sources:
         try:
