@@ -6,7 +6,9 @@ Loading lazily keeps `earmark --help` free of torch, Flask and pandas.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from typing import NoReturn
 
 import click
 
@@ -49,6 +51,7 @@ def main() -> None:
     """Run the command line; a UserError is one line and status 2, an interrupt is status 130."""
     from codec.errors import UserError
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is to be interrupted
     try:
         status = cli.main(standalone_mode=False)
     except UserError as error:
@@ -68,7 +71,7 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def fail(message: str, status: int) -> None:
+def fail(message: str, status: int) -> NoReturn:
     """Print one line on stderr and leave."""
     click.echo("earmark: " + " ".join(message.split()), err=True)
     sys.exit(status)

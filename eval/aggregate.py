@@ -35,7 +35,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
         system, category, metric: in the order in which they first appear in `scores`, "all" last.
         n, undefined, failed: files with a score, without one, and that failed.
         mean, ci95_low, ci95_high: over the n files; mean -+ t(0.975, n - 1) s / sqrt(n), NaN for n = 1.
-        kbps_nominal, kbps: requested rate, and the mean over files of the measured one.
+        kbps_nominal, kbps: requested rate, and all payload bits over the duration of all files.
         encode_rtf, decode_rtf: audio duration over processing time (arXiv 2210.13438, section 4.6), bigger is faster;
             both summed over the files before the division.
     """
@@ -65,11 +65,19 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 def _rates(rows: pd.DataFrame) -> pd.DataFrame:
     """Bit rate and speed per (system, category), each file counted once however many metrics it has."""
     files = rows.drop_duplicates(["system", "category", "file"]).copy()
-    columns: dict[str, Any] = {"kbps_nominal": ("kbps_nominal", "first"), "kbps": ("kbps", "mean")}
+    files["bits"] = files["kbps"] * files["duration"]
+    files["coded"] = files["duration"].where(files["kbps"].notna())
+    columns: dict[str, Any] = {
+        "kbps_nominal": ("kbps_nominal", "first"),
+        "bits": ("bits", "sum"),
+        "coded": ("coded", "sum"),
+    }
     for step in ("encode", "decode"):
         files[f"{step}_audio"] = files["duration"].where(files[f"{step}_seconds"].notna())
         columns |= {name: (name, "sum") for name in (f"{step}_audio", f"{step}_seconds")}
     rates = files.groupby(["system", "category"], observed=True).agg(**columns).reset_index()
+    coded = rates.pop("coded")
+    rates["kbps"] = rates.pop("bits") / coded.where(coded > 0)
     for step in ("encode", "decode"):
         seconds = rates.pop(f"{step}_seconds")
         rates[f"{step}_rtf"] = rates.pop(f"{step}_audio") / seconds.where(seconds > 0)

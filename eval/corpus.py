@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -47,30 +48,51 @@ class ReferenceFormat:
         return self.sample_rate or min(sample_rate, HIGHEST_RATE)
 
 
-def find(audio_dir: Path) -> list[Source]:
+def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
     """All recordings below `audio_dir`, sorted by name.
 
     The category of a recording is its first sub-folder; beside the sub-folders it is a leading "speech_", "music_",
     "sound_", "mixed_" or "noise_" of the file's name, else the name of AUDIO_DIR.
 
+    Args:
+        leave_out: a folder that may lie inside, of results.
+
     Raises:
         UserError: there is none.
     """
-    paths = sorted(
-        path
-        for path in audio_dir.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(audio_dir).parts)
-    )
+    paths = sorted(_audio_files(audio_dir, leave_out))
     if not paths:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise UserError(f"{audio_dir}: no recordings in it; put audio files there ({kinds})")
-    return [Source(path.relative_to(audio_dir).as_posix(), path, _category(path, audio_dir)) for path in paths]
+    return [
+        Source(_readable(path.relative_to(audio_dir).as_posix()), path, _category(path, audio_dir)) for path in paths
+    ]
+
+
+def _audio_files(audio_dir: Path, leave_out: Path | None) -> Iterator[Path]:
+    """Audio files below a folder, through links to folders too, each folder once."""
+    seen = set() if leave_out is None else {leave_out.resolve()}
+    for folder, names, files in os.walk(audio_dir, followlinks=True):
+        inside = []
+        for name in sorted(names):
+            place = (Path(folder) / name).resolve()
+            if not name.startswith(".") and place not in seen:
+                seen.add(place)
+                inside.append(name)
+        names[:] = inside
+        for name in files:
+            path = Path(folder) / name
+            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _readable(name: str) -> str:
+    """A name that any table can hold: bytes that are not UTF-8 become question marks."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _category(path: Path, audio_dir: Path) -> str:
-    parts = path.relative_to(audio_dir).parts
+    parts = [_readable(part) for part in path.relative_to(audio_dir).parts]
     prefix = PREFIX.match(parts[0])
     if len(parts) > 1:
         name = parts[0]

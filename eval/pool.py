@@ -55,6 +55,11 @@ def _until_broken(
             number = futures[future]
             result = future.result()
             yield pending.pop(number), result
+    except KeyboardInterrupt:
+        # What is at hand is done again next time; waiting for it would take minutes, and a second Ctrl-C would hang.
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.kill()
+        raise
     except BrokenProcessPool:
         # Tasks start in order, and the pool hands out one more than it has processes.
         return list(pending)[: 2 * jobs + 1]
@@ -73,5 +78,5 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 def _leave_interrupts_to_parent() -> None:
-    """On Ctrl-C the task at hand is finished and kept; the parent stops handing out more."""
+    """Ctrl-C reaches the whole process group; what to do about it is the parent's to say."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

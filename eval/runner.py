@@ -91,7 +91,7 @@ def run(plan: Plan) -> Result:
         reason = family_of(system).unavailable(system)
         if reason is not None:
             raise UserError(f"{system.text}: {reason}")
-    sources = corpus.find(plan.audio_dir)
+    sources = corpus.find(plan.audio_dir, leave_out=plan.run)
     tasks, unreadable = _tasks(plan, sources)
 
     wanted = {system.text for system in plan.systems}

@@ -65,8 +65,8 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Hash of all that determines the decoded signal."""
-        parts = [RECORD_VERSION, self.sha256, asdict(self.form), self.system, self.system_version]
+        """Hash of all that determines the decoded signal, and of its name, under which it is stored."""
+        parts = [RECORD_VERSION, self.source.file, self.sha256, asdict(self.form), self.system, self.system_version]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property

@@ -71,6 +71,7 @@ def build(request: Request) -> Built:
     conditions = _conditions(request, info)
     if (request.out / "ratings.sqlite").exists():
         raise UserError(f"{request.out}: has ratings already; choose another --out, or delete the folder to lose them")
+    before = _audio_of_earlier_study(request.out)
     rng = np.random.default_rng(request.seed)
     files, notes = _usable(request, info, conditions)
     chosen: list[tuple[str, Excerpt]] = []
@@ -105,16 +106,31 @@ def build(request: Request) -> Built:
         },
     )  # fmt: skip
     studies.save(study, request.out)
-    wanted = {stimulus.audio for item in items for stimulus in item.stimuli.values()}
-    for path in (request.out / "audio").glob("*.wav"):  # of a study built here before
-        if path.name not in wanted:
-            path.unlink()
+    for name in before - _audio_names(study):
+        (request.out / "audio" / name).unlink(missing_ok=True)
     return Built(study, notes)
 
 
 def listeners_needed(study: Study) -> int:
     """Listeners that give every item its annotations, if all finish."""
     return math.ceil(len(study.items) * study.annotations / study.trials_per_listener)
+
+
+def _audio_names(study: Study) -> set[str]:
+    return {stimulus.audio for item in study.items for stimulus in item.stimuli.values()}
+
+
+def _audio_of_earlier_study(out: Path) -> set[str]:
+    """Stimuli of a study that was built in this folder before; anything else in it is the user's.
+
+    Raises:
+        UserError: there is a folder of audio that no study made.
+    """
+    if (out / "study.json").exists():
+        return _audio_names(studies.load(out))
+    if (out / "audio").exists():
+        raise UserError(f"{out}: has a folder audio that belongs to no study; choose another --out")
+    return set()
 
 
 def _conditions(request: Request, info: dict[str, Any]) -> list[Condition]:

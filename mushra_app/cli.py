@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import click
@@ -66,9 +67,11 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
 
     app = create_app(study, database)
     try:
-        server = make_server(host, port, app, threaded=True)
-    except (OSError, SystemExit) as error:
-        raise UserError(f"--port {port}: cannot listen on {host} ({error}); choose another --port") from error
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
+    server = make_server(host, port, app, threaded=True, fd=listening.fileno())
     click.echo(f"listening test {study}: http://{host}:{server.server_port}/  (Ctrl-C ends it; ratings are kept)")
     try:
         server.serve_forever()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from codec.errors import UserError
 from codec.files import write_text
@@ -65,7 +65,7 @@ class Study:
         sample_rate: of every stimulus, in Hz.
         annotations: every item gets at least this many ratings.
         trials_per_listener: items that one listener rates.
-        run: the run of `earmark compare` it was cut from; versions and seed are recorded in `provenance`.
+        provenance: the run of `earmark compare` it was cut from, with versions and seed.
     """
 
     name: str
@@ -110,6 +110,13 @@ def load(folder: Path) -> Study:
         raise UserError(f"{path}: not readable as a study ({error})") from error
     if data.pop("format", None) != FORMAT:
         raise UserError(f"{path}: another version of Earmark wrote this study; build it again")
+    try:
+        return _from_json(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: damaged or made by hand ({error}); build the study again") from error
+
+
+def _from_json(data: dict[str, Any]) -> Study:
     data["conditions"] = tuple(Condition(**condition) for condition in data["conditions"])
     data["items"] = tuple(
         Item(**{**item, "stimuli": {name: Stimulus(**stimulus) for name, stimulus in item["stimuli"].items()}})

@@ -14,6 +14,8 @@ import torch
 from codec.layers import fold_weight_norm
 from codec.model import PRESETS, EncodecModel
 
+torch.set_num_threads(1)  # small networks, and test workers beside each other: more threads only wait for one another
+
 Pair = Callable[[str, int], tuple[Any, EncodecModel]]
 
 
