@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -69,10 +70,12 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
     server = make_server(host, port, app, threaded=True, fd=listening.fileno())
-    click.echo(f"listening test {study}: http://{host}:{server.server_port}/  (Ctrl-C ends it; ratings are kept)")
+    click.echo(
+        f"listening test {study}: http://{host}:{listening.getsockname()[1]}/  (Ctrl-C ends it; ratings are kept)"
+    )
     try:
         server.serve_forever()
     except KeyboardInterrupt:

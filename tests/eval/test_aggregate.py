@@ -124,3 +124,15 @@ def test_the_scores_are_left_as_they_were():
     before = scores.copy()
     summarise(scores)
     pd.testing.assert_frame_equal(scores, before)
+
+
+def test_the_bit_rate_of_several_files_is_all_bits_over_all_seconds():
+    """10 s at 64 kbps and 5 ms at 900 kbps are 640 + 4.5 kbit in 10.005 s: 64.42 kbps, not their mean 482."""
+    row = {"category": "a", "system": "mp3@64", "metric": "si_snr", "value": 1.0, "status": "ok", "kbps_nominal": 64.0,
+           "encode_seconds": 1.0, "decode_seconds": 1.0}  # fmt: skip
+    files = [
+        {"file": "long.wav", "kbps": 64.0, "duration": 10.0},
+        {"file": "click.wav", "kbps": 900.0, "duration": 0.005},
+    ]
+    summary = summarise(pd.DataFrame([row | file for file in files]))
+    assert summary["kbps"].to_list() == pytest.approx([64.4178] * 2, abs=1e-4)

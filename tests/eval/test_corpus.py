@@ -74,3 +74,12 @@ def test_rates_above_48_khz_are_judged_at_48_khz_and_said_so(tmp_path, rate):
 def test_a_common_format_can_be_asked_for(tmp_path):
     recording, note = load(source(put(tmp_path / "a.wav", 44100, 2)), ReferenceFormat(24000, mono=True))
     assert (recording.sample_rate, recording.channels, note) == (24000, 1, None)
+
+
+def test_results_inside_the_folder_are_no_recordings_and_links_are_followed(tmp_path):
+    put(tmp_path / "elsewhere" / "a.wav")
+    folder = tmp_path / "clips"
+    put(folder / "run" / "audio" / "b.wav")
+    (folder / "speech").symlink_to(tmp_path / "elsewhere")
+    (folder / "speech" / "loop").symlink_to(folder)
+    assert [source.file for source in find(folder, leave_out=folder / "run")] == ["speech/a.wav"]

@@ -193,3 +193,10 @@ def test_unknown_metrics_and_empty_folders_are_said_before_any_work(plan, tmp_pa
     with pytest.raises(UserError, match="no recordings in it"):
         runner.run(replace(plan, audio_dir=tmp_path / "empty"))
     assert not plan.run.exists()
+
+
+def test_the_same_recording_under_two_names_is_remembered_under_both(plan):
+    copy = plan.audio_dir / "speech" / "copy.wav"
+    copy.write_bytes((plan.audio_dir / "speech" / "a.wav").read_bytes())
+    runner.run(plan)
+    assert runner.run(plan).computed == 0

@@ -148,3 +148,21 @@ def test_a_study_with_ratings_is_not_overwritten(asked):
 def test_a_folder_that_is_no_run(tmp_path, asked):
     with pytest.raises(UserError, match=r"no run\.json in it"):
         build(replace(asked, run=tmp_path))
+
+
+def test_a_folder_of_recordings_is_not_taken_for_an_earlier_study(asked):
+    mine = asked.out / "audio" / "mine.wav"
+    audio.write(mine, np.zeros((1, 100), np.float32), RATE)
+    with pytest.raises(UserError, match="has a folder audio that belongs to no study"):
+        build(asked)
+    assert mine.exists()
+
+
+def test_building_again_leaves_no_stimulus_of_the_first_and_touches_nothing_else(asked):
+    build(asked)
+    mine = asked.out / "audio" / "mine.wav"
+    audio.write(mine, np.zeros((1, 100), np.float32), RATE)
+    study = build(replace(asked, seed=1, per_category=1)).study
+    wanted = {stimulus.audio for item in study.items for stimulus in item.stimuli.values()}
+    assert {path.name for path in (asked.out / "audio").iterdir()} == wanted | {"mine.wav"}
+    assert mine.exists()

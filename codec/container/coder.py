@@ -1,0 +1,89 @@
+"""How the codes of one segment become bytes: packed as they are, or by a coder that a language model drives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codec.bits import pack, packed_size, unpack
+from codec.errors import UserError
+
+BLOCK = 1024  # latent steps unpacked at once; a multiple of 8, so that every block ends on a byte
+
+
+class Entropy(IntEnum):
+    """Payload coder, as stored in the checked version; the public version only tells RAW from PUBLIC_MODEL."""
+
+    RAW = 0
+    PUBLIC_MODEL = 1  # the arithmetic coder of the public reference ("lm": true)
+    PORTABLE_MODEL = 2  # reserved for a coder that decodes the same on every machine
+
+
+class ByteSource(Protocol):
+    """What a coder reads from: any binary file object."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class SegmentCoder(Protocol):
+    """Turns codes [codebooks, steps] into bytes and back; every call starts afresh.
+
+    `identity` is the SHA-256 of the language model in hexadecimal, empty without one.
+    """
+
+    entropy: Entropy
+    identity: str
+
+    def encode(self, codes: NDArray[np.uint16], bits: int) -> bytes:
+        """Bytes of codes [codebooks, steps] of `bits` bits each."""
+
+    def decode(self, source: ByteSource, codebooks: int, steps: int, bits: int) -> Iterator[NDArray[np.uint16]]:
+        """Read exactly the bytes that `encode` wrote; yield the codes [codebooks, n] in pieces as they come.
+
+        Raises:
+            EOFError: the source ends before them.
+        """
+
+    def size(self, codebooks: int, steps: int, bits: int) -> int | None:
+        """Bytes that `encode` gives, None where that depends on the codes."""
+
+
+class RawCoder:
+    """Fixed-width codes, all codebooks of a step before the next step, the end filled up to a whole byte."""
+
+    entropy = Entropy.RAW
+    identity = ""
+
+    def encode(self, codes: NDArray[np.uint16], bits: int) -> bytes:
+        return pack(codes.T.reshape(-1), bits)
+
+    def decode(self, source: ByteSource, codebooks: int, steps: int, bits: int) -> Iterator[NDArray[np.uint16]]:
+        for start in range(0, steps, BLOCK):
+            block = min(BLOCK, steps - start)
+            size = packed_size(block * codebooks, bits)
+            data = source.read(size)
+            if len(data) < size:
+                raise EOFError
+            yield unpack(data, block * codebooks, bits).reshape(block, codebooks).T
+
+    def size(self, codebooks: int, steps: int, bits: int) -> int:
+        return packed_size(codebooks * steps, bits)
+
+
+def choose_coder(entropy: Entropy, given: SegmentCoder | None, what: str) -> SegmentCoder:
+    """The coder for `what`, a file or an option.
+
+    Raises:
+        UserError: the file needs a language model's coder, and `given` is not that.
+    """
+    if entropy == Entropy.RAW:
+        return RawCoder()
+    if given is None or given.entropy != entropy:
+        raise UserError(
+            f"{what}: needs the language model, which is not part of this installation yet; encode without --lm"
+        )
+    return given
