@@ -76,6 +76,8 @@ def _is_cut_short(path: Path) -> bool:
         tail = file.read()
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         return _is_cut_short_wav(head, size)
+    if head[:4] == b"FORM":  # AIFF: the length of all that follows
+        return 8 + struct.unpack_from(">I", head, 4)[0] > size
     return head[:4] == b"OggS" and _is_cut_short_ogg(tail)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -138,5 +139,10 @@ def demo_audio(folder: Path) -> None:
 
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder}: not empty; name a new folder, the set is written as a whole")
-    paths = write_demo_audio(folder)
+    aside = folder.with_name(f".{folder.name}.part")  # an interrupted set is no set
+    shutil.rmtree(aside, ignore_errors=True)
+    paths = write_demo_audio(aside)
+    if folder.exists():
+        folder.rmdir()
+    aside.rename(folder)
     click.echo(f"{len(paths)} recordings in {folder}")

@@ -63,7 +63,7 @@ def test_files_that_are_no_audio(tmp_path, name, content, reason):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "aiff"])
 def test_truncated_files_are_found(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     rng = np.random.default_rng(0)
