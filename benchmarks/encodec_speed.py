@@ -1,0 +1,168 @@
+"""How much faster accelerated EnCodec is than the public reference: one thread, same process, same weights, same clip.
+
+Reference and ours take turns, so that a busy moment of the machine hits them all; the ratio is that of the medians of
+processor time, which on an idle machine is the time that passes, since everything runs in one thread. Rounds count
+from the second on: the first pays for what the libraries prepare.
+
+    python benchmarks/encodec_speed.py [ROUNDS]
+
+needs the reference: pip install --no-deps encodec einops. The real clips are those of ../shared/audio; noise where
+they are absent.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import sys
+import tempfile
+import time
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codec import audio as audio_files
+from codec.checkpoints import load
+from codec.errors import UserError
+from codec.fast import accelerate
+from codec.model import EncodecModel
+from codec.streaming import StreamingDecoder, StreamingEncoder
+
+SECONDS, KBPS = 10, 6.0
+CLIPS = {"encodec_24khz": "mixed_encodec_24k.wav", "encodec_48khz": "music_encodec_48k_stereo.wav"}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def reference_model(name: str) -> Any:
+    """The public reference with random weights; it imports torchaudio, of which it needs nothing here."""
+    sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
+    import encodec
+
+    warnings.simplefilter("ignore")  # of its deprecated weight norm
+    torch.manual_seed(0)
+    make = {"encodec_24khz": "encodec_model_24khz", "encodec_48khz": "encodec_model_48khz"}[name]
+    reference = getattr(encodec.EncodecModel, make)(pretrained=False).eval()
+    for layer in reference.quantizer.vq.layers:  # its own start is all zeros; as large as what it quantises
+        torch.nn.init.normal_(layer._codebook.embed, std=0.05)
+    reference.set_target_bandwidth(KBPS)
+    return reference
+
+
+def same_model(reference: Any) -> EncodecModel:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "random.th"
+        torch.save(reference.state_dict(), path)
+        return load(path)
+
+
+def clip(name: str, rate: int, channels: int) -> Tensor:
+    """[1, channels, SECONDS * rate]"""
+    path = Path(__file__).resolve().parents[2] / "shared" / "audio" / CLIPS[name]
+    if not path.exists():
+        return 0.1 * torch.randn(1, channels, SECONDS * rate, generator=torch.Generator().manual_seed(0))
+    return torch.from_numpy(audio_files.read(path).samples)[None, :, : SECONDS * rate]
+
+
+def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Seconds of processor time of each call."""
+    took: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds + 1):
+        for name, call in calls.items():
+            start = time.process_time()
+            call()
+            took[name].append(time.process_time() - start)
+    return {name: statistics.median(seconds[1:]) for name, seconds in took.items()}
+
+
+def snr(expected: Tensor, actual: Tensor) -> float:
+    """SI-SNR in dB; see eval/metrics/si_snr.py, which takes mono."""
+    x, y = expected.double().flatten() - expected.mean(), actual.double().flatten() - actual.mean()
+    along = (x @ y / (x @ x)) * x
+    return float(10 * torch.log10(along.square().sum() / (y - along).square().sum()))
+
+
+def compare(name: str, rounds: int) -> None:
+    """Print the rows of one model."""
+    reference = reference_model(name)
+    plain = same_model(reference)
+    sound = clip(name, plain.config.sample_rate, plain.config.channels)
+    models = {"plain float32": plain}
+    for precision, dtype in PRECISIONS.items():
+        models[precision] = copy.deepcopy(plain)
+        try:
+            accelerate(models[precision], dtype)
+        except UserError as error:
+            del models[precision]
+            print(f"{name:<15}{error}")
+    codes = plain.encode(sound, KBPS)
+    frames = reference.encode(sound)
+    decoded = plain.decode(codes)
+    encode: dict[str, Callable[[], object]] = {"reference": lambda: reference.encode(sound)}
+    decode: dict[str, Callable[[], object]] = {"reference": lambda: reference.decode(frames)}
+    for label, model in models.items():
+        encode[label] = lambda model=model: model.encode(sound, KBPS)
+        decode[label] = lambda model=model: model.decode(codes)
+    encoding, decoding = medians(encode, rounds), medians(decode, rounds)
+    print(f"{name:<15}{'reference':<15}{encoding['reference']:>8.3f} s{decoding['reference']:>11.3f} s")
+    for label, model in models.items():
+        others = model.encode(sound, KBPS)
+        pairs = zip(codes.segments, others.segments, strict=True)
+        same = 100 * statistics.mean(float((a.codes == b.codes).float().mean()) for a, b in pairs)
+        cost = "" if model is plain else f"{snr(decoded, model.decode(codes)):>13.1f} dB{same:>9.2f} %"
+        ratios = [took["reference"] / took[label] for took in (encoding, decoding)]
+        print(f"{name:<15}{label:<15}{ratios[0]:>8.2f} x{ratios[1]:>11.2f} x{cost}")
+
+
+def stream() -> None:
+    """Print what streaming by single latent steps costs."""
+    plain = same_model(reference_model("encodec_24khz"))
+    hop, rate = plain.config.seanet.hop, plain.config.sample_rate
+    sound = clip("encodec_24khz", rate, 1)
+    for label, dtype in PRECISIONS.items():
+        model = copy.deepcopy(plain)
+        try:
+            accelerate(model, dtype)
+        except UserError:
+            continue
+        for part in (hop, rate // 50):
+            encoder, decoder = StreamingEncoder(model, KBPS), StreamingDecoder(model)
+            encoding, decoding, segments = [], [], []
+            for piece in sound.split(part, dim=-1):
+                start = time.perf_counter()
+                segments.append(encoder.push(piece))
+                encoding.append(time.perf_counter() - start)
+            for pushed in segments:
+                start = time.perf_counter()
+                for segment in pushed:
+                    decoder.push(segment)
+                decoding.append(time.perf_counter() - start)
+            row = f"streaming by {part} samples, {label:<10}"
+            for what, took in (("encode", encoding), ("decode", decoding)):
+                later = sorted(took[len(took) // 10 :])
+                worst = 1000 * later[int(0.99 * len(later))]
+                row += f"{what:>9}{part / rate / statistics.mean(later):>6.1f} x real time, p99 {worst:.1f} ms"
+            print(row)
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    torch.set_num_threads(1)
+    try:
+        reference_model("encodec_24khz")
+    except ImportError as error:
+        sys.exit(f"{error}: pip install --no-deps encodec einops")
+    print(f"median of {rounds} rounds, {SECONDS} s of audio at {KBPS:g} kbps, one thread; x: as fast as the reference")
+    print(f"{'model':<15}{'':<15}{'encode':>10}{'decode':>13}{'SI-SNR':>16}{'codes':>11}   against plain float32")
+    with torch.inference_mode():
+        for name in CLIPS:
+            compare(name, rounds)
+    stream()
+
+
+if __name__ == "__main__":
+    main()
