@@ -19,6 +19,8 @@ _BUILT_IN = {
     "anchor": "baselines.anchors:Anchor",
     "opus": "baselines.opus:Opus",
     "mp3": "baselines.mp3:Mp3",
+    "encodec_24khz": "baselines.encodec:Encodec",
+    "encodec_48khz": "baselines.encodec:Encodec48",
 }
 
 _SHAPE = re.compile(r"(?P<family>[A-Za-z]\w*)(?:@(?P<rate>[\w.]+))?(?P<options>(?::[^:,]+)*)")

@@ -1,0 +1,143 @@
+"""EnCodec as a system, on random weights: what it codes is what the model codes, and every mistake is one line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from baselines.systems import family_of, parse
+from baselines.transcode import transcode
+from codec import checkpoints
+from codec.audio import write
+from codec.errors import UserError
+from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecModel
+from earmark import cli
+
+NARROW = 4  # filters
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random checkpoints of both models, with few filters but all codebooks."""
+    paths = {}
+    for config in (ENCODEC_24KHZ, ENCODEC_48KHZ):
+        torch.manual_seed(1)
+        model = EncodecModel(replace(config, seanet=replace(config.seanet, filters=NARROW))).eval()
+        torch.nn.init.normal_(model.quantizer.codebooks, std=0.1)
+        paths[config.name] = tmp_path_factory.mktemp("weights") / f"{config.name}.safetensors"
+        checkpoints.save(model, paths[config.name])
+    return paths
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
+
+
+def open_system(text, rate=24000, channels=1):
+    system = parse(text)
+    return family_of(system).open(system, rate, channels)
+
+
+def noise(seconds, rate, channels=1):
+    return (0.1 * np.random.default_rng(0).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+
+@pytest.mark.parametrize("kbps", [1.5, 3, 6, 12, 24])
+def test_24khz_decodes_to_what_the_model_gives_at_the_nominal_rate(weights, kbps):
+    codec = open_system(f"encodec_24khz@{kbps}:checkpoint={weights['encodec_24khz']}")
+    audio = noise(2, 24000)
+    encoded = codec.encode(audio)
+    model = checkpoints.load(weights["encodec_24khz"])
+    np.testing.assert_allclose(codec.decode(encoded), model.decode(model.encode(audio, kbps))[0], atol=1e-5)
+    assert encoded.payload_bytes * 8 / 2 == kbps * 1000  # 2 s are 150 steps of 2 to 32 codes of 10 bits: whole bytes
+
+
+@pytest.mark.parametrize("kbps", [3, 6, 12, 24])
+def test_48khz_counts_overlap_and_scales(weights, kbps):
+    codec = open_system(f"encodec_48khz@{kbps}:checkpoint={weights['encodec_48khz']}", 48000, 2)
+    audio = noise(2, 48000, 2)
+    encoded = codec.encode(audio)
+    model = checkpoints.load(weights["encodec_48khz"])
+    np.testing.assert_allclose(codec.decode(encoded), model.decode(model.encode(audio, kbps))[0], atol=1e-5)
+    # Segments start every 0.99 s: two of 1 s, 150 steps each, and one of 0.02 s, 3 steps; 4 bytes of scale each.
+    codebooks = round(kbps / 1.5)
+    sizes = [4 + -(-steps * codebooks * 10 // 8) for steps in (150, 150, 3)]
+    assert [len(packet) for packet in encoded.packets] == sizes
+
+
+@pytest.mark.parametrize("samples", [1, 319, 320, 321, 24001, 47520, 47999])
+def test_every_length_comes_back(weights, samples):
+    for name, channels in (("encodec_24khz", 1), ("encodec_48khz", 2)):
+        codec = open_system(f"{name}@6:checkpoint={weights[name]}", 48000, channels)
+        audio = noise(2, 24000, channels)[:, :samples]
+        decoded = codec.decode(codec.encode(audio))
+        assert decoded.shape == audio.shape
+        assert decoded.dtype == np.float32
+
+
+def test_any_source_goes_through_either_model(weights):
+    for name, payload in (("encodec_24khz", 2 * 6000 / 8), ("encodec_48khz", None)):
+        codec = open_system(f"{name}@6:checkpoint={weights[name]}", 44100, 2)
+        audio = noise(1, 44100, 2)
+        result = transcode(codec, audio, 44100)
+        assert result.audio.shape == audio.shape
+        if payload:  # a mono codec at 6 kbps, once for each channel
+            assert result.payload_bytes == payload
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("encodec_24khz", "EnCodec 24 kHz needs a bit rate in kbps; try encodec_24khz@3"),
+        ("encodec_24khz@4", "has 1.5, 3, 6, 12, 24 kbps; try encodec_24khz@3"),
+        ("encodec_48khz@1.5", "has 3, 6, 12, 24 kbps; try encodec_48khz@3"),
+        ("encodec_24khz@3:fast", "no option 'fast'; it has checkpoint"),
+    ],
+)
+def test_rates_and_options_it_does_not_have(text, says):
+    with pytest.raises(UserError) as caught:
+        parse(text)
+    assert says in str(caught.value)
+
+
+def test_without_a_checkpoint_it_says_how_to_get_one(tmp_path):
+    for name in ("encodec_24khz", "encodec_48khz"):
+        reason = family_of(parse(f"{name}@3")).unavailable()
+        assert f"earmark download {name}" in reason
+        assert str(tmp_path / "cache") in reason
+    system = parse(f"encodec_24khz@3:checkpoint={tmp_path}/absent.safetensors")
+    assert "absent.safetensors: no such file" in family_of(system).unavailable(system)
+
+
+def test_a_checkpoint_of_the_other_model_is_refused(weights):
+    with pytest.raises(UserError, match=r"one of encodec_48khz; write encodec_48khz@"):
+        open_system(f"encodec_24khz@3:checkpoint={weights['encodec_48khz']}")
+
+
+def test_other_weights_are_another_version(weights, tmp_path):
+    """So that results of earlier weights are not taken for those of new ones."""
+    other = checkpoints.load(weights["encodec_24khz"])
+    other.quantizer.codebooks[0, 0, 0] += 1
+    checkpoints.save(other, tmp_path / "other.safetensors")
+    systems = [
+        parse(f"encodec_24khz@3:checkpoint={p}") for p in (weights["encodec_24khz"], tmp_path / "other.safetensors")
+    ]
+    first, second = (family_of(system).version(system) for system in systems)
+    assert first != second
+
+
+def test_joins_a_comparison(weights, tmp_path):
+    write(tmp_path / "audio" / "speech" / "a.wav", noise(1, 16000), 16000)
+    system = f"encodec_24khz@3:checkpoint={weights['encodec_24khz']}"
+    command = ["compare", tmp_path / "audio", "--systems", f"{system},mp3@64", "--metrics", "si_snr"]
+    done = CliRunner().invoke(cli, [*map(str, command), "--out", str(tmp_path / "run"), "--jobs", "1"])
+    assert done.exit_code == 0, done.output
+    scores = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index("system")
+    assert scores.loc[system, "kbps"] == pytest.approx(3, abs=0.01)
+    assert scores.loc[system, "status"] == "ok"
