@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from baselines.systems import families
 
@@ -13,12 +14,18 @@ from baselines.systems import families
 def systems() -> None:
     """List every codec: available or not and why, bit rates, sample rates, version, licence."""
     table = Table("System", "Codec", "Rates", "Sample rates", "Version", "Licence", "Here", box=None, pad_edge=False)
+    missing = []
     for family in families().values():
         reason = family.unavailable()
+        if reason is not None:
+            missing.append(f"{family.name}: {reason.removeprefix(f'{family.name}: ')}")
         table.add_row(
             family.example, family.title, family.rates, family.sample_rates,
-            family.version() if reason is None else "", family.licence, reason or "yes",
+            family.version() if reason is None else "", family.licence, "yes" if reason is None else "no",
         )  # fmt: skip
     console = Console()
     console.width = max(console.width, 110)
     console.print(table)
+    for line in missing:
+        console.print()
+        console.print(Text(line), soft_wrap=True)
