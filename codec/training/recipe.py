@@ -1,0 +1,219 @@
+"""A recipe: all that determines a training. Its files are read in recipe_files.py."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from codec.config_json import config_from_json
+from codec.errors import UserError
+from codec.model import EncodecConfig
+
+
+@dataclass(frozen=True)
+class QuantizerRecipe:
+    kind: Literal["rvq", "diffq", "gumbel"]
+    decay: float
+    kmeans_iterations: int
+    dead_below: float
+    penalty: float
+    target_kbps: float
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    time: float
+    mel: float
+    adversarial: float
+    features: float
+    commitment: float
+
+
+@dataclass(frozen=True)
+class BalancerRecipe:
+    enabled: bool
+    decay: float
+    reference_norm: float
+
+
+@dataclass(frozen=True)
+class DiscriminatorRecipe:
+    kinds: tuple[Literal["ms_stft", "msd", "mpd", "mono_stft"], ...]
+    filters: int
+    update_probability: float
+    per_bandwidth: bool
+    start: int
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    seconds: float
+    batch: int
+    single_music: float
+    single_other: float
+    mix_two: float
+    mix_three_without_music: float
+    gain_db: tuple[float, ...]
+    reverb: float
+    rt60: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class OptimizerRecipe:
+    learning_rate: float
+    betas: tuple[float, ...]
+    schedule: Literal["constant", "cosine"]
+    warmup: int
+    weight_ema: float
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    epochs: int
+    updates: int
+    precision: Literal["bf16", "float32"]
+    seed: int
+
+    @property
+    def total(self) -> int:
+        """Updates in all."""
+        return self.epochs * self.updates
+
+
+@dataclass(frozen=True)
+class ValidationRecipe:
+    every: int
+    seconds: float
+    recordings: int
+    kbps: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training. The comments of recipes/encodec_24khz.toml say what each setting means.
+
+    Args:
+        tables: the whole recipe as plain tables, parents included: what a run records.
+    """
+
+    name: str
+    model: EncodecConfig
+    quantizer: QuantizerRecipe
+    losses: LossWeights
+    balancer: BalancerRecipe
+    discriminators: DiscriminatorRecipe
+    data: DataRecipe
+    optimizer: OptimizerRecipe
+    training: TrainingRecipe
+    validation: ValidationRecipe
+    tables: Mapping[str, Any]
+
+
+def from_tables(name: str, tables: Mapping[str, Any]) -> Recipe:
+    """A recipe from its tables.
+
+    Raises:
+        UserError: a key is missing, unknown, or has a value that is not possible; it names the key.
+    """
+    sections = {field.name: field for field in fields(Recipe) if field.name not in ("name", "tables")}
+    _refuse_unknown(tables, list(sections), "")
+    hints = get_type_hints(Recipe)
+    parts = {section: _read(hints[section], tables.get(section, {}), section) for section in sections}
+    recipe = Recipe(name=name, tables=tables, **parts)
+    _check(recipe)
+    return recipe
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: list[str], place: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {place}{near[0]}?" if near else f"; there are {', '.join(known)}"
+            raise UserError(f"recipe: {place}{key} is unknown{hint}")
+
+
+def _read(kind: Any, value: Any, place: str) -> Any:
+    """`value` as a field of type `kind`; numbers become float where one is wanted, and nothing else is converted."""
+    if kind is EncodecConfig:
+        return _model(value)
+    if is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise UserError(f"recipe: {place} must be a section")
+        hints = get_type_hints(kind)
+        _refuse_unknown(value, list(hints), f"{place}.")
+        if missing := [key for key in hints if key not in value]:
+            raise UserError(f"recipe: {place}.{missing[0]} is missing")
+        return kind(**{key: _read(hint, value[key], f"{place}.{key}") for key, hint in hints.items()})  # type: ignore[operator]
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_read(get_args(kind)[0], item, place) for item in value)
+    if get_origin(kind) is Literal and value in get_args(kind):
+        return value
+    if kind is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    if type(value) is kind:
+        return value
+    if get_origin(kind) is Literal:
+        wanted = f"one of {', '.join(map(str, get_args(kind)))}"
+    else:
+        wanted = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(kind, "a list")
+    raise UserError(f"recipe: {place} must be {wanted}, not {value!r}")
+
+
+def _model(table: Any) -> EncodecConfig:
+    if isinstance(table, Mapping) and table.get("segment") == 0:
+        table = {**table, "segment": None}  # TOML has no null
+    try:
+        return config_from_json(json.dumps(table))
+    except UserError as error:
+        raise UserError(f"recipe: {str(error).replace('config.', 'model.', 1)}") from error
+
+
+def _check(recipe: Recipe) -> None:
+    """Raise UserError for a value outside its range."""
+    data, optimizer, discriminators = recipe.data, recipe.optimizer, recipe.discriminators
+    strategies = data.single_music, data.single_other, data.mix_two, data.mix_three_without_music
+    rules: dict[str, tuple[bool, str]] = {
+        "quantizer.decay": (0 <= recipe.quantizer.decay < 1, "in [0, 1)"),
+        "quantizer.kmeans_iterations": (recipe.quantizer.kmeans_iterations >= 0, "0 or more"),
+        "balancer.decay": (0 <= recipe.balancer.decay < 1, "in [0, 1)"),
+        "balancer.reference_norm": (recipe.balancer.reference_norm > 0, "above 0"),
+        "discriminators.filters": (discriminators.filters >= 1, "1 or more"),
+        "discriminators.update_probability": (0 <= discriminators.update_probability <= 1, "in [0, 1]"),
+        "data.seconds": (data.seconds > 0, "above 0"),
+        "data.batch": (data.batch >= 1, "1 or more"),
+        "data.single_music": (
+            min(strategies) >= 0 and math.isclose(sum(strategies), 1, abs_tol=1e-6),
+            "such that it, single_other, mix_two and mix_three_without_music are probabilities that add up to 1",
+        ),
+        "data.gain_db": (_is_range(data.gain_db), "two ascending numbers"),
+        "data.reverb": (0 <= data.reverb <= 1, "in [0, 1]"),
+        "data.rt60": (_is_range(data.rt60) and data.rt60[0] > 0, "two ascending numbers above 0"),
+        "optimizer.learning_rate": (optimizer.learning_rate > 0, "above 0"),
+        "optimizer.betas": (
+            len(optimizer.betas) == 2 and all(0 <= beta < 1 for beta in optimizer.betas), "two numbers in [0, 1)"
+        ),
+        "optimizer.warmup": (optimizer.warmup >= 0, "0 or more"),
+        "optimizer.weight_ema": (0 <= optimizer.weight_ema < 1, "in [0, 1)"),
+        "training.epochs": (recipe.training.epochs >= 1, "1 or more"),
+        "training.updates": (recipe.training.updates >= 1, "1 or more"),
+        "training.seed": (recipe.training.seed >= 0, "0 or more"),
+        "validation.every": (recipe.validation.every >= 1, "1 or more"),
+        "validation.seconds": (recipe.validation.seconds > 0, "above 0"),
+        "validation.recordings": (recipe.validation.recordings >= 1, "1 or more"),
+        "validation.kbps": (
+            set(recipe.validation.kbps) <= set(recipe.model.kbps), f"among model.kbps, {list(recipe.model.kbps)}"
+        ),
+    }  # fmt: skip
+    weights = [(f"losses.{field.name}", getattr(recipe.losses, field.name)) for field in fields(LossWeights)]
+    rules |= {name: (weight >= 0, "0 or more") for name, weight in weights}
+    for name, (fits, wanted) in rules.items():
+        if not fits:
+            raise UserError(f"recipe: {name} must be {wanted}")
+
+
+def _is_range(values: tuple[float, ...]) -> bool:
+    return len(values) == 2 and values[0] <= values[1]

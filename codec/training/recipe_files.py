@@ -1,0 +1,142 @@
+"""The TOML files of recipes: a child states only what differs from its parent; a paper's table holds a recipe a row."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from codec.errors import UserError
+from codec.training.recipe import Recipe, from_tables
+
+ROOT = "encodec_24khz"  # the recipe that states everything
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table of the paper: `recipe` is the name to load, `paper` its scores by metric."""
+
+    recipe: str
+    label: str
+    paper: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper whose rows are recipes, scored at `kbps`."""
+
+    title: str
+    kbps: float
+    rows: tuple[Row, ...]
+
+
+def names() -> list[str]:
+    """The recipes that come with the package, without those of the tables."""
+    return [name for name in _files() if "rows" not in _read(name)]
+
+
+def tables() -> list[str]:
+    """The paper's tables that come with the package."""
+    return [name for name in _files() if "rows" in _read(name)]
+
+
+def table(name: str) -> Table:
+    """One of the paper's tables.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in tables():
+        raise UserError(f"{name}: no such table; there are {', '.join(tables())}")
+    content = _read(name)
+    rows = (Row(f"{name}:{key}", row["label"], row["paper"]) for key, row in content["rows"].items())
+    return Table(content["title"], content["kbps"], tuple(rows))
+
+
+def load(source: str | Path, settings: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: name of one that comes with the package, row of a table as "table:row", or path of a TOML file.
+        settings: "section.key=value" each, the value in TOML; as `--set` gives them.
+
+    Raises:
+        UserError: no such recipe, not TOML, an unknown key, or a value that is not possible; it names the key.
+    """
+    whole = _with_parents(str(source), ())
+    for setting in settings:
+        _set(whole, setting)
+    return from_tables(Path(source).stem, whole)
+
+
+def _files() -> list[str]:
+    paths = (resources.files("codec.training") / "recipes").iterdir()
+    return sorted(path.name.removesuffix(".toml") for path in paths if path.name.endswith(".toml"))
+
+
+def _read(source: str) -> dict[str, Any]:
+    ours = resources.files("codec.training") / "recipes" / f"{source}.toml"
+    place = ours if ours.is_file() else Path(source)
+    if not place.is_file():
+        raise UserError(f"{source}: no such recipe; give a TOML file or one of {', '.join(names())}")
+    try:
+        return tomllib.loads(place.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{source}: not TOML: {error}") from error
+
+
+def _with_parents(source: str, children: tuple[str, ...]) -> dict[str, Any]:
+    """The tables of a recipe over those of its parents."""
+    if source in children:
+        raise UserError(f"recipe {source}: is its own ancestor by way of {', '.join(children)}; change one `parent`")
+    own = _own_tables(source)
+    parent = own.pop("parent", None if source == ROOT else ROOT)
+    if parent is None:
+        return own
+    beside = Path(source).parent / f"{parent}.toml"
+    if source not in _files() and beside.is_file():
+        parent = str(beside)
+    return _merged(_with_parents(parent, (*children, source)), own)
+
+
+def _own_tables(source: str) -> dict[str, Any]:
+    """What one file, or one row of a table, states itself."""
+    file, _, row = source.partition(":")
+    content = _read(file)
+    if "rows" not in content:
+        return content
+    rows = content.pop("rows")
+    if row not in rows:
+        raise UserError(
+            f"{source}: a table of recipes; name a row, one of {', '.join(f'{file}:{key}' for key in rows)}"
+        )
+    about = ("title", "kbps", "label", "paper")
+    return {key: value for key, value in _merged(content, rows[row]).items() if key not in about}
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, section by section."""
+    both = dict(below)
+    for key, value in above.items():
+        inner = isinstance(value, dict) and isinstance(below.get(key), dict)
+        both[key] = _merged(below[key], value) if inner else value
+    return both
+
+
+def _set(whole: dict[str, Any], setting: str) -> None:
+    key, equals, value = setting.partition("=")
+    *sections, last = key.strip().split(".")
+    if not equals or not sections:
+        raise UserError(f"--set {setting}: write section.key=value, e.g. training.epochs=3")
+    section = whole
+    for name in sections:
+        section = section.setdefault(name, {})
+        if not isinstance(section, dict):
+            raise UserError(f"--set {setting}: {name} is a value, not a section")
+    try:
+        section[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        section[last] = value  # a bare word is a string
