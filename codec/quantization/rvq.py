@@ -33,11 +33,8 @@ class ResidualVectorQuantizer(nn.Module):
         residual = latent.transpose(1, 2).reshape(-1, dimension)
         codes = []
         for book in self.codebooks[:count]:
-            # argmin |r - e|^2 = argmin |e|^2 / 2 - r.e: one product and no square of r, which moves no minimum.
-            distance = torch.addmm(book.square().sum(1) / 2, residual, book.T, alpha=-1)
-            nearest = distance.argmin(dim=1)
-            residual = residual - book[nearest]
-            codes.append(nearest)
+            codes.append(nearest(residual, book))
+            residual = residual - book[codes[-1]]
         return torch.stack(codes).reshape(-1, batch, steps).transpose(0, 1)
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -46,3 +43,9 @@ class ResidualVectorQuantizer(nn.Module):
         for book, code in zip(self.codebooks, codes.unbind(1), strict=False):
             latent = latent + book[code]
         return latent.transpose(1, 2)
+
+
+def nearest(vectors: Tensor, entries: Tensor) -> Tensor:
+    """Which of the entries, [N, D], lies nearest to each vector, [n, D] -> [n]; the first of those equally near."""
+    # argmin |v - e|^2 = argmin |e|^2 / 2 - v.e: one product and no square of v, which moves no minimum.
+    return torch.addmm(entries.square().sum(1) / 2, vectors, entries.T, alpha=-1).argmin(dim=1)
