@@ -21,13 +21,13 @@ class QuantizerRecipe:
     kmeans_iterations: int
     dead_below: float
     penalty: float
-    target_kbps: float
 
 
 @dataclass(frozen=True)
 class LossWeights:
     time: float
     mel: float
+    log_mel: float
     adversarial: float
     features: float
     commitment: float
@@ -57,15 +57,15 @@ class DataRecipe:
     single_other: float
     mix_two: float
     mix_three_without_music: float
-    gain_db: tuple[float, ...]
+    gain_db: tuple[float, float]
     reverb: float
-    rt60: tuple[float, ...]
+    rt60: tuple[float, float]
 
 
 @dataclass(frozen=True)
 class OptimizerRecipe:
     learning_rate: float
-    betas: tuple[float, ...]
+    betas: tuple[float, float]
     schedule: Literal["constant", "cosine"]
     warmup: int
     weight_ema: float
@@ -179,6 +179,8 @@ def _check(recipe: Recipe) -> None:
     rules: dict[str, tuple[bool, str]] = {
         "quantizer.decay": (0 <= recipe.quantizer.decay < 1, "in [0, 1)"),
         "quantizer.kmeans_iterations": (recipe.quantizer.kmeans_iterations >= 0, "0 or more"),
+        "quantizer.dead_below": (0 < recipe.quantizer.dead_below < 1, "between 0 and 1"),
+        "quantizer.penalty": (recipe.quantizer.penalty >= 0, "0 or more"),
         "balancer.decay": (0 <= recipe.balancer.decay < 1, "in [0, 1)"),
         "balancer.reference_norm": (recipe.balancer.reference_norm > 0, "above 0"),
         "discriminators.filters": (discriminators.filters >= 1, "1 or more"),
