@@ -45,7 +45,7 @@ def ranks(batches, tmp_path_factory) -> list[dict[str, Any]]:
     """What each of the two processes ends with."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.save(batches, folder / "batches.pt")
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", WORKER, str(folder)]
     processes = [subprocess.Popen([*command, str(rank)], cwd=root) for rank in range(2)]
     try:

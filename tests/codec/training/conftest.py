@@ -13,7 +13,7 @@ from codec.training import manifest, shards
 RATE = 24000
 
 
-def tones(seconds, seed):
+def made_of_tones(seconds, seed):
     """A few partials that come and go, and a little noise: [1, T]."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * RATE)) / RATE
@@ -31,7 +31,7 @@ def corpus(tmp_path_factory):
     entries = []
     for number, (kind, split) in enumerate((k, s) for k in manifest.KINDS for s in manifest.SPLITS for _ in range(2)):
         path = root / f"{number}.wav"
-        write(path, tones(3.0, number), RATE)
+        write(path, made_of_tones(3.0, number), RATE)
         entries.append(
             manifest.Entry(
                 path=path.name, dataset="tones", kind=kind, split=split, creator=None, licence="CC0-1.0", seconds=3.0,
@@ -41,6 +41,12 @@ def corpus(tmp_path_factory):
     manifest.write(root / "manifest.jsonl", entries)
     shards.write([root / "manifest.jsonl"], root / "shards", sample_rate=RATE, channels=1)
     return root / "shards"
+
+
+@pytest.fixture
+def tones():
+    """(seconds, seed) -> [1, T]: a few partials that come and go, and a little noise."""
+    return made_of_tones
 
 
 @pytest.fixture

@@ -1,0 +1,71 @@
+"""The codec while it is trained: differentiable from audio to audio (EnCodec paper, section 3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from codec.model import EncodecModel
+from codec.quantization.diffq import DiffQuantizer
+from codec.quantization.gumbel import GumbelQuantizer
+from codec.quantization.quantized import Quantized
+from codec.quantization.training import TrainableResidualVectorQuantizer
+from codec.training.initialization import initialize
+from codec.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Output:
+    """What comes out: audio [B, channels, T] in float32, and what the quantiser did."""
+
+    decoded: Tensor
+    quantized: Quantized
+
+
+class Generator(nn.Module):
+    """Encoder, trainable quantiser and decoder of one recipe; its parts have the names of EncodecModel."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.config = recipe.model
+        model = EncodecModel(recipe.model)
+        self.encoder, self.decoder = model.encoder, model.decoder
+        for network in (self.encoder, self.decoder):
+            initialize(network)
+        self.quantizer = _quantizer(recipe)
+
+    def forward(self, audio: Tensor, codebooks: int) -> Output:
+        """Code and decode [B, channels, T], of one segment's length at most where the model has segments."""
+        scale = None
+        if self.config.normalize:
+            scale = audio.mean(dim=1).square().mean(dim=1).sqrt()[:, None, None] + 1e-8
+        latent = self.encoder(audio if scale is None else audio / scale)
+        quantized = self.quantizer(latent.float(), codebooks)
+        decoded = self.decoder(quantized.latent)[..., : audio.shape[-1]].float()
+        return Output(decoded if scale is None else decoded * scale, quantized)
+
+    @torch.no_grad()
+    def export(self) -> EncodecModel:
+        """The model for inference, on the CPU, with copies of the weights; only what RVQ quantises has a bitstream."""
+        assert isinstance(self.quantizer, TrainableResidualVectorQuantizer)
+        model = EncodecModel(self.config)
+        model.encoder.load_state_dict(self.encoder.state_dict())
+        model.decoder.load_state_dict(self.decoder.state_dict())
+        model.quantizer = self.quantizer.plain().cpu()
+        return model.eval().requires_grad_(False)
+
+
+def _quantizer(recipe: Recipe) -> TrainableResidualVectorQuantizer | DiffQuantizer | GumbelQuantizer:
+    chosen, model = recipe.quantizer, recipe.model
+    if chosen.kind == "diffq":
+        return DiffQuantizer(model.seanet.dimension, bits_per_codebook=int(math.log2(model.entries)))
+    if chosen.kind == "gumbel":
+        return GumbelQuantizer(model.seanet.dimension, model.codebooks(), model.entries)
+    return TrainableResidualVectorQuantizer(
+        model.seanet.dimension, model.codebooks(), model.entries,
+        decay=chosen.decay, dead_below=chosen.dead_below, iterations=chosen.kmeans_iterations,
+        seed=recipe.training.seed,
+    )  # fmt: skip

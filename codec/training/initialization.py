@@ -1,0 +1,54 @@
+"""Weights to start from that let the signal through; the paper does not say which it took."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from codec.layers import Conv1d, ConvTranspose1d
+from codec.seanet import ResidualUnit, SEANetDecoder
+
+ELU_GAIN = 1.25  # by which ELU narrows a Gaussian of unit variance: 1 / sqrt(0.64)
+
+
+@torch.no_grad()
+def initialize(network: nn.Module) -> None:
+    """Draw the weights of SEANet's convolutions so that every layer keeps the signal's variance.
+
+    With PyTorch's own start each layer passes on a third of it and adds a bias as large as what is left, so that after
+    the thirty layers of encoder and decoder what comes out hardly depends on what goes in, and training stands still
+    for thousands of updates. Here biases are 0, and a weight's variance is one over the number of products that a
+    sample of the output sums. Residual branches begin with a tenth of it, so that the skip connections lead, and the
+    last layer with a hundredth, so that the first updates need not silence what it would make of noise.
+    """
+    for layer in network.modules():
+        if isinstance(layer, Conv1d):
+            _draw(layer, layer.conv.in_channels * layer.conv.kernel_size[0])
+        elif isinstance(layer, ConvTranspose1d):
+            _draw(layer, layer.conv.in_channels * layer.conv.kernel_size[0] / layer.stride)
+    if isinstance(network, SEANetDecoder):
+        _scale(next(layer for layer in reversed(network.layers) if isinstance(layer, Conv1d)), 0.1)
+    for unit in network.modules():
+        if isinstance(unit, ResidualUnit):
+            _scale(unit.block[-1], 0.1**0.5)
+            _scale(unit.shortcut, 1 / ELU_GAIN)  # no ELU comes before it
+
+
+def _draw(layer: Conv1d | ConvTranspose1d, products: float) -> None:
+    conv = layer.conv
+    weight = torch.empty_like(conv.weight).normal_(std=ELU_GAIN / products**0.5)
+    _set(conv, weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+
+
+def _scale(layer: nn.Module, factor: float) -> None:
+    if isinstance(layer, Conv1d):
+        _set(layer.conv, factor * layer.conv.weight.detach())
+
+
+def _set(conv: nn.Conv1d | nn.ConvTranspose1d, weight: Tensor) -> None:
+    if isinstance(conv.weight, nn.Parameter):
+        conv.weight.copy_(weight)
+    else:
+        conv.weight = weight  # weight norm splits it into length and direction

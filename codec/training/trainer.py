@@ -1,0 +1,191 @@
+"""The training loop's one step, and all the state it has (EnCodec paper, sections 3.4 and 4.4)."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from codec.training import discriminators
+from codec.training.balancer import Balancer
+from codec.training.distributed import Place, average, average_gradients
+from codec.training.generator import Generator, Output
+from codec.training.losses import (
+    MultiScaleLogMel,
+    MultiScaleMel,
+    feature_matching,
+    hinge_discriminator,
+    hinge_generator,
+    time_loss,
+)
+from codec.training.recipe import OptimizerRecipe, Recipe
+from codec.training.stopwatch import Stopwatch
+from codec.training.weight_average import WeightAverage
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+class Trainer:
+    """Networks, optimisers and balancer of one training; `update` takes a batch.
+
+    What an update does depends on its number, the recipe's seed, the state and the batch alone, so that a training
+    continued from `state_dict` is the one that was interrupted, bit for bit on the CPU.
+
+    Args:
+        recipe: what to train.
+        place: this process among those that share each batch.
+    """
+
+    def __init__(self, recipe: Recipe, place: Place) -> None:
+        self.recipe = recipe
+        self.place = place
+        torch.manual_seed(recipe.training.seed)  # the same weights at the start of every process
+        self.generator = Generator(recipe).to(place.device)
+        self.discriminators = discriminators.build(recipe).to(place.device)
+        weights = asdict(recipe.losses)
+        rate = recipe.model.sample_rate
+        mels = {"mel": MultiScaleMel(rate), "log_mel": MultiScaleLogMel(rate)}
+        distances: dict[str, Distance] = {"time": time_loss, **{k: mel.to(place.device) for k, mel in mels.items()}}
+        self.distances = {name: distance for name, distance in distances.items() if weights[name] > 0}
+        self.balancer = Balancer(
+            {name: weight for name, weight in weights.items() if name != "commitment"},
+            reference_norm=recipe.balancer.reference_norm,
+            decay=recipe.balancer.decay,
+            enabled=recipe.balancer.enabled,
+        )
+        networks = {"generator": self.generator, "discriminators": self.discriminators}
+        self.optimizers = {
+            name: _adam(network, recipe.optimizer)
+            for name, network in networks.items()
+            if any(True for _ in network.parameters())  # a recipe may do without discriminators
+        }
+        self.average = WeightAverage(self.generator, recipe.optimizer.weight_ema)
+        self.updates = 0
+        self.stopwatch = Stopwatch(place.device)
+
+    def update(self, audio: Tensor) -> dict[str, float | Tensor]:
+        """One update by this process's part of a batch, [B, channels, T] on its device.
+
+        Returns:
+            Losses of the whole batch, fractions of the gradient and what was drawn, for the log; tensors where reading
+            them would wait for the device.
+        """
+        recipe = self.recipe
+        draws = np.random.default_rng([recipe.training.seed, self.updates])
+        torch.manual_seed(int(draws.integers(2**62)) + self.place.rank)  # of the noise in some quantisers
+        kbps = float(draws.choice(recipe.model.kbps))
+        train_discriminator = draws.random() < recipe.discriminators.update_probability
+        self._set_learning_rate()
+        with self.stopwatch("generator"), self._autocast():
+            output = self.generator(audio, recipe.model.codebooks(kbps))
+        told: dict[str, float | Tensor] = {"kbps": kbps}
+        with self.stopwatch("losses"):
+            losses = {name: distance(audio, output.decoded) for name, distance in self.distances.items()}
+        if self.updates >= recipe.discriminators.start and recipe.discriminators.kinds:
+            discriminator = self.discriminators.of(kbps)
+            with self.stopwatch("discriminators"):
+                if train_discriminator:
+                    told["discriminator"] = self._train(discriminator, audio, output.decoded.detach())
+                losses |= self._adversarial(discriminator, audio, output.decoded)
+        with self.stopwatch("generator"):
+            told |= self._train_generator(losses, output)
+        average(value for value in told.values() if isinstance(value, Tensor))
+        self.average.update(self.generator)
+        self.updates += 1
+        return told
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next update depends on."""
+        return {
+            "updates": self.updates,
+            "generator": self.generator.state_dict(),
+            "discriminators": self.discriminators.state_dict(),
+            "balancer": self.balancer.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave."""
+        self.updates = state["updates"]
+        self.generator.load_state_dict(state["generator"])
+        self.discriminators.load_state_dict(state["discriminators"])
+        self.balancer.load_state_dict(state["balancer"])
+        self.average.load_state_dict(state["average"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self.recipe.training.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.place.device.type, torch.bfloat16)
+
+    def _set_learning_rate(self) -> None:
+        rate = learning_rate(self.recipe.optimizer, self.updates, self.recipe.training.total)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def _train(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        optimizer = self.optimizers["discriminators"]
+        optimizer.zero_grad(set_to_none=True)
+        with self._autocast():
+            judged_real, judged_fake = discriminator(real), discriminator(fake)
+        loss = hinge_discriminator([j.logits for j in judged_real], [j.logits for j in judged_fake])
+        loss.backward()
+        average_gradients(discriminator.parameters())
+        optimizer.step()
+        return loss.detach()
+
+    def _adversarial(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        with _frozen(discriminator):
+            with self._autocast(), torch.no_grad():
+                judged_real = discriminator(real)
+            with self._autocast():
+                judged_fake = discriminator(fake)
+        return {
+            "adversarial": hinge_generator([j.logits for j in judged_fake]),
+            "features": feature_matching([j.features for j in judged_real], [j.features for j in judged_fake]),
+        }
+
+    def _train_generator(self, losses: dict[str, Tensor], output: Output) -> dict[str, float | Tensor]:
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        commitment, bits = output.quantized.commitment, output.quantized.bits
+        kbps = bits * self.recipe.model.frame_rate / 1000
+        unbalanced = self.recipe.losses.commitment * commitment + self.recipe.quantizer.penalty * kbps
+        fractions = self.balancer.backward(losses, output.decoded, unbalanced)
+        average_gradients(self.generator.parameters())
+        optimizer.step()
+        told = {name: loss.detach() for name, loss in {**losses, "commitment": commitment, "bits": bits}.items()}
+        return told | {f"fraction_{name}": fraction for name, fraction in fractions.items()}
+
+
+def learning_rate(recipe: OptimizerRecipe, update: int, total: int) -> float:
+    """Of an update: linear warm-up, then constant, or down to 0 along half a cosine."""
+    rate = recipe.learning_rate * min(1.0, (update + 1) / (recipe.warmup + 1))
+    if recipe.schedule == "constant" or update < recipe.warmup:
+        return rate
+    done = (update - recipe.warmup) / max(1, total - recipe.warmup)
+    return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def _adam(module: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Adam:
+    first, second = recipe.betas
+    return torch.optim.Adam(module.parameters(), lr=recipe.learning_rate, betas=(first, second))
+
+
+@contextlib.contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Gradients pass through but are not computed for its weights."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)

@@ -1,0 +1,91 @@
+"""Scores of a fixed set of excerpts while a training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from codec.training.generator import Generator
+from codec.training.manifest import KINDS
+from codec.training.shards import Shards, Stored
+
+if TYPE_CHECKING:
+    from codec.training.run import Scorer
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Part of a recording: float32 [channels, T] at the model's rate; `kind` is speech, music or sound."""
+
+    name: str
+    kind: str
+    audio: Tensor
+
+
+def excerpts_of(shards: Sequence[Shards], count: int, seconds: float) -> list[Excerpt]:
+    """Excerpts of the split "valid", the same ones at every call, as many of each kind as there are kinds.
+
+    Recordings are taken in the shards' order; where there are fewer than excerpts, several parts of each.
+    """
+    excerpts = []
+    kinds = [kind for kind in KINDS if any(_valid(part, kind) for part in shards)]
+    for index, kind in enumerate(kinds):
+        recordings = [(part, stored) for part in shards for stored in _valid(part, kind)]
+        wanted = len(range(index, count, len(kinds)))
+        rounds = -(-wanted // len(recordings))
+        for number in range(wanted):
+            part, stored = recordings[number % len(recordings)]
+            frames = min(stored.frames, round(seconds * part.sample_rate))
+            start = (stored.frames - frames) * (number // len(recordings) + 1) // (rounds + 1)
+            audio = torch.from_numpy(part.read(stored, start, frames))
+            excerpts.append(Excerpt(f"{stored.entry.path}+{start}", kind, audio))
+    return excerpts
+
+
+def _valid(shards: Shards, kind: str) -> list[Stored]:
+    return [stored for stored in shards.recordings if stored.entry.split == "valid" and stored.entry.kind == kind]
+
+
+@torch.no_grad()
+def validate(
+    generator: Generator, excerpts: list[Excerpt], rates: tuple[float, ...], scorers: Mapping[str, Scorer]
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Code every excerpt at every bit rate.
+
+    Returns:
+        Means, by "si_snr@6" and the like over all kinds, and by "si_snr@6 speech" of each; and the first excerpt of
+        each kind as it comes out, [channels, T], by "speech@6".
+    """
+    config = generator.config
+    device = next(generator.parameters()).device
+    generator.eval()
+    scores: dict[str, list[float]] = {}
+    sounds: dict[str, Tensor] = {}
+    for kbps in rates:
+        for excerpt in excerpts:
+            parts = excerpt.audio.split(config.segment_samples or excerpt.audio.shape[-1], dim=-1)
+            coded = [generator(part[None].to(device), config.codebooks(kbps)).decoded[0].cpu() for part in parts]
+            decoded = torch.cat(coded, dim=-1)
+            sounds.setdefault(f"{excerpt.kind}@{kbps:g}", decoded)
+            found = {"si_snr": si_snr(excerpt.audio, decoded)}
+            for name, scorer in scorers.items():
+                reference, ours = (signal.mean(dim=0).numpy() for signal in (excerpt.audio, decoded))
+                found[name] = scorer(excerpt.kind, reference, ours, config.sample_rate)
+            for name, score in found.items():
+                for key in (f"{name}@{kbps:g}", f"{name}@{kbps:g} {excerpt.kind}"):
+                    scores.setdefault(key, []).append(score)
+    generator.train()
+    return {key: float(torch.tensor(values).nanmean()) for key, values in scores.items()}, sounds
+
+
+def si_snr(reference: Tensor, decoded: Tensor) -> float:
+    """SI-SNR in dB of [channels, T], NaN for silence; eval/metrics/si_snr.py has the definition."""
+    x, y = ((signal - signal.mean(dim=-1, keepdim=True)).flatten().double() for signal in (reference, decoded))
+    if not x.any() or not y.any():
+        return float("nan")
+    target = (y @ x) / (x @ x) * x
+    return float(10 * torch.log10(target.square().sum() / (y - target).square().sum().clamp(min=1e-30)))

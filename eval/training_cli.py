@@ -1,0 +1,109 @@
+"""`earmark train`: the training of codec/training, with ViSQOL for its validation."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from codec.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from codec.training.run import Scorer
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; may be given several times.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
+@click.option(
+    "--rooms", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of measured room impulse responses; simulated ones otherwise.",
+)  # fmt: skip
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
+@click.option("--resume", is_flag=True, help="Go on with the training in --out.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and leave after this long.")
+@click.option("--device", help="cpu, cuda or cuda:1; a GPU where there is one.")
+@click.option("--threads", type=click.IntRange(min=1), help="Of the processor; all cores otherwise.")
+@click.option("--visqol/--no-visqol", default=True, show_default=True, help="Score the validation by ViSQOL too.")
+@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write what TensorBoard shows.")
+def train(
+    recipe: str,
+    data: tuple[Path, ...],
+    out: Path,
+    rooms: Path | None,
+    settings: tuple[str, ...],
+    resume: bool,
+    minutes: float | None,
+    device: str | None,
+    threads: int | None,
+    visqol: bool,
+    tensorboard: bool,
+) -> None:
+    """Train a codec by RECIPE: a name (encodec_24khz, encodec_48khz, soundstream, tiny, ...) or a TOML file.
+
+    Started by torchrun, it shares each batch among the processes. A training that was interrupted goes on from its
+    last saved state with --resume, and ends with the weights it would have had otherwise.
+    """
+    import torch
+
+    from codec.training import recipe_files, shards
+    from codec.training.distributed import join, leave
+    from codec.training.reverb import MeasuredRooms
+    from codec.training.run import train as run
+
+    if threads:
+        torch.set_num_threads(threads)
+    if device is not None:
+        _check_device(device)
+    chosen = recipe_files.load(recipe, settings)
+    rate, channels = chosen.model.sample_rate, chosen.model.channels
+    place = join(device)
+    done = run(
+        chosen,
+        [shards.opened(path, out / f"shards-{index}", rate, channels) for index, path in enumerate(data)],
+        out,
+        place,
+        rooms=MeasuredRooms(rooms, rate, chosen.data.rt60) if rooms else None,
+        resume=resume,
+        stop_after=None if minutes is None else 60 * minutes,
+        scorers={"visqol": visqol_scorer()} if visqol else {},
+        tensorboard=tensorboard,
+    )
+    leave()
+    said = "done" if done else "time is up; the same command with --resume goes on"
+    click.echo(f"{said}: {out / 'model.safetensors'}", err=True)
+
+
+def visqol_scorer() -> Scorer:
+    """ViSQOL by the kind of recording: speech mode for speech, audio mode for everything else."""
+    from eval.metrics import registry
+
+    metrics = {name: registry.find(name) for name in ("visqol_speech", "visqol_audio")}
+    if missing := next((reason for metric in metrics.values() if (reason := metric.available())), None):
+        raise UserError(f"ViSQOL: {missing}; or leave it out by --no-visqol")
+
+    def score(kind: str, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> float:
+        metric = metrics["visqol_speech" if kind == "speech" else "visqol_audio"]
+        value = registry.score(metric, reference[None], decoded[None], sample_rate).value
+        return math.nan if value is None else value
+
+    return score
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {device}: {reason}; write cpu, or cuda where there is a GPU") from error

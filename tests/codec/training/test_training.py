@@ -1,0 +1,236 @@
+"""Whole trainings, small: they learn, resume to the bit after SIGKILL, and are the same on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from codec import checkpoints
+from codec.errors import UserError
+from codec.training import recipe_files
+from codec.training.distributed import Place
+from codec.training.run import STATE, train
+from codec.training.shards import Shards
+from codec.training.trainer import Trainer, learning_rate
+from codec.training.validation import excerpts_of, si_snr
+from earmark import cli
+
+ROOT = Path(__file__).resolve().parents[3]
+ALONE = Place(0, 1, torch.device("cpu"))
+SMALL = (
+    "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
+    "discriminators.filters=2", "discriminators.start=4", "data.batch=4", "data.seconds=0.25", "data.reverb=0.5",
+    "training.updates=6", "training.epochs=2", "validation.every=6", "validation.kbps=[1.2]", "validation.seconds=0.5",
+    "validation.recordings=3",
+)  # fmt: skip
+
+
+def small(*settings):
+    return recipe_files.load("tiny", (*SMALL, *settings))
+
+
+def same(first, second):
+    """Whether two nested states are equal to the bit."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+
+
+def state(folder):
+    return torch.load(folder / STATE, weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert train(small(), [Shards(corpus)], folder, ALONE, tensorboard=False)
+    return folder
+
+
+def test_leaves_a_model_that_codes(uninterrupted):
+    model = checkpoints.load(uninterrupted / "model.safetensors")
+    audio = 0.1 * torch.randn(1, 1, 5000)
+    assert model.decode(model.encode(audio, 1.2)).shape == audio.shape
+    about = json.loads((uninterrupted / "run.json").read_text())
+    assert about["tables"]["training"]["updates"] == 6
+    assert about["versions"]["torch"] == torch.__version__
+
+
+def test_the_exported_model_is_the_generator(uninterrupted):
+    """Evaluation of the training's own networks, against the file's model by encode and decode."""
+    trainer = Trainer(small(), ALONE)
+    trainer.load_state_dict(state(uninterrupted))
+    model = checkpoints.load(uninterrupted / "model.safetensors")
+    audio = 0.1 * torch.randn(1, 1, 5000, generator=torch.Generator().manual_seed(0))
+    trainer.generator.eval()
+    with torch.no_grad():
+        expected = trainer.generator(audio, 4).decoded  # 4 codebooks of 4 bits, 75 times a second
+    error = model.decode(model.encode(audio, 1.2)) - expected
+    assert error.square().sum() < 1e-6 * expected.square().sum()
+
+
+def test_log_tells_losses_gradients_and_codebooks(uninterrupted, log):
+    entries = log(uninterrupted)
+    validations = [entry for entry in entries if "validation" in entry]
+    assert [entry["update"] for entry in validations] == [6, 12]
+    assert {"si_snr@1.2", "si_snr@1.2 speech", "si_snr@1.2 music"} <= validations[0]["validation"].keys()
+    assert len(validations[0]["perplexity"]) == 4
+    last = [entry for entry in entries if "validation" not in entry][-1]
+    assert {"time", "mel", "adversarial", "features", "commitment", "fraction_mel", "updates_per_second"} <= last.keys()
+    assert sum(value for key, value in last.items() if key.startswith("fraction_")) == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.parametrize("quantizer", ["rvq", "diffq", "gumbel"])
+@pytest.mark.parametrize("cut", [1, 5, 6, 7])
+def test_resumes_to_the_bit(corpus, tmp_path, quantizer, cut):
+    """Cut before, in, at and after the first epoch's end; with the noise of the quantisers that have some."""
+    recipe = small("training.updates=6", f"quantizer.kind={quantizer}")
+    data = torch.randn(12, 2, 1, 6000, generator=torch.Generator().manual_seed(0))
+    whole, first = Trainer(recipe, ALONE), Trainer(recipe, ALONE)
+    for batch in data:
+        whole.update(batch)
+    for batch in data[:cut]:
+        first.update(batch)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = Trainer(recipe, ALONE)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    torch.rand(3)  # whatever else draws random numbers must not matter
+    for batch in data[cut:]:
+        second.update(batch)
+    assert same(whole.state_dict(), second.state_dict())
+
+
+def command(corpus, out, *more):
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    return [
+        sys.executable, "-m", "earmark", "train", "tiny", "--data", str(corpus), "--out", str(out), "--threads", "1",
+        "--no-visqol", "--no-tensorboard", *settings, *more,
+    ]  # fmt: skip
+
+
+def start(*arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command(*arguments), cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for(condition):
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(corpus, uninterrupted, tmp_path):
+    """SIGKILL to the whole group, some time after the first state was written."""
+    out = tmp_path / "run"
+    process = start(corpus, out)
+    wait_for((out / STATE).exists)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    again = start(corpus, out, "--resume")
+    said = again.communicate()[1]
+    assert again.returncode == 0, said
+    assert same(state(uninterrupted), state(out))
+
+
+def test_an_interrupt_saves_at_once_and_says_how_to_go_on(corpus, tmp_path):
+    out = tmp_path / "run"
+    process = start(corpus, out, "--set", "training.updates=2000")
+    wait_for((out / STATE).exists)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "earmark: interrupted; run the same command again to go on where it stopped"
+    assert state(out)["updates"] < 4000
+
+
+def test_two_processes_do_what_one_does(corpus, tmp_path, log):
+    """Same codebooks on both ranks, and those and the losses of one process with the joint batch, within rounding.
+
+    Three updates, two of them with discriminators: beyond that a code that turns over makes two trainings differ.
+    """
+    few = ("--set", "training.updates=3", "--set", "training.epochs=1", "--set", "discriminators.start=1")
+    few += ("--set", "discriminators.update_probability=1.0")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611", "-m"]
+    for folder, start in ((tmp_path / "two", torchrun), (tmp_path / "one", [sys.executable, "-m"])):
+        done = subprocess.run(
+            [*start, *command(corpus, folder, "--device", "cpu", *few)[2:]], cwd=ROOT, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    together, alone = state(tmp_path / "two"), state(tmp_path / "one")
+    for part in ("generator", "discriminators"):
+        for name, tensor in alone[part].items():
+            torch.testing.assert_close(together[part][name], tensor, rtol=1e-2, atol=1e-3, msg=lambda m, n=name: n + m)
+    losses = [next(entry for entry in log(tmp_path / folder) if "time" in entry) for folder in ("one", "two")]
+    for name in ("time", "mel", "commitment", "adversarial", "features", "discriminator"):
+        assert losses[1][name] == pytest.approx(losses[0][name], rel=1e-4), name
+
+
+def test_the_folder_belongs_to_one_training(corpus, uninterrupted):
+    shards = [Shards(corpus)]
+    with pytest.raises(UserError, match="holds a training already; add --resume"):
+        train(small(), shards, uninterrupted, ALONE)
+    with pytest.raises(UserError, match="was begun with another recipe or --set"):
+        train(small("training.seed=5"), shards, uninterrupted, ALONE, resume=True)
+    assert train(small(), shards, uninterrupted, ALONE, resume=True, tensorboard=False)  # nothing is left to do
+
+
+def test_learns(tones):
+    """A second of tones, by heart, 80 updates: an untrained model's output has nothing of it."""
+    recipe = recipe_files.load(
+        "tiny",
+        ("model.seanet.filters=4", "model.seanet.ratios=[4, 2]", "model.kbps=[30]", "validation.kbps=[30]",
+         "discriminators.kinds=[]", "losses.time=1.0", "optimizer.learning_rate=2e-3", "optimizer.betas=[0.8, 0.99]"),
+    )  # fmt: skip
+    trainer = Trainer(recipe, ALONE)
+    batch = torch.stack(torch.from_numpy(tones(1.0, seed=1)).split(6000, dim=1))
+    before = trainer.update(batch)["time"]
+    for _ in range(80):
+        after = trainer.update(batch)["time"]
+    model = trainer.generator.export()
+    assert after < 0.5 * before
+    assert si_snr(batch[0], model.decode(model.encode(batch[:1]))[0]) > 8
+
+
+def test_learning_rate_by_hand():
+    """Warm-up over 4 updates to 1, then half a cosine over the other 8: halfway down it is 0.5."""
+    recipe = small("optimizer.learning_rate=1.0", "optimizer.warmup=4", "optimizer.schedule=cosine").optimizer
+    rates = [learning_rate(recipe, update, 12) for update in range(13)]
+    assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert rates[4] == 1
+    assert rates[8] == pytest.approx(0.5)
+    assert rates[12] == pytest.approx(0)
+
+
+def test_excerpts_are_of_every_kind_and_always_the_same(corpus):
+    shards = [Shards(corpus)]
+    excerpts = excerpts_of(shards, 6, 1.0)
+    assert [excerpt.kind for excerpt in excerpts] == ["speech", "speech", "music", "music", "sound", "sound"]
+    assert all(excerpt.audio.shape == (1, 24000) for excerpt in excerpts)
+    again = excerpts_of(shards, 6, 1.0)
+    assert all(torch.equal(a.audio, b.audio) for a, b in zip(excerpts, again, strict=True))
+    assert len({excerpt.name for excerpt in excerpts_of(shards, 12, 1.0)}) == 12
+
+
+def test_mistakes_on_the_command_line_are_one_line(corpus, tmp_path):
+    def says(*arguments):
+        done = CliRunner().invoke(cli, ["train", *map(str, arguments), "--out", str(tmp_path / "x"), "--no-visqol"])
+        return str(done.exception)
+
+    assert "no such recipe" in says("nowhere", "--data", corpus)
+    assert "--device warp" in says("tiny", "--data", corpus, "--device", "warp")
+    assert "the recipe asks for 48000 Hz" in says("encodec_48khz", "--data", corpus)
