@@ -17,7 +17,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "systems": ("baselines.cli", "systems", "List every codec: available or not and why, bit rates, version."),
     "compare": ("eval.cli", "compare", "Encode, decode and score recordings with each system."),
     "tables": ("eval.cli", "tables", "Print a run's table as text, Markdown, LaTeX or CSV."),
+    "data": ("codec.training.data_cli", "data", "Index and decode recordings to train on."),
     "demo-audio": ("eval.cli", "demo_audio", "Write the small synthetic set of recordings that `make demo` uses."),
+    "encode": ("codec.cli", "encode", "Code a recording by EnCodec into an .ecdc file."),
+    "decode": ("codec.cli", "decode", "Decode an .ecdc file to audio."),
+    "inspect": ("codec.cli", "inspect", "Print what an .ecdc file holds as JSON: model, segments, damage."),
+    "download": ("codec.cli", "download", "Fetch EnCodec's official checkpoints into the user's cache."),
+    "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
     "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
 }
 

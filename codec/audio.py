@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +18,11 @@ from codec.errors import UserError, WriteError
 from codec.files import written_whole
 
 Audio = NDArray[np.float32]
+Pcm = NDArray[np.int16]
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 
 LONGEST_OGG_PAGE = 65307  # bytes (RFC 3533)
-UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)  # what programs that stream a WAV to a pipe write into its header
 
 
 @dataclass(frozen=True)
@@ -45,29 +47,57 @@ def read(path: Path, max_channels: int = 2) -> Recording:
     Raises:
         UserError: not audio, empty, truncated, more than `max_channels` channels, NaN or infinite samples.
     """
+    with opened(path, max_channels) as file:
+        samples = file.read(dtype="float32", always_2d=True).T
+        frames, rate = file.frames, file.samplerate
+    if samples.shape[1] == 0:
+        raise UserError(f"{path}: no samples in it")
+    if samples.shape[1] < frames or is_cut_short(path):
+        raise truncated(path)
+    require_finite(samples, path)
+    return Recording(np.ascontiguousarray(samples), rate)
+
+
+@contextmanager
+def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
+    """Open an audio file and read from it inside the block.
+
+    Raises:
+        UserError: not audio, damaged, or more than `max_channels` channels.
+    """
     try:
         with soundfile.SoundFile(path) as file:
             if file.channels > max_channels:
-                raise UserError(
-                    f"{path}: {file.channels} channels; mono and stereo can be compared, so downmix it first"
-                )
-            samples = file.read(dtype="float32", always_2d=True).T
-            frames, rate = file.frames, file.samplerate
+                raise surround(path, file.channels)
+            yield file
     except soundfile.LibsndfileError as error:
         detail = str(error.error_string).strip().rstrip(".")
         raise UserError(f"{path}: not readable as audio ({detail}); is it damaged or another kind of file?") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
-    if samples.shape[1] == 0:
-        raise UserError(f"{path}: no samples in it")
-    if samples.shape[1] < frames or _is_cut_short(path):
-        raise UserError(f"{path}: truncated: the file ends before the audio that its header announces; copy it again")
+
+
+def surround(name: object, channels: int) -> UserError:
+    """The error for a recording `name` of more channels than two."""
+    return UserError(f"{name}: {channels} channels; only mono and stereo can be used, so downmix it first")
+
+
+def truncated(name: object) -> UserError:
+    """The error for a recording `name` that lacks its end."""
+    return UserError(f"{name}: truncated: the file ends before the audio that its header announces; copy it again")
+
+
+def require_finite(samples: Audio, name: object) -> None:
+    """Check the samples of a recording `name`.
+
+    Raises:
+        UserError: some are NaN or infinite.
+    """
     if not np.isfinite(samples).all():
-        raise UserError(f"{path}: {np.count_nonzero(~np.isfinite(samples))} NaN or infinite samples; export it again")
-    return Recording(np.ascontiguousarray(samples), rate)
+        raise UserError(f"{name}: {np.count_nonzero(~np.isfinite(samples))} NaN or infinite samples; export it again")
 
 
-def _is_cut_short(path: Path) -> bool:
+def is_cut_short(path: Path) -> bool:
     """Whether a WAV's data chunk or an Ogg stream ends early: libsndfile shortens both without a word."""
     with path.open("rb") as file:
         head = file.read(65536)
@@ -87,9 +117,18 @@ def _is_cut_short_wav(head: bytes, size: int) -> bool:
     while position + 8 <= len(head):
         name, length = struct.unpack_from("<4sI", head, position)
         if name == b"data":
-            return length not in UNKNOWN_LENGTHS and position + 8 + length > size
+            return not is_unknown_length(length) and position + 8 + length > size
         position += 8 + length + length % 2
     return False
+
+
+def is_unknown_length(length: int) -> bool:
+    """Whether a WAV chunk's length is a stand-in: programs that write to a pipe cannot go back to fill it in.
+
+    They leave 0, or the most that 31 or 32 bits hold, or what is left of that without header and odd bytes (SoX:
+    0x7ffff000, rounded down to whole frames).
+    """
+    return -length % (1 << 31) <= 8192
 
 
 def _is_cut_short_ogg(tail: bytes) -> bool:
@@ -125,10 +164,15 @@ def resample(audio: Audio, from_rate: int, to_rate: int) -> Audio:
     """
     if from_rate == to_rate:
         return audio
-    length = round(audio.shape[-1] * to_rate / from_rate)
+    length = resampled_length(audio.shape[-1], from_rate, to_rate)
     flat = audio.reshape(-1, audio.shape[-1])
     resampled = soxr.resample(np.ascontiguousarray(flat.T), from_rate, to_rate, quality="VHQ").T
     return fit_length(resampled.astype(np.float32, copy=False), length).reshape(*audio.shape[:-1], length)
+
+
+def resampled_length(length: int, from_rate: int, to_rate: int) -> int:
+    """Samples at `to_rate` Hz that last as long as `length` at `from_rate` Hz."""
+    return round(length * to_rate / from_rate)
 
 
 def fit_length(audio: Audio, length: int) -> Audio:
@@ -136,3 +180,18 @@ def fit_length(audio: Audio, length: int) -> Audio:
     if audio.shape[-1] >= length:
         return audio[..., :length]
     return np.pad(audio, [(0, 0)] * (audio.ndim - 1) + [(0, length - audio.shape[-1])])
+
+
+def to_pcm16(audio: Audio) -> tuple[Pcm, int]:
+    """Round to 16 bits, limited to full scale.
+
+    Args:
+        audio: [channels, time]; NaN becomes silence.
+
+    Returns:
+        [time, channels], as files have it, and the number of samples that were limited. What was read from a file of
+        16 bits is that again.
+    """
+    scaled = np.rint(np.nan_to_num(audio.T).clip(-2, 2) * 32768)
+    pcm = scaled.clip(-32768, 32767)
+    return pcm.astype(np.int16), int(np.count_nonzero(pcm != scaled))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Literal
 
 import numpy as np
 import torch
@@ -157,7 +159,9 @@ class EncodecModel(nn.Module):
     @torch.inference_mode()
     def decode(self, codes: Codes) -> Tensor | NDArray[np.float32]:
         """Audio of a coded signal, [B, channels, T], of the kind that was coded; silence where a shorter one ended."""
-        if codes.segments[0].mask is None:
+        if not codes.segments:
+            audio = torch.zeros(1, self.config.channels, codes.samples, device=self.quantizer.codebooks.device)
+        elif codes.segments[0].mask is None:
             parts = [self.decode_segment(segment) for segment in codes.segments]
             audio = overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
         else:
@@ -167,6 +171,48 @@ class EncodecModel(nn.Module):
                 parts = [self.decode_segment(part) for s in codes.segments if (part := _unstack(s, index)) is not None]
                 audio[index, :, :length] = overlap_add(parts, self.config.stride_samples or 0)[0, :, :length]
         return audio.cpu().numpy() if codes.from_numpy else audio
+
+    def compress(
+        self,
+        audio: Tensor | NDArray[np.float32],
+        kbps: float | None = None,
+        format: Literal["earmark", "reference"] = "earmark",
+    ) -> bytes:
+        """Code one signal as the bytes of an .ecdc file, which names the weights by their hash.
+
+        Args:
+            audio, kbps: see `encode`.
+            format: ours, in which damage is found, or the public reference's.
+
+        Raises:
+            UserError: see `encode`; a batch of several signals.
+        """
+        from codec import checkpoints, ecdc  # which need this module
+
+        file = io.BytesIO()
+        identity = checkpoints.identity(self) if format == "earmark" else ""
+        ecdc.write(file, self.encode(audio, kbps), self.config, format=format, model_identity=identity)
+        return file.getvalue()
+
+    def decompress(self, data: bytes) -> Tensor:
+        """Audio of the bytes of an .ecdc file, [1, channels, T].
+
+        Raises:
+            UserError: no .ecdc file of these weights, or a damaged one; `codec.ecdc.read` gives what is left of that.
+        """
+        from codec import checkpoints, ecdc
+
+        contents = ecdc.read(io.BytesIO(data), self.config)
+        if contents.header.model_identity:
+            contents.header.require_model(self.config, checkpoints.identity(self))
+        if contents.damage:
+            raise UserError(f"damaged: {contents.damage[0].what}; codec.ecdc.read gives what is left")
+        device = self.quantizer.codebooks.device
+        segments = (
+            Segment(part.codes.to(device), None if part.scale is None else part.scale.to(device))
+            for part in contents.codes.segments
+        )
+        return torch.as_tensor(self.decode(Codes(tuple(segments), contents.codes.samples)))
 
     def encode_segment(self, audio: Tensor, codebooks: int) -> Segment:
         """Code one segment, [B, channels, T], by the first `codebooks` codebooks."""

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -14,11 +15,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -46,6 +49,28 @@ def byte_progress(label: str, done: int, total: int | None) -> Iterator[Callable
     )  # fmt: skip
     of_total = "" if total is None else f"/{total / 1e6:.1f}"
     with _shown(label, done, total, columns, lambda done: f"{done / 1e6:.1f}{of_total} MB") as advance:
+        yield lambda count: advance(count, "")
+
+
+@contextmanager
+def audio_progress(label: str, samples: int | None, sample_rate: int) -> Iterator[Callable[[int], None]]:
+    """Show how much of `samples` samples of audio is done, in hours, minutes and seconds; None if that is not known.
+
+    Call the yielded function with the number of samples of each piece.
+    """
+
+    def clock(done: float) -> str:
+        return " of ".join(str(timedelta(seconds=int(n) // sample_rate)) for n in (done, samples) if n is not None)
+
+    class Clock(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(clock(task.completed))
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), Clock(), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with _shown(label, 0, samples, columns, clock) as advance:
         yield lambda count: advance(count, "")
 
 

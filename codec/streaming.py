@@ -85,6 +85,7 @@ class StreamingDecoder:
         self._state: State = {}
         self._weighted: Tensor | None = None  # overlap-add of what may still be added to, and the sum of its weights
         self._weights = torch.zeros(0)
+        self._window: Tensor | None = None  # weight of the first segment, as in overlap_add
         self._batch = 1
 
     @torch.inference_mode()
@@ -115,9 +116,10 @@ class StreamingDecoder:
     def _add(self, part: Tensor) -> Tensor:
         """Overlap-add one more segment; what no later segment can reach is final."""
         config = self._model.config
-        assert config.segment_samples is not None
         assert config.stride_samples is not None
-        weight = cross_fade_weight(config.segment_samples, part)[: part.shape[-1]]
+        if self._window is None:
+            self._window = cross_fade_weight(part.shape[-1], part)
+        weight = self._window[: part.shape[-1]]
         final = part[..., :0]
         rest, weights = part.new_zeros(*part.shape[:-1], 0), weight[:0]
         if self._weighted is not None:

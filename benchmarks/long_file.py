@@ -1,0 +1,82 @@
+"""Peak memory and speed of `earmark encode` and `earmark decode` on long files, by both models with random weights.
+
+The peak should be the same for every length. It is that of the program itself (VmHWM), without the file system's cache.
+
+    python benchmarks/long_file.py [MINUTES ...]
+
+with 1 and 3 minutes unless told; 120 is the two hours that must stay below 1 GiB.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from codec import checkpoints
+from codec.model import PRESETS, EncodecConfig, EncodecModel
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = """
+import sys, earmark
+try:
+    earmark.main()
+finally:
+    status = open("/proc/self/status").read()
+    print("peak", status.split("VmHWM:")[1].split()[0], file=sys.stderr)
+"""
+
+
+def write_noise(path: Path, minutes: float, config: EncodecConfig) -> None:
+    """Low noise in 16 bits, written block by block."""
+    rng = np.random.default_rng(0)
+    rate, left = config.sample_rate, round(60 * minutes * config.sample_rate)
+    with soundfile.SoundFile(path, "w", rate, config.channels, "PCM_16") as file:
+        while left > 0:
+            block = 0.1 * rng.standard_normal((min(left, 10 * rate), config.channels), np.float32)
+            file.write(block)
+            left -= len(block)
+
+
+def write_model(path: Path, config: EncodecConfig) -> None:
+    torch.manual_seed(0)
+    model = EncodecModel(config)
+    torch.nn.init.normal_(model.quantizer.codebooks, std=0.05)
+    checkpoints.save(model, path)
+
+
+def measured(*arguments: object) -> tuple[float, float]:
+    """Run `earmark ARGUMENTS`; seconds, and the most MiB it held."""
+    start = time.perf_counter()
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        sys.exit(done.stderr)
+    return seconds, int(done.stderr.rsplit("peak ", 1)[1].split()[0]) / 1024
+
+
+def main() -> None:
+    lengths = [float(word) for word in sys.argv[1:]] or [1.0, 3.0]
+    print(f"{'model':<16}{'minutes':>8}{'encode':>21}{'decode':>21}")
+    with tempfile.TemporaryDirectory() as name:
+        wav, coded, model = (Path(name) / file for file in ("long.wav", "long.ecdc", "model.safetensors"))
+        for config in PRESETS.values():
+            write_model(model, config)
+            for minutes in lengths:
+                row = f"{config.name:<16}{minutes:>8g}"
+                write_noise(wav, minutes, config)
+                for command in (["encode", wav, coded, "--kbps", 24], ["decode", coded, wav]):
+                    seconds, peak = measured(*command, "--checkpoint", model)
+                    row += f"{60 * minutes / seconds:>6.1f} x, {peak:>5.0f} MiB"
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

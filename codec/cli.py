@@ -1,0 +1,219 @@
+"""`earmark encode`, `earmark decode`, `earmark inspect`, `earmark download`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import click
+
+from codec.downloads import OFFICIAL_FILES, OFFICIAL_URL
+from codec.errors import UserError, WriteError
+from codec.files import written_whole
+
+if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
+    from codec.audio import Pcm
+    from codec.model import EncodecConfig, EncodecModel
+
+MODELS = ("encodec_24khz", "encodec_48khz")
+PIPE = Path("-")
+FILE = click.Path(path_type=Path)
+THERE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+checkpoint_option = click.option(
+    "--checkpoint", type=FILE, help="Weights: official, Hugging Face's or ours; the official ones unless told."
+)
+
+
+@click.command()
+@click.argument("source", type=THERE, metavar="IN")
+@click.argument("target", type=FILE, metavar="OUT.ecdc")
+@click.option("--model", "name", type=click.Choice(MODELS), help="encodec_24khz, or what --checkpoint is, unless told.")
+@click.option("--kbps", type=float, default=6, show_default=True, help="1.5 (at 24 kHz only), 3, 6, 12 or 24.")
+@click.option("--lm", is_flag=True, help="Fewer bits for the same codes by the language model; not available yet.")
+@checkpoint_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["earmark", "reference"]),
+    default="earmark",
+    show_default=True,
+    help="Ours, in which damage is found, or the public reference's for its own programs.",
+)
+def encode(
+    source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: Path | None,
+    form: Literal["earmark", "reference"],
+) -> None:  # fmt: skip
+    """Code the recording IN by EnCodec into OUT.ecdc. Each may be - for a pipe.
+
+    IN is a WAV, FLAC, Ogg, Opus, MP3 or AIFF file, mono or stereo, of any sample rate. A pipe brings WAV and is coded
+    as it comes. Stereo is averaged for encodec_24khz, mono repeated for encodec_48khz; the decoded length is that of
+    IN, rounded to a sample at the model's rate.
+    """
+    if target != PIPE and target.suffix.lower() != ".ecdc":
+        raise UserError(f"{target}: codes go to a file that ends in .ecdc, or to - for a pipe")
+    if source == PIPE and form == "reference":
+        raise UserError("--format reference: needs the length first, which a pipe does not tell; give a file as IN")
+    from codec import audio_blocks, coding, ecdc
+    from codec.model import PRESETS
+
+    recording = audio_blocks.open_pipe(_standard_input()) if source == PIPE else audio_blocks.open_file(source)
+    model, identity = _load(checkpoint or name or MODELS[0], PRESETS[name] if name else None)
+    rate = model.config.sample_rate
+    recording = recording.converted(rate, model.config.channels)
+    codebooks = model.config.codebooks(kbps)
+    done = 0
+    with _written(target) as sink, _progress(target, recording.samples, rate) as advance:
+        writer = ecdc.open_writer(
+            sink, model.config, codebooks, recording.samples, format=form, model_identity=identity, language_model=lm
+        )
+        for samples in coding.encode(recording, model, kbps, writer):
+            sink.flush()
+            advance(samples)
+            done += samples
+    if target != PIPE:
+        click.echo(f"{target}: {done / rate:.2f} s at {writer.payload_bytes * 8 * rate / done / 1000:.2f} kbps")
+
+
+@click.command()
+@click.argument("source", type=THERE, metavar="IN.ecdc")
+@click.argument("target", type=FILE, metavar="OUT")
+@checkpoint_option
+def decode(source: Path, target: Path, checkpoint: Path | None) -> int:
+    """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Each may be - for a pipe.
+
+    OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. What is
+    damaged in IN.ecdc is silent in OUT and told line by line, and the exit status is 1.
+    """
+    from codec import audio_blocks, coding, ecdc
+    from codec.audio import to_pcm16
+
+    if target != PIPE:
+        audio_blocks.require_output(target)
+    with _read(source) as file:
+        label = "-" if source == PIPE else str(source)
+        given = None if checkpoint is None else _load(checkpoint)
+        reader = ecdc.open_reader(file, given[0].config if given else None)
+        if given is None and reader.header.model not in MODELS:
+            raise UserError(f"{label}: codes of the model {reader.header.model!r}; give its weights by --checkpoint")
+        model, identity = given or _load(reader.header.model)
+        try:
+            reader.header.require_model(model.config, identity)
+        except UserError as error:
+            raise UserError(f"{label}: {error}") from error
+        rate, limited = model.config.sample_rate, 0
+        with (
+            _written_audio(target, rate, model.config.channels) as write,
+            _progress(target, reader.header.samples, rate) as advance,
+        ):
+            for block in coding.decode(model, reader, label):
+                pcm, beyond = to_pcm16(block)
+                write(pcm)
+                advance(len(pcm))
+                limited += beyond
+    if limited:
+        click.echo(f"note: {limited} samples were beyond full scale and limited to it", err=True)
+    for damage in reader.damage:
+        click.echo(f"damaged: {label}: {damage.what}", err=True)
+    return 1 if reader.damage else 0
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.ecdc")
+def inspect(file: Path) -> int:
+    """Print what FILE.ecdc holds as JSON: model, length, bit rate, segments, damage, SHA-256 of the codes.
+
+    The exit status is 1 if it is damaged.
+    """
+    from codec import ecdc
+
+    facts = ecdc.inspect(file)
+    click.echo(json.dumps(facts, indent=2))
+    return 1 if facts["damage"] else 0
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, type=click.Choice(list(OFFICIAL_FILES)), metavar="NAME...")
+@click.option("--url", default=OFFICIAL_URL, show_default=True, help="Folder of the files, for a mirror.")
+def download(names: tuple[str, ...], url: str) -> None:
+    """Fetch EnCodec's official checkpoints into the user's cache: encodec_24khz, encodec_48khz and others.
+
+    Each is checked by its hash. Run it again to go on with a download that broke off.
+    """
+    from codec import downloads
+
+    for name in names:
+        click.echo(downloads.download(name, url.rstrip("/") + "/"))
+
+
+def _load(source: str | Path, config: EncodecConfig | None = None) -> tuple[EncodecModel, str]:
+    """A model ready to code, and its identity."""
+    import torch
+
+    from codec import checkpoints
+    from codec.fast import accelerate
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        # One thread is many times real time. Several wait for each other in a busy loop, which costs a factor of five
+        # where the other cores have work, as the other program of a pipe gives them.
+        torch.set_num_threads(1)
+    model = checkpoints.load(source, config)
+    identity = checkpoints.identity(model)
+    accelerate(model)
+    return model, identity
+
+
+def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractContextManager[Callable[[int], object]]:
+    """A bar, but none where what comes out goes to another program: that one may show its own."""
+    from codec.progress import audio_progress
+
+    return nullcontext(lambda count: None) if target == PIPE else audio_progress(target.name, samples, sample_rate)
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise UserError("-: there is no standard input; give a file as IN")
+    return sys.stdin.buffer
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[BinaryIO]:
+    if path == PIPE:
+        yield _standard_input()
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there when the block ends well, or standard output."""
+    if path != PIPE:
+        with written_whole(path) as aside, aside.open("wb") as file:
+            yield file
+        return
+    if sys.stdout is None or sys.stdout.isatty():
+        raise UserError("-: standard output is a terminal; send it to a file or a pipe")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WriteError(f"-: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _written_audio(path: Path, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
+    from codec import audio_blocks
+
+    if path != PIPE:
+        with audio_blocks.written_file(path, sample_rate, channels) as write:
+            yield write
+        return
+    with _written(path) as file, audio_blocks.written_pipe(file, sample_rate, channels) as write:
+        yield write
