@@ -49,13 +49,14 @@ def read(path: Path, max_channels: int = 2) -> Recording:
     """
     with opened(path, max_channels) as file:
         samples = file.read(dtype="float32", always_2d=True).T
-        frames, rate = file.frames, file.samplerate
+        frames, rate, ogg = file.frames, file.samplerate, file.format == "OGG"
     if samples.shape[1] == 0:
         raise UserError(f"{path}: no samples in it")
-    if samples.shape[1] < frames or is_cut_short(path):
+    if is_cut_short(path) or (samples.shape[1] < frames and not ogg):
         raise truncated(path)
     require_finite(samples, path)
-    return Recording(np.ascontiguousarray(samples), rate)
+    # Of some whole Ogg files libsndfile leaves out the last few samples.
+    return Recording(np.ascontiguousarray(fit_length(samples, frames)), rate)
 
 
 @contextmanager
@@ -132,9 +133,15 @@ def is_unknown_length(length: int) -> bool:
 
 
 def _is_cut_short_ogg(tail: bytes) -> bool:
-    """Whether the last page lacks the end-of-stream bit of a complete stream (RFC 3533, section 6)."""
+    """Whether the last page (RFC 3533, section 6) is not all there, or ends within a packet.
+
+    The end-of-stream bit tells less: some encoders forget it.
+    """
     last = tail.rfind(b"OggS")
-    return last < 0 or last + 5 >= len(tail) or not tail[last + 5] & 4
+    if last < 0 or last + 27 > len(tail):
+        return True
+    lacing = tail[last + 27 : last + 27 + tail[last + 26]]
+    return last + 27 + tail[last + 26] + sum(lacing) > len(tail) or lacing[-1:] == b"\xff"
 
 
 def write(path: Path, samples: Audio, sample_rate: int, subtype: str = "FLOAT") -> None:

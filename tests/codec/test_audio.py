@@ -137,3 +137,33 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_behind(tmp_path):
     )  # fmt: skip
     assert "big.wav: cannot be written" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def ogg_page(flags: int, lacing: bytes, payload: bytes) -> bytes:
+    """A page by RFC 3533, section 6: capture pattern, version, flags, position, serial, sequence, checksum, lacing."""
+    return b"OggS\0" + bytes([flags]) + bytes(20) + bytes([len(lacing)]) + lacing + payload
+
+
+@pytest.mark.parametrize(
+    ("tail", "cut"),
+    [
+        (ogg_page(4, b"\x05\x03", bytes(8)), False),
+        (ogg_page(0, b"\x05\x03", bytes(8)), False),  # no end-of-stream bit, but nothing is missing
+        (ogg_page(4, b"\x05\x03", bytes(7)), True),
+        (ogg_page(0, b"\xff", bytes(255)), True),  # the packet goes on in the next page
+        (ogg_page(4, b"\x05\x03", bytes(8))[:20], True),
+        (bytes(30), True),
+    ],
+)
+def test_an_ogg_stream_ends_with_a_whole_page(tail, cut):
+    assert audio._is_cut_short_ogg(tail) == cut
+
+
+def test_what_libsndfile_leaves_out_of_a_whole_ogg_file_is_silence(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.ogg", np.full(5000, 0.1), 24000, format="OGG", subtype="VORBIS")
+    whole = audio.read(tmp_path / "a.ogg").samples
+    monkeypatch.setattr(soundfile.SoundFile, "frames", property(lambda self: 5104))
+    longer = audio.read(tmp_path / "a.ogg").samples
+    np.testing.assert_array_equal(longer[:, :5000], whole)
+    assert not longer[:, 5000:].any()
+    assert longer.shape == (1, 5104)
