@@ -92,7 +92,7 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
 @click.option("--mid-anchor", default=None, metavar="NAME", help="Condition that is the mid anchor in --ratings.")
 @click.option(
     "--screen",
-    type=click.Choice(["paper", "bs1534", "none"]),
+    type=click.Choice(["paper", "bs1534", "bs1534-iqr", "none"]),
     default="paper",
     show_default=True,
     help="Rule by which listeners are dropped.",
@@ -105,7 +105,7 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
     type=NewFolder,
     default=None,
     metavar="DIR",
-    help="Folder for report.html, summary.csv, listeners.csv; STUDY/report unless told.",
+    help="Folder for report.html, its plots, summary.csv, listeners.csv, comparisons.csv; STUDY/report unless told.",
 )
 def report(
     study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,

@@ -30,6 +30,10 @@ def cluster_bootstrap(frame: pd.DataFrame, replicates: int = REPLICATES, seed: i
         than two listeners rated it.
     """
     keys = ["category", "condition"]
+    if frame.empty:
+        return pd.DataFrame(columns=["condition", "category", "boot95_low", "boot95_high"]).astype(
+            {"condition": "str", "category": "str", "boot95_low": float, "boot95_high": float}
+        )
     parts = [frame.assign(category=ALL)]
     if "category" in frame:
         parts.append(frame[frame["category"] != ALL])

@@ -49,23 +49,27 @@ def test_files(tmp_path):
     """A rates the hidden reference 100, B 50: B is dropped, and two ratings of each condition are left."""
     report = write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path / "deep/report")
     assert {path.name for path in (tmp_path / "deep/report").iterdir()} == {
-        "report.html", "summary.csv", "listeners.csv", "plot.svg", "plot.png"
+        "report.html", "summary.csv", "listeners.csv", "comparisons.csv",
+        *(f"{name}.{kind}" for name in ("plot", "distribution") for kind in ("svg", "pdf", "png")),
     }  # fmt: skip
     assert (report.kept, report.listeners) == (1, 2)
     reference, codec, anchor = table(report.summary_csv)
     assert list(codec) == [
-        "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median"
+        "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median", "q1", "q3",
+        "boot95_low", "boot95_high", "mixed_mean", "mixed95_low", "mixed95_high",
     ]  # fmt: skip
     assert (reference["condition"], reference["role"], reference["mean"]) == ("reference", "hidden reference", "100")
     # 40 and 60: s = 14.1421, t(0.975, 1) = 12.7062, so 50 -+ 12.7062 * 14.1421 / sqrt(2) = 50 -+ 127.062
     assert (codec["condition"], codec["n"], codec["listeners"], codec["mean"]) == ("opus@6", "2", "1", "50")
     assert float(codec["ci95_high"]) == pytest.approx(177.062, abs=1e-3)
+    assert (codec["q1"], codec["median"], codec["q3"], codec["boot95_low"]) == ("45", "50", "55", "")  # one listener
     assert anchor["condition"] == "anchor@3.5k"
     assert [(row["listener"], row["kept"], row["n"]) for row in table(report.listeners_csv)] == [
         ("A", "True", "6"), ("B", "False", "6")
     ]  # fmt: skip
     assert table(report.listeners_csv)[1]["reason"] == "hidden reference below 90 in 2 of 2 ratings (100.0 %)"
     assert report.plot_png.read_bytes().startswith(b"\x89PNG")
+    assert report.plot_svg.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_page_says_what_was_done(tmp_path):
@@ -140,7 +144,7 @@ def test_everybody_dropped_still_gives_a_report(tmp_path):
 def test_single_rating_shows_no_interval(tmp_path):
     frame = small_test({"A": 100}).frame.drop_duplicates("condition")
     report = write_report(Ratings(frame, ROLES, "one.csv"), "none", tmp_path)
-    assert "opus@6 system 1 1 40.0 – – 40.0" in text_of(report.page)
+    assert "opus@6 system 1 1 40.0 – – – 40.0 40.0 to 40.0" in text_of(report.page)
     assert "cut at its edge" not in text_of(report.page)
     assert [row["ci95_low"] for row in table(report.summary_csv)] == ["", "", ""]
 
