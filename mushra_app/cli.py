@@ -1,4 +1,4 @@
-"""`earmark mushra build | serve | report`."""
+"""`earmark mushra build | check | serve | report`."""
 
 from __future__ import annotations
 
@@ -42,12 +42,16 @@ def build(
     """Cut a listening test from RUN: excerpts, hidden reference, low anchor, levels matched (EBU R 128)."""
     from mushra_app.build import Request, listeners_needed
     from mushra_app.build import build as build_study
+    from mushra_app.preflight import check_study
 
     names = tuple(name.strip() for name in systems.split(",") if name.strip())
     built = build_study(Request(run, out, names, per_category, seconds, annotations, trials, mid_anchor, seed))
     for note in built.notes:
         click.echo(f"note: {note}", err=True)
     study = built.study
+    for finding in check_study(study, out).findings:
+        if finding.status != "ok":
+            click.echo(f"note: {finding.check}: {finding.evidence}", err=True)
     click.echo(
         f"{len(study.items)} items, {len(study.conditions)} conditions, {study.trials_per_listener} trials a listener; "
         f"{listeners_needed(study)} listeners give every item {study.annotations} ratings"
@@ -57,15 +61,41 @@ def build(
 
 @mushra.command()
 @click.argument("study", type=Folder)
+def check(study: Path) -> None:
+    """Check STUDY before it opens: its audio, its length, and ITU-R BS.1534-3 point by point.
+
+    Ends with status 1 when a check fails. `earmark mushra serve` then opens the study only with --force.
+    """
+    from mushra_app import bs1534, preflight, preflight_tables
+    from mushra_app.study import load
+
+    test = load(study)
+    found = preflight.check_study(test, study)
+    console = Console()
+    console.print(preflight_tables.findings_table(found))
+    console.print(preflight_tables.points_table(bs1534.points(test, found)))
+    failed, warned = len(found.with_status("fail")), len(found.with_status("warn"))
+    click.echo(f"{failed} of {len(found.findings)} checks failed, {warned} to look at")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@mushra.command()
+@click.argument("study", type=Folder)
 @click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; STUDY/ratings.sqlite unless told.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
-def serve(study: Path, database: str | None, host: str, port: int) -> None:
+@click.option("--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark mushra check`.")
+def serve(study: Path, database: str | None, host: str, port: int, force: bool) -> None:
     """Serve the listening test STUDY to browsers until interrupted."""
     from werkzeug.serving import make_server
 
+    from mushra_app.preflight import refuse_failures
+    from mushra_app.study import load
     from mushra_app.web import create_app
 
+    if not force:
+        refuse_failures(load(study), study)
     app = create_app(study, database)
     try:
         listening = socket.create_server((host, port))
