@@ -1,4 +1,4 @@
-"""`earmark mushra build | check | serve | report`."""
+"""`earmark mushra build | import | check | serve | report`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,27 @@ def build(
     click.echo(f"next: earmark mushra serve {out}")
 
 
+@mushra.command("import")
+@click.argument("config", type=File)
+@click.option(
+    "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and ratings."
+)
+@click.option("--audio", type=Folder, default=None, metavar="DIR", help="What the paths in CONFIG start from.")
+@click.option(
+    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Least ratings of each item."
+)
+def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> None:
+    """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
+    from mushra_app.webmushra_study import import_webmushra
+
+    imported = import_webmushra(config, out, audio, annotations)
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    study = imported.study
+    click.echo(f"{len(study.items)} items, {len(study.conditions)} conditions at {study.sample_rate} Hz")
+    click.echo(f"next: earmark mushra check {out}, then earmark mushra serve {out}")
+
+
 @mushra.command()
 @click.argument("study", type=Folder)
 def check(study: Path) -> None:
@@ -94,14 +115,14 @@ def serve(study: Path, database: str | None, host: str, port: int, force: bool) 
     from mushra_app.study import load
     from mushra_app.web import create_app
 
-    if not force:
-        refuse_failures(load(study), study)
     app = create_app(study, database)
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
+    if not force:
+        refuse_failures(load(study), study)
     server = make_server(host, port, app, threaded=True, fd=listening.fileno())
     click.echo(
         f"listening test {study}: http://{host}:{listening.getsockname()[1]}/  (Ctrl-C ends it; ratings are kept)"

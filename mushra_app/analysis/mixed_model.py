@@ -67,7 +67,7 @@ def fit(frame: pd.DataFrame) -> MixedModel:
             fitted = model.fit(reml=True, method="powell", xtol=1e-6, ftol=1e-10)
         except (np.linalg.LinAlgError, ValueError) as error:
             return _unfitted(f"statsmodels could not fit it ({error})")
-    estimates, errors = fitted.fe_params[:conditions], fitted.bse_fe[:conditions]
+        estimates, errors = fitted.fe_params[:conditions], fitted.bse_fe[:conditions]
     if not fitted.converged or not np.isfinite(errors).all():
         return _unfitted("the fit did not converge")
     half_width = student.ppf(0.975, listeners - 1) * errors

@@ -8,6 +8,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -82,6 +83,59 @@ def test_page_says_what_was_done(tmp_path):
     assert "Read as a long table." in words
     assert "x̄ ± t" in words
     assert "An interval that leaves the scale is cut at its edge." in words  # that of opus@6, -77 to 177
+
+
+def panel(listeners: int = 12) -> Ratings:
+    """Listeners who agree that the codec is worth 50 and the anchor 10, each with a taste of a few points."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (
+            f"L{listener:02d}",
+            f"item{item}",
+            condition,
+            float(np.clip(round(quality + taste + rng.normal(0, 4)), 0, 100)),
+        )
+        for listener in range(listeners)
+        for taste in [rng.normal(0, 5)]
+        for item in range(4)
+        for condition, quality in {"reference": 110, "opus@6": 50, "anchor@3.5k": 10}.items()
+    ]
+    return Ratings(pd.DataFrame(rows, columns=["listener", "item", "condition", "score"]), ROLES, "panel.csv")
+
+
+def test_page_says_which_differences_are_real_and_how_far_listeners_agree(tmp_path):
+    """Twelve listeners who all rank three conditions alike: chi-squared = 12 * 2 = 24, W = 1, and each of the three
+    exact Wilcoxon tests has p = 2 / 2^12 = 0.00049, by Holm 0.0015."""
+    report = write_report(panel(), "paper", tmp_path)
+    words = text_of(report.page)
+    assert "over 12 listeners and 3 conditions gives χ² = 24.00 with 2 degrees of freedom, p &lt; 0.001." in words
+    assert "to the degree W = 1.00" in words
+    pairs = table(report.comparisons_csv)
+    assert [(row["better"], row["worse"]) for row in pairs] == [
+        ("reference", "opus@6"), ("reference", "anchor@3.5k"), ("opus@6", "anchor@3.5k")
+    ]  # fmt: skip
+    for row in pairs:
+        assert float(row["p"]) == pytest.approx(2 / 2**12)
+        assert float(row["p_holm"]) == pytest.approx(3 * 2 / 2**12)
+        assert float(row["rank_biserial"]) == 1
+    assert "Krippendorff’s α is 0.9" in words
+    assert "29 more listeners like these 12 would halve" in words  # 2.201 / sqrt(12) is over 2 * 2.021 / sqrt(41)
+    assert "standard deviations of the mixed model" in words
+    rows = table(report.summary_csv)
+    assert all(float(row["mixed95_low"]) < float(row["mixed_mean"]) < float(row["mixed95_high"]) for row in rows)
+    assert all(float(row["boot95_low"]) < float(row["mean"]) < float(row["boot95_high"]) for row in rows)
+
+
+def test_page_shows_what_each_rule_would_do_and_who_is_odd(tmp_path):
+    ratings = panel()
+    ratings.frame.loc[ratings.frame["listener"] == "L03", "score"] = 50
+    report = write_report(ratings, "none", tmp_path)
+    words = text_of(report.page)
+    assert "--screen paper the rule of the EnCodec paper 1 11" in words
+    assert "--screen bs1534 the post-screening of ITU-R BS.1534-3 (1 clause not applied) 1 11" in words
+    assert "L03 one score for all conditions in 4 of 4 trials" in words
+    (odd,) = (row for row in table(report.listeners_csv) if row["listener"] == "L03")
+    assert (odd["listener"], odd["kept"], odd["items"], odd["agreement"]) == ("L03", "True", "4", "")
 
 
 def test_page_is_self_contained(tmp_path):
