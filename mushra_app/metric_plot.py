@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mushra_app.plot_style import LINE, MUTED, STYLES, add_role_legend, drawing
+from mushra_app.plot_style import INK, LINE, STYLES, add_role_legend, drawing
 from mushra_app.study import Role
 
 PANELS_PER_ROW = 2
@@ -41,15 +41,17 @@ def plot(joined: pd.DataFrame, roles: Mapping[str, Role]) -> Figure:
 def _draw(axes: Axes, points: pd.DataFrame, roles: Mapping[str, Role]) -> None:
     axes.grid(color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
-    for condition, rows in points.groupby("condition"):
-        marker, colour = STYLES[roles[str(condition)]]
-        axes.scatter(rows["value"], rows["score"], s=7, color=colour, alpha=0.35, linewidth=0)
-        x, y = rows["value"].mean(), rows["score"].mean()
-        axes.plot(x, y, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8)
-        right = x > points["value"].mean()
+    means = points.groupby("condition")[["value", "score"]].mean().sort_values("score")
+    for place, (condition, x, y) in enumerate(means.itertuples(name=None)):
+        marker, colour = STYLES[roles[condition]]
+        rows = points[points["condition"] == condition]
+        axes.scatter(rows["value"], rows["score"], s=7, color=colour, alpha=0.35, linewidth=0, zorder=2)
+        axes.plot(x, y, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8, zorder=4)
+        leftwards = place % 2 == 1  # neighbours are often equally good, and their names would meet
         axes.annotate(
-            str(condition), (x, y), xytext=(-6 if right else 6, 0), textcoords="offset points", fontsize=7.5,
-            color=MUTED, ha="right" if right else "left", va="center",
+            condition, (x, y), xytext=(-7 if leftwards else 7, 0), textcoords="offset points", fontsize=7.5, color=INK,
+            ha="right" if leftwards else "left", va="center", zorder=3,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
         )  # fmt: skip
     axes.set_ylim(-3, 103)
     axes.tick_params(length=0)

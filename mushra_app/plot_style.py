@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from mushra_app.study import Role
 
 BANDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # twenty points each (BS.1534-3, 5.4)
-INK, MUTED, LINE = "#1c2430", "#5a6270", "#d5d9e0"
+GROUND, INK, MUTED, LINE = "#ffffff", "#1c2430", "#5a6270", "#d5d9e0"
 SHADES = ("#f4f5f7", "#e9ebef")
 # Of Okabe and Ito's palette, told apart with every common kind of colour blindness; a marker each as well.
 STYLES: dict[Role, tuple[str, str]] = {
@@ -28,7 +28,7 @@ STYLES: dict[Role, tuple[str, str]] = {
 }
 # In a page each colour is a CSS variable, which the page's style sheet lightens on a dark ground.
 VARIABLES = {
-    INK: "--ink", MUTED: "--soft", LINE: "--rule", SHADES[0]: "--band-0", SHADES[1]: "--band-1",
+    GROUND: "--ground", INK: "--ink", MUTED: "--soft", LINE: "--rule", SHADES[0]: "--band-0", SHADES[1]: "--band-1",
     **{colour: f"--{role.replace(' ', '-')}" for role, (_, colour) in STYLES.items()},
 }  # fmt: skip
 SETTINGS: dict[Any, Any] = {
@@ -76,23 +76,22 @@ def add_role_legend(figure: Figure, roles: Iterable[str]) -> None:
 
 def svg(figure: Figure) -> str:
     """The figure as an SVG file on white."""
-    return _rendered(figure, "svg", "white").decode("utf-8")
+    return _rendered(figure, "svg").decode("utf-8")
 
 
 def pdf(figure: Figure) -> bytes:
     """The figure as a PDF file: vectors and text."""
-    return _rendered(figure, "pdf", "white")
+    return _rendered(figure, "pdf")
 
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG image of 200 dots per inch."""
-    return _rendered(figure, "png", "white")
+    return _rendered(figure, "png")
 
 
-def page_svg(figure: Figure) -> str:
-    """The figure as an <svg> element for a page: no ground, style sheet or ids of its own, colours as CSS variables."""
-    text = _rendered(figure, "svg", "none").decode("utf-8")
-    text = text[text.index("<svg") :]
+def in_page(drawn: str) -> str:
+    """An SVG file of `svg` as an element for a page: no style sheet or ids of its own, colours as CSS variables."""
+    text = drawn[drawn.index("<svg") :]
     text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     return re.sub(r'style="[^"]*"', _with_variables, text)  # in styles only: a condition may be called "#1c2430"
@@ -103,9 +102,9 @@ def _with_variables(style: re.Match[str]) -> str:
                   if colour[0] in VARIABLES else colour[0], style[0])  # fmt: skip
 
 
-def _rendered(figure: Figure, kind: str, ground: str) -> bytes:
+def _rendered(figure: Figure, kind: str) -> bytes:
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     buffer = BytesIO()
     with drawing():
-        figure.savefig(buffer, format=kind, dpi=200, facecolor=ground, metadata=undated[kind])
+        figure.savefig(buffer, format=kind, dpi=200, metadata=undated[kind])
     return buffer.getvalue()

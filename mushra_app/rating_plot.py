@@ -29,7 +29,7 @@ def plot(summary: pd.DataFrame) -> Figure:
     categories = list(summary["category"].unique())
     panels = categories if len(categories) > 2 else categories[:1] or [ALL]
     conditions = list(dict.fromkeys(summary["condition"]))
-    columns = min(len(panels), PANELS_PER_ROW)
+    columns = 2 if len(panels) == 4 else min(len(panels), PANELS_PER_ROW)
     rows = math.ceil(len(panels) / columns)
     label_width = 0.075 * max([len(name) for name in conditions], default=0) + 0.3
     width = label_width + (6.2 if columns == 1 else 2.9 * columns)

@@ -95,12 +95,13 @@ def write_report(ratings: Ratings, rule: str, out: Path) -> Report:
     write_text(written.comparisons_csv, csv_text(results.comparisons))
     if not results.correlations.empty:
         write_text(out / "metrics.csv", csv_text(results.correlations))
+    drawings = {}
     for name, figure in figures.items():
-        write_text(written.plots[name], plot_style.svg(figure))
+        drawings[name] = plot_style.svg(figure)
+        write_text(written.plots[name], drawings[name])
         for suffix, render in ((".pdf", plot_style.pdf), (".png", plot_style.png)):
             with written_whole(written.plots[name].with_suffix(suffix)) as aside:
                 aside.write_bytes(render(figure))
-    drawings = {name: plot_style.page_svg(figure) for name, figure in figures.items()}
     write_text(written.page, report_page.page(ratings, screening, results, drawings))
     return written
 

@@ -14,6 +14,7 @@ from eval.aggregate import ALL
 from mushra_app import rating_plot
 from mushra_app.analysis.results import Results
 from mushra_app.flags import FLAGS
+from mushra_app.plot_style import in_page
 from mushra_app.ratings import SPECIAL_ROLES, Ratings
 from mushra_app.screening import Screening
 
@@ -28,7 +29,7 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
     """The HTML page, which loads nothing from elsewhere.
 
     Args:
-        drawings: SVG elements by name: plot, and where there are any distribution and metrics.
+        drawings: SVG files by name: plot, and where there are any distribution and metrics.
     """
     environment = Environment(
         loader=PackageLoader("mushra_app"), autoescape=True, undefined=StrictUndefined,
@@ -48,7 +49,8 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
         listeners=len(screening.listeners),
         kept=int(screening.listeners["kept"].sum()),
         kept_ratings=len(screening.kept),
-        drawings={name: Markup(drawing) for name, drawing in drawings.items()},  # matplotlib has escaped the names
+        # matplotlib has escaped the names in them
+        drawings={name: Markup(in_page(drawing)) for name, drawing in drawings.items()},
         overall=[row for row in summary.to_dict("records") if row["category"] == ALL],
         categories=shown_categories(summary)[1:],
         cells={(row["condition"], row["category"]): row for row in summary.to_dict("records")},
