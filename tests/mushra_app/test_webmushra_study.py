@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from click.testing import CliRunner
 
 from codec import audio
 from codec.errors import UserError
+from earmark import cli
 from mushra_app import study as studies
 from mushra_app.preflight import check_study
 from mushra_app.webmushra_study import import_webmushra
@@ -193,3 +195,11 @@ def test_a_study_is_not_overwritten(tmp_path):
     import_webmushra(config, tmp_path / "study")
     with pytest.raises(UserError, match="holds a study or audio already"):
         import_webmushra(config, tmp_path / "study")
+
+
+def test_earmark_mushra_import(tmp_path):
+    result = CliRunner().invoke(cli, ["mushra", "import", str(webmushra(tmp_path)), "--out", str(tmp_path / "study")])
+    assert result.exit_code == 0
+    assert "2 items, 4 conditions at 44100 Hz" in result.output
+    assert "note: Left out are pages that are no MUSHRA trials: finish, generic." in result.output
+    assert (tmp_path / "study/study.json").exists()
