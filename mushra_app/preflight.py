@@ -87,7 +87,10 @@ def lengths(study: Study, measured: Measured) -> Finding:
 
 
 def formats(study: Study, measured: Measured) -> Finding:
-    """Every stimulus is at the study's rate, and the conditions of an item have the same number of channels."""
+    """Every stimulus is at the study's rate; the conditions of an item have as many channels, and as many bytes.
+
+    A size that differs tells a listener who looks which condition is which.
+    """
     wrong = [
         f"{item} in {name} is at {one.sample_rate} Hz, the study at {study.sample_rate} Hz"
         for item, name, one in _readable(measured)
@@ -97,7 +100,11 @@ def formats(study: Study, measured: Measured) -> Finding:
         found = {one.channels for one in conditions.values() if not one.error}
         if len(found) > 1:
             wrong.append(f"{item} has conditions of {_listed(sorted(found))} channels")
-    return _judged("equal rates and channels", "fail", wrong, f"{study.sample_rate} Hz throughout")
+        shapes = {(one.samples, one.channels) for one in conditions.values() if not one.error}
+        sizes = {one.size for one in conditions.values() if not one.error}
+        if len(shapes) == 1 and len(sizes) > 1:
+            wrong.append(f"{item} has files of {_listed(sorted(sizes))} bytes, so their formats differ")
+    return _judged("equal rates and formats", "fail", wrong, f"{study.sample_rate} Hz throughout")
 
 
 def lag(study: Study, measured: Measured) -> Finding:

@@ -22,7 +22,7 @@ Row = Mapping[Hashable, Any]  # of a table
 
 DASH = "–"
 SIGNIFICANT = 0.05
-FLAGGED_SHOWN = 50  # in the page; listeners.csv has everybody
+LISTENERS_SHOWN = 100  # in each table of the page; listeners.csv has everybody
 
 
 def page(ratings: Ratings, screening: Screening, results: Results, drawings: Mapping[str, str]) -> str:
@@ -69,10 +69,11 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
         rules=results.rules.to_dict("records"),
         applied=screening.applied,
         skipped=screening.skipped,
-        dropped=screening.dropped.to_dict("records"),
+        dropped=screening.dropped.head(LISTENERS_SHOWN).to_dict("records"),
+        dropped_count=len(screening.dropped),
         before=[row for row in results.before.to_dict("records") if row["category"] == ALL],
         flags=FLAGS,
-        flagged=flagged.head(FLAGGED_SHOWN).to_dict("records"),
+        flagged=flagged.head(LISTENERS_SHOWN).to_dict("records"),
         flagged_count=len(flagged),
         roles=[(role, [name for name, its in ratings.roles.items() if its == role]) for role in SPECIAL_ROLES],
         notes=ratings.notes,

@@ -33,7 +33,8 @@ class Measures:
 
     Args:
         error: why the file cannot be read, "" if it can; nothing else is known then.
-        samples, sample_rate, channels: of the file.
+        size: of the file, in bytes.
+        samples, sample_rate, channels: of its audio.
         clipped: runs of three or more samples at full scale, over all channels.
         loudness: integrated, in LUFS; -70 for silence.
         lag: samples by which it is late against the hidden reference, within 0.1 s.
@@ -42,6 +43,7 @@ class Measures:
     """
 
     error: str = ""
+    size: int = 0
     samples: int = 0
     sample_rate: int = 0
     channels: int = 0
@@ -95,7 +97,8 @@ def measure_item(study: Study, item: Item, audio_folder: Path) -> dict[str, Meas
     hidden = study.condition("hidden reference")
     reference = recordings.get(hidden.name) if hidden else None
     for name, recording in recordings.items():
-        measured[name] = _measure(recording, reference)
+        size = (audio_folder / item.stimuli[name].audio).stat().st_size
+        measured[name] = _measure(recording, reference, size)
     return measured
 
 
@@ -123,7 +126,7 @@ def lag_and_correlation(reference: NDArray[np.float32], signal: NDArray[np.float
     return best - reach, float(near[best]) / energy
 
 
-def _measure(recording: audio.Recording, reference: audio.Recording | None) -> Measures:
+def _measure(recording: audio.Recording, reference: audio.Recording | None, size: int) -> Measures:
     samples = recording.samples
     lag, correlation, is_copy = 0, 0.0, False
     if reference is not None and reference.samples.shape == samples.shape:
@@ -131,7 +134,7 @@ def _measure(recording: audio.Recording, reference: audio.Recording | None) -> M
         max_lag = round(LONGEST_LAG * recording.sample_rate)
         lag, correlation = (0, 1.0) if is_copy else lag_and_correlation(reference.samples, samples, max_lag)
     return Measures(
-        samples=samples.shape[1], sample_rate=recording.sample_rate, channels=recording.channels,
+        size=size, samples=samples.shape[1], sample_rate=recording.sample_rate, channels=recording.channels,
         clipped=_clipped_runs(samples), loudness=loudness(samples, recording.sample_rate),
         lag=lag, correlation=round(correlation, 4), is_reference_copy=is_copy,
     )  # fmt: skip

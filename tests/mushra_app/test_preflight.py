@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_unequal_lengths_fail(tmp_path):
 
 
 def test_another_sample_rate_fails(tmp_path):
-    status, evidence = found(tmp_path, rate=44_100)["equal rates and channels"]
+    status, evidence = found(tmp_path, rate=44_100)["equal rates and formats"]
     assert status == "fail"
     assert evidence.startswith("item-0 in reference is at 44100 Hz, the study at 48000 Hz; ")
     assert evidence.endswith("(and 5 more)")  # 2 items of 4 conditions, less the three that are named
@@ -71,7 +72,17 @@ def test_another_sample_rate_fails(tmp_path):
 
 def test_stereo_among_mono_fails(tmp_path):
     problems = found(tmp_path, {"opus@6": lambda x: np.vstack([x, x])})
-    assert problems["equal rates and channels"] == ("fail", "item-0 has conditions of 1, 2 channels")
+    assert problems["equal rates and formats"] == ("fail", "item-0 has conditions of 1, 2 channels")
+
+
+def test_a_file_of_another_format_gives_its_condition_away(tmp_path):
+    """One second of mono has 96 000 bytes with 16 bits and 144 000 with 24, and some more of heading."""
+    study = write(tmp_path)
+    path = tmp_path / "audio" / study.items[1].stimuli["opus@6"].audio
+    audio.write(path, audio.read(path).samples, RATE, "PCM_24")
+    (finding,) = check_study(study, tmp_path).with_status("fail")
+    assert finding.check == "equal rates and formats"
+    assert re.fullmatch(r"item-1 has files of 960\d\d, 144\d{3} bytes, so their formats differ", finding.evidence)
 
 
 @pytest.mark.parametrize(
