@@ -23,7 +23,7 @@ def plot(frame: pd.DataFrame, conditions: list[str], roles: Mapping[str, Role]) 
         frame: ratings: listener, condition, score.
         conditions: from top to bottom.
     """
-    width = 6.5 + 0.075 * max([len(name) for name in conditions], default=0)
+    width = 4.7 + 0.075 * max([len(name) for name in conditions], default=0)
     with drawing():
         figure = Figure(figsize=(width, 0.4 * max(len(conditions), 2) + 1), layout="constrained")
         axes = figure.add_subplot()

@@ -25,7 +25,7 @@ def plot(joined: pd.DataFrame, roles: Mapping[str, Role]) -> Figure:
     columns = min(len(metrics), PANELS_PER_ROW)
     rows = math.ceil(len(metrics) / columns)
     with drawing():
-        figure = Figure(figsize=(3.6 * columns + 0.4, 3 * rows + 0.4), layout="constrained")
+        figure = Figure(figsize=(3.1 * columns + 0.4, 2.6 * rows + 0.4), layout="constrained")
         grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
         for axes, metric in zip(grid, metrics, strict=False):
             _draw(axes, joined[joined["metric"] == metric], roles)

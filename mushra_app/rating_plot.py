@@ -32,7 +32,7 @@ def plot(summary: pd.DataFrame) -> Figure:
     columns = 2 if len(panels) == 4 else min(len(panels), PANELS_PER_ROW)
     rows = math.ceil(len(panels) / columns)
     label_width = 0.075 * max([len(name) for name in conditions], default=0) + 0.3
-    width = label_width + (6.2 if columns == 1 else 2.9 * columns)
+    width = label_width + (4.4 if columns == 1 else 2.6 * columns)
     height = rows * (0.27 * max(len(conditions), 2) + 0.75) + 0.6
     with drawing():
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -126,6 +126,14 @@ def test_page_says_which_differences_are_real_and_how_far_listeners_agree(tmp_pa
     assert all(float(row["boot95_low"]) <= float(row["mean"]) <= float(row["boot95_high"]) for row in rows)
 
 
+def test_conditions_that_no_listener_rated_together_are_not_compared(tmp_path):
+    frame = panel().frame
+    odd = frame["listener"].str.endswith(("1", "3", "5", "7", "9"))
+    report = write_report(Ratings(frame[odd == (frame["condition"] == "opus@6")], ROLES, "split.csv"), "none", tmp_path)
+    assert "No listener rated all conditions of an item" in text_of(report.page)
+    assert table(report.comparisons_csv) == []
+
+
 def test_page_shows_what_each_rule_would_do_and_who_is_odd(tmp_path):
     ratings = panel()
     ratings.frame.loc[ratings.frame["listener"] == "L03", "score"] = 50
