@@ -64,9 +64,9 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
     """Serve the listening test STUDY to browsers until interrupted."""
     from werkzeug.serving import make_server
 
-    from mushra_app.web import create_app
+    from mushra_app.web import Options, create_app
 
-    app = create_app(study, database)
+    app = create_app(study, Options(database))
     try:
         listening = socket.create_server((host, port))
     except OSError as error:

@@ -66,8 +66,15 @@ class Visitor:
         self.responses += [*response.history, response]
         return response
 
-    def begin(self) -> TestResponse:
-        return self.post("/start", data={"token": field(self.get("/").text, "token"), "consent": "yes"})
+    def begin(self, path: str = "/") -> TestResponse:
+        """Consent, and say that the volume is set."""
+        page = self.post("/start", data={"token": field(self.get(path).text, "token"), "consent": "yes"})
+        return self.go_on(page)
+
+    def go_on(self, page: TestResponse) -> TestResponse:
+        """Press the button of a page that is no trial."""
+        assert page.status_code == 200, page.text
+        return self.post(attribute(page.text, "action")[0], data={"token": field(page.text, "token")})
 
     def trial(self) -> Page:
         html = self.get("/trial").text
@@ -133,7 +140,7 @@ def stored(app: Flask) -> pd.DataFrame:
 def test_a_whole_session(visitor: Visitor, app: Flask):
     assert "12 trials" not in visitor.get("/").text
     assert "3 trials" in visitor.get("/").text
-    assert visitor.begin().request.path == "/volume"
+    assert visitor.begin().request.path == "/trial"
     for position in (1, 2, 3):
         page = visitor.trial()
         assert page.title == f"Trial {position} of 3"
@@ -178,8 +185,13 @@ def test_a_restarted_server_goes_on_where_the_listener_was(listener: Visitor, st
     assert listener.trial() == before
 
 
-def test_coming_back_to_the_first_page_goes_on(listener: Visitor):
-    assert listener.get("/").request.path == "/volume"
+def test_coming_back_to_the_first_page_goes_on(visitor: Visitor):
+    token = field(visitor.get("/").text, "token")
+    page = visitor.post("/start", data={"token": token, "consent": "yes"})
+    assert [visitor.get(path).request.path for path in ("/", "/trial", "/thanks")] == ["/page/volume"] * 3
+    visitor.go_on(page)
+    assert visitor.get("/").request.path == "/trial"
+    listener = visitor
     listener.rate(listener.trial())
     assert listener.get("/").request.path == "/trial"
 
@@ -187,7 +199,7 @@ def test_coming_back_to_the_first_page_goes_on(listener: Visitor):
 def test_a_double_click_on_start_enrols_once(visitor: Visitor, app: Flask):
     token = field(visitor.get("/").text, "token")
     for _ in range(2):
-        assert visitor.post("/start", data={"token": token, "consent": "yes"}).request.path == "/volume"
+        assert visitor.post("/start", data={"token": token, "consent": "yes"}).request.path == "/page/volume"
     with app.extensions["earmark"].store.reading() as session:
         assert len(session.scalars(select(Listener)).all()) == 1
 
@@ -213,20 +225,21 @@ def test_a_second_tab_cannot_change_what_is_stored(listener: Visitor, app: Flask
     assert sorted(stored(app).score) == [10, 11, 12, 13]
 
 
-def test_a_full_study_thanks_newcomers_and_lets_others_finish(make_study, tmp_path: Path):
+def test_newcomers_are_told_why_they_are_not_let_in_and_others_finish(make_study, tmp_path: Path):
     make_study(tmp_path, items=2, annotations=1, trials=2)
     app = create_app(tmp_path)
-    early, late, newcomer = Visitor(app), Visitor(app), Visitor(app)
-    late.begin()
-    early.begin()
-    for _ in range(2):
-        early.rate(early.trial())
+    ada, ready, newcomer = Visitor(app), Visitor(app), Visitor(app)
+    token = field(ready.get("/").text, "token")
+    ada.begin()
+    taken = ready.post("/start", data={"token": token, "consent": "yes"})  # the last place went while she read
+    for page in (taken, newcomer.get("/")):
+        assert "All places are taken at the moment" in page.text
+    assert [ada.rate(ada.trial()).status_code for _ in range(2)] == [200, 200]
+    assert ada.get("/continue").request.path == "/thanks"
     page = newcomer.get("/")
     assert page.status_code == 200
     assert "no more listeners are needed" in page.text
     assert "Start" not in page.text
-    assert [late.rate(late.trial()).status_code for _ in range(2)] == [200, 200]
-    assert late.get("/continue").request.path == "/thanks"
 
 
 def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor):
@@ -235,7 +248,7 @@ def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor)
     thanks = listener.get("/thanks").text
     assert "all 3 trials" in thanks
     assert listener.post("/leave", data={"token": field(thanks, "token")}).request.path == "/"
-    assert listener.begin().request.path == "/volume"
+    assert listener.begin().request.path == "/trial"
 
 
 def test_time_left_follows_the_listener_s_own_pace(listener: Visitor):
@@ -267,7 +280,7 @@ def test_no_response_tells_a_condition(visitor: Visitor, app: Flask, study: Stud
             visitor.get(url)
         visitor.rate(page, 10)
         visitor.rate(page, 20)
-    for path in ("/thanks", "/continue", "/nowhere", "/audio/x.wav", "/volume"):
+    for path in ("/thanks", "/continue", "/nowhere", "/audio/x.wav", "/page/volume"):
         visitor.get(path)
     for folder in Path(app.static_folder).iterdir():
         visitor.get(f"/static/{folder.name}")
@@ -335,7 +348,7 @@ def test_every_response_carries_the_safety_headers(listener: Visitor):
 
 def test_pages_keep_to_their_own_policy(listener: Visitor):
     """No inline script, style or handler, and no address outside the app."""
-    pages = [listener.get(path).text for path in ("/volume", "/trial", "/nowhere")]
+    pages = [listener.get(path).text for path in ("/page/volume", "/trial", "/nowhere")]
     pages.append(Visitor(listener.client.application).get("/").text)
     for html in pages:
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?:|//", html.replace("<!doctype", ""))
@@ -452,7 +465,8 @@ def test_the_longest_comments_of_twelve_conditions_fit():
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("GET", "/trial", 403), ("GET", "/volume", 403), ("GET", "/thanks", 403),
+    [("GET", "/nowhere", 404), ("GET", "/trial", 403), ("GET", "/page/volume", 403),
+     ("GET", "/page/trial", 404), ("GET", "/thanks", 403),
      ("POST", "/trial", 405), ("GET", "/start", 405), ("DELETE", "/", 405)],
 )  # fmt: skip
 def test_errors_are_pages_that_lead_back(visitor: Visitor, method: str, path: str, status: int):
