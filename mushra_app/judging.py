@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
@@ -18,27 +19,34 @@ UNFINISHED = exists().where(Step.listener_id == Listener.id, Step.done.is_(None)
 AT_END = and_(Listener.state == "active", ~UNFINISHED)
 
 
-def anybody_due(session: Session) -> bool:
-    """Whether somebody has finished, left or gone since the last judgement."""
-    return session.scalar(select(Listener.id).where(_due(time.time())).limit(1)) is not None
+@dataclass(frozen=True)
+class Verdict:
+    """What the rule says of a listener at that time: why the ratings do not count, "" if they do."""
+
+    listener_id: int
+    reason: str
+    time: float
 
 
-def judge(session: Session, study: Study, rule: str) -> None:
-    """Note who has finished, and whose ratings the rule lets count.
+def judge(session: Session, study: Study, rule: str) -> list[Verdict]:
+    """A verdict on everybody who has finished, left or gone since the last one. Takes a while, and changes nothing."""
+    now = time.time()
+    listeners = session.scalars(select(Listener).where(_due(now))).all()
+    reasons = _reasons(session, study, rule, listeners)
+    return [Verdict(listener.id, reasons.get(listener.label, ""), now) for listener in listeners]
+
+
+def write(session: Session, verdicts: Sequence[Verdict]) -> None:
+    """Note the verdicts, and who has finished.
 
     Whom a page or the experimenter has excluded, or the experimenter let count, is left alone.
     """
-    now = time.time()
-    listeners = session.scalars(select(Listener).where(_due(now)).with_for_update()).all()
-    ended = [listener.id for listener in listeners if listener.state == "active"]
-    finished = update(Listener).where(Listener.id.in_(ended), AT_END).values(state="finished")
-    session.execute(finished.execution_options(synchronize_session=False))
-    reasons = _reasons(session, study, rule, listeners)
-    for listener in listeners:
-        if listener.excluded_by in ("", "screening"):
-            listener.excluded = reasons.get(listener.label, "")
-            listener.excluded_by = "screening" if listener.excluded else ""
-        listener.judged = now
+    for verdict in verdicts:
+        this = update(Listener).where(Listener.id == verdict.listener_id)
+        session.execute(this.where(AT_END).values(state="finished"))
+        ours = this.where(Listener.excluded_by.in_(["", "screening"]))
+        session.execute(ours.values(excluded=verdict.reason, excluded_by="screening" if verdict.reason else ""))
+        session.execute(this.values(judged=verdict.time))
 
 
 def _due(now: float) -> ColumnElement[bool]:

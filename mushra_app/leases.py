@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import random
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from mushra_app import pages
 from mushra_app.allocation import allocate
-from mushra_app.pages import Planned
 from mushra_app.study import Item, Study
 from mushra_app.tables import Listener, Step, Stimulus, Trial
 
@@ -42,36 +42,39 @@ def held(session: Session, now: float) -> dict[str, int]:
 
 
 def lay_out(session: Session, study: Study, listener: Listener, items: Sequence[Item]) -> None:
-    """Give a new listener the steps of a session that rates `items`."""
-    count = {"rating": 0, "training": 0}
-    for position, planned in enumerate(pages.plan(study.pages, [item.id for item in items]), start=1):
-        trial = None
-        if planned.item is not None:
-            purpose = "training" if planned.kind == "training" else "rating"
-            count[purpose] += 1
-            trial = new_trial(study, planned.item, purpose, count[purpose])
-            listener.trials.append(trial)
-        listener.steps.append(_step(planned, position, trial))
+    """Give a new listener the steps of a session that rates `items`. In bulk: others wait for the gate meanwhile."""
     session.add(listener)
+    session.flush()
+    planned = list(pages.plan(study.pages, [item.id for item in items]))
+    count = Counter[str]()
+    trials = []
+    for step in planned:
+        if step.item is not None:
+            purpose = "training" if step.kind == "training" else "rating"
+            count[purpose] += 1
+            trials.append({
+                "key": secrets.token_urlsafe(16), "listener_id": listener.id, "purpose": purpose, "item": step.item,
+                "position": count[purpose],
+            })  # fmt: skip
+    made = insert(Trial).returning(Trial.id, sort_by_parameter_order=True)
+    ids = session.scalars(made, trials).all()
+    session.execute(insert(Stimulus), [stimulus for trial_id in ids for stimulus in _stimuli(study, trial_id)])
+    remaining = iter(ids)
+    session.execute(insert(Step), [
+        {
+            "key": secrets.token_urlsafe(16), "listener_id": listener.id, "position": position, "kind": step.kind,
+            "settings": json.dumps(dict(step.settings)), "trial_id": None if step.item is None else next(remaining),
+        }
+        for position, step in enumerate(planned, start=1)
+    ])  # fmt: skip
 
 
-def _step(planned: Planned, position: int, trial: Trial | None) -> Step:
-    return Step(
-        key=secrets.token_urlsafe(16), position=position, kind=planned.kind, trial=trial,
-        settings=json.dumps(dict(planned.settings)),
-    )  # fmt: skip
-
-
-def new_trial(study: Study, item: str, purpose: str, position: int) -> Trial:
-    """A trial of `item` with conditions in random order behind new tokens."""
-    return Trial(key=secrets.token_urlsafe(16), item=item, purpose=purpose, position=position, stimuli=_stimuli(study))
-
-
-def _stimuli(study: Study) -> list[Stimulus]:
+def _stimuli(study: Study, trial_id: int) -> list[dict[str, object]]:
+    """Rows of a trial's stimuli: conditions in random order, behind new tokens."""
     conditions = [condition.name for condition in study.conditions]
     random.SystemRandom().shuffle(conditions)
     return [
-        Stimulus(token=secrets.token_urlsafe(16), place=place, condition=condition)
+        {"token": secrets.token_urlsafe(16), "trial_id": trial_id, "place": place, "condition": condition}
         for place, condition in enumerate([study.hidden_reference.name, *conditions])
     ]
 
@@ -89,11 +92,10 @@ def renew(session: Session, study: Study, listener: Listener, now: float) -> Non
             heard = {other.item for other in listener.rating_trials}
             instead = allocate(study, taken, random.SystemRandom(), count=1, heard=heard)
             session.execute(delete(Stimulus).where(Stimulus.trial_id == trial.id))
-            session.expire(trial, ["stimuli"])
             if not instead:
                 session.execute(delete(Step).where(Step.trial_id == trial.id))
                 session.execute(delete(Trial).where(Trial.id == trial.id))
                 continue
             trial.item, trial.key = instead[0].id, secrets.token_urlsafe(16)
-            trial.stimuli = _stimuli(study)
+            session.execute(insert(Stimulus), _stimuli(study, trial.id))
         taken[trial.item] = taken.get(trial.item, 0) + 1

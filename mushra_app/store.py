@@ -1,10 +1,9 @@
 """Where ratings live: listeners, their steps and trials, the stimuli behind opaque tokens and the scores, in one SQL
 database.
 
-Each public method of Store that writes is one transaction, but for `submit` and `complete`, which judge a listener who
-has just finished in a second one; should the process die between the two, `settle` makes up for it. No state is kept
-outside the database, so that several workers can share it. Transactions lock, in this order, the gate (the row
-schema_version of `setting`; whoever counts or gives away places) and the row of a listener.
+Each public method of Store that writes is one transaction. No state is kept outside the database, so that several
+workers can share it. Transactions lock in this order, where they do: the gate (the row schema_version of `setting`;
+whoever counts or gives away places), a listener, a trial.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ import json
 import random
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, Select, and_, exists, insert, select, update
-from sqlalchemy.orm import Session, contains_eager, selectinload
+from sqlalchemy import Engine, Select, and_, insert, select, update
+from sqlalchemy.orm import Session, selectinload
 
 from mushra_app import judging, leases
 from mushra_app.allocation import allocate, is_complete
 from mushra_app.collected import collected
 from mushra_app.crowd import Arrival, Crowd
-from mushra_app.database import connect
+from mushra_app.database import connect, queue_for
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
 
@@ -94,6 +93,7 @@ class Store:
         self.study = study
         self.lease = lease
         self.rule = rule
+        self._queue = queue_for(engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -105,7 +105,8 @@ class Store:
     def writing(self, *, gate: bool = False) -> Iterator[Session]:
         """A transaction that holds SQLite's one write lock, elsewhere the gate if asked, so that reads stay true."""
         engine = self.engine.execution_options(immediate=True)
-        with Session(engine, expire_on_commit=False) as session, session.begin():
+        turn = nullcontext() if self._queue is None else self._queue.turn()
+        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
             if gate:
                 session.scalars(select(Setting).where(Setting.name == "schema_version").with_for_update()).one()
             yield session
@@ -164,11 +165,11 @@ class Store:
     # Listeners
 
     def listener(self, key: str) -> Listener | None:
-        """The listener with that key, with steps and trials but no stimuli; renews the lease."""
+        """The listener with that key, with steps and trials but no stimuli; renews a lease that is half over."""
         with self.reading() as session:
             listener = session.scalar(_whole(key))
         now = time.time()
-        if listener is None or listener.state != "active" or listener.lease_until > now + 0.9 * self.lease:
+        if listener is None or listener.state != "active" or listener.lease_until > now + self.lease / 2:
             return listener
         with self.writing() as session:
             still_valid = and_(Listener.id == listener.id, Listener.lease_until > now)
@@ -250,32 +251,30 @@ class Store:
         """
         owned = (
             select(Trial).join(Trial.listener).where(Trial.key == trial_key, Listener.key == listener_key)
-            .options(contains_eager(Trial.listener), selectinload(Trial.stimuli))
+            .options(selectinload(Trial.stimuli))
         )  # fmt: skip
+        with self.reading() as session:
+            trial = session.scalar(owned)
+        if trial is None:
+            raise UnknownTrialError("This trial is not part of your session.")
+        if set(answers) != {stimulus.token for stimulus in trial.conditions}:
+            raise RefusedError("Every sound of the trial needs exactly one rating.")
+        given = {stimulus.condition: answers[stimulus.token] for stimulus in trial.conditions}
+        rows = [{"trial_id": trial.id, "condition": name, **asdict(answer)} for name, answer in given.items()]
         now = time.time()
+        this = update(Listener).where(Listener.id == trial.listener_id)
+        unrated = and_(Trial.id == trial.id, Trial.key == trial_key, Trial.submitted.is_(None))
         with self.writing() as session:
-            trial = session.scalar(owned.with_for_update(of=Listener))
-            if trial is None:
-                raise UnknownTrialError("This trial is not part of your session.")
-            if set(answers) != {stimulus.token for stimulus in trial.conditions}:
-                raise RefusedError("Every sound of the trial needs exactly one rating.")
-            given = {stimulus.condition: answers[stimulus.token] for stimulus in trial.conditions}
-            if trial.submitted is not None:
-                if given != {rating.condition: Answer(rating.score, rating.comment) for rating in trial.ratings}:
-                    raise AlreadyRatedError("This trial was already stored with other ratings.")
+            session.execute(this.values(seen=now))
+            session.execute(this.where(Listener.lease_until > now).values(lease_until=now + self.lease))
+            taken = session.execute(update(Trial).where(unrated).values(submitted=now, seconds=seconds))
+            if taken.rowcount:  # type: ignore[attr-defined]
+                session.execute(insert(Rating), rows)
+                session.execute(update(Step).where(Step.trial_id == trial.id).values(done=now))
                 return
-            rows = [{"trial_id": trial.id, "condition": name, **asdict(answer)} for name, answer in given.items()]
-            session.execute(insert(Rating), rows)
-            trial.seconds = seconds
-            trial.submitted = trial.listener.seen = now
-            if trial.listener.lease_until > now:
-                trial.listener.lease_until = now + self.lease
-            session.execute(update(Step).where(Step.trial_id == trial.id).values(done=now))
-            at_end = not session.scalar(
-                select(exists().where(Step.listener_id == trial.listener_id, Step.done.is_(None)))
-            )
-        if at_end:
-            self.settle()
+            stored = session.scalars(select(Rating).where(Rating.trial_id == trial.id)).all()
+        if given != {rating.condition: Answer(rating.score, rating.comment) for rating in stored}:
+            raise AlreadyRatedError("This trial was already stored with other ratings.")
 
     def complete(self, listener_key: str, step_key: str, answer: Any, turned_away: str = "") -> None:
         """Store what a listener said on a page that is no trial; again, it changes nothing.
@@ -305,9 +304,6 @@ class Store:
             step.done = time.time()
             if turned_away:
                 listener.state, listener.excluded, listener.excluded_by = "turned away", turned_away, "page"
-            at_end = listener.open_step is None
-        if at_end:
-            self.settle()
 
     def stimulus(self, listener_key: str, token: str) -> tuple[str, str] | None:
         """Item id and condition behind one of this listener's tokens; None for anybody else's."""
@@ -325,10 +321,10 @@ class Store:
     def settle(self) -> None:
         """Judge by the rule whoever has finished, left or gone since the last look; bad ratings free their places."""
         with self.reading() as session:
-            if not judging.anybody_due(session):
-                return
-        with self.writing() as session:
-            judging.judge(session, self.study, self.rule)
+            verdicts = judging.judge(session, self.study, self.rule)
+        if verdicts:
+            with self.writing() as session:
+                judging.write(session, verdicts)
 
 
 def _whole(key: str) -> Select[Listener]:

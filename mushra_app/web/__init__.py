@@ -14,7 +14,7 @@ from codec.errors import UserError
 from mushra_app import study as studies
 from mushra_app.store import LEASE_SECONDS, open_store
 from mushra_app.study import Study
-from mushra_app.web import listener, safety
+from mushra_app.web import admin, listener, safety
 
 LONGEST_REQUEST = 64 * 1024  # bytes; a trial of 12 conditions, each with a long comment, is half of that
 
@@ -58,6 +58,7 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
     )
     app.extensions[listener.EXTENSION] = listener.Served(study, store, study_folder.resolve() / "audio")
     app.register_blueprint(listener.pages)
+    app.register_blueprint(admin.admin)
     safety.protect(app)
     if options.url is not None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]

@@ -197,10 +197,11 @@ def rate(key: str) -> ResponseReturnValue:
 
 @pages.get("/thanks")
 def thanks() -> ResponseReturnValue:
-    """The end, and the way back to the platform that the listener came from."""
+    """The end, and the way back to the platform that the listener came from; here the ratings are judged."""
     listener = required_listener()
     if open_step(listener) is not None:
         return redirect(url_for(".next_page"))
+    served().store.settle()
     outcome = "finished" if listener.state == "active" else listener.state
     arrival = Arrival(listener.source, listener.person, listener.visit, json.loads(listener.arrival))
     back = way_back(arrival, served().store.crowd, outcome, receipt=listener.receipt)

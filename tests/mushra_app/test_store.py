@@ -56,6 +56,7 @@ def finish(store: Store, key: str) -> None:
     for step in store.listener(key).steps:
         if step.trial_id is None:
             store.complete(key, step.key, None)
+    store.settle()
 
 
 def test_a_listener_gets_different_items_and_every_condition_in_each(study: Study, store: Store):
@@ -310,6 +311,7 @@ def test_the_trial_that_a_late_listener_is_at_stays(tmp_path: Path, make_study, 
     with pytest.raises(UnknownTrialError):
         store.submit("ada", second.key, answers_for(second), 1.0)
     store.submit("ada", first.key, answers_for(first), 1.0)
+    store.settle()
     assert store.listener("ada").state == "finished"
 
 
@@ -368,6 +370,7 @@ def rate_by_role(store: Store, key: str, *, reference: int, anchor: int) -> None
     for step in store.listener(key).steps:
         if step.trial_id is None:
             store.complete(key, step.key, None)
+    store.settle()
 
 
 def test_the_paper_s_rule_frees_the_places_of_whom_it_drops(tmp_path: Path, make_study):
