@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 
 import click
@@ -106,33 +104,66 @@ def check(study: Path) -> None:
 @click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; STUDY/ratings.sqlite unless told.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes, by gunicorn; without it one.")
+@click.option("--url", default=None, metavar="URL", help="Public address, when a reverse proxy stands before.")
+@click.option(
+    "--screen",
+    type=click.Choice(["paper", "bs1534", "none"]),
+    default="paper",
+    show_default=True,
+    help="Rule by which a finished listener's ratings count, or leave their places to others.",
+)
+@click.option(
+    "--lease",
+    type=click.FloatRange(0.1),
+    default=60,
+    show_default=True,
+    help="Minutes for which an idle listener keeps the places of unfinished trials.",
+)
 @click.option("--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark mushra check`.")
-def serve(study: Path, database: str | None, host: str, port: int, force: bool) -> None:
+@click.option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
+def serve(
+    study: Path, database: str | None, host: str, port: int, workers: int | None, url: str | None, screen: str,
+    lease: float, force: bool, new_password: bool,
+) -> None:  # fmt: skip
     """Serve the listening test STUDY to browsers until interrupted."""
-    from werkzeug.serving import make_server
-
+    from mushra_app import admin_access
     from mushra_app.preflight import refuse_failures
     from mushra_app.study import load
-    from mushra_app.web import create_app
+    from mushra_app.web import Options, create_app, serving
+    from mushra_app.web.listener import EXTENSION
 
-    app = create_app(study, database)
-    try:
-        listening = socket.create_server((host, port))
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
+    options = Options(database, public_address(url), screen, 60 * lease)
+    app = create_app(study, options)
+    listening = serving.listen(host, port)
     if not force:
         refuse_failures(load(study), study)
-    server = make_server(host, port, app, threaded=True, fd=listening.fileno())
-    click.echo(
-        f"listening test {study}: http://{host}:{listening.getsockname()[1]}/  (Ctrl-C ends it; ratings are kept)"
-    )
+    address = options.url or f"http://{host}:{listening.getsockname()[1]}/"
+    store = app.extensions[EXTENSION].store
+    click.echo(f"listening test {study}: {address}  (Ctrl-C ends it; ratings are kept)")
+    shown = "the one printed by the first run (--new-password makes another)"
+    if new_password or not admin_access.has_password(store):
+        shown = f"{admin_access.new_password(store)}  (shown once; write it down)"
+    click.echo(f"admin page: {address}admin/  password: {shown}")
     try:
-        server.serve_forever()
+        if workers is None:
+            serving.run(app, listening)
+        else:
+            store.engine.dispose()
+            serving.run_workers(app, listening, workers)
     except KeyboardInterrupt:
         click.echo()
-    finally:
-        server.server_close()
+
+
+def public_address(url: str | None) -> str | None:
+    """--url with the slash at its end.
+
+    Raises:
+        UserError: it is no address of the web.
+    """
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise UserError(f"--url {url}: must begin with https:// (or http://)")
+    return url if url is None or url.endswith("/") else f"{url}/"
 
 
 @mushra.command()
