@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from itsdangerous.url_safe import URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
-from werkzeug.test import TestResponse
 
 from codec.errors import UserError
 from mushra_app import store as stores
@@ -24,6 +21,7 @@ from mushra_app.store import ratings
 from mushra_app.study import Study
 from mushra_app.tables import Listener
 from mushra_app.web import create_app
+from tests.mushra_app.visitor import Visitor, attribute, field
 
 COMPLAINT = re.compile('Traceback|File "|werkzeug|sqlalchemy', re.IGNORECASE)
 
@@ -36,61 +34,6 @@ def study(study_folder: Path) -> Study:
 @pytest.fixture
 def app(study_folder: Path) -> Flask:
     return create_app(study_folder)
-
-
-@dataclass
-class Page:
-    """What the browser reads out of a trial page."""
-
-    key: str
-    token: str
-    audio: list[str]
-    stimuli: list[str]
-    title: str
-
-
-class Visitor:
-    """A browser without a screen: follows redirects, keeps cookies and every response."""
-
-    def __init__(self, app: Flask) -> None:
-        self.client: FlaskClient = app.test_client()
-        self.responses: list[TestResponse] = []
-
-    def get(self, path: str, **options: Any) -> TestResponse:
-        return self.keep(self.client.get(path, follow_redirects=True, **options))
-
-    def post(self, path: str, **options: Any) -> TestResponse:
-        return self.keep(self.client.post(path, follow_redirects=True, **options))
-
-    def keep(self, response: TestResponse) -> TestResponse:
-        self.responses += [*response.history, response]
-        return response
-
-    def begin(self) -> TestResponse:
-        return self.post("/start", data={"token": field(self.get("/").text, "token"), "consent": "yes"})
-
-    def trial(self) -> Page:
-        html = self.get("/trial").text
-        return Page(
-            key=attribute(html, "data-key")[0],
-            token=attribute(html, "data-token")[0],
-            audio=attribute(html, "data-audio"),
-            stimuli=attribute(html, "data-stimulus"),
-            title=re.search("<title>(.*)</title>", html)[1],
-        )
-
-    def rate(self, page: Page, score: int = 50, **changes: Any) -> TestResponse:
-        marks = [{"stimulus": token, "score": score + place} for place, token in enumerate(page.stimuli)]
-        body = {"token": page.token, "seconds": 12.5, "ratings": marks, **changes}
-        return self.post(f"/trial/{page.key}", json=body)
-
-
-def field(html: str, name: str) -> str:
-    return re.search(f'name="{name}" value="([^"]*)"', html)[1]
-
-
-def attribute(html: str, name: str) -> list[str]:
-    return re.findall(f'{name}="([^"]*)"', html)
 
 
 @pytest.fixture
@@ -133,7 +76,7 @@ def stored(app: Flask) -> pd.DataFrame:
 def test_a_whole_session(visitor: Visitor, app: Flask):
     assert "12 trials" not in visitor.get("/").text
     assert "3 trials" in visitor.get("/").text
-    assert visitor.begin().request.path == "/volume"
+    assert visitor.begin().request.path == "/trial"
     for position in (1, 2, 3):
         page = visitor.trial()
         assert page.title == f"Trial {position} of 3"
@@ -178,8 +121,13 @@ def test_a_restarted_server_goes_on_where_the_listener_was(listener: Visitor, st
     assert listener.trial() == before
 
 
-def test_coming_back_to_the_first_page_goes_on(listener: Visitor):
-    assert listener.get("/").request.path == "/volume"
+def test_coming_back_to_the_first_page_goes_on(visitor: Visitor):
+    token = field(visitor.get("/").text, "token")
+    page = visitor.post("/start", data={"token": token, "consent": "yes"})
+    assert [visitor.get(path).request.path for path in ("/", "/trial", "/thanks")] == ["/page/volume"] * 3
+    visitor.go_on(page)
+    assert visitor.get("/").request.path == "/trial"
+    listener = visitor
     listener.rate(listener.trial())
     assert listener.get("/").request.path == "/trial"
 
@@ -187,7 +135,7 @@ def test_coming_back_to_the_first_page_goes_on(listener: Visitor):
 def test_a_double_click_on_start_enrols_once(visitor: Visitor, app: Flask):
     token = field(visitor.get("/").text, "token")
     for _ in range(2):
-        assert visitor.post("/start", data={"token": token, "consent": "yes"}).request.path == "/volume"
+        assert visitor.post("/start", data={"token": token, "consent": "yes"}).request.path == "/page/volume"
     with app.extensions["earmark"].store.reading() as session:
         assert len(session.scalars(select(Listener)).all()) == 1
 
@@ -213,20 +161,21 @@ def test_a_second_tab_cannot_change_what_is_stored(listener: Visitor, app: Flask
     assert sorted(stored(app).score) == [10, 11, 12, 13]
 
 
-def test_a_full_study_thanks_newcomers_and_lets_others_finish(make_study, tmp_path: Path):
+def test_newcomers_are_told_why_they_are_not_let_in_and_others_finish(make_study, tmp_path: Path):
     make_study(tmp_path, items=2, annotations=1, trials=2)
     app = create_app(tmp_path)
-    early, late, newcomer = Visitor(app), Visitor(app), Visitor(app)
-    late.begin()
-    early.begin()
-    for _ in range(2):
-        early.rate(early.trial())
+    ada, ready, newcomer = Visitor(app), Visitor(app), Visitor(app)
+    token = field(ready.get("/").text, "token")
+    ada.begin()
+    taken = ready.post("/start", data={"token": token, "consent": "yes"})  # the last place went while she read
+    for page in (taken, newcomer.get("/")):
+        assert "All places are taken at the moment" in page.text
+    assert [ada.rate(ada.trial()).status_code for _ in range(2)] == [200, 200]
+    assert ada.get("/continue").request.path == "/thanks"
     page = newcomer.get("/")
     assert page.status_code == 200
     assert "no more listeners are needed" in page.text
     assert "Start" not in page.text
-    assert [late.rate(late.trial()).status_code for _ in range(2)] == [200, 200]
-    assert late.get("/continue").request.path == "/thanks"
 
 
 def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor):
@@ -235,7 +184,7 @@ def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor)
     thanks = listener.get("/thanks").text
     assert "all 3 trials" in thanks
     assert listener.post("/leave", data={"token": field(thanks, "token")}).request.path == "/"
-    assert listener.begin().request.path == "/volume"
+    assert listener.begin().request.path == "/trial"
 
 
 def test_time_left_follows_the_listener_s_own_pace(listener: Visitor):
@@ -267,7 +216,7 @@ def test_no_response_tells_a_condition(visitor: Visitor, app: Flask, study: Stud
             visitor.get(url)
         visitor.rate(page, 10)
         visitor.rate(page, 20)
-    for path in ("/thanks", "/continue", "/nowhere", "/audio/x.wav", "/volume"):
+    for path in ("/thanks", "/continue", "/nowhere", "/audio/x.wav", "/page/volume"):
         visitor.get(path)
     for folder in Path(app.static_folder).iterdir():
         visitor.get(f"/static/{folder.name}")
@@ -335,7 +284,7 @@ def test_every_response_carries_the_safety_headers(listener: Visitor):
 
 def test_pages_keep_to_their_own_policy(listener: Visitor):
     """No inline script, style or handler, and no address outside the app."""
-    pages = [listener.get(path).text for path in ("/volume", "/trial", "/nowhere")]
+    pages = [listener.get(path).text for path in ("/page/volume", "/trial", "/nowhere")]
     pages.append(Visitor(listener.client.application).get("/").text)
     for html in pages:
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?:|//", html.replace("<!doctype", ""))
@@ -452,7 +401,8 @@ def test_the_longest_comments_of_twelve_conditions_fit():
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("GET", "/trial", 403), ("GET", "/volume", 403), ("GET", "/thanks", 403),
+    [("GET", "/nowhere", 404), ("GET", "/trial", 403), ("GET", "/page/volume", 403),
+     ("GET", "/page/trial", 404), ("GET", "/thanks", 403),
      ("POST", "/trial", 405), ("GET", "/start", 405), ("DELETE", "/", 405)],
 )  # fmt: skip
 def test_errors_are_pages_that_lead_back(visitor: Visitor, method: str, path: str, status: int):
