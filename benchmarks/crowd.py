@@ -6,8 +6,8 @@ one take, does every item get exactly its ratings?
 Listeners are coroutines that speak HTTP to `earmark mushra serve --workers 2`: they consent, load pages and sounds,
 think, rate, send again until they have an answer, as the page's own script does. Some vanish in the middle, some press
 stop, some rate so badly that the rule of BS.1534-3 drops them; newcomers take over until the study closes by itself.
-Server and workers are ended by SIGKILL now and then, and started anew. PostgreSQL is started in a temporary folder, by the
-user postgres if need be; Debian has it in the package postgresql.
+Server and workers are ended by SIGKILL now and then, and started anew. PostgreSQL is started in a temporary folder, by
+the user postgres if need be; Debian has it in the package postgresql.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) 
         if "is complete" in page:
             return False
         if 'name="consent"' not in page:
-            await asyncio.sleep(2 + 2 * rng.random())  # every place is taken; somebody may yet vanish
+            await asyncio.sleep(load.think / 2 * (1 + rng.random()))  # every place is taken; somebody may yet vanish
             return True
         form = f"token={_field(page)}&consent=yes".encode()
         await browser.post("/start", form, "application/x-www-form-urlencoded", seen.page_seconds)
