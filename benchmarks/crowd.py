@@ -220,9 +220,9 @@ async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) 
 
 
 async def _rate_all(browser: Browser, load: Load, seen: Seen, rng: random.Random) -> None:
-    fate = rng.random()
+    fate = rng.random() if seen.sessions <= load.listeners else 1.0  # those who come for the rest do not fail
     ends_after = rng.randrange(load.trials) if fate < load.vanish + load.stop else load.trials
-    bad = rng.random() < load.bad
+    bad = rng.random() < load.bad and seen.sessions <= load.listeners
     for number in range(load.trials + 1):
         _, path, body = await browser.get("/trial" if number == 0 else "/continue")
         page = body.decode()
@@ -325,18 +325,13 @@ def postgresql() -> Iterator[str]:
             shutil.chown(folder, "postgres")
         subprocess.run([*as_user, initdb, "-D", f"{folder}/data", "-U", "earmark", "--auth", "trust"], cwd=folder,
                        check=True, stdout=subprocess.DEVNULL)  # fmt: skip
-        server = subprocess.Popen(
-            [*as_user, str(Path(initdb).with_name("postgres")), "-D", f"{folder}/data", "-k", folder, "-h", ""],
-            cwd=folder, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        control = [*as_user, str(Path(initdb).with_name("pg_ctl")), "-D", f"{folder}/data", "-s", "-w"]
+        options = ["-o", f"-k {folder} -h ''", "-l", f"{folder}/log"]  # a socket in the folder, no network
+        subprocess.run([*control, *options, "start"], cwd=folder, check=True)
         try:
-            ready = [str(Path(initdb).with_name("pg_isready")), "-h", folder, "-q"]
-            while subprocess.run(ready).returncode != 0:
-                time.sleep(0.1)
             yield f"postgresql+psycopg://earmark@/postgres?host={folder}"
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait()
+            subprocess.run([*control, "-m", "immediate", "stop"], cwd=folder, check=True)
 
 
 def describe(seen: Seen, took: float) -> str:
