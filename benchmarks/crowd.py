@@ -151,7 +151,7 @@ class Browser:
     async def _until_answered(
         self, method: str, path: str, body: bytes, kind: str, times: list[float]
     ) -> tuple[int, str | None, bytes]:
-        wait = 0.5
+        wait = 1.0  # and so on, as in mushra_app/web/static/send.js
         while True:
             try:
                 start = time.perf_counter()
@@ -164,7 +164,7 @@ class Browser:
                 self._seen.lost_connections += 1
             self.close()
             await asyncio.sleep(wait * (0.5 + self._rng.random()))
-            wait = min(2 * wait, 8.0)
+            wait = min(2 * wait, 30.0)
 
     async def _once(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, str | None, bytes]:
         if self._streams is None:
@@ -265,7 +265,7 @@ async def crowd(server: Server, load: Load, seed: int = 0) -> Seen:
 
     async def seat(number: int) -> None:
         own = random.Random(rng.random())
-        await asyncio.sleep(own.uniform(0, min(20.0, load.think)))
+        await asyncio.sleep(own.uniform(0, load.think))
         while await take_part(server, load, seen, own):
             pass
 
