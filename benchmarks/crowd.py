@@ -58,7 +58,7 @@ class Load:
     vanish: float = 0.04
     stop: float = 0.02
     bad: float = 0.04
-    lease: float = 1.0  # minutes
+    lease: float = 4.0  # minutes; longer than a trial and an outage together, or answers come too late
 
     @property
     def seconds(self) -> float:
@@ -220,9 +220,9 @@ async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) 
 
 
 async def _rate_all(browser: Browser, load: Load, seen: Seen, rng: random.Random) -> None:
-    fate = rng.random() if seen.sessions <= load.listeners else 1.0  # those who come for the rest do not fail
+    fate = rng.random() if seen.sessions <= load.listeners / 2 else 1.0  # so that the end comes
     ends_after = rng.randrange(load.trials) if fate < load.vanish + load.stop else load.trials
-    bad = rng.random() < load.bad and seen.sessions <= load.listeners
+    bad = rng.random() < load.bad and seen.sessions <= load.listeners / 2
     for number in range(load.trials + 1):
         _, path, body = await browser.get("/trial" if number == 0 else "/continue")
         page = body.decode()
@@ -271,7 +271,7 @@ async def crowd(server: Server, load: Load, seed: int = 0) -> Seen:
 
     async def killer() -> None:
         for _ in range(load.kills):
-            await asyncio.sleep(0.8 * load.seconds / (load.kills + 1))
+            await asyncio.sleep(load.seconds / (load.kills + 1))
             server.kill()
             server.start()
 
@@ -354,14 +354,15 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--listeners", type=int, default=500)
     parser.add_argument("--items", type=int, default=60)
-    parser.add_argument("--annotations", type=int, default=90)
-    parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--think", type=float, default=20.0, help="seconds a trial, on average")
+    parser.add_argument("--annotations", type=int, default=54)
+    parser.add_argument("--trials", type=int, default=6)
+    parser.add_argument("--think", type=float, default=45.0, help="seconds a trial, on average")
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--vanish", type=float, default=0.04, help="share of listeners who go without a word")
     parser.add_argument("--no-sounds", action="store_true", help="do not load the sounds")
     given = parser.parse_args()
     load = Load(given.listeners, given.items, given.annotations, given.trials, given.think, given.kills,
-                not given.no_sounds)  # fmt: skip
+                not given.no_sounds, given.vanish)  # fmt: skip
     failed = False
     for database in given.database or ["sqlite", "postgresql"]:
         with tempfile.TemporaryDirectory(prefix="crowd-") as name:
