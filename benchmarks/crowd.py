@@ -6,8 +6,8 @@ one take, does every item get exactly its ratings?
 Listeners are coroutines that speak HTTP to `earmark mushra serve --workers 2`: they consent, load pages and sounds,
 think, rate, send again until they have an answer, as the page's own script does. Some vanish in the middle, some press
 stop, some rate so badly that the rule of BS.1534-3 drops them; newcomers take over until the study closes by itself.
-Server and workers are ended by SIGKILL now and then, and started anew. PostgreSQL is started in a temporary folder, by the
-user postgres if need be; Debian has it in the package postgresql.
+Server and workers are ended by SIGKILL now and then, and started anew. PostgreSQL is started in a temporary folder, by
+the user postgres if need be; Debian has it in the package postgresql.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Load:
     vanish: float = 0.04
     stop: float = 0.02
     bad: float = 0.04
-    lease: float = 1.0  # minutes
+    lease: float = 4.0  # minutes; longer than a trial and an outage together, or answers come too late
 
     @property
     def seconds(self) -> float:
@@ -151,7 +151,7 @@ class Browser:
     async def _until_answered(
         self, method: str, path: str, body: bytes, kind: str, times: list[float]
     ) -> tuple[int, str | None, bytes]:
-        wait = 0.5
+        wait = 1.0  # and so on, as in mushra_app/web/static/send.js
         while True:
             try:
                 start = time.perf_counter()
@@ -164,7 +164,7 @@ class Browser:
                 self._seen.lost_connections += 1
             self.close()
             await asyncio.sleep(wait * (0.5 + self._rng.random()))
-            wait = min(2 * wait, 8.0)
+            wait = min(2 * wait, 30.0)
 
     async def _once(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, str | None, bytes]:
         if self._streams is None:
@@ -202,7 +202,7 @@ async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) 
         if "is complete" in page:
             return False
         if 'name="consent"' not in page:
-            await asyncio.sleep(2 + 2 * rng.random())  # every place is taken; somebody may yet vanish
+            await asyncio.sleep(load.think / 2 * (1 + rng.random()))  # every place is taken; somebody may yet vanish
             return True
         form = f"token={_field(page)}&consent=yes".encode()
         await browser.post("/start", form, "application/x-www-form-urlencoded", seen.page_seconds)
@@ -220,9 +220,9 @@ async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) 
 
 
 async def _rate_all(browser: Browser, load: Load, seen: Seen, rng: random.Random) -> None:
-    fate = rng.random()
+    fate = rng.random() if seen.sessions <= load.listeners / 2 else 1.0  # so that the end comes
     ends_after = rng.randrange(load.trials) if fate < load.vanish + load.stop else load.trials
-    bad = rng.random() < load.bad
+    bad = rng.random() < load.bad and seen.sessions <= load.listeners / 2
     for number in range(load.trials + 1):
         _, path, body = await browser.get("/trial" if number == 0 else "/continue")
         page = body.decode()
@@ -265,13 +265,13 @@ async def crowd(server: Server, load: Load, seed: int = 0) -> Seen:
 
     async def seat(number: int) -> None:
         own = random.Random(rng.random())
-        await asyncio.sleep(own.uniform(0, min(20.0, load.think)))
+        await asyncio.sleep(own.uniform(0, load.think))
         while await take_part(server, load, seen, own):
             pass
 
     async def killer() -> None:
         for _ in range(load.kills):
-            await asyncio.sleep(0.8 * load.seconds / (load.kills + 1))
+            await asyncio.sleep(load.seconds / (load.kills + 1))
             server.kill()
             server.start()
 
@@ -325,18 +325,13 @@ def postgresql() -> Iterator[str]:
             shutil.chown(folder, "postgres")
         subprocess.run([*as_user, initdb, "-D", f"{folder}/data", "-U", "earmark", "--auth", "trust"], cwd=folder,
                        check=True, stdout=subprocess.DEVNULL)  # fmt: skip
-        server = subprocess.Popen(
-            [*as_user, str(Path(initdb).with_name("postgres")), "-D", f"{folder}/data", "-k", folder, "-h", ""],
-            cwd=folder, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        control = [*as_user, str(Path(initdb).with_name("pg_ctl")), "-D", f"{folder}/data", "-s", "-w"]
+        options = ["-o", f"-k {folder} -h ''", "-l", f"{folder}/log"]  # a socket in the folder, no network
+        subprocess.run([*control, *options, "start"], cwd=folder, check=True)
         try:
-            ready = [str(Path(initdb).with_name("pg_isready")), "-h", folder, "-q"]
-            while subprocess.run(ready).returncode != 0:
-                time.sleep(0.1)
             yield f"postgresql+psycopg://earmark@/postgres?host={folder}"
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait()
+            subprocess.run([*control, "-m", "immediate", "stop"], cwd=folder, check=True)
 
 
 def describe(seen: Seen, took: float) -> str:
@@ -359,14 +354,15 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     parser.add_argument("--listeners", type=int, default=500)
     parser.add_argument("--items", type=int, default=60)
-    parser.add_argument("--annotations", type=int, default=90)
-    parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--think", type=float, default=20.0, help="seconds a trial, on average")
+    parser.add_argument("--annotations", type=int, default=54)
+    parser.add_argument("--trials", type=int, default=6)
+    parser.add_argument("--think", type=float, default=45.0, help="seconds a trial, on average")
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--vanish", type=float, default=0.04, help="share of listeners who go without a word")
     parser.add_argument("--no-sounds", action="store_true", help="do not load the sounds")
     given = parser.parse_args()
     load = Load(given.listeners, given.items, given.annotations, given.trials, given.think, given.kills,
-                not given.no_sounds)  # fmt: skip
+                not given.no_sounds, given.vanish)  # fmt: skip
     failed = False
     for database in given.database or ["sqlite", "postgresql"]:
         with tempfile.TemporaryDirectory(prefix="crowd-") as name:

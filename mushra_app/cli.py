@@ -135,22 +135,26 @@ def serve(
 
     options = Options(database, public_address(url), screen, 60 * lease)
     app = create_app(study, options)
-    listening = serving.listen(host, port)
     if not force:
         refuse_failures(load(study), study)
-    address = options.url or f"http://{host}:{listening.getsockname()[1]}/"
+    bound = serving.bind(host, port)
+    address = options.url or f"http://{host}:{bound.getsockname()[1]}/"
     store = app.extensions[EXTENSION].store
-    click.echo(f"listening test {study}: {address}  (Ctrl-C ends it; ratings are kept)")
-    shown = "the one printed by the first run (--new-password makes another)"
+    password = "the one printed by the first run (--new-password makes another)"
     if new_password or not admin_access.has_password(store):
-        shown = f"{admin_access.new_password(store)}  (shown once; write it down)"
-    click.echo(f"admin page: {address}admin/  password: {shown}")
+        password = f"{admin_access.new_password(store)}  (shown once; write it down)"
+
+    def announce() -> None:
+        click.echo(f"listening test {study}: {address}  (Ctrl-C ends it; ratings are kept)")
+        click.echo(f"admin page: {address}admin/  password: {password}")
+
+    app.test_client().get("/")  # what is slow the first time is done before browsers come
     try:
         if workers is None:
-            serving.run(app, listening)
+            serving.run(app, bound, announce)
         else:
             store.engine.dispose()
-            serving.run_workers(app, listening, workers)
+            serving.run_workers(app, bound, announce, workers)
     except KeyboardInterrupt:
         click.echo()
 

@@ -17,7 +17,6 @@ from sqlalchemy.orm import selectinload
 from mushra_app import leases
 from mushra_app.ratings import Ratings
 from mushra_app.screening import screen
-from mushra_app.statistics import summarise
 from mushra_app.store import Status, Store, ratings
 from mushra_app.tables import Listener
 
@@ -120,6 +119,8 @@ def _minutes(listener: Listener) -> float:
 
 
 def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
+    from mushra_app.statistics import summarise  # SciPy takes long to import, and a killed server must be back soon
+
     summary = summarise(frame[["listener", "item", "condition", "score"]]) if len(frame) else pd.DataFrame()
     means: dict[str, Any] = {row["condition"]: row for row in summary.to_dict("records")}
     rows = []

@@ -148,16 +148,16 @@ class Store:
     def status(self) -> Status:
         """Whether newcomers are let in, and why not."""
         with self.reading() as session:
-            return self._status(session)
+            return self._status(session, time.time())
 
-    def _status(self, session: Session) -> Status:
+    def _status(self, session: Session, now: float) -> Status:
         annotations = self.study.annotations
         if is_complete(self.study, leases.valid(session)):
             return Status("complete", f"Every item has its {annotations} rating{'s' if annotations > 1 else ''}.", 0)
         gate = session.get(Setting, "gate")
         if gate is not None and gate.value != "open":
             return Status(gate.value, f"The experimenter has {gate.value} the study.", 0)
-        free = allocate(self.study, leases.held(session, time.time()), random.SystemRandom())
+        free = allocate(self.study, leases.held(session, now), random.SystemRandom())
         if not free:
             return Status("waiting", "Every place is taken; some by listeners who have not finished yet.", 0)
         return Status("open", "Newcomers are let in.", len(free))
@@ -200,12 +200,12 @@ class Store:
             NotOpenError: the study lets nobody in.
         """
         self.settle()
-        now = time.time()
         with self.writing(gate=True) as session:
+            now = time.time()
             if session.scalar(select(Listener).where(Listener.key == key)) is None:
                 if arrival.person is not None and session.scalar(_same_person(arrival)) is not None:
                     raise TookPartError("You have already taken part in this listening test.")
-                status = self._status(session)
+                status = self._status(session, now)
                 if status.state != "open":
                     raise NotOpenError(status)
                 items = allocate(self.study, leases.held(session, now), random.SystemRandom())

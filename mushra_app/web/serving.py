@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -11,35 +10,43 @@ from flask import Flask
 
 from codec.errors import UserError
 
+BACKLOG = 1024  # connections that wait to be taken
 THREADS = 8  # in each worker; a request waits for the database more than it computes
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes any that is free.
+def bind(host: str, port: int) -> socket.socket:
+    """A socket with that address; port 0 takes any that is free. It listens only when somebody can answer, so that
+    browsers that wait for a server to come back try again rather than hang.
 
     Raises:
-        UserError: somebody else does, or there is no such address.
+        UserError: somebody else has the address, or there is none.
     """
     try:
-        return socket.create_server((host, port), backlog=1024)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        return bound
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = error.strerror or str(error)
         raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
 
 
-def run(app: Flask, listening: socket.socket) -> None:
-    """Serve from this process until interrupted."""
+def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve from this process until interrupted; calls `ready` when browsers may come."""
     from werkzeug.serving import make_server
 
-    host, port = listening.getsockname()[:2]
-    server = make_server(host, port, app, threaded=True, fd=listening.fileno())
+    bound.listen(BACKLOG)
+    host, port = bound.getsockname()[:2]
+    server = make_server(host, port, app, threaded=True, fd=bound.fileno())
+    ready()
     try:
         server.serve_forever()
     finally:
         server.server_close()
 
 
-def run_workers(app: Flask, listening: socket.socket, workers: int) -> None:
+def run_workers(app: Flask, bound: socket.socket, ready: Callable[[], None], workers: int) -> None:
     """Serve from `workers` copies of this process until interrupted; one that dies is replaced.
 
     The app must have no open connection to its database: the copies would share it.
@@ -55,8 +62,9 @@ def run_workers(app: Flask, listening: socket.socket, workers: int) -> None:
     class Application(BaseApplication):
         def load_config(self) -> None:
             settings: dict[str, Any] = {
-                "bind": f"fd://{listening.fileno()}", "workers": workers, "worker_class": "gthread",
-                "threads": THREADS, "keepalive": 30, "loglevel": "warning", "control_socket_disable": True,
+                "bind": f"fd://{bound.fileno()}", "workers": workers, "worker_class": "gthread",
+                "threads": THREADS, "backlog": BACKLOG, "keepalive": 30, "loglevel": "warning",
+                "when_ready": lambda arbiter: ready(), "control_socket_disable": True,
             }  # fmt: skip
             for name in settings.keys() & self.cfg.settings.keys():  # the last one is new in gunicorn 24
                 self.cfg.set(name, settings[name])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from flask import Flask
 from itsdangerous.url_safe import URLSafeTimedSerializer
 from sqlalchemy import select
@@ -17,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from codec.errors import UserError
 from mushra_app import store as stores
 from mushra_app import study as studies
+from mushra_app.pages import Training, Trials, Volume
 from mushra_app.store import ratings
 from mushra_app.study import Study
 from mushra_app.tables import Listener
@@ -477,3 +482,72 @@ def test_two_studies_on_one_host_keep_their_cookies_apart(make_study, tmp_path: 
         make_study(tmp_path / name, items=items)
         names.add(create_app(tmp_path / name).config["SESSION_COOKIE_NAME"])
     assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("rate", "subtype", "kind"), [(44_100, "PCM_16", "WAV"), (48_000, "PCM_16", "WAVEX"), (48_000, "PCM_U8", "WAV")]
+)
+def test_a_format_that_would_give_a_condition_away_is_refused(study_folder: Path, rate: int, subtype: str, kind: str):
+    """The same number of bytes, but another rate, header or coding."""
+    path = study_folder / "audio" / "001002f00d.wav"
+    size = path.stat().st_size
+    soundfile.write(path, np.zeros(size // 4), rate, subtype=subtype, format=kind)
+    path.write_bytes((path.read_bytes() + bytes(size))[:size])
+    with pytest.raises(UserError, match="musical-001 differ in format, length or header"):
+        create_app(study_folder)
+
+
+def test_compressed_stimuli_are_refused(study_folder: Path):
+    """FLAC of equal lengths differs in size with what the codec left of the sound."""
+    for path in (study_folder / "audio").iterdir():
+        soundfile.write(path, np.zeros(100), 48_000, format="FLAC")
+    with pytest.raises(UserError, match="stimuli are uncompressed WAV files"):
+        create_app(study_folder)
+
+
+# Sessions with more pages
+
+
+def test_training_and_breaks_are_pages_of_the_session(study: Study, study_folder: Path):
+    pages = (Training("musical-001"), Volume(), Trials(break_after=2))
+    studies.save(replace(study, pages=pages), study_folder)
+    visitor = Visitor(create_app(study_folder))
+    visitor.post("/start", data={"token": field(visitor.get("/").text, "token"), "consent": "yes"})
+    assert visitor.trial().title == "Practice trial"
+    visitor.rate(visitor.trial())
+    visitor.go_on(visitor.get("/continue"))
+    titles = []
+    while (page := visitor.get("/continue")).request.path != "/thanks":
+        titles.append(re.search("<title>(.*)</title>", page.text)[1])
+        if page.request.path == "/trial":
+            visitor.rate(visitor.trial())
+        else:
+            assert "2 of 3 trials are done" in page.text
+            visitor.go_on(page)
+    assert titles == ["Trial 1 of 3", "Trial 2 of 3", "A break", "Trial 3 of 3"]
+    assert len(stored(visitor.client.application)) == 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ([{"kind": "volume"}], "exactly one page of kind"),
+        ([{"kind": "trials"}, {"kind": "trials"}], "exactly one page of kind"),
+        ([{"kind": "training", "item": "none"}, {"kind": "trials"}], "training trial of item none"),
+        ([{"kind": "nonsense"}], "damaged or made by hand"),
+        ([{"kind": "trials", "break_before": 1}], "damaged or made by hand"),
+    ],
+)
+def test_pages_that_make_no_session_are_one_clear_line(study_folder: Path, pages: list[dict], message: str):
+    path = study_folder / "study.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pages": pages}))
+    with pytest.raises(UserError, match=message):
+        studies.load(study_folder)
+
+
+def test_a_study_of_before_pages_has_the_usual_ones(study_folder: Path):
+    path = study_folder / "study.json"
+    data = json.loads(path.read_text())
+    del data["pages"]
+    path.write_text(json.dumps(data))
+    assert studies.load(study_folder).pages == (Volume(), Trials())
