@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps, refuse_options
+from baselines.systems import rate_in_kbps
 from codec.audio import Audio, fit_length
 from codec.errors import UserError
 
@@ -113,7 +113,6 @@ class Mp3(Family):
         return lame_version()
 
     def check(self, system: System) -> None:
-        refuse_options(system)
         kbps = rate_in_kbps(system)
         if kbps not in ALL_RATES:
             nearest = min(ALL_RATES, key=lambda rate: abs(rate - kbps))
