@@ -19,6 +19,8 @@ _BUILT_IN = {
     "anchor": "baselines.anchors:Anchor",
     "opus": "baselines.opus:Opus",
     "mp3": "baselines.mp3:Mp3",
+    "aac": "baselines.aac:Aac",
+    "amr_wb": "baselines.amr_wb:AmrWb",
     "encodec_24khz": "baselines.encodec:Encodec",
     "encodec_48khz": "baselines.encodec:Encodec48",
 }

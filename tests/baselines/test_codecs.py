@@ -12,7 +12,7 @@ from baselines.systems import families, family_of, parse
 from baselines.transcode import transcode
 from codec.audio import read
 
-CODED = ["opus@12", "opus@64", "mp3@64"]
+CODED = ["opus@12", "opus@64", "mp3@64", "aac@64"]
 
 
 def codec(text: str, rate: int = 48000, channels: int = 1) -> Codec:
@@ -51,10 +51,14 @@ def test_the_documented_delay_is_removed(text, rate):
     assert abs(measured_lag(audio, result.audio)) <= 5
 
 
-def test_mp3_is_aligned_to_the_sample():
+@pytest.mark.parametrize("text", ["mp3@128", "aac@128"])
+def test_mp3_and_aac_are_aligned_to_the_sample(text):
     audio = pinkish(2, 44100)
-    one = codec("mp3@128", 44100)
+    one = codec(text, 44100)
     assert measured_lag(audio, one.decode(one.encode(audio))) == 0
+
+
+def test_the_delay_of_mp3_is_that_of_its_parts():
     assert DELAY == 576 + 528 + 1
 
 
@@ -81,6 +85,28 @@ def test_a_constant_rate_is_the_requested_one(kbps):
     assert payload / 10 / 1000 == pytest.approx(kbps, rel=0.03)
 
 
+@pytest.mark.parametrize("kbps", [16, 32, 64, 128, 192])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [24000, 48000])
+def test_aac_keeps_its_average_rate_by_its_choice_of_a_sample_rate(kbps, channels, rate):
+    one = codec(f"aac@{kbps}", rate, channels)
+    payload = one.encode(pinkish(10, one.sample_rate, channels)).payload_bits
+    assert payload / 10 / 1000 == pytest.approx(kbps, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "kbps", "native"),
+    [
+        (48000, 2, 16, 24000),  # 16000 / (24000 x 2) is a third of a bit a sample, the least
+        (16000, 1, 128, 44100),  # 128000 / 44100 is 2.9 bits a sample; at 32000 it would be 4
+        (44100, 2, 64, 44100),
+        (96000, 1, 64, 48000),
+    ],
+)
+def test_aac_takes_a_sample_rate_that_can_carry_the_bit_rate(rate, channels, kbps, native):
+    assert codec(f"aac@{kbps}", rate, channels).sample_rate == native
+
+
 @pytest.mark.parametrize("kbps", [12, 24, 64])
 def test_a_variable_rate_is_near_the_requested_one(kbps):
     """Opus in constrained VBR spends less on easy signals and may not exceed the rate for long (RFC 6716, 2.1.8)."""
@@ -97,6 +123,7 @@ def test_opus_states_its_lookahead():
 def test_versions_are_recorded():
     assert families()["opus"].version().startswith("libopus 1.")
     assert families()["mp3"].version().startswith("LAME3.")
+    assert families()["aac"].version().startswith("FFmpeg ")
 
 
 @pytest.mark.parametrize(
