@@ -21,6 +21,7 @@ _BUILT_IN = {
     "mp3": "baselines.mp3:Mp3",
     "aac": "baselines.aac:Aac",
     "amr_wb": "baselines.amr_wb:AmrWb",
+    "evs": "baselines.evs:Evs",
     "encodec_24khz": "baselines.encodec:Encodec",
     "encodec_48khz": "baselines.encodec:Encodec48",
 }
