@@ -22,6 +22,7 @@ _BUILT_IN = {
     "aac": "baselines.aac:Aac",
     "amr_wb": "baselines.amr_wb:AmrWb",
     "evs": "baselines.evs:Evs",
+    "lyra": "baselines.lyra:Lyra",
     "encodec_24khz": "baselines.encodec:Encodec",
     "encodec_48khz": "baselines.encodec:Encodec48",
 }

@@ -39,7 +39,7 @@ def test_names_codec_and_rate(text, family, kbps):
         ("anchor@30k", "1k to 20k"),
         ("anchor", "try anchor@3.5k"),
         ("reference@12", "has no bit rate"),
-        ("vorbis@64", "there is no codec 'vorbis'; there are reference, anchor, opus, mp3, aac, amr_wb, evs"),
+        ("vorbis@64", "there is no codec 'vorbis'; there are reference, anchor, opus, mp3, aac, amr_wb, evs, lyra"),
         ("@12", "is not a system"),
         ("opus@@12", "is not a system"),
     ],
