@@ -25,6 +25,14 @@ _BUILT_IN = {
     "lyra": "baselines.lyra:Lyra",
     "encodec_24khz": "baselines.encodec:Encodec",
     "encodec_48khz": "baselines.encodec:Encodec48",
+    "dac_16khz": "baselines.pretrained:dac_16khz",
+    "dac_24khz": "baselines.pretrained:dac_24khz",
+    "dac_44khz": "baselines.pretrained:dac_44khz",
+    "snac_24khz": "baselines.pretrained:snac_24khz",
+    "snac_32khz": "baselines.pretrained:snac_32khz",
+    "snac_44khz": "baselines.pretrained:snac_44khz",
+    "mimi": "baselines.pretrained:mimi",
+    "encodec_24khz_hf": "baselines.pretrained:encodec_24khz_hf",
 }
 
 _SHAPE = re.compile(r"(?P<family>[A-Za-z]\w*)(?:@(?P<rate>[\w.]+))?(?P<options>(?::[^:,]+)*)")
