@@ -23,6 +23,7 @@ _BUILT_IN = {
     "amr_wb": "baselines.amr_wb:AmrWb",
     "evs": "baselines.evs:Evs",
     "lyra": "baselines.lyra:Lyra",
+    "codec2": "baselines.codec2:Codec2",
     "encodec_24khz": "baselines.encodec:Encodec",
     "encodec_48khz": "baselines.encodec:Encodec48",
     "dac_16khz": "baselines.pretrained:dac_16khz",
