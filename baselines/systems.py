@@ -1,7 +1,8 @@
 """System strings and the registry of codecs.
 
 Grammar: ``codec[@rate][:option[=value]]...``, for example ``opus@12``, ``anchor@3.5k``, ``encodec_24khz@3:lm``.
-Third-party codecs join by the entry-point group ``earmark.codecs``, each entry a subclass of `Family`.
+Third-party codecs join by the entry-point group ``earmark.codecs``, each entry a subclass of `Family`, or as a command
+(baselines/commands.py).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import importlib
 import re
 from importlib.metadata import entry_points
 
+from baselines import commands
 from baselines.interface import Codec, Family, System
 from codec.errors import UserError
 
-_BUILT_IN = {
+BUILT_IN = {
     "reference": "baselines.anchors:Reference",
     "anchor": "baselines.anchors:Anchor",
     "opus": "baselines.opus:Opus",
@@ -41,11 +43,13 @@ _SHAPE = re.compile(r"(?P<family>[A-Za-z]\w*)(?:@(?P<rate>[\w.]+))?(?P<options>(
 
 @functools.cache
 def families() -> dict[str, Family]:
-    """Every codec by name: ours, then those of installed entry points (which cannot replace ours)."""
+    """Every codec by name: ours, the user's commands, then installed entry points; none replaces an earlier one."""
     found: dict[str, Family] = {}
-    for name, target in _BUILT_IN.items():
+    for name, target in BUILT_IN.items():
         module, attribute = target.split(":")
         found[name] = getattr(importlib.import_module(module), attribute)()
+    for name, command in commands.defined().items():
+        found.setdefault(name, command)
     for entry in entry_points(group="earmark.codecs"):
         if entry.name not in found:
             try:
