@@ -23,7 +23,7 @@ CORE_BITS = {  # kbps -> bits a frame (TS 26.201, table 2); the position in this
     6.6: 132, 8.85: 177, 12.65: 253, 14.25: 285, 15.85: 317, 18.25: 365, 19.85: 397, 23.05: 461, 23.85: 477,
 }  # fmt: skip
 
-# TS 26.190: the encoder looks 5 ms ahead, and the resampling filters to 12.8 kHz and back are 0.9375 ms each.
+# TS 26.190: the encoder looks 5 ms ahead, and the filters to 12.8 kHz and back take 0.9375 ms together.
 DELAY = 80 + 15  # samples at 16 kHz
 
 GOOD_QUALITY = 0x04  # Q bit of the storage format's frame header (RFC 4867, section 5.3), behind 4 bits of mode

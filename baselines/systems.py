@@ -35,6 +35,7 @@ BUILT_IN = {
     "snac_32khz": "baselines.pretrained:snac_32khz",
     "snac_44khz": "baselines.pretrained:snac_44khz",
     "mimi": "baselines.pretrained:mimi",
+    "hilcodec": "baselines.hilcodec:Hil",
     "encodec_24khz_hf": "baselines.pretrained:encodec_24khz_hf",
 }
 
