@@ -10,7 +10,7 @@ from baselines.interface import Codec
 from baselines.mp3 import DELAY
 from baselines.systems import families, family_of, parse
 from baselines.transcode import transcode
-from codec.audio import read
+from codec.audio import read, resample
 
 CODED = ["opus@12", "opus@64", "mp3@64", "aac@64"]
 
@@ -192,16 +192,39 @@ def test_a_codec_that_changes_the_length_is_found_out():
         transcode(Short(48000, 1), pinkish(0.1, 48000), 48000)
 
 
-def test_opus_12_keeps_more_than_opus_6_on_real_speech(shared):
-    """Coded noise at 12 kbps lies below that at 6 kbps in the spectrum (log-spectral distance, 20 ms frames)."""
+def spectral_distance(source: np.ndarray, decoded: np.ndarray) -> float:
+    """Mean squared difference of log spectra, frames of 960 samples."""
+    spectra = [
+        np.log10(np.abs(np.fft.rfft(signal[0, : signal.shape[1] // 960 * 960].reshape(-1, 960))) + 1e-3)
+        for signal in (source, decoded)
+    ]
+    return float(np.mean((spectra[0] - spectra[1]) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [("opus@12", "opus@6"), ("mp3@64", "mp3@32"), ("aac@64", "aac@32"), ("lyra@9.2", "lyra@6"), ("lyra@6", "lyra@3.2"),
+     ("amr_wb@23.85", "amr_wb@6.6")],
+)  # fmt: skip
+def test_more_bits_are_nearer_to_real_speech_in_the_spectrum(better, worse, shared, monkeypatch):
+    monkeypatch.setenv("EARMARK_LYRA_DIR", str(shared / "weights" / "lyra_v2"))
+    if reason := family_of(parse(better)).unavailable():
+        pytest.skip(reason)
     recording = read(shared / "audio" / "speech_lyra_1_48k.wav")
+    rate = 16000 if better.startswith(("lyra", "amr_wb")) else recording.sample_rate
+    audio = resample(recording.samples, recording.sample_rate, rate)
+    near, far = (spectral_distance(audio, transcode(codec(text, rate), audio, rate).audio) for text in (better, worse))
+    assert near < far
 
-    def distance(text: str) -> float:
-        decoded = transcode(codec(text), recording.samples, recording.sample_rate).audio
-        spectra = [
-            np.log10(np.abs(np.fft.rfft(signal[0, : signal.shape[1] // 960 * 960].reshape(-1, 960))) + 1e-3)
-            for signal in (recording.samples, decoded)
-        ]
-        return float(np.mean((spectra[0] - spectra[1]) ** 2))
 
-    assert distance("opus@12") < distance("opus@6")
+@pytest.mark.parametrize("text", ["opus@12", "mp3@64", "aac@64", "amr_wb@12.65", "lyra@6", "codec2@2.4"])
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_silence_and_a_clip_of_10_ms_come_through(text, rate, shared, monkeypatch):
+    monkeypatch.setenv("EARMARK_LYRA_DIR", str(shared / "weights" / "lyra_v2"))
+    if reason := family_of(parse(text)).unavailable():
+        pytest.skip(reason)
+    for audio in (np.zeros((1, rate), np.float32), pinkish(0.01, rate)):
+        result = transcode(codec(text, rate), audio, rate)
+        assert result.audio.shape == audio.shape
+        assert np.isfinite(result.audio).all()
+        assert result.payload_bits > 0
