@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "encode": ("codec.cli", "encode", "Code a recording by EnCodec into an .ecdc file."),
     "decode": ("codec.cli", "decode", "Decode an .ecdc file to audio."),
     "inspect": ("codec.cli", "inspect", "Print what an .ecdc file holds as JSON: model, segments, damage."),
-    "download": ("codec.cli", "download", "Fetch EnCodec's official checkpoints into the user's cache."),
+    "download": ("baselines.download_cli", "download", "Fetch published weights, as EnCodec's, into the user's cache."),
     "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
     "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
 }

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.signal import firwin, kaiserord, oaconvolve
 
 from baselines.interface import Encoded, Family, System
-from baselines.systems import refuse_options
 from codec.audio import Audio
 from codec.errors import UserError
 
@@ -72,7 +71,6 @@ class Reference(Family):
     def check(self, system: System) -> None:
         if system.rate is not None:
             raise UserError(f"{system.text}: the reference has no bit rate; write reference")
-        refuse_options(system)
 
     def kbps(self, system: System) -> float | None:
         return None
@@ -90,7 +88,6 @@ class Anchor(Reference):
     example = "anchor@3.5k"
 
     def check(self, system: System) -> None:
-        refuse_options(system)
         if not 1000 <= self.cutoff(system) <= 20000:
             raise UserError(f"{system.text}: an anchor's cut-off is 1k to 20k; try anchor@3.5k or anchor@7k")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps, refuse_options
+from baselines.systems import rate_in_kbps
 from codec.audio import Audio
 from codec.errors import UserError
 
@@ -87,6 +88,8 @@ class Encodec(Family):
     example = "encodec_24khz@3"
     sample_rates = "24 kHz"
     licence = "code MIT; weights by their origin"
+    latency = "13 ms"
+    options: Mapping[str, tuple[str, ...]] = {"checkpoint": ()}
 
     def unavailable(self, system: System | None = None) -> str | None:
         from codec.downloads import cached
@@ -104,7 +107,6 @@ class Encodec(Family):
         return f"weights {_model(self._source(system))[1][:16]}"
 
     def check(self, system: System) -> None:
-        refuse_options(system, ("checkpoint",))
         kbps = rate_in_kbps(system)
         if kbps not in self.kbps_steps:
             nearest = min(self.kbps_steps, key=lambda step: abs(step - kbps))
@@ -138,3 +140,4 @@ class Encodec48(Encodec):
     rates = "3, 6, 12, 24 kbps"
     example = "encodec_48khz@6"
     sample_rates = "48 kHz"
+    latency = "1 s"

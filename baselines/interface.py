@@ -17,14 +17,16 @@ class Encoded:
     Args:
         packets: payload as the codec's own packets; container bytes are not part of it.
         samples: length of the source in samples per channel, which decode() gives back.
+        bits: length of the payload, where the codec's frames are not whole bytes.
     """
 
     packets: tuple[bytes, ...]
     samples: int
+    bits: int | None = None
 
     @property
-    def payload_bytes(self) -> int:
-        return sum(len(packet) for packet in self.packets)
+    def payload_bits(self) -> int:
+        return 8 * sum(map(len, self.packets)) if self.bits is None else self.bits
 
 
 class Codec(Protocol):
@@ -50,8 +52,8 @@ class System:
     Args:
         text: canonical spelling; the name in tables, plots and file names.
         family: the codec, e.g. "opus".
-        rate: what stands behind "@", verbatim, or None.
-        options: key -> value; a flag has the value "".
+        rate: what stands behind "@", a number without needless zeros, or None.
+        options: key -> value, of those that were given and are not the default; a flag has the value "".
     """
 
     text: str
@@ -69,6 +71,8 @@ class Family(ABC):
     example: str  # a system string that works
     sample_rates: str  # for people: "8, 12, 16, 24, 48 kHz"
     licence: str
+    latency: str = "-"  # for people: how far a decoded sample lies behind the newest one its coding needed
+    options: Mapping[str, tuple[str, ...]] = {}  # option -> its values, the default first; () takes any value
     coded: bool = True  # False for conditions without a bitstream, whose bit rate means nothing
 
     @abstractmethod
@@ -81,7 +85,7 @@ class Family(ABC):
 
     @abstractmethod
     def check(self, system: System) -> None:
-        """Raise UserError if rate or options are not this codec's."""
+        """Raise UserError if the rate, or a value of an option that takes any, is not this codec's."""
 
     @abstractmethod
     def kbps(self, system: System) -> float | None:

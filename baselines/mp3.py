@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from baselines import ffmpeg
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps, refuse_options
+from baselines.systems import rate_in_kbps
 from codec.audio import Audio, fit_length
 from codec.errors import UserError
 
@@ -25,6 +25,8 @@ BIT_RATES = {
 }  # fmt: skip
 ALL_RATES = sorted({rate for rates in BIT_RATES.values() for rate in rates})
 
+LOWEST_MPEG_1_RATE = 32000
+
 DELAY = 1105  # samples: LAME's encoder 576, the decoder's filter bank 528 + 1
 
 
@@ -37,48 +39,17 @@ class Mp3Codec:
     channels: int
     bits_per_second: int
 
-    @property
-    def layout(self) -> str:
-        return "mono" if self.channels == 1 else "stereo"
-
     def encode(self, audio: Audio) -> Encoded:
-        import av
-
-        encoder = av.CodecContext.create("libmp3lame", "w")
-        assert isinstance(encoder, av.AudioCodecContext)
-        encoder.sample_rate = self.sample_rate
-        encoder.layout = self.layout
-        encoder.format = "fltp"
-        encoder.bit_rate = self.bits_per_second
-        encoder.open()
-        size = encoder.frame_size
+        size = 1152 if self.sample_rate >= LOWEST_MPEG_1_RATE else 576
         # Room for the delay, so that the last samples of the source are in the stream too.
-        padded = fit_length(audio, -(-(audio.shape[-1] + DELAY) // size) * size)
-
-        def frames() -> Iterator[av.AudioFrame | None]:
-            for start in range(0, padded.shape[-1], size):
-                part = np.ascontiguousarray(padded[:, start : start + size])
-                frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=self.layout)
-                frame.sample_rate = self.sample_rate
-                frame.pts = start
-                yield frame
-            yield None
-
-        packets = tuple(bytes(packet) for frame in frames() for packet in encoder.encode(frame))
+        frames = -(-(audio.shape[-1] + DELAY) // size)
+        packets = ffmpeg.encode("libmp3lame", fit_length(audio, frames * size), self.sample_rate, self.bits_per_second)
         # Flushing emits whole frames that hold only silence behind the padded source.
-        return Encoded(packets[: -(-padded.shape[-1] // size) + 1], audio.shape[-1])
+        return Encoded(tuple(packets[: frames + 1]), audio.shape[-1])
 
     def decode(self, encoded: Encoded) -> Audio:
-        import av
-
-        decoder = av.CodecContext.create("mp3float", "r")
-        assert isinstance(decoder, av.AudioCodecContext)
-        packets = [*map(av.Packet, encoded.packets), None]
-        frames = [
-            frame.to_ndarray().astype(np.float32, copy=False) for packet in packets for frame in decoder.decode(packet)
-        ]
-        audio = np.concatenate(frames, axis=1)[:, DELAY:]
-        return np.ascontiguousarray(fit_length(audio, encoded.samples))
+        decoded = ffmpeg.decode("mp3float", encoded.packets, self.sample_rate, self.channels)
+        return np.ascontiguousarray(fit_length(decoded[:, DELAY:], encoded.samples))
 
 
 @functools.cache
@@ -99,21 +70,15 @@ class Mp3(Family):
     example = "mp3@64"
     sample_rates = "8 to 48 kHz"
     licence = "LGPL-2.0"
+    latency = "47 ms at 48 kHz"  # a frame of 1152 samples and the delay, the bit reservoir aside
 
     def unavailable(self, system: System | None = None) -> str | None:
-        try:
-            import av
-        except ImportError:
-            return "the Python package av is missing; run `pip install av`"
-        if "libmp3lame" not in av.codecs_available:
-            return "this build of PyAV has no LAME; run `pip install --only-binary av --force-reinstall av`"
-        return None
+        return ffmpeg.missing("libmp3lame", "mp3float")
 
     def version(self, system: System | None = None) -> str:
         return lame_version()
 
     def check(self, system: System) -> None:
-        refuse_options(system)
         kbps = rate_in_kbps(system)
         if kbps not in ALL_RATES:
             nearest = min(ALL_RATES, key=lambda rate: abs(rate - kbps))

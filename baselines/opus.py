@@ -5,8 +5,12 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
+import importlib
 import importlib.util
 import os
+import re
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,60 +18,117 @@ from types import ModuleType
 import numpy as np
 
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps, refuse_options
+from baselines.systems import option, rate_in_kbps
 from codec.audio import Audio, fit_length
 from codec.errors import UserError
 
 NATIVE_RATES = (8000, 12000, 16000, 24000, 48000)
 LOWEST_KBPS, HIGHEST_KBPS = 6, 510
 
+APPLICATIONS = {"audio": "audio", "voip": "voip", "lowdelay": "restricted_lowdelay"}  # ours -> opuslib's
+BANDWIDTHS = ("nb", "mb", "wb", "swb", "fb")  # 4, 6, 8, 12, 20 kHz: OPUS_BANDWIDTH_NARROWBAND and those that follow it
+NARROWBAND = 1101  # OPUS_BANDWIDTH_NARROWBAND in opus_defines.h
+FRAMES = ("20", "2.5", "5", "10", "40", "60")  # ms
 
-@functools.cache
-def find_libopus() -> str | None:
-    """Path or name of libopus: the one EARMARK_LIBOPUS names, else the one in PyAV's wheel, else the system's."""
-    named = os.environ.get("EARMARK_LIBOPUS")
-    if named:
-        return named
+
+def bundled_libopus() -> str | None:
+    """Path of the libopus in PyAV's wheel."""
     specification = importlib.util.find_spec("av")
     if specification is not None and specification.origin is not None:
         site = Path(specification.origin).parent.parent
         for pattern in ("av.libs/libopus-*", "av.libs/libopus.*", "av/.dylibs/libopus.*"):
             for path in sorted(site.glob(pattern)):
                 return str(path)
-    return ctypes.util.find_library("opus")
+    return None
 
 
 @functools.cache
-def _opuslib() -> ModuleType:
-    """The module opuslib, bound to the libopus of `find_libopus`; it asks ctypes for the library when imported."""
+def find_libopus(wanted: str = "") -> str | None:
+    """Path or name of a libopus.
+
+    Args:
+        wanted: a path, or "system", or "" for the one that EARMARK_LIBOPUS names and else the newest at hand.
+    """
+    wanted = wanted or os.environ.get("EARMARK_LIBOPUS", "")
+    if wanted and wanted != "system":
+        return wanted
+    system = ctypes.util.find_library("opus")
+    if wanted:
+        return system
+    at_hand = [library for library in (bundled_libopus(), system) if library is not None]
+    return max(at_hand, key=_number, default=None)
+
+
+def _number(library: str) -> tuple[int, ...]:
+    """1.6.1 as (1, 6, 1); what does not load is older than all."""
+    try:
+        ask = ctypes.CDLL(library).opus_get_version_string
+    except (OSError, AttributeError):
+        return ()
+    ask.restype = ctypes.c_char_p
+    return tuple(map(int, re.findall(rb"\d+", ask().partition(b"-")[0])))
+
+
+@functools.cache
+def _opuslib(library: str) -> ModuleType:
+    """The module opuslib bound to one libopus.
+
+    opuslib looks for the library once, when it is imported: a copy of the module for each library lets two versions
+    of Opus stand in one comparison.
+    """
+
+    def take_out() -> dict[str, ModuleType]:
+        names = [name for name in sys.modules if name.partition(".")[0] == "opuslib"]
+        return {name: sys.modules.pop(name) for name in names}
+
+    others = take_out()
     original = ctypes.util.find_library
-    ctypes.util.find_library = lambda name: find_libopus() if name == "opus" else original(name)
+    ctypes.util.find_library = lambda name: library if name == "opus" else original(name)
     try:
         importlib.import_module("opuslib.api.info")
         return importlib.import_module("opuslib")
     finally:
         ctypes.util.find_library = original
+        take_out()
+        sys.modules.update(others)
 
 
 @dataclass
 class OpusCodec:
-    """Opus in 20 ms frames, application "audio", complexity 10, constrained VBR: what opusenc does by default."""
+    """Opus as opusenc runs it, unless told otherwise: constrained VBR, 20 ms, application "audio", complexity 10.
+
+    Args:
+        library: path or name of libopus.
+        application: opuslib's name of it.
+        vbr: "constrained", "on" or "off".
+        bandwidth: one of BANDWIDTHS, or "auto" for the encoder's own choice.
+        frame_ms: one of FRAMES.
+    """
 
     name: str
     sample_rate: int
     channels: int
     bits_per_second: int
+    library: str
+    application: str
+    complexity: int
+    vbr: str
+    bandwidth: str
+    frame_ms: float
 
     @property
     def frame(self) -> int:
-        """Samples in 20 ms."""
-        return self.sample_rate // 50
+        """Samples in a frame."""
+        return round(self.sample_rate * self.frame_ms / 1000)
 
     def _encoder(self) -> object:
-        opus = _opuslib()
-        encoder = opus.Encoder(self.sample_rate, self.channels, opus.APPLICATION_AUDIO)
+        encoder = _opuslib(self.library).Encoder(self.sample_rate, self.channels, self.application)
         encoder.bitrate = self.bits_per_second
-        encoder.complexity = 10
+        encoder.complexity = self.complexity
+        encoder.vbr = int(self.vbr != "off")
+        encoder.vbr_constraint = int(self.vbr == "constrained")
+        if self.bandwidth != "auto":
+            encoder.bandwidth = NARROWBAND + BANDWIDTHS.index(self.bandwidth)
         return encoder
 
     @functools.cached_property
@@ -87,7 +148,7 @@ class OpusCodec:
         return Encoded(packets, audio.shape[-1])
 
     def decode(self, encoded: Encoded) -> Audio:
-        decoder = _opuslib().Decoder(self.sample_rate, self.channels)
+        decoder = _opuslib(self.library).Decoder(self.sample_rate, self.channels)
         pcm = b"".join(decoder.decode_float(packet, self.frame) for packet in encoded.packets)
         audio = np.frombuffer(pcm, np.float32).reshape(-1, self.channels).T[:, self.lookahead :]
         return np.ascontiguousarray(fit_length(audio, encoded.samples))
@@ -102,32 +163,54 @@ class Opus(Family):
     example = "opus@12"
     sample_rates = "8, 12, 16, 24, 48 kHz"
     licence = "BSD-3-Clause"
+    latency = "26.5 ms"  # a frame of 20 ms and 6.5 ms of lookahead
+    options: Mapping[str, tuple[str, ...]] = {
+        "application": tuple(APPLICATIONS),
+        "complexity": ("10", *map(str, range(10))),
+        "vbr": ("constrained", "on", "off"),
+        "bandwidth": ("auto", *BANDWIDTHS),
+        "frame": FRAMES,
+        "library": (),
+    }
 
     def unavailable(self, system: System | None = None) -> str | None:
         if importlib.util.find_spec("opuslib") is None:
             return "the Python package opuslib is missing; run `pip install opuslib`"
-        if find_libopus() is None:
+        library = self._library(system)
+        if library is None:
             return "no libopus found; run `pip install av`, whose wheel has one, or set EARMARK_LIBOPUS to its path"
         try:
-            _opuslib()
-        except OSError as error:
-            return f"libopus does not load ({error}); set EARMARK_LIBOPUS to another one"
+            _opuslib(library)
+        except (OSError, AttributeError) as error:
+            return f"libopus does not load ({error}); name another one by EARMARK_LIBOPUS or the option library"
         return None
 
     def version(self, system: System | None = None) -> str:
-        return str(importlib.import_module("opuslib.api.info").get_version_string().decode()) if _opuslib() else ""
+        return str(_opuslib(self._library(system) or "").api.info.get_version_string().decode())
 
     def check(self, system: System) -> None:
-        refuse_options(system)
         kbps = rate_in_kbps(system)
         if kbps < LOWEST_KBPS:
             raise UserError(f"{system.text}: Opus starts at {LOWEST_KBPS} kbps; try opus@{LOWEST_KBPS}")
-        if not kbps <= HIGHEST_KBPS:
+        if kbps > HIGHEST_KBPS:
             raise UserError(f"{system.text}: Opus ends at {HIGHEST_KBPS} kbps; try opus@{HIGHEST_KBPS}")
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> OpusCodec:
-        native = next((rate for rate in NATIVE_RATES if rate >= sample_rate), NATIVE_RATES[-1])
-        return OpusCodec(system.text, native, channels, round(rate_in_kbps(system) * 1000))
+        return OpusCodec(
+            name=system.text,
+            sample_rate=next((rate for rate in NATIVE_RATES if rate >= sample_rate), NATIVE_RATES[-1]),
+            channels=channels,
+            bits_per_second=round(rate_in_kbps(system) * 1000),
+            library=self._library(system) or "",
+            application=APPLICATIONS[option(system, "application")],
+            complexity=int(option(system, "complexity")),
+            vbr=option(system, "vbr"),
+            bandwidth=option(system, "bandwidth"),
+            frame_ms=float(option(system, "frame")),
+        )
+
+    def _library(self, system: System | None) -> str | None:
+        return find_libopus("" if system is None else system.options.get("library", ""))

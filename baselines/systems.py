@@ -1,7 +1,8 @@
 """System strings and the registry of codecs.
 
 Grammar: ``codec[@rate][:option[=value]]...``, for example ``opus@12``, ``anchor@3.5k``, ``encodec_24khz@3:lm``.
-Third-party codecs join by the entry-point group ``earmark.codecs``, each entry a subclass of `Family`.
+Third-party codecs join by the entry-point group ``earmark.codecs``, each entry a subclass of `Family`, or as a command
+(baselines/commands.py).
 """
 
 from __future__ import annotations
@@ -11,16 +12,31 @@ import importlib
 import re
 from importlib.metadata import entry_points
 
-from baselines.interface import Family, System
+from baselines import commands
+from baselines.interface import Codec, Family, System
 from codec.errors import UserError
 
-_BUILT_IN = {
+BUILT_IN = {
     "reference": "baselines.anchors:Reference",
     "anchor": "baselines.anchors:Anchor",
     "opus": "baselines.opus:Opus",
     "mp3": "baselines.mp3:Mp3",
+    "aac": "baselines.aac:Aac",
+    "amr_wb": "baselines.amr_wb:AmrWb",
+    "evs": "baselines.evs:Evs",
+    "lyra": "baselines.lyra:Lyra",
+    "codec2": "baselines.codec2:Codec2",
     "encodec_24khz": "baselines.encodec:Encodec",
     "encodec_48khz": "baselines.encodec:Encodec48",
+    "dac_16khz": "baselines.pretrained:dac_16khz",
+    "dac_24khz": "baselines.pretrained:dac_24khz",
+    "dac_44khz": "baselines.pretrained:dac_44khz",
+    "snac_24khz": "baselines.pretrained:snac_24khz",
+    "snac_32khz": "baselines.pretrained:snac_32khz",
+    "snac_44khz": "baselines.pretrained:snac_44khz",
+    "mimi": "baselines.pretrained:mimi",
+    "hilcodec": "baselines.hilcodec:Hil",
+    "encodec_24khz_hf": "baselines.pretrained:encodec_24khz_hf",
 }
 
 _SHAPE = re.compile(r"(?P<family>[A-Za-z]\w*)(?:@(?P<rate>[\w.]+))?(?P<options>(?::[^:,]+)*)")
@@ -28,21 +44,57 @@ _SHAPE = re.compile(r"(?P<family>[A-Za-z]\w*)(?:@(?P<rate>[\w.]+))?(?P<options>(
 
 @functools.cache
 def families() -> dict[str, Family]:
-    """Every codec by name: ours, then those of installed entry points (which cannot replace ours)."""
+    """Every codec by name: ours, the user's commands, then installed entry points; none replaces an earlier one."""
     found: dict[str, Family] = {}
-    for name, target in _BUILT_IN.items():
+    for name, target in BUILT_IN.items():
         module, attribute = target.split(":")
         found[name] = getattr(importlib.import_module(module), attribute)()
+    for name, command in commands.defined().items():
+        found.setdefault(name, command)
     for entry in entry_points(group="earmark.codecs"):
-        try:
-            found.setdefault(entry.name, entry.load()())
-        except Exception as error:
-            raise UserError(f"codec {entry.name!r} of package {entry.value!r} does not load: {error}") from error
+        if entry.name not in found:
+            try:
+                found[entry.name] = entry.load()()
+            except Exception as error:  # another's code may raise anything, and the other codecs must stand
+                found[entry.name] = Broken(entry.name, entry.value, error)
     return found
+
+
+class Broken(Family):
+    """A third party's codec that does not load: listed with the reason, and refused when it is asked for."""
+
+    rates = "-"
+    sample_rates = "-"
+    licence = "-"
+
+    def __init__(self, name: str, target: str, error: Exception) -> None:
+        self.name = self.title = self.example = name
+        first_line = (str(error).splitlines() or [""])[0]
+        self.reason = (
+            f"{name}: its entry point {target} does not load ({type(error).__name__}: {first_line}); "
+            "install what it lacks, or uninstall its package"
+        )
+
+    def unavailable(self, system: System | None = None) -> str | None:
+        return self.reason
+
+    def version(self, system: System | None = None) -> str:
+        return ""
+
+    def check(self, system: System) -> None:
+        raise UserError(self.reason)
+
+    def kbps(self, system: System) -> float | None:
+        return None
+
+    def open(self, system: System, sample_rate: int, channels: int) -> Codec:
+        raise UserError(self.reason)
 
 
 def parse(text: str) -> System:
     """Read one system string and check it against its codec.
+
+    Two strings that ask for the same, as opus@12 and opus@12.0, become equal systems.
 
     Raises:
         UserError: not a system string, an unknown codec, or a rate or option that the codec does not have.
@@ -54,10 +106,49 @@ def parse(text: str) -> System:
     name = match["family"]
     if name not in families():
         raise UserError(f"{text}: there is no codec {name!r}; there are {', '.join(families())}")
-    options = dict(option.partition("=")[::2] for option in match["options"].split(":")[1:])
-    system = System(text, name, match["rate"], options)
-    families()[name].check(system)
+    family = families()[name]
+    rate = None if match["rate"] is None else _without_needless_zeros(match["rate"])
+    options = _options(text, family, match["options"].split(":")[1:])
+    canonical = name if rate is None else f"{name}@{rate}"
+    for option, value in options.items():
+        canonical += f":{option}={value}" if value else f":{option}"
+    system = System(canonical, name, rate, options)
+    family.check(system)
     return system
+
+
+def _without_needless_zeros(rate: str) -> str:
+    """012 and 12.0 -> 12, 3.50k -> 3.5k; what is no number is left to the codec's check."""
+    match = re.fullmatch(r"0*(\d+?)(?:\.(\d*?)0*)?(k?)", rate, re.ASCII)
+    if match is None:
+        return rate
+    whole, fraction, unit = match.groups()
+    return f"{whole}.{fraction}{unit}" if fraction else whole + unit
+
+
+def _options(text: str, family: Family, given: list[str]) -> dict[str, str]:
+    """`key=value` and `flag` strings as a mapping in the codec's own order, without those that say the default."""
+    values: dict[str, str] = {}
+    for option in given:
+        key, _, value = option.partition("=")
+        if key not in family.options:
+            known = f"it has {', '.join(family.options)}" if family.options else "it has none"
+            raise UserError(f"{text}: {family.name} has no option {key!r}; {known}")
+        if key in values:
+            raise UserError(f"{text}: {key} is given twice; keep one")
+        if family.options[key] and value not in family.options[key]:
+            raise UserError(f"{text}: {key} is one of {', '.join(family.options[key])}, not {value!r}")
+        values[key] = value
+    return {
+        key: values[key]
+        for key, allowed in family.options.items()
+        if key in values and not (allowed and values[key] == allowed[0])
+    }
+
+
+def option(system: System, key: str) -> str:
+    """What the system asks of an option that has a default, or that default."""
+    return system.options.get(key, families()[system.family].options[key][0])
 
 
 def parse_list(text: str) -> list[System]:
@@ -80,16 +171,6 @@ def rate_in_kbps(system: System) -> float:
         UserError: there is none, or it is not a number.
     """
     family = families()[system.family]
-    try:
-        rate = float(system.rate or "")
-    except ValueError:
-        raise UserError(f"{system.text}: {family.title} needs a bit rate in kbps; try {family.example}") from None
-    return rate
-
-
-def refuse_options(system: System, allowed: tuple[str, ...] = ()) -> None:
-    """Raise UserError for an option the codec does not know."""
-    for option in system.options:
-        if option not in allowed:
-            known = f"it has {', '.join(allowed)}" if allowed else "it has none"
-            raise UserError(f"{system.text}: {system.family} has no option {option!r}; {known}")
+    if not re.fullmatch(r"\d+(\.\d+)?", system.rate or "", re.ASCII):  # float() would take 6_0, nan and inf too
+        raise UserError(f"{system.text}: {family.title} needs a bit rate in kbps; try {family.example}")
+    return float(system.rate or "")

@@ -17,12 +17,12 @@ class Transcoded:
 
     Args:
         audio: [channels, time], rate and length of the source.
-        payload_bytes: of all channels together.
+        payload_bits: of all channels together.
         encode_seconds, decode_seconds: wall-clock time of the codec alone, resampling excluded.
     """
 
     audio: Audio
-    payload_bytes: int
+    payload_bits: int
     encode_seconds: float
     decode_seconds: float
 
@@ -54,5 +54,5 @@ def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
     if joined.shape[0] > audio.shape[0]:
         joined = joined.mean(axis=0, keepdims=True)
     back = fit_length(resample(joined, codec.sample_rate, sample_rate), audio.shape[-1])
-    payload = sum(part.payload_bytes for part in encoded)
+    payload = sum(part.payload_bits for part in encoded)
     return Transcoded(back, payload, between - started, ended - between)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
+from codec.native_messages import silenced
 
 Audio = NDArray[np.float32]
 Pcm = NDArray[np.int16]
@@ -47,7 +48,8 @@ def read(path: Path, max_channels: int = 2) -> Recording:
     Raises:
         UserError: not audio, empty, truncated, more than `max_channels` channels, NaN or infinite samples.
     """
-    with opened(path, max_channels) as file:
+    # libmpg123 notes on the terminal whatever it stumbles over, without the file's name.
+    with silenced(), opened(path, max_channels) as file:
         samples = file.read(dtype="float32", always_2d=True).T
         frames, rate, ogg = file.frames, file.samplerate, file.format == "OGG"
     if samples.shape[1] == 0:

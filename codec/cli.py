@@ -1,4 +1,4 @@
-"""`earmark encode`, `earmark decode`, `earmark inspect`, `earmark download`."""
+"""`earmark encode`, `earmark decode`, `earmark inspect`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import click
 
-from codec.downloads import OFFICIAL_FILES, OFFICIAL_URL, cached
+from codec.downloads import cached
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
 
@@ -141,20 +141,6 @@ def inspect(file: Path) -> int:
     facts = ecdc.inspect(file)
     click.echo(json.dumps(facts, indent=2))
     return 1 if facts["damage"] else 0
-
-
-@click.command()
-@click.argument("names", nargs=-1, required=True, type=click.Choice(list(OFFICIAL_FILES)), metavar="NAME...")
-@click.option("--url", default=OFFICIAL_URL, show_default=True, help="Folder of the files, for a mirror.")
-def download(names: tuple[str, ...], url: str) -> None:
-    """Fetch EnCodec's official checkpoints into the user's cache: encodec_24khz, encodec_48khz and others.
-
-    Each is checked by its hash. Run it again to go on with a download that broke off.
-    """
-    from codec import downloads
-
-    for name in names:
-        click.echo(downloads.download(name, url.rstrip("/") + "/"))
 
 
 def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:

@@ -46,16 +46,13 @@ def cached(name: str) -> Path:
             f"{name}: its official checkpoint is not on this machine; fetch it by `earmark download {name}`, "
             f"or put {OFFICIAL_URL}{path.name} at {path} by hand"
         )
-    if not _hash_fits(path):
+    if not hash_fits(path, _hash_in_name(path)):
         raise UserError(f"{path}: its SHA-256 does not begin as its name says; delete it and download it again")
     return path
 
 
 def download(name: str, url: str = OFFICIAL_URL) -> Path:
     """Fetch the official file `name` into the user's cache, unless it is there.
-
-    A transfer that broke off leaves FILE.part behind, and the next call goes on where it stopped. The file gets its
-    name only after its hash was checked.
 
     Args:
         name: one of OFFICIAL_FILES.
@@ -66,22 +63,38 @@ def download(name: str, url: str = OFFICIAL_URL) -> Path:
         WriteError: the cache folder cannot be written or the disk is full.
     """
     path = cache_folder() / _file_name(name)
-    if path.is_file() and _hash_fits(path):
-        return path
+    fetch(url + path.name, path, _hash_in_name(path))
+    return path
+
+
+def fetch(url: str, path: Path, sha256: str) -> None:
+    """Bring the file at `url` to `path`, unless it is there.
+
+    A transfer that broke off leaves FILE.part behind, and the next call goes on where it stopped. The file gets its
+    name only after its hash was checked.
+
+    Args:
+        sha256: what the hash of the file begins with, in hexadecimal digits.
+
+    Raises:
+        UserError: no connection, an HTTP error, a transfer that broke off, or a file with another hash.
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    if path.is_file() and hash_fits(path, sha256):
+        return
     part = path.with_name(path.name + ".part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url + path.name, part, path)
-        if not _hash_fits(part):
+        _fetch(url, part, path)
+        if not hash_fits(part, sha256):
             part.unlink()
             raise UserError(
-                f"{url}{path.name}: what came has another SHA-256 than its name says, and was deleted; download it "
-                f"again, or put the file at {path} by hand"
+                f"{url}: what came has another SHA-256 than {sha256[:8]}..., and was deleted; download it again, or "
+                f"put the file at {path} by hand"
             )
         part.replace(path)
     except OSError as error:  # of the disk: those of the network have become UserErrors
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}; is the disk full?") from error
-    return path
 
 
 def _file_name(name: str) -> str:
@@ -90,11 +103,15 @@ def _file_name(name: str) -> str:
     return OFFICIAL_FILES[name]
 
 
-def _hash_fits(path: Path) -> bool:
-    """Whether the SHA-256 of NAME-HASH.th, or of its .part, begins with HASH."""
-    expected = path.name.partition(".")[0].rpartition("-")[2]
+def _hash_in_name(path: Path) -> str:
+    """HASH of NAME-HASH.th."""
+    return path.stem.rpartition("-")[2]
+
+
+def hash_fits(path: Path, sha256: str) -> bool:
+    """Whether the SHA-256 of a file begins with these hexadecimal digits."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest().startswith(expected)
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256)
 
 
 def _fetch(url: str, part: Path, path: Path) -> None:

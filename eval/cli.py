@@ -11,8 +11,9 @@ from typing import Any
 import click
 from rich.console import Console
 
+from baselines.commands import define
 from baselines.interface import System
-from baselines.systems import parse_list
+from baselines.systems import families, parse, parse_list
 from codec.errors import UserError
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 from eval.pool import usable_cores
@@ -25,6 +26,12 @@ class SystemList(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[System]:
         return value if isinstance(value, list) else parse_list(value)
+
+
+def define_commands(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[System]:
+    """The codecs that the user described; those that take a bit rate only join where --systems names one."""
+    defined = [define(value) for value in values]
+    return [parse(name) for name in defined if families()[name].example == name]
 
 
 class NameList(click.ParamType):
@@ -48,7 +55,16 @@ def console() -> Console:
 
 @click.command()
 @click.argument("audio_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--systems", type=SystemList(), required=True, help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
+@click.option("--systems", type=SystemList(), help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
+@click.option(
+    "--system",
+    "commands",
+    multiple=True,
+    is_eager=True,  # so that --systems may name it
+    callback=define_commands,
+    metavar="NAME=COMMAND",
+    help="A codec of your own: 'NAME=enc {input} {bitstream} && dec {bitstream} {output}'; see docs/systems.md.",
+)
 @click.option(
     "--metrics",
     type=NameList(),
@@ -81,7 +97,8 @@ def console() -> Console:
 )
 @click.option("--mono", is_flag=True, help="Average the channels of every recording first.")
 def compare(
-    audio_dir: Path, systems: list[System], metrics: tuple[str, ...], out: Path, jobs: int | None,
+    audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...], out: Path,
+    jobs: int | None,
     speech: tuple[str, ...], rate: int | None, mono: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording under AUDIO_DIR with each system.
@@ -91,6 +108,9 @@ def compare(
     from eval import aggregate, runner, tables
     from eval.report import page
 
+    systems = [*(systems or []), *(command for command in commands if command not in (systems or []))]
+    if not systems:
+        raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=metrics, run=out, form=ReferenceFormat(rate, mono),
         speech=speech, jobs=jobs or usable_cores(), command=shlex.join(["earmark", *sys.argv[1:]]),

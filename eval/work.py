@@ -142,7 +142,7 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
         sample_rate=reference.sample_rate,
         channels=reference.channels,
         duration=reference.seconds,
-        kbps=result.payload_bytes * 8 / reference.seconds / 1000 if family.coded else None,
+        kbps=result.payload_bits / reference.seconds / 1000 if family.coded else None,
         lag=lag,
         encode_seconds=result.encode_seconds,
         decode_seconds=result.decode_seconds,

@@ -10,9 +10,9 @@ from baselines.interface import Codec
 from baselines.mp3 import DELAY
 from baselines.systems import families, family_of, parse
 from baselines.transcode import transcode
-from codec.audio import read
+from codec.audio import read, resample
 
-CODED = ["opus@12", "opus@64", "mp3@64"]
+CODED = ["opus@12", "opus@64", "mp3@64", "aac@64"]
 
 
 def codec(text: str, rate: int = 48000, channels: int = 1) -> Codec:
@@ -51,10 +51,14 @@ def test_the_documented_delay_is_removed(text, rate):
     assert abs(measured_lag(audio, result.audio)) <= 5
 
 
-def test_mp3_is_aligned_to_the_sample():
+@pytest.mark.parametrize("text", ["mp3@128", "aac@128"])
+def test_mp3_and_aac_are_aligned_to_the_sample(text):
     audio = pinkish(2, 44100)
-    one = codec("mp3@128", 44100)
+    one = codec(text, 44100)
     assert measured_lag(audio, one.decode(one.encode(audio))) == 0
+
+
+def test_the_delay_of_mp3_is_that_of_its_parts():
     assert DELAY == 576 + 528 + 1
 
 
@@ -77,15 +81,37 @@ def test_two_runs_give_identical_bytes_and_samples(text):
 
 @pytest.mark.parametrize("kbps", [32, 64, 128])
 def test_a_constant_rate_is_the_requested_one(kbps):
-    payload = codec(f"mp3@{kbps}").encode(pinkish(10, 48000)).payload_bytes
-    assert payload * 8 / 10 / 1000 == pytest.approx(kbps, rel=0.03)
+    payload = codec(f"mp3@{kbps}").encode(pinkish(10, 48000)).payload_bits
+    assert payload / 10 / 1000 == pytest.approx(kbps, rel=0.03)
+
+
+@pytest.mark.parametrize("kbps", [16, 32, 64, 128, 192])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [24000, 48000])
+def test_aac_keeps_its_average_rate_by_its_choice_of_a_sample_rate(kbps, channels, rate):
+    one = codec(f"aac@{kbps}", rate, channels)
+    payload = one.encode(pinkish(10, one.sample_rate, channels)).payload_bits
+    assert payload / 10 / 1000 == pytest.approx(kbps, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "kbps", "native"),
+    [
+        (48000, 2, 16, 24000),  # 16000 / (24000 x 2) is a third of a bit a sample, the least
+        (16000, 1, 128, 44100),  # 128000 / 44100 is 2.9 bits a sample; at 32000 it would be 4
+        (44100, 2, 64, 44100),
+        (96000, 1, 64, 48000),
+    ],
+)
+def test_aac_takes_a_sample_rate_that_can_carry_the_bit_rate(rate, channels, kbps, native):
+    assert codec(f"aac@{kbps}", rate, channels).sample_rate == native
 
 
 @pytest.mark.parametrize("kbps", [12, 24, 64])
 def test_a_variable_rate_is_near_the_requested_one(kbps):
     """Opus in constrained VBR spends less on easy signals and may not exceed the rate for long (RFC 6716, 2.1.8)."""
-    payload = codec(f"opus@{kbps}").encode(pinkish(10, 48000)).payload_bytes
-    assert 0.7 * kbps < payload * 8 / 10 / 1000 < 1.15 * kbps
+    payload = codec(f"opus@{kbps}").encode(pinkish(10, 48000)).payload_bits
+    assert 0.7 * kbps < payload / 10 / 1000 < 1.15 * kbps
 
 
 def test_opus_states_its_lookahead():
@@ -97,6 +123,7 @@ def test_opus_states_its_lookahead():
 def test_versions_are_recorded():
     assert families()["opus"].version().startswith("libopus 1.")
     assert families()["mp3"].version().startswith("LAME3.")
+    assert families()["aac"].version().startswith("FFmpeg ")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +165,7 @@ def test_a_stereo_source_goes_through_a_mono_codec_channel_by_channel():
     result = transcode(mono, audio, 48000)
     np.testing.assert_array_equal(result.audio, audio)
     assert mono.heard == [(1, 4800), (1, 4800)]
-    assert result.payload_bytes == 2 * 4 * 4800
+    assert result.payload_bits == 2 * 32 * 4800
 
 
 def test_a_mono_source_goes_through_a_stereo_codec_and_comes_back_mono():
@@ -165,16 +192,39 @@ def test_a_codec_that_changes_the_length_is_found_out():
         transcode(Short(48000, 1), pinkish(0.1, 48000), 48000)
 
 
-def test_opus_12_keeps_more_than_opus_6_on_real_speech(shared):
-    """Coded noise at 12 kbps lies below that at 6 kbps in the spectrum (log-spectral distance, 20 ms frames)."""
+def spectral_distance(source: np.ndarray, decoded: np.ndarray) -> float:
+    """Mean squared difference of log spectra, frames of 960 samples."""
+    spectra = [
+        np.log10(np.abs(np.fft.rfft(signal[0, : signal.shape[1] // 960 * 960].reshape(-1, 960))) + 1e-3)
+        for signal in (source, decoded)
+    ]
+    return float(np.mean((spectra[0] - spectra[1]) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [("opus@12", "opus@6"), ("mp3@64", "mp3@32"), ("aac@64", "aac@32"), ("lyra@9.2", "lyra@6"), ("lyra@6", "lyra@3.2"),
+     ("amr_wb@23.85", "amr_wb@6.6")],
+)  # fmt: skip
+def test_more_bits_are_nearer_to_real_speech_in_the_spectrum(better, worse, shared, monkeypatch):
+    monkeypatch.setenv("EARMARK_LYRA_DIR", str(shared / "weights" / "lyra_v2"))
+    if reason := family_of(parse(better)).unavailable():
+        pytest.skip(reason)
     recording = read(shared / "audio" / "speech_lyra_1_48k.wav")
+    rate = 16000 if better.startswith(("lyra", "amr_wb")) else recording.sample_rate
+    audio = resample(recording.samples, recording.sample_rate, rate)
+    near, far = (spectral_distance(audio, transcode(codec(text, rate), audio, rate).audio) for text in (better, worse))
+    assert near < far
 
-    def distance(text: str) -> float:
-        decoded = transcode(codec(text), recording.samples, recording.sample_rate).audio
-        spectra = [
-            np.log10(np.abs(np.fft.rfft(signal[0, : signal.shape[1] // 960 * 960].reshape(-1, 960))) + 1e-3)
-            for signal in (recording.samples, decoded)
-        ]
-        return float(np.mean((spectra[0] - spectra[1]) ** 2))
 
-    assert distance("opus@12") < distance("opus@6")
+@pytest.mark.parametrize("text", ["opus@12", "mp3@64", "aac@64", "amr_wb@12.65", "lyra@6", "codec2@2.4"])
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_silence_and_a_clip_of_10_ms_come_through(text, rate, shared, monkeypatch):
+    monkeypatch.setenv("EARMARK_LYRA_DIR", str(shared / "weights" / "lyra_v2"))
+    if reason := family_of(parse(text)).unavailable():
+        pytest.skip(reason)
+    for audio in (np.zeros((1, rate), np.float32), pinkish(0.01, rate)):
+        result = transcode(codec(text, rate), audio, rate)
+        assert result.audio.shape == audio.shape
+        assert np.isfinite(result.audio).all()
+        assert result.payload_bits > 0

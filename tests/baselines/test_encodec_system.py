@@ -55,7 +55,7 @@ def test_24khz_decodes_to_what_the_model_gives_at_the_nominal_rate(weights, kbps
     encoded = codec.encode(audio)
     model = checkpoints.load(weights["encodec_24khz"])
     np.testing.assert_allclose(codec.decode(encoded), model.decode(model.encode(audio, kbps))[0], atol=1e-5)
-    assert encoded.payload_bytes * 8 / 2 == kbps * 1000  # 2 s are 150 steps of 2 to 32 codes of 10 bits: whole bytes
+    assert encoded.payload_bits / 2 == kbps * 1000  # 2 s are 150 steps of 2 to 32 codes of 10 bits: whole bytes
 
 
 @pytest.mark.parametrize("kbps", [3, 6, 12, 24])
@@ -82,13 +82,13 @@ def test_every_length_comes_back(weights, samples):
 
 
 def test_any_source_goes_through_either_model(weights):
-    for name, payload in (("encodec_24khz", 2 * 6000 / 8), ("encodec_48khz", None)):
+    for name, payload in (("encodec_24khz", 2 * 6000), ("encodec_48khz", None)):
         codec = open_system(f"{name}@6:checkpoint={weights[name]}", 44100, 2)
         audio = noise(1, 44100, 2)
         result = transcode(codec, audio, 44100)
         assert result.audio.shape == audio.shape
         if payload:  # a mono codec at 6 kbps, once for each channel
-            assert result.payload_bytes == payload
+            assert result.payload_bits == payload
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
 from baselines.systems import families, family_of, parse, parse_list
 from codec.errors import UserError
+from earmark import cli
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,10 @@ def test_names_codec_and_rate(text, family, kbps):
     [
         ("opus@3", "opus@3: Opus starts at 6 kbps; try opus@6"),
         ("opus@600", "Opus ends at 510 kbps; try opus@510"),
-        ("opus@nan", "Opus ends at 510"),
+        ("opus@nan", "needs a bit rate in kbps"),
+        ("opus@6_0", "needs a bit rate in kbps"),
+        ("opus@1e2", "needs a bit rate in kbps"),
+        ("mp3@inf", "MP3 needs a bit rate in kbps; try mp3@64"),
         ("opus", "needs a bit rate in kbps; try opus@12"),
         ("opus@fast", "needs a bit rate in kbps"),
         ("opus@12:flavour=nice", "no option 'flavour'"),
@@ -34,7 +39,7 @@ def test_names_codec_and_rate(text, family, kbps):
         ("anchor@30k", "1k to 20k"),
         ("anchor", "try anchor@3.5k"),
         ("reference@12", "has no bit rate"),
-        ("vorbis@64", "there is no codec 'vorbis'; there are reference, anchor, opus, mp3, encodec_24khz"),
+        ("vorbis@64", "there is no codec 'vorbis'; there are reference, anchor, opus, mp3, aac, amr_wb, evs, lyra"),
         ("@12", "is not a system"),
         ("opus@@12", "is not a system"),
     ],
@@ -46,12 +51,51 @@ def test_refuses_what_a_codec_does_not_have(text, says):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [("opus@12.0", "opus@12"), ("opus@012", "opus@12"), ("opus@9.60", "opus@9.6"), ("opus@100", "opus@100"),
+     ("mp3@64.", "mp3@64"), ("anchor@3.50k", "anchor@3.5k"), ("anchor@07k", "anchor@7k")],
+)  # fmt: skip
+def test_one_system_has_one_spelling(text, canonical):
+    assert parse(text) == parse(canonical)
+    assert parse(text).text == canonical
+
+
 def test_a_list_names_each_system_once_and_keeps_its_order():
     assert [system.text for system in parse_list("opus@12, mp3@64,opus@12,")] == ["opus@12", "mp3@64"]
+    assert len(parse_list("opus@12,opus@12.0")) == 1
     with pytest.raises(UserError, match="--systems: name at least one"):
         parse_list(" , ")
 
 
-def test_every_example_is_a_valid_system():
+def test_every_example_is_a_valid_system_in_its_canonical_spelling():
     for family in families().values():
-        assert parse(family.example).family == family.name
+        assert parse(family.example).text == family.example
+
+
+class BrokenEntry:
+    """An entry point whose package lacks something."""
+
+    name, value = "theirs", "their_package:Codec"
+
+    def load(self):
+        raise ImportError("No module named 'their_dependency'\nand more")
+
+
+@pytest.fixture
+def broken_entry(monkeypatch):
+    monkeypatch.setattr("baselines.systems.entry_points", lambda group: [BrokenEntry()])
+    families.cache_clear()
+    yield
+    families.cache_clear()
+
+
+@pytest.mark.usefixtures("broken_entry")
+def test_a_third_partys_codec_that_does_not_load_costs_the_others_nothing():
+    assert parse("opus@12").family == "opus"
+    with pytest.raises(UserError, match=r"theirs: its entry point their_package:Codec does not load") as caught:
+        parse("theirs@12")
+    assert "\n" not in str(caught.value)
+    listing = CliRunner().invoke(cli, ["systems"])
+    assert listing.exit_code == 0
+    assert "No module named 'their_dependency'" in listing.output

@@ -143,7 +143,7 @@ def test_what_has_another_hash_is_deleted(mirror, cache, part):
     cache.mkdir()
     (cache / f"{FILE}.part").write_bytes(part)
     mirror.content = CONTENT if part else CONTENT[:-1] + b"x"
-    with pytest.raises(UserError, match="another SHA-256 than its name says, and was deleted") as caught:
+    with pytest.raises(UserError, match=r"another SHA-256 than .*, and was deleted") as caught:
         download("encodec_24khz", mirror.url)
     assert f"{mirror.url}{FILE}" in str(caught.value)
     assert list(cache.iterdir()) == []

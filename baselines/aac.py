@@ -1,0 +1,78 @@
+"""AAC-LC (ISO/IEC 14496-3, subpart 4) by FFmpeg's own encoder and decoder, through PyAV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from baselines import ffmpeg
+from baselines.interface import Encoded, Family, System
+from baselines.systems import rate_in_kbps
+from codec.audio import Audio, fit_length
+from codec.errors import UserError
+
+SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+RATE_INDEX = {48000: 3, 44100: 4, 32000: 5, 24000: 6, 22050: 7, 16000: 8, 12000: 9, 11025: 10, 8000: 11}  # table 1.18
+AAC_LC = 2  # audio object type, table 1.17
+
+LOWEST_KBPS, HIGHEST_KBPS = 16, 192
+LEAST_BITS, MOST_BITS = 1 / 3, 3  # per sample and channel: outside, the encoder misses the rate it was asked for
+
+DELAY = 1024  # samples: the first half of the first window, before which there is no signal (FFmpeg: initial_padding)
+
+
+@dataclass
+class AacCodec:
+    """FFmpeg's encoder at an average bit rate. A packet is a raw_data_block: no ADTS header."""
+
+    name: str
+    sample_rate: int
+    channels: int
+    bits_per_second: int
+
+    def encode(self, audio: Audio) -> Encoded:
+        packets = ffmpeg.encode("aac", audio, self.sample_rate, self.bits_per_second)
+        return Encoded(tuple(packets), audio.shape[-1])
+
+    def decode(self, encoded: Encoded) -> Audio:
+        # AudioSpecificConfig (1.6.2.1): 5 bits object type, 4 sample rate, 4 channels, 3 of zeros for 1024-sample
+        # frames without extensions. It depends on nothing that was coded, so it is no part of the payload.
+        config = AAC_LC << 11 | RATE_INDEX[self.sample_rate] << 7 | self.channels << 3
+        decoded = ffmpeg.decode("aac", encoded.packets, self.sample_rate, self.channels, config.to_bytes(2, "big"))
+        return np.ascontiguousarray(fit_length(decoded[:, DELAY:], encoded.samples))
+
+
+class Aac(Family):
+    """AAC-LC at 16 to 192 kbps."""
+
+    name = "aac"
+    title = "AAC-LC"
+    rates = f"{LOWEST_KBPS} to {HIGHEST_KBPS} kbps"
+    example = "aac@64"
+    sample_rates = "8 to 48 kHz"
+    licence = "LGPL-2.1"
+    latency = "43 ms at 48 kHz"  # a frame of 1024 samples and its overlap of as many
+
+    def unavailable(self, system: System | None = None) -> str | None:
+        return ffmpeg.missing("aac")
+
+    def version(self, system: System | None = None) -> str:
+        return ffmpeg.version()
+
+    def check(self, system: System) -> None:
+        kbps = rate_in_kbps(system)
+        if not LOWEST_KBPS <= kbps <= HIGHEST_KBPS:
+            nearest = min(max(kbps, LOWEST_KBPS), HIGHEST_KBPS)
+            raise UserError(f"{system.text}: AAC is used here at {self.rates}; try aac@{nearest:g}")
+
+    def kbps(self, system: System) -> float | None:
+        return rate_in_kbps(system)
+
+    def open(self, system: System, sample_rate: int, channels: int) -> AacCodec:
+        """The source's own rate, or the nearest above (else below) at which the encoder can keep the bit rate."""
+        bits_per_second = round(rate_in_kbps(system) * 1000)
+        able = [rate for rate in SAMPLE_RATES if LEAST_BITS <= bits_per_second / (rate * channels) <= MOST_BITS]
+        able = able or [SAMPLE_RATES[-1]]
+        native = next((rate for rate in able if rate >= sample_rate), able[-1])
+        return AacCodec(system.text, native, channels, bits_per_second)

@@ -1,0 +1,28 @@
+"""`earmark download`."""
+
+from __future__ import annotations
+
+import functools
+
+import click
+
+from codec.downloads import OFFICIAL_FILES, OFFICIAL_URL
+
+LYRA_WEIGHTS = "lyra_v2"
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, type=click.Choice([*OFFICIAL_FILES, LYRA_WEIGHTS]), metavar="NAME...")
+@click.option("--url", help=f"Folder of the files, for a mirror.  [default: {OFFICIAL_URL} or, for Lyra, GitHub]")
+def download(names: tuple[str, ...], url: str | None) -> None:
+    """Fetch published weights into the user's cache: encodec_24khz, encodec_48khz, lyra_v2 and others.
+
+    Each file is checked by its hash. Run it again to go on with a download that broke off.
+    """
+    from baselines import lyra
+    from codec import downloads
+
+    for name in names:
+        folder = url or (lyra.WEIGHTS_URL if name == LYRA_WEIGHTS else OFFICIAL_URL)
+        fetch = lyra.download if name == LYRA_WEIGHTS else functools.partial(downloads.download, name)
+        click.echo(fetch(folder.rstrip("/") + "/"))

@@ -1,0 +1,157 @@
+"""EVS (3GPP TS 26.445) by its reference programs EVS_cod and EVS_dec (TS 26.443), which are not ours to ship."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from baselines import g192, programs
+from baselines.interface import Encoded, Family, System
+from baselines.systems import rate_in_kbps
+from codec.audio import Audio, fit_length, to_pcm16
+from codec.errors import UserError
+
+SAMPLE_RATES = (8000, 16000, 32000, 48000)
+KBPS = (5.9, 7.2, 8.0, 9.6, 13.2, 16.4, 24.4, 32.0, 48.0, 64.0, 96.0, 128.0)
+VARIABLE_KBPS = 5.9  # an average over speech; the programs know it only with DTX
+NARROWBAND_KBPS = 24.4  # the highest of 8 kHz input (TS 26.445, table 1)
+FRAMES_PER_SECOND = 50
+PCM = np.dtype("<i2")
+
+# Both programs take their part of the delay out themselves: the encoder the first 9.6875 ms of its input, and with it
+# a partial last frame; the decoder 2.3125 ms, in whose place it appends silence. Padding keeps both off the source.
+SILENCE_SECONDS = 0.003
+
+HOW_TO_GET = (
+    "the 3GPP reference programs EVS_cod and EVS_dec are missing; their licence forbids shipping them: download the C "
+    "code of TS 26.443 from www.3gpp.org (DynaReport/26443.htm), run `make` in its folder c-code, and set "
+    "EARMARK_EVS_DIR to that folder, or put both programs on PATH"
+)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where EVS_cod and EVS_dec are."""
+
+    encoder: Path
+    decoder: Path
+
+
+def find_programs() -> Programs | None:
+    """Both programs, from the folder that EARMARK_EVS_DIR names, else from PATH."""
+    folder = os.environ.get("EARMARK_EVS_DIR") or None
+    found = [shutil.which(name, path=folder) for name in ("EVS_cod", "EVS_dec")]
+    return Programs(Path(found[0]).resolve(), Path(found[1]).resolve()) if found[0] and found[1] else None
+
+
+@functools.cache
+def programs_version(encoder: Path, decoder: Path) -> str:
+    """The version that the encoder's banner tells, and the hash of both programs, as builds differ too."""
+    digest = hashlib.sha256(encoder.read_bytes() + decoder.read_bytes()).hexdigest()[:16]
+    banner = ""
+    with suppress(OSError, subprocess.TimeoutExpired):  # without arguments it prints its usage and fails
+        done = subprocess.run(
+            [encoder], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=10
+        )
+        banner = done.stdout + done.stderr
+    match = re.search(r"Version\s+([\d.]+)", banner)
+    return f"TS 26.443 {match[1] if match else 'of unknown version'}, {digest}"
+
+
+@dataclass
+class EvsCodec:
+    """EVS at one bit rate, mono. A packet is a frame of 20 ms; with DTX, as at 5.9 kbps, some are short or empty."""
+
+    name: str
+    sample_rate: int
+    kbps: float
+    programs: Programs
+    channels: int = 1
+
+    def encode(self, audio: Audio) -> Encoded:
+        frame = self.sample_rate // FRAMES_PER_SECOND
+        frames = -(-(audio.shape[-1] + round(SILENCE_SECONDS * self.sample_rate)) // frame) + 1
+        pcm, _ = to_pcm16(fit_length(audio, frames * frame))
+        dtx = ["-dtx"] if self.kbps == VARIABLE_KBPS else []  # last of the options: a number behind it would be its own
+        rate = [str(round(self.kbps * 1000)), str(self.sample_rate // 1000)]
+        bitstream = self._run([str(self.programs.encoder), "-q", *dtx, *rate], pcm.astype(PCM).tobytes(), frames)
+        try:
+            packets = g192.unpack(bitstream)
+        except ValueError as error:
+            raise UserError(f"{self.name}: EVS_cod wrote no G.192 bitstream: {error}") from error
+        sizes = {8 * len(packet) for packet in packets}
+        if self.kbps != VARIABLE_KBPS and sizes != {round(self.kbps * 1000 / FRAMES_PER_SECOND)}:
+            raise UserError(f"{self.name}: EVS_cod wrote frames of {sorted(sizes)} bits; is it that of TS 26.443?")
+        return Encoded(tuple(packets), audio.shape[-1])
+
+    def decode(self, encoded: Encoded) -> Audio:
+        command = [str(self.programs.decoder), "-q", str(self.sample_rate // 1000)]
+        output = self._run(command, g192.pack(encoded.packets), len(encoded.packets))
+        if len(output) < encoded.samples * PCM.itemsize:
+            raise UserError(f"{self.name}: EVS_dec wrote {len(output)} bytes for {encoded.samples} samples of 16 bits")
+        pcm = np.frombuffer(output, PCM, encoded.samples)
+        return (pcm[None] / 32768).astype(np.float32)
+
+    def _run(self, command: list[str], content: bytes, frames: int) -> bytes:
+        """Give `content` to a program as a file, behind its other arguments, and return the file it writes."""
+        with tempfile.TemporaryDirectory(prefix="earmark-evs-") as name:
+            folder = Path(name)
+            (folder / "input").write_bytes(content)
+            timeout = programs.patience(frames / FRAMES_PER_SECOND)
+            programs.run([*command, "input", "output"], folder, timeout, self.name)
+            try:
+                return (folder / "output").read_bytes()
+            except FileNotFoundError:
+                raise UserError(f"{self.name}: {Path(command[0]).name} wrote no output") from None
+
+
+class Evs(Family):
+    """EVS at 5.9 kbps, variable, to 128 kbps."""
+
+    name = "evs"
+    title = "EVS"
+    rates = f"{', '.join(f'{kbps:g}' for kbps in KBPS)} kbps"
+    example = "evs@9.6"
+    sample_rates = "8, 16, 32, 48 kHz mono"
+    licence = "3GPP, not ours to ship"
+    latency = "32 ms"
+
+    def unavailable(self, system: System | None = None) -> str | None:
+        return None if find_programs() else HOW_TO_GET
+
+    def version(self, system: System | None = None) -> str:
+        found = _require_programs()
+        return programs_version(found.encoder, found.decoder)
+
+    def check(self, system: System) -> None:
+        kbps = rate_in_kbps(system)
+        if kbps not in KBPS:
+            nearest = min(KBPS, key=lambda mode: abs(mode - kbps))
+            raise UserError(f"{system.text}: EVS has {self.rates}; try evs@{nearest:g}")
+
+    def kbps(self, system: System) -> float | None:
+        return rate_in_kbps(system)
+
+    def open(self, system: System, sample_rate: int, channels: int) -> EvsCodec:
+        """The next sample rate above the source's, so 32 kHz for 24 kHz; beyond narrow band's rates 16 kHz at least."""
+        kbps = rate_in_kbps(system)
+        least = sample_rate if kbps <= NARROWBAND_KBPS else max(sample_rate, 16000)
+        native = next((rate for rate in SAMPLE_RATES if rate >= least), SAMPLE_RATES[-1])
+        return EvsCodec(system.text, native, kbps, _require_programs())
+
+
+def _require_programs() -> Programs:
+    found = find_programs()
+    if found is None:
+        raise UserError(f"evs: {HOW_TO_GET}")
+    return found

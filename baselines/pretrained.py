@@ -1,0 +1,243 @@
+"""Published neural codecs that run from their own packages: DAC, SNAC, Mimi, and EnCodec through transformers."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from baselines.interface import Encoded, Family, System
+from baselines.systems import rate_in_kbps
+from codec.audio import Audio, fit_length
+from codec.errors import UserError
+
+if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
+    from baselines.networks import Network
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+CLOSE_ENOUGH = 0.01  # 7.75 kbps are meant where 9 code books make 7.7519
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is known of a published model before its weights are loaded.
+
+    Args:
+        repository: on the Hugging Face hub.
+        network: class in baselines/networks.py.
+        package: that has it, also the name of the extra of earmark that installs it.
+        bits_per_second: number of code books -> rate; one entry each that the model can be run at.
+    """
+
+    name: str
+    title: str
+    repository: str
+    network: str
+    package: str
+    sample_rate: int
+    bits_per_second: Mapping[int, float]
+    licence: str
+    latency: str
+
+
+@dataclass
+class TokenCodec:
+    """A network at one number of code books. A packet is a level, its entries in as many bits as tell them apart."""
+
+    name: str
+    network: Network
+    codebooks: int
+    sample_rate: int
+    channels: int = 1
+
+    @property
+    def width(self) -> int:
+        """Bits of an entry."""
+        return math.ceil(math.log2(self.network.entries))
+
+    def encode(self, audio: Audio) -> Encoded:
+        import torch
+
+        from codec.bits import pack
+
+        with torch.inference_mode():
+            levels = self.network.encode(torch.from_numpy(np.ascontiguousarray(audio[0])), self.codebooks)
+        packets = tuple(pack(level.numpy(), self.width) for level in levels)
+        return Encoded(packets, audio.shape[-1], bits=self.width * sum(level.numel() for level in levels))
+
+    def decode(self, encoded: Encoded) -> Audio:
+        import torch
+
+        from codec.bits import unpack
+
+        # Entries have 8 bits at least, so what fills up a packet's last byte is never taken for one.
+        counts = [8 * len(packet) // self.width for packet in encoded.packets]
+        levels = [
+            torch.from_numpy(unpack(packet, count, self.width).astype(np.int64))
+            for packet, count in zip(encoded.packets, counts, strict=True)
+        ]
+        with torch.inference_mode():
+            decoded: Audio = self.network.decode(levels).numpy()
+        return np.ascontiguousarray(fit_length(decoded[None], encoded.samples), dtype=np.float32)
+
+
+class Pretrained(Family):
+    """A published model, from the hub's cache on this machine or from a folder named by the option checkpoint."""
+
+    options: Mapping[str, tuple[str, ...]] = {"checkpoint": ()}
+
+    def __init__(self, model: Published) -> None:
+        self.model = model
+        self.name, self.title, self.licence, self.latency = model.name, model.title, model.licence, model.latency
+        self.sample_rates = f"{model.sample_rate / 1000:g} kHz mono"
+        rates = [f"{rate / 1000:.3g}" for rate in model.bits_per_second.values()]
+        self.rates = (", ".join(rates) if len(rates) < 6 else f"{rates[0]} to {rates[-1]}") + " kbps"
+        self.example = f"{model.name}@{rates[min(7, len(rates) - 1)]}"
+
+    def unavailable(self, system: System | None = None) -> str | None:
+        if importlib.util.find_spec(self.model.package) is None:
+            package = self.model.package
+            return f"the Python package {package} is missing; run `pip install 'earmark[{package}]'`"
+        try:
+            self._weights(system)
+        except UserError as error:
+            return str(error)
+        return None
+
+    def version(self, system: System | None = None) -> str:
+        package = self.model.package
+        return f"{package} {package_version(package)}, weights {_digest(self._weights(system))}"
+
+    def check(self, system: System) -> None:
+        self._codebooks(system)
+
+    def kbps(self, system: System) -> float | None:
+        return self.model.bits_per_second[self._codebooks(system)] / 1000
+
+    def open(self, system: System, sample_rate: int, channels: int) -> TokenCodec:
+        network = _network(self.model.network, self._weights(system).parent)
+        return TokenCodec(system.text, network, self._codebooks(system), network.sample_rate)
+
+    def _codebooks(self, system: System) -> int:
+        """How many code books make the rate asked for."""
+        asked = rate_in_kbps(system) * 1000
+        rates = self.model.bits_per_second
+        nearest = min(rates, key=lambda codebooks: abs(rates[codebooks] - asked))
+        if abs(rates[nearest] - asked) > CLOSE_ENOUGH * asked:
+            raise UserError(
+                f"{system.text}: {self.title} has {self.rates}; try {self.name}@{rates[nearest] / 1000:.3g}"
+            )
+        return nearest
+
+    def _weights(self, system: System | None) -> Path:
+        """The file of weights, which has its configuration beside it.
+
+        Raises:
+            UserError: there is none.
+        """
+        folder = "" if system is None else system.options.get("checkpoint", "")
+        found = _weights_in(Path(folder) if folder else _cached(self.model.repository))
+        if found is None and folder:
+            raise UserError(
+                f"{folder}: no folder with config.json and {' or '.join(WEIGHTS)}; give one of {self.title}"
+            )
+        if found is None:
+            raise UserError(
+                f"{self.name}: its weights are not on this machine; run `hf download {self.model.repository}`, or give "
+                "the folder that has them by the option checkpoint"
+            )
+        return found
+
+
+def _cached(repository: str) -> Path | None:
+    """The folder of the hub's cache that has a repository."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def _weights_in(folder: Path | None) -> Path | None:
+    if folder is None or not (folder / "config.json").is_file():
+        return None
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+@functools.cache
+def _digest(weights: Path) -> str:
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=2)
+def _network(name: str, folder: Path) -> Network:
+    """Loaded once a process: workers code many files with it."""
+    from baselines import networks
+
+    network: Network = getattr(networks, name)(folder)
+    return network
+
+
+def _residual(most: int, bits: int, steps_per_second: float) -> dict[int, float]:
+    """Rates of 1 to `most` residual code books."""
+    return {codebooks: codebooks * bits * steps_per_second for codebooks in range(1, most + 1)}
+
+
+def _dac(sample_rate: int, hop: int, codebooks: int) -> Callable[[], Pretrained]:
+    khz = sample_rate // 1000
+    rates = _residual(codebooks, 10, sample_rate / hop)
+    return lambda: Pretrained(
+        Published(
+            f"dac_{khz}khz", f"DAC {khz} kHz", f"descript/dac_{khz}khz", "DacNetwork", "transformers", sample_rate,
+            rates, "MIT", "the whole file",
+        )
+    )  # fmt: skip
+
+
+def _snac(sample_rate: int, hop: int, strides: tuple[int, ...]) -> Callable[[], Pretrained]:
+    khz = sample_rate // 1000
+    rate = sum(12 * sample_rate / hop / stride for stride in strides)
+    return lambda: Pretrained(
+        Published(
+            f"snac_{khz}khz", f"SNAC {khz} kHz", f"hubertsiuzdak/snac_{khz}khz", "SnacNetwork", "snac", sample_rate,
+            {len(strides): rate}, "MIT", "the whole file",
+        )
+    )  # fmt: skip
+
+
+dac_16khz = _dac(16000, 320, 12)
+dac_24khz = _dac(24000, 320, 32)
+dac_44khz = _dac(44100, 512, 9)
+snac_24khz = _snac(24000, 512, (4, 2, 1))
+snac_32khz = _snac(32000, 512, (8, 4, 2, 1))
+snac_44khz = _snac(44100, 512, (8, 4, 2, 1))
+
+
+def mimi() -> Pretrained:
+    """Mimi: 12.5 steps a second of up to 32 code books of 2048 entries; Moshi uses 8, 1.1 kbps."""
+    rates = _residual(32, 11, 12.5)
+    return Pretrained(
+        Published("mimi", "Mimi", "kyutai/mimi", "MimiNetwork", "transformers", 24000, rates, "CC-BY-4.0", "80 ms")
+    )
+
+
+def encodec_24khz_hf() -> Pretrained:
+    """EnCodec at 24 kHz by another implementation than ours."""
+    rates = {codebooks: codebooks * 750.0 for codebooks in (2, 4, 8, 16, 32)}
+    return Pretrained(
+        Published(
+            "encodec_24khz_hf", "EnCodec 24 kHz (transformers)", "facebook/encodec_24khz", "EncodecNetwork",
+            "transformers", 24000, rates, "MIT", "13 ms",
+        )
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""External programs: run in a folder of their own, ended when they hang, and heard out in one line when they fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from codec.errors import UserError
+
+PATIENCE_SECONDS = 60.0  # for start-up
+PATIENCE_PER_SECOND = 30.0  # for each second of audio
+
+
+def patience(seconds: float) -> float:
+    """How many seconds a program may take for `seconds` of audio before it is taken to hang."""
+    return PATIENCE_SECONDS + PATIENCE_PER_SECOND * seconds
+
+
+def run(command: Sequence[str], folder: Path, timeout: float, name: str) -> str:
+    """Run a program to its end in `folder` and return what it printed.
+
+    Args:
+        timeout: seconds after which it, and all that it started, is ended.
+        name: of the system, for messages.
+
+    Raises:
+        UserError: it cannot be started, fails, crashes or hangs.
+    """
+    program = Path(command[0]).name
+    try:
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{name}: {program} does not start ({reason}); is it built for this machine?") from error
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{name}: {program} hung and was ended after {timeout:g} s") from None
+    finally:
+        _end(process)
+    if process.returncode:
+        raise UserError(f"{name}: {program} {_how_it_ended(process.returncode)}: {_last_line(output)}")
+    return output
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End what is left of the program and its children; nothing, unless it hung or we were interrupted."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _how_it_ended(status: int) -> str:
+    if status > 0:
+        return f"failed with status {status}"
+    try:
+        return f"crashed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"crashed by signal {-status}"
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "it printed nothing"

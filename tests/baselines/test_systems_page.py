@@ -1,0 +1,56 @@
+"""docs/systems.md: what it says of systems holds, and its example of a package is a codec."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.systems import BUILT_IN, families, parse
+from baselines.transcode import transcode
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
+
+
+class Entry:
+    """The class of the page as an installed package would offer it."""
+
+    name, value = "mine", "my_package:Mine"
+
+    def load(self):
+        code = textwrap.dedent(PAGE.partition("## Your own codec as a package")[2].partition("\nArrays are")[0])
+        names = {"my_encoder": lambda audio: audio.tobytes(), "my_decoder": self.decoder}
+        exec(code, names)
+        return names["Mine"]
+
+    def decoder(self, payload):
+        return np.frombuffer(payload, np.float32)[None]
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    monkeypatch.setattr("baselines.systems.entry_points", lambda group: [Entry()])
+    families.cache_clear()
+    yield
+    families.cache_clear()
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_package_of_the_page_is_a_codec():
+    audio = np.random.default_rng(0).standard_normal((2, 16000)).astype(np.float32)
+    result = transcode(families()["mine"].open(parse("mine"), 16000, 2), audio, 16000)
+    np.testing.assert_array_equal(result.audio, audio)
+
+
+def test_every_system_is_on_the_page_and_none_else():
+    table = PAGE.partition("| System |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`([a-z]\w*)", row.split("|")[1])}
+    assert named == set(BUILT_IN)
+
+
+def test_every_system_that_the_page_writes_is_one():
+    for text in re.findall(r"`(\w+@[\d.]+k?(?::[a-z]+=\w+)*)`", PAGE):
+        assert parse(text).text
