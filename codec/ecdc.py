@@ -85,6 +85,11 @@ def open_reader(
     source = Lookahead(file)
     header, damage = _read_header(source, config)
     chosen = choose_coder(header.entropy, coder, source.name)
+    if header.language_model_identity not in ("", short_identity(chosen.identity)):
+        raise UserError(
+            f"{source.name}: coded by the language model {header.language_model_identity}, not "
+            f"{short_identity(chosen.identity)}; give that one by --language-model"
+        )
     if header.format == "reference":
         return PublicReader(source, header, chosen)
     return CheckedReader(source, header, chosen, damage)

@@ -1,12 +1,10 @@
 """The language model in integers, so that every machine gets the same frequencies (EnCodec paper, section 3.3).
 
-Floating point only ever holds integers: the matrix products, where float32 is fast. Their factors have 8 bits (the
-weights of attention 15), and no sum of absolute products reaches 2 ** 22. All partial sums are then integers that
-float32 holds exactly, so that any order of adding, any instruction set and any number of threads give the same; even an
-error of one unit in the last place would be gone after rounding. Everything else is integer arithmetic and tables.
+Matrix products are exact (codec/exact_linear.py), and where floating point computes them it only ever holds integers.
+Everything else is integer arithmetic and tables:
 
     residual stream, outputs of norms      int64, 12 fractional bits
-    inputs of products                     -127 to 127, each channel in a unit of its own, which its weights undo
+    inputs of linear layers                -127 to 127, each channel in a unit of its own, which its weights undo
     softmax, GELU                          tables of the model file
 """
 
@@ -20,13 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.exact_linear import LARGEST, SUM_LIMIT, ExactLinear, integers
 from codec.language_model import LanguageModelConfig
 
 FRACTION = 12  # bits of the residual stream behind the point
 SHIFT = 28  # a factor f stands for f / 2 ** SHIFT
-LARGEST = 127
-SUM_LIMIT = 1 << 22  # up to here one unit in the last place of float32 is less than half
-WEIGHT_BITS = 15  # of attention: 2 ** 15 * 127 is below SUM_LIMIT
+WEIGHT_BITS = 15  # of attention: weights that add up to 2 ** 15, times 127, stay below SUM_LIMIT
 NORM_BITS = 44
 RESIDUAL_LIMIT = 1 << 19
 GELU_BITS = 7  # fractional bits of GELU's argument in its table
@@ -36,11 +33,6 @@ MOST_STEPS = 1023  # of a segment: positions are a table too
 
 Integers = NDArray[np.int64]
 Frequencies = NDArray[np.int32]
-
-
-def integers(product: Tensor) -> NDArray[np.int32]:
-    """The integers that a matrix product holds: all that floating point gives to this model."""
-    return torch.round(product).to(torch.int32).numpy()
 
 
 def square_root(squares: Integers) -> Integers:
@@ -54,10 +46,47 @@ def square_root(squares: Integers) -> Integers:
 def normalized(x: Integers) -> Integers:
     """Zero mean and unit variance over the last axis, with FRACTION bits behind the point."""
     size = x.shape[-1]
-    centred = size * x - x.sum(axis=-1, keepdims=True)
+    centred = size * x
+    centred -= x.sum(axis=-1, keepdims=True)
     variance = np.einsum("...i,...i->...", centred, centred)[..., None] // size
-    inverse = (1 << NORM_BITS) // square_root(variance)
-    return centred * inverse >> NORM_BITS - FRACTION
+    centred *= (1 << NORM_BITS) // square_root(variance)
+    centred >>= NORM_BITS - FRACTION
+    return centred
+
+
+def scaled(x: NDArray[np.integer], factor: Integers, limit: int) -> Integers:
+    """x * factor / 2 ** SHIFT, rounded, from -limit to limit."""
+    product = x * factor
+    product += 1 << SHIFT - 1
+    product >>= SHIFT
+    np.minimum(product, limit, out=product)
+    return np.maximum(product, -limit, out=product)
+
+
+class Exponential:
+    """A table of e ** -x for each row of its argument.
+
+    Args:
+        table: [rows, size].
+        shift: [rows], by which differences are shifted to become indices.
+        inner: axes behind that of the rows.
+    """
+
+    def __init__(self, table: NDArray[np.int32], shift: NDArray[np.int32], inner: int) -> None:
+        rows, size = table.shape
+        shape = (rows, *[1] * inner)
+        self._table = table.reshape(-1)
+        self._last = size - 1
+        self._shift = shift.reshape(shape)
+        self._start = (np.arange(rows, dtype=np.int32) * size).reshape(shape)
+
+    def __call__(self, x: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
+        """Of how far x, with `rows` rows, lies below its largest along the last axis."""
+        below = x.max(axis=-1, keepdims=True) - x
+        below >>= self._shift[:rows]
+        np.minimum(below, self._last, out=below)
+        below += self._start[:rows]
+        return self._table.take(below)
 
 
 class Cache:
@@ -70,16 +99,13 @@ class Cache:
 
     def __init__(self, model: PortableModel, batch: int, steps: int) -> None:
         config = model.config
-        width = config.dimension // config.heads
-        shape = (config.layers, batch, config.heads, 1 + steps, width)
+        shape = (config.layers, batch * config.heads, 1 + steps, config.dimension // config.heads)
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
         self.steps = 0
+        # The vector of zeros in front of a segment: of its projections only the biases are left.
+        empty = np.zeros((batch, 1, config.dimension), np.int8)
         for layer in range(config.layers):
-            # The vector of zeros in front of a segment: of its projections only the biases are left.
-            empty = np.zeros((1, 1, config.dimension), np.float32)
-            _, key, value = model.projected(layer, empty)
-            self.keys[layer, :, :, :1] = key
-            self.values[layer, :, :, :1] = value
+            _, self.keys[layer, :, :1], self.values[layer, :, :1] = model.projected(layer, empty)
 
 
 class PortableModel:
@@ -92,18 +118,19 @@ class PortableModel:
     def __init__(self, config: LanguageModelConfig, tensors: Mapping[str, NDArray[np.integer]]) -> None:
         self.config = config
         self.tensors = dict(tensors)
-        self._integers = {
-            name: value.astype(np.int64) for name, value in tensors.items() if not name.endswith(("weight", "table"))
-        }
-        self._tables = {name: value.astype(np.int32) for name, value in tensors.items() if name.endswith("table")}
-        self._weights = {
-            name: torch.from_numpy(value.astype(np.float32)).mT
-            for name, value in tensors.items()
-            if name.endswith("weight")
-        }
-        self._biases = {
-            name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items() if name.endswith("bias")
-        }
+        self._numbers: dict[str, Integers] = {}
+        self._linears: dict[str, ExactLinear] = {}
+        self._exponentials: dict[str, Exponential] = {}
+        for name, value in self.tensors.items():
+            part, _, kind = name.rpartition(".")
+            if kind == "weight":
+                self._linears[part] = ExactLinear(value.astype(np.int8), self.tensors[f"{part}.bias"].astype(np.int32))
+            elif kind == "shift":
+                table = self.tensors[f"{part}.table"].astype(np.int32)
+                self._exponentials[part] = Exponential(table, value.astype(np.int32), 1 if part == "head" else 2)
+            elif kind not in ("bias", "table"):
+                self._numbers[name] = value.astype(np.int64)
+        self._gelu = self.tensors["gelu.table"].astype(np.int64)
 
     @property
     def identity(self) -> str:
@@ -114,6 +141,7 @@ class PortableModel:
             digest.update(np.ascontiguousarray(value, value.dtype.newbyteorder("<")).data)
         return digest.hexdigest()
 
+    @torch.inference_mode()
     def frequencies(self, before: NDArray[np.integer], cache: Cache) -> Frequencies:
         """Frequencies of the entries in the next steps of some segments.
 
@@ -125,89 +153,68 @@ class PortableModel:
             [B, T, codebooks, entries], 1 to 2 ** FREQUENCY_BITS each.
         """
         batch, count, steps = before.shape
-        x = self._embedded(before) + self._integers["positions"][cache.steps : cache.steps + steps]
+        x = self._embedded(before) + self._numbers["positions"][cache.steps : cache.steps + steps]
         for layer in range(self.config.layers):
-            x = self._layer(layer, x, cache)
+            x = self._layer(f"layers.{layer}", layer, x, cache)
         cache.steps += steps
-        entries = self.config.entries
-        inputs = self._bytes(x, "head.unit").reshape(batch * steps, -1)
-        weight = self._weights["head.weight"][:, : count * entries]
-        bias = self._biases["head.bias"][: count * entries]
-        logits = integers(torch.addmm(bias, torch.from_numpy(inputs), weight)).reshape(-1, count, entries)
-        return self._exponential(logits, "head", count).reshape(batch, steps, count, entries)
+        logits = self._linears["head"](self._bytes(x, "head"), count * self.config.entries)
+        return self._exponentials["head"](logits.reshape(batch, steps, count, -1), count)
 
-    def projected(self, layer: int, inputs: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, [B, heads, T, width] each, of inputs [B, T, dimension]."""
+    def projected(self, layer: int, inputs: NDArray[np.int8]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, [B * heads, T, width] each, of inputs [B, T, dimension]."""
         batch, steps, _ = inputs.shape
-        name = f"layers.{layer}.attend"
-        scaled = self._product(inputs, name) * self._integers[f"{name}.factor"] + (1 << SHIFT - 1) >> SHIFT
-        limited = np.clip(scaled, -LARGEST, LARGEST).astype(np.float32)
-        heads = torch.from_numpy(limited).reshape(batch, steps, 3, self.config.heads, -1)
-        queries, keys, values = heads.permute(2, 0, 3, 1, 4)
+        name, heads = f"layers.{layer}.attend", self.config.heads
+        joined = scaled(self._linears[name](inputs), self._numbers[f"{name}.factor"], LARGEST).astype(np.float32)
+        parts = torch.from_numpy(joined).reshape(batch, steps, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        queries, keys, values = parts.reshape(3, batch * heads, steps, -1)
         return queries, keys, values
 
     def _embedded(self, before: NDArray[np.integer]) -> Integers:
         """Sum over codebooks, normalised, [B, T, dimension]."""
-        total = np.zeros((before.shape[0], before.shape[2], self.config.dimension), np.int64)
-        for table, entries in zip(self.tensors["embedding"], before.swapaxes(0, 1), strict=False):
-            total += table[entries]
-        return self._norm(total, "norm_in")
+        codebooks = np.arange(before.shape[1])[:, None]
+        return self._norm(self.tensors["embedding"][codebooks, before].sum(axis=1, dtype=np.int64), "norm_in")
 
-    def _layer(self, layer: int, x: Integers, cache: Cache) -> Integers:
-        name = f"layers.{layer}"
-        x = self._norm(x + self._attention(layer, self._bytes(x, f"{name}.attend.unit"), cache), f"{name}.norm1")
-        argument = self._residual(self._bytes(x, f"{name}.expand.unit"), f"{name}.expand") >> FRACTION - GELU_BITS
-        table = self._tables["gelu.table"]
-        hidden = table[np.clip(argument + len(table) // 2, 0, len(table) - 1)]
-        contracted = self._residual(self._bytes(hidden, f"{name}.contract.unit"), f"{name}.contract")
-        return self._norm(x + contracted, f"{name}.norm2")
+    def _layer(self, name: str, layer: int, x: Integers, cache: Cache) -> Integers:
+        attended = self._attention(layer, self._bytes(x, f"{name}.attend"), cache)
+        x = self._norm(x + self._residual(attended, f"{name}.join"), f"{name}.norm1")
+        index = self._residual(self._bytes(x, f"{name}.expand"), f"{name}.expand")
+        index >>= FRACTION - GELU_BITS
+        index += len(self._gelu) // 2
+        hidden = self._bytes(self._gelu.take(index, mode="clip"), f"{name}.contract")
+        return self._norm(x + self._residual(hidden, f"{name}.contract"), f"{name}.norm2")
 
-    def _attention(self, layer: int, inputs: NDArray[np.float32], cache: Cache) -> Integers:
+    def _attention(self, layer: int, inputs: NDArray[np.int8], cache: Cache) -> NDArray[np.int8]:
         batch, steps, _ = inputs.shape
+        heads = self.config.heads
         queries, keys, values = self.projected(layer, inputs)
         end = 1 + cache.steps + steps
         start = max(0, end - steps - self.config.context)
-        cache.keys[layer, :, :, end - steps : end] = keys
-        cache.values[layer, :, :, end - steps : end] = values
-        scores = integers(queries @ cache.keys[layer, :, :, start:end].mT)
+        cache.keys[layer, :, end - steps : end] = keys
+        cache.values[layer, :, end - steps : end] = values
+        scores = integers(torch.bmm(queries, cache.keys[layer, :, start:end].mT))
         if steps > 1:
             ages = np.arange(end - steps, end)[:, None] - np.arange(start, end)
-            scores = np.where((ages < 0) | (ages > self.config.context), -SUM_LIMIT, scores)
-        name = f"layers.{layer}"
-        weights = self._exponential(scores.swapaxes(1, 2), f"{name}.softmax", self.config.heads).swapaxes(1, 2)
-        share = (1 << 2 * WEIGHT_BITS) // weights.sum(axis=-1, keepdims=True, dtype=np.int32)
-        weights = weights * share >> WEIGHT_BITS
-        mixed = integers(torch.from_numpy(weights.astype(np.float32)) @ cache.values[layer, :, :, start:end])
-        mixed = mixed + (1 << WEIGHT_BITS - 1) >> WEIGHT_BITS
-        joined = mixed.swapaxes(1, 2).reshape(batch, steps, -1).astype(np.float32)
-        return self._residual(joined, f"{name}.join")
+            scores[:, (ages < 0) | (ages > self.config.context)] = -SUM_LIMIT
+        weights = self._exponentials[f"layers.{layer}.softmax"](scores.reshape(batch, heads, steps, -1), heads)
+        weights *= (1 << 2 * WEIGHT_BITS) // weights.sum(axis=-1, keepdims=True, dtype=np.int32)
+        weights >>= WEIGHT_BITS
+        floats = torch.from_numpy(weights.reshape(scores.shape).astype(np.float32))
+        mixed = integers(torch.bmm(floats, cache.values[layer, :, start:end]))
+        mixed += 1 << WEIGHT_BITS - 1
+        mixed >>= WEIGHT_BITS
+        return mixed.astype(np.int8).reshape(batch, heads, steps, -1).swapaxes(1, 2).reshape(batch, steps, -1)
 
-    def _exponential(self, x: NDArray[np.int32], name: str, rows: int) -> NDArray[np.int32]:
-        """Table `name` of how far x, [..., rows, n], lies below its largest along the last axis."""
-        table = self._tables[f"{name}.table"]
-        below = x.max(axis=-1, keepdims=True) - x
-        below >>= self._integers[f"{name}.shift"][:rows, None].astype(np.int32)
-        np.minimum(below, table.shape[1] - 1, out=below)
-        below += (np.arange(rows, dtype=np.int32) * table.shape[1])[:, None]
-        return table.reshape(-1).take(below)
+    def _bytes(self, x: Integers, name: str) -> NDArray[np.int8]:
+        """Inputs of a linear layer, in its units."""
+        return scaled(x, self._numbers[f"{name}.unit"], LARGEST).astype(np.int8)
 
-    def _bytes(self, x: NDArray[np.integer], unit: str) -> NDArray[np.float32]:
-        """Inputs of a product: `x` in its units, -127 to 127."""
-        scaled = x * self._integers[unit] + (1 << SHIFT - 1) >> SHIFT
-        return np.clip(scaled, -LARGEST, LARGEST).astype(np.float32)
-
-    def _product(self, inputs: NDArray[np.float32], name: str) -> NDArray[np.int32]:
-        rows = torch.from_numpy(inputs.reshape(-1, inputs.shape[-1]))
-        product = integers(torch.addmm(self._biases[f"{name}.bias"], rows, self._weights[f"{name}.weight"]))
-        return product.reshape(*inputs.shape[:-1], -1)
-
-    def _residual(self, inputs: NDArray[np.float32], name: str) -> Integers:
+    def _residual(self, inputs: NDArray[np.int8], name: str) -> Integers:
         """A linear layer's output with FRACTION bits behind the point."""
-        output = self._product(inputs, name) * self._integers[f"{name}.factor"] + (1 << SHIFT - 1) >> SHIFT
-        limited: Integers = np.clip(output, -RESIDUAL_LIMIT, RESIDUAL_LIMIT)
-        return limited
+        return scaled(self._linears[name](inputs), self._numbers[f"{name}.factor"], RESIDUAL_LIMIT)
 
     def _norm(self, x: Integers, name: str) -> Integers:
-        gain, offset = self._integers[f"{name}.gain"], self._integers[f"{name}.offset"]
-        scaled: Integers = (normalized(x) * gain >> FRACTION) + offset
-        return scaled
+        y = normalized(x)
+        y *= self._numbers[f"{name}.gain"]
+        y >>= FRACTION
+        y += self._numbers[f"{name}.offset"]
+        return y

@@ -13,16 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec.errors import UserError
+from codec.exact_linear import LARGEST, SUM_LIMIT
 from codec.language_model import PERIOD, LanguageModel
 from codec.portable_model import (
     FRACTION,
     FREQUENCY_BITS,
     GELU_BITS,
-    LARGEST,
     MOST_ENTRIES,
     MOST_STEPS,
     SHIFT,
-    SUM_LIMIT,
     WEIGHT_BITS,
     PortableModel,
 )
