@@ -164,5 +164,5 @@ def _require(path: Path, config: LanguageModelConfig, codec: EncodecConfig) -> N
         raise UserError(
             f"{path}: for codebooks of {config.entries} entries; those of {codec.name} have {codec.entries}"
         )
-    if config.dimension % (2 * config.heads):
+    if config.dimension % config.heads or config.dimension % 2:
         raise UserError(f"{path}: damaged: {config.dimension} channels do not divide among {config.heads} heads")
