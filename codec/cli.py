@@ -18,6 +18,7 @@ from codec.files import written_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
     from codec.audio import Pcm
+    from codec.container.coder import SegmentCoder
     from codec.model import EncodecConfig, EncodecModel
 
 MODELS = ("encodec_24khz", "encodec_48khz")
@@ -27,6 +28,9 @@ THERE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 checkpoint_option = click.option(
     "--checkpoint", type=FILE, help="Weights: official, Hugging Face's or ours; the official ones unless told."
 )
+language_model_option = click.option(
+    "--language-model", type=FILE, help="By `earmark train-lm` or official; the official one for --model unless told."
+)
 
 
 @click.command()
@@ -34,8 +38,9 @@ checkpoint_option = click.option(
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
 @click.option("--model", "name", type=click.Choice(MODELS), help="encodec_24khz, or what --checkpoint is, unless told.")
 @click.option("--kbps", type=float, default=6, show_default=True, help="1.5 (at 24 kHz only), 3, 6, 12 or 24.")
-@click.option("--lm", is_flag=True, help="Fewer bits for the same codes by the language model; not available yet.")
+@click.option("--lm", is_flag=True, help="Fewer bits for the same codes, by a language model.")
 @checkpoint_option
+@language_model_option
 @click.option(
     "--format",
     "form",
@@ -46,7 +51,7 @@ checkpoint_option = click.option(
 )
 def encode(
     source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: Path | None,
-    form: Literal["earmark", "reference"],
+    language_model: Path | None, form: Literal["earmark", "reference"],
 ) -> None:  # fmt: skip
     """Code the recording IN by EnCodec into OUT.ecdc. Each may be - for a pipe.
 
@@ -66,11 +71,15 @@ def encode(
     rate = model.config.sample_rate
     recording = recording.converted(rate, model.config.channels)
     codebooks = model.config.codebooks(kbps)
+    coder = None
+    if lm or language_model is not None:
+        coder = _coder(language_model, checkpoint, model.config, portable=form == "earmark")
     done = 0
     with _written(target) as sink, _progress(target, recording.samples, rate) as advance:
         writer = ecdc.open_writer(
-            sink, model.config, codebooks, recording.samples, format=form, model_identity=identity, language_model=lm
-        )
+            sink, model.config, codebooks, recording.samples, format=form, model_identity=identity,
+            language_model=coder is not None, coder=coder,
+        )  # fmt: skip
         for samples in coding.encode(recording, model, kbps, writer):
             sink.flush()
             advance(samples)
@@ -83,7 +92,8 @@ def encode(
 @click.argument("source", type=THERE, metavar="IN.ecdc")
 @click.argument("target", type=FILE, metavar="OUT")
 @checkpoint_option
-def decode(source: Path, target: Path, checkpoint: Path | None) -> int:
+@language_model_option
+def decode(source: Path, target: Path, checkpoint: Path | None, language_model: Path | None) -> int:
     """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Each may be - for a pipe.
 
     OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. What is
@@ -91,13 +101,20 @@ def decode(source: Path, target: Path, checkpoint: Path | None) -> int:
     """
     from codec import audio_blocks, coding, ecdc
     from codec.audio import to_pcm16
+    from codec.container.coder import Entropy
+    from codec.model import ENCODEC_24KHZ, PRESETS
 
     if target != PIPE:
         audio_blocks.require_output(target)
     with _read(source) as file:
         label = "-" if source == PIPE else str(source)
         given = None if checkpoint is None else _load(checkpoint)
-        reader = ecdc.open_reader(file, given[0].config if given else None)
+
+        def coder(header: ecdc.Header) -> SegmentCoder:
+            config = given[0].config if given else PRESETS.get(header.model, ENCODEC_24KHZ)
+            return _coder(language_model, checkpoint, config, header.entropy == Entropy.PORTABLE_MODEL)
+
+        reader = ecdc.open_reader(file, given[0].config if given else None, coder=coder)
         if given is None and reader.header.model not in MODELS:
             raise UserError(f"{label}: codes of the model {reader.header.model!r}; give its weights by --checkpoint")
         model, identity = given or _load(reader.header.model)
@@ -165,6 +182,19 @@ def _load(source: str | Path, config: EncodecConfig | None = None) -> tuple[Enco
     identity = checkpoints.identity(model)
     accelerate(model)
     return model, identity
+
+
+def _coder(
+    language_model: Path | None, checkpoint: Path | None, config: EncodecConfig, portable: bool
+) -> SegmentCoder:  # fmt: skip
+    """The language model's coder, of our format or of the public one."""
+    from codec import language_model_files
+
+    if language_model is None and checkpoint is not None:
+        raise UserError("--lm: the language model for --checkpoint is not known; give it by --language-model")
+    source = language_model or language_model_files.official_name(config)
+    load = language_model_files.portable_coder if portable else language_model_files.public_coder
+    return load(source, config)
 
 
 def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractContextManager[Callable[[int], object]]:

@@ -29,6 +29,7 @@ class ByteSource(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+@runtime_checkable
 class SegmentCoder(Protocol):
     """Turns codes [codebooks, steps] into bytes and back; every call starts afresh.
 

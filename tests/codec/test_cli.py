@@ -299,7 +299,7 @@ def test_a_terminal_gets_no_binary(earmark, weights, tmp_path):
         (["in.wav", "out.wav"], "out.wav: codes go to a file that ends in .ecdc"),
         (["-", "out.ecdc", "--format", "reference"], "--format reference: needs the length first"),
         (["in.wav", "out.ecdc", "--kbps", "7"], "encodec_24khz@7: encodec_24khz has 1.5, 3, 6, 12, 24 kbps"),
-        (["in.wav", "out.ecdc", "--lm"], "--lm: needs the language model"),
+        (["in.wav", "out.ecdc", "--lm"], "--lm: the language model for --checkpoint is not known"),
         (["in.wav", "out.ecdc", "--model", "encodec_16khz"], "--model"),
         (["in.wav", "out.ecdc", "--model", "encodec_48khz"], "a checkpoint of encodec_24khz in another shape"),
         (["nowhere.wav", "out.ecdc"], "'nowhere.wav' does not exist"),
