@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from codec.training.data_cli import FOLDER
-
 
 @click.command("train-lm")
 @click.argument("checkpoint", metavar="CODEC")
-@click.option("--data", type=FOLDER, required=True, multiple=True, help="Folder by `earmark data shards`.")
+@click.option(
+    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; may be given several times.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Of recordings at most, a fair sample.")
 @click.option("--updates", type=click.IntRange(min=1), default=20000, show_default=True)
