@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inspect": ("codec.cli", "inspect", "Print what an .ecdc file holds as JSON: model, segments, damage."),
     "download": ("baselines.download_cli", "download", "Fetch published weights, as EnCodec's, into the user's cache."),
     "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
+    "train-lm": ("codec.training.language_model_cli", "train_lm", "Train the language model for a codec's codes."),
     "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
 }
 

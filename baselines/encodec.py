@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.interface import Encoded, Family, System
 from baselines.systems import rate_in_kbps
@@ -16,13 +17,16 @@ from codec.audio import Audio
 from codec.errors import UserError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
-    from codec.model import EncodecModel
+    from codec.model import EncodecConfig, EncodecModel
+    from codec.portable_coder import PortableModelCoder
 
+OFFICIAL = "official"  # as a checkpoint: what `earmark download` fetched
 SCALE = np.dtype(">f4")  # in front of a normalised segment's codes, as in the public format
+CHUNK_SECONDS = 2.0  # that the language model codes on their own, as in .ecdc files
 
 
 @functools.lru_cache(maxsize=2)
-def _model(source: str | Path) -> tuple[EncodecModel, str]:
+def _model(source: Path) -> tuple[EncodecModel, str]:
     """Model and identity, loaded once a process: workers code many files with it."""
     from codec import checkpoints
     from codec.fast import accelerate
@@ -33,12 +37,20 @@ def _model(source: str | Path) -> tuple[EncodecModel, str]:
     return model, identity
 
 
+@functools.lru_cache(maxsize=2)
+def _coder(source: Path, config: EncodecConfig) -> PortableModelCoder:
+    from codec.language_model_files import portable_coder
+
+    return portable_coder(source, config)
+
+
 @dataclass
 class EncodecCodec:
     """EnCodec at one bit rate.
 
     A packet is a segment: 10 bits a code, filled up to a byte, with 4 bytes of scale in front where the model
-    normalises; the public format without its header.
+    normalises; the public format without its header. With a language model a packet is what that codes on its own: a
+    segment, or 2 s of a model without segments.
     """
 
     name: str
@@ -46,36 +58,71 @@ class EncodecCodec:
     channels: int
     kbps: float
     model: EncodecModel
+    coder: PortableModelCoder | None = None
 
     def encode(self, audio: Audio) -> Encoded:
-        from codec.bits import pack
+        from codec.container.coder import RawCoder
 
+        coder = self.coder or RawCoder()
         codes = self.model.encode(audio, self.kbps)
         packets = []
         for segment in codes.segments:
             scale = b"" if segment.scale is None else segment.scale.numpy().astype(SCALE).tobytes()
-            packets.append(scale + pack(segment.codes[0].T.flatten().numpy(), self.model.quantizer.bits))
+            entries = segment.codes[0].numpy().astype(np.uint16)
+            for start in range(0, entries.shape[1], self._steps(entries.shape[1])):
+                part = entries[:, start : start + self._steps(entries.shape[1])]
+                packets.append(scale + coder.encode(part, self.model.quantizer.bits))
         return Encoded(tuple(packets), codes.samples)
+
+    def _steps(self, segment: int) -> int:
+        """Latent steps of a packet, of a segment of so many."""
+        config = self.model.config
+        if self.coder is None or config.segment is not None:
+            return segment
+        return round(CHUNK_SECONDS * config.frame_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
         import torch
 
-        from codec.bits import unpack
         from codec.model import Codes, Segment
 
         config = self.model.config
-        codebooks = config.codebooks(self.kbps)
-        segments = []
-        for packet, (start, end) in zip(encoded.packets, config.segments(encoded.samples), strict=True):
-            scale = None
-            if config.normalize:
-                scale = torch.from_numpy(np.frombuffer(packet[: SCALE.itemsize], SCALE).astype(np.float32))
-                packet = packet[SCALE.itemsize :]
-            steps = -(-(end - start) // config.seanet.hop)
-            entries = unpack(packet, steps * codebooks, self.model.quantizer.bits).reshape(1, steps, codebooks)
-            segments.append(Segment(torch.from_numpy(entries.astype(np.int64)).mT, scale))
+        codebooks, bits = config.codebooks(self.kbps), self.model.quantizer.bits
+        lengths = [-(-(end - start) // config.seanet.hop) for start, end in config.segments(encoded.samples)]
+        parts = [
+            min(self._steps(steps), steps - start) for steps in lengths for start in range(0, steps, self._steps(steps))
+        ]
+        payloads = [packet[SCALE.itemsize * config.normalize :] for packet in encoded.packets]
+        entries = self._entries(payloads, codebooks, parts, bits)
+        joined = torch.from_numpy(np.concatenate(entries, axis=1).astype(np.int64))[None]
+        scales: list[torch.Tensor | None] = [None] * len(lengths)
+        if config.normalize:
+            scales = [
+                torch.from_numpy(np.frombuffer(packet[: SCALE.itemsize], SCALE).astype(np.float32))
+                for packet in encoded.packets
+            ]
+        segments = map(Segment, joined.split(lengths, dim=-1), scales)
         decoded = self.model.decode(Codes(tuple(segments), encoded.samples, from_numpy=True))
         return np.ascontiguousarray(decoded[0])
+
+    def _entries(
+        self, payloads: list[bytes], codebooks: int, steps: list[int], bits: int
+    ) -> list[NDArray[np.uint16]]:  # fmt: skip
+        """Codes [codebooks, n] of each packet."""
+        from codec.bits import unpack
+
+        if self.coder is None:
+            return [
+                unpack(payload, count * codebooks, bits).reshape(count, codebooks).T
+                for payload, count in zip(payloads, steps, strict=True)
+            ]
+        return [
+            codes
+            for first in range(0, len(payloads), self.coder.batch)
+            for codes in self.coder.decode_all(
+                payloads[first : first + self.coder.batch], codebooks, steps[first : first + self.coder.batch], bits
+            )
+        ]
 
 
 class Encodec(Family):
@@ -89,24 +136,30 @@ class Encodec(Family):
     sample_rates = "24 kHz"
     licence = "code MIT; weights by their origin"
     latency = "13 ms"
-    options: Mapping[str, tuple[str, ...]] = {"checkpoint": ()}
+    options: Mapping[str, tuple[str, ...]] = {"checkpoint": (), "lm": ()}
 
     def unavailable(self, system: System | None = None) -> str | None:
-        from codec.downloads import cached
-
-        source = self._source(system)
-        if isinstance(source, Path):
-            return None if source.is_file() else f"{source}: no such file; give a checkpoint of {self.title}"
         try:
-            cached(source)
+            sources = [(self._source(system), "a checkpoint")]
+            if system is not None and "lm" in system.options:
+                sources.append((self._language_model(system), "a language model"))
         except UserError as error:
             return str(error)
+        for source, what in sources:
+            if not source.is_file():
+                return f"{source}: no such file; give {what} of {self.title}"
         return None
 
     def version(self, system: System | None = None) -> str:
-        return f"weights {_model(self._source(system))[1][:16]}"
+        model, identity = _model(self._source(system))
+        if system is None or "lm" not in system.options:
+            return f"weights {identity[:16]}"
+        coder = _coder(self._language_model(system), model.config)
+        return f"weights {identity[:16]}, language model {coder.identity[:16]}"
 
     def check(self, system: System) -> None:
+        if system.options.get("checkpoint", OFFICIAL) != OFFICIAL and system.options.get("lm") == "":
+            raise UserError(f"{system.text}: the language model for its checkpoint is not known; write lm=FILE")
         kbps = rate_in_kbps(system)
         if kbps not in self.kbps_steps:
             nearest = min(self.kbps_steps, key=lambda step: abs(step - kbps))
@@ -123,12 +176,28 @@ class Encodec(Family):
             )
         kbps = rate_in_kbps(system)
         model.config.codebooks(kbps)  # a checkpoint may have fewer bit rates than the model of the paper
-        return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model)
+        coder = _coder(self._language_model(system), model.config) if "lm" in system.options else None
+        return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
 
-    def _source(self, system: System | None) -> str | Path:
-        """The file named by the option, else the name of the official checkpoint."""
+    def _source(self, system: System | None) -> Path:
+        """The file named by the option, else the weights that come with Earmark, else the official ones.
+
+        Raises:
+            UserError: they are the official ones, which are not in the user's cache.
+        """
+        from codec.downloads import bundled, cached
+
         given = "" if system is None else system.options.get("checkpoint", "")
-        return Path(given) if given else self.name
+        if given not in ("", OFFICIAL):
+            return Path(given)
+        return (None if given else bundled(self.name)) or cached(self.name)
+
+    def _language_model(self, system: System) -> Path:
+        """Likewise, by the option lm; without a value the one for the weights."""
+        from codec.downloads import language_model_for
+
+        given = system.options["lm"]
+        return Path(given) if given else language_model_for(self.name, official="checkpoint" in system.options)
 
 
 class Encodec48(Encodec):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from codec.checkpoint_layouts import layout_of, public_config, state_of
 from codec.config_json import config_from_json, config_to_json
-from codec.downloads import cached
+from codec.downloads import bundled, cached
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
 from codec.model import PRESETS, EncodecConfig, EncodecModel
@@ -41,10 +41,8 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
     Raises:
         UserError: no such file or not in the cache; not readable or holding code; the first key that does not fit.
     """
-    if isinstance(source, str) and source in PRESETS:
-        path = bundled(source) or cached(source)
-    else:
-        path = Path(source)
+    known = isinstance(source, str) and source in PRESETS
+    path = bundled(str(source)) or cached(str(source)) if known else Path(source)
     tensors, metadata = read(path)
     ours = metadata.get("format") == FORMAT
     layout = "ours" if ours else layout_of(path, tensors)
@@ -55,16 +53,10 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
         config = described
     model = _skeleton(config or public_config(tensors))
     state = state_of(tensors, layout, model, str(path))
-    if ours and metadata.get("identity") != _digest(state):
+    if ours and metadata.get("identity") != digest(state):
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
-
-
-def bundled(name: str) -> Path | None:
-    """The weights of a model that come with the package, None where there are none."""
-    path = Path(__file__).with_name("weights") / f"{name}.safetensors"
-    return path if path.is_file() else None
 
 
 def save(model: EncodecModel, path: Path, **metadata: str) -> None:
@@ -77,7 +69,7 @@ def save(model: EncodecModel, path: Path, **metadata: str) -> None:
         WriteError: the folder cannot be written or the disk is full.
     """
     state = folded_state(model)
-    about = {"format": FORMAT, "version": VERSION, "config": config_to_json(model.config), "identity": _digest(state)}
+    about = {"format": FORMAT, "version": VERSION, "config": config_to_json(model.config), "identity": digest(state)}
     if taken := about.keys() & metadata.keys():
         raise ValueError(f"metadata {', '.join(sorted(taken))}: the format's own")
     with written_whole(path) as aside:
@@ -94,7 +86,7 @@ def identity(model: EncodecModel) -> str:
     "NAME SHAPE\\n" in ASCII, with SHAPE as 32x1x7, then the values. A model that was converted to a narrower type is
     another model: ask for the identity before.
     """
-    return _digest(folded_state(model))
+    return digest(folded_state(model))
 
 
 def folded_state(model: EncodecModel) -> dict[str, Tensor]:
@@ -168,9 +160,10 @@ def _skeleton(config: EncodecConfig) -> EncodecModel:
     return model
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named float32 tensors; see identity()."""
+    hashed = hashlib.sha256()
     for name, tensor in sorted(state.items()):
-        digest.update(f"{name} {'x'.join(map(str, tensor.shape))}\n".encode("ascii"))
-        digest.update(np.ascontiguousarray(tensor.numpy(), "<f4").data)
-    return digest.hexdigest()
+        hashed.update(f"{name} {'x'.join(map(str, tensor.shape))}\n".encode("ascii"))
+        hashed.update(np.ascontiguousarray(tensor.numpy(), "<f4").data)
+    return hashed.hexdigest()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import click
 
-from codec.downloads import cached
+from codec.downloads import cached, language_model_for
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
     from codec.audio import Pcm
-    from codec.model import EncodecModel
+    from codec.container.coder import SegmentCoder
+    from codec.model import EncodecConfig, EncodecModel
 
 MODELS = ("encodec_24khz", "encodec_48khz")
 PIPE = Path("-")
@@ -31,6 +32,9 @@ checkpoint_option = click.option(
     help="Weights: a file, official, Hugging Face's or ours; `official`: what `earmark download` fetched. Unless told: "
     "those that come with Earmark, or the official ones where there are none.",
 )
+language_model_option = click.option(
+    "--language-model", type=FILE, help="By `earmark train-lm` or official; unless told, the one for the weights."
+)
 
 
 @click.command()
@@ -38,8 +42,9 @@ checkpoint_option = click.option(
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
 @click.option("--model", "name", type=click.Choice(MODELS), help="encodec_24khz, or what --checkpoint is, unless told.")
 @click.option("--kbps", type=float, default=6, show_default=True, help="1.5 (at 24 kHz only), 3, 6, 12 or 24.")
-@click.option("--lm", is_flag=True, help="Fewer bits for the same codes by the language model; not available yet.")
+@click.option("--lm", is_flag=True, help="Fewer bits for the same codes, by a language model.")
 @checkpoint_option
+@language_model_option
 @click.option(
     "--format",
     "form",
@@ -50,7 +55,7 @@ checkpoint_option = click.option(
 )
 def encode(
     source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: str | None,
-    form: Literal["earmark", "reference"],
+    language_model: Path | None, form: Literal["earmark", "reference"],
 ) -> None:  # fmt: skip
     """Code the recording IN by EnCodec into OUT.ecdc. Each may be - for a pipe.
 
@@ -71,11 +76,15 @@ def encode(
     rate = model.config.sample_rate
     recording = recording.converted(rate, model.config.channels)
     codebooks = model.config.codebooks(kbps)
+    coder = None
+    if lm or language_model is not None:
+        coder = _coder(language_model, checkpoint, model.config, portable=form == "earmark")
     done = 0
     with _written(target) as sink, _progress(target, recording.samples, rate) as advance:
         writer = ecdc.open_writer(
-            sink, model.config, codebooks, recording.samples, format=form, model_identity=identity, language_model=lm
-        )
+            sink, model.config, codebooks, recording.samples, format=form, model_identity=identity,
+            language_model=coder is not None, coder=coder,
+        )  # fmt: skip
         for samples in coding.encode(recording, model, kbps, writer):
             sink.flush()
             advance(samples)
@@ -88,7 +97,8 @@ def encode(
 @click.argument("source", type=THERE, metavar="IN.ecdc")
 @click.argument("target", type=FILE, metavar="OUT")
 @checkpoint_option
-def decode(source: Path, target: Path, checkpoint: str | None) -> int:
+@language_model_option
+def decode(source: Path, target: Path, checkpoint: str | None, language_model: Path | None) -> int:
     """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Each may be - for a pipe.
 
     OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. What is
@@ -96,13 +106,21 @@ def decode(source: Path, target: Path, checkpoint: str | None) -> int:
     """
     from codec import audio_blocks, coding, ecdc
     from codec.audio import to_pcm16
+    from codec.container.coder import Entropy
+    from codec.model import ENCODEC_24KHZ, PRESETS
 
     if target != PIPE:
         audio_blocks.require_output(target)
     with _read(source) as file:
         label = "-" if source == PIPE else str(source)
         given = None if checkpoint in (None, OFFICIAL) else _load("", checkpoint)
-        reader = ecdc.open_reader(file, given[0].config if given else None)
+
+        def coder(header: ecdc.Header) -> SegmentCoder:
+            config = given[0].config if given else PRESETS.get(header.model, ENCODEC_24KHZ)
+            portable = header.entropy == Entropy.PORTABLE_MODEL
+            return _coder(language_model, checkpoint if portable else checkpoint or OFFICIAL, config, portable)
+
+        reader = ecdc.open_reader(file, given[0].config if given else None, coder=coder)
         header = reader.header
         if given is None and header.model not in MODELS:
             raise UserError(f"{label}: codes of the model {header.model!r}; give its weights by --checkpoint")
@@ -161,6 +179,19 @@ def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
     identity = checkpoints.identity(model)
     accelerate(model)
     return model, identity
+
+
+def _coder(
+    language_model: Path | None, checkpoint: str | None, config: EncodecConfig, portable: bool
+) -> SegmentCoder:  # fmt: skip
+    """The language model's coder, of our format or of the public one."""
+    from codec import language_model_files
+
+    if language_model is None and checkpoint not in (None, OFFICIAL):
+        raise UserError("--lm: the language model for --checkpoint is not known; give it by --language-model")
+    source = language_model or language_model_for(config.name, official=checkpoint == OFFICIAL)
+    load = language_model_files.portable_coder if portable else language_model_files.public_coder
+    return load(source, config)
 
 
 def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractContextManager[Callable[[int], object]]:

@@ -34,6 +34,26 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "earmark"
 
 
+def bundled(name: str) -> Path | None:
+    """The weights `name`, encodec_24khz or the like, that come with the package; None where there are none."""
+    path = Path(__file__).with_name("weights") / f"{name}.safetensors"
+    return path if path.is_file() else None
+
+
+def language_model_for(codec: str, official: bool) -> Path:
+    """The language model that fits the weights of a codec: the official ones, or those that load without being named.
+
+    Raises:
+        UserError: there is none, or it is not in the user's cache.
+    """
+    name = codec.replace("encodec_", "encodec_lm_")
+    if bundled(codec) and not official:
+        if path := bundled(name):
+            return path
+        raise UserError(f"{codec}: no language model comes with its weights; train one by `earmark train-lm`")
+    return cached(name)
+
+
 def cached(name: str) -> Path:
     """The official file `name` in the user's cache, checked by its hash.
 

@@ -7,6 +7,7 @@ codec/container/records.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -70,7 +71,10 @@ def open_writer(
 
 
 def open_reader(
-    file: BinaryIO, config: EncodecConfig | None = None, *, coder: SegmentCoder | None = None
+    file: BinaryIO,
+    config: EncodecConfig | None = None,
+    *,
+    coder: SegmentCoder | Callable[[Header], SegmentCoder] | None = None,
 ) -> PartReader:
     """Begin to read a file of either format.
 
@@ -78,13 +82,21 @@ def open_reader(
         file: binary file object; a pipe will do, but a damaged header can only be replaced by its copy at the end
             where the file is seekable.
         config: the model at hand; not needed for the presets or for our format, but checked where given.
+        coder: of the language model, or what loads it, asked only if the file needs one.
 
     Raises:
         UserError: no .ecdc file, its header is damaged, it needs another model, or a language model that is not here.
     """
     source = Lookahead(file)
     header, damage = _read_header(source, config)
+    if coder is not None and not isinstance(coder, SegmentCoder):
+        coder = None if header.entropy == Entropy.RAW else coder(header)
     chosen = choose_coder(header.entropy, coder, source.name)
+    if header.language_model_identity not in ("", short_identity(chosen.identity)):
+        raise UserError(
+            f"{source.name}: coded by the language model {header.language_model_identity}, not "
+            f"{short_identity(chosen.identity)}; give that one by --language-model"
+        )
     if header.format == "reference":
         return PublicReader(source, header, chosen)
     return CheckedReader(source, header, chosen, damage)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codec.container.chunks import SCALE, Chunks
-from codec.container.coder import SegmentCoder
+from codec.container.coder import BatchCoder, SegmentCoder
 from codec.container.header import Header
 from codec.container.lookahead import Lookahead
 from codec.container.parts import CodesDigest, Damage, Part, StepBuffer
@@ -127,12 +128,8 @@ class CheckedReader:
     def __iter__(self) -> Iterator[Part]:
         scanner = RecordScanner(self._source, self.header, self._is_plausible)
         unusable = 0
-        for record in scanner:
-            if isinstance(record, HeaderRecord):
-                self._learn_end(record)
-                continue
-            part = self._decode(record)
-            if part is None:
+        for record, part in self._decoded(self._chunks_of(scanner)):
+            if part is None or not self._is_plausible(record.index, record.steps, len(record.payload)):
                 unusable += 1
                 continue
             yield from self._fill(record.index)
@@ -165,21 +162,53 @@ class CheckedReader:
         if self._length in (None, samples) and self.chunks <= count <= self._most:
             self._length, self._most, self._written = samples, count, record.digest
 
-    def _decode(self, record: ChunkRecord) -> Part | None:
-        """The chunk's codes; None where a writer other than ours put nonsense below a right CRC."""
-        payload = io.BytesIO(record.payload)
-        scale = None
-        if self.header.scaled:
-            data = payload.read(SCALE.size)
-            scale = float(SCALE.unpack(data)[0]) if len(data) == SCALE.size else math.nan
-            if not math.isfinite(scale) or scale < 0:
-                return None
-        try:
-            pieces = list(self._coder.decode(payload, self.header.codebooks, record.steps, self.header.bits))
-        except EOFError:
+    def _chunks_of(self, records: Iterable[HeaderRecord | ChunkRecord]) -> Iterator[ChunkRecord]:
+        for record in records:
+            if isinstance(record, HeaderRecord):
+                self._learn_end(record)
+            else:
+                yield record
+
+    def _decoded(self, chunks: Iterator[ChunkRecord]) -> Iterator[tuple[ChunkRecord, Part | None]]:
+        """Chunks with their codes; None where a writer other than ours put nonsense below a right CRC."""
+        # Nobody who listens at a pipe should wait for chunks that have not come.
+        ahead = self._coder.batch if isinstance(self._coder, BatchCoder) and self._source.seekable else 1
+        while batch := list(islice(chunks, ahead)):
+            yield from zip(batch, self._decode(batch), strict=True)
+
+    def _decode(self, records: list[ChunkRecord]) -> list[Part | None]:
+        scales = [self._scale(record) for record in records]
+        usable = [record for record, scale in zip(records, scales, strict=True) if scale is None or scale >= 0]
+        codes = iter(self._decode_codes(usable))
+        parts: list[Part | None] = []
+        for record, scale in zip(records, scales, strict=True):
+            decoded = next(codes) if scale is None or scale >= 0 else None
+            segment, first = self._chunks.place(record.index)
+            parts.append(None if decoded is None else Part(segment, first, decoded, scale))
+        return parts
+
+    def _scale(self, record: ChunkRecord) -> float | None:
+        """Of a chunk, None for a model without; NaN where it makes no sense."""
+        if not self.header.scaled:
             return None
-        segment, first = self._chunks.place(record.index)
-        return Part(segment, first, np.concatenate(pieces, axis=1), scale)
+        if len(record.payload) < SCALE.size:
+            return math.nan
+        scale = float(SCALE.unpack_from(record.payload)[0])
+        return scale if math.isfinite(scale) else math.nan
+
+    def _decode_codes(self, records: list[ChunkRecord]) -> list[NDArray[np.uint16] | None]:
+        payloads = [record.payload[SCALE.size * self.header.scaled :] for record in records]
+        codebooks, bits = self.header.codebooks, self.header.bits
+        if isinstance(self._coder, BatchCoder):
+            return [*self._coder.decode_all(payloads, codebooks, [record.steps for record in records], bits)]
+        decoded: list[NDArray[np.uint16] | None] = []
+        for record, payload in zip(records, payloads, strict=True):
+            try:
+                pieces = list(self._coder.decode(io.BytesIO(payload), codebooks, record.steps, bits))
+                decoded.append(np.concatenate(pieces, axis=1))
+            except EOFError:
+                decoded.append(None)
+        return decoded
 
     def _take(self, record: ChunkRecord, part: Part) -> None:
         self._digest.update(part.codes)

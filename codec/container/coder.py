@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ class Entropy(IntEnum):
 
     RAW = 0
     PUBLIC_MODEL = 1  # the arithmetic coder of the public reference ("lm": true)
-    PORTABLE_MODEL = 2  # reserved for a coder that decodes the same on every machine
+    PORTABLE_MODEL = 2  # decodes the same on every machine (codec/portable_coder.py)
 
 
 class ByteSource(Protocol):
@@ -29,6 +29,7 @@ class ByteSource(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+@runtime_checkable
 class SegmentCoder(Protocol):
     """Turns codes [codebooks, steps] into bytes and back; every call starts afresh.
 
@@ -44,12 +45,26 @@ class SegmentCoder(Protocol):
     def decode(self, source: ByteSource, codebooks: int, steps: int, bits: int) -> Iterator[NDArray[np.uint16]]:
         """Read exactly the bytes that `encode` wrote; yield the codes [codebooks, n] in pieces as they come.
 
+        A coder for the checked version alone may read on to the end of the source, which there is that of the segment.
+
         Raises:
             EOFError: the source ends before them.
         """
 
     def size(self, codebooks: int, steps: int, bits: int) -> int | None:
         """Bytes that `encode` gives, None where that depends on the codes."""
+
+
+@runtime_checkable
+class BatchCoder(SegmentCoder, Protocol):
+    """One that decodes several segments in little more time than one; `batch` is a good number of them."""
+
+    batch: int
+
+    def decode_all(
+        self, payloads: Sequence[bytes], codebooks: int, steps: Sequence[int], bits: int
+    ) -> list[NDArray[np.uint16]]:
+        """Codes [codebooks, n] of the segments that `encode` gave `payloads` for, of the lengths `steps`."""
 
 
 class RawCoder:
@@ -84,6 +99,7 @@ def choose_coder(entropy: Entropy, given: SegmentCoder | None, what: str) -> Seg
         return RawCoder()
     if given is None or given.entropy != entropy:
         raise UserError(
-            f"{what}: needs the language model, which is not part of this installation yet; encode without --lm"
+            f"{what}: needs a language model; give it by --language-model, or the official one by "
+            "`earmark download encodec_lm_24khz`, or encode without --lm"
         )
     return given

@@ -26,6 +26,11 @@ class Lookahead:
         """What to call the input in messages."""
         return name_of(self._file)
 
+    @property
+    def seekable(self) -> bool:
+        """Whether everything is there already: a file, and no pipe."""
+        return self._start is not None
+
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end, which stay unread."""
         while len(self._buffer) < size:

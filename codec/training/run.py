@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -42,6 +42,13 @@ from codec.training.validation import Excerpt, excerpts_of, validate
 STATE, ABOUT, MODEL = "state.pt", "run.json", "model.safetensors"
 SECONDS_PER_STATE = 600.0
 LIBRARIES = ("earmark", "torch", "numpy", "soundfile", "soxr", "safetensors")
+
+
+class HasState(Protocol):
+    """Something that a training can be continued from."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
 
 Scorer = Callable[[str, NDArray[np.float32], NDArray[np.float32], int], float]
 
@@ -88,7 +95,7 @@ def train(
     total = recipe.training.total
     journal = Journal(folder, trainer.updates, total, tensorboard) if chief else None
     waited, saved = 0.0, time.monotonic()
-    with _interrupts() as interrupted, contextlib.closing(data.batches(trainer.updates, total, place)) as batches:
+    with interrupts() as interrupted, contextlib.closing(data.batches(trainer.updates, total, place)) as batches:
         while trainer.updates < total:
             asked = time.monotonic()
             batch = next(batches)
@@ -125,7 +132,7 @@ def _data(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms | None) -> Trai
     )  # fmt: skip
 
 
-def save_state(trainer: Trainer, folder: Path) -> None:
+def save_state(trainer: HasState, folder: Path) -> None:
     """Write STATE, whole or not at all."""
     with written_whole(folder / STATE) as aside:
         try:
@@ -170,12 +177,13 @@ def _open_folder(folder: Path, recipe: Recipe, data: TrainingData, resume: bool)
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": sys.argv,
             "machine": platform.machine(),
-            "versions": {name: _version(name) for name in LIBRARIES},
+            "versions": {name: version_of(name) for name in LIBRARIES},
         }
         write_text(place, json.dumps(about | facts, indent=1))
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Of an installed package."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -183,7 +191,7 @@ def _version(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[list[int]]:
+def interrupts() -> Iterator[list[int]]:
     """Collect interrupts instead of raising them, so that an update is never left half done; the third one raises."""
     received: list[int] = []
 

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from baselines.systems import family_of, parse
 from baselines.transcode import transcode
-from codec import checkpoints
+from codec import checkpoints, language_model_files
 from codec.audio import write
 from codec.errors import UserError
+from codec.language_model import LanguageModel, LanguageModelConfig
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecModel
 from earmark import cli
 
@@ -141,3 +142,32 @@ def test_joins_a_comparison(weights, tmp_path):
     scores = pd.read_parquet(tmp_path / "run" / "scores.parquet").set_index("system")
     assert scores.loc[system, "kbps"] == pytest.approx(3, abs=0.01)
     assert scores.loc[system, "status"] == "ok"
+
+
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory):
+    torch.manual_seed(0)
+    config = LanguageModelConfig(codebooks=4, context=262, dimension=40, layers=2, feed_forward=80)
+    path = tmp_path_factory.mktemp("language model") / "float.safetensors"
+    language_model_files.save(LanguageModel(config), path)
+    return path
+
+
+@pytest.mark.parametrize(("name", "rate", "channels"), [("encodec_24khz", 24000, 1), ("encodec_48khz", 48000, 2)])
+def test_with_a_language_model_only_the_payload_changes(weights, language_model, name, rate, channels):
+    plain = open_system(f"{name}@3:checkpoint={weights[name]}", rate, channels)
+    codec = open_system(f"{name}@3:lm={language_model}:checkpoint={weights[name]}", rate, channels)
+    audio = noise(4.5, rate, channels)
+    encoded = codec.encode(audio)
+    np.testing.assert_array_equal(codec.decode(encoded), plain.decode(plain.encode(audio)))
+    assert encoded.payload_bits != plain.encode(audio).payload_bits
+
+
+def test_the_language_model_of_a_checkpoint_has_to_be_named(weights):
+    with pytest.raises(UserError, match="write lm=FILE"):
+        parse(f"encodec_24khz@3:lm:checkpoint={weights['encodec_24khz']}")
+
+
+def test_without_the_official_language_model_it_says_how_to_get_it():
+    system = parse("encodec_24khz@3:lm=nowhere.safetensors")
+    assert "encodec_24khz" in family_of(system).unavailable(system)

@@ -27,7 +27,8 @@ import soundfile
 import torch
 
 import earmark as program
-from codec import audio, checkpoints, cli, downloads, ecdc
+from codec import audio, checkpoints, cli, downloads, ecdc, language_model_files
+from codec.language_model import LanguageModel, LanguageModelConfig
 from codec.model import ENCODEC_24KHZ, PRESETS, EncodecConfig, EncodecModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -299,7 +300,7 @@ def test_a_terminal_gets_no_binary(earmark, weights, tmp_path):
         (["in.wav", "out.wav"], "out.wav: codes go to a file that ends in .ecdc"),
         (["-", "out.ecdc", "--format", "reference"], "--format reference: needs the length first"),
         (["in.wav", "out.ecdc", "--kbps", "7"], "encodec_24khz@7: encodec_24khz has 1.5, 3, 6, 12, 24 kbps"),
-        (["in.wav", "out.ecdc", "--lm"], "--lm: needs the language model"),
+        (["in.wav", "out.ecdc", "--lm"], "--lm: the language model for --checkpoint is not known"),
         (["in.wav", "out.ecdc", "--model", "encodec_16khz"], "--model"),
         (["in.wav", "out.ecdc", "--model", "encodec_48khz"], "is a checkpoint of encodec_24khz"),
         (["nowhere.wav", "out.ecdc"], "'nowhere.wav' does not exist"),
@@ -505,3 +506,30 @@ def test_progress_tells_how_much_audio_is_done(earmark, weights, tmp_path):
     assert earmark("encode", source, tmp_path / "a.ecdc", *given).stderr == "a.ecdc: 0:00:03 of 0:00:03\n"
     assert earmark("decode", tmp_path / "a.ecdc", tmp_path / "a.wav", *given).stderr == "a.wav: 0:00:03 of 0:00:03\n"
     assert earmark("encode", source, "-", *given).stderr == ""
+
+
+# The language model
+
+
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    config = LanguageModelConfig(codebooks=2, context=262, dimension=40, layers=2, feed_forward=80)
+    path = tmp_path_factory.mktemp("language model") / "float.safetensors"
+    language_model_files.save(LanguageModel(config), path)
+    return path
+
+
+@pytest.mark.parametrize("form", ["earmark", "reference"])
+def test_with_a_language_model_the_same_audio_comes_out(earmark, weights, language_model, tmp_path, form):
+    source = wav(tmp_path / "in.wav", noise(3 * 24000), 24000)
+    checkpoint = ("--checkpoint", weights["encodec_24khz"])
+    for name, options in (("raw", ()), ("lm", ("--lm", "--language-model", language_model))):
+        coded, decoded = tmp_path / f"{name}.ecdc", tmp_path / f"{name}.wav"
+        assert earmark("encode", source, coded, "--kbps", 1.5, "--format", form, *checkpoint, *options).status == 0
+        assert earmark("decode", coded, decoded, *checkpoint, *options[1:]).status == 0
+    raw, lm = (soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0].astype(int) for name in ("raw", "lm"))
+    assert abs(raw - lm).max() <= 1  # the codes are the same; they come in other pieces, and rounding differs
+    assert_one_line(
+        earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint), "give it by --language-model"
+    )

@@ -1,0 +1,153 @@
+"""Whether files by the language model decode elsewhere: other threads, instruction sets, batches, and noise.
+
+    python benchmarks/portable_decoding.py [SYMBOLS [LANGUAGE_MODEL]]
+
+Codes drawn by a language model, with random weights unless told, are coded once, then decoded in processes that are
+limited in turn, 1,000,000 symbols by default. In the public format, whose tables come from floating point, one segment
+of 2 s in each process shows what that does to it. "Noise" moves every result of floating point by one unit in the last
+place, up or down by chance; in the public format that of the logits alone.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from codec import exact_linear, language_model_files, portable_model
+from codec.errors import UserError
+from codec.language_model import LanguageModel, LanguageModelConfig
+from codec.model import ENCODEC_24KHZ
+from codec.portable_coder import PortableModelCoder
+from codec.public_coder import PublicModelCoder, Tables
+
+CODEBOOKS, STEPS, BITS = 8, 150, 10
+LIMITS = {
+    "SSE4.1": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    "AVX-512": {
+        "ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "MKL_ENABLE_INSTRUCTIONS": "AVX512"
+    },
+}  # fmt: skip
+CASES: dict[str, tuple[dict[str, str], dict[str, int]]] = {  # environment; threads, batch, noise
+    "as encoded": ({}, {}),
+    "2 threads": ({}, {"threads": 2}),
+    "one by one": ({}, {"batch": 1}),
+    **{name: (limits, {}) for name, limits in LIMITS.items()},
+    "noise": ({}, {"noise": 1}),
+}
+
+
+def noisy(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every value one unit in the last place up or down."""
+    return np.nextafter(values, np.where(rng.random(values.shape) < 0.5, -np.inf, np.inf).astype(values.dtype))
+
+
+def add_noise() -> None:
+    """Disturb all floating point of the integer model; its 8-bit instructions have none, so float32 stands in."""
+    rng, whole, root = np.random.default_rng(0), exact_linear.integers, np.sqrt
+    exact_linear.has_exact_bytes = lambda: False  # type: ignore[assignment]
+    for module in (exact_linear, portable_model):
+        module.integers = lambda product: whole(torch.from_numpy(noisy(product.numpy(), rng)))
+    np.sqrt = lambda values: noisy(root(values), rng)  # type: ignore[assignment]
+    forward = LanguageModel.forward
+
+    def disturbed(self, before, past=None, offset=0):  # type: ignore[no-untyped-def]
+        logits, past = forward(self, before, past, offset)
+        return torch.from_numpy(noisy(logits.numpy(), rng)), past
+
+    LanguageModel.forward = disturbed  # type: ignore[method-assign]
+
+
+def public_tables(coder: PublicModelCoder, codes: np.ndarray) -> np.ndarray:
+    tables = Tables(coder._model, CODEBOOKS)
+    found = []
+    for step in codes.T.astype(np.int64):
+        found.append(tables.next())
+        tables.follow(step)
+    return np.stack(found)
+
+
+def decode(folder: Path, threads: int, batch: int, noise: int) -> None:
+    """Decode what lies in the folder, in this process, and print what differs."""
+    torch.set_num_threads(threads)
+    if noise:
+        add_noise()
+    data = np.load(folder / "coded.npz")
+    payloads = [part.tobytes() for part in np.split(data["bytes"], np.cumsum(data["sizes"])[:-1])]
+    coder = PortableModelCoder(language_model_files.load_portable(folder / "model.safetensors", ENCODEC_24KHZ))
+    mismatches, began = 0, time.process_time()
+    for first in range(0, len(payloads), batch):
+        part = payloads[first : first + batch]
+        codes = np.stack(coder.decode_all(part, CODEBOOKS, [STEPS] * len(part), BITS))
+        mismatches += int((codes != data["codes"][first : first + batch]).sum())
+    seconds = time.process_time() - began
+    row = f"{mismatches:>10} of {data['codes'].size}{seconds:>8.0f} s"
+    if (folder / "float.safetensors").exists():
+        public = PublicModelCoder(language_model_files.load_float(folder / "float.safetensors", ENCODEC_24KHZ))
+        codes = data["codes"][0]
+        changed = (public_tables(public, codes) != data["tables"]).any(axis=-1).mean()
+        source = (folder / "public.bin").open("rb")
+        try:
+            wrong = sum(int((step != codes[:, [index]]).sum())
+                        for index, step in enumerate(public.decode(source, CODEBOOKS, STEPS, BITS)))  # fmt: skip
+            outcome = f"{wrong} of {codes.size} codes wrong"
+        except (UserError, EOFError):
+            outcome = "breaks off"
+        row += f"{100 * changed:>10.1f} % tables changed, {outcome}"
+    print(row)
+
+
+def prepare(folder: Path, symbols: int, model: Path | None) -> None:
+    """Draw codes, code them, and leave everything in the folder."""
+    torch.manual_seed(0)
+    if model is None:
+        plain = LanguageModel(LanguageModelConfig(CODEBOOKS, context=262)).eval().requires_grad_(False)
+        for linear in plain.linears:  # as confident as a trained model
+            linear.weight.mul_(6)
+        language_model_files.save(plain, folder / "float.safetensors")
+        model = folder / "float.safetensors"
+    portable = language_model_files.load_portable(model, ENCODEC_24KHZ)
+    language_model_files.save(portable, folder / "model.safetensors")
+    coder = PortableModelCoder(portable)
+    rng = np.random.default_rng(0)
+    codes: list[np.ndarray] = []
+    while len(codes) * STEPS * CODEBOOKS < symbols:  # decoded from random bytes, codes are as likely as the model says
+        codes += coder.decode_all([rng.bytes(4000) for _ in range(32)], CODEBOOKS, [STEPS] * 32, BITS)
+    payloads = [coder.encode(segment, BITS) for segment in codes]
+    tables = np.zeros(0)
+    if (folder / "float.safetensors").exists():
+        public = PublicModelCoder(language_model_files.load_float(folder / "float.safetensors", ENCODEC_24KHZ))
+        tables = public_tables(public, codes[0])
+        (folder / "public.bin").write_bytes(public.encode(codes[0], BITS))
+    np.savez(
+        folder / "coded.npz", codes=np.stack(codes), sizes=[len(payload) for payload in payloads],
+        bytes=np.frombuffer(b"".join(payloads), np.uint8), tables=tables,
+    )  # fmt: skip
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["decode"]:
+        decode(Path(sys.argv[2]), *map(int, sys.argv[3:]))
+        return
+    symbols = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), symbols, Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+        print(f"8-bit instructions exact here: {exact_linear.has_exact_bytes()}")
+        print(f"{'decoded':<14}{'portable mode: mismatches':>30}     public mode", flush=True)
+        for name, (limits, options) in CASES.items():
+            settings = [str(options.get(key, usual)) for key, usual in (("threads", 1), ("batch", 32), ("noise", 0))]
+            command = [sys.executable, __file__, "decode", folder, *settings]
+            done = subprocess.run(command, env=os.environ | limits, check=True, capture_output=True, text=True)
+            print(f"{name:<14}{done.stdout.strip()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

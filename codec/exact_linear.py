@@ -1,0 +1,72 @@
+"""Linear layers of small integers that are exact on every machine."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+LARGEST = 127  # absolute value of inputs and weights
+SUM_LIMIT = 1 << 22  # up to here one unit in the last place of float32 is less than half
+
+
+def integers(product: Tensor) -> NDArray[np.int32]:
+    """The integers that a matrix product in floating point holds.
+
+    No sum of absolute products reaches SUM_LIMIT: all partial sums are integers that float32 holds exactly, so that any
+    order of adding, instruction set and number of threads give the same. Rounding would even undo an error of one unit
+    in the last place.
+    """
+    return torch.round(product).to(torch.int32).numpy()
+
+
+class ExactLinear:
+    """weight @ inputs + bias, in 8-bit integer instructions where these are exact, else in float32.
+
+    Args:
+        weight: [rows, columns], -127 to 127.
+        bias: [rows]; 127 times the sum of a row's absolute weights, and its bias, stay below SUM_LIMIT together.
+    """
+
+    def __init__(self, weight: NDArray[np.int8], bias: NDArray[np.int32]) -> None:
+        if (LARGEST * np.abs(weight.astype(np.int64)).sum(axis=1) + np.abs(bias.astype(np.int64)) >= SUM_LIMIT).any():
+            raise ValueError("weights of which float32 could not hold every sum")
+        self._weight = torch.from_numpy(weight).mT
+        self._bias = torch.from_numpy(bias)
+        self._in_float = None if has_exact_bytes() else (self._bias.float(), self._weight.float())
+
+    def __call__(self, inputs: NDArray[np.int8], rows: int | None = None) -> NDArray[np.int32]:
+        """[..., columns] -> [..., rows], or the first `rows` of them."""
+        flat = torch.from_numpy(inputs.reshape(-1, inputs.shape[-1]))
+        if self._in_float is None:
+            output = torch._int_mm(flat, self._weight[:, :rows])
+            output += self._bias[:rows]
+            product = output.numpy()
+        else:
+            bias, weight = self._in_float
+            product = integers(torch.addmm(bias[:rows], flat.float(), weight[:, :rows]))
+        return product.reshape(*inputs.shape[:-1], -1)
+
+
+@functools.cache
+def has_exact_bytes() -> bool:
+    """Whether torch multiplies 8-bit integers here, and exactly: without VNNI some sums of two products are cut off."""
+    shapes = [(rows, columns) for rows in (1, 16) for columns in (200, 800)]
+    try:
+        return all(
+            bool(
+                (torch._int_mm(_filled(a, shape), _filled(b, shape[::-1]).mT.contiguous().mT) == a * b * shape[1]).all()
+            )
+            for shape in shapes
+            for a in (LARGEST, -LARGEST)
+            for b in (LARGEST, -LARGEST)
+        )
+    except (AttributeError, RuntimeError):  # another version or build of torch
+        return False
+
+
+def _filled(value: int, shape: tuple[int, ...]) -> Tensor:
+    return torch.full(shape, value, dtype=torch.int8)

@@ -1,0 +1,64 @@
+"""The command `earmark train-lm`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("train-lm")
+@click.argument("checkpoint", metavar="CODEC")
+@click.option(
+    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; may be given several times.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Of recordings at most, a fair sample.")
+@click.option("--updates", type=click.IntRange(min=1), default=20000, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Sequences of an update.")
+@click.option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, show_default=True, help="Of a sequence.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=5e-4, show_default=True)
+@click.option("--every", type=click.IntRange(min=1), default=1000, show_default=True, help="Updates per validation.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the training in --out.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and leave after this long.")
+@click.option("--device", help="cpu, cuda or cuda:1; a GPU where there is one.")
+@click.option("--threads", type=click.IntRange(min=1), help="Of the processor; all cores otherwise.")
+@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write what TensorBoard shows.")
+def train_lm(
+    checkpoint: str, data: tuple[Path, ...], out: Path, hours: float | None, updates: int, batch: int, seconds: float,
+    learning_rate: float, every: int, seed: int, resume: bool, minutes: float | None, device: str | None,
+    threads: int | None, tensorboard: bool,
+) -> None:  # fmt: skip
+    """Train a language model for the codes of CODEC, a checkpoint or encodec_24khz or encodec_48khz.
+
+    The recordings are coded once, into --out; then the model learns to tell each step's codes from those before. A
+    validation says what is left of the bit rate, by the integer model that files are coded by.
+    """
+    import torch
+
+    from codec import checkpoints
+    from codec.fast import accelerate
+    from codec.model import PRESETS
+    from codec.training import code_sequences, shards
+    from codec.training.distributed import join
+    from codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
+
+    if threads:
+        torch.set_num_threads(threads)
+    place = join(device)
+    codec = checkpoints.load(checkpoint if checkpoint in PRESETS else Path(checkpoint))
+    identity = checkpoints.identity(codec)
+    if place.device.type == "cpu":
+        accelerate(codec)
+    rate, channels = codec.config.sample_rate, codec.config.channels
+    parts = [shards.opened(path, out / f"shards-{index}", rate, channels) for index, path in enumerate(data)]
+    code_sequences.write(codec, parts, out / "codes", hours)
+    recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
+    stop_after = None if minutes is None else 60 * minutes
+    done = train(
+        recipe, codec.config, identity, out, place.device, resume=resume, stop_after=stop_after, tensorboard=tensorboard
+    )
+    said = "done" if done else "time is up; the same command with --resume goes on"
+    click.echo(f"{said}: {out / MODEL}", err=True)

@@ -1,0 +1,225 @@
+"""Training of the language model over codes (EnCodec paper, section 3.3), in a folder like that of a codec's training.
+
+DIR/run.json                    settings, versions, the codec, command
+DIR/codes/                      codes of the recordings (code_sequences.py)
+DIR/state.pt                    all that the next update depends on
+DIR/log.jsonl                   losses, and bits per code of the validation
+DIR/model.safetensors           the integer model of the last validation, ready for --language-model
+DIR/float.safetensors           the float model it was made of
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from codec import language_model_files
+from codec.errors import UserError
+from codec.files import write_text
+from codec.language_model import LanguageModel, shifted
+from codec.language_model_files import config_for
+from codec.model import EncodecConfig
+from codec.portable_model import MOST_STEPS, Cache, PortableModel
+from codec.portable_quantization import quantized
+from codec.training.code_sequences import UNKNOWN, CodeSequences
+from codec.training.journal import Journal
+from codec.training.run import ABOUT, LIBRARIES, SECONDS_PER_STATE, STATE, interrupts, save_state, version_of
+
+MODEL, FLOAT = "model.safetensors", "float.safetensors"
+EXCERPTS = 24  # of the validation
+
+
+@dataclass(frozen=True)
+class LanguageModelRecipe:
+    """How to train.
+
+    Args:
+        seconds: length of a sequence, 5 in the paper.
+        learning_rate: of Adam, reached after `warmup` updates and brought down to 0 along half a cosine.
+        every: updates from one validation to the next.
+    """
+
+    updates: int = 20000
+    batch: int = 16
+    seconds: float = 5.0
+    learning_rate: float = 5e-4
+    warmup: int = 200
+    every: int = 1000
+    seed: int = 0
+
+
+class LanguageModelTrainer:
+    """Model and optimiser of one training; what an update does depends on its number, seed, state and batch alone."""
+
+    def __init__(self, recipe: LanguageModelRecipe, codec: EncodecConfig, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.codec = codec
+        self.device = device
+        self.model = LanguageModel(config_for(codec)).to(device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
+        self.updates = 0
+
+    def update(self, sequences: CodeSequences) -> dict[str, float | Tensor]:
+        """One update; returns the loss, in bits per code, and what was drawn."""
+        recipe, codec = self.recipe, self.codec
+        draws = np.random.default_rng([recipe.seed, self.updates])
+        kbps = float(draws.choice(codec.kbps))
+        steps = min(round(recipe.seconds * codec.frame_rate), MOST_STEPS)
+        codes = sequences.draw(draws, recipe.batch, steps)[:, : codec.codebooks(kbps)].to(self.device)
+        offset = torch.from_numpy(draws.integers(0, MOST_STEPS - steps + 1, (recipe.batch, 1, 1))).to(self.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        logits, _ = self.model(shifted(codes.clamp(min=0)), offset=offset)
+        loss = functional.cross_entropy(logits, codes, ignore_index=UNKNOWN)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.updates += 1
+        return {"bits_per_code": loss.detach() / math.log(2), "kbps": kbps}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next update depends on."""
+        return {
+            "updates": self.updates,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave."""
+        self.updates = state["updates"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _learning_rate(self) -> float:
+        recipe = self.recipe
+        if self.updates < recipe.warmup:
+            return recipe.learning_rate * (self.updates + 1) / recipe.warmup
+        done = (self.updates - recipe.warmup) / max(1, recipe.updates - recipe.warmup)
+        return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def train(
+    recipe: LanguageModelRecipe,
+    codec: EncodecConfig,
+    codec_identity: str,
+    folder: Path,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    stop_after: float | None = None,
+    tensorboard: bool = True,
+) -> bool:
+    """Train on the codes in folder/codes until the last update, an interrupt, or for a while.
+
+    Args:
+        codec: that made the codes.
+        codec_identity: SHA-256 of its weights, kept beside the model.
+        stop_after: seconds after which the state is saved and the training left, to be resumed.
+
+    Returns:
+        Whether the last update is done.
+
+    Raises:
+        UserError: the folder holds a training and `resume` is False, or one of other settings.
+        KeyboardInterrupt: it was interrupted; the state is saved.
+    """
+    began = saved = time.monotonic()
+    _begin(folder, {"recipe": asdict(recipe), "codec": codec_identity}, resume)
+    sequences = CodeSequences(folder / "codes", codec.codebooks())
+    trainer = LanguageModelTrainer(recipe, codec, device)
+    if resume and (folder / STATE).exists():
+        trainer.load_state_dict(torch.load(folder / STATE, map_location=device, weights_only=True))
+    journal = Journal(folder, trainer.updates, recipe.updates, tensorboard)
+    with interrupts() as interrupted:
+        while trainer.updates < recipe.updates:
+            told = trainer.update(sequences)
+            journal.update(trainer.updates, told, 0.0)
+            stop = bool(interrupted) or (stop_after is not None and time.monotonic() - began > stop_after)
+            if stop or trainer.updates % recipe.every == 0 or trainer.updates == recipe.updates:
+                _validate(trainer, sequences, journal, folder, codec_identity)
+            elif time.monotonic() - saved < SECONDS_PER_STATE:
+                continue
+            save_state(trainer, folder)
+            saved = time.monotonic()
+            if stop:
+                break
+    journal.close()
+    if interrupted:
+        raise KeyboardInterrupt
+    return trainer.updates == recipe.updates
+
+
+def _validate(
+    trainer: LanguageModelTrainer, sequences: CodeSequences, journal: Journal, folder: Path, codec_identity: str
+) -> None:
+    """Score both models, and store them: the integer one is what files are coded by, so that it is what is reported."""
+    codec = trainer.codec
+    steps = min(round(trainer.recipe.seconds * codec.frame_rate), MOST_STEPS)
+    excerpts = sequences.excerpts("valid", EXCERPTS, steps)
+    portable = quantized(trainer.model)
+    scores = {}
+    for kbps in codec.kbps:
+        chosen = [excerpt[: codec.codebooks(kbps)] for excerpt in excerpts]
+        plain, exact = float_bits(trainer.model, chosen), portable_bits(portable, chosen)
+        scores[f"bits_per_code@{kbps:g}"] = exact
+        scores[f"kbps@{kbps:g}"] = exact * codec.codebooks(kbps) * codec.frame_rate / 1000
+        scores[f"quantisation_percent@{kbps:g}"] = 100 * (exact / plain - 1)
+    about = {"codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
+    language_model_files.save(trainer.model, folder / FLOAT, **about)
+    language_model_files.save(portable, folder / MODEL, **about, validation=json.dumps(scores))
+    journal.validation(trainer.updates, scores, {})
+
+
+@torch.no_grad()
+def float_bits(model: LanguageModel, excerpts: list[Tensor]) -> float:
+    """Mean bits per code of [codebooks, steps] each, by the float model."""
+    device = next(model.parameters()).device
+    total, count = 0.0, 0
+    for codes in excerpts:
+        logits, _ = model(shifted(codes[None].to(device)))
+        total += float(functional.cross_entropy(logits, codes[None].to(device), reduction="sum")) / math.log(2)
+        count += codes.numel()
+    return total / count
+
+
+def portable_bits(model: PortableModel, excerpts: list[Tensor]) -> float:
+    """Mean bits per code by the integer model, from the frequencies that the coder works with."""
+    total, count = 0.0, 0
+    for codes in excerpts:
+        frequencies = model.frequencies(shifted(codes[None]).numpy(), Cache(model, 1, codes.shape[1]))[0]
+        own = np.take_along_axis(frequencies, codes.T.numpy()[..., None], -1)[..., 0]
+        total += float(np.log2(frequencies.sum(axis=-1, dtype=np.int64) / own).sum())
+        count += codes.numel()
+    return total / count
+
+
+def _begin(folder: Path, about: dict[str, Any], resume: bool) -> None:
+    place = folder / ABOUT
+    if not place.exists():
+        facts = {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": sys.argv,
+            "versions": {name: version_of(name) for name in LIBRARIES},
+        }
+        write_text(place, json.dumps(about | facts, indent=1))
+        return
+    if not resume:
+        raise UserError(f"--out {folder}: holds a training already; add --resume to go on, or name another folder")
+    earlier = json.loads(place.read_text(encoding="utf-8"))
+    if any(earlier.get(key) != value for key, value in about.items()):
+        raise UserError(f"--out {folder}: was begun with other settings or another codec; give the same")

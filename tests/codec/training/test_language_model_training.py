@@ -1,0 +1,103 @@
+"""`earmark train-lm`: codes made once, a training that resumes to the bit, and a model that files can be coded by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from codec import checkpoints, language_model_files
+from codec.errors import UserError
+from codec.model import ENCODEC_24KHZ, EncodecModel
+from codec.training import code_sequences
+from codec.training.code_sequences import UNKNOWN, CodeSequences
+from codec.training.shards import Shards
+from earmark import cli
+
+CONFIG = replace(
+    ENCODEC_24KHZ, name="small", kbps=(0.75, 1.5), seanet=replace(ENCODEC_24KHZ.seanet, filters=2, dimension=8, lstm=0)
+)
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory):
+    """Path of a random codec of 2 codebooks."""
+    torch.manual_seed(0)
+    model = EncodecModel(CONFIG)
+    torch.nn.init.normal_(model.quantizer.codebooks, std=0.3)
+    path = tmp_path_factory.mktemp("codec") / "codec.safetensors"
+    checkpoints.save(model, path)
+    return path
+
+
+def train_lm(codec, corpus, out, *options):
+    arguments = ["train-lm", codec, "--data", corpus, "--out", out, "--updates", 4, "--batch", 2, "--seconds", 0.5,
+                 "--every", 4, "--threads", 1, "--device", "cpu", "--no-tensorboard", *options]  # fmt: skip
+    return CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=True)
+
+
+@pytest.fixture(scope="module")
+def trained(codec, corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    done = train_lm(codec, corpus, folder)
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def test_reports_bits_per_code_and_bit_rate_of_both_rates(trained):
+    *_, entry = map(json.loads, (trained / "log.jsonl").read_text().splitlines())
+    scores = entry["validation"]
+    for kbps, codebooks in ((0.75, 1), (1.5, 2)):
+        assert scores[f"kbps@{kbps}"] == pytest.approx(scores[f"bits_per_code@{kbps}"] * codebooks * 75 / 1000)
+        assert abs(scores[f"quantisation_percent@{kbps}"]) < 1
+
+
+def test_its_models_code_files_and_know_their_codec(trained, codec):
+    model = language_model_files.load_portable(trained / "model.safetensors", CONFIG)
+    again = language_model_files.load_portable(trained / "float.safetensors", CONFIG)
+    assert model.identity == again.identity
+    _, metadata = checkpoints.read(trained / "model.safetensors")
+    assert metadata["codec"] == checkpoints.identity(checkpoints.load(codec))
+
+
+def test_resumes_to_the_bit(trained, codec, corpus, tmp_path):
+    assert train_lm(codec, corpus, tmp_path / "run", "--minutes", 1e-6).exit_code == 0
+    done = train_lm(codec, corpus, tmp_path / "run", "--resume")
+    assert done.exit_code == 0, done.output
+    states = [torch.load(folder / "state.pt", weights_only=True) for folder in (trained, tmp_path / "run")]
+    assert states[0]["updates"] == states[1]["updates"] == 4
+    for name, value in states[0]["model"].items():
+        assert torch.equal(value, states[1]["model"][name]), name
+
+
+def test_a_folder_belongs_to_one_training(trained, codec, corpus):
+    with pytest.raises(UserError, match="add --resume"):
+        raise train_lm(codec, corpus, trained).exception
+    with pytest.raises(UserError, match="other settings"):
+        raise train_lm(codec, corpus, trained, "--seed", 1, "--resume").exception
+
+
+def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec, corpus, tmp_path):
+    model, shards = checkpoints.load(codec), Shards(corpus)
+    code_sequences.write(model, [shards], tmp_path)
+    whole = (tmp_path / "codes.u16").read_bytes()
+    lines = (tmp_path / "codes.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "codes.jsonl").write_text("".join(lines[:2]) + lines[2][:10])
+    code_sequences.write(model, [shards], tmp_path)
+    assert (tmp_path / "codes.u16").read_bytes() == whole
+    first = next(stored for stored in shards.recordings if stored.entry.split != "test")
+    expected = model.encode(torch.from_numpy(shards.read(first, 0, first.frames))).segments[0].codes[0]
+    assert np.array_equal(np.frombuffer(whole, "<u2").reshape(-1, 2)[: expected.shape[1]].T, expected)
+
+
+def test_sequences_that_end_early_are_filled_with_unknown(codec, corpus, tmp_path):
+    """Recordings of 3 s are 225 steps."""
+    code_sequences.write(checkpoints.load(codec), [Shards(corpus)], tmp_path)
+    drawn = CodeSequences(tmp_path, 2).draw(np.random.default_rng(0), 5, 375)
+    assert drawn.shape == (5, 2, 375)
+    assert (drawn[..., :225] != UNKNOWN).all()
+    assert (drawn[..., 225:] == UNKNOWN).all()
