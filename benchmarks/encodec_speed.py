@@ -2,7 +2,7 @@
 
 Reference and ours take turns, so that a busy moment of the machine hits them all; the ratio is that of the medians of
 processor time, which on an idle machine is the time that passes, since everything runs in one thread. Rounds count
-from the second on: the first pays for what the libraries prepare.
+from the second on: the first pays for what the libraries prepare. Streaming is timed likewise, call by call.
 
     python benchmarks/encodec_speed.py [ROUNDS]
 
@@ -38,13 +38,13 @@ CLIPS = {"encodec_24khz": "mixed_encodec_24k.wav", "encodec_48khz": "music_encod
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def reference_model(name: str) -> Any:
+def reference_model(name: str, seed: int = 0) -> Any:
     """The public reference with random weights; it imports torchaudio, of which it needs nothing here."""
     sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
     import encodec
 
     warnings.simplefilter("ignore")  # of its deprecated weight norm
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     make = {"encodec_24khz": "encodec_model_24khz", "encodec_48khz": "encodec_model_48khz"}[name]
     reference = getattr(encodec.EncodecModel, make)(pretrained=False).eval()
     for layer in reference.quantizer.vq.layers:  # its own start is all zeros; as large as what it quantises
@@ -133,14 +133,14 @@ def stream() -> None:
             encoder, decoder = StreamingEncoder(model, KBPS), StreamingDecoder(model)
             encoding, decoding, segments = [], [], []
             for piece in sound.split(part, dim=-1):
-                start = time.perf_counter()
+                start = time.process_time()
                 segments.append(encoder.push(piece))
-                encoding.append(time.perf_counter() - start)
+                encoding.append(time.process_time() - start)
             for pushed in segments:
-                start = time.perf_counter()
+                start = time.process_time()
                 for segment in pushed:
                     decoder.push(segment)
-                decoding.append(time.perf_counter() - start)
+                decoding.append(time.process_time() - start)
             row = f"streaming by {part} samples, {label:<10}"
             for what, took in (("encode", encoding), ("decode", decoding)):
                 later = sorted(took[len(took) // 10 :])

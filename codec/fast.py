@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from codec.errors import UserError
-from codec.fast_layers import FastConv, FastLSTM, FastResidual, FastUpsampling, Layer, PackedLinear, supports
+from codec.fast_layers import FastConv, FastLSTM, FastResidual, FastUpsampling, Layer
 from codec.layers import LSTM, Conv1d, ConvTranspose1d
 from codec.model import EncodecModel
+from codec.packed import PackedLinear, supports
 from codec.quantization.rvq import ResidualVectorQuantizer
 from codec.seanet import ResidualUnit, SEANetConfig, SEANetDecoder, SEANetEncoder, State
 
 _TILE = 150  # latent steps in one go: activations stay near the cache, and memory does not grow with the signal
+_SEGMENTS = 8  # that the LSTM takes together: it waits for its weights, and one reading serves them all
+_ROWS = 1024  # of which the quantiser compares each with all entries in one go
 
 
 def accelerate(model: EncodecModel, dtype: torch.dtype = torch.float32) -> None:
     """Make a model's encode(), decode() and streaming faster on the CPU; results stay equal but for rounding.
 
-    To be called once the weights are final: packed copies of them are made. The model's parameters, state dict and
-    gradients stay what they are. On another device, where torch has no oneDNN, and while gradients are recorded the
-    plain layers go on working.
+    To be called once the weights are final, and again if they change: packed copies of them are made. The model's
+    parameters, state dict and gradients stay what they are. On another device, where torch has no oneDNN, and while
+    gradients are recorded the plain layers go on working.
 
     Args:
         model: in evaluation mode; its encoder, decoder and quantiser are exchanged.
@@ -42,6 +45,8 @@ def accelerate(model: EncodecModel, dtype: torch.dtype = torch.float32) -> None:
         model.encoder = FastEncoder(model.encoder, model.config.seanet, dtype)
         model.decoder = FastDecoder(model.decoder, model.config.seanet, dtype)
         model.quantizer = FastQuantizer(model.quantizer.codebooks)
+    model.segments_at_once = _SEGMENTS
+    model.train(model.training)
 
 
 def _usable(x: Tensor) -> bool:
@@ -59,22 +64,23 @@ class FastStack:
         self._made_of = plain, causal, tile, dtype
         self._causal, self._tile = causal, tile
         self._tanh = isinstance(plain[-1], nn.Tanh)
-        self._layers: list[Layer] = []
+        layers: list[Layer] = []
         convs = [layer for layer in plain if isinstance(layer, Conv1d)]
         elu = False
         for layer in plain:
             if isinstance(layer, Conv1d):
                 own = torch.float32 if layer in (convs[0], convs[-1]) else dtype
-                self._layers.append(FastConv(layer, elu, own))
+                layers.append(FastConv(layer, elu, own))
             elif isinstance(layer, ConvTranspose1d):
-                self._layers.append(FastUpsampling(layer, dtype))
+                layers.append(FastUpsampling(layer, dtype))
             elif isinstance(layer, ResidualUnit):
-                self._layers.append(FastResidual(layer, dtype))
+                layers.append(FastResidual(layer, dtype))
             elif isinstance(layer, LSTM):
-                self._layers.append(FastLSTM(layer, dtype))
+                layers.append(FastLSTM(layer, dtype))
             elu = isinstance(layer, nn.ELU)
-        cuts = [i + k for i, layer in enumerate(self._layers) if isinstance(layer, FastLSTM) for k in (0, 1)]
-        self._parts = list(pairwise([0, *cuts, len(self._layers)]))
+
+        self._layers = list(enumerate(layers))
+        self._parts = [list(part) for _, part in groupby(self._layers, lambda pair: isinstance(pair[1], FastLSTM))]
 
     def __reduce__(self) -> Any:
         """Copies and pickles pack anew, since oneDNN's packed weights can be neither copied nor stored."""
@@ -87,29 +93,28 @@ class FastStack:
         # Convolutions one signal at a time, for the sake of the cache; but the LSTM reads its weights from memory at
         # every step, and one reading serves the whole batch.
         x = x.transpose(1, 2)
-        for start, end in self._parts:
-            signals = [x] if isinstance(self._layers[start], FastLSTM) else x.split(1)
-            x = torch.cat([self._run(start, end, signal, {}, last=True) for signal in signals])
+        for part in self._parts:
+            signals = [x] if isinstance(part[0][1], FastLSTM) else x.split(1)
+            x = torch.cat([_run(part, signal, {}, last=True) for signal in signals])
         return self._leave(x)
 
     def step(self, x: Tensor, state: State, last: bool) -> Tensor:
         """Continue with any number of steps, [B, C, n] -> [B, D, m]."""
         tiles = x.transpose(1, 2).split(self._tile, dim=1)
-        whole = 0, len(self._layers)
-        done = [self._run(*whole, tile, state, last and tile is tiles[-1]) for tile in tiles]
+        done = [_run(self._layers, tile, state, last and tile is tiles[-1]) for tile in tiles]
         return self._leave(torch.cat(done, dim=1) if len(done) > 1 else done[0])
-
-    def _run(self, start: int, end: int, x: Tensor, state: State, last: bool) -> Tensor:
-        for index in range(start, end):
-            layer = self._layers[index]
-            if index not in state:
-                state[index] = layer.new_state()
-            x = layer(x, state[index], last)
-        return x
 
     def _leave(self, x: Tensor) -> Tensor:
         x = x.transpose(1, 2).contiguous()
         return x.tanh_() if self._tanh else x
+
+
+def _run(layers: list[tuple[int, Layer]], x: Tensor, state: State, last: bool) -> Tensor:
+    for index, layer in layers:
+        if index not in state:
+            state[index] = layer.new_state()
+        x = layer(x, state[index], last)
+    return x
 
 
 class FastEncoder(SEANetEncoder):
@@ -148,7 +153,7 @@ class FastQuantizer(ResidualVectorQuantizer):
     def __init__(self, codebooks: Tensor) -> None:
         nn.Module.__init__(self)
         self.register_buffer("codebooks", codebooks)
-        self._scores = [PackedLinear(-book, book.square().sum(1) / 2, torch.float32) for book in codebooks]
+        self._scores = [PackedLinear(book, -book.square().sum(1) / 2, torch.float32) for book in codebooks]
 
     def __reduce__(self) -> Any:
         return FastQuantizer, (self.codebooks,)
@@ -157,10 +162,14 @@ class FastQuantizer(ResidualVectorQuantizer):
         if not _usable(latent):
             return super().encode(latent, count)
         batch, dimension, steps = latent.shape
-        residual = latent.transpose(1, 2).reshape(-1, dimension)
+        tiles = latent.transpose(1, 2).reshape(-1, dimension).split(_ROWS)
+        codes = torch.cat([self._nearest(tile, count) for tile in tiles], dim=1)
+        return codes.reshape(-1, batch, steps).transpose(0, 1)
+
+    def _nearest(self, residual: Tensor, count: int | None) -> Tensor:
+        """Codes of latent steps, [n, D] -> [count, n]."""
         codes = []
         for book, scores in zip(self.codebooks[:count], self._scores, strict=False):
-            nearest = scores(residual).argmin(dim=1)
-            residual = residual - book[nearest]
-            codes.append(nearest)
-        return torch.stack(codes).reshape(-1, batch, steps).transpose(0, 1)
+            codes.append(scores(residual).argmax(dim=1))  # argmin |r - e|^2 = argmax r.e - |e|^2 / 2
+            residual = residual - book.index_select(0, codes[-1])
+        return torch.stack(codes)

@@ -1,29 +1,24 @@
-"""The layers of SEANet on [B, T, C], with weights packed once for oneDNN; for inference on the CPU.
+"""The layers of SEANet on [B, T, C], with weights packed once; for inference on the CPU.
 
-Channels come last, because oneDNN's convolutions are twice as fast there and because down- and up-sampling then need
-no transposition. Each layer is called with whatever has come so far and continues from its state, as `step` of the
-plain layers does, with the same values; the whole signal is one call with `last`.
+Each layer is called with whatever has come so far and continues from its state, as `step` of the plain layers does,
+with the same values; the whole signal is one call with `last`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from codec.layers import LSTM, Conv1d, ConvState, ConvTranspose1d, TimeLayerNorm, reflect
+from codec.layers import LSTM, Conv1d, ConvTranspose1d, TimeLayerNorm, reflect
+from codec.packed import ROWS_EXPECTED, NarrowConv, PackedConv, PackedLinear, elu, follow, onednn
 from codec.seanet import ResidualUnit
 
-_onednn: Any = torch.ops.mkldnn
-_ROWS_EXPECTED = 1024  # for which oneDNN chooses the layout of packed weights; any other number of rows works as well
 _LSTM_MODE = 2  # at::native: 0 ReLU, 1 tanh, 2 LSTM, 3 GRU
-_LOG2_E = 1 / math.log(2)
-_FEW = 1 << 14
-_BLOCK = 1 << 17  # numbers of which a few copies stay in the cache of one core
 
 
 class Layer(Protocol):
@@ -32,67 +27,6 @@ class Layer(Protocol):
     def new_state(self) -> Any: ...
 
     def __call__(self, x: Tensor, state: Any, last: bool) -> Tensor: ...  # [B, n, C] -> [B, m, D]
-
-
-def supports(dtype: torch.dtype) -> bool:
-    """Whether this CPU and this build of torch have what the layers here need."""
-    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
-        return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(_onednn._is_mkldnn_bf16_supported()))
-
-
-def elu_into(out: Tensor, x: Tensor) -> None:
-    """Write elu(x) = max(x, exp(min(x, 0)) - 1) into `out`, both [B, T, C], in float32 or bfloat16 each.
-
-    Several passes over a block that stays in the cache take half the time of torch's one, which evaluates expm1; for
-    few numbers one call is faster. The rounding, 1e-7 in absolute terms, is that of any sum in float32.
-    """
-    if x.numel() <= _FEW:
-        F.elu(out.copy_(x), inplace=True)
-        return
-    steps = max(1, _BLOCK // (x.shape[0] * x.shape[2]))
-    for part, into in zip(x.split(steps, dim=1), out.split(steps, dim=1), strict=True):
-        exact = part.float()
-        y = into if out.dtype == torch.float32 else torch.empty_like(exact)
-        torch.mul(exact, _LOG2_E, out=y)
-        torch.maximum(exact, y.clamp_(max=0).exp2_().sub_(1), out=y)
-        if y is not into:
-            into.copy_(y)
-
-
-class PackedConv:
-    """Convolution without padding, [B, T, C] -> [B, (T - span) // stride + 1, D]."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, stride: int = 1, dilation: int = 1):
-        self.stride, self.dilation = [1, stride], [1, dilation]
-        self.bias = None if bias is None else bias.detach().to("cpu", dtype)
-        self.weight = _onednn._reorder_convolution_weight(
-            weight.detach().to("cpu", dtype)[:, :, None].contiguous(memory_format=torch.channels_last),
-            [0, 0], self.stride, self.dilation, 1, [1, weight.shape[1], 1, _ROWS_EXPECTED],
-        )  # fmt: skip
-
-    def __call__(self, x: Tensor) -> Tensor:
-        image = x[:, None].permute(0, 3, 1, 2)  # [B, C, 1, T], channels last in memory
-        y: Tensor = _onednn._convolution_pointwise(
-            image, self.weight, self.bias, [0, 0], self.stride, self.dilation, 1, "none", [], ""
-        )
-        return y.permute(0, 2, 3, 1)[:, 0]
-
-
-class PackedLinear:
-    """1x1 convolution by a weight [D, C], [B, T, C] -> [B, T, D]; on request added to something."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        assert bias is not None
-        self.weight = _onednn._reorder_linear_weight(weight.detach().to("cpu", dtype).contiguous(), _ROWS_EXPECTED)
-        self.bias = bias.detach().to("cpu", dtype)
-
-    def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
-        if plus is None:
-            y: Tensor = _onednn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
-        else:
-            y = _onednn._linear_pointwise.binary(x, plus, self.weight, self.bias, "add")
-        return y
 
 
 class FastNorm:
@@ -115,43 +49,58 @@ def _fast_norm(norm: nn.Module, dtype: torch.dtype) -> FastNorm | None:
     return FastNorm(norm, dtype) if isinstance(norm, nn.GroupNorm | TimeLayerNorm) else None
 
 
+def _reflected(padded: Tensor, left: int, right: int) -> Tensor:
+    """Fill the room of `padded`, [B, left + n + right, C], by reflection."""
+    end = padded.shape[1] - right
+    signal = padded[:, left:end]
+    if signal.shape[1] <= max(left, right):
+        return reflect(signal.transpose(1, 2), left, right).transpose(1, 2).contiguous()
+    padded[:, :left] = padded[:, left + 1 : 2 * left + 1].flip(1)
+    padded[:, end:] = padded[:, end - 1 - right : end - 1].flip(1)
+    return padded
+
+
+@dataclass
+class FastConvState:
+    """Input not yet used up, after ELU and with the reflection in front, [B, n, C]; and what `ConvState` counts."""
+
+    pending: Tensor | None = None
+    received: int = 0
+    started: bool = False
+
+
 class FastConv:
     """`Conv1d`, on request with the ELU before it, which is written straight into the padded input."""
 
     def __init__(self, layer: Conv1d, elu: bool, dtype: torch.dtype) -> None:
         conv = layer.conv
+        assert conv.bias is not None
         self.plain = layer
         self.elu = elu
         self.dtype = dtype
         self.right = 0 if layer.causal else layer.padding // 2
         self.left = layer.padding - self.right
-        self.conv = PackedConv(conv.weight, conv.bias, dtype, layer.stride, conv.dilation[0])
+        narrow = conv.out_channels < NarrowConv.STEPS and layer.stride == conv.dilation[0] == 1
+        self.conv: NarrowConv | PackedConv = (
+            NarrowConv(conv.weight, conv.bias, dtype)
+            if narrow
+            else PackedConv(conv.weight, conv.bias, dtype, layer.stride, conv.dilation[0])
+        )
         self.norm = _fast_norm(layer.norm, dtype)
 
-    def new_state(self) -> ConvState:
-        return ConvState()
+    def new_state(self) -> FastConvState:
+        return FastConvState()
 
-    def __call__(self, x: Tensor, state: ConvState, last: bool) -> Tensor:
-        batch, new, channels = x.shape
+    def __call__(self, x: Tensor, state: FastConvState, last: bool) -> Tensor:
+        batch, new, _ = x.shape
         held = 0 if state.pending is None else state.pending.shape[1]
         state.received += new
         begins = not state.started and (last or held + new > self.left)
         left = self.left if begins else 0
         right = self.right + self.plain.missing(state.received) if last else 0
-        padded = torch.empty(batch, left + held + new + right, channels, dtype=self.dtype)
-        signal = padded[:, left : left + held + new]
-        if state.pending is not None:
-            signal[:, :held] = state.pending
-        if self.elu:
-            elu_into(signal[:, held:], x)
-        else:
-            signal[:, held:] = x
+        padded = follow(state.pending, x, self.elu, self.dtype, left, right)
         if left or right:
-            if held + new > max(left, right):
-                padded[:, :left] = signal[:, 1 : left + 1].flip(1)
-                padded[:, left + held + new :] = signal[:, held + new - 1 - right : held + new - 1].flip(1)
-            else:
-                padded = reflect(signal.transpose(1, 2), left, right).transpose(1, 2).contiguous()
+            padded = _reflected(padded, left, right)
         state.started = state.started or begins
         stride = self.plain.stride
         frames = max(0, (padded.shape[1] - self.plain.span) // stride + 1) if state.started else 0
@@ -191,20 +140,23 @@ class FastUpsampling:
 
     def __call__(self, x: Tensor, state: UpsamplingState, last: bool) -> Tensor:
         batch, new, channels = x.shape
-        stride, width = self.plain.stride, self.plain.conv.out_channels
+        width = self.plain.conv.out_channels
         if new == 0:
             return torch.empty(batch, 0, width, dtype=self.dtype)
         after = 0 if self.plain.causal else 1  # outputs that follow the last input, of which a part remains
-        padded = torch.empty(batch, 1 + new + after, channels, dtype=self.dtype)
-        padded[:, :1] = 0 if state.previous is None else state.previous
-        elu_into(padded[:, 1 : 1 + new], x)
-        padded[:, 1 + new :] = 0
+        if state.previous is None:
+            state.previous = torch.zeros(batch, 1, channels, dtype=self.dtype)
+        padded = follow(state.previous, x, True, self.dtype, right=after)
+        if after:
+            padded[:, -1:] = 0
         state.previous = padded[:, new : new + 1].clone()
         y = self.conv(padded).reshape(batch, -1, width)
         if self.norm is not None:
             y = self.norm(y)
-        cut = 0 if self.plain.causal else self.plain.excess - self.plain.excess // 2
-        return y[:, cut : cut + new * stride]
+        if self.plain.causal:
+            return y
+        cut = self.plain.excess - self.plain.excess // 2
+        return y[:, cut : cut + new * self.plain.stride]
 
 
 @dataclass
@@ -218,18 +170,29 @@ class FastLSTM:
     """`LSTM` with packed weights, which torch would pack anew at each call."""
 
     def __init__(self, layer: LSTM, dtype: torch.dtype) -> None:
+        self.plain = layer.lstm
         self.dtype = dtype
         self.size = layer.lstm.hidden_size
         self.weights = []
         for k in range(layer.lstm.num_layers):
-            of_input, of_hidden, *biases = (
-                getattr(layer.lstm, f"{name}_l{k}").detach().to("cpu", dtype)
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            )
-            packed = _onednn._reorder_mkldnn_rnn_layer_weight(
-                of_input, of_hidden, self.size, False, True, False, [_ROWS_EXPECTED, 1, self.size]
+            of_input, of_hidden, *biases = (weight.to("cpu", dtype) for weight in self._plain_weights(k))
+            packed = onednn._reorder_mkldnn_rnn_layer_weight(
+                of_input, of_hidden, self.size, False, True, False, [ROWS_EXPECTED, 1, self.size]
             )
             self.weights.append((*packed, *biases))
+
+    def _plain_weights(self, k: int) -> list[Tensor]:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return [getattr(self.plain, f"{name}_l{k}").detach() for name in names]
+
+    @cached_property
+    def _gates(self) -> list[PackedLinear]:
+        """Of each layer, from its input and hidden state to its gates; made when first needed, so for streams only."""
+        gates = []
+        for k in range(len(self.weights)):
+            of_input, of_hidden, input_bias, hidden_bias = self._plain_weights(k)
+            gates.append(PackedLinear(torch.cat([of_input, of_hidden], dim=1), input_bias + hidden_bias, self.dtype))
+        return gates
 
     def new_state(self) -> FastLSTMState:
         return FastLSTMState()
@@ -237,20 +200,34 @@ class FastLSTM:
     def __call__(self, x: Tensor, state: FastLSTMState, last: bool) -> Tensor:
         if x.shape[1] == 0:
             return x
-        steps = x.transpose(0, 1).to(self.dtype).contiguous()
+        x = x.transpose(0, 1).to(self.dtype).contiguous()
         if not state.hidden:
-            zero = steps.new_zeros(1, steps.shape[1], self.size)
+            zero = x.new_zeros(1, x.shape[1], self.size)
             state.hidden = [(zero, zero)] * len(self.weights)
-        y = steps
-        for k, (weights, hidden) in enumerate(zip(self.weights, state.hidden, strict=True)):
+        y = self._one_step(x, state.hidden) if len(x) == 1 else self._steps(x, state.hidden)
+        return (y + x).transpose(0, 1).contiguous()
+
+    def _steps(self, y: Tensor, hidden: list[tuple[Tensor, Tensor]]) -> Tensor:
+        for k, weights in enumerate(self.weights):
             y, h, c, _ = torch.ops.aten.mkldnn_rnn_layer(
-                y, *weights, *hidden, False, [], _LSTM_MODE, self.size, 1, True, False, False, False
+                y, *weights, *hidden[k], False, [], _LSTM_MODE, self.size, 1, True, False, False, False
             )
-            state.hidden[k] = (h, c)
-        return (y + steps).transpose(0, 1).contiguous()
+            hidden[k] = h, c
+        return y
+
+    def _one_step(self, y: Tensor, hidden: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """What `_steps` does, [1, B, C], in four fifths of the time for a single step."""
+        for k, gates in enumerate(self._gates):
+            h, c = hidden[k]
+            i, f, g, o = gates(torch.cat([y, h], dim=2)).chunk(4, dim=2)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            y = o.sigmoid() * c.tanh()
+            hidden[k] = y, c
+        return y
 
 
 def _pointwise(layer: Conv1d, dtype: torch.dtype) -> tuple[PackedLinear, FastNorm | None]:
+    assert layer.conv.bias is not None
     return PackedLinear(layer.conv.weight[..., 0], layer.conv.bias, dtype), _fast_norm(layer.norm, dtype)
 
 
@@ -258,7 +235,7 @@ def _pointwise(layer: Conv1d, dtype: torch.dtype) -> tuple[PackedLinear, FastNor
 class FastResidualState:
     """State of the dilated convolution, and input for which it has no answer yet, [B, n, C]."""
 
-    branch: ConvState
+    branch: FastConvState
     waiting: Tensor | None = None
 
 
@@ -281,8 +258,6 @@ class FastResidual:
 
     def __call__(self, x: Tensor, state: FastResidualState, last: bool) -> Tensor:
         hidden = self.first(x, state.branch, last)
-        active = torch.empty_like(hidden)
-        elu_into(active, hidden)
         if state.waiting is not None:
             x = torch.cat([state.waiting, x], dim=1)
         answered = hidden.shape[1]
@@ -295,5 +270,5 @@ class FastResidual:
         if self.shortcut_norm is not None:
             skip = self.shortcut_norm(skip)
         if self.second_norm is None:
-            return self.second(active, plus=skip)
-        return self.second_norm(self.second(active)).add_(skip)
+            return self.second(elu(hidden), plus=skip)
+        return self.second_norm(self.second(elu(hidden))).add_(skip)

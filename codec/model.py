@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Literal
+from itertools import groupby, zip_longest
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -122,8 +122,13 @@ class Codes:
     from_numpy: bool = False
 
 
+_Item = TypeVar("_Item")
+
+
 class EncodecModel(nn.Module):
     """EnCodec, ready to code: `model.decode(model.encode(audio, kbps=6))`."""
+
+    segments_at_once = 1  # more pay where the convolutions keep to the cache: see codec.fast.accelerate
 
     def __init__(self, config: EncodecConfig) -> None:
         super().__init__()
@@ -150,7 +155,7 @@ class EncodecModel(nn.Module):
         count = self.config.codebooks(kbps)
         if lengths is None or set(lengths) == {signal.shape[-1]}:
             bounds = self.config.segments(signal.shape[-1])
-            segments = tuple(self.encode_segment(signal[..., start:end], count) for start, end in bounds)
+            segments = tuple(self.encode_segments([signal[..., start:end] for start, end in bounds], count))
         else:
             alone = [self.encode(signal[i : i + 1, :, :n], kbps).segments for i, n in enumerate(lengths)]
             segments = tuple(_stack(column) for column in zip_longest(*alone))
@@ -162,13 +167,13 @@ class EncodecModel(nn.Module):
         if not codes.segments:
             audio = torch.zeros(1, self.config.channels, codes.samples, device=self.quantizer.codebooks.device)
         elif codes.segments[0].mask is None:
-            parts = [self.decode_segment(segment) for segment in codes.segments]
+            parts = self.decode_segments(codes.segments)
             audio = overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
         else:
             assert codes.lengths is not None
             audio = torch.zeros(len(codes.lengths), self.config.channels, codes.samples)
             for index, length in enumerate(codes.lengths):
-                parts = [self.decode_segment(part) for s in codes.segments if (part := _unstack(s, index)) is not None]
+                parts = self.decode_segments([p for s in codes.segments if (p := _unstack(s, index)) is not None])
                 audio[index, :, :length] = overlap_add(parts, self.config.stride_samples or 0)[0, :, :length]
         return audio.cpu().numpy() if codes.from_numpy else audio
 
@@ -214,6 +219,24 @@ class EncodecModel(nn.Module):
         )
         return torch.as_tensor(self.decode(Codes(tuple(segments), contents.codes.samples)))
 
+    def encode_segments(self, audio: Sequence[Tensor], codebooks: int) -> list[Segment]:
+        """Code segments, [B, channels, T] each, as many of one length at once as `segments_at_once` says."""
+        segments: list[Segment] = []
+        for parts in _alike(audio, lambda part: part.shape, self.segments_at_once):
+            batch = self.encode_segment(torch.cat(parts), codebooks)
+            scales = [None] * len(parts) if batch.scale is None else batch.scale.chunk(len(parts))
+            segments += map(Segment, batch.codes.chunk(len(parts)), scales)
+        return segments
+
+    def decode_segments(self, segments: Sequence[Segment]) -> list[Tensor]:
+        """Audio of each segment, [B, channels, T * hop]; as many at once as in coding."""
+        audio: list[Tensor] = []
+        for parts in _alike(segments, lambda segment: segment.codes.shape, self.segments_at_once):
+            scales = [part.scale for part in parts if part.scale is not None]
+            batch = Segment(torch.cat([part.codes for part in parts]), torch.cat(scales) if scales else None)
+            audio += self.decode_segment(batch).chunk(len(parts))
+        return audio
+
     def encode_segment(self, audio: Tensor, codebooks: int) -> Segment:
         """Code one segment, [B, channels, T], by the first `codebooks` codebooks."""
         scale = None
@@ -236,6 +259,13 @@ class EncodecModel(nn.Module):
                 f"{self.config.name}: audio of shape {tuple(signal.shape)}; it takes [{self.config.channels}, time]"
             )
         return signal
+
+
+def _alike(items: Sequence[_Item], shape: Callable[[_Item], torch.Size], count: int) -> Iterator[list[_Item]]:
+    """Neighbours of one shape, [B, ...], up to `count` signals together, and at least one item."""
+    for (batch, *_), group in groupby(items, shape):
+        run, size = list(group), max(1, count // batch)
+        yield from (run[start : start + size] for start in range(0, len(run), size))
 
 
 def _stack(parts: tuple[Segment | None, ...]) -> Segment:

@@ -50,7 +50,7 @@ class StreamingEncoder:
             return self._continue(torch.zeros(self._batch, config.channels, 0), last=True)
         assert self._pending is not None
         starts = range(0, self._pending.shape[-1], config.stride_samples or 1)
-        return [self._model.encode_segment(self._pending[..., start:], self._count) for start in starts]
+        return self._model.encode_segments([self._pending[..., start:] for start in starts], self._count)
 
     def _continue(self, audio: Tensor, last: bool) -> list[Segment]:
         latent = self._model.encoder.step(audio, self._state, last)
@@ -63,12 +63,12 @@ class StreamingEncoder:
         assert config.segment_samples is not None
         assert config.stride_samples is not None
         pending = audio if self._pending is None else torch.cat([self._pending, audio], dim=-1)
-        segments = []
+        complete = []
         while pending.shape[-1] >= config.segment_samples:
-            segments.append(self._model.encode_segment(pending[..., : config.segment_samples], self._count))
+            complete.append(pending[..., : config.segment_samples])
             pending = pending[..., config.stride_samples :]
         self._pending = pending
-        return segments
+        return self._model.encode_segments(complete, self._count)
 
 
 class StreamingDecoder:

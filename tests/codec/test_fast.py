@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -13,9 +15,10 @@ from torch import Tensor, nn
 from codec.checkpoints import identity
 from codec.errors import UserError
 from codec.fast import FastDecoder, FastEncoder, accelerate
-from codec.fast_layers import FastLSTM, elu_into, supports
+from codec.fast_layers import FastLSTM
 from codec.layers import LSTM
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig, EncodecModel
+from codec.packed import supports
 from codec.seanet import SEANetConfig, State
 from codec.streaming import StreamingDecoder, StreamingEncoder
 
@@ -72,13 +75,23 @@ def snr(expected: Tensor, actual: Tensor) -> float:
     return float(10 * torch.log10(expected.square().sum() / (expected - actual).square().sum()))
 
 
+@pytest.fixture(scope="module", params=["few products by torch", "all by oneDNN"])
+def route(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How the same layers compute few values and many; the small shapes here would never go the second way."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "all by oneDNN":
+            patch.setattr("codec.packed._FEW_PRODUCTS", 0)
+            patch.setattr("codec.packed._FEW_VALUES", 0)
+        yield
+
+
 @pytest.fixture(scope="module", params=SHAPES)
-def plain_and_fast(request: pytest.FixtureRequest) -> tuple[EncodecModel, EncodecModel]:
+def plain_and_fast(request: pytest.FixtureRequest, route: None) -> tuple[EncodecModel, EncodecModel]:
     model = model_of(SHAPES[request.param])
     return model, accelerated(model)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 7, 149, 150, 151, 320])
+@pytest.mark.parametrize("frames", [1, 7, 150])
 @torch.inference_mode()
 def test_encoder_of_any_length_equals_the_plain_one(plain_and_fast, frames):
     """Lengths around those of a tile, 150 latent steps; and a sample more and fewer than whole frames."""
@@ -88,7 +101,7 @@ def test_encoder_of_any_length_equals_the_plain_one(plain_and_fast, frames):
         torch.testing.assert_close(fast.encoder(audio), plain.encoder(audio), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 6, 7, 149, 150, 151, 320])
+@pytest.mark.parametrize("steps", [1, 2, 7, 150, 151])
 @torch.inference_mode()
 def test_decoder_of_any_length_equals_the_plain_one(plain_and_fast, steps):
     plain, fast = plain_and_fast
@@ -96,7 +109,7 @@ def test_decoder_of_any_length_equals_the_plain_one(plain_and_fast, steps):
     torch.testing.assert_close(fast.decoder(latent), plain.decoder(latent), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 17, 23, 40])
+@pytest.mark.parametrize("samples", [1, 2, 3, 5, 6, 7, 8, 13, 23])
 @torch.inference_mode()
 def test_few_samples(plain_and_fast, samples):
     """Shorter than the reflected padding of some layer or other."""
@@ -109,7 +122,7 @@ def test_few_samples(plain_and_fast, samples):
 def test_batch(plain_and_fast):
     """Each signal of a batch comes out as if it were alone, and as from the plain layers."""
     plain, fast = plain_and_fast
-    audio = noise(3, plain.config.channels, 200 * plain.config.seanet.hop + 1)
+    audio = noise(3, plain.config.channels, 160 * plain.config.seanet.hop + 1)
     latent = fast.encoder(audio)
     torch.testing.assert_close(latent, plain.encoder(audio), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(latent[1:2], fast.encoder(audio[1:2]), rtol=1e-4, atol=1e-5)
@@ -118,23 +131,27 @@ def test_batch(plain_and_fast):
     torch.testing.assert_close(decoded[1:2], fast.decoder(latent[1:2]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 5, 6, 64, 1000])
+@pytest.mark.parametrize("chunk", [1, 6, 50, 1000])
 @pytest.mark.parametrize("shape", [name for name, shape in SHAPES.items() if shape.causal and shape.filters == 8])
+@pytest.mark.usefixtures("route")
 @torch.inference_mode()
 def test_stepping_equals_the_whole_signal_of_the_plain_layers(shape, chunk):
     plain = model_of(SHAPES[shape])
     fast = accelerated(plain)
     assert isinstance(fast.encoder, FastEncoder)
     assert isinstance(fast.decoder, FastDecoder)
-    audio = noise(2, 1, 301)
+    audio = noise(2, 1, 121)
     latent = plain.encoder(audio)
     for network, signal, expected in (
         (fast.encoder, audio, latent),
         (fast.decoder, latent, plain.decoder(latent)),
     ):
         state: State = {}
-        parts = [network.step(part, state, last=False) for part in signal.split(chunk, dim=-1)]
-        parts.append(network.step(signal[..., :0], state, last=True))
+        nothing = signal[..., :0]
+        pieces = list(signal.split(chunk, dim=-1))
+        pieces.insert(len(pieces) // 2, nothing)
+        parts = [network.step(piece, state, last=False) for piece in [nothing, *pieces]]
+        parts.append(network.step(nothing, state, last=True))
         torch.testing.assert_close(torch.cat(parts, dim=-1), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -154,7 +171,7 @@ def test_the_public_reference_with_random_weights(pair, name, seed):
     """Identical codes and audio within 1e-4 of the public reference, at half the bit rate and at the highest."""
     reference, model = pair(name, seed)
     accelerate(model)
-    audio = 0.3 * noise(1, model.config.channels, 2 * model.config.sample_rate + 77, seed=seed)
+    audio = 0.3 * noise(1, model.config.channels, 5 * model.config.sample_rate // 4 + 77, seed=seed)
     for kbps in (6.0, 24.0):
         reference.set_target_bandwidth(kbps)
         with torch.inference_mode():
@@ -167,7 +184,7 @@ def test_the_public_reference_with_random_weights(pair, name, seed):
         torch.testing.assert_close(model.decode(replace(codes, segments=theirs)), expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("steps", [1, 50])
+@pytest.mark.parametrize("steps", [1, 50, 700])
 def test_quantizer_finds_the_nearest_entries(steps):
     """Against distances in float64 over all entries."""
     model = accelerated(model_of(SMALL))
@@ -177,7 +194,7 @@ def test_quantizer_finds_the_nearest_entries(steps):
         residual = latent.transpose(1, 2).double()
         for k in range(2):
             book = model.quantizer.codebooks[k].double()
-            distances = (residual[:, :, None] - book).square().sum(-1)
+            distances = torch.cdist(residual, book, compute_mode="donot_use_mm_for_euclid_dist").square()
             chosen = distances.gather(2, codes[:, k, :, None])[..., 0]
             torch.testing.assert_close(chosen, distances.min(dim=2).values, rtol=0, atol=1e-5)
             residual = residual - book[codes[:, k]]
@@ -199,7 +216,7 @@ def test_streaming_classes_use_the_fast_layers_and_agree():
 
 def test_number_of_threads_does_not_matter():
     model = accelerated(model_of(SEANetConfig(filters=16)))
-    audio = noise(1, 1, 20000)
+    audio = noise(1, 1, 9000)
     threads = torch.get_num_threads()
     results = []
     try:
@@ -223,17 +240,34 @@ def test_packing_serves_other_lengths_and_batches_than_it_was_made_for():
         torch.testing.assert_close(y.transpose(1, 2), plain(x), rtol=1e-4, atol=1e-6)
 
 
-def test_elu():
-    """Against torch's, in float64; large arguments, zeros, infinities and NaN too."""
-    x = torch.cat([torch.linspace(-120, 120, 100_000), torch.tensor([0.0, -0.0, -1e-8, 1e30, -1e30])])
-    out = torch.empty_like(x)
-    elu_into(out[None, :, None], x[None, :, None])
-    torch.testing.assert_close(out.double(), nn.functional.elu(x.double()), rtol=1e-7, atol=2e-7)
-    odd = torch.tensor([torch.inf, -torch.inf, torch.nan]).reshape(1, 3, 1)
-    out = torch.empty_like(odd)
-    elu_into(out, odd)
-    assert torch.equal(out.flatten()[:2], torch.tensor([torch.inf, -1.0]))
-    assert out.flatten()[2].isnan()
+def test_segments_coded_together_are_those_coded_alone():
+    """Twelve whole segments, eight and four together, and a last one that is shorter; of one signal and of two."""
+    plain = model_of(SHAPES["stereo, non-causal"])
+    fast = accelerated(plain)
+    assert fast.segments_at_once > plain.segments_at_once == 1
+    stride = plain.config.stride_samples
+    for batch in (1, 2):
+        audio = noise(batch, 2, 12 * stride + stride // 2)
+        alone, together = plain.encode(audio, 20.0), fast.encode(audio, 20.0)
+        assert len(alone.segments) == len(together.segments) == 13
+        same = [(a.codes == b.codes).float().mean() for a, b in zip(alone.segments, together.segments, strict=True)]
+        assert min(same) > 0.999
+        torch.testing.assert_close(fast.decode(alone), plain.decode(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_threads_share_a_model():
+    """Each with a stream of its own."""
+    fast = accelerated(model_of(SMALL))
+    audio = noise(4, 1, 600)
+
+    def stream(signal: Tensor) -> Tensor:
+        encoder = StreamingEncoder(fast, 10.0)
+        segments = [s for part in signal.split(30, dim=-1) for s in encoder.push(part)] + encoder.finish()
+        return torch.cat([segment.codes for segment in segments], dim=-1)
+
+    with ThreadPoolExecutor(4) as pool:
+        together = torch.cat(list(pool.map(stream, audio.split(1))))
+    assert torch.equal(together, torch.cat([stream(signal) for signal in audio.split(1)]))
 
 
 def test_parameters_names_and_identity_stay():
@@ -243,6 +277,7 @@ def test_parameters_names_and_identity_stay():
         assert name == ours
         assert torch.equal(tensor, same)
     assert identity(fast) == identity(plain)
+    assert not any(module.training for module in fast.modules())
 
 
 def test_gradients_flow_through_the_plain_layers():
@@ -283,13 +318,14 @@ def test_copies_and_pickles_are_as_fast_and_equal():
         assert torch.equal(twin.encode(audio).segments[0].codes, model.encode(audio).segments[0].codes)
 
 
-def test_accelerating_twice_changes_the_precision_only():
-    model = model_of(SMALL)
+def test_accelerating_again_takes_up_new_weights():
+    fast, other = accelerated(model_of(SMALL)), model_of(SMALL, seed=1)
     audio = noise(1, 1, 600)
-    twice = accelerated(model)
-    accelerate(twice)
+    fast.load_state_dict(other.state_dict())
+    accelerate(fast)
     with torch.inference_mode():
-        torch.testing.assert_close(twice.encoder(audio), model.encoder(audio), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(fast.encoder(audio), other.encoder(audio), rtol=1e-4, atol=1e-5)
+    assert torch.equal(fast.encode(audio).segments[0].codes, other.encode(audio).segments[0].codes)
 
 
 @bfloat16
