@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inspect": ("codec.cli", "inspect", "Print what an .ecdc file holds as JSON: model, segments, damage."),
     "download": ("codec.cli", "download", "Fetch EnCodec's official checkpoints into the user's cache."),
     "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
+    "reproduce": ("eval.reproduce_cli", "reproduce", "Train a table of the paper at a budget, beside its numbers."),
     "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
 }
 
