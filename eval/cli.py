@@ -146,3 +146,24 @@ def demo_audio(folder: Path) -> None:
         folder.rmdir()
     aside.rename(folder)
     click.echo(f"{len(paths)} recordings in {folder}")
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--metric", default=None, help="One of the run's metrics; all unless told.")
+@click.option("--against", default=None, metavar="SYSTEM", help="Compare all others with this system alone.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
+)
+def differences(run: Path, metric: str | None, against: str | None, form: str) -> None:
+    """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
+    from eval import bjontegaard, grid
+    from eval import differences as pairs
+    from eval.run_folder import read_scores
+
+    scores = read_scores(run)
+    for name in [metric] if metric else pairs.metrics_of(scores):
+        shown = [pairs.grid(pairs.differences(scores, name, against), name)]
+        if against is None and (deltas := bjontegaard.deltas(scores, name)):
+            shown.append(bjontegaard.grid(deltas, name))
+        click.echo("\n".join(grid.RENDERERS[form](one) for one in shown))
