@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "compare": ("eval.cli", "compare", "Encode, decode and score recordings with each system."),
     "tables": ("eval.cli", "tables", "Print a run's table as text, Markdown, LaTeX or CSV."),
     "differences": ("eval.cli", "differences", "Compare a run's systems pair by pair, with significance."),
+    "bench": ("eval.timing_cli", "bench", "Time the codecs: real-time factors, latency, memory, model size."),
     "data": ("codec.training.data_cli", "data", "Index and decode recordings to train on."),
     "demo-audio": ("eval.cli", "demo_audio", "Write the small synthetic set of recordings that `make demo` uses."),
     "encode": ("codec.cli", "encode", "Code a recording by EnCodec into an .ecdc file."),

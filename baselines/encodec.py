@@ -46,6 +46,12 @@ class EncodecCodec:
     kbps: float
     model: EncodecModel
 
+    @property
+    def latency(self) -> float:
+        """A segment where the model has segments, else one step of the codes (paper, section 4.6)."""
+        config = self.model.config
+        return (config.segment_samples or config.seanet.hop) / self.sample_rate
+
     def encode(self, audio: Audio) -> Encoded:
         from codec.bits import pack
 
@@ -91,7 +97,7 @@ class Encodec(Family):
     def unavailable(self, system: System | None = None) -> str | None:
         from codec.downloads import cached
 
-        source = self._source(system)
+        source = self.source(system)
         if isinstance(source, Path):
             return None if source.is_file() else f"{source}: no such file; give a checkpoint of {self.title}"
         try:
@@ -101,7 +107,7 @@ class Encodec(Family):
         return None
 
     def version(self, system: System | None = None) -> str:
-        return f"weights {_model(self._source(system))[1][:16]}"
+        return f"weights {_model(self.source(system))[1][:16]}"
 
     def check(self, system: System) -> None:
         refuse_options(system, ("checkpoint",))
@@ -114,7 +120,7 @@ class Encodec(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> EncodecCodec:
-        model, _ = _model(self._source(system))
+        model, _ = _model(self.source(system))
         if model.config.name != self.name:
             raise UserError(
                 f"{system.text}: its checkpoint is one of {model.config.name}; write {model.config.name}@..."
@@ -123,7 +129,7 @@ class Encodec(Family):
         model.config.codebooks(kbps)  # a checkpoint may have fewer bit rates than the model of the paper
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model)
 
-    def _source(self, system: System | None) -> str | Path:
+    def source(self, system: System | None) -> str | Path:
         """The file named by the option, else the name of the official checkpoint."""
         given = "" if system is None else system.options.get("checkpoint", "")
         return Path(given) if given else self.name

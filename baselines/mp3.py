@@ -41,6 +41,11 @@ class Mp3Codec:
     def layout(self) -> str:
         return "mono" if self.channels == 1 else "stereo"
 
+    @property
+    def latency(self) -> float:
+        """A frame, 1152 samples in MPEG-1 and 576 in its extensions to lower sample rates, and the filter banks."""
+        return ((1152 if self.sample_rate >= 32000 else 576) + DELAY) / self.sample_rate
+
     def encode(self, audio: Audio) -> Encoded:
         import av
 
