@@ -54,7 +54,7 @@ def console() -> Console:
     type=NameList(),
     default="si_snr,visqol",
     show_default=True,
-    help="Comma-separated, of si_snr, visqol, visqol_speech, visqol_audio, pesq, pesq_nb, stoi.",
+    help="Comma-separated, e.g. si_snr,visqol,pesq,stoi; `earmark metrics` lists them all.",
 )
 @click.option(
     "--out",
@@ -167,3 +167,27 @@ def differences(run: Path, metric: str | None, against: str | None, form: str) -
         if against is None and (deltas := bjontegaard.deltas(scores, name)):
             shown.append(bjontegaard.grid(deltas, name))
         click.echo("\n".join(grid.RENDERERS[form](one) for one in shown))
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True)
+def metrics(form: str) -> None:
+    """List every metric: available or not and why, unit, range, direction, rate, reference, licence."""
+    from eval import grid
+    from eval.metrics import registry
+
+    rows, missing = [], []
+    for name, metric in registry.registered().items():
+        reason = metric.available()
+        if reason is not None:
+            missing.append(f"{name}: {reason}")
+        rows.append((
+            name, metric.title, metric.unit, metric.value_range, metric.better, metric.heard, metric.version(),
+            metric.licence, "yes" if reason is None else "no", metric.source,
+        ))  # fmt: skip
+    headings = ("Metric", "Title", "Unit", "Range", "Better", "Heard", "Version", "Licence", "Here", "Reference")
+    modes = (
+        f"{name}: {' or '.join(both)}, by the recording's category." for name, both in registry.BY_CATEGORY.items()
+    )
+    listed = grid.Grid("Metrics", headings, tuple(rows), (*modes, *missing), left=len(headings))
+    click.echo(grid.RENDERERS[form](listed), nl=False)

@@ -145,16 +145,11 @@ def _definitions(info: Mapping[str, Any]) -> list[Definition]:
         Definition(
             title=metric.title,
             scale=", ".join(filter(None, (metric.unit, metric.value_range, f"{metric.better} is better"))),
-            heard=_heard(metric),
+            heard=metric.heard,
             text=(inspect.getdoc(metric.function) or "").partition("\n")[0],
         )
         for metric in found.values()
     ]
-
-
-def _heard(metric: Metric) -> str:
-    rate = f"at {metric.sample_rate / 1000:g} kHz" if metric.sample_rate else "at the recording's own rate"
-    return f"{rate}, {'channels averaged' if metric.channels == 'mono' else 'all channels'}"
 
 
 def _script() -> Markup:
