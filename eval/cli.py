@@ -108,7 +108,8 @@ def compare(
     for line in result.failures:
         click.echo(f"failed: {line}", err=True)
     units = len(result.info["recordings"]) * len(systems)
-    click.echo(f"{units} recordings x systems, {result.computed} of them computed now; report: {report}")
+    pairs = f"{units} recordings x systems" if units != 1 else "1 recording x system"
+    click.echo(f"{pairs}, {result.computed} of them computed now; report: {report}")
     return 1 if result.failures else 0
 
 
@@ -117,7 +118,12 @@ def compare(
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
-def tables(run: Path, form: str) -> None:
+@click.option("--paper", metavar="TABLE", help="Lay it out like table1, table2, tableA2, ... of the EnCodec paper.")
+@click.option(
+    "--mushra", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --paper: folder of a listening test's report, for its columns.",
+)  # fmt: skip
+def tables(run: Path, form: str, paper: str | None, mushra: Path | None) -> None:
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from eval import aggregate
     from eval import tables as layouts
@@ -125,7 +131,12 @@ def tables(run: Path, form: str) -> None:
 
     summary = aggregate.summarise(read_scores(run))
     info = read_info(run)
-    if form == "text":
+    if paper is not None:
+        from eval import grid, paper_tables
+
+        study = paper_tables.read_study(mushra) if mushra is not None else None
+        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study)), nl=False)
+    elif form == "text":
         console().print(layouts.terminal_table(summary, info))
     else:
         click.echo(layouts.RENDERERS[form](summary, info), nl=False)
@@ -145,7 +156,7 @@ def demo_audio(folder: Path) -> None:
     if folder.exists():
         folder.rmdir()
     aside.rename(folder)
-    click.echo(f"{len(paths)} recordings in {folder}")
+    click.echo(f"{len(paths)} recording{'s' if len(paths) != 1 else ''} in {folder}")
 
 
 @click.command()

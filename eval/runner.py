@@ -26,7 +26,10 @@ from eval.pool import run_tasks
 from eval.run_folder import INFO, REFERENCE, SCORES
 from eval.work import Outcome, Record, Task, attempt, cell
 
-LIBRARIES = ("av", "numpy", "opuslib", "pandas", "pesq", "pystoi", "scipy", "soundfile", "soxr", "visqol-python")
+LIBRARIES = (
+    "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
+    "pystoi", "safetensors", "scipy", "soundfile", "soxr", "torch", "visqol-python",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) 
         reference, decoded: [time] at 16 kHz, aligned.
 
     Returns:
-        MOS-LQO, 3.9 to 4.7 for identical signals, as the model hears level and noise of the recording, too;
+        MOS-LQO, about 4.0 to 4.7 for identical signals, as the model hears level and noise of the recording, too;
         undefined below 0.64 s, for a reference below ViSQOL's noise floor, and without voice activity.
     """
     # Patches of 20 frames from the tenth frame on (vad_patch_creator.cc).
