@@ -47,7 +47,7 @@ def console() -> Console:
 
 
 @click.command()
-@click.argument("audio_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("audio_dir", type=click.Path(exists=True, path_type=Path))
 @click.option("--systems", type=SystemList(), required=True, help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
 @click.option(
     "--metrics",
@@ -86,7 +86,8 @@ def compare(
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording under AUDIO_DIR with each system.
 
-    Sub-folders of AUDIO_DIR are categories. The exit status is 1 if a recording or a score failed.
+    Sub-folders of AUDIO_DIR are categories; or it is a corpus file (TOML) that names folders, categories and excerpts.
+    The exit status is 1 if a recording or a score failed.
     """
     from eval import aggregate, runner, tables
     from eval.report import page

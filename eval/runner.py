@@ -20,6 +20,7 @@ from codec.files import write_text, written_whole
 from codec.progress import progress
 from eval import corpus
 from eval.corpus import ReferenceFormat, Source
+from eval.corpus_file import read_corpus
 from eval.metrics import registry
 from eval.metrics.registry import UNAVAILABLE, Score, failed
 from eval.pool import run_tasks
@@ -37,6 +38,7 @@ class Plan:
     """What is asked for.
 
     Args:
+        audio_dir: folder of recordings, or a corpus file (corpus_file.py).
         metrics: names as requested, e.g. "visqol".
         speech: shell patterns of the categories that ViSQOL hears in speech mode.
         command: how the user asked, for the record.
@@ -94,7 +96,10 @@ def run(plan: Plan) -> Result:
         reason = family_of(system).unavailable(system)
         if reason is not None:
             raise UserError(f"{system.text}: {reason}")
-    sources = corpus.find(plan.audio_dir, leave_out=plan.run)
+    if plan.audio_dir.is_file():
+        sources = read_corpus(plan.audio_dir)
+    else:
+        sources = corpus.find(plan.audio_dir, leave_out=plan.run)
     tasks, unreadable = _tasks(plan, sources)
 
     wanted = {system.text for system in plan.systems}
@@ -197,6 +202,8 @@ def _info(
         entry: dict[str, Any] = {
             "file": source.file, "category": source.category, "sha256": digests.get(source.file), "error": None,
         }  # fmt: skip
+        if source.excerpt is not None:
+            entry["excerpt"] = list(source.excerpt)
         if isinstance(outcome, Record):
             entry |= {
                 "sample_rate": outcome.sample_rate, "channels": outcome.channels, "seconds": outcome.duration,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from baselines.systems import family_of, parse
 from baselines.transcode import transcode
@@ -67,7 +68,16 @@ class Task:
     @property
     def key(self) -> str:
         """Hash of all that determines the decoded signal, and of its name, under which it is stored."""
-        parts = [RECORD_VERSION, self.source.file, self.sha256, asdict(self.form), self.system, self.system_version]
+        parts: list[Any] = [
+            RECORD_VERSION,
+            self.source.file,
+            self.sha256,
+            asdict(self.form),
+            self.system,
+            self.system_version,
+        ]
+        if self.source.excerpt is not None:
+            parts.append(list(self.source.excerpt))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
