@@ -23,7 +23,9 @@ from codec.audio import SUFFIXES
 from codec.errors import UserError
 from eval.corpus import Source
 
-KEYS: dict[str, type | tuple[type, ...]] = {"path": str, "category": str, "pattern": str, "count": int, "seconds": (int, float)}
+KEYS: dict[str, tuple[type, ...]] = {
+    "path": (str,), "category": (str,), "pattern": (str,), "count": (int,), "seconds": (int, float),
+}  # fmt: skip
 
 
 def read_corpus(file: Path) -> list[Source]:
@@ -52,12 +54,13 @@ def read_corpus(file: Path) -> list[Source]:
 
 
 def _check(place: str, entry: Any) -> None:
-    if not isinstance(entry, Mapping) or not {"path", "category"} <= entry.keys():
+    if not isinstance(entry, dict) or not {"path", "category"} <= entry.keys():
         raise UserError(f"{place}: needs `path` and `category`")
     for key, value in entry.items():
         if key not in KEYS:
             raise UserError(f"{place}: {key} is unknown; there are {', '.join(KEYS)}")
-        if not isinstance(value, KEYS[key]) or isinstance(value, bool) or (key in ("count", "seconds") and value <= 0):
+        fits = isinstance(value, KEYS[key]) and not isinstance(value, bool)
+        if not fits or (isinstance(value, int | float) and value <= 0):
             raise UserError(f"{place}: {key} = {value!r} is not possible")
     if "/" in entry["category"] or entry["category"] in ("", "all"):
         raise UserError(f"{place}: category must be a name without a slash, and not `all`")
