@@ -65,6 +65,11 @@ def console() -> Console:
 )
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes; all cores unless told.")
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Of a Dask scheduler, tcp://host:8786, whose workers do the work instead; they must see the same paths.",
+)
+@click.option(
     "--speech",
     type=NameList(),
     default=",".join(SPEECH_PATTERNS),
@@ -82,7 +87,7 @@ def console() -> Console:
 @click.option("--mono", is_flag=True, help="Average the channels of every recording first.")
 def compare(
     audio_dir: Path, systems: list[System], metrics: tuple[str, ...], out: Path, jobs: int | None,
-    speech: tuple[str, ...], rate: int | None, mono: bool,
+    cluster: str | None, speech: tuple[str, ...], rate: int | None, mono: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording under AUDIO_DIR with each system.
 
@@ -92,9 +97,11 @@ def compare(
     from eval import aggregate, runner, tables
     from eval.report import page
 
+    if cluster is not None:  # its workers have other working directories
+        audio_dir, out = audio_dir.resolve(), out.resolve()
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=metrics, run=out, form=ReferenceFormat(rate, mono),
-        speech=speech, jobs=jobs or usable_cores(), command=shlex.join(["earmark", *sys.argv[1:]]),
+        speech=speech, jobs=jobs or usable_cores(), cluster=cluster, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     result = runner.run(plan)
     summary = aggregate.summarise(result.scores)

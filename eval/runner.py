@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +42,7 @@ class Plan:
         metrics: names as requested, e.g. "visqol".
         speech: shell patterns of the categories that ViSQOL hears in speech mode.
         command: how the user asked, for the record.
+        cluster: address of a Dask scheduler, whose workers see the same files; None for processes of this machine.
     """
 
     audio_dir: Path
@@ -52,6 +53,7 @@ class Plan:
     speech: tuple[str, ...]
     jobs: int
     command: str
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def run(plan: Plan) -> Result:
         else:
             outcomes[task.source.file, task.system] = record
     with progress("compare", len(todo)) as advance:
-        for task, outcome in run_tasks(attempt, todo, plan.jobs, _died):
+        for task, outcome in _outcomes(plan, todo):
             outcomes[task.source.file, task.system] = outcome
             advance(f"{task.system}  {task.source.file}")
 
@@ -128,6 +130,14 @@ def run(plan: Plan) -> Result:
         scores.to_parquet(aside, index=False)
     write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
     return Result(scores, info, sum(task.system in wanted for task in todo))
+
+
+def _outcomes(plan: Plan, todo: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+    if plan.cluster is None:
+        return run_tasks(attempt, todo, plan.jobs, _died)
+    from eval.cluster import run_on_cluster
+
+    return run_on_cluster(attempt, todo, plan.cluster, _died) if todo else iter(())
 
 
 def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str, str]]:
