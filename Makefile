@@ -54,7 +54,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@if [ -z '$(PYTHON)' ]; then echo 'earmark: no Python 3.11 or newer found; install one or run make PYTHON=/path/to/python3' >&2; exit 1; fi
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo 'earmark: $(PYTHON) cannot make a virtual environment;' \
 		'on Debian and Ubuntu its package python3-venv is missing' >&2; exit 1; }
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev,train]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
 	@# ViSQOL itself needs no compiler, libsvm below it does.
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps visqol-python
 	$(BIN)/pip install --quiet --constraint constraints.txt numba ai-edge-litert pyfftw

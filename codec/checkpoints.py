@@ -32,8 +32,9 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
     """A model ready for inference: in eval mode, weight norm folded, no gradients, float32 in memory of its own.
 
     Args:
-        source: a file of PyTorch or safetensors, or "encodec_24khz" or "encodec_48khz": the official file in the
-            user's cache, where codec.downloads.download() puts it.
+        source: a file of PyTorch or safetensors, or "encodec_24khz" or "encodec_48khz": the weights that come with
+            the package, or where there are none the official file in the user's cache, where
+            codec.downloads.download() puts it. codec.downloads.cached() gives the official file of either.
         config: the shape to expect. Without it our own files tell theirs; in other files the number of audio channels
             tells the two public models apart.
 
@@ -41,7 +42,7 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
         UserError: no such file or not in the cache; not readable or holding code; the first key that does not fit.
     """
     if isinstance(source, str) and source in PRESETS:
-        path, config = cached(source), config or PRESETS[source]
+        path = bundled(source) or cached(source)
     else:
         path = Path(source)
     tensors, metadata = read(path)
@@ -58,6 +59,12 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def bundled(name: str) -> Path | None:
+    """The weights of a model that come with the package, None where there are none."""
+    path = Path(__file__).with_name("weights") / f"{name}.safetensors"
+    return path if path.is_file() else None
 
 
 def save(model: EncodecModel, path: Path, **metadata: str) -> None:

@@ -12,20 +12,24 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import click
 
-from codec.downloads import OFFICIAL_FILES, OFFICIAL_URL
+from codec.downloads import OFFICIAL_FILES, OFFICIAL_URL, cached
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
     from codec.audio import Pcm
-    from codec.model import EncodecConfig, EncodecModel
+    from codec.model import EncodecModel
 
 MODELS = ("encodec_24khz", "encodec_48khz")
 PIPE = Path("-")
 FILE = click.Path(path_type=Path)
 THERE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+OFFICIAL = "official"
 checkpoint_option = click.option(
-    "--checkpoint", type=FILE, help="Weights: official, Hugging Face's or ours; the official ones unless told."
+    "--checkpoint",
+    metavar="FILE|official",
+    help="Weights: a file, official, Hugging Face's or ours; `official`: what `earmark download` fetched. Unless told: "
+    "those that come with Earmark, or the official ones where there are none.",
 )
 
 
@@ -45,7 +49,7 @@ checkpoint_option = click.option(
     help="Ours, in which damage is found, or the public reference's for its own programs.",
 )
 def encode(
-    source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: Path | None,
+    source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: str | None,
     form: Literal["earmark", "reference"],
 ) -> None:  # fmt: skip
     """Code the recording IN by EnCodec into OUT.ecdc. Each may be - for a pipe.
@@ -59,10 +63,11 @@ def encode(
     if source == PIPE and form == "reference":
         raise UserError("--format reference: needs the length first, which a pipe does not tell; give a file as IN")
     from codec import audio_blocks, coding, ecdc
-    from codec.model import PRESETS
 
     recording = audio_blocks.open_pipe(_standard_input()) if source == PIPE else audio_blocks.open_file(source)
-    model, identity = _load(checkpoint or name or MODELS[0], PRESETS[name] if name else None)
+    model, identity = _load(name or MODELS[0], checkpoint)
+    if name not in (None, model.config.name):
+        raise UserError(f"--model {name}: {checkpoint} is a checkpoint of {model.config.name}")
     rate = model.config.sample_rate
     recording = recording.converted(rate, model.config.channels)
     codebooks = model.config.codebooks(kbps)
@@ -83,7 +88,7 @@ def encode(
 @click.argument("source", type=THERE, metavar="IN.ecdc")
 @click.argument("target", type=FILE, metavar="OUT")
 @checkpoint_option
-def decode(source: Path, target: Path, checkpoint: Path | None) -> int:
+def decode(source: Path, target: Path, checkpoint: str | None) -> int:
     """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Each may be - for a pipe.
 
     OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. What is
@@ -96,19 +101,21 @@ def decode(source: Path, target: Path, checkpoint: Path | None) -> int:
         audio_blocks.require_output(target)
     with _read(source) as file:
         label = "-" if source == PIPE else str(source)
-        given = None if checkpoint is None else _load(checkpoint)
+        given = None if checkpoint in (None, OFFICIAL) else _load("", checkpoint)
         reader = ecdc.open_reader(file, given[0].config if given else None)
-        if given is None and reader.header.model not in MODELS:
-            raise UserError(f"{label}: codes of the model {reader.header.model!r}; give its weights by --checkpoint")
-        model, identity = given or _load(reader.header.model)
+        header = reader.header
+        if given is None and header.model not in MODELS:
+            raise UserError(f"{label}: codes of the model {header.model!r}; give its weights by --checkpoint")
+        # A file of the public reference knows no weights but the official ones.
+        model, identity = given or _load(header.model, checkpoint if header.model_identity else OFFICIAL)
         try:
-            reader.header.require_model(model.config, identity)
+            header.require_model(model.config, identity)
         except UserError as error:
             raise UserError(f"{label}: {error}") from error
         rate, limited = model.config.sample_rate, 0
         with (
             _written_audio(target, rate, model.config.channels) as write,
-            _progress(target, reader.header.samples, rate) as advance,
+            _progress(target, header.samples, rate) as advance,
         ):
             for block in coding.decode(model, reader, label):
                 pcm, beyond = to_pcm16(block)
@@ -150,8 +157,8 @@ def download(names: tuple[str, ...], url: str) -> None:
         click.echo(downloads.download(name, url.rstrip("/") + "/"))
 
 
-def _load(source: str | Path, config: EncodecConfig | None = None) -> tuple[EncodecModel, str]:
-    """A model ready to code, and its identity."""
+def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
+    """A model ready to code, and its identity: of a checkpoint, or the model `name` of MODELS."""
     import torch
 
     from codec import checkpoints
@@ -161,7 +168,10 @@ def _load(source: str | Path, config: EncodecConfig | None = None) -> tuple[Enco
         # One thread is many times real time. Several wait for each other in a busy loop, which costs a factor of five
         # where the other cores have work, as the other program of a pipe gives them.
         torch.set_num_threads(1)
-    model = checkpoints.load(source, config)
+    if checkpoint == OFFICIAL:
+        model = checkpoints.load(cached(name))
+    else:
+        model = checkpoints.load(name if checkpoint is None else Path(checkpoint))
     identity = checkpoints.identity(model)
     accelerate(model)
     return model, identity

@@ -22,11 +22,11 @@ from eval.run_folder import REFERENCE, audio_path, read_info, read_scores
 from mushra_app import study as studies
 from mushra_app.excerpts import SHORTEST, Excerpt, choose, cut
 from mushra_app.levels import match
+from mushra_app.preflight import MOST_CONDITIONS
 from mushra_app.study import Condition, Item, Role, Stimulus, Study
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
 SAMPLE_RATE = 48000  # what browsers and sound cards run at, so that nothing resamples the stimuli on the way
-MOST_CONDITIONS = 12  # BS.1534-3, 5.3: signals in one trial, the hidden reference and anchors among them
 FADE = 0.010  # seconds; the ends of an excerpt, where it loops
 
 

@@ -1,9 +1,7 @@
-"""`earmark mushra build | serve | report`."""
+"""`earmark mushra build | import | check | serve | report`."""
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 
 import click
@@ -42,12 +40,16 @@ def build(
     """Cut a listening test from RUN: excerpts, hidden reference, low anchor, levels matched (EBU R 128)."""
     from mushra_app.build import Request, listeners_needed
     from mushra_app.build import build as build_study
+    from mushra_app.preflight import check_study
 
     names = tuple(name.strip() for name in systems.split(",") if name.strip())
     built = build_study(Request(run, out, names, per_category, seconds, annotations, trials, mid_anchor, seed))
     for note in built.notes:
         click.echo(f"note: {note}", err=True)
     study = built.study
+    for finding in check_study(study, out).findings:
+        if finding.status != "ok":
+            click.echo(f"note: {finding.check}: {finding.evidence}", err=True)
     click.echo(
         f"{len(study.items)} items, {len(study.conditions)} conditions, {study.trials_per_listener} trials a listener; "
         f"{listeners_needed(study)} listeners give every item {study.annotations} ratings"
@@ -55,33 +57,117 @@ def build(
     click.echo(f"next: earmark mushra serve {out}")
 
 
+@mushra.command("import")
+@click.argument("config", type=File)
+@click.option(
+    "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and ratings."
+)
+@click.option("--audio", type=Folder, default=None, metavar="DIR", help="What the paths in CONFIG start from.")
+@click.option(
+    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Least ratings of each item."
+)
+def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> None:
+    """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
+    from mushra_app.webmushra_study import import_webmushra
+
+    imported = import_webmushra(config, out, audio, annotations)
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    study = imported.study
+    click.echo(f"{len(study.items)} items, {len(study.conditions)} conditions at {study.sample_rate} Hz")
+    click.echo(f"next: earmark mushra check {out}, then earmark mushra serve {out}")
+
+
+@mushra.command()
+@click.argument("study", type=Folder)
+def check(study: Path) -> None:
+    """Check STUDY before it opens: its audio, its length, and ITU-R BS.1534-3 point by point.
+
+    Ends with status 1 when a check fails. `earmark mushra serve` then opens the study only with --force.
+    """
+    from mushra_app import bs1534, preflight, preflight_tables
+    from mushra_app.study import load
+
+    test = load(study)
+    found = preflight.check_study(test, study)
+    console = Console()
+    console.print(preflight_tables.findings_table(found))
+    console.print(preflight_tables.points_table(bs1534.points(test, found)))
+    failed, warned = len(found.with_status("fail")), len(found.with_status("warn"))
+    click.echo(f"{failed} of {len(found.findings)} checks failed, {warned} to look at")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
 @mushra.command()
 @click.argument("study", type=Folder)
 @click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; STUDY/ratings.sqlite unless told.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
-def serve(study: Path, database: str | None, host: str, port: int) -> None:
+@click.option("--workers", type=click.IntRange(1), default=None, help="Processes, by gunicorn; without it one.")
+@click.option("--url", default=None, metavar="URL", help="Public address, when a reverse proxy stands before.")
+@click.option(
+    "--screen",
+    type=click.Choice(["paper", "bs1534", "none"]),
+    default="paper",
+    show_default=True,
+    help="Rule by which a finished listener's ratings count, or leave their places to others.",
+)
+@click.option(
+    "--lease",
+    type=click.FloatRange(0.1),
+    default=60,
+    show_default=True,
+    help="Minutes for which an idle listener keeps the places of unfinished trials.",
+)
+@click.option("--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark mushra check`.")
+@click.option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
+def serve(
+    study: Path, database: str | None, host: str, port: int, workers: int | None, url: str | None, screen: str,
+    lease: float, force: bool, new_password: bool,
+) -> None:  # fmt: skip
     """Serve the listening test STUDY to browsers until interrupted."""
-    from werkzeug.serving import make_server
+    from mushra_app import admin_access
+    from mushra_app.preflight import refuse_failures
+    from mushra_app.study import load
+    from mushra_app.web import Options, create_app, serving
+    from mushra_app.web.listener import EXTENSION
 
-    from mushra_app.web import create_app
+    options = Options(database, public_address(url), screen, 60 * lease)
+    app = create_app(study, options)
+    if not force:
+        refuse_failures(load(study), study)
+    bound = serving.bind(host, port)
+    address = options.url or f"http://{host}:{bound.getsockname()[1]}/"
+    store = app.extensions[EXTENSION].store
+    password = "the one printed by the first run (--new-password makes another)"
+    if new_password or not admin_access.has_password(store):
+        password = f"{admin_access.new_password(store)}  (shown once; write it down)"
 
-    app = create_app(study, database)
+    def announce() -> None:
+        click.echo(f"listening test {study}: {address}  (Ctrl-C ends it; ratings are kept)")
+        click.echo(f"admin page: {address}admin/  password: {password}")
+
+    app.test_client().get("/")  # what is slow the first time is done before browsers come
     try:
-        listening = socket.create_server((host, port))
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
-    server = make_server(host, port, app, threaded=True, fd=listening.fileno())
-    click.echo(
-        f"listening test {study}: http://{host}:{listening.getsockname()[1]}/  (Ctrl-C ends it; ratings are kept)"
-    )
-    try:
-        server.serve_forever()
+        if workers is None:
+            serving.run(app, bound, announce)
+        else:
+            store.engine.dispose()
+            serving.run_workers(app, bound, announce, workers)
     except KeyboardInterrupt:
         click.echo()
-    finally:
-        server.server_close()
+
+
+def public_address(url: str | None) -> str | None:
+    """--url with the slash at its end.
+
+    Raises:
+        UserError: it is no address of the web.
+    """
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise UserError(f"--url {url}: must begin with https:// (or http://)")
+    return url if url is None or url.endswith("/") else f"{url}/"
 
 
 @mushra.command()
@@ -92,7 +178,7 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
 @click.option("--mid-anchor", default=None, metavar="NAME", help="Condition that is the mid anchor in --ratings.")
 @click.option(
     "--screen",
-    type=click.Choice(["paper", "bs1534", "none"]),
+    type=click.Choice(["paper", "bs1534", "bs1534-iqr", "none"]),
     default="paper",
     show_default=True,
     help="Rule by which listeners are dropped.",
@@ -105,7 +191,7 @@ def serve(study: Path, database: str | None, host: str, port: int) -> None:
     type=NewFolder,
     default=None,
     metavar="DIR",
-    help="Folder for report.html, summary.csv, listeners.csv; STUDY/report unless told.",
+    help="Folder for report.html, its plots, summary.csv, listeners.csv, comparisons.csv; STUDY/report unless told.",
 )
 def report(
     study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,

@@ -119,13 +119,15 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
         UserError: there is no such study or database, or no listener has finished a trial.
     """
     from mushra_app import store, study  # SQLAlchemy is not needed to read a file
+    from mushra_app.analysis.objective import metric_scores
 
     test = study.load(folder)
     frame = store.ratings(store.open_store(test, folder, database, create=False), test)
     if frame.empty:
         raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark mushra serve`")
     roles = {condition.name: condition.role for condition in test.conditions}
-    return Ratings(frame.astype({"score": float}), roles, test.name)
+    metrics, note = metric_scores(test, folder)
+    return Ratings(frame.astype({"score": float}), roles, test.name, (note,) if note else (), metrics)
 
 
 def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:

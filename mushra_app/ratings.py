@@ -40,12 +40,14 @@ class Ratings:
         roles: condition -> role, for every condition of `frame`.
         source: the study or file, for titles.
         notes: what was guessed, repaired or left out, a sentence each.
+        metrics: for a study that was cut from a run, its objective scores: item, condition, metric, value.
     """
 
     frame: pd.DataFrame
     roles: Mapping[str, Role]
     source: str
     notes: tuple[str, ...] = ()
+    metrics: pd.DataFrame | None = None
 
     def with_role(self, role: Role) -> pd.DataFrame:
         """The ratings of the conditions that have this role."""

@@ -19,7 +19,7 @@ TooMany = Callable[["pd.Series[int]", "pd.Series[int]"], "pd.Series[bool]"]  # (
 
 @dataclass(frozen=True)
 class Clause:
-    """One reason to drop a listener: "drops listeners who ..." and the role whose ratings it looks at."""
+    """One reason to drop a listener, "drops listeners who ...", and the role of the conditions it judges by."""
 
     text: str
     role: Role
@@ -89,6 +89,34 @@ def bs1534_mid_anchor(ratings: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+def bs1534_outliers(ratings: pd.DataFrame) -> pd.DataFrame:
+    """ITU-R BS.1534-3, 4.1.2: outliers, more than 1.5 interquartile ranges outside the quartiles of all listeners.
+
+    The fences are those of the same item in the same condition, where at least four listeners rated it. How many such
+    ratings make a listener an outlier is taken from the clause's other criteria: more than 15 %.
+    """
+    by_cell = ratings.groupby(["item", "condition"])["score"]
+    fences = by_cell.quantile(0.25).to_frame("q1").assign(q3=by_cell.quantile(0.75), count=by_cell.size())
+    cells = pd.MultiIndex.from_frame(ratings[["item", "condition"]])
+    placed = fences.reindex(cells).set_index(ratings.index)
+    reach = 1.5 * (placed["q3"] - placed["q1"])
+    outside = (ratings["score"] < placed["q1"] - reach) | (ratings["score"] > placed["q3"] + reach)
+    counted = placed["count"] >= 4
+    return _share(
+        ratings[counted],
+        outside[counted],
+        "system outside 1.5 interquartile ranges",
+        lambda hits, n: 100 * hits > 15 * n,
+    )
+
+
+_BS1534 = (
+    Clause("rate the hidden reference below 90 for more than 15 % of the items", "hidden reference",
+           bs1534_hidden_reference),
+    Clause("rate the mid anchor above 90 for more than 15 % of the items, not counting items where more than "
+           "25 % of the listeners do so", "mid anchor", bs1534_mid_anchor),
+)  # fmt: skip
+
 RULES: dict[str, Rule] = {
     "paper": Rule(
         "the rule of the EnCodec paper",
@@ -102,11 +130,15 @@ RULES: dict[str, Rule] = {
     "bs1534": Rule(
         "the post-screening of ITU-R BS.1534-3",
         "Recommendation ITU-R BS.1534-3 (10/2015), 4.1.2",
+        _BS1534,
+    ),
+    "bs1534-iqr": Rule(
+        "the post-screening of ITU-R BS.1534-3 with its criterion for outliers",
+        "Recommendation ITU-R BS.1534-3 (10/2015), 4.1.2",
         (
-            Clause("rate the hidden reference below 90 for more than 15 % of the items", "hidden reference",
-                   bs1534_hidden_reference),
-            Clause("rate the mid anchor above 90 for more than 15 % of the items, not counting items where more than "
-                   "25 % of the listeners do so", "mid anchor", bs1534_mid_anchor),
+            *_BS1534,
+            Clause("rate systems more than 1.5 interquartile ranges outside the quartiles of all listeners in more "
+                   "than 15 % of cases", "system", bs1534_outliers),
         ),
     ),
     "none": Rule("no screening", "", ()),

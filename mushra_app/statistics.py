@@ -1,4 +1,4 @@
-"""Means of a listening test with their 95 % confidence intervals (Student t over ratings), medians and counts."""
+"""Means of a listening test with their 95 % confidence intervals (Student t over ratings), quartiles and counts."""
 
 from __future__ import annotations
 
@@ -24,19 +24,12 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         n, listeners: ratings, and different listeners who gave them.
         mean, sd: of the scores; sd with n - 1 in the denominator.
         ci95_low, ci95_high: mean -+ t(0.975, n - 1) sd / sqrt(n); NaN for a single rating, like sd.
-        median: of the scores.
+        median, q1, q3: of the scores; between two of them by linear interpolation.
     """
     parts = [frame.assign(category=ALL)]
     if "category" in frame:
         parts.append(frame[frame["category"] != ALL])
-    cells: dict[str, Any] = {
-        "n": ("score", "count"),
-        "listeners": ("listener", "nunique"),
-        "mean": ("score", "mean"),
-        "sd": ("score", "std"),
-        "median": ("score", "median"),
-    }
-    summary = pd.concat([part.groupby(["category", "condition"]).agg(**cells).reset_index() for part in parts])
+    summary = pd.concat([_cells(part) for part in parts])
     half_width = half_widths(summary["n"], summary["sd"])
     summary["ci95_low"] = summary["mean"] - half_width
     summary["ci95_high"] = summary["mean"] + half_width
@@ -44,4 +37,18 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     summary["rank"] = summary["condition"].map({name: rank for rank, name in enumerate(overall["condition"])})
     summary["part"] = summary["category"] != ALL
     summary = summary.sort_values(["part", "category", "rank"], ignore_index=True)
-    return summary[["condition", "category", "n", "listeners", "mean", "sd", "ci95_low", "ci95_high", "median"]]
+    columns = ["condition", "category", "n", "listeners", "mean", "sd", "ci95_low", "ci95_high", "median", "q1", "q3"]
+    return summary[columns]
+
+
+def _cells(ratings: pd.DataFrame) -> pd.DataFrame:
+    cells: dict[str, Any] = {
+        "n": ("score", "count"),
+        "listeners": ("listener", "nunique"),
+        "mean": ("score", "mean"),
+        "sd": ("score", "std"),
+        "median": ("score", "median"),
+    }
+    groups = ratings.groupby(["category", "condition"])
+    quartiles = {"q1": groups["score"].quantile(0.25), "q3": groups["score"].quantile(0.75)}
+    return groups.agg(**cells).assign(**quartiles).reset_index()

@@ -1,35 +1,35 @@
-"""Where ratings live: listeners, their trials, the stimuli behind opaque tokens and the scores, in one SQL database.
+"""Where ratings live: listeners, their steps and trials, the stimuli behind opaque tokens and the scores, in one SQL
+database.
 
-SQLite beside the study by default (STUDY/ratings.sqlite, write-ahead log), any other database by SQLAlchemy URL. Each
-public function of Store is one transaction, and no state is kept outside the database, so several workers can share it.
+Each public method of Store that writes is one transaction. No state is kept outside the database, so that several
+workers can share it. Transactions lock in this order, where they do: the gate (the row schema_version of `setting`;
+whoever counts or gives away places), a listener, a trial.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, or_, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy import Engine, Select, and_, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from codec.errors import UserError
-from mushra_app.allocation import allocate, is_full
+from mushra_app import judging, leases
+from mushra_app.allocation import allocate, is_complete
+from mushra_app.collected import collected
+from mushra_app.crowd import Arrival, Crowd
+from mushra_app.database import connect, queue_for
 from mushra_app.study import Study
-from mushra_app.tables import SCHEMA_VERSION, Base, Listener, Rating, Setting, Stimulus, Trial
+from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
 
-LEASE_SECONDS = 3600  # an unfinished trial of a listener seen less long ago counts as an annotation to come
-SEEN_SECONDS = 60  # how exactly `Listener.seen` is kept: a write for every page would be waste
-BUSY_SECONDS = 30  # how long a writer waits for another one in SQLite
+LEASE_SECONDS = 3600.0  # for so long a listener who does nothing keeps the places of unfinished trials
 
 
 @dataclass(frozen=True)
@@ -40,66 +40,203 @@ class Answer:
     comment: str = ""
 
 
+@dataclass(frozen=True)
+class Status:
+    """Whether newcomers are let in.
+
+    Args:
+        state: "open"; "waiting" (every place is taken, some only leased); "complete"; "paused" or "closed" by the
+            experimenter.
+        reason: why, a sentence.
+        trials: how many a newcomer would rate.
+    """
+
+    state: str
+    reason: str
+    trials: int
+
+
 class RefusedError(Exception):
     """A submission that cannot be stored; the message is for the listener."""
 
 
 class UnknownTrialError(RefusedError):
-    """The trial is not one of this listener's."""
+    """The trial or step is not one of this listener's."""
 
 
 class AlreadyRatedError(RefusedError):
     """The trial is stored already, with other scores."""
 
 
-class Store:
-    """The database of one study."""
+class TookPartError(RefusedError):
+    """This person has taken part before, or is taking part in another browser."""
 
-    def __init__(self, engine: Engine, study: Study) -> None:
-        self._engine = engine
-        self._study = study
+
+class NotOpenError(RefusedError):
+    """Nobody is let in at present; `status` says why."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.reason)
+        self.status = status
+
+
+class Store:
+    """The database of one study.
+
+    Args:
+        lease: seconds for which a listener who does nothing keeps the places of unfinished trials.
+        rule: of mushra_app.screening, by which a listener's ratings count or not once the session has ended.
+    """
+
+    def __init__(self, engine: Engine, study: Study, *, lease: float = LEASE_SECONDS, rule: str = "none") -> None:
+        self.engine = engine
+        self.study = study
+        self.lease = lease
+        self.rule = rule
+        self._queue = queue_for(engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one state of the database."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction that holds SQLite's one write lock from its start, so that what it reads stays true."""
-        engine = self._engine.execution_options(immediate=True)
-        with Session(engine, expire_on_commit=False) as session, session.begin():
+    def writing(self, *, gate: bool = False) -> Iterator[Session]:
+        """A transaction that holds SQLite's one write lock, elsewhere the gate if asked, so that reads stay true."""
+        engine = self.engine.execution_options(immediate=True)
+        turn = nullcontext() if self._queue is None else self._queue.turn()
+        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
+            if gate:
+                session.scalars(select(Setting).where(Setting.name == "schema_version").with_for_update()).one()
             yield session
 
-    def setting(self, name: str) -> str:
-        """A value of the table `setting`."""
-        with self.reading() as session:
-            return session.get_one(Setting, name).value
+    # Settings
 
-    def is_full(self) -> bool:
-        """Whether every item has its ratings, which closes the study to new listeners."""
-        complete = select(Trial.item, func.count()).where(Trial.submitted.is_not(None)).group_by(Trial.item)
+    def setting(self, name: str, default: str | None = None) -> str:
+        """A value of the table `setting`.
+
+        Raises:
+            KeyError: there is none, nor a default.
+        """
         with self.reading() as session:
-            return is_full(self._study, dict(session.execute(complete).all()))
+            found = session.get(Setting, name)
+        if found is not None:
+            return found.value
+        if default is None:
+            raise KeyError(name)
+        return default
+
+    def set(self, name: str, value: str) -> None:
+        """Write a value of the table `setting`."""
+        with self.writing(gate=True) as session:
+            session.merge(Setting(name=name, value=value))
+
+    @property
+    def crowd(self) -> Crowd:
+        """The ways in, as the admin page set them."""
+        return Crowd(**json.loads(self.setting("crowd", "{}")))
+
+    @crowd.setter
+    def crowd(self, crowd: Crowd) -> None:
+        self.set("crowd", json.dumps(asdict(crowd)))
+
+    def set_gate(self, state: str) -> None:
+        """Let newcomers in ("open") or not ("paused", "closed"); who has begun goes on in any case."""
+        self.set("gate", state)
+
+    def status(self) -> Status:
+        """Whether newcomers are let in, and why not."""
+        with self.reading() as session:
+            return self._status(session, time.time())
+
+    def _status(self, session: Session, now: float) -> Status:
+        annotations = self.study.annotations
+        if is_complete(self.study, leases.valid(session)):
+            return Status("complete", f"Every item has its {annotations} rating{'s' if annotations > 1 else ''}.", 0)
+        gate = session.get(Setting, "gate")
+        if gate is not None and gate.value != "open":
+            return Status(gate.value, f"The experimenter has {gate.value} the study.", 0)
+        free = allocate(self.study, leases.held(session, now), random.SystemRandom())
+        if not free:
+            return Status("waiting", "Every place is taken; some by listeners who have not finished yet.", 0)
+        return Status("open", "Newcomers are let in.", len(free))
+
+    # Listeners
 
     def listener(self, key: str) -> Listener | None:
-        """The listener with that key, with trials and stimuli; marks the listener as seen."""
-        listener = self._load(key)
-        if listener is not None and listener.seen < time.time() - SEEN_SECONDS:
-            with self.writing() as session:
-                session.get_one(Listener, listener.id).seen = time.time()
+        """The listener with that key, with steps and trials but no stimuli; renews a lease that is half over."""
+        with self.reading() as session:
+            listener = session.scalar(_whole(key))
+        now = time.time()
+        if listener is None or listener.state != "active" or listener.lease_until > now + self.lease / 2:
+            return listener
+        with self.writing() as session:
+            still_valid = and_(Listener.id == listener.id, Listener.lease_until > now)
+            renewed = session.execute(
+                update(Listener).where(still_valid).values(seen=now, lease_until=now + self.lease)
+            )
+        if renewed.rowcount == 0:  # type: ignore[attr-defined]
+            with self.writing(gate=True) as session:
+                listener = session.scalars(_whole(key).with_for_update(of=Listener)).one()
+                leases.renew(session, self.study, listener, now)
+                listener.seen, listener.lease_until = now, now + self.lease
+            with self.reading() as session:
+                listener = session.scalar(_whole(key))
         return listener
 
-    def enrol(self, key: str) -> Listener:
-        """The listener with that key, made now, with trials assigned, unless there is one already."""
-        with self.writing() as session:
-            session.scalars(select(Setting).where(Setting.name == "schema_version").with_for_update()).one()
+    def participation(self, arrival: Arrival) -> Listener | None:
+        """The listener who came that way as that person, whatever the visit."""
+        if arrival.person is None:
+            return None
+        with self.reading() as session:
+            return session.scalar(_same_person(arrival))
+
+    def enrol(self, key: str, arrival: Arrival = Arrival()) -> Listener:  # noqa: B008 - immutable
+        """The listener with that key and all stimuli, made now, with places leased, unless there is one already.
+
+        Raises:
+            TookPartError: this person has a participation with another key.
+            NotOpenError: the study lets nobody in.
+        """
+        self.settle()
+        with self.writing(gate=True) as session:
+            now = time.time()
             if session.scalar(select(Listener).where(Listener.key == key)) is None:
-                session.add(self._new_listener(key, self._annotations(session)))
-        listener = self._load(key)
-        assert listener is not None
-        return listener
+                if arrival.person is not None and session.scalar(_same_person(arrival)) is not None:
+                    raise TookPartError("You have already taken part in this listening test.")
+                status = self._status(session, now)
+                if status.state != "open":
+                    raise NotOpenError(status)
+                items = allocate(self.study, leases.held(session, now), random.SystemRandom())
+                listener = Listener(
+                    key=key, started=now, seen=now, lease_until=now + self.lease, source=arrival.source,
+                    person=arrival.person, visit=arrival.visit, arrival=json.dumps(dict(arrival.details)),
+                )  # fmt: skip
+                leases.lay_out(session, self.study, listener, items)
+        whole = _whole(key).options(selectinload(Listener.trials).selectinload(Trial.stimuli))
+        with self.reading() as session:
+            return session.scalars(whole).one()
+
+    def leave(self, key: str) -> None:
+        """End the session of a listener who stops before its end: unfinished trials give their places back."""
+        with self.writing() as session:
+            active = and_(Listener.key == key, Listener.state == "active")
+            session.execute(update(Listener).where(active).values(state="left", seen=time.time()))
+        self.settle()
+
+    def exclude(self, listener_id: int, reason: str) -> None:
+        """Let a listener's ratings count no more ("" lets them count again); the experimenter's word is the last."""
+        with self.writing() as session:
+            values = {"excluded": reason, "excluded_by": "experimenter"}
+            session.execute(update(Listener).where(Listener.id == listener_id).values(values))
+
+    # Steps and trials
+
+    def trial(self, trial_id: int) -> Trial:
+        """A trial with its stimuli."""
+        with self.reading() as session:
+            return session.get_one(Trial, trial_id, options=[selectinload(Trial.stimuli)])
 
     def submit(self, listener_key: str, trial_key: str, answers: Mapping[str, Answer], seconds: float) -> None:
         """Store a whole trial, once: the same answers again change nothing.
@@ -112,23 +249,61 @@ class Store:
             AlreadyRatedError: stored before with different answers.
             RefusedError: answers are missing, or for other stimuli.
         """
-        owned = select(Trial).join(Listener).where(Trial.key == trial_key, Listener.key == listener_key)
+        owned = (
+            select(Trial).join(Trial.listener).where(Trial.key == trial_key, Listener.key == listener_key)
+            .options(selectinload(Trial.stimuli))
+        )  # fmt: skip
+        with self.reading() as session:
+            trial = session.scalar(owned)
+        if trial is None:
+            raise UnknownTrialError("This trial is not part of your session.")
+        if set(answers) != {stimulus.token for stimulus in trial.conditions}:
+            raise RefusedError("Every sound of the trial needs exactly one rating.")
+        given = {stimulus.condition: answers[stimulus.token] for stimulus in trial.conditions}
+        rows = [{"trial_id": trial.id, "condition": name, **asdict(answer)} for name, answer in given.items()]
+        now = time.time()
+        this = update(Listener).where(Listener.id == trial.listener_id)
+        unrated = and_(Trial.id == trial.id, Trial.key == trial_key, Trial.submitted.is_(None))
         with self.writing() as session:
-            trial = session.scalar(owned.with_for_update(of=Trial))
-            if trial is None:
-                raise UnknownTrialError("This trial is not part of your session.")
-            if set(answers) != {stimulus.token for stimulus in trial.conditions}:
-                raise RefusedError("Every sound of the trial needs exactly one rating.")
-            given = {stimulus.condition: answers[stimulus.token] for stimulus in trial.conditions}
-            if trial.submitted is None:
-                trial.ratings = [
-                    Rating(condition=condition, score=answer.score, comment=answer.comment)
-                    for condition, answer in given.items()
-                ]
-                trial.seconds = seconds
-                trial.submitted = trial.listener.seen = time.time()
-            elif given != {rating.condition: Answer(rating.score, rating.comment) for rating in trial.ratings}:
-                raise AlreadyRatedError("This trial was already stored with other ratings.")
+            session.execute(this.values(seen=now))
+            session.execute(this.where(Listener.lease_until > now).values(lease_until=now + self.lease))
+            taken = session.execute(update(Trial).where(unrated).values(submitted=now, seconds=seconds))
+            if taken.rowcount:  # type: ignore[attr-defined]
+                session.execute(insert(Rating), rows)
+                session.execute(update(Step).where(Step.trial_id == trial.id).values(done=now))
+                return
+            stored = session.scalars(select(Rating).where(Rating.trial_id == trial.id)).all()
+        if given != {rating.condition: Answer(rating.score, rating.comment) for rating in stored}:
+            raise AlreadyRatedError("This trial was already stored with other ratings.")
+
+    def complete(self, listener_key: str, step_key: str, answer: Any, turned_away: str = "") -> None:
+        """Store what a listener said on a page that is no trial; again, it changes nothing.
+
+        Args:
+            answer: anything that JSON can hold.
+            turned_away: why the listener may not go on, and gives all places back; "" for who may.
+
+        Raises:
+            UnknownTrialError: not a step of this listener, or a trial.
+            RefusedError: steps before it are not done.
+        """
+        owned = (
+            select(Step).join(Step.listener)
+            .where(Step.key == step_key, Step.trial_id.is_(None), Listener.key == listener_key)
+        )  # fmt: skip
+        with self.writing() as session:
+            step = session.scalar(owned.with_for_update(of=Listener))
+            if step is None:
+                raise UnknownTrialError("This page is not part of your session.")
+            if step.done is not None:
+                return
+            listener = session.get_one(Listener, step.listener_id, options=[selectinload(Listener.steps)])
+            if listener.open_step is not step:
+                raise RefusedError("There is something to do before this page.")
+            step.answer = json.dumps(answer)
+            step.done = time.time()
+            if turned_away:
+                listener.state, listener.excluded, listener.excluded_by = "turned away", turned_away, "page"
 
     def stimulus(self, listener_key: str, token: str) -> tuple[str, str] | None:
         """Item id and condition behind one of this listener's tokens; None for anybody else's."""
@@ -141,128 +316,49 @@ class Store:
             found = session.execute(owned).one_or_none()
         return None if found is None else (found.item, found.condition)
 
-    def _load(self, key: str) -> Listener | None:
-        whole = select(Listener).where(Listener.key == key)
+    # Screening while the study runs
+
+    def settle(self) -> None:
+        """Judge by the rule whoever has finished, left or gone since the last look; bad ratings free their places."""
         with self.reading() as session:
-            return session.scalar(whole.options(selectinload(Listener.trials).selectinload(Trial.stimuli)))
-
-    def _annotations(self, session: Session) -> dict[str, int]:
-        """Item id -> ratings it has or, from listeners who are still at work, is about to get."""
-        at_work = Listener.seen > time.time() - LEASE_SECONDS
-        counts = (
-            select(Trial.item, func.count())
-            .join(Listener).where(or_(Trial.submitted.is_not(None), at_work)).group_by(Trial.item)
-        )  # fmt: skip
-        return dict(session.execute(counts).all())
-
-    def _new_listener(self, key: str, annotations: Mapping[str, int]) -> Listener:
-        rng = random.SystemRandom()
-        reference = self._study.hidden_reference.name
-        listener = Listener(key=key, started=time.time(), seen=time.time())
-        for position, item in enumerate(allocate(self._study, annotations, rng), start=1):
-            conditions = [condition.name for condition in self._study.conditions]
-            rng.shuffle(conditions)
-            stimuli = [
-                Stimulus(token=secrets.token_urlsafe(16), place=place, condition=condition)
-                for place, condition in enumerate([reference, *conditions])
-            ]
-            trial_key = secrets.token_urlsafe(16)
-            listener.trials.append(Trial(key=trial_key, item=item.id, position=position, stimuli=stimuli))
-        return listener
+            verdicts = judging.judge(session, self.study, self.rule)
+        if verdicts:
+            with self.writing() as session:
+                judging.write(session, verdicts)
 
 
-def open_store(study: Study, folder: Path, url: str | None = None, *, create: bool = True) -> Store:
-    """Open the database of the study in `folder`, by default STUDY/ratings.sqlite; make its tables if need be.
+def _whole(key: str) -> Select[Listener]:
+    steps, trials = selectinload(Listener.steps), selectinload(Listener.trials)
+    return select(Listener).where(Listener.key == key).options(steps, trials)
+
+
+def _same_person(arrival: Arrival) -> Select[Listener]:
+    return select(Listener).where(Listener.source == arrival.source, Listener.person == arrival.person)
+
+
+def open_store(
+    study: Study, folder: Path, url: str | None = None, *, create: bool = True, lease: float = LEASE_SECONDS,
+    rule: str = "none",
+) -> Store:  # fmt: skip
+    """Open the database of the study in `folder`, by default STUDY/ratings.sqlite; make or migrate its tables.
 
     Args:
         create: False refuses a default database that does not exist yet.
+        lease, rule: see Store.
 
     Raises:
         UserError: the URL is wrong, its driver is missing, the database cannot be opened, or holds another study.
     """
-    path = folder / "ratings.sqlite"
-    if url is None and not create and not path.is_file():
-        raise UserError(f"{folder}: nobody has taken this test yet; serve it with `earmark mushra serve {folder}`")
-    try:
-        parsed = URL.create("sqlite", database=str(path)) if url is None else make_url(url)
-    except ArgumentError as error:
-        raise UserError("--database: not a database URL; examples: sqlite:///ratings.sqlite, "
-                        "postgresql+psycopg://user:password@host/name") from error  # fmt: skip
-    shown = str(path) if url is None else f"--database {parsed.render_as_string(hide_password=True)}"
-    try:
-        if parsed.get_backend_name() == "sqlite":
-            engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
-            event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-        else:
-            engine = create_engine(parsed, pool_pre_ping=True)
-        Base.metadata.create_all(engine)
-        store = Store(engine, study)
-        _settle_settings(store, study, shown)
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UserError(f"{shown}: the driver is missing ({error}); for PostgreSQL: pip install 'psycopg[binary]' "
-                        "and postgresql+psycopg://...") from error  # fmt: skip
-    except DBAPIError as error:
-        raise UserError(f"{shown}: the database cannot be used ({error.orig})") from error
-    return store
-
-
-def _prepare_sqlite(connection: object, _: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # transactions begin where _begin_sqlite says
-    for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _settle_settings(store: Store, study: Study, shown: str) -> None:
-    """Write the settings of a new database; refuse one of another schema or study."""
-    fingerprint = _fingerprint(study)
-    wanted = {"schema_version": SCHEMA_VERSION, "study": fingerprint, "secret_key": secrets.token_urlsafe(32)}
-    try:
-        with store.writing() as session:
-            if session.get(Setting, "schema_version") is None:
-                session.add_all(Setting(name=name, value=value) for name, value in wanted.items())
-    except IntegrityError:
-        pass  # another worker that starts at the same moment was first
-    if store.setting("schema_version") != SCHEMA_VERSION:
-        raise UserError(f"{shown}: another version of Earmark made this database; use that version or a new database")
-    if store.setting("study") != fingerprint:
-        raise UserError(f"{shown}: holds the ratings of another study or an earlier build of this one; "
-                        "keep it elsewhere or give another --database")  # fmt: skip
-
-
-def _fingerprint(study: Study) -> str:
-    """SHA-256 over what listeners hear: items, conditions and audio."""
-    heard = {item.id: {name: stimulus.audio for name, stimulus in item.stimuli.items()} for item in study.items}
-    return hashlib.sha256(json.dumps(heard, sort_keys=True).encode()).hexdigest()
+    return Store(connect(study, folder, url, create=create), study, lease=lease, rule=rule)
 
 
 def ratings(store: Store, study: Study) -> pd.DataFrame:
-    """All complete trials, one row per rating.
+    """All complete trials, one row per rating, those of excluded listeners too.
 
     Returns:
         listener ("L0001", numbered as they came), item, category, condition, score (0 to 100), position (of the trial
-        in the session, from 1), seconds (spent on the trial), submitted (ISO 8601, UTC), comment.
+        in the session, from 1), seconds (spent on the trial), submitted (ISO 8601, UTC), comment, excluded (why the
+        listener's ratings do not count, "" if they do).
     """
-    categories = {item.id: item.category for item in study.items}
-    complete = (
-        select(Trial.listener_id, Trial.item, Rating.condition, Rating.score,
-               Trial.position, Trial.seconds, Trial.submitted, Rating.comment)
-        .join(Rating, Rating.trial_id == Trial.id)
-        .where(Trial.submitted.is_not(None))
-        .order_by(Trial.listener_id, Trial.position, Rating.condition)
-    )  # fmt: skip
     with store.reading() as session:
-        rows = session.execute(complete).all()
-    columns = ["listener", "item", "condition", "score", "position", "seconds", "submitted", "comment"]
-    table = pd.DataFrame(rows, columns=columns)
-    table["listener"] = [f"L{number:04d}" for number in table["listener"]]
-    table["submitted"] = [
-        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") for seconds in table["submitted"]
-    ]
-    table.insert(2, "category", table["item"].map(categories))
-    return table
+        return collected(session, study)

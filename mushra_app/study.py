@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from codec.errors import UserError
 from codec.files import write_text
+from mushra_app import pages
+from mushra_app.pages import Page, Training, Trials
 
 FORMAT = 1
 Role = Literal["hidden reference", "low anchor", "mid anchor", "system"]
@@ -66,6 +68,7 @@ class Study:
         annotations: every item gets at least this many ratings.
         trials_per_listener: items that one listener rates.
         provenance: the run of `earmark compare` it was cut from, with versions and seed.
+        pages: what a session consists of, in order, after consent.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Study:
     conditions: tuple[Condition, ...]
     items: tuple[Item, ...]
     provenance: Mapping[str, str]
+    pages: tuple[Page, ...] = pages.DEFAULT
 
     def condition(self, role: Role) -> Condition | None:
         """The first condition with that role."""
@@ -89,7 +93,8 @@ class Study:
 
 def save(study: Study, folder: Path) -> None:
     """Write STUDY/study.json."""
-    text = json.dumps({"format": FORMAT, **asdict(study)}, indent=1, ensure_ascii=False)
+    data = {"format": FORMAT, **asdict(study), "pages": [pages.to_json(page) for page in study.pages]}
+    text = json.dumps(data, indent=1, ensure_ascii=False)
     write_text(folder / "study.json", text + "\n")
 
 
@@ -111,9 +116,11 @@ def load(folder: Path) -> Study:
     if data.pop("format", None) != FORMAT:
         raise UserError(f"{path}: another version of Earmark wrote this study; build it again")
     try:
-        return _from_json(data)
+        study = _from_json(data)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: damaged or made by hand ({error}); build the study again") from error
+    _check_pages(study, path)
+    return study
 
 
 def _from_json(data: dict[str, Any]) -> Study:
@@ -122,4 +129,15 @@ def _from_json(data: dict[str, Any]) -> Study:
         Item(**{**item, "stimuli": {name: Stimulus(**stimulus) for name, stimulus in item["stimuli"].items()}})
         for item in data["items"]
     )
+    if "pages" in data:
+        data["pages"] = tuple(pages.from_json(page) for page in data["pages"])
     return Study(**data)
+
+
+def _check_pages(study: Study, path: Path) -> None:
+    if sum(isinstance(page, Trials) for page in study.pages) != 1:
+        raise UserError(f'{path}: "pages" needs exactly one page of kind "trials"')
+    known = {item.id for item in study.items}
+    for page in study.pages:
+        if isinstance(page, Training) and page.item not in known:
+            raise UserError(f'{path}: "pages" has a training trial of item {page.item}, which the study has not')

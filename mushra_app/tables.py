@@ -1,11 +1,13 @@
-"""The tables of a study's database: settings, listeners, trials, stimuli, ratings. Times in seconds since 1970, UTC."""
+"""The tables of a study's database. Times: seconds since 1970, UTC. A change of them is a step in migrations.py."""
 
 from __future__ import annotations
+
+import hashlib
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 class Base(DeclarativeBase):
@@ -13,7 +15,7 @@ class Base(DeclarativeBase):
 
 
 class Setting(Base):
-    """What belongs to the whole database: schema_version, study (its fingerprint), secret_key."""
+    """What belongs to the whole database: schema_version, study (its fingerprint), secret_key, gate, crowd, ..."""
 
     __tablename__ = "setting"
 
@@ -22,34 +24,73 @@ class Setting(Base):
 
 
 class Listener(Base):
-    """One participation. `key` is the secret in the listener's cookie."""
+    """One participation.
+
+    `key` is the secret in the listener's cookie. `source` is the way in ("anonymous", "personal", "prolific", "mturk"),
+    `person` who it is there, `visit` the platform's secret for this participation, by which it is taken up again;
+    `arrival` keeps all that the platform said, as JSON. `state` is "active", "finished", "left" or "turned away".
+    Unfinished trials of an active listener hold their places until `lease_until`. Ratings count while `excluded`, the
+    reason why they do not, is empty; `excluded_by` is "screening", "page" or "experimenter", whose word is the last.
+    `judged` is when the screening last looked at this listener.
+    """
 
     __tablename__ = "listener"
+    __table_args__ = (UniqueConstraint("source", "person"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
     started: Mapped[float]
-    seen: Mapped[float] = mapped_column(index=True)
+    seen: Mapped[float]
+    lease_until: Mapped[float]
+    source: Mapped[str] = mapped_column(default="anonymous")
+    person: Mapped[str | None]
+    visit: Mapped[str | None]
+    arrival: Mapped[str] = mapped_column(default="{}")
+    state: Mapped[str] = mapped_column(default="active")
+    excluded: Mapped[str] = mapped_column(default="")
+    excluded_by: Mapped[str] = mapped_column(default="")
+    judged: Mapped[float | None]
     trials: Mapped[list[Trial]] = relationship(back_populates="listener", order_by="Trial.position")
+    steps: Mapped[list[Step]] = relationship(back_populates="listener", order_by="Step.position")
 
     @property
-    def open_trial(self) -> Trial | None:
-        """The trial that this listener is at, None when all are done."""
-        return next((trial for trial in self.trials if trial.submitted is None), None)
+    def label(self) -> str:
+        """How tables call this listener: "L0001", numbered as they came."""
+        return f"L{self.id:04d}"
+
+    @property
+    def receipt(self) -> str:
+        """What this listener hands to the platform at the end: names the listener, and nobody else can guess it."""
+        return f"{self.label}-{hashlib.sha256(self.key.encode()).hexdigest()[:10]}"
+
+    @property
+    def open_step(self) -> Step | None:
+        """The step that this listener is at, None when all are done."""
+        return next((step for step in self.steps if step.done is None), None)
+
+    @property
+    def rating_trials(self) -> list[Trial]:
+        """The trials that count, in order."""
+        return [trial for trial in self.trials if trial.purpose == "rating"]
 
 
 class Trial(Base):
     """An item assigned to a listener; complete, with a rating of every condition, once `submitted` is set.
 
-    `position` counts from 1. `seconds` is how long the page was in view.
+    `purpose` is "rating" or "training". `position` counts from 1 within the purpose. `key` is what makes a repeated
+    submission the same one. `seconds` is how long the page was in view.
     """
 
     __tablename__ = "trial"
-    __table_args__ = (UniqueConstraint("listener_id", "item"), UniqueConstraint("listener_id", "position"))
+    __table_args__ = (
+        UniqueConstraint("listener_id", "purpose", "item"),
+        UniqueConstraint("listener_id", "purpose", "position"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
     listener_id: Mapped[int] = mapped_column(ForeignKey("listener.id"))
+    purpose: Mapped[str] = mapped_column(default="rating")
     item: Mapped[str] = mapped_column(index=True)
     position: Mapped[int]
     seconds: Mapped[float | None]
@@ -67,6 +108,28 @@ class Trial(Base):
     def conditions(self) -> list[Stimulus]:
         """The stimuli to rate, in the order in which this listener sees them."""
         return self.stimuli[1:]
+
+
+class Step(Base):
+    """One page of a listener's session, in order of `position`, from 1; see mushra_app/pages.py.
+
+    `settings` and `answer` are JSON: what the page shows, and what the listener said there.
+    """
+
+    __tablename__ = "step"
+    __table_args__ = (UniqueConstraint("listener_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    listener_id: Mapped[int] = mapped_column(ForeignKey("listener.id"))
+    position: Mapped[int]
+    kind: Mapped[str]
+    settings: Mapped[str] = mapped_column(default="{}")
+    trial_id: Mapped[int | None] = mapped_column(ForeignKey("trial.id"), unique=True)
+    done: Mapped[float | None]
+    answer: Mapped[str | None]
+    listener: Mapped[Listener] = relationship(back_populates="steps")
+    trial: Mapped[Trial | None] = relationship()
 
 
 class Stimulus(Base):
@@ -91,3 +154,23 @@ class Rating(Base):
     condition: Mapped[str] = mapped_column(primary_key=True)
     score: Mapped[int]
     comment: Mapped[str] = mapped_column(default="")
+
+
+class AdminSession(Base):
+    """A signed-in experimenter. `key`: SHA-256 of the cookie's secret; `form_token`: what every form sends back."""
+
+    __tablename__ = "admin_session"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    form_token: Mapped[str]
+    expires: Mapped[float]
+
+
+class FailedSignIn(Base):
+    """A wrong password at the admin page, and where it came from."""
+
+    __tablename__ = "failed_sign_in"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    address: Mapped[str]
+    time: Mapped[float] = mapped_column(index=True)

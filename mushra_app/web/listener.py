@@ -1,9 +1,12 @@
-"""The listener's way: welcome, volume, trials, thanks; the audio behind tokens and the route that takes ratings."""
+"""The listener's way: welcome, steps, trials, thanks; the audio behind tokens and the route that takes ratings."""
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
@@ -12,14 +15,26 @@ from flask import Blueprint, abort, current_app, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 
 import eval.report
-from mushra_app.store import AlreadyRatedError, RefusedError, Store, UnknownTrialError
-from mushra_app.study import Study
-from mushra_app.tables import Listener
+from mushra_app.crowd import Arrival, ArrivalError, read_arrival, way_back
+from mushra_app.store import (
+    AlreadyRatedError,
+    NotOpenError,
+    RefusedError,
+    Status,
+    Store,
+    TookPartError,
+    UnknownTrialError,
+)
+from mushra_app.study import Item, Study
+from mushra_app.tables import Listener, Step
 from mushra_app.web.answers import LONGEST_COMMENT, read_answers
+from mushra_app.web.invitations import read_invitation
 from mushra_app.web.safety import check_token, session_token
+from mushra_app.web.steps import STEP_PAGES
 
 EXTENSION = "earmark"
 PLAYER = Path(eval.report.__file__).parent / "static" / "player.js"
+TRIAL_KINDS = ("trial", "training")
 
 pages = Blueprint("listener", __name__)
 
@@ -32,19 +47,47 @@ class Served:
     store: Store
     audio: Path
 
+    def item(self, item_id: str) -> Item:
+        """The item of that id."""
+        return next(item for item in self.study.items if item.id == item_id)
+
+    def path(self, item_id: str, condition: str) -> Path:
+        """Where a stimulus lies."""
+        return self.audio / self.item(item_id).stimuli[condition].audio
+
 
 @pages.get("/")
 def welcome() -> ResponseReturnValue:
     """What this is, and consent; a listener who has begun goes on instead."""
-    if this_listener() is not None:
-        return redirect(url_for(".next_page"))
-    if served().store.is_full():
-        return render_template("full.html")
+    store = served().store
+    try:
+        arrival = read_invitation(request.args) or read_arrival(request.args)
+    except ArrivalError as error:
+        return sorry("This address is not complete", str(error), Arrival()), 400
+    if arrival.preview:
+        return render_template("welcome.html", preview=True, **outlook(served().study.trials_per_listener))
+    mine = this_listener()
+    if arrival.person is None:
+        if mine is not None:
+            return redirect(url_for(".next_page"))
+    else:
+        known = store.participation(arrival)
+        if known is not None:
+            if known.visit != arrival.visit and (mine is None or mine.id != known.id):
+                return took_part(arrival)
+            session["listener"] = known.key
+            remember(arrival)
+            return redirect(url_for(".next_page"))
+        if arrival_of_session().person != arrival.person:
+            session.clear()
+    if not store.crowd.lets_in(arrival):
+        return sorry("Not open this way", "This listening test takes no listeners by this address.", arrival)
+    status = store.status()
+    if status.state != "open":
+        return not_open(status, arrival)
     session.setdefault("listener", secrets.token_urlsafe(16))
-    study = served().study
-    trials = min(study.trials_per_listener, len(study.items))
-    minutes = minutes_for(study, trials, expected_seconds(study))
-    return render_template("welcome.html", token=session_token(), trials=trials, minutes=minutes)
+    remember(arrival)
+    return render_template("welcome.html", token=session_token(), source=arrival.source, **outlook(status.trials))
 
 
 @pages.post("/start")
@@ -53,43 +96,81 @@ def start() -> ResponseReturnValue:
     check_token(request.form.get("token"))
     if request.form.get("consent") != "yes":
         return redirect(url_for(".welcome"))
-    if this_listener() is None:
-        if served().store.is_full():
-            return render_template("full.html")
-        served().store.enrol(session["listener"])
+    arrival = arrival_of_session()
+    if not served().store.crowd.lets_in(arrival):
+        abort(403)
+    try:
+        served().store.enrol(session["listener"], arrival)
+    except TookPartError:
+        return took_part(arrival)
+    except NotOpenError as error:
+        return not_open(error.status, arrival)
     return redirect(url_for(".next_page"), 303)
+
+
+@pages.get("/declined")
+def declined() -> ResponseReturnValue:
+    """For participants of a platform who do not consent: their way back. Nothing is stored."""
+    return sorry("Thank you anyway", "Nothing was stored.", arrival_of_session(), "declined")
 
 
 @pages.get("/continue")
 def next_page() -> ResponseReturnValue:
-    """Wherever this listener is: volume before the first trial, the open trial, thanks."""
-    listener = required_listener()
-    if listener.open_trial is None:
-        return redirect(url_for(".thanks"))
-    return redirect(url_for(".volume" if listener.open_trial.position == 1 else ".trial"))
+    """Wherever this listener is: the open step, or thanks."""
+    return redirect(address_of(open_step(required_listener())))
 
 
-@pages.get("/volume")
-def volume() -> ResponseReturnValue:
-    """Set the volume once, by the reference of the first trial."""
+@pages.get("/page/<kind>")
+def step(kind: str) -> ResponseReturnValue:
+    """The open step, if it is of that kind and no trial."""
+    if kind not in STEP_PAGES:
+        abort(404)
     listener = required_listener()
-    return render_template("volume.html", stimulus=listener.trials[0].reference, study=served().study)
+    step = open_step(listener)
+    if step is None or step.kind != kind:
+        return redirect(url_for(".next_page"))
+    first = served().store.trial(listener.rating_trials[0].id) if listener.rating_trials else None
+    return render_template(
+        STEP_PAGES[kind].template, step=step, settings=json.loads(step.settings), study=served().study,
+        stimulus=first and first.reference, token=session_token(),
+    )  # fmt: skip
+
+
+@pages.post("/step/<key>")
+def complete(key: str) -> ResponseReturnValue:
+    """Store what was said on a page that is no trial; a second click changes nothing."""
+    check_token(request.form.get("token"))
+    listener = required_listener()
+    step = next((step for step in listener.steps if step.key == key), None)
+    if step is None or step.kind not in STEP_PAGES:
+        abort(404)
+    outcome = STEP_PAGES[step.kind].read(request.form, json.loads(step.settings))
+    with suppress(RefusedError):  # a page in a tab that was left behind
+        served().store.complete(listener.key, key, outcome.answer, outcome.turned_away)
+    return redirect(url_for(".next_page"), 303)
 
 
 @pages.get("/trial")
 def trial() -> ResponseReturnValue:
     """The open trial; after a reload the same one in the same order."""
     listener = required_listener()
-    if listener.open_trial is None:
-        return redirect(url_for(".thanks"))
-    study = served().study
-    spent = [trial.seconds for trial in listener.trials if trial.seconds is not None]
-    left = len(listener.trials) - listener.open_trial.position + 1
+    step = open_step(listener)
+    if step is None or step.kind not in TRIAL_KINDS:
+        return redirect(url_for(".next_page"))
+    assert step.trial_id is not None
+    study, trial = served().study, served().store.trial(step.trial_id)
+    warm([served().path(trial.item, condition.name) for condition in study.conditions])
+    trials = listener.rating_trials
+    spent = [trial.seconds for trial in trials if trial.seconds is not None]
+    left = [trial for trial in trials if trial.submitted is None]
     return render_template(
         "trial.html",
-        trial=listener.open_trial,
-        trials=len(listener.trials),
-        minutes=minutes_for(study, left, mean(spent) if spent else expected_seconds(study)),
+        trial=trial,
+        heading="Practice trial" if step.kind == "training" else f"Trial {trial.position} of {len(trials)}",
+        trials=len(trials),
+        done=len(trials) - len(left),
+        last=step is listener.steps[-1],
+        minutes=minutes_for(len(left), mean(spent) if spent else expected_seconds(study)),
         study=study,
         token=session_token(),
         longest_comment=LONGEST_COMMENT,
@@ -99,11 +180,12 @@ def trial() -> ResponseReturnValue:
 @pages.post("/trial/<key>")
 def rate(key: str) -> ResponseReturnValue:
     """Store a trial, sent as JSON."""
-    listener = required_listener()
+    if "listener" not in session:
+        abort(403)
     token, answers, seconds = read_answers(request)
     check_token(token)
     try:
-        served().store.submit(listener.key, key, answers, seconds)
+        served().store.submit(session["listener"], key, answers, seconds)
     except UnknownTrialError as error:
         return flask.jsonify(error=str(error)), 404
     except AlreadyRatedError as error:
@@ -115,11 +197,24 @@ def rate(key: str) -> ResponseReturnValue:
 
 @pages.get("/thanks")
 def thanks() -> ResponseReturnValue:
-    """The end, for a listener who has rated everything."""
+    """The end, and the way back to the platform that the listener came from; here the ratings are judged."""
     listener = required_listener()
-    if listener.open_trial is not None:
+    if open_step(listener) is not None:
         return redirect(url_for(".next_page"))
-    return render_template("thanks.html", trials=len(listener.trials), token=session_token())
+    served().store.settle()
+    outcome = "finished" if listener.state == "active" else listener.state
+    arrival = Arrival(listener.source, listener.person, listener.visit, json.loads(listener.arrival))
+    back = way_back(arrival, served().store.crowd, outcome, receipt=listener.receipt)
+    done = [trial for trial in listener.rating_trials if trial.submitted is not None]
+    return render_template("thanks.html", listener=listener, trials=len(done), back=back, token=session_token())
+
+
+@pages.post("/stop")
+def stop() -> ResponseReturnValue:
+    """End the session before its end; what was not rated goes to others."""
+    check_token(request.form.get("token"))
+    served().store.leave(required_listener().key)
+    return redirect(url_for(".thanks"), 303)
 
 
 @pages.post("/leave")
@@ -140,9 +235,7 @@ def stimulus(token: str) -> ResponseReturnValue:
     found = served().store.stimulus(session.get("listener", ""), token)
     if found is None:
         abort(404)
-    item_id, condition = found
-    item = next(item for item in served().study.items if item.id == item_id)
-    path = served().audio / item.stimuli[condition].audio
+    path = served().path(*found)
     response = send_file(path, mimetype="audio/wav", download_name="sound.wav", conditional=False, etag=False)
     response.headers.pop("Last-Modified", None)
     response.headers["Cache-Control"] = "private, max-age=3600"
@@ -172,11 +265,79 @@ def required_listener() -> Listener:
     return this_listener() or abort(403)
 
 
+def open_step(listener: Listener) -> Step | None:
+    """Where an active listener is; None for one whose session is over."""
+    return listener.open_step if listener.state == "active" else None
+
+
+def address_of(step: Step | None) -> str:
+    """The page that shows this step."""
+    if step is None:
+        return url_for(".thanks")
+    return url_for(".trial") if step.kind in TRIAL_KINDS else url_for(".step", kind=step.kind)
+
+
+def remember(arrival: Arrival) -> None:
+    """Keep in the cookie how this listener came, until consent."""
+    session["arrival"] = asdict(arrival)
+
+
+def arrival_of_session() -> Arrival:
+    """How this listener came, as the cookie has it."""
+    return Arrival(**session.get("arrival", {}))
+
+
+def sorry(title: str, message: str, arrival: Arrival, outcome: str = "not let in") -> str:
+    """A page for somebody who does not begin."""
+    back = way_back(arrival, served().store.crowd, outcome)
+    return render_template("closed.html", title=title, message=message, back=back)
+
+
+def took_part(arrival: Arrival) -> str:
+    """For a person who has a participation already."""
+    message = (
+        "You have taken part in this listening test, or begun it in another browser. Thank you! Each person can take "
+        "part once; if you have not finished, go on where you began."
+    )
+    return sorry("You were here before", message, arrival)
+
+
+def not_open(status: Status, arrival: Arrival) -> str:
+    """For newcomers while the study lets nobody in."""
+    messages = {
+        "complete": "This listening test is complete: every sound has all the ratings it needs, so no more listeners "
+        "are needed.",
+        "waiting": "All places are taken at the moment. Some may come free: try again in an hour.",
+        "paused": "This listening test pauses. Please come back later.",
+        "closed": "This listening test is closed.",
+    }
+    return sorry("Thank you for coming", messages[status.state], arrival)
+
+
+def warm(paths: list[Path]) -> None:
+    """Have all sounds of a trial in memory before the first is asked for.
+
+    The hidden reference is the file behind the open one: without this it alone would come from memory, and faster.
+    """
+    if hasattr(os, "posix_fadvise"):
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+            os.close(descriptor)
+
+
+def outlook(trials: int) -> dict[str, int]:
+    """What the welcome page says of the session: trials and minutes."""
+    study = served().study
+    trials = min(trials, len(study.items))
+    return {"trials": trials, "minutes": minutes_for(trials, expected_seconds(study))}
+
+
 def expected_seconds(study: Study) -> float:
     """Seconds one trial takes before we know the listener: each sound and the reference heard twice."""
     return 2 * (len(study.conditions) + 1) * mean(item.seconds for item in study.items)
 
 
-def minutes_for(study: Study, trials: int, seconds: float) -> int:
+def minutes_for(trials: int, seconds: float) -> int:
     """Whole minutes for that many trials, at least one."""
     return max(1, round(trials * seconds / 60))

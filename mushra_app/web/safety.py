@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import secrets
+from urllib.parse import unquote
 
 from flask import Flask, Response, abort, jsonify, render_template, request, session
+from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
+from mushra_app.crowd import TURK_HOSTS
+
+# Mechanical Turk shows the listener's pages in a frame, and takes a form at the end.
+TURK = "https://*.mturk.com"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'self'{forms}; frame-ancestors {frames}"
+)
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": POLICY.format(forms="".join(f" {host}" for host in TURK_HOSTS), frames=f"'self' {TURK}"),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
+}
+ADMIN_HEADERS = {
+    "Content-Security-Policy": POLICY.format(forms="", frames="'none'"),
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 # What a listener can do about it.
@@ -29,8 +43,29 @@ REMEDIES = {
 EXCUSE = "Something went wrong on our side. Your finished trials are stored; reload the page to go on."
 
 
+class Cookies(SecureCookieSessionInterface):
+    """The session's cookie: for this site only, but within Mechanical Turk's frame, which is another site.
+
+    There browsers want it Secure and, to keep it apart from other frames', Partitioned; so it needs https. Forms and
+    ratings carry the session's token in any case.
+    """
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure
+
+    def get_cookie_samesite(self, app: Flask) -> str:
+        return "None" if self._framed() else "Lax"
+
+    def get_cookie_partitioned(self, app: Flask) -> bool:
+        return self._framed()
+
+    def _framed(self) -> bool:
+        return request.is_secure and session.get("arrival", {}).get("source") == "mturk"
+
+
 def protect(app: Flask) -> None:
     """Give every response the headers above, and every error a page for people or JSON for scripts."""
+    app.session_interface = Cookies()
     app.before_request(_refuse_nul)
     app.after_request(_add_headers)
     app.register_error_handler(HTTPException, _show_error)
@@ -54,13 +89,15 @@ def check_token(given: object) -> None:
 
 
 def _refuse_nul() -> None:
-    """No address of ours has a NUL, and PostgreSQL fails on one."""
-    if "\0" in request.path:
+    """No address of ours has a NUL, nor a parameter, and PostgreSQL fails on one."""
+    if "\0" in unquote(request.full_path):
         abort(404)
 
 
 def _add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
+    if request.blueprint == "admin":
+        response.headers.update(ADMIN_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 

@@ -301,7 +301,7 @@ def test_a_terminal_gets_no_binary(earmark, weights, tmp_path):
         (["in.wav", "out.ecdc", "--kbps", "7"], "encodec_24khz@7: encodec_24khz has 1.5, 3, 6, 12, 24 kbps"),
         (["in.wav", "out.ecdc", "--lm"], "--lm: needs the language model"),
         (["in.wav", "out.ecdc", "--model", "encodec_16khz"], "--model"),
-        (["in.wav", "out.ecdc", "--model", "encodec_48khz"], "a checkpoint of encodec_24khz in another shape"),
+        (["in.wav", "out.ecdc", "--model", "encodec_48khz"], "is a checkpoint of encodec_24khz"),
         (["nowhere.wav", "out.ecdc"], "'nowhere.wav' does not exist"),
         (["text.wav", "out.ecdc"], "text.wav: not readable as audio"),
         (["cut.wav", "out.ecdc"], "cut.wav: truncated"),

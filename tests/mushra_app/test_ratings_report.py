@@ -8,6 +8,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -49,23 +50,27 @@ def test_files(tmp_path):
     """A rates the hidden reference 100, B 50: B is dropped, and two ratings of each condition are left."""
     report = write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path / "deep/report")
     assert {path.name for path in (tmp_path / "deep/report").iterdir()} == {
-        "report.html", "summary.csv", "listeners.csv", "plot.svg", "plot.png"
+        "report.html", "summary.csv", "listeners.csv", "comparisons.csv",
+        *(f"{name}.{kind}" for name in ("plot", "distribution") for kind in ("svg", "pdf", "png")),
     }  # fmt: skip
     assert (report.kept, report.listeners) == (1, 2)
     reference, codec, anchor = table(report.summary_csv)
     assert list(codec) == [
-        "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median"
+        "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median", "q1", "q3",
+        "boot95_low", "boot95_high", "mixed_mean", "mixed95_low", "mixed95_high",
     ]  # fmt: skip
     assert (reference["condition"], reference["role"], reference["mean"]) == ("reference", "hidden reference", "100")
     # 40 and 60: s = 14.1421, t(0.975, 1) = 12.7062, so 50 -+ 12.7062 * 14.1421 / sqrt(2) = 50 -+ 127.062
     assert (codec["condition"], codec["n"], codec["listeners"], codec["mean"]) == ("opus@6", "2", "1", "50")
     assert float(codec["ci95_high"]) == pytest.approx(177.062, abs=1e-3)
+    assert (codec["q1"], codec["median"], codec["q3"], codec["boot95_low"]) == ("45", "50", "55", "")  # one listener
     assert anchor["condition"] == "anchor@3.5k"
     assert [(row["listener"], row["kept"], row["n"]) for row in table(report.listeners_csv)] == [
         ("A", "True", "6"), ("B", "False", "6")
     ]  # fmt: skip
     assert table(report.listeners_csv)[1]["reason"] == "hidden reference below 90 in 2 of 2 ratings (100.0 %)"
     assert report.plot_png.read_bytes().startswith(b"\x89PNG")
+    assert report.plot_svg.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_page_says_what_was_done(tmp_path):
@@ -78,6 +83,67 @@ def test_page_says_what_was_done(tmp_path):
     assert "Read as a long table." in words
     assert "x̄ ± t" in words
     assert "An interval that leaves the scale is cut at its edge." in words  # that of opus@6, -77 to 177
+
+
+def panel(listeners: int = 12) -> Ratings:
+    """Listeners who agree that the codec is worth 50 and the anchor 10, each with a taste of a few points."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (
+            f"L{listener:02d}",
+            f"item{item}",
+            condition,
+            float(np.clip(round(quality + taste + rng.normal(0, 4)), 0, 100)),
+        )
+        for listener in range(listeners)
+        for taste in [rng.normal(0, 5)]
+        for item in range(4)
+        for condition, quality in {"reference": 110, "opus@6": 50, "anchor@3.5k": 10}.items()
+    ]
+    return Ratings(pd.DataFrame(rows, columns=["listener", "item", "condition", "score"]), ROLES, "panel.csv")
+
+
+def test_page_says_which_differences_are_real_and_how_far_listeners_agree(tmp_path):
+    """Twelve listeners who all rank three conditions alike: chi-squared = 12 * 2 = 24, W = 1, and each of the three
+    exact Wilcoxon tests has p = 2 / 2^12 = 0.00049, by Holm 0.0015."""
+    report = write_report(panel(), "paper", tmp_path)
+    words = text_of(report.page)
+    assert "over 12 listeners and 3 conditions gives χ² = 24.00 with 2 degrees of freedom, p &lt; 0.001." in words
+    assert "to the degree W = 1.00" in words
+    pairs = table(report.comparisons_csv)
+    assert [(row["better"], row["worse"]) for row in pairs] == [
+        ("reference", "opus@6"), ("reference", "anchor@3.5k"), ("opus@6", "anchor@3.5k")
+    ]  # fmt: skip
+    for row in pairs:
+        assert float(row["p"]) == pytest.approx(2 / 2**12)
+        assert float(row["p_holm"]) == pytest.approx(3 * 2 / 2**12)
+        assert float(row["rank_biserial"]) == 1
+    assert "Krippendorff’s α is 0.9" in words
+    assert "29 more listeners like these 12 would halve" in words  # 2.201 / sqrt(12) is over 2 * 2.021 / sqrt(41)
+    assert "standard deviations of the mixed model" in words
+    rows = table(report.summary_csv)
+    assert all(float(row["mixed95_low"]) < float(row["mixed_mean"]) < float(row["mixed95_high"]) for row in rows)
+    assert all(float(row["boot95_low"]) <= float(row["mean"]) <= float(row["boot95_high"]) for row in rows)
+
+
+def test_conditions_that_no_listener_rated_together_are_not_compared(tmp_path):
+    frame = panel().frame
+    odd = frame["listener"].str.endswith(("1", "3", "5", "7", "9"))
+    report = write_report(Ratings(frame[odd == (frame["condition"] == "opus@6")], ROLES, "split.csv"), "none", tmp_path)
+    assert "No listener rated all conditions of an item" in text_of(report.page)
+    assert table(report.comparisons_csv) == []
+
+
+def test_page_shows_what_each_rule_would_do_and_who_is_odd(tmp_path):
+    ratings = panel()
+    ratings.frame.loc[ratings.frame["listener"] == "L03", "score"] = 50
+    report = write_report(ratings, "none", tmp_path)
+    words = text_of(report.page)
+    assert "--screen paper the rule of the EnCodec paper 1 11" in words
+    assert "--screen bs1534 the post-screening of ITU-R BS.1534-3 (1 clause not applied) 1 11" in words
+    assert "L03 one score for all conditions in 4 of 4 trials" in words
+    (odd,) = (row for row in table(report.listeners_csv) if row["listener"] == "L03")
+    assert (odd["listener"], odd["kept"], odd["items"], odd["agreement"]) == ("L03", "True", "4", "")
 
 
 def test_page_is_self_contained(tmp_path):
@@ -140,7 +206,7 @@ def test_everybody_dropped_still_gives_a_report(tmp_path):
 def test_single_rating_shows_no_interval(tmp_path):
     frame = small_test({"A": 100}).frame.drop_duplicates("condition")
     report = write_report(Ratings(frame, ROLES, "one.csv"), "none", tmp_path)
-    assert "opus@6 system 1 1 40.0 – – 40.0" in text_of(report.page)
+    assert "opus@6 system 1 1 40.0 – – – 40.0 40.0 to 40.0" in text_of(report.page)
     assert "cut at its edge" not in text_of(report.page)
     assert [row["ci95_low"] for row in table(report.summary_csv)] == ["", "", ""]
 

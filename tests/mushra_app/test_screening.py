@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -153,9 +154,9 @@ def test_everybody_may_be_dropped():
 
 
 def test_unknown_rule():
-    with pytest.raises(UserError, match="--screen itu: no such rule; there are paper, bs1534, none"):
+    with pytest.raises(UserError, match="--screen itu: no such rule; there are paper, bs1534, bs1534-iqr, none"):
         screen(panel(A={"ref": [0]}), "itu")
-    assert set(RULES) == {"paper", "bs1534", "none"}
+    assert set(RULES) == {"paper", "bs1534", "bs1534-iqr", "none"}
 
 
 @pytest.mark.parametrize("rule", ["paper", "bs1534"])
@@ -174,3 +175,38 @@ def test_real_file_against_a_count_without_pandas(shared, rule):
         expected = {name for name in reference if reference[name] / 13 > 0.15}
     assert set(dropped(read_ratings(path, low_anchor="Mono"), rule)) == expected
     assert 0 < len(expected) < len(reference) == 22
+
+
+def test_outliers_lie_more_than_one_and_a_half_interquartile_ranges_outside_the_quartiles():
+    """Eight listeners give 40, 42, ..., 54: quartiles 43.5 and 50.5, fences 33 and 61 (numpy's linear quartiles).
+
+    With the ninth and tenth below, the ten scores 32, 40, 42, ..., 54, 90 have quartiles 42.5 and 51.5, so fences at
+    29 and 65: 90 is outside, 32 is not. `far` is outside in 1 of 4 items, 25 %: dropped; `rare` in 1 of 7: kept.
+    """
+    calm = {f"L{place}": {"codec": [40 + 2 * place] * 7} for place in range(8)}
+    ratings = panel(**calm, near={"codec": [32] * 7}, rare={"codec": [90] + [47] * 6})
+    assert dropped(ratings, "bs1534-iqr") == {}
+    ratings = panel(**calm, near={"codec": [32] * 7}, far={"codec": [90] + [47] * 3})
+    assert dropped(ratings, "bs1534-iqr") == {
+        "far": "system outside 1.5 interquartile ranges in 1 of 4 ratings (25.0 %)"
+    }
+
+
+def test_outliers_need_four_listeners_to_lie_outside_of():
+    ratings = panel(A={"codec": [50] * 5}, B={"codec": [50] * 5}, C={"codec": [0] * 5})
+    assert dropped(ratings, "bs1534-iqr") == {}
+    assert set(screen(ratings, "bs1534-iqr").listeners["evidence"]) == {"no system to judge by"}
+
+
+def test_outliers_against_numpy_on_the_real_file(shared):
+    ratings = read_ratings(shared / "mushra/ambisonics_webmushra/webmushra_results.csv")
+    outside, systems = Counter(), ratings.with_role("system")
+    for _, cell in systems.groupby(["item", "condition"]):
+        low, high = np.quantile(cell["score"], [0.25, 0.75])
+        far = (cell["score"] < low - 1.5 * (high - low)) | (cell["score"] > high + 1.5 * (high - low))
+        outside.update(cell["listener"][far])
+    gone = dropped(ratings, "bs1534-iqr")
+    for listener, reason in gone.items():
+        share = f"system outside 1.5 interquartile ranges in {outside[listener]} of 91 ratings"
+        assert (share in reason) == (outside[listener] / 91 > 0.15)
+    assert {name for name, count in outside.items() if count / 91 > 0.15} <= set(gone)

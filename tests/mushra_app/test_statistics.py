@@ -32,7 +32,8 @@ def test_worked_interval():
     assert row.pop("ci95_low") == pytest.approx(55.1586, abs=1e-4)
     assert row.pop("ci95_high") == pytest.approx(104.8414, abs=1e-4)
     assert row == {
-        "condition": "opus@6", "category": "all", "n": 3, "listeners": 3, "mean": 80, "sd": 10, "median": 80
+        "condition": "opus@6", "category": "all", "n": 3, "listeners": 3, "mean": 80, "sd": 10, "median": 80,
+        "q1": 75, "q3": 85,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Ratings are stored once, whole and for the right listener; items are shared out evenly."""
+"""Ratings are stored once, whole and for the right listener; places are leased, freed and shared out evenly."""
 
 from __future__ import annotations
 
@@ -12,9 +12,23 @@ from pathlib import Path
 import pytest
 
 from codec.errors import UserError
+from mushra_app import leases
 from mushra_app import store as stores
-from mushra_app.allocation import allocate, is_full
-from mushra_app.store import AlreadyRatedError, Answer, RefusedError, Store, UnknownTrialError, open_store, ratings
+from mushra_app.allocation import allocate, is_complete
+from mushra_app.crowd import Arrival
+from mushra_app.pages import Training, Trials, Volume
+from mushra_app.store import (
+    AlreadyRatedError,
+    Answer,
+    NotOpenError,
+    RefusedError,
+    Status,
+    Store,
+    TookPartError,
+    UnknownTrialError,
+    open_store,
+    ratings,
+)
 from mushra_app.study import Study
 from mushra_app.study import load as load_study
 from mushra_app.tables import Trial
@@ -22,7 +36,8 @@ from mushra_app.tables import Trial
 
 @pytest.fixture
 def study(study_folder: Path) -> Study:
-    return load_study(study_folder)
+    """Four items with places for everybody."""
+    return replace(load_study(study_folder), annotations=100)
 
 
 @pytest.fixture
@@ -35,8 +50,13 @@ def answers_for(trial: Trial, score: int = 50) -> dict[str, Answer]:
 
 
 def finish(store: Store, key: str) -> None:
+    """Take a whole session."""
     for trial in store.enrol(key).trials:
         store.submit(key, trial.key, answers_for(trial), 1.0)
+    for step in store.listener(key).steps:
+        if step.trial_id is None:
+            store.complete(key, step.key, None)
+    store.settle()
 
 
 def test_a_listener_gets_different_items_and_every_condition_in_each(study: Study, store: Store):
@@ -71,6 +91,7 @@ def test_what_is_submitted_is_what_is_read_back(study: Study, store: Store):
     table = ratings(store, study)
     assert list(table.columns) == [
         "listener", "item", "category", "condition", "score", "position", "seconds", "submitted", "comment",
+        "excluded",
     ]  # fmt: skip
     expected = {s.condition: scores[s.token] for s in trial.conditions}
     assert dict(zip(table.condition, table.score, strict=True)) == expected
@@ -122,7 +143,7 @@ def test_a_score_that_the_database_refuses_leaves_nothing_behind(study: Study, s
     with pytest.raises(Exception, match="CHECK constraint"):
         store.submit("ada", trial.key, answers_for(trial, 98), 1.0)  # 98, 99, 100, 101
     assert ratings(store, study).empty
-    assert store.enrol("ada").open_trial.position == 1
+    assert store.enrol("ada").open_step.position == 1
 
 
 def test_nobody_rates_or_hears_for_somebody_else(study: Study, store: Store):
@@ -155,7 +176,7 @@ def test_simultaneous_submissions_store_one(study: Study, store: Store):
 
 def test_simultaneous_listeners_are_spread_evenly(tmp_path: Path, make_study):
     """Eight listeners of 3 trials among 4 items arrive at once: 24 assignments, 6 for each item exactly."""
-    study = make_study(tmp_path, items=4, trials=3)
+    study = make_study(tmp_path, items=4, trials=3, annotations=6)
     store = open_store(study, tmp_path)
     run_all(lambda number: store.enrol(str(number)), range(8))
     assigned = Counter(trial.item for number in range(8) for trial in store.enrol(str(number)).trials)
@@ -193,40 +214,280 @@ def test_a_listener_of_a_small_study_gets_every_item_once(study: Study):
     assert sorted(item.id for item in chosen) == sorted(item.id for item in study.items)
 
 
-def test_listeners_at_work_count_until_their_lease_ends(
-    store: Store, study_folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Ada holds 3 of 4 items, so Bob surely gets the fourth; an hour later Ada is forgotten and all are equal again."""
-    held = {trial.item for trial in store.enrol("ada").trials}
-    untouched = {item.id for item in load_study(study_folder).items} - held
-    assert untouched < {trial.item for trial in store.enrol("bob").trials}
-    with store.reading() as session:
-        assert sum(store._annotations(session).values()) == 6
-    late = stores.time.time() + stores.LEASE_SECONDS + 1
-    monkeypatch.setattr(stores.time, "time", lambda: late)
-    with store.reading() as session:
-        assert store._annotations(session) == {}
-    store.listener("ada")  # is back
-    with store.reading() as session:
-        assert set(store._annotations(session)) == held
+def test_full_items_are_not_given_away(study: Study):
+    two = replace(study, annotations=2)
+    held = {"speechlike-000": 2, "musical-001": 3, "speechlike-002": 1, "musical-003": 0}
+    assert {item.id for item in allocate(two, held, random.Random(0))} == {"speechlike-002", "musical-003"}
+
+
+def test_what_a_listener_has_heard_is_not_given_again(study: Study):
+    heard = {"speechlike-000", "musical-001"}
+    assert not heard & {item.id for item in allocate(study, {}, random.Random(0), count=4, heard=heard)}
+    (one,) = allocate(study, {}, random.Random(0), count=1, heard=["speechlike-000", "speechlike-002"])
+    assert one.category == "musical"
+
+
+class Clock:
+    """Time as the store sees it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = stores.time.time()
+        monkeypatch.setattr(stores.time, "time", lambda: self.now)
+
+    def pass_lease(self) -> None:
+        self.now += stores.LEASE_SECONDS + leases.GRACE_SECONDS + 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def open_one(make_study, folder: Path, **study: int) -> Store:
+    return open_store(make_study(folder, **study), folder)
+
+
+def items_of(store: Store, key: str) -> set[str]:
+    return {trial.item for trial in store.listener(key).rating_trials}
+
+
+def test_a_place_is_given_once(tmp_path: Path, make_study):
+    """4 items x 2 places = 8; three trials each: 3 + 3 + 2, and nobody else is let in."""
+    store = open_one(make_study, tmp_path, items=4, annotations=2, trials=3)
+    assert [len(store.enrol(key).trials) for key in ("ada", "bob", "cid")] == [3, 3, 2]
+    assert store.status().state == "waiting"
+    with pytest.raises(NotOpenError, match="Every place is taken"):
+        store.enrol("dan")
+
+
+def test_places_of_who_is_gone_come_free(tmp_path: Path, make_study, clock: Clock):
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    first, _ = store.enrol("ada").trials
+    store.submit("ada", first.key, answers_for(first), 1.0)
+    assert store.status().state == "waiting"
+    clock.pass_lease()
+    assert store.status() == Status("open", "Newcomers are let in.", 1)
+    (trial,) = store.enrol("bob").trials
+    assert trial.item != first.item  # what Ada has rated counts
+
+
+def test_who_comes_back_late_goes_on_with_what_is_free(tmp_path: Path, make_study, clock: Clock):
+    """Ada holds 2 of 3 items and is at the volume page; Bob takes 2 of 3 meanwhile; one is left, and Ada gets it."""
+    store = open_one(make_study, tmp_path, items=3, annotations=1, trials=2)
+    store.enrol("ada")
+    clock.pass_lease()
+    store.enrol("bob")
+    back = store.listener("ada")
+    assert len(back.rating_trials) == 1
+    assert [step.kind for step in back.steps] == ["volume", "trial"]
+    assert items_of(store, "ada") | items_of(store, "bob") == {item.id for item in store.study.items}
+    assert store.status().state == "waiting"
+    (trial,) = store.enrol("ada").trials
+    store.submit("ada", trial.key, answers_for(trial), 1.0)
+
+
+def test_who_comes_back_late_gets_free_items_in_place_of_lost_ones(tmp_path: Path, make_study, clock: Clock):
+    """Ada holds 2 of 4 items, Bob takes 2 others or the same: Ada has exactly the other 2 then."""
+    store = open_one(make_study, tmp_path, items=4, annotations=1, trials=2)
+    before = store.enrol("ada").trials
+    clock.pass_lease()
+    taken = {trial.item for trial in store.enrol("bob").trials}
+    after = store.enrol("ada").trials if store.listener("ada") else []
+    assert {trial.item for trial in after} == {item.id for item in store.study.items} - taken
+    for old, new in zip(before, after, strict=True):
+        assert (old.key == new.key) == (old.item == new.item)
+        assert len(new.stimuli) == 5
+
+
+def test_the_trial_that_a_late_listener_is_at_stays(tmp_path: Path, make_study, clock: Clock):
+    """Its answers may wait in the browser; the one rating too many is better than one lost."""
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    first, second = store.enrol("ada").trials
+    store.complete("ada", store.listener("ada").open_step.key, None)
+    clock.pass_lease()
+    finish(store, "bob")
+    assert store.listener("ada").open_step.trial_id == first.id
+    assert [trial.item for trial in store.listener("ada").rating_trials] == [first.item]
+    with pytest.raises(UnknownTrialError):
+        store.submit("ada", second.key, answers_for(second), 1.0)
+    store.submit("ada", first.key, answers_for(first), 1.0)
+    store.settle()
+    assert store.listener("ada").state == "finished"
+
+
+def test_a_late_answer_is_not_lost(tmp_path: Path, make_study, clock: Clock):
+    store = open_one(make_study, tmp_path, items=1, annotations=1, trials=1)
+    (trial,) = store.enrol("ada").trials
+    clock.pass_lease()
+    finish(store, "bob")
+    store.submit("ada", trial.key, answers_for(trial), 1.0)
+    assert list(ratings(store, store.study).listener) == ["L0001"] * 4 + ["L0002"] * 4
+
+
+def test_every_request_renews_the_lease(tmp_path: Path, make_study, clock: Clock):
+    store = open_one(make_study, tmp_path, items=1, annotations=1, trials=1)
+    store.enrol("ada")
+    for _ in range(5):
+        clock.now += 0.9 * stores.LEASE_SECONDS
+        store.listener("ada")
+        assert store.status().state == "waiting"
+
+
+def test_who_leaves_gives_back_what_is_not_rated(tmp_path: Path, make_study):
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    first, second = store.enrol("ada").trials
+    store.submit("ada", first.key, answers_for(first), 1.0)
+    store.leave("ada")
+    (trial,) = store.enrol("bob").trials
+    assert trial.item == second.item
+
+
+def test_who_is_turned_away_gives_everything_back(tmp_path: Path, make_study):
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    store.enrol("ada")
+    store.complete("ada", store.listener("ada").open_step.key, {"passed": 1}, turned_away="headphone check")
+    ada = store.listener("ada")
+    assert (ada.state, ada.excluded, ada.steps[0].answer) == ("turned away", "headphone check", '{"passed": 1}')
+    assert len(store.enrol("bob").trials) == 2
+
+
+def test_an_excluded_listener_frees_rated_places_and_an_included_one_takes_them_back(tmp_path: Path, make_study):
+    store = open_one(make_study, tmp_path, items=1, annotations=1, trials=1)
+    finish(store, "ada")
+    assert store.status().state == "complete"
+    store.exclude(1, "rated with loudspeakers")
+    assert store.status().state == "open"
+    assert set(ratings(store, store.study).excluded) == {"rated with loudspeakers"}
+    store.exclude(1, "")
+    assert store.status().state == "complete"
+
+
+def rate_by_role(store: Store, key: str, *, reference: int, anchor: int) -> None:
+    scores = {"hidden-original": reference, "anchor@3.5k": anchor, "opus@6": 50, "mp3@64": 60}
+    for trial in store.enrol(key).trials:
+        answers = {stimulus.token: Answer(scores[stimulus.condition]) for stimulus in trial.conditions}
+        store.submit(key, trial.key, answers, 1.0)
+    for step in store.listener(key).steps:
+        if step.trial_id is None:
+            store.complete(key, step.key, None)
+    store.settle()
+
+
+def test_the_paper_s_rule_frees_the_places_of_whom_it_drops(tmp_path: Path, make_study):
+    """Section 4.3: reference below 90 in at least 20 % of cases. Ada: 3 of 3. Bob: none, and anchor at 20: kept."""
+    study = make_study(tmp_path, items=3, annotations=1, trials=3)
+    store = open_store(study, tmp_path, rule="paper")
+    rate_by_role(store, "ada", reference=60, anchor=20)
+    assert store.listener("ada").state == "finished"
+    assert "hidden reference below 90" in store.listener("ada").excluded
+    assert store.status().state == "open"
+    rate_by_role(store, "bob", reference=100, anchor=20)
+    assert store.listener("bob").excluded == ""
+    assert store.status() == Status("complete", "Every item has its 1 rating.", 0)
+
+
+def test_the_experimenter_s_word_is_the_last(tmp_path: Path, make_study):
+    study = make_study(tmp_path, items=3, annotations=1, trials=3)
+    store = open_store(study, tmp_path, rule="paper")
+    rate_by_role(store, "ada", reference=60, anchor=20)
+    store.exclude(1, "")
+    store.leave("ada")
+    store.settle()
+    assert store.listener("ada").excluded == ""
+
+
+def test_who_was_killed_before_being_judged_is_judged_later(tmp_path: Path, make_study, monkeypatch):
+    study = make_study(tmp_path, items=3, annotations=1, trials=3)
+    store = open_store(study, tmp_path, rule="paper")
+    with monkeypatch.context() as dying:
+        dying.setattr(Store, "settle", lambda self: None)
+        rate_by_role(store, "ada", reference=60, anchor=20)
+    assert store.status().state == "complete"
+    store.settle()
+    assert (store.listener("ada").state, store.status().state) == ("finished", "open")
 
 
 def test_the_study_closes_when_every_item_has_its_ratings(tmp_path: Path, make_study):
     """4 items x 2 annotations, 2 trials a listener: 4 listeners fill it exactly, since work is spread evenly."""
-    study = make_study(tmp_path, items=4, annotations=2, trials=2)
-    store = open_store(study, tmp_path)
+    store = open_one(make_study, tmp_path, items=4, annotations=2, trials=2)
     for key in ("ada", "bob", "cid", "dan"):
-        assert not store.is_full()
+        assert store.status().state == "open"
         finish(store, key)
-    assert store.is_full()
-    assert set(ratings(store, study).groupby("item").listener.nunique()) == {2}
+    assert store.status() == Status("complete", "Every item has its 2 ratings.", 0)
+    assert set(ratings(store, store.study).groupby("item").listener.nunique()) == {2}
 
 
-def test_is_full_counts_every_item(study: Study):
-    complete = {item.id: 2 for item in study.items}
-    assert is_full(study, complete)
-    assert not is_full(study, complete | {"musical-001": 1})
-    assert not is_full(study, {"musical-001": 100})
+@pytest.mark.parametrize("state", ["paused", "closed"])
+def test_the_experimenter_shuts_the_gate_and_who_has_begun_goes_on(store: Store, state: str):
+    trial = store.enrol("ada").trials[0]
+    store.set_gate(state)
+    assert store.status().reason == f"The experimenter has {state} the study."
+    with pytest.raises(NotOpenError, match=state):
+        store.enrol("bob")
+    store.submit("ada", trial.key, answers_for(trial), 1.0)
+    store.set_gate("open")
+    assert store.enrol("bob").trials
+
+
+def test_is_complete_counts_every_item(study: Study):
+    two = replace(study, annotations=2)
+    valid = {item.id: 2 for item in study.items}
+    assert is_complete(two, valid)
+    assert not is_complete(two, valid | {"musical-001": 1})
+    assert not is_complete(two, {"musical-001": 100})
+
+
+# Sessions
+
+
+def test_a_session_is_the_study_s_pages_in_order(study: Study, study_folder: Path):
+    """Training first, volume, then trials with a break after every second one; training does not count as a rating."""
+    longer = replace(study, pages=(Training("musical-001"), Volume(), Trials(break_after=2)), trials_per_listener=4)
+    store = open_store(longer, study_folder)
+    listener = store.enrol("ada")
+    kinds = [step.kind for step in listener.steps]
+    assert kinds == ["training", "volume", "trial", "trial", "break", "trial", "trial"]
+    assert len({trial.item for trial in listener.rating_trials}) == 4  # the item of the training is among them
+    training = listener.trials[0] if listener.trials[0].purpose == "training" else listener.trials[1]
+    store.submit("ada", training.key, answers_for(training), 1.0)
+    assert ratings(store, longer).empty
+    assert store.listener("ada").open_step.kind == "volume"
+
+
+def test_steps_are_done_in_order_and_once(store: Store):
+    store.enrol("ada")
+    volume = store.listener("ada").open_step
+    for key in ("nonsense", store.listener("ada").steps[1].key):
+        with pytest.raises(UnknownTrialError):
+            store.complete("ada", key, None)
+    with pytest.raises(UnknownTrialError):
+        store.complete("eve", volume.key, None)
+    for answer in ({"level": 3}, {"level": 5}):
+        store.complete("ada", volume.key, answer)
+    assert store.listener("ada").steps[0].answer == '{"level": 3}'
+    assert store.listener("ada").open_step.kind == "trial"
+
+
+def test_a_person_takes_part_once(store: Store):
+    store.enrol("ada", Arrival("prolific", "5f00", "visit-1"))
+    with pytest.raises(TookPartError):
+        store.enrol("other-browser", Arrival("prolific", "5f00", "visit-2"))
+    store.enrol("bob", Arrival("mturk", "5f00", "visit-2"))  # the same characters elsewhere are somebody else
+    store.enrol("cid", Arrival())
+    store.enrol("dan", Arrival())  # nobody knows who comes by the open link
+
+
+def test_one_person_in_two_browsers_at_once_is_enrolled_once(store: Store):
+    refused = []
+
+    def enrol(number: int) -> None:
+        try:
+            store.enrol(str(number), Arrival("prolific", "5f00", "visit"))
+        except TookPartError:
+            refused.append(number)
+
+    run_all(enrol, range(4))
+    assert len(refused) == 3
 
 
 def test_the_database_outlives_the_process(study: Study, study_folder: Path):
@@ -234,7 +495,7 @@ def test_the_database_outlives_the_process(study: Study, study_folder: Path):
     trial = first.enrol("ada").trials[0]
     first.submit("ada", trial.key, answers_for(trial), 1.0)
     second = open_store(study, study_folder)
-    assert second.enrol("ada").open_trial.position == 2
+    assert [step.done is None for step in second.listener("ada").steps] == [True, False, True, True]
     assert second.setting("secret_key") == first.setting("secret_key")
     assert len(ratings(second, study)) == 4
 
@@ -246,13 +507,13 @@ def test_sqlite_is_set_up_as_promised(store: Store, study_folder: Path):
     # synchronous FULL (2): an acknowledged rating survives a power cut
     assert pragma == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000, "synchronous": 2}
     with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
-        assert connection.execute("SELECT value FROM setting WHERE name = 'schema_version'").fetchone() == ("1",)
+        assert connection.execute("SELECT value FROM setting WHERE name = 'schema_version'").fetchone() == ("2",)
 
 
-def test_another_schema_is_refused(store: Store, study: Study, study_folder: Path):
+def test_a_newer_schema_is_refused(store: Store, study: Study, study_folder: Path):
     with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
         connection.execute("UPDATE setting SET value = '99' WHERE name = 'schema_version'")
-    with pytest.raises(UserError, match="another version of Earmark"):
+    with pytest.raises(UserError, match="newer Earmark made"):
         open_store(study, study_folder)
 
 

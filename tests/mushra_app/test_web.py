@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from flask import Flask
-from flask.testing import FlaskClient
 from itsdangerous.url_safe import URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
-from werkzeug.test import TestResponse
 
 from codec.errors import UserError
 from mushra_app import store as stores
 from mushra_app import study as studies
+from mushra_app.pages import Training, Trials, Volume
 from mushra_app.store import ratings
 from mushra_app.study import Study
 from mushra_app.tables import Listener
 from mushra_app.web import create_app
+from tests.mushra_app.visitor import Visitor, attribute, field
 
 COMPLAINT = re.compile('Traceback|File "|werkzeug|sqlalchemy', re.IGNORECASE)
 
@@ -36,61 +39,6 @@ def study(study_folder: Path) -> Study:
 @pytest.fixture
 def app(study_folder: Path) -> Flask:
     return create_app(study_folder)
-
-
-@dataclass
-class Page:
-    """What the browser reads out of a trial page."""
-
-    key: str
-    token: str
-    audio: list[str]
-    stimuli: list[str]
-    title: str
-
-
-class Visitor:
-    """A browser without a screen: follows redirects, keeps cookies and every response."""
-
-    def __init__(self, app: Flask) -> None:
-        self.client: FlaskClient = app.test_client()
-        self.responses: list[TestResponse] = []
-
-    def get(self, path: str, **options: Any) -> TestResponse:
-        return self.keep(self.client.get(path, follow_redirects=True, **options))
-
-    def post(self, path: str, **options: Any) -> TestResponse:
-        return self.keep(self.client.post(path, follow_redirects=True, **options))
-
-    def keep(self, response: TestResponse) -> TestResponse:
-        self.responses += [*response.history, response]
-        return response
-
-    def begin(self) -> TestResponse:
-        return self.post("/start", data={"token": field(self.get("/").text, "token"), "consent": "yes"})
-
-    def trial(self) -> Page:
-        html = self.get("/trial").text
-        return Page(
-            key=attribute(html, "data-key")[0],
-            token=attribute(html, "data-token")[0],
-            audio=attribute(html, "data-audio"),
-            stimuli=attribute(html, "data-stimulus"),
-            title=re.search("<title>(.*)</title>", html)[1],
-        )
-
-    def rate(self, page: Page, score: int = 50, **changes: Any) -> TestResponse:
-        marks = [{"stimulus": token, "score": score + place} for place, token in enumerate(page.stimuli)]
-        body = {"token": page.token, "seconds": 12.5, "ratings": marks, **changes}
-        return self.post(f"/trial/{page.key}", json=body)
-
-
-def field(html: str, name: str) -> str:
-    return re.search(f'name="{name}" value="([^"]*)"', html)[1]
-
-
-def attribute(html: str, name: str) -> list[str]:
-    return re.findall(f'{name}="([^"]*)"', html)
 
 
 @pytest.fixture
@@ -133,7 +81,7 @@ def stored(app: Flask) -> pd.DataFrame:
 def test_a_whole_session(visitor: Visitor, app: Flask):
     assert "12 trials" not in visitor.get("/").text
     assert "3 trials" in visitor.get("/").text
-    assert visitor.begin().request.path == "/volume"
+    assert visitor.begin().request.path == "/trial"
     for position in (1, 2, 3):
         page = visitor.trial()
         assert page.title == f"Trial {position} of 3"
@@ -178,8 +126,13 @@ def test_a_restarted_server_goes_on_where_the_listener_was(listener: Visitor, st
     assert listener.trial() == before
 
 
-def test_coming_back_to_the_first_page_goes_on(listener: Visitor):
-    assert listener.get("/").request.path == "/volume"
+def test_coming_back_to_the_first_page_goes_on(visitor: Visitor):
+    token = field(visitor.get("/").text, "token")
+    page = visitor.post("/start", data={"token": token, "consent": "yes"})
+    assert [visitor.get(path).request.path for path in ("/", "/trial", "/thanks")] == ["/page/volume"] * 3
+    visitor.go_on(page)
+    assert visitor.get("/").request.path == "/trial"
+    listener = visitor
     listener.rate(listener.trial())
     assert listener.get("/").request.path == "/trial"
 
@@ -187,7 +140,7 @@ def test_coming_back_to_the_first_page_goes_on(listener: Visitor):
 def test_a_double_click_on_start_enrols_once(visitor: Visitor, app: Flask):
     token = field(visitor.get("/").text, "token")
     for _ in range(2):
-        assert visitor.post("/start", data={"token": token, "consent": "yes"}).request.path == "/volume"
+        assert visitor.post("/start", data={"token": token, "consent": "yes"}).request.path == "/page/volume"
     with app.extensions["earmark"].store.reading() as session:
         assert len(session.scalars(select(Listener)).all()) == 1
 
@@ -213,20 +166,21 @@ def test_a_second_tab_cannot_change_what_is_stored(listener: Visitor, app: Flask
     assert sorted(stored(app).score) == [10, 11, 12, 13]
 
 
-def test_a_full_study_thanks_newcomers_and_lets_others_finish(make_study, tmp_path: Path):
+def test_newcomers_are_told_why_they_are_not_let_in_and_others_finish(make_study, tmp_path: Path):
     make_study(tmp_path, items=2, annotations=1, trials=2)
     app = create_app(tmp_path)
-    early, late, newcomer = Visitor(app), Visitor(app), Visitor(app)
-    late.begin()
-    early.begin()
-    for _ in range(2):
-        early.rate(early.trial())
+    ada, ready, newcomer = Visitor(app), Visitor(app), Visitor(app)
+    token = field(ready.get("/").text, "token")
+    ada.begin()
+    taken = ready.post("/start", data={"token": token, "consent": "yes"})  # the last place went while she read
+    for page in (taken, newcomer.get("/")):
+        assert "All places are taken at the moment" in page.text
+    assert [ada.rate(ada.trial()).status_code for _ in range(2)] == [200, 200]
+    assert ada.get("/continue").request.path == "/thanks"
     page = newcomer.get("/")
     assert page.status_code == 200
     assert "no more listeners are needed" in page.text
     assert "Start" not in page.text
-    assert [late.rate(late.trial()).status_code for _ in range(2)] == [200, 200]
-    assert late.get("/continue").request.path == "/thanks"
 
 
 def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor):
@@ -235,7 +189,7 @@ def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor)
     thanks = listener.get("/thanks").text
     assert "all 3 trials" in thanks
     assert listener.post("/leave", data={"token": field(thanks, "token")}).request.path == "/"
-    assert listener.begin().request.path == "/volume"
+    assert listener.begin().request.path == "/trial"
 
 
 def test_time_left_follows_the_listener_s_own_pace(listener: Visitor):
@@ -267,7 +221,7 @@ def test_no_response_tells_a_condition(visitor: Visitor, app: Flask, study: Stud
             visitor.get(url)
         visitor.rate(page, 10)
         visitor.rate(page, 20)
-    for path in ("/thanks", "/continue", "/nowhere", "/audio/x.wav", "/volume"):
+    for path in ("/thanks", "/continue", "/nowhere", "/audio/x.wav", "/page/volume"):
         visitor.get(path)
     for folder in Path(app.static_folder).iterdir():
         visitor.get(f"/static/{folder.name}")
@@ -335,7 +289,7 @@ def test_every_response_carries_the_safety_headers(listener: Visitor):
 
 def test_pages_keep_to_their_own_policy(listener: Visitor):
     """No inline script, style or handler, and no address outside the app."""
-    pages = [listener.get(path).text for path in ("/volume", "/trial", "/nowhere")]
+    pages = [listener.get(path).text for path in ("/page/volume", "/trial", "/nowhere")]
     pages.append(Visitor(listener.client.application).get("/").text)
     for html in pages:
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?:|//", html.replace("<!doctype", ""))
@@ -452,7 +406,8 @@ def test_the_longest_comments_of_twelve_conditions_fit():
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("GET", "/trial", 403), ("GET", "/volume", 403), ("GET", "/thanks", 403),
+    [("GET", "/nowhere", 404), ("GET", "/trial", 403), ("GET", "/page/volume", 403),
+     ("GET", "/page/trial", 404), ("GET", "/thanks", 403),
      ("POST", "/trial", 405), ("GET", "/start", 405), ("DELETE", "/", 405)],
 )  # fmt: skip
 def test_errors_are_pages_that_lead_back(visitor: Visitor, method: str, path: str, status: int):
@@ -527,3 +482,72 @@ def test_two_studies_on_one_host_keep_their_cookies_apart(make_study, tmp_path: 
         make_study(tmp_path / name, items=items)
         names.add(create_app(tmp_path / name).config["SESSION_COOKIE_NAME"])
     assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("rate", "subtype", "kind"), [(44_100, "PCM_16", "WAV"), (48_000, "PCM_16", "WAVEX"), (48_000, "PCM_U8", "WAV")]
+)
+def test_a_format_that_would_give_a_condition_away_is_refused(study_folder: Path, rate: int, subtype: str, kind: str):
+    """The same number of bytes, but another rate, header or coding."""
+    path = study_folder / "audio" / "001002f00d.wav"
+    size = path.stat().st_size
+    soundfile.write(path, np.zeros(size // 4), rate, subtype=subtype, format=kind)
+    path.write_bytes((path.read_bytes() + bytes(size))[:size])
+    with pytest.raises(UserError, match="musical-001 differ in format, length or header"):
+        create_app(study_folder)
+
+
+def test_compressed_stimuli_are_refused(study_folder: Path):
+    """FLAC of equal lengths differs in size with what the codec left of the sound."""
+    for path in (study_folder / "audio").iterdir():
+        soundfile.write(path, np.zeros(100), 48_000, format="FLAC")
+    with pytest.raises(UserError, match="stimuli are uncompressed WAV files"):
+        create_app(study_folder)
+
+
+# Sessions with more pages
+
+
+def test_training_and_breaks_are_pages_of_the_session(study: Study, study_folder: Path):
+    pages = (Training("musical-001"), Volume(), Trials(break_after=2))
+    studies.save(replace(study, pages=pages), study_folder)
+    visitor = Visitor(create_app(study_folder))
+    visitor.post("/start", data={"token": field(visitor.get("/").text, "token"), "consent": "yes"})
+    assert visitor.trial().title == "Practice trial"
+    visitor.rate(visitor.trial())
+    visitor.go_on(visitor.get("/continue"))
+    titles = []
+    while (page := visitor.get("/continue")).request.path != "/thanks":
+        titles.append(re.search("<title>(.*)</title>", page.text)[1])
+        if page.request.path == "/trial":
+            visitor.rate(visitor.trial())
+        else:
+            assert "2 of 3 trials are done" in page.text
+            visitor.go_on(page)
+    assert titles == ["Trial 1 of 3", "Trial 2 of 3", "A break", "Trial 3 of 3"]
+    assert len(stored(visitor.client.application)) == 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ([{"kind": "volume"}], "exactly one page of kind"),
+        ([{"kind": "trials"}, {"kind": "trials"}], "exactly one page of kind"),
+        ([{"kind": "training", "item": "none"}, {"kind": "trials"}], "training trial of item none"),
+        ([{"kind": "nonsense"}], "damaged or made by hand"),
+        ([{"kind": "trials", "break_before": 1}], "damaged or made by hand"),
+    ],
+)
+def test_pages_that_make_no_session_are_one_clear_line(study_folder: Path, pages: list[dict], message: str):
+    path = study_folder / "study.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pages": pages}))
+    with pytest.raises(UserError, match=message):
+        studies.load(study_folder)
+
+
+def test_a_study_of_before_pages_has_the_usual_ones(study_folder: Path):
+    path = study_folder / "study.json"
+    data = json.loads(path.read_text())
+    del data["pages"]
+    path.write_text(json.dumps(data))
+    assert studies.load(study_folder).pages == (Volume(), Trials())

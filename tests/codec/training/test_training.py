@@ -164,7 +164,7 @@ def test_two_processes_do_what_one_does(corpus, tmp_path, log):
     """
     few = ("--set", "training.updates=3", "--set", "training.epochs=1", "--set", "discriminators.start=1")
     few += ("--set", "discriminators.update_probability=1.0")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611", "-m"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     for folder, start in ((tmp_path / "two", torchrun), (tmp_path / "one", [sys.executable, "-m"])):
         done = subprocess.run(
             [*start, *command(corpus, folder, "--device", "cpu", *few)[2:]], cwd=ROOT, capture_output=True, text=True,

@@ -1,0 +1,87 @@
+"""How long a million ratings take to be screened and summarised: a crowd of 9616 listeners with 104 ratings each.
+
+Each listener rates 13 of 400 items in 8 conditions, as a crowd-sourced test would have it, with a talent of
+their own; one in ten does not listen. Reading the table from CSV and writing the report are timed beside it.
+
+    python benchmarks/million_ratings.py [LISTENERS]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mushra_app.importers import read_ratings
+from mushra_app.ratings import Ratings
+from mushra_app.report import write_report
+from mushra_app.screening import screen
+from mushra_app.statistics import summarise
+from mushra_app.study import Role
+
+Result = TypeVar("Result")
+
+QUALITY = {"reference": 98, "mid anchor": 45, "low anchor": 18, "a": 85, "b": 75, "c": 65, "d": 55, "e": 35}
+ROLES: dict[str, Role] = dict.fromkeys(QUALITY, "system")
+ROLES |= {"reference": "hidden reference", "mid anchor": "mid anchor", "low anchor": "low anchor"}
+ITEMS, CATEGORIES, RATINGS_EACH = 400, ("speech", "noisy speech", "music", "sounds"), 104
+
+
+def crowd(listeners: int) -> Ratings:
+    """Ratings of made-up listeners, RATINGS_EACH of each."""
+    rng = np.random.default_rng(0)
+    conditions = np.array(list(QUALITY))
+    place = np.arange(listeners * RATINGS_EACH)
+    listener, turn = place // RATINGS_EACH, place % RATINGS_EACH
+    item = (listener * 7 + turn // len(conditions)) % ITEMS
+    condition = turn % len(conditions)
+    quality = np.array(list(QUALITY.values()))[condition] + rng.normal(0, 6, listeners)[listener]
+    deaf = (rng.random(listeners) < 0.1)[listener]
+    score = np.where(deaf, rng.uniform(0, 100, len(place)), quality + rng.normal(0, 9, len(place)))
+    frame = pd.DataFrame(
+        {
+            "listener": pd.Series([f"L{number:06d}" for number in range(listeners)])[listener].to_numpy(),
+            "item": pd.Series([f"item-{number:03d}" for number in range(ITEMS)])[item].to_numpy(),
+            "condition": conditions[condition],
+            "score": np.clip(np.round(score), 0, 100),
+            "category": np.array(CATEGORIES)[item % len(CATEGORIES)],
+            "seconds": rng.gamma(9, 10, listeners * 13)[listener * 13 + turn // len(conditions)],
+        }
+    )
+    return Ratings(frame.astype(dict.fromkeys(("condition", "category"), "str")), ROLES, "a crowd")
+
+
+def screened_and_summarised(ratings: Ratings, rule: str) -> pd.DataFrame:
+    """The rows of summary.csv that need no resampling."""
+    return summarise(screen(ratings, rule).kept)
+
+
+def timed(what: str, work: Callable[[], Result]) -> Result:
+    """Do it, and print how long it took: on the clock, and of the processor."""
+    start, start_work = time.perf_counter(), time.process_time()
+    result = work()
+    print(f"{what:<40}{time.perf_counter() - start:>8.2f} s{time.process_time() - start_work:>10.2f} s", flush=True)
+    return result
+
+
+def main() -> None:
+    ratings = crowd(int(sys.argv[1]) if len(sys.argv) > 1 else 9_616)
+    print(f"{len(ratings.frame)} ratings, {ratings.frame['listener'].nunique()} listeners")
+    print(f"{'':<40}{'clock':>10}{'processor':>12}")
+    for rule in ("paper", "bs1534"):
+        timed(f"screened by {rule} and summarised", partial(screened_and_summarised, ratings, rule))
+    with tempfile.TemporaryDirectory() as folder:
+        timed("the whole report", lambda: write_report(ratings, "paper", Path(folder) / "report"))
+        ratings.frame.to_csv(Path(folder) / "ratings.csv", index=False)
+        timed("read the table from CSV", lambda: read_ratings(Path(folder) / "ratings.csv"))
+
+
+if __name__ == "__main__":
+    main()

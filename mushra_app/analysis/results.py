@@ -1,0 +1,111 @@
+"""Everything that a listening test says, computed once for the report and its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from eval.aggregate import ALL
+from mushra_app.analysis import mixed_model, objective, significance
+from mushra_app.analysis.intervals import cluster_bootstrap, listeners_to_halve
+from mushra_app.analysis.reliability import agreement, krippendorff_alpha
+from mushra_app.flags import flag, trial_seconds
+from mushra_app.ratings import Ratings
+from mushra_app.screening import RULES, Screening, screen
+from mushra_app.statistics import summarise
+
+SUMMARY_COLUMNS = [
+    "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median", "q1", "q3",
+    "boot95_low", "boot95_high", "mixed_mean", "mixed95_low", "mixed95_high",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was found, after screening unless it says otherwise.
+
+    Args:
+        summary: a row per condition and category, see `mushra_app.statistics.summarise`, with the condition's role,
+            the bootstrap interval over listeners (boot95_*) and, for the category "all", the mixed model's mean and
+            interval (mixed*, NaN where there is none); no rows when all listeners were dropped.
+        before: the same by `summarise` alone, before screening.
+        listeners: of everybody: listener, kept, reason, evidence, n, items, seconds_per_trial (median, where known),
+            agreement (correlation with the mean of the others), flags.
+        rules: how many listeners each rule of `mushra_app.screening` would drop: rule, title, dropped, skipped
+            (clauses that could not be applied).
+        alpha_before, alpha: Krippendorff's alpha before and after screening.
+        more_listeners: how many more would halve the intervals over listeners.
+        pairs, correlations: ratings beside metrics, and their correlations; no rows where the study came from no run.
+    """
+
+    summary: pd.DataFrame
+    before: pd.DataFrame
+    listeners: pd.DataFrame
+    rules: pd.DataFrame
+    friedman: significance.Friedman | None
+    comparisons: pd.DataFrame
+    model: mixed_model.MixedModel
+    alpha_before: float
+    alpha: float
+    more_listeners: int | None
+    pairs: pd.DataFrame
+    correlations: pd.DataFrame
+
+
+def analyse(ratings: Ratings, screening: Screening) -> Results:
+    """All numbers of the report.
+
+    Args:
+        screening: of these ratings.
+    """
+    kept = screening.kept
+    means = significance.listener_means(kept)
+    model = mixed_model.fit(kept)
+    pairs = objective.pairs(kept, _metrics(ratings))
+    return Results(
+        summary=_summary(ratings, kept, model),
+        before=summarise(ratings.frame),
+        listeners=_listeners(ratings, screening),
+        rules=_rules(ratings, screening),
+        friedman=significance.friedman(means),
+        comparisons=significance.pairwise(means),
+        model=model,
+        alpha_before=krippendorff_alpha(ratings.frame),
+        alpha=krippendorff_alpha(kept),
+        more_listeners=listeners_to_halve(kept["listener"].nunique()),
+        pairs=pairs,
+        correlations=objective.correlate(pairs),
+    )
+
+
+def _summary(ratings: Ratings, kept: pd.DataFrame, model: mixed_model.MixedModel) -> pd.DataFrame:
+    summary = summarise(kept).merge(cluster_bootstrap(kept), on=["condition", "category"], how="left")
+    summary = summary.merge(model.means.assign(category=ALL), on=["condition", "category"], how="left")
+    summary["role"] = summary["condition"].map(ratings.roles).astype("str")
+    return summary[SUMMARY_COLUMNS]
+
+
+def _listeners(ratings: Ratings, screening: Screening) -> pd.DataFrame:
+    of_each: dict[str, pd.Series[Any]] = {"items": ratings.frame.groupby("listener")["item"].nunique()}
+    if "seconds" in ratings.frame:
+        of_each["seconds_per_trial"] = trial_seconds(ratings.frame)
+    of_each |= {"agreement": agreement(ratings.frame), "flags": flag(ratings)}
+    listeners = screening.listeners
+    return listeners.assign(**{name: listeners["listener"].map(column) for name, column in of_each.items()})
+
+
+def _rules(ratings: Ratings, screening: Screening) -> pd.DataFrame:
+    rows = []
+    for name, rule in RULES.items():
+        found = screening if rule == screening.rule else screen(ratings, name)
+        rows.append({"rule": name, "title": rule.title, "dropped": len(found.dropped), "skipped": len(found.skipped)})
+    return pd.DataFrame(rows)
+
+
+def _metrics(ratings: Ratings) -> pd.DataFrame:
+    if ratings.metrics is not None:
+        return ratings.metrics
+    empty = pd.DataFrame({"item": [], "condition": [], "metric": [], "value": []})
+    return empty.astype({"item": "str", "condition": "str", "metric": "str", "value": float})

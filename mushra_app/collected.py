@@ -1,0 +1,32 @@
+"""The ratings of a database as a table, one row per rating."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from mushra_app.study import Study
+from mushra_app.tables import Listener, Rating, Trial
+
+COLUMNS = ["listener", "item", "condition", "score", "position", "seconds", "submitted", "comment", "excluded"]
+
+
+def collected(session: Session, study: Study, *which: ColumnElement[bool]) -> pd.DataFrame:
+    """The ratings of complete trials, or of those for which all of `which` holds; see mushra_app.store.ratings."""
+    complete = (
+        select(Trial.listener_id, Trial.item, Rating.condition, Rating.score, Trial.position, Trial.seconds,
+               Trial.submitted, Rating.comment, Listener.excluded)
+        .join(Rating, Rating.trial_id == Trial.id).join(Listener, Listener.id == Trial.listener_id)
+        .where(Trial.submitted.is_not(None), Trial.purpose == "rating", *which)
+        .order_by(Trial.listener_id, Trial.position, Rating.condition)
+    )  # fmt: skip
+    table = pd.DataFrame(session.execute(complete).all(), columns=COLUMNS)
+    table["listener"] = [f"L{number:04d}" for number in table["listener"]]
+    table["submitted"] = [
+        datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") for seconds in table["submitted"]
+    ]
+    table.insert(2, "category", table["item"].map({item.id: item.category for item in study.items}))
+    return table

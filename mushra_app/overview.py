@@ -1,0 +1,193 @@
+"""What the admin page shows of a running study: progress, live means, who listens, who stopped where, screening."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from mushra_app import leases
+from mushra_app.ratings import Ratings
+from mushra_app.screening import screen
+from mushra_app.store import Status, Store, ratings
+from mushra_app.tables import Listener
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """An item: ratings that count, places leased, median seconds of a trial (None without any), mean by condition."""
+
+    id: str
+    category: str
+    valid: int
+    leased: int
+    seconds: float | None
+    means: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ConditionRow:
+    """A condition: its role, ratings that count, their mean and its 95 % interval (None below two ratings)."""
+
+    name: str
+    role: str
+    n: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ListenerRow:
+    """A listener: `state` is "at work", "gone" (the lease ran out), "finished", "left" or "turned away"."""
+
+    listener: Listener
+    state: str
+    done: int
+    trials: int
+    seconds: float | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of the session: how many came to it, and how many of these stopped there for good."""
+
+    name: str
+    reached: int
+    stopped: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All of it; `minutes` is what a finished session took, by median, None before there is one."""
+
+    status: Status
+    needed: int
+    valid: int
+    states: dict[str, int]
+    excluded: int
+    minutes: float | None
+    conditions: Sequence[ConditionRow]
+    items: Sequence[ItemRow]
+    listeners: Sequence[ListenerRow]
+    steps: Sequence[StepRow]
+
+    @property
+    def missing(self) -> int:
+        """Ratings of items that are still to come."""
+        return self.needed - self.valid
+
+
+def overview(store: Store) -> Overview:
+    """Look at the whole study; judges first whoever has ended since the last look."""
+    store.settle()
+    now, study = time.time(), store.study
+    everything = select(Listener).options(selectinload(Listener.steps), selectinload(Listener.trials))
+    with store.reading() as session:
+        listeners = session.scalars(everything.order_by(Listener.id)).all()
+        valid, held = leases.valid(session), leases.held(session, now)
+    frame = ratings(store, study)
+    counting = frame[frame["excluded"] == ""]
+    rows = _listeners(store, listeners, frame, now)
+    took = [_minutes(listener) for listener in listeners if listener.state == "finished"]
+    return Overview(
+        status=store.status(),
+        needed=study.annotations * len(study.items),
+        valid=sum(min(count, study.annotations) for count in valid.values()),
+        states=dict(Counter(row.state for row in rows)),
+        excluded=sum(listener.excluded != "" for listener in listeners),
+        minutes=median(took) if took else None,
+        conditions=_conditions(store, counting),
+        items=_items(store, counting, valid, held),
+        listeners=rows,
+        steps=_steps(rows),
+    )
+
+
+def _minutes(listener: Listener) -> float:
+    return (max(step.done or listener.started for step in listener.steps) - listener.started) / 60
+
+
+def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
+    from mushra_app.statistics import summarise  # SciPy takes long to import, and a killed server must be back soon
+
+    summary = summarise(frame[["listener", "item", "condition", "score"]]) if len(frame) else pd.DataFrame()
+    means: dict[str, Any] = {row["condition"]: row for row in summary.to_dict("records")}
+    rows = []
+    for condition in store.study.conditions:
+        found = means.get(condition.name)
+        if found is None:
+            rows.append(ConditionRow(condition.name, condition.role, 0, None, None, None))
+            continue
+        low, high = (None if math.isnan(found[end]) else found[end] for end in ("ci95_low", "ci95_high"))
+        rows.append(ConditionRow(condition.name, condition.role, found["n"], found["mean"], low, high))
+    return sorted(rows, key=lambda row: -1 if row.mean is None else row.mean, reverse=True)
+
+
+def _items(store: Store, frame: pd.DataFrame, valid: dict[str, int], held: dict[str, int]) -> list[ItemRow]:
+    means: dict[str, dict[str, float]] = defaultdict(dict)
+    for item, condition, mean in frame.groupby(["item", "condition"])["score"].mean().reset_index().to_numpy():
+        means[item][condition] = mean
+    seconds = frame.groupby("item")["seconds"].median()
+    return [
+        ItemRow(
+            item.id, item.category, valid.get(item.id, 0), held.get(item.id, 0) - valid.get(item.id, 0),
+            float(seconds[item.id]) if item.id in seconds.index else None,
+            means.get(item.id, {}),
+        )
+        for item in store.study.items
+    ]  # fmt: skip
+
+
+def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame, now: float) -> list[ListenerRow]:
+    rule = "paper" if store.rule == "none" else store.rule
+    evidence = {}
+    if len(frame):
+        roles = {condition.name: condition.role for condition in store.study.conditions}
+        judged = screen(Ratings(frame.astype({"score": float}), roles, store.study.name), rule).listeners
+        evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
+    rows = []
+    for listener in listeners:
+        spent = [trial.seconds for trial in listener.rating_trials if trial.seconds is not None]
+        at_work = "at work" if listener.lease_until > now else "gone"
+        rows.append(ListenerRow(
+            listener, at_work if listener.state == "active" else listener.state, len(spent),
+            len(listener.rating_trials), median(spent) if spent else None, evidence.get(listener.label, ""),
+        ))  # fmt: skip
+    return rows
+
+
+def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
+    """Steps by their place in the session; sessions of different length end at different places."""
+    reached: Counter[int] = Counter()
+    stopped: Counter[int] = Counter()
+    kinds: dict[int, str] = {}
+    seconds: dict[int, list[float]] = {}
+    for row in rows:
+        trials = {trial.id: trial for trial in row.listener.trials}
+        for step in row.listener.steps:
+            reached[step.position] += 1
+            kinds.setdefault(step.position, _name(step.kind, trials[step.trial_id].position if step.trial_id else 0))
+            if step.trial_id is not None and (spent := trials[step.trial_id].seconds) is not None:
+                seconds.setdefault(step.position, []).append(spent)
+            if step.done is None:
+                stopped[step.position] += row.state in ("gone", "left")
+                break
+    return [
+        StepRow(kinds[place], reached[place], stopped[place], median(seconds[place]) if place in seconds else None)
+        for place in sorted(reached)
+    ]
+
+
+def _name(kind: str, position: int) -> str:
+    return f"trial {position}" if kind == "trial" else kind

@@ -1,0 +1,168 @@
+"""The experimenter's pages: sign in, overview, the gate, the ways in, invitations, downloads."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from mushra_app import crowd
+from mushra_app.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
+from mushra_app.overview import Overview, overview
+from mushra_app.store import Store, ratings
+from mushra_app.web.downloads import as_csv, as_parquet, listeners_table
+from mushra_app.web.invitations import invitation
+from mushra_app.web.listener import expected_seconds, served
+
+MOST_INVITATIONS = 500
+OUTSIDE_TRIALS = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
+LOST = 0.1  # of the sessions: a usual share to plan with of listeners whom screening drops
+# Shares of the pay, as the platforms published them in 2025; the page says to look there.
+FEES = {"Prolific": 1 / 3, "Mechanical Turk, HITs of up to 9 assignments": 0.2, "Mechanical Turk, larger HITs": 0.4}
+
+admin = Blueprint("admin", __name__, url_prefix="/admin")
+
+
+@admin.before_request
+def require_sign_in() -> ResponseReturnValue | None:
+    """Only the sign-in page is open to strangers; every form must carry its session's token."""
+    if request.endpoint == "admin.enter":
+        return None
+    token = form_token(store(), request.cookies.get(cookie_name(), ""))
+    if token is None:
+        return redirect(url_for(".enter")) if request.method == "GET" else abort(403)
+    if request.method != "GET" and not secrets.compare_digest(token.encode(), request.form.get("token", "").encode()):
+        abort(403)
+    g.token = token
+    return None
+
+
+@admin.route("/sign-in", methods=["GET", "POST"])
+def enter() -> ResponseReturnValue:
+    """The password, against a session."""
+    if request.method == "GET":
+        return render_template("sign_in.html")
+    try:
+        secret = sign_in(store(), request.form.get("password", ""), request.remote_addr or "")
+    except TooManyTriesError:
+        return render_template("sign_in.html", problem="Too many wrong passwords. Wait a quarter of an hour."), 429
+    if secret is None:
+        return render_template("sign_in.html", problem="This is not the password."), 403
+    response = redirect(url_for(".show"), 303)
+    response.set_cookie(
+        cookie_name(), secret, max_age=SESSION_SECONDS, path=url_for(".show"), secure=request.is_secure, httponly=True,
+        samesite="Strict",
+    )  # fmt: skip
+    return response
+
+
+@admin.post("/sign-out")
+def leave() -> ResponseReturnValue:
+    """End the session, here and for anybody who copied its cookie."""
+    sign_out(store(), request.cookies.get(cookie_name(), ""))
+    return redirect(url_for(".enter"), 303)
+
+
+@admin.get("/")
+def show() -> ResponseReturnValue:
+    """Everything on one page."""
+    return page()
+
+
+@admin.post("/gate")
+def gate() -> ResponseReturnValue:
+    """Open, pause or close the study."""
+    state = request.form.get("state")
+    if state not in ("open", "paused", "closed"):
+        abort(400)
+    store().set_gate(state)
+    return redirect(url_for(".show"), 303)
+
+
+@admin.post("/listener/<int:listener_id>")
+def judge(listener_id: int) -> ResponseReturnValue:
+    """Let a listener's ratings count, or not."""
+    counts = request.form.get("counts")
+    if counts not in ("yes", "no") or not 0 < listener_id < 2**31:
+        abort(400)
+    store().exclude(listener_id, "" if counts == "yes" else "excluded by the experimenter")
+    return redirect(url_for(".show", _anchor="listeners"), 303)
+
+
+@admin.post("/crowd")
+def ways_in() -> ResponseReturnValue:
+    """Who is let in, Prolific's codes, and the pay."""
+    form = request.form
+    codes = {name: form.get(name, "").strip() for name in
+             ("prolific_completion", "prolific_screen_out", "prolific_no_consent")}  # fmt: skip
+    try:
+        hourly = float(form.get("hourly", ""))
+    except ValueError:
+        abort(400)
+    if not 0 <= hourly <= 1000 or any(code and not crowd.ID.fullmatch(code) for code in codes.values()):
+        abort(400)
+    store().crowd = replace(store().crowd, anonymous="anonymous" in form, mturk="mturk" in form, hourly=hourly, **codes)
+    return redirect(url_for(".show", _anchor="ways-in"), 303)
+
+
+@admin.post("/invitations")
+def invite() -> ResponseReturnValue:
+    """Personal links, one for each line of the form; nothing is stored, the same name gives the same link."""
+    people = [line.strip()[:100] for line in request.form.get("people", "").splitlines() if line.strip()]
+    return page(invitations=[(person, invitation(person)) for person in people[:MOST_INVITATIONS]])
+
+
+@admin.get("/ratings.csv")
+def ratings_csv() -> ResponseReturnValue:
+    """All ratings, for spreadsheets."""
+    return download(as_csv(ratings(store(), store().study)), "ratings.csv", "text/csv")
+
+
+@admin.get("/ratings.parquet")
+def ratings_parquet() -> ResponseReturnValue:
+    """All ratings, for programs."""
+    return download(as_parquet(ratings(store(), store().study)), "ratings.parquet", "application/vnd.apache.parquet")
+
+
+@admin.get("/listeners.csv")
+def listeners_csv() -> ResponseReturnValue:
+    """All listeners with the platform's ids, for paying them."""
+    return download(as_csv(listeners_table(overview(store()))), "listeners.csv", "text/csv")
+
+
+def page(invitations: list[tuple[str, str]] | None = None) -> str:
+    """The overview."""
+    found, address = overview(store()), url_for("listener.welcome", _external=True)
+    return render_template(
+        "admin.html", study=served().study, found=found, token=g.token, crowd=store().crowd, address=address,
+        prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address), costs=costs(found),
+        invitations=invitations, rule=store().rule,
+    )  # fmt: skip
+
+
+def costs(found: Overview) -> dict[str, crowd.Cost]:
+    """What the ratings that are still missing cost on each platform."""
+    study = served().study
+    minutes = found.minutes or OUTSIDE_TRIALS + study.trials_per_listener * expected_seconds(study) / 60
+    trials = min(study.trials_per_listener, len(study.items))
+    return {
+        name: crowd.cost(1, found.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=LOST)
+        for name, fee in FEES.items()
+    }
+
+
+def download(content: bytes, name: str, kind: str) -> Response:
+    """A file to keep."""
+    return Response(content, mimetype=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def store() -> Store:
+    """The database of the study."""
+    return served().store
+
+
+def cookie_name() -> str:
+    """Of the experimenter's session, apart from the listener's."""
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-admin"

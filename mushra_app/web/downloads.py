@@ -1,0 +1,48 @@
+"""Tables to download, safe to open in a spreadsheet: what would be taken for a formula begins with an apostrophe."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pandas as pd
+
+from mushra_app.overview import Overview
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """UTF-8 CSV with neutralised formulas; numbers stay as they are."""
+    safe = table.copy()
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]):
+            safe[name] = safe[name].map(_neutral)
+    return safe.to_csv(index=False, lineterminator="\n").encode()
+
+
+def as_parquet(table: pd.DataFrame) -> bytes:
+    """The same table for programs, every value as it is."""
+    file = BytesIO()
+    table.to_parquet(file, index=False)
+    return file.getvalue()
+
+
+def listeners_table(found: Overview) -> pd.DataFrame:
+    """One row per listener: who came from where, how far, and whether the ratings count; without the secrets."""
+    return pd.DataFrame(
+        [
+            {
+                "listener": row.listener.label, "source": row.listener.source, "person": row.listener.person or "",
+                "visit": row.listener.visit or "", "receipt": row.listener.receipt, "state": row.state,
+                "trials": row.trials, "done": row.done, "median_seconds": row.seconds,
+                "started": datetime.fromtimestamp(row.listener.started, UTC).isoformat(timespec="seconds"),
+                "excluded": row.listener.excluded, "excluded_by": row.listener.excluded_by, "evidence": row.evidence,
+            }
+            for row in found.listeners
+        ]
+    )  # fmt: skip
+
+
+def _neutral(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

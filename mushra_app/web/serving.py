@@ -1,0 +1,75 @@
+"""Running the app: Werkzeug's threaded server for a lab, gunicorn with several workers for a crowd."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+
+from codec.errors import UserError
+
+BACKLOG = 1024  # connections that wait to be taken
+THREADS = 8  # in each worker; a request waits for the database more than it computes
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket with that address; port 0 takes any that is free. It listens only when somebody can answer, so that
+    browsers that wait for a server to come back try again rather than hang.
+
+    Raises:
+        UserError: somebody else has the address, or there is none.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        return bound
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
+
+
+def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve from this process until interrupted; calls `ready` when browsers may come."""
+    from werkzeug.serving import make_server
+
+    bound.listen(BACKLOG)
+    host, port = bound.getsockname()[:2]
+    server = make_server(host, port, app, threaded=True, fd=bound.fileno())
+    ready()
+    try:
+        server.serve_forever()
+    finally:
+        server.server_close()
+
+
+def run_workers(app: Flask, bound: socket.socket, ready: Callable[[], None], workers: int) -> None:
+    """Serve from `workers` copies of this process until interrupted; one that dies is replaced.
+
+    The app must have no open connection to its database: the copies would share it.
+
+    Raises:
+        UserError: gunicorn is not installed.
+    """
+    try:
+        from gunicorn.app.base import BaseApplication
+    except ImportError as error:
+        raise UserError(f"--workers {workers}: gunicorn is missing; pip install 'earmark[server]'") from error
+
+    class Application(BaseApplication):
+        def load_config(self) -> None:
+            settings: dict[str, Any] = {
+                "bind": f"fd://{bound.fileno()}", "workers": workers, "worker_class": "gthread",
+                "threads": THREADS, "backlog": BACKLOG, "keepalive": 30, "loglevel": "warning",
+                "when_ready": lambda arbiter: ready(), "control_socket_disable": True,
+            }  # fmt: skip
+            for name in settings.keys() & self.cfg.settings.keys():  # the last one is new in gunicorn 24
+                self.cfg.set(name, settings[name])
+
+        def load(self) -> Callable[..., Any]:
+            return app
+
+    Application().run()

@@ -1,0 +1,29 @@
+"""A small crowd takes whole sessions from two gunicorn workers, while the server is killed; the large one is a
+benchmark, benchmarks/crowd.py."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from benchmarks.crowd import Load, Server, check, crowd, write_study
+
+LOAD = Load(listeners=40, items=8, annotations=20, trials=4, think=1.0, kills=1, sounds=False, vanish=0.0, stop=0.05,
+            bad=0.1)  # fmt: skip
+
+
+def test_a_crowd_survives_the_death_of_its_server(tmp_path: Path):
+    pytest.importorskip("gunicorn")
+    study = write_study(tmp_path, LOAD)
+    server = Server(tmp_path, None, LOAD)
+    try:
+        server.wait()
+        seen = asyncio.run(crowd(server, LOAD, seed=1))
+    finally:
+        server.kill()
+    assert check(f"sqlite:///{tmp_path / 'ratings.sqlite'}", study, seen) == []
+    assert len(seen.acknowledged) >= 8 * 20
+    assert seen.lost_connections > 0  # the kill was felt
+    assert b"Traceback" not in (tmp_path / "server.log").read_bytes()
