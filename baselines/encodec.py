@@ -60,6 +60,12 @@ class EncodecCodec:
     model: EncodecModel
     coder: PortableModelCoder | None = None
 
+    @property
+    def latency(self) -> float:
+        """A segment where the model has segments, else one step of the codes (paper, section 4.6)."""
+        config = self.model.config
+        return (config.segment_samples or config.seanet.hop) / self.sample_rate
+
     def encode(self, audio: Audio) -> Encoded:
         from codec.container.coder import RawCoder
 
@@ -140,7 +146,7 @@ class Encodec(Family):
 
     def unavailable(self, system: System | None = None) -> str | None:
         try:
-            sources = [(self._source(system), "a checkpoint")]
+            sources = [(self.source(system), "a checkpoint")]
             if system is not None and "lm" in system.options:
                 sources.append((self._language_model(system), "a language model"))
         except UserError as error:
@@ -151,7 +157,7 @@ class Encodec(Family):
         return None
 
     def version(self, system: System | None = None) -> str:
-        model, identity = _model(self._source(system))
+        model, identity = _model(self.source(system))
         if system is None or "lm" not in system.options:
             return f"weights {identity[:16]}"
         coder = _coder(self._language_model(system), model.config)
@@ -169,7 +175,7 @@ class Encodec(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> EncodecCodec:
-        model, _ = _model(self._source(system))
+        model, _ = _model(self.source(system))
         if model.config.name != self.name:
             raise UserError(
                 f"{system.text}: its checkpoint is one of {model.config.name}; write {model.config.name}@..."
@@ -179,7 +185,7 @@ class Encodec(Family):
         coder = _coder(self._language_model(system), model.config) if "lm" in system.options else None
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
 
-    def _source(self, system: System | None) -> Path:
+    def source(self, system: System | None) -> Path:
         """The file named by the option, else the weights that come with Earmark, else the official ones.
 
         Raises:

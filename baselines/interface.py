@@ -34,6 +34,8 @@ class Codec(Protocol):
 
     `encode` takes and `decode` returns float32 [channels, time] at `sample_rate`; the decoded signal has the length of
     the source and the codec's documented delay is already removed. Both are stateless: each call starts afresh.
+    A codec that can work while its input goes on may tell its `latency` in seconds: from a sample that goes in to the
+    same one coming out, without the time that computing takes.
     """
 
     name: str

@@ -39,6 +39,11 @@ class Mp3Codec:
     channels: int
     bits_per_second: int
 
+    @property
+    def latency(self) -> float:
+        """A frame, 1152 samples in MPEG-1 and 576 in its extensions to lower sample rates, and the filter banks."""
+        return ((1152 if self.sample_rate >= LOWEST_MPEG_1_RATE else 576) + DELAY) / self.sample_rate
+
     def encode(self, audio: Audio) -> Encoded:
         size = 1152 if self.sample_rate >= LOWEST_MPEG_1_RATE else 576
         # Room for the delay, so that the last samples of the source are in the stream too.

@@ -136,6 +136,11 @@ class OpusCodec:
         """The codec's delay in samples at `sample_rate`, as libopus states it (OPUS_GET_LOOKAHEAD)."""
         return int(self._encoder().lookahead)  # type: ignore[attr-defined]
 
+    @property
+    def latency(self) -> float:
+        """A frame and the lookahead."""
+        return (self.frame + self.lookahead) / self.sample_rate
+
     def encode(self, audio: Audio) -> Encoded:
         encoder = self._encoder()
         frames = -(-(audio.shape[-1] + self.lookahead) // self.frame)

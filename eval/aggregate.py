@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 ALL = "all"  # the category of all files together
@@ -82,3 +84,16 @@ def _rates(rows: pd.DataFrame) -> pd.DataFrame:
         seconds = rates.pop(f"{step}_seconds")
         rates[f"{step}_rtf"] = rates.pop(f"{step}_audio") / seconds.where(seconds > 0)
     return rates
+
+
+def mean_interval(values: NDArray[np.floating[Any]]) -> tuple[float, float, int]:
+    """Mean, half width of its 95 % confidence interval, and n, of the values that are not NaN.
+
+    Args:
+        values: [n]; the mean of none, and the half width of a single one, are NaN.
+    """
+    values = values[~np.isnan(values)]
+    n = len(values)
+    if n < 2:
+        return (float(values[0]) if n else math.nan), math.nan, n
+    return float(values.mean()), float(student.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n)), n

@@ -54,7 +54,7 @@ def console() -> Console:
 
 
 @click.command()
-@click.argument("audio_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("audio_dir", type=click.Path(exists=True, path_type=Path))
 @click.option("--systems", type=SystemList(), help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
 @click.option(
     "--system",
@@ -70,7 +70,7 @@ def console() -> Console:
     type=NameList(),
     default="si_snr,visqol",
     show_default=True,
-    help="Comma-separated, of si_snr, visqol, visqol_speech, visqol_audio, pesq, pesq_nb, stoi.",
+    help="Comma-separated, e.g. si_snr,visqol,pesq,stoi; `earmark metrics` lists them all.",
 )
 @click.option(
     "--out",
@@ -80,6 +80,11 @@ def console() -> Console:
     help="Folder for scores, decoded audio and report; what it already has is not done again.",
 )
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes; all cores unless told.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Of a Dask scheduler, tcp://host:8786, whose workers do the work instead; they must see the same paths.",
+)
 @click.option(
     "--speech",
     type=NameList(),
@@ -98,12 +103,13 @@ def console() -> Console:
 @click.option("--mono", is_flag=True, help="Average the channels of every recording first.")
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...], out: Path,
-    jobs: int | None,
+    jobs: int | None, cluster: str | None,
     speech: tuple[str, ...], rate: int | None, mono: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording under AUDIO_DIR with each system.
 
-    Sub-folders of AUDIO_DIR are categories. The exit status is 1 if a recording or a score failed.
+    Sub-folders of AUDIO_DIR are categories; or it is a corpus file (TOML) that names folders, categories and excerpts.
+    The exit status is 1 if a recording or a score failed.
     """
     from eval import aggregate, runner, tables
     from eval.report import page
@@ -111,9 +117,11 @@ def compare(
     systems = [*(systems or []), *(command for command in commands if command not in (systems or []))]
     if not systems:
         raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
+    if cluster is not None:  # its workers have other working directories
+        audio_dir, out = audio_dir.resolve(), out.resolve()
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=metrics, run=out, form=ReferenceFormat(rate, mono),
-        speech=speech, jobs=jobs or usable_cores(), command=shlex.join(["earmark", *sys.argv[1:]]),
+        speech=speech, jobs=jobs or usable_cores(), cluster=cluster, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     result = runner.run(plan)
     summary = aggregate.summarise(result.scores)
@@ -128,7 +136,8 @@ def compare(
     for line in result.failures:
         click.echo(f"failed: {line}", err=True)
     units = len(result.info["recordings"]) * len(systems)
-    click.echo(f"{units} recordings x systems, {result.computed} of them computed now; report: {report}")
+    pairs = f"{units} recordings x systems" if units != 1 else "1 recording x system"
+    click.echo(f"{pairs}, {result.computed} of them computed now; report: {report}")
     return 1 if result.failures else 0
 
 
@@ -137,7 +146,12 @@ def compare(
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
-def tables(run: Path, form: str) -> None:
+@click.option("--paper", metavar="TABLE", help="Lay it out like table1, table2, tableA2, ... of the EnCodec paper.")
+@click.option(
+    "--mushra", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --paper: folder of a listening test's report, for its columns.",
+)  # fmt: skip
+def tables(run: Path, form: str, paper: str | None, mushra: Path | None) -> None:
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from eval import aggregate
     from eval import tables as layouts
@@ -145,7 +159,12 @@ def tables(run: Path, form: str) -> None:
 
     summary = aggregate.summarise(read_scores(run))
     info = read_info(run)
-    if form == "text":
+    if paper is not None:
+        from eval import grid, paper_tables
+
+        study = paper_tables.read_study(mushra) if mushra is not None else None
+        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study)), nl=False)
+    elif form == "text":
         console().print(layouts.terminal_table(summary, info))
     else:
         click.echo(layouts.RENDERERS[form](summary, info), nl=False)
@@ -165,4 +184,49 @@ def demo_audio(folder: Path) -> None:
     if folder.exists():
         folder.rmdir()
     aside.rename(folder)
-    click.echo(f"{len(paths)} recordings in {folder}")
+    click.echo(f"{len(paths)} recording{'s' if len(paths) != 1 else ''} in {folder}")
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--metric", default=None, help="One of the run's metrics; all unless told.")
+@click.option("--against", default=None, metavar="SYSTEM", help="Compare all others with this system alone.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
+)
+def differences(run: Path, metric: str | None, against: str | None, form: str) -> None:
+    """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
+    from eval import bjontegaard, grid
+    from eval import differences as pairs
+    from eval.run_folder import read_scores
+
+    scores = read_scores(run)
+    for name in [metric] if metric else pairs.metrics_of(scores):
+        shown = [pairs.grid(pairs.differences(scores, name, against), name)]
+        if against is None and (deltas := bjontegaard.deltas(scores, name)):
+            shown.append(bjontegaard.grid(deltas, name))
+        click.echo("\n".join(grid.RENDERERS[form](one) for one in shown))
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True)
+def metrics(form: str) -> None:
+    """List every metric: available or not and why, unit, range, direction, rate, reference, licence."""
+    from eval import grid
+    from eval.metrics import registry
+
+    rows, missing = [], []
+    for name, metric in registry.registered().items():
+        reason = metric.available()
+        if reason is not None:
+            missing.append(f"{name}: {reason}")
+        rows.append((
+            name, metric.title, metric.unit, metric.value_range, metric.better, metric.heard, metric.version(),
+            metric.licence, "yes" if reason is None else "no", metric.source,
+        ))  # fmt: skip
+    headings = ("Metric", "Title", "Unit", "Range", "Better", "Heard", "Version", "Licence", "Here", "Reference")
+    modes = (
+        f"{name}: {' or '.join(both)}, by the recording's category." for name, both in registry.BY_CATEGORY.items()
+    )
+    listed = grid.Grid("Metrics", headings, tuple(rows), (*modes, *missing), left=len(headings))
+    click.echo(grid.RENDERERS[form](listed), nl=False)

@@ -25,11 +25,13 @@ class Source:
 
     Args:
         file: path relative to AUDIO_DIR with forward slashes; its name in every table.
+        excerpt: where the part that is judged begins, and how long it is, in seconds; None for the whole.
     """
 
     file: str
     path: Path
     category: str
+    excerpt: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def load(source: Source, form: ReferenceFormat) -> tuple[Recording, str | None]:
     """
     original = read(source.path)
     samples, rate = original.samples, form.rate_for(original.sample_rate)
+    if source.excerpt is not None:
+        first, length = (round(seconds * original.sample_rate) for seconds in source.excerpt)
+        samples = samples[:, first : first + length]
     if form.mono and original.channels > 1:
         samples = samples.mean(axis=0, keepdims=True)
     note = None

@@ -6,6 +6,7 @@ import multiprocessing
 import multiprocessing.context
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -48,7 +49,7 @@ def _until_broken(
     work: Callable[[Task], Result], pending: dict[int, Task], jobs: int
 ) -> Generator[tuple[Task, Result], None, list[int]]:
     """Do and remove pending tasks until none is left or a process died; return those that may have killed it."""
-    pool = ProcessPoolExecutor(min(jobs, len(pending)), _context(), initializer=_leave_interrupts_to_parent)
+    pool = ProcessPoolExecutor(min(jobs, len(pending)), _context(), initializer=_belong_to_parent)
     try:
         futures = {pool.submit(work, task): number for number, task in pending.items()}
         for future in as_completed(futures):
@@ -77,6 +78,14 @@ def _context() -> multiprocessing.context.BaseContext:
     return context
 
 
-def _leave_interrupts_to_parent() -> None:
-    """Ctrl-C reaches the whole process group; what to do about it is the parent's to say."""
+def _belong_to_parent() -> None:
+    """Leave Ctrl-C, which reaches the whole process group, to the parent; end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # what is at hand has nobody to go to

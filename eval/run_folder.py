@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codec.audio import SUFFIXES
 from codec.errors import UserError
 
 if TYPE_CHECKING:  # workers only need the paths
@@ -19,7 +20,8 @@ INFO = "run.json"
 
 def audio_path(run: Path, system: str, file: str) -> Path:
     """The decoded signal of one recording, or the source as it was judged (system "reference"): float WAV."""
-    name = file if file.lower().endswith(".wav") else f"{file}.wav"
+    plain = file.lower().endswith(".wav") and not file.lower()[: -len(".wav")].endswith(SUFFIXES)
+    name = file if plain else f"{file}.wav"  # "a.ogg.wav" may lie beside "a.ogg"
     return run / "audio" / re.sub(r"[^\w.@=+-]", "_", system) / name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,13 +20,17 @@ from codec.files import write_text, written_whole
 from codec.progress import progress
 from eval import corpus
 from eval.corpus import ReferenceFormat, Source
+from eval.corpus_file import read_corpus
 from eval.metrics import registry
 from eval.metrics.registry import UNAVAILABLE, Score, failed
 from eval.pool import run_tasks
 from eval.run_folder import INFO, REFERENCE, SCORES
 from eval.work import Outcome, Record, Task, attempt, cell
 
-LIBRARIES = ("av", "numpy", "opuslib", "pandas", "pesq", "pystoi", "scipy", "soundfile", "soxr", "visqol-python")
+LIBRARIES = (
+    "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
+    "pystoi", "safetensors", "scipy", "soundfile", "soxr", "torch", "visqol-python",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,11 @@ class Plan:
     """What is asked for.
 
     Args:
+        audio_dir: folder of recordings, or a corpus file (corpus_file.py).
         metrics: names as requested, e.g. "visqol".
         speech: shell patterns of the categories that ViSQOL hears in speech mode.
         command: how the user asked, for the record.
+        cluster: address of a Dask scheduler, whose workers see the same files; None for processes of this machine.
     """
 
     audio_dir: Path
@@ -47,6 +53,7 @@ class Plan:
     speech: tuple[str, ...]
     jobs: int
     command: str
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,10 @@ def run(plan: Plan) -> Result:
         reason = family_of(system).unavailable(system)
         if reason is not None:
             raise UserError(f"{system.text}: {reason}")
-    sources = corpus.find(plan.audio_dir, leave_out=plan.run)
+    if plan.audio_dir.is_file():
+        sources = read_corpus(plan.audio_dir)
+    else:
+        sources = corpus.find(plan.audio_dir, leave_out=plan.run)
     tasks, unreadable = _tasks(plan, sources)
 
     wanted = {system.text for system in plan.systems}
@@ -104,7 +114,7 @@ def run(plan: Plan) -> Result:
         else:
             outcomes[task.source.file, task.system] = record
     with progress("compare", len(todo)) as advance:
-        for task, outcome in run_tasks(attempt, todo, plan.jobs, _died):
+        for task, outcome in _outcomes(plan, todo):
             outcomes[task.source.file, task.system] = outcome
             advance(f"{task.system}  {task.source.file}")
 
@@ -120,6 +130,14 @@ def run(plan: Plan) -> Result:
         scores.to_parquet(aside, index=False)
     write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
     return Result(scores, info, sum(task.system in wanted for task in todo))
+
+
+def _outcomes(plan: Plan, todo: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+    if plan.cluster is None:
+        return run_tasks(attempt, todo, plan.jobs, _died)
+    from eval.cluster import run_on_cluster
+
+    return run_on_cluster(attempt, todo, plan.cluster, _died) if todo else iter(())
 
 
 def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str, str]]:
@@ -194,6 +212,8 @@ def _info(
         entry: dict[str, Any] = {
             "file": source.file, "category": source.category, "sha256": digests.get(source.file), "error": None,
         }  # fmt: skip
+        if source.excerpt is not None:
+            entry["excerpt"] = list(source.excerpt)
         if isinstance(outcome, Record):
             entry |= {
                 "sample_rate": outcome.sample_rate, "channels": outcome.channels, "seconds": outcome.duration,

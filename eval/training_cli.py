@@ -63,7 +63,7 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     if device is not None:
-        _check_device(device)
+        check_device(device)
     chosen = recipe_files.load(recipe, settings)
     rate, channels = chosen.model.sample_rate, chosen.model.channels
     place = join(device)
@@ -99,7 +99,8 @@ def visqol_scorer() -> Scorer:
     return score
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise UserError if `--device` names none that is here."""
     import torch
 
     try:

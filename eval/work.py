@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from baselines.systems import family_of, parse
 from baselines.transcode import transcode
@@ -21,6 +22,7 @@ from eval.metrics.registry import Score
 
 # Part of every key: raise it when the same inputs no longer give the same record.
 RECORD_VERSION = 1
+STAMP_PARTS, STAMP_BYTES = 9, 4096
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Record:
     Args:
         kbps: measured payload bit rate, None for conditions without a bitstream.
         lag: samples at `sample_rate` that were still to be taken out after the codec's documented delay.
-        audio_stamp: size and modification time of the decoded file, so that one replaced by hand is noticed.
+        audio_stamp: of the decoded file, so that one replaced by hand is noticed, and one copied with its run is not.
         scores: metric and version -> Score; cells that failed are not kept, so that the next run tries them again.
     """
 
@@ -41,7 +43,7 @@ class Record:
     lag: int
     encode_seconds: float
     decode_seconds: float
-    audio_stamp: list[int]
+    audio_stamp: str
     notes: list[str]
     scores: dict[str, Score] = field(default_factory=dict)
 
@@ -66,7 +68,16 @@ class Task:
     @property
     def key(self) -> str:
         """Hash of all that determines the decoded signal, and of its name, under which it is stored."""
-        parts = [RECORD_VERSION, self.source.file, self.sha256, asdict(self.form), self.system, self.system_version]
+        parts: list[Any] = [
+            RECORD_VERSION,
+            self.source.file,
+            self.sha256,
+            asdict(self.form),
+            self.system,
+            self.system_version,
+        ]
+        if self.source.excerpt is not None:
+            parts.append(list(self.source.excerpt))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
@@ -136,7 +147,8 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
     decoded = advance(result.audio, lag) if lag else result.audio
     notes = []
     if abs(lag) == MAX_LAG:
-        notes.append(f"{task.source.file}: {task.system} is {lag} samples late, the most that is looked for")
+        late = f"{abs(lag)} samples {'late' if lag > 0 else 'early'}"
+        notes.append(f"{task.source.file}: {task.system} is {late}, the most that is looked for")
     audio.write(task.audio_path, decoded, reference.sample_rate)
     record = Record(
         sample_rate=reference.sample_rate,
@@ -152,9 +164,15 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
     return record, decoded
 
 
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+def _stamp(path: Path) -> str:
+    """Size of a file and a hash of samples of it: reading all of a large run again would take longer than a glance."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for part in range(STAMP_PARTS):
+            file.seek(part * max(0, size - STAMP_BYTES) // (STAMP_PARTS - 1))
+            digest.update(file.read(STAMP_BYTES))
+    return f"{size} {digest.hexdigest()[:32]}"
 
 
 def _keep(task: Task, record: Record) -> None:

@@ -26,15 +26,15 @@ class Excerpt:
     audio: Tensor
 
 
-def excerpts_of(shards: Sequence[Shards], count: int, seconds: float) -> list[Excerpt]:
-    """Excerpts of the split "valid", the same ones at every call, as many of each kind as there are kinds.
+def excerpts_of(shards: Sequence[Shards], count: int, seconds: float, split: str = "valid") -> list[Excerpt]:
+    """Excerpts of one split, the same ones at every call, as many of each kind as there are kinds.
 
     Recordings are taken in the shards' order; where there are fewer than excerpts, several parts of each.
     """
     excerpts = []
-    kinds = [kind for kind in KINDS if any(_valid(part, kind) for part in shards)]
+    kinds = [kind for kind in KINDS if any(_of(part, kind, split) for part in shards)]
     for index, kind in enumerate(kinds):
-        recordings = [(part, stored) for part in shards for stored in _valid(part, kind)]
+        recordings = [(part, stored) for part in shards for stored in _of(part, kind, split)]
         wanted = len(range(index, count, len(kinds)))
         rounds = -(-wanted // len(recordings))
         for number in range(wanted):
@@ -46,8 +46,8 @@ def excerpts_of(shards: Sequence[Shards], count: int, seconds: float) -> list[Ex
     return excerpts
 
 
-def _valid(shards: Shards, kind: str) -> list[Stored]:
-    return [stored for stored in shards.recordings if stored.entry.split == "valid" and stored.entry.kind == kind]
+def _of(shards: Shards, kind: str, split: str) -> list[Stored]:
+    return [stored for stored in shards.recordings if (stored.entry.kind, stored.entry.split) == (kind, split)]
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from eval.metrics.registry import UNAVAILABLE, Score, failed, library, metric, u
 
 SHORTEST = 0.25  # seconds, the library's rule
 LONGEST = 90.0  # seconds: its table of 1000 bad intervals, each of at least 6 frames of 16 ms, could overflow at 96
+LICENCE = "MIT; the ITU's reference code in it for evaluation alone"
 UTTERANCES = 40  # its table holds 50, and the count below comes within a fifth of the library's own
 
 
@@ -29,10 +30,12 @@ def _available() -> str | None:
     name="pesq",
     title="PESQ wide band (P.862.2, before Corrigendum 2)",
     unit="MOS-LQO",
-    value_range="1 to 4.64",
+    value_range="1.04 to 4.64",
     sample_rate=16_000,
     version=lambda: library("pesq"),
     available=_available,
+    source="ITU-T P.862 and P.862.2; library pesq",
+    licence=LICENCE,
 )
 def pesq_wide_band(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Perceived quality of speech heard over wide-band headphones, 50 to 7000 Hz.
@@ -51,10 +54,12 @@ def pesq_wide_band(reference: NDArray[np.float32], decoded: NDArray[np.float32])
     name="pesq_nb",
     title="PESQ narrow band (P.862.1, before Corrigendum 2)",
     unit="MOS-LQO",
-    value_range="1 to 4.55",
+    value_range="1.02 to 4.55",
     sample_rate=8_000,
     version=lambda: library("pesq"),
     available=_available,
+    source="ITU-T P.862 and P.862.1; library pesq",
+    licence=LICENCE,
 )
 def pesq_narrow_band(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Perceived quality of speech heard over a telephone handset, 300 to 3400 Hz.

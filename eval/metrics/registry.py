@@ -63,6 +63,8 @@ class Metric:
         channels: "mono" averages the channels first, "all" passes them on.
         version: bumped by hand or taken from the library, part of the cache key of every score.
         available: returns why the metric cannot run here, None when it can.
+        source: the paper or recommendation that defines it, and the library that computes it if that is not ours.
+        licence: of the code that computes it.
     """
 
     name: str
@@ -75,16 +77,34 @@ class Metric:
     channels: Literal["mono", "all"]
     version: Callable[[], str]
     available: Callable[[], str | None]
+    source: str
+    licence: str
+
+    @property
+    def heard(self) -> str:
+        """How the signals reach it: "at 16 kHz, channels averaged"."""
+        rate = f"at {self.sample_rate / 1000:g} kHz" if self.sample_rate else "at the recording's own rate"
+        return f"{rate}, {'channels averaged' if self.channels == 'mono' else 'all channels'}"
 
 
 _REGISTRY: dict[str, Metric] = {}
-_MODULES = ("si_snr", "visqol", "pesq", "stoi")  # under eval.metrics; imported at first use
+_MODULES = (
+    "si_snr",
+    "si_sdr",
+    "visqol",
+    "pesq",
+    "stoi",
+    "spectral",
+    "loudness",
+)  # under eval.metrics; imported at first use
 
 
 def metric(
     *,
     name: str,
     title: str,
+    source: str,
+    licence: str,
     unit: str = "",
     better: Better = "higher",
     value_range: str = "",
@@ -97,8 +117,9 @@ def metric(
 
     def register(function: Function) -> Function:
         _REGISTRY[name] = Metric(
-            name, title, unit, better, value_range, function, sample_rate, channels, version, available
-        )
+            name, title, unit, better, value_range, function, sample_rate, channels, version, available,
+            source, licence,
+        )  # fmt: skip
         return function
 
     return register

@@ -10,7 +10,10 @@ from eval.metrics.registry import Score, metric, undefined
 ROUNDING = 2.0**-24  # largest relative error of a float32 sample
 
 
-@metric(name="si_snr", title="SI-SNR", unit="dB", value_range="below 145", channels="all")
+@metric(
+    name="si_snr", title="SI-SNR", unit="dB", value_range="below 145", channels="all",
+    source="Luo and Mesgarani 2019, Conv-TasNet, section III-D", licence="MIT",
+)  # fmt: skip
 def si_snr(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Energy of the decoded signal along the reference, over the energy beside it.
 
@@ -27,6 +30,15 @@ def si_snr(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Scor
     """
     x = (reference - reference.mean(axis=-1, keepdims=True, dtype=np.float64)).ravel()
     y = (decoded - decoded.mean(axis=-1, keepdims=True, dtype=np.float64)).ravel()
+    return projection_ratio(x, y, decoded)
+
+
+def projection_ratio(x: NDArray[np.float64], y: NDArray[np.float64], decoded: NDArray[np.float32]) -> Score:
+    """Energy of the vector `y` along `x`, over the energy beside it, in dB.
+
+    Args:
+        decoded: what `y` was made from; its rounding is no noise.
+    """
     s = (y @ x / (x @ x)) * x
     e = y - s
     noise = e @ e

@@ -48,6 +48,8 @@ def _needs(**distributions: str) -> str | None:
     sample_rate=SPEECH_RATE,
     version=lambda: f"{library('visqol-python')}, lattice model on {library('ai-edge-litert')}",
     available=lambda: _needs(visqol="visqol-python", ai_edge_litert="ai-edge-litert"),
+    source="Chinen et al. 2020 (arXiv 2004.09584); library visqol-python",
+    licence="Apache-2.0",
 )
 def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Similarity of 21 gammatone bands up to 8 kHz where there is voice, mapped to MOS by the lattice model.
@@ -56,7 +58,7 @@ def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) 
         reference, decoded: [time] at 16 kHz, aligned.
 
     Returns:
-        MOS-LQO, 3.9 to 4.7 for identical signals, as the model hears level and noise of the recording, too;
+        MOS-LQO, about 4.0 to 4.7 for identical signals, as the model hears level and noise of the recording, too;
         undefined below 0.64 s, for a reference below ViSQOL's noise floor, and without voice activity.
     """
     # Patches of 20 frames from the tenth frame on (vad_patch_creator.cc).
@@ -76,6 +78,8 @@ def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) 
     sample_rate=AUDIO_RATE,
     version=lambda: library("visqol-python"),
     available=lambda: _needs(visqol="visqol-python"),
+    source="Chinen et al. 2020 (arXiv 2004.09584); library visqol-python",
+    licence="Apache-2.0",
 )
 def visqol_audio(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Similarity of 32 gammatone bands up to 24 kHz, mapped to MOS by support vector regression.

@@ -15,7 +15,9 @@ from markupsafe import Markup
 
 from codec.errors import UserError
 from codec.files import write_text
+from eval import bjontegaard, differences
 from eval.aggregate import summarise
+from eval.grid import Grid
 from eval.metrics import registry
 from eval.metrics.registry import Metric
 from eval.report import plots
@@ -24,6 +26,7 @@ from eval.report.missing import missing
 from eval.table_layout import SPEED_MEANING, Column, Layout, describe, factor_text, kbps_text, lay_out, nominal_text
 
 _HERE = Path(__file__).parent
+WORST = 3  # recordings of each system
 LISTED = 500  # recordings in the page's own list; run.json has them all
 
 
@@ -88,6 +91,8 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Pa
         missing=missing(scores, info),
         curves=_curves(summary, layout),
         excerpts=cut(run, scores),
+        comparisons=_comparisons(scores),
+        worst=_worst(scores),
         ranking=describe(ranking) if ranking else None,
         definitions=_definitions(info),
         style=Markup((_HERE / "static" / "report.css").read_text(encoding="utf-8")),
@@ -130,6 +135,33 @@ def _curves(summary: pd.DataFrame, layout: Layout) -> list[Curves]:
     return curves
 
 
+def _comparisons(scores: pd.DataFrame) -> list[tuple[Grid, ...]]:
+    """For each metric, the paired differences, and the bit rate saved where there are curves; none of one system."""
+    if scores["system"].nunique() < 2:
+        return []
+    found = []
+    for name in differences.metrics_of(scores):
+        grids = [differences.grid(differences.differences(scores, name), name)]
+        if deltas := bjontegaard.deltas(scores, name):
+            grids.append(bjontegaard.grid(deltas, name))
+        found.append(tuple(grids))
+    return found
+
+
+def _worst(scores: pd.DataFrame) -> list[Grid]:
+    """The recordings on which each codec falls farthest behind its own median, by each metric."""
+    coded = scores[scores["kbps"].notna()]
+    grids = []
+    for name in differences.metrics_of(coded):
+        rows = tuple(
+            (row["system"], row["category"], row["file"], f"{row['value']:.2f}", minus(f"{row['gap']:+.2f}"))
+            for row in differences.outliers(coded, name, WORST).to_dict("records")
+        )
+        headings = ("System", "Category", "Recording", "score", "against the median")
+        grids.append(Grid(describe(name).title, headings, rows, left=3))
+    return grids
+
+
 def _definitions(info: Mapping[str, Any]) -> list[Definition]:
     """The metrics of the run; one that follows the category is given in the modes in which it was used."""
     speech = {entry["category"] in info["speech_categories"] for entry in info["recordings"]}
@@ -145,19 +177,14 @@ def _definitions(info: Mapping[str, Any]) -> list[Definition]:
         Definition(
             title=metric.title,
             scale=", ".join(filter(None, (metric.unit, metric.value_range, f"{metric.better} is better"))),
-            heard=_heard(metric),
+            heard=metric.heard,
             text=(inspect.getdoc(metric.function) or "").partition("\n")[0],
         )
         for metric in found.values()
     ]
 
 
-def _heard(metric: Metric) -> str:
-    rate = f"at {metric.sample_rate / 1000:g} kHz" if metric.sample_rate else "at the recording's own rate"
-    return f"{rate}, {'channels averaged' if metric.channels == 'mono' else 'all channels'}"
-
-
 def _script() -> Markup:
-    """player.js and report.js as one module: a page that is a single file has nothing to import from."""
-    player, report = ((_HERE / "static" / name).read_text(encoding="utf-8") for name in ("player.js", "report.js"))
-    return Markup(player + re.sub(r"^import .*\n", "", report, flags=re.MULTILINE))
+    """All scripts as one module: a page that is a single file has nothing to import from."""
+    parts = ((_HERE / "static" / name).read_text(encoding="utf-8") for name in ("player.js", "report.js", "sort.js"))
+    return Markup(re.sub(r"^import .*\n", "", "\n".join(parts), flags=re.MULTILINE))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +35,19 @@ def leave_a_mark(path: Path) -> bool:
     return True
 
 
+def tell_and_wait(path: Path) -> bool:
+    path.write_text(str(os.getpid()))
+    time.sleep(300)
+    return True
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_every_task_has_its_result():
     assert sorted(run_tasks(square, range(20), 2, square)) == [(n, n * n) for n in range(20)]
     assert list(run_tasks(square, [], 2, square)) == []
@@ -52,6 +69,28 @@ def test_leaving_early_stops_handing_out_tasks(tmp_path):
     next(results)
     results.close()
     assert len(list(tmp_path.iterdir())) < 200
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    """SIGKILL leaves the parent no time to tell them."""
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from test_pool import tell_and_wait\n"
+        "from eval.pool import run_tasks\n"
+        "if __name__ == '__main__':\n"
+        "    list(run_tasks(tell_and_wait, [Path(sys.argv[1]) / str(n) for n in range(2)], 2, bool))\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "marks").mkdir()
+    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
+    command = [sys.executable, tmp_path / "program.py", tmp_path / "marks"]
+    parent = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
+    wait_until(lambda: sum(mark.read_text() != "" for mark in (tmp_path / "marks").iterdir()) == 2)
+    workers = [int(mark.read_text()) for mark in (tmp_path / "marks").iterdir()]
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
 def test_there_is_a_core():

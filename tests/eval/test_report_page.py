@@ -118,6 +118,16 @@ def test_the_table_shows_mean_interval_and_n(page):
     assert "ViSQOL over all files mixes two scales: speech mode (speech) and audio mode (music)" in text
 
 
+def test_pairs_of_systems_and_worst_recordings_are_listed(page):
+    """opus@12 is 1.5 above opus@6 on each of the three recordings."""
+    section = page[page.index('<section id="differences">') : page.index('<section id="worst">')]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in section.splitlines() if "<td>" in line]
+    found = {tuple(cells[:3]): cells for cells in reversed(rows)}  # ViSQOL comes first
+    assert found["all", "opus@6", "opus@12"][3:5] == ["3", "−1.50"]
+    assert "falls farthest behind" not in section
+    assert "anchor" not in page[page.index('<section id="worst">') : page.index('<section id="speed">')]
+
+
 def test_what_failed_comes_first_with_its_reason(page):
     listed = page[page.index('id="missing"') :]
     order = ("Recordings that failed", BROKEN, "not audio", "Scores that are undefined", "equals the reference")
@@ -376,3 +386,20 @@ def test_players_play_and_switch_in_a_browser_without_an_error(browser):
     until_state(third, "failed")
     assert "cannot play FLAC" in third.find_element("css selector", ".message").text
     assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+
+
+@pytest.mark.browser
+def test_tables_sort_by_the_column_that_is_clicked_without_an_error(browser):
+    """Measured ViSQOL of "speech": reference 4.65, mp3 4.35, opus@12 3.45, anchor 2.75, opus@6 1.95."""
+
+    def order() -> list[str]:
+        rows = browser.find_elements("css selector", "table.scores tbody:first-of-type tr:not(.category) th")
+        return [row.text for row in rows]
+
+    assert order() == list(SYSTEMS)
+    button = browser.find_elements("css selector", "table.scores thead button")[3]
+    button.click()
+    assert order() == ["reference", "mp3@64", "opus@12", "anchor@3.5k", "opus@6"]
+    button.click()
+    assert order() == ["opus@6", "anchor@3.5k", "opus@12", "mp3@64", "reference"]
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,3 +201,32 @@ def test_the_same_recording_under_two_names_is_remembered_under_both(plan):
     copy.write_bytes((plan.audio_dir / "speech" / "a.wav").read_bytes())
     runner.run(plan)
     assert runner.run(plan).computed == 0
+
+
+def test_a_copy_of_a_run_is_as_good_as_the_run(plan, tmp_path):
+    """cp -r gives every file a new time."""
+    runner.run(plan)
+    shutil.copytree(plan.run, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert runner.run(replace(plan, run=tmp_path / "copy")).computed == 0
+
+
+def test_a_decoded_file_of_the_same_size_but_other_samples_is_made_anew(plan):
+    runner.run(plan)
+    path = audio_path(plan.run, "opus@12", "music/c.wav")
+    decoded = audio.read(path)
+    audio.write(path, 0.5 * decoded.samples, decoded.sample_rate)
+    assert runner.run(plan).computed == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "stored"),
+    [("a.wav", "a.wav"), ("a.ogg", "a.ogg.wav"), ("a.ogg.wav", "a.ogg.wav.wav"), ("b/a.WAV", "b/a.WAV")],
+)
+def test_decoded_files_have_names_of_their_own(file, stored):
+    assert audio_path(Path("run"), "opus@6", file) == Path("run/audio/opus@6") / stored
+
+
+def test_a_run_names_the_version_of_every_library(plan):
+    """All that pyproject.toml asks for to compute scores."""
+    versions = runner.run(plan).info["versions"]
+    assert {"python", "torch", "pyloudnorm", "pystoi", "av", "soxr", "safetensors", "pyarrow"} <= versions.keys()

@@ -12,7 +12,10 @@ import pytest
 from codec.errors import UserError
 from eval.metrics.registry import Metric, Score, find, library, registered, score
 
-NAMES = ["si_snr", "visqol_speech", "visqol_audio", "pesq", "pesq_nb", "stoi"]
+NAMES = [
+    "si_snr", "si_sdr", "visqol_speech", "visqol_audio", "pesq", "pesq_nb", "stoi", "estoi", "mel_distance",
+    "stft_distance", "loudness_difference",
+]  # fmt: skip
 
 
 class Listener:
@@ -62,6 +65,8 @@ def test_a_metric_says_what_it_is(name):
     assert chosen.title
     assert chosen.value_range
     assert chosen.version()
+    assert chosen.source
+    assert chosen.licence
 
 
 def test_pesq_says_which_pesq_it_is():

@@ -1,0 +1,208 @@
+"""Which system is better, and how surely: paired differences over files, win rates, significance, and outliers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import wilcoxon
+
+from codec.errors import UserError
+from eval.aggregate import ALL
+from eval.grid import Grid
+from eval.metrics import registry
+from eval.table_layout import DASH, describe
+
+RESAMPLES = 5000
+SEED = 20221024
+_CELLS = 4_000_000  # numbers in memory at a time while resampling
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """System `a` against system `b` in one category by one metric, over the n files where both have a score.
+
+    Args:
+        mean: of a's scores less b's, in the metric's unit.
+        ci95_low, ci95_high: percentile bootstrap of that mean over files.
+        win_rate: share of the files where `a` is better, a tie counting half.
+        p: Wilcoxon's signed-rank test, two-sided; NaN for fewer than two files.
+        p_holm: the same after Holm's correction over all pairs of this category and metric.
+    """
+
+    metric: str
+    category: str
+    a: str
+    b: str
+    n: int
+    mean: float
+    ci95_low: float
+    ci95_high: float
+    win_rate: float
+    p: float
+    p_holm: float
+
+    @property
+    def significant(self) -> bool:
+        return self.p_holm < LEVEL
+
+
+def differences(scores: pd.DataFrame, metric: str, against: str | None = None) -> list[Difference]:
+    """Every pair of systems in every category, and over all files.
+
+    The same files are drawn for all pairs, and the same each time.
+
+    Args:
+        scores: the rows of RUN/scores.parquet.
+        against: compare all others with this system alone.
+
+    Raises:
+        UserError: the run has no such metric or system.
+    """
+    rows = _rows(scores, metric)
+    systems = list(rows["system"].unique())
+    if against is not None and against not in systems:
+        raise UserError(f"--against {against}: not in this run; it has {', '.join(systems)}")
+    pairs = [
+        (b, a) if a == against else (a, b)
+        for a, b in itertools.combinations(systems, 2)
+        if against is None or against in (a, b)
+    ]
+    sign = 1.0 if describe(metric).arrow != "↓" else -1.0
+    found: list[Difference] = []
+    for category, block in by_category(rows):
+        values = block.pivot_table(index="file", columns="system", values="value", sort=False)
+        values = values.reindex(columns=systems)
+        gaps = np.column_stack([values[a].to_numpy() - values[b].to_numpy() for a, b in pairs] or [np.zeros(0)])
+        lows, highs = _bootstrap(gaps)
+        tests = [_signed_rank(gaps[:, index]) for index in range(len(pairs))]
+        for index, ((a, b), p, p_holm) in enumerate(zip(pairs, tests, holm(tests), strict=True)):
+            gap = gaps[~np.isnan(gaps[:, index]), index]
+            mean = float(gap.mean()) if len(gap) else math.nan
+            wins = float(((sign * gap > 0) + 0.5 * (gap == 0)).mean()) if len(gap) else math.nan
+            found.append(Difference(metric, category, a, b, len(gap), mean, lows[index], highs[index], wins, p, p_holm))
+    return found
+
+
+def by_category(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each category, and of all where there are several."""
+    blocks = [(str(name), block) for name, block in rows.groupby("category", sort=False)]
+    return [*blocks, (ALL, rows)] if len(blocks) > 1 else blocks
+
+
+def _rows(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The cells of one metric that have a value."""
+    if metric not in set(scores["metric"]):
+        raise UserError(f"--metric {metric}: not in this run; it has {', '.join(scores['metric'].unique())}")
+    return scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
+
+
+def _bootstrap(gaps: NDArray[np.float64]) -> tuple[list[float], list[float]]:
+    """Bounds of the central 95 % of resampled means, for each column of [files, pairs]; NaN is left out."""
+    files = len(gaps)
+    if files < 2:
+        return [math.nan] * gaps.shape[1], [math.nan] * gaps.shape[1]
+    rng = np.random.default_rng(SEED)
+    there = ~np.isnan(gaps)
+    known, weights = np.where(there, gaps, 0.0), there.astype(np.float64)
+    means = []
+    for first in range(0, RESAMPLES, step := max(1, _CELLS // files)):
+        drawn = rng.multinomial(files, np.full(files, 1 / files), min(step, RESAMPLES - first)).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            means.append((drawn @ known) / (drawn @ weights))
+    with np.errstate(all="ignore"):
+        lows, highs = np.nanquantile(np.concatenate(means), [LEVEL / 2, 1 - LEVEL / 2], axis=0)
+    alone = there.sum(axis=0) < 2
+    return np.where(alone, np.nan, lows).tolist(), np.where(alone, np.nan, highs).tolist()
+
+
+def _signed_rank(gap: NDArray[np.float64]) -> float:
+    gap = gap[~np.isnan(gap)]
+    if len(gap) < 2:
+        return math.nan
+    return float(wilcoxon(gap).pvalue) if gap.any() else 1.0
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (Holm 1979); NaN counts as no test."""
+    tested = sorted((value, index) for index, value in enumerate(p) if not math.isnan(value))
+    corrected, largest = [math.nan] * len(p), 0.0
+    for rank, (value, index) in enumerate(tested):
+        largest = max(largest, min(1.0, value * (len(tested) - rank)))
+        corrected[index] = largest
+    return corrected
+
+
+def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
+    """The files on which each system does worst for its category.
+
+    Args:
+        count: of each system.
+
+    Returns:
+        system, category, file, value, gap: value less the median of its system and category, the worst first.
+
+    Raises:
+        UserError: the run has no such metric.
+    """
+    rows = _rows(scores, metric)[["system", "category", "file", "value"]].copy()
+    rows["gap"] = rows["value"] - rows.groupby(["system", "category"])["value"].transform("median")
+    worst_first = rows.sort_values("gap", ascending=describe(metric).arrow != "↓", kind="stable")
+    return worst_first.groupby("system", sort=False).head(count).reset_index(drop=True)
+
+
+def grid(found: Sequence[Difference], metric: str) -> Grid:
+    """For printing."""
+    column = describe(metric)
+    unit = f" ({column.unit})" if column.unit else ""
+    rows = tuple(
+        (
+            one.category, one.a, one.b, f"{one.n}", _signed(one.mean),
+            f"{_signed(one.ci95_low)} to {_signed(one.ci95_high)}" if math.isfinite(one.ci95_low) else DASH,
+            f"{100 * one.win_rate:.0f} %" if one.n else DASH,
+            probability(one.p_holm) + (" *" if one.significant else ""),
+        )
+        for one in found
+    )  # fmt: skip
+    better = "higher" if column.arrow == "↑" else "lower"
+    return Grid(
+        f"{column.title}{unit}: paired differences over files",
+        ("Category", "System", "against", "files", "difference", "95 % interval", "wins", "p"),
+        rows,
+        (
+            f"Difference: mean over files of the first system's score less the second's; {better} scores are better. "
+            f"Interval: percentile bootstrap over files, {RESAMPLES} resamples, seed {SEED}. Wins: files where the "
+            "first is better, ties counting half.",
+            f"p: Wilcoxon's signed-rank test, two-sided, after Holm's correction over the {_pairs(found)} of each "
+            f"category; * where it is below {LEVEL:g}.",
+        ),
+        left=3,
+    )
+
+
+def _pairs(found: Sequence[Difference]) -> str:
+    count = len({(one.a, one.b) for one in found})
+    return f"{count} pair{'s' if count != 1 else ''}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−") if math.isfinite(value) else DASH
+
+
+def probability(p: float) -> str:
+    """ "0.031", "<0.001"."""
+    if math.isnan(p):
+        return DASH
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def metrics_of(scores: pd.DataFrame) -> list[str]:
+    """The run's metrics that are known here, in its order."""
+    known = {*registry.BY_CATEGORY, *registry.registered()}
+    return [name for name in scores["metric"].unique() if name in known]

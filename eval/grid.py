@@ -1,0 +1,108 @@
+"""A titled grid of text with notes, as terminal text, Markdown, LaTeX or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of text below headings.
+
+    Args:
+        rows: as many cells each as there are headings.
+        notes: sentences below the grid.
+        left: the first so many columns are text and aligned left; the others, numbers, right.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    left: int = 1
+
+
+def text(grid: Grid) -> str:
+    """For a terminal, as wide as it needs."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for index, heading in enumerate(grid.headings):
+        table.add_column(Text(heading), justify="left" if index < grid.left else "right", no_wrap=True)
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    file = io.StringIO()
+    Console(file=file, width=1000).print(table)
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    return "\n".join([grid.title, "", *lines, "", *grid.notes]).rstrip() + "\n"
+
+
+def markdown(grid: Grid) -> str:
+    """A pipe table as GitHub and Pandoc read it, title above and notes below."""
+    table = markdown_table(grid.headings, grid.rows, grid.left)
+    return "\n\n".join([f"**{markdown_escape(grid.title)}**", table, *map(markdown_escape, grid.notes)]) + "\n"
+
+
+def latex(grid: Grid) -> str:
+    """A table environment for the package booktabs."""
+    caption = " ".join([f"{grid.title}.", *grid.notes])
+    return "% needs \\usepackage{booktabs}\n" + latex_table(grid.headings, [latex_rows(grid.rows)], caption, grid.left)
+
+
+def comma_separated(grid: Grid) -> str:
+    """Headings and rows alone."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([grid.headings, *grid.rows])
+    return file.getvalue()
+
+
+RENDERERS: Mapping[str, Callable[[Grid], str]] = {
+    "text": text, "markdown": markdown, "latex": latex, "csv": comma_separated,
+}  # fmt: skip
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """The first `left` columns are aligned left, the others right."""
+    first, *others = ([markdown_escape(cell) for cell in row] for row in (headings, *rows))
+    rule = [":--" if index < left else "--:" for index in range(len(first))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (first, rule, *others))
+
+
+def markdown_escape(text: str) -> str:
+    """Underscores inside words mean nothing in Markdown and stay as they are."""
+    return re.sub(r"[\\|*`<\[]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", " ".join(text.split()))
+
+
+def latex_table(headings: Sequence[str], blocks: Sequence[Sequence[str]], caption: str, left: int = 1) -> str:
+    """Blocks of lines, made by `latex_rows`, with rules between them."""
+    body = "\n\\midrule\n".join("\n".join(lines) for lines in [latex_rows([headings]), *blocks])
+    columns = "l" * left + "r" * (len(headings) - left)
+    return (
+        f"\\begin{{table}}\n\\centering\n\\caption{{{latex_escape(caption)}}}\n\\begin{{tabular}}{{{columns}}}\n"
+        f"\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
+    )
+
+
+def latex_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    return [" & ".join(latex_escape(cell) for cell in row) + r" \\" for row in rows]
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "±": r"$\pm$", "×": r"$\times$", "–": "--", "−": r"$-$", "†": r"\dag{}",
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+}  # fmt: skip
+
+
+def latex_escape(text: str) -> str:
+    """Text that LaTeX prints as it is; a leading hyphen before a digit becomes a minus."""
+    escaped = "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return re.sub(r"^-(?=\d)", "$-$", escaped)

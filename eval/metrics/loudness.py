@@ -1,0 +1,45 @@
+"""Difference of programme loudness (ITU-R BS.1770), as the library pyloudnorm computes it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.metrics.registry import Score, library, metric, undefined
+
+SAMPLE_RATE = 48_000
+BLOCK = 0.4  # seconds, a gating block
+
+
+@metric(
+    name="loudness_difference",
+    title="Loudness difference",
+    unit="LU",
+    better="lower",
+    value_range="0 and above",
+    sample_rate=SAMPLE_RATE,
+    channels="all",
+    version=lambda: library("pyloudnorm"),
+    source="ITU-R BS.1770-4, annex 1; library pyloudnorm",
+    licence="MIT",
+)
+def loudness_difference(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
+    """How much louder or softer the decoded signal is, without regard to the sign.
+
+    Args:
+        reference, decoded: [channels, time] at 48 kHz, up to five channels.
+
+    Returns:
+        LU; undefined below 0.4 s, and where every block of a signal lies below the gate of -70 LUFS.
+    """
+    if reference.shape[1] < round(BLOCK * SAMPLE_RATE):
+        return undefined(f"shorter than {BLOCK} s")
+    import pyloudnorm
+
+    meter = pyloudnorm.Meter(SAMPLE_RATE, block_size=BLOCK)
+    levels = [float(meter.integrated_loudness(signal.T.astype(np.float64))) for signal in (reference, decoded)]
+    if not all(map(math.isfinite, levels)):
+        return undefined("below the gate of -70 LUFS")
+    return Score(abs(levels[1] - levels[0]))

@@ -1,0 +1,31 @@
+"""Scale-invariant signal-to-distortion ratio (Le Roux et al. 2019)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.metrics.registry import Score, metric
+from eval.metrics.si_snr import projection_ratio
+
+
+@metric(
+    name="si_sdr",
+    title="SI-SDR",
+    unit="dB",
+    value_range="below 145",
+    channels="all",
+    source="Le Roux, Wisdom, Erdogan and Hershey 2019, SDR – half-baked or well done?, equation 4",
+    licence="MIT",
+)
+def si_sdr(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
+    """SI-SNR without the removal of the means, so that an offset of the decoded signal counts as distortion.
+
+    Args:
+        reference, decoded: [channels, time], aligned; all channels make one vector.
+
+    Returns:
+        SI-SDR in dB; undefined where `si_snr` is.
+    """
+    x, y = (signal.astype(np.float64).ravel() for signal in (reference, decoded))
+    return projection_ratio(x, y, decoded)

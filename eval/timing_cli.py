@@ -1,0 +1,51 @@
+"""`earmark bench`: how fast the codecs are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from baselines.interface import System
+from eval.cli import SystemList
+
+
+@click.command()
+@click.option(
+    "--systems", type=SystemList(), default="opus@6,opus@12,mp3@64", show_default=True,
+    help="Comma-separated, e.g. opus@12,encodec_24khz@6.",
+)  # fmt: skip
+@click.option(
+    "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Recording to code; noise over a chord, mono at 24 kHz, otherwise.",
+)  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(1, 600), default=10.0, show_default=True, help="Of it, at most.")
+@click.option("--repeats", type=click.IntRange(1), default=10, show_default=True, help="Turns of each system.")
+@click.option("--warm-up", type=click.IntRange(0), default=2, show_default=True, help="Turns before, not counted.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each system.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write every number to this JSON.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
+)
+def bench(
+    systems: list[System], audio: Path | None, seconds: float, repeats: int, warm_up: int, threads: int,
+    out: Path | None, form: str,
+) -> None:  # fmt: skip
+    """Time each system's encoder and decoder, with latency, memory, model size and FLOPs."""
+    from codec.audio import Recording, read
+    from codec.files import write_text
+    from eval import grid, timing
+
+    if audio is None:
+        recording = timing.swelling_chord(seconds)
+    else:
+        whole = read(audio)
+        recording = Recording(whole.samples[:, : round(seconds * whole.sample_rate)], whole.sample_rate)
+    timings = timing.measure(systems, recording, repeats=repeats, warm_up=warm_up, threads=threads)
+    if out is not None:
+        about = {"seconds": recording.seconds, "sample_rate": recording.sample_rate, "channels": recording.channels}
+        about |= {"repeats": repeats, "warm_up": warm_up, "threads": threads}
+        write_text(out, json.dumps({**about, "systems": [asdict(one) for one in timings]}, indent=1) + "\n")
+    click.echo(grid.RENDERERS[form](timing.grid(timings, recording, repeats, threads)), nl=False)

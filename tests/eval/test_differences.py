@@ -1,0 +1,105 @@
+"""Paired differences, win rates, significance and outliers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_rel
+
+from codec.errors import UserError
+from eval.differences import differences, grid, holm, outliers, probability
+
+
+def scores(metric="visqol", category="speech", **systems):
+    """Rows of a run: a list of values for each system, None where a file has no score."""
+    return pd.DataFrame(
+        {
+            "file": f"{category}/{index}.wav", "category": category, "system": system, "metric": metric,
+            "value": math.nan if value is None else value, "status": "undefined" if value is None else "ok",
+        }
+        for system, values in systems.items()
+        for index, value in enumerate(values)
+    )  # fmt: skip
+
+
+def test_pairs_are_compared_file_by_file():
+    """Gaps 1, 1, -1, 0: mean 0.25, two wins and a tie of four files."""
+    (found,) = differences(scores(a=[2.0, 3.0, 3.0, 4.0], b=[1.0, 2.0, 4.0, 4.0]), "visqol")
+    assert (found.a, found.b, found.n) == ("a", "b", 4)
+    assert found.mean == 0.25
+    assert found.win_rate == 2.5 / 4
+    assert -1 <= found.ci95_low < 0.25 < found.ci95_high <= 1
+
+
+def test_a_file_without_a_score_is_in_no_pair():
+    (found,) = differences(scores(a=[2.0, None, 3.0], b=[1.0, 9.0, None]), "visqol")
+    assert (found.n, found.mean, found.win_rate) == (1, 1.0, 1.0)
+    assert math.isnan(found.ci95_low)
+    assert math.isnan(found.p)
+
+
+def test_each_category_and_all_files():
+    rows = pd.concat([scores(a=[2.0, 2.0], b=[1.0, 1.0]), scores(category="music", a=[1.0], b=[4.0])])
+    found = {one.category: one for one in differences(rows, "visqol")}
+    assert list(found) == ["speech", "music", "all"]
+    assert found["all"].n == 3
+    assert found["all"].mean == pytest.approx((1 + 1 - 3) / 3)
+
+
+def test_against_puts_the_other_system_first():
+    rows = scores(a=[2.0, 2.0], b=[1.0, 1.0], c=[0.0, 0.0])
+    assert [(one.a, one.b, one.mean) for one in differences(rows, "visqol", against="b")] == [
+        ("a", "b", 1.0), ("c", "b", -1.0),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="--against d: not in this run; it has a, b, c"):
+        differences(rows, "visqol", against="d")
+    with pytest.raises(UserError, match="--metric pesq: not in this run; it has visqol"):
+        differences(rows, "pesq")
+
+
+def test_intervals_are_those_of_the_t_distribution_for_many_files():
+    """For 400 normal gaps, bootstrap and Student t agree to some percent of the width."""
+    gaps = np.random.default_rng(3).normal(0.2, 1.0, 400)
+    (found,) = differences(scores(a=gaps, b=np.zeros(400)), "visqol")
+    expected = ttest_rel(gaps, np.zeros(400)).confidence_interval(0.95)
+    width = expected.high - expected.low
+    assert found.ci95_low == pytest.approx(expected.low, abs=0.05 * width)
+    assert found.ci95_high == pytest.approx(expected.high, abs=0.05 * width)
+
+
+def test_wilcoxon_by_hand():
+    """Six gaps of one sign and no ties: of 2^6 sign patterns two are as extreme, p = 2/64."""
+    (found,) = differences(scores(a=[1.1, 1.2, 1.3, 1.4, 1.5, 1.6], b=[1.0] * 6), "visqol")
+    assert found.p == pytest.approx(2 / 64)
+    assert found.significant
+    (equal,) = differences(scores(a=[1.0, 2.0], b=[1.0, 2.0]), "visqol")
+    assert (equal.p, equal.mean, equal.win_rate) == (1.0, 0.0, 0.5)
+
+
+def test_holm_on_a_worked_example():
+    """p = 0.01, 0.04, 0.03, 0.005: sorted times 4, 3, 2, 1 is 0.02, 0.03, 0.06, 0.04, and may not fall: 0.06."""
+    assert holm([0.01, 0.04, math.nan, 0.03, 0.005]) == pytest.approx([0.03, 0.06, math.nan, 0.06, 0.02], nan_ok=True)
+
+
+def test_where_less_is_better_a_lower_score_wins():
+    (found,) = differences(scores("mel_distance", a=[1.0, 1.0], b=[2.0, 2.0]), "mel_distance")
+    assert (found.mean, found.win_rate) == (-1.0, 1.0)
+
+
+def test_worst_files_are_those_farthest_below_their_category():
+    """Medians of "a": speech 4, music 2; so 1.5 in music (0.5 below) is less of an outlier than 3 in speech."""
+    rows = pd.concat([scores(a=[4.0, 3.0, 5.0]), scores(category="music", a=[2.0, 1.5, 3.0])])
+    found = outliers(rows, "visqol", 2)
+    assert found["file"].tolist() == ["speech/1.wav", "music/1.wav"]
+    assert found["gap"].tolist() == [-1.0, -0.5]
+
+
+def test_the_printed_table():
+    shown = grid(differences(scores(a=[2.0, 3.0, 3.0, 4.0], b=[1.0, 2.0, 4.0, 4.0]), "visqol"), "visqol")
+    assert shown.rows[0][:5] == ("speech", "a", "b", "4", "+0.25")
+    assert shown.rows[0][6] == "62 %"
+    assert "the 1 pair of each category" in shown.notes[1]
+    assert [probability(p) for p in (0.0004, 0.03125, math.nan)] == ["<0.001", "0.031", "–"]
