@@ -108,9 +108,10 @@ def test_rates_and_options_it_does_not_have(text, says):
 
 
 def test_without_a_checkpoint_it_says_how_to_get_one(tmp_path):
-    for name in ("encodec_24khz", "encodec_48khz"):
-        reason = family_of(parse(f"{name}@3")).unavailable()
-        assert f"earmark download {name}" in reason
+    for text in ("encodec_24khz@3:checkpoint=official", "encodec_48khz@3"):
+        system = parse(text)
+        reason = family_of(system).unavailable(system)
+        assert f"earmark download {system.family}" in reason
         assert str(tmp_path / "cache") in reason
     system = parse(f"encodec_24khz@3:checkpoint={tmp_path}/absent.safetensors")
     assert "absent.safetensors: no such file" in family_of(system).unavailable(system)
@@ -168,6 +169,11 @@ def test_the_language_model_of_a_checkpoint_has_to_be_named(weights):
         parse(f"encodec_24khz@3:lm:checkpoint={weights['encodec_24khz']}")
 
 
-def test_without_the_official_language_model_it_says_how_to_get_it():
-    system = parse("encodec_24khz@3:lm=nowhere.safetensors")
-    assert "encodec_24khz" in family_of(system).unavailable(system)
+def test_a_language_model_that_is_not_there_is_one_line():
+    for text, says in (
+        ("encodec_24khz@3:lm=nowhere.safetensors", "nowhere.safetensors: no such file; give a language model"),
+        ("encodec_24khz@3:lm", "no language model comes with its weights; train one by `earmark train-lm`"),
+        ("encodec_48khz@3:lm", "earmark download encodec_48khz"),
+    ):
+        system = parse(text)
+        assert says in family_of(system).unavailable(system)

@@ -171,11 +171,21 @@ def test_a_model_of_ones_own_shape_and_name(earmark, tmp_path):
     assert_one_line(unknown, "codes of the model 'mine'; give its weights by --checkpoint")
 
 
-def test_without_a_checkpoint_the_official_one_in_the_cache_is_taken(earmark, tmp_path, monkeypatch):
+def test_the_weights_of_the_package_are_taken_unless_others_are_named(earmark, tmp_path):
+    source, coded = wav(tmp_path / "in.wav", noise(2400), 24000), tmp_path / "a.ecdc"
+    assert earmark("encode", source, coded).status == 0
+    facts = json.loads(earmark("inspect", coded).stdout)
+    ours = checkpoints.identity(checkpoints.load(downloads.bundled("encodec_24khz")))
+    assert ours.startswith(facts["model_identity"])
+    assert earmark("decode", coded, tmp_path / "a.wav").status == 0
+    assert_one_line(earmark("encode", source, coded, "--lm"), "encodec_24khz: no language model comes with its weights")
+
+
+def test_the_official_checkpoint_in_the_cache(earmark, tmp_path, monkeypatch):
     """Any file of the public shape will do, if its hash is the one that its name says."""
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
     source, coded = wav(tmp_path / "in.wav", noise(2400), 24000), tmp_path / "a.ecdc"
-    missing = earmark("encode", source, coded)
+    missing = earmark("encode", source, coded, "--checkpoint", "official")
     assert_one_line(missing, "not on this machine; fetch it by `earmark download encodec_24khz`")
     assert_one_line(earmark("encode", source, coded, "--model", "encodec_48khz"), "earmark download encodec_48khz")
 
@@ -183,9 +193,12 @@ def test_without_a_checkpoint_the_official_one_in_the_cache_is_taken(earmark, tm
     name = f"encodec_24khz-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.th"
     path.rename(path.with_name(name))
     monkeypatch.setitem(downloads.OFFICIAL_FILES, "encodec_24khz", name)
-    assert earmark("encode", source, coded).status == 0
-    assert earmark("decode", coded, tmp_path / "a.wav").status == 0
+    assert earmark("encode", source, coded, "--checkpoint", "official").status == 0
+    assert_one_line(earmark("decode", coded, tmp_path / "a.wav"), "--checkpoint")
+    assert earmark("decode", coded, tmp_path / "a.wav", "--checkpoint", "official").status == 0
     assert soundfile.info(tmp_path / "a.wav").frames == 2400
+    assert earmark("encode", source, coded, "--checkpoint", "official", "--format", "reference").status == 0
+    assert earmark("decode", coded, tmp_path / "b.wav").status == 0  # a public file knows no other weights
 
 
 def test_audio_beyond_full_scale_is_limited_and_said_so(earmark, tmp_path):
