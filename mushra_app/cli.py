@@ -135,9 +135,9 @@ def serve(
 
     options = Options(database, public_address(url), screen, 60 * lease)
     app = create_app(study, options)
+    bound = serving.bind(host, port)
     if not force:
         refuse_failures(load(study), study)
-    bound = serving.bind(host, port)
     address = options.url or f"http://{host}:{bound.getsockname()[1]}/"
     store = app.extensions[EXTENSION].store
     password = "the one printed by the first run (--new-password makes another)"
