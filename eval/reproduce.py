@@ -28,9 +28,9 @@ from codec.training.distributed import Place
 from codec.training.manifest import KINDS
 from codec.training.recipe import Recipe
 from codec.training.recipe_files import Row, Table
-from codec.training.run import ABOUT, MODEL, STATE, Scorer, train
+from codec.training.run import ABOUT, MODEL, Scorer, train
 from codec.training.shards import Shards
-from codec.training.trainer import Trainer
+from codec.training.trainer import STATE, Trainer
 from codec.training.validation import Excerpt, excerpts_of, validate
 from eval.aggregate import mean_interval
 from eval.grid import RENDERERS, Grid

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
+@click.option(
+    "--start-from", "start", type=click.Path(exists=True, path_type=Path),
+    help="Begin with the weights of a checkpoint, or of the training in a folder, instead of random ones.",
+)  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and leave after this long.")
 @click.option("--device", help="cpu, cuda or cuda:1; a GPU where there is one.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of the processor; all cores otherwise.")
@@ -42,6 +46,7 @@ def train(
     rooms: Path | None,
     settings: tuple[str, ...],
     resume: bool,
+    start: Path | None,
     minutes: float | None,
     device: str | None,
     threads: int | None,
@@ -74,6 +79,7 @@ def train(
         place,
         rooms=MeasuredRooms(rooms, rate, chosen.data.rt60) if rooms else None,
         resume=resume,
+        start=start,
         stop_after=None if minutes is None else 60 * minutes,
         scorers={"visqol": visqol_scorer()} if visqol else {},
         tensorboard=tensorboard,

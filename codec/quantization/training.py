@@ -94,6 +94,21 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
             bits=vectors.new_zeros(()),
         )
 
+    @torch.no_grad()
+    def start_from(self, codebooks: Tensor, vectors: float) -> None:
+        """Begin from the first codebooks of another training instead of k-means.
+
+        Args:
+            codebooks: [K, entries, dimension], of which K may be below this quantiser's.
+            vectors: in a batch. Their share of each entry is the count that it begins with, so that an entry which is
+                never chosen lives on for ln(dead_below) / ln(decay) updates.
+        """
+        known = len(codebooks)
+        self.codebooks[:known] = codebooks
+        self.counts[:known] = vectors / self.codebooks.shape[1]
+        self.sums[:known] = self.counts[:known, :, None] * self.codebooks[:known]
+        self.started.fill_(known)
+
     def plain(self) -> ResidualVectorQuantizer:
         """A quantiser for inference with a copy of the codebooks."""
         codebooks, entries, dimension = self.codebooks.shape

@@ -35,7 +35,8 @@ from codec.portable_model import MOST_STEPS, Cache, PortableModel
 from codec.portable_quantization import quantized
 from codec.training.code_sequences import UNKNOWN, CodeSequences
 from codec.training.journal import Journal
-from codec.training.run import ABOUT, LIBRARIES, SECONDS_PER_STATE, STATE, interrupts, save_state, version_of
+from codec.training.run import ABOUT, LIBRARIES, SECONDS_PER_STATE, interrupts, save_state, version_of
+from codec.training.trainer import STATE
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
 EXCERPTS = 24  # of the validation

@@ -36,10 +36,11 @@ from codec.training.mixing import Mixing
 from codec.training.recipe import Recipe
 from codec.training.reverb import Rooms, SimulatedRooms
 from codec.training.shards import Shards
-from codec.training.trainer import Trainer
+from codec.training.start import start_from
+from codec.training.trainer import STATE, Trainer
 from codec.training.validation import Excerpt, excerpts_of, validate
 
-STATE, ABOUT, MODEL = "state.pt", "run.json", "model.safetensors"
+ABOUT, MODEL = "run.json", "model.safetensors"
 SECONDS_PER_STATE = 600.0
 LIBRARIES = ("earmark", "torch", "numpy", "soundfile", "soxr", "safetensors")
 
@@ -61,6 +62,7 @@ def train(
     *,
     rooms: Rooms | None = None,
     resume: bool = False,
+    start: Path | None = None,
     stop_after: float | None = None,
     scorers: Mapping[str, Scorer] | None = None,
     tensorboard: bool = True,
@@ -71,6 +73,8 @@ def train(
         shards: recordings in the model's format.
         folder: where everything goes; holds an earlier part of this training if `resume`.
         rooms: where reverberation comes from; simulated if None.
+        start: checkpoint or folder of a training whose weights to begin with (see codec.training.start); random ones
+            if None.
         stop_after: seconds after which the state is saved and the training left, to be resumed.
         scorers: more metrics for the validation beside SI-SNR, by name: (kind of recording, reference [T], decoded
             [T], sample rate) -> score, NaN where there is none.
@@ -86,10 +90,12 @@ def train(
     began = time.monotonic()
     chief = place.rank == 0
     data = _data(recipe, shards, rooms)
-    if chief:
-        _open_folder(folder, recipe, data, resume)
-    excerpts = excerpts_of(shards, recipe.validation.recordings, recipe.validation.seconds) if chief else []
     trainer = Trainer(recipe, place)
+    begun_from = None if start is None else start_from(trainer, start)
+    if chief:
+        about = {"recipe": recipe.name, "tables": recipe.tables, "data": data.identity, "start": begun_from}
+        _open_folder(folder, about, resume)
+    excerpts = excerpts_of(shards, recipe.validation.recordings, recipe.validation.seconds) if chief else []
     if resume and (folder / STATE).exists():
         trainer.load_state_dict(torch.load(folder / STATE, map_location=place.device, weights_only=True))
     total = recipe.training.total
@@ -162,15 +168,16 @@ def _usage(quantizer: nn.Module) -> dict[str, list[float]]:
     return {"perplexity": quantizer.perplexity.tolist(), "used": quantizer.used.tolist()}
 
 
-def _open_folder(folder: Path, recipe: Recipe, data: TrainingData, resume: bool) -> None:
-    about = {"recipe": recipe.name, "tables": recipe.tables, "data": data.identity}
+def _open_folder(folder: Path, about: Mapping[str, Any], resume: bool) -> None:
+    """Make run.json, or check that the training there is the one that `about` tells of."""
     place = folder / ABOUT
     if place.exists():
         if not resume:
             raise UserError(f"--out {folder}: holds a training already; add --resume to go on, or name another folder")
         earlier = json.loads(place.read_text(encoding="utf-8"))
-        for key, what in (("tables", "another recipe or --set"), ("data", "other data")):
-            if earlier[key] != json.loads(json.dumps(about[key])):
+        refusals = {"tables": "another recipe or --set", "data": "other data", "start": "another --start-from"}
+        for key, what in refusals.items():
+            if earlier.get(key) != json.loads(json.dumps(about[key])):
                 raise UserError(f"--out {folder}: was begun with {what}; give the same, or name another folder")
     else:
         facts = {
@@ -179,7 +186,7 @@ def _open_folder(folder: Path, recipe: Recipe, data: TrainingData, resume: bool)
             "machine": platform.machine(),
             "versions": {name: version_of(name) for name in LIBRARIES},
         }
-        write_text(place, json.dumps(about | facts, indent=1))
+        write_text(place, json.dumps({**about, **facts}, indent=1))
 
 
 def version_of(name: str) -> str:

@@ -28,6 +28,8 @@ from codec.training.recipe import OptimizerRecipe, Recipe
 from codec.training.stopwatch import Stopwatch
 from codec.training.weight_average import WeightAverage
 
+STATE = "state.pt"  # in the folder of a training: Trainer.state_dict(), all that the next update depends on
+
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -120,6 +122,10 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+
+    def restart_average(self) -> None:
+        """Begin the average of the weights anew from those that the generator has now."""
+        self.average = WeightAverage(self.generator, self.recipe.optimizer.weight_ema)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.recipe.training.precision == "float32":

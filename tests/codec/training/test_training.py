@@ -18,9 +18,9 @@ from codec import checkpoints
 from codec.errors import UserError
 from codec.training import recipe_files
 from codec.training.distributed import Place
-from codec.training.run import STATE, train
+from codec.training.run import train
 from codec.training.shards import Shards
-from codec.training.trainer import Trainer, learning_rate
+from codec.training.trainer import STATE, Trainer, learning_rate
 from codec.training.validation import excerpts_of, si_snr
 from earmark import cli
 

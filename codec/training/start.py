@@ -1,0 +1,80 @@
+"""What a training begins from in place of random weights: a checkpoint, or an earlier training."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from codec import checkpoints
+from codec.errors import UserError
+from codec.model import EncodecModel
+from codec.quantization.training import TrainableResidualVectorQuantizer
+from codec.training.trainer import STATE, Trainer
+
+
+def start_from(trainer: Trainer, source: Path) -> str:
+    """Put the weights of an earlier training into a new one, whose schedule and optimisers begin afresh.
+
+    Args:
+        source: a checkpoint, of which generator and codebooks are taken, or the folder of a training, whose
+            discriminators and averages of the codebooks are taken too.
+
+    Returns:
+        The SHA-256 of the file that was read.
+
+    Raises:
+        UserError: the weights are of a model in another shape than the recipe's, or cannot be read.
+    """
+    path = source / STATE if source.is_dir() else source
+    if source.is_dir():
+        _from_training(trainer, path)
+    else:
+        _from_checkpoint(trainer, checkpoints.load(path), path)
+    trainer.restart_average()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _from_training(trainer: Trainer, path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"--start-from {path.parent}: holds no {STATE}; give the folder of a training, or a checkpoint")
+    state: dict[str, Any] = torch.load(path, map_location=trainer.place.device, weights_only=True)
+    for name, network in (("generator", trainer.generator), ("discriminators", trainer.discriminators)):
+        if name == "discriminators" and not state[name]:
+            continue  # that training had none
+        try:
+            network.load_state_dict(state[name])
+        except RuntimeError as error:
+            first = str(error).splitlines()[1].strip()
+            raise UserError(f"--start-from {path.parent}: its {name} do not fit the recipe: {first}") from error
+
+
+@torch.no_grad()
+def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
+    recipe, quantizer = trainer.recipe, trainer.generator.quantizer
+    if not isinstance(quantizer, TrainableResidualVectorQuantizer):
+        raise UserError(f"--start-from {path}: has codebooks, which quantizer.kind {recipe.quantizer.kind} does not")
+    wanted, config = recipe.model, model.config
+    if replace(config, name=wanted.name, kbps=wanted.kbps) != wanted or config.codebooks() > wanted.codebooks():
+        raise UserError(f"--start-from {path}: is a model in another shape than the recipe's; see `model` in run.json")
+    for theirs, ours in ((model.encoder, trainer.generator.encoder), (model.decoder, trainer.generator.decoder)):
+        for name, weight in theirs.state_dict().items():
+            _set(ours, name, weight)
+    steps = recipe.data.batch * recipe.data.seconds * wanted.frame_rate
+    quantizer.start_from(model.quantizer.codebooks, steps)
+
+
+def _set(network: nn.Module, name: str, weight: Tensor) -> None:
+    """Give a parameter a value; weight norm splits it into length and direction."""
+    owner, _, leaf = name.rpartition(".")
+    module = network.get_submodule(owner)
+    if parametrize.is_parametrized(module, leaf):
+        setattr(module, leaf, weight.to(next(module.parameters()).device))
+    else:
+        module.get_parameter(leaf).copy_(weight)

@@ -1,0 +1,108 @@
+"""A training that begins with the weights of another."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from codec import checkpoints
+from codec.errors import UserError
+from codec.training import recipe_files
+from codec.training.distributed import Place
+from codec.training.run import train
+from codec.training.shards import Shards
+from codec.training.start import start_from
+from codec.training.trainer import STATE, Trainer
+
+ALONE = Place(0, 1, torch.device("cpu"))
+SMALL = (
+    "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
+    "discriminators.filters=2", "discriminators.start=0", "data.batch=4", "data.seconds=0.25", "training.updates=2",
+    "validation.every=2", "validation.kbps=[1.2]", "validation.seconds=0.5", "validation.recordings=3",
+)  # fmt: skip
+
+
+def small(*settings):
+    return recipe_files.load("tiny", (*SMALL, *settings))
+
+
+@pytest.fixture(scope="module")
+def earlier(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("earlier") / "run"
+    train(small("training.epochs=1"), [Shards(corpus)], folder, ALONE, tensorboard=False)
+    return folder
+
+
+def test_a_checkpoint_gives_generator_and_codebooks(earlier):
+    trainer = Trainer(small("training.seed=5", "optimizer.weight_ema=0.9"), ALONE)
+    start_from(trainer, earlier / "model.safetensors")
+    expected = checkpoints.load(earlier / "model.safetensors")
+    with trainer.average.in_place(trainer.generator):  # what a validation would export
+        model = trainer.generator.export()
+    assert torch.equal(model.quantizer.codebooks, expected.quantizer.codebooks)
+    audio = 0.1 * torch.randn(1, 1, 6000, generator=torch.Generator().manual_seed(0))
+    codes = expected.encode(audio)
+    assert torch.allclose(model.decode(codes), expected.decode(codes), atol=1e-6)
+    assert torch.equal(model.encode(audio).segments[0].codes, codes.segments[0].codes)
+
+
+def test_the_first_updates_keep_the_codebooks_that_came(earlier):
+    """By the moving average: a batch moves an entry by 1 % of what k-means over that batch would."""
+    trainer = Trainer(small("optimizer.learning_rate=1e-9"), ALONE)
+    start_from(trainer, earlier / "model.safetensors")
+    before = trainer.generator.quantizer.codebooks.clone()
+    trainer.update(0.1 * torch.randn(4, 1, 6000, generator=torch.Generator().manual_seed(0)))
+    moved = (trainer.generator.quantizer.codebooks[:2] - before[:2]).norm() / before[:2].norm()
+    assert 0 < moved < 0.1
+
+
+def test_a_folder_gives_discriminators_and_averages_too(earlier):
+    trainer = Trainer(small("training.seed=5"), ALONE)
+    start_from(trainer, earlier)
+    state = torch.load(earlier / STATE, weights_only=True)
+    assert trainer.updates == 0
+    for name, network in (("generator", trainer.generator), ("discriminators", trainer.discriminators)):
+        assert all(torch.equal(value, state[name][key]) for key, value in network.state_dict().items())
+
+
+def test_more_codebooks_than_the_checkpoint_has(earlier):
+    """k-means fills what is missing from the first batch that uses it."""
+    trainer = Trainer(small("model.kbps=[2.4]", "validation.kbps=[2.4]"), ALONE)
+    start_from(trainer, earlier / "model.safetensors")
+    trainer.update(0.1 * torch.randn(4, 1, 6000, generator=torch.Generator().manual_seed(0)))
+    books = trainer.generator.quantizer.codebooks
+    assert len(books) == 8
+    assert books.flatten(1).any(dim=1).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "place", "said"),
+    [
+        ("model.seanet.filters=4", "model.safetensors", "another shape"),
+        ("model.kbps=[0.6]", "model.safetensors", "another shape"),
+        ("quantizer.kind=diffq", "model.safetensors", "quantizer.kind diffq"),
+        ("model.seanet.filters=4", "", "do not fit the recipe: size mismatch for encoder"),
+        ("model.entries=16", "nowhere", "no such file"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(earlier, setting, place, said):
+    trainer = Trainer(small("validation.kbps=[0.6]", setting), ALONE)
+    with pytest.raises(UserError, match=said) as caught:
+        start_from(trainer, earlier / place)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_state_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"holds no state\.pt"):
+        start_from(Trainer(small(), ALONE), tmp_path)
+
+
+def test_a_resumed_training_has_to_name_the_same_start(corpus, earlier, tmp_path):
+    begin = {"start": earlier, "tensorboard": False}
+    train(small(), [Shards(corpus)], tmp_path / "run", ALONE, stop_after=0, **begin)
+    assert len(json.loads((tmp_path / "run" / "run.json").read_text())["start"]) == 64
+    with pytest.raises(UserError, match="another --start-from"):
+        train(small(), [Shards(corpus)], tmp_path / "run", ALONE, resume=True, tensorboard=False)
+    assert train(small(), [Shards(corpus)], tmp_path / "run", ALONE, resume=True, **begin)
