@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from codec.layers import LSTM, Conv1d, ConvTranspose1d, TimeLayerNorm, reflect
-from codec.packed import ROWS_EXPECTED, NarrowConv, PackedConv, PackedLinear, elu, follow, onednn
+from codec.packed import ROWS_EXPECTED, NarrowConv, PackedConv, PackedLinear, PlainProduct, elu, few, follow, onednn
 from codec.seanet import ResidualUnit
 
 _LSTM_MODE = 2  # at::native: 0 ReLU, 1 tanh, 2 LSTM, 3 GRU
@@ -104,7 +104,8 @@ class FastConv:
         state.started = state.started or begins
         stride = self.plain.stride
         frames = max(0, (padded.shape[1] - self.plain.span) // stride + 1) if state.started else 0
-        state.pending = padded[:, frames * stride :].clone()
+        rest = padded[:, frames * stride :]
+        state.pending = rest if few(padded) else rest.clone()  # rather than hold all of it
         if frames == 0:
             return padded.new_empty(batch, 0, self.plain.conv.out_channels)
         y = self.conv(padded)
@@ -187,11 +188,16 @@ class FastLSTM:
 
     @cached_property
     def _gates(self) -> list[PackedLinear]:
-        """Of each layer, from its input and hidden state to its gates; made when first needed, so for streams only."""
+        """Of each layer, from its input and hidden state to its gates; made when first needed, so for streams only.
+
+        The three gates that take a sigmoid come first: i, f, o, g where torch has i, f, g, o.
+        """
         gates = []
         for k in range(len(self.weights)):
             of_input, of_hidden, input_bias, hidden_bias = self._plain_weights(k)
-            gates.append(PackedLinear(torch.cat([of_input, of_hidden], dim=1), input_bias + hidden_bias, self.dtype))
+            weight, bias = torch.cat([of_input, of_hidden], dim=1), input_bias + hidden_bias
+            order = torch.arange(4 * self.size).view(4, -1)[[0, 1, 3, 2]].flatten()
+            gates.append(PackedLinear(weight[order], bias[order], self.dtype))
         return gates
 
     def new_state(self) -> FastLSTMState:
@@ -219,9 +225,10 @@ class FastLSTM:
         """What `_steps` does, [1, B, C], in four fifths of the time for a single step."""
         for k, gates in enumerate(self._gates):
             h, c = hidden[k]
-            i, f, g, o = gates(torch.cat([y, h], dim=2)).chunk(4, dim=2)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            y = o.sigmoid() * c.tanh()
+            both = gates(torch.cat([y, h], dim=2))
+            i, f, o = both[..., : 3 * self.size].sigmoid_().chunk(3, dim=2)
+            c = f * c + i * both[..., 3 * self.size :].tanh()
+            y = o * c.tanh()
             hidden[k] = y, c
         return y
 
@@ -229,6 +236,14 @@ class FastLSTM:
 def _pointwise(layer: Conv1d, dtype: torch.dtype) -> tuple[PackedLinear, FastNorm | None]:
     assert layer.conv.bias is not None
     return PackedLinear(layer.conv.weight[..., 0], layer.conv.bias, dtype), _fast_norm(layer.norm, dtype)
+
+
+def _side_by_side(first: Conv1d, second: Conv1d, dtype: torch.dtype) -> PlainProduct:
+    """The sum of two 1x1 convolutions as one product of their inputs side by side."""
+    assert first.conv.bias is not None
+    assert second.conv.bias is not None
+    weight = torch.cat([first.conv.weight[..., 0], second.conv.weight[..., 0]], dim=1).detach()
+    return PlainProduct(weight.cpu(), (first.conv.bias + second.conv.bias).detach().to("cpu", dtype))
 
 
 @dataclass
@@ -240,7 +255,7 @@ class FastResidualState:
 
 
 class FastResidual:
-    """`ResidualUnit`; without norms the 1x1 convolution adds to the skip connection as it goes."""
+    """`ResidualUnit`; without norms the 1x1 convolution adds to the skip connection as it goes, or is one with it."""
 
     def __init__(self, unit: ResidualUnit, dtype: torch.dtype) -> None:
         _, first, _, second = unit.block
@@ -249,9 +264,11 @@ class FastResidual:
         self.dtype = dtype
         self.first = FastConv(first, elu=True, dtype=dtype)
         self.second, self.second_norm = _pointwise(second, dtype)
-        self.shortcut = self.shortcut_norm = None
+        self.shortcut = self.shortcut_norm = self.both = None
         if isinstance(unit.shortcut, Conv1d):
             self.shortcut, self.shortcut_norm = _pointwise(unit.shortcut, dtype)
+            if self.second_norm is None and self.shortcut_norm is None:
+                self.both = _side_by_side(second, unit.shortcut, dtype)
 
     def new_state(self) -> FastResidualState:
         return FastResidualState(self.first.new_state())
@@ -265,6 +282,8 @@ class FastResidual:
         skip = x[:, :answered].to(self.dtype)
         if answered == 0:
             return skip
+        if self.both is not None and self.both.suits(skip.shape[:-1].numel()):
+            return self.both(torch.cat([F.elu(hidden), skip], dim=2))
         if self.shortcut is not None:
             skip = self.shortcut(skip)
         if self.shortcut_norm is not None:

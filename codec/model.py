@@ -165,13 +165,13 @@ class EncodecModel(nn.Module):
     def decode(self, codes: Codes) -> Tensor | NDArray[np.float32]:
         """Audio of a coded signal, [B, channels, T], of the kind that was coded; silence where a shorter one ended."""
         if not codes.segments:
-            audio = torch.zeros(1, self.config.channels, codes.samples, device=self.quantizer.codebooks.device)
+            audio = self.quantizer.codebooks.new_zeros(1, self.config.channels, codes.samples)
         elif codes.segments[0].mask is None:
             parts = self.decode_segments(codes.segments)
             audio = overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
         else:
             assert codes.lengths is not None
-            audio = torch.zeros(len(codes.lengths), self.config.channels, codes.samples)
+            audio = self.quantizer.codebooks.new_zeros(len(codes.lengths), self.config.channels, codes.samples)
             for index, length in enumerate(codes.lengths):
                 parts = self.decode_segments([p for s in codes.segments if (p := _unstack(s, index)) is not None])
                 audio[index, :, :length] = overlap_add(parts, self.config.stride_samples or 0)[0, :, :length]

@@ -125,9 +125,14 @@ class NarrowConv:
         return torch.cat([y, self.single(x[:, steps - rest :])], dim=1) if rest else y
 
 
+def few(x: Tensor) -> bool:
+    """Whether there are so few values that a call costs more than what it does with them."""
+    return x.numel() <= _FEW_VALUES
+
+
 def elu(x: Tensor) -> Tensor:
     """elu(x) = max(x, exp(min(x, 0)) - 1), [B, T, C]."""
-    if x.numel() <= _FEW_VALUES:
+    if few(x):
         return F.elu(x)
     out = torch.empty_like(x)
     elu_into(out, x)
@@ -154,7 +159,7 @@ def follow(
     before: Tensor | None, x: Tensor, with_elu: bool, dtype: torch.dtype, left: int = 0, right: int = 0
 ) -> Tensor:
     """What came `before` and then x, or elu(x); with room for more at either end, yet to be filled; [B, T, C] each."""
-    if x.numel() <= _FEW_VALUES and not left and not right:
+    if few(x) and not left and not right:
         x = F.elu(x.to(dtype)) if with_elu else x.to(dtype)
         return x if before is None else torch.cat([before, x], dim=1)
     held = 0 if before is None else before.shape[1]

@@ -34,6 +34,7 @@ class StreamingEncoder:
     @torch.inference_mode()
     def push(self, audio: Tensor) -> list[Segment]:
         """Continue the signal by [B, channels, n]; no, one, or for long pieces several segments come back."""
+        audio = audio.clone()  # parts of it are kept, and the caller may fill the same buffer again
         self.samples += audio.shape[-1]
         self._batch = audio.shape[0]
         if self._model.config.segment_samples is None:
@@ -47,7 +48,7 @@ class StreamingEncoder:
         if self.samples == 0:
             return []
         if config.segment_samples is None:
-            return self._continue(torch.zeros(self._batch, config.channels, 0), last=True)
+            return self._continue(self._model.quantizer.codebooks.new_zeros(self._batch, config.channels, 0), last=True)
         assert self._pending is not None
         starts = range(0, self._pending.shape[-1], config.stride_samples or 1)
         return self._model.encode_segments([self._pending[..., start:] for start in starts], self._count)
@@ -101,13 +102,13 @@ class StreamingDecoder:
     def finish(self) -> Tensor:
         """End the signal: what is left of it, [B, channels, n]."""
         config = self._model.config
-        rest = torch.zeros(self._batch, config.channels, 0)
+        codebooks = self._model.quantizer.codebooks
+        rest = codebooks.new_zeros(self._batch, config.channels, 0)
         if self._weighted is not None:
             rest = self._weighted / self._weights
         elif self._state:
-            rest = self._model.decoder.step(
-                torch.zeros(self._batch, config.seanet.dimension, 0), self._state, last=True
-            )
+            nothing = codebooks.new_zeros(self._batch, config.seanet.dimension, 0)
+            rest = self._model.decoder.step(nothing, self._state, last=True)
         rest = self._cut(rest)
         if self._left:
             raise UserError(f"{self._left} samples are missing at the end of the stream; it was cut short")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from codec.errors import UserError
+from codec.fast import accelerate
 from codec.layers import Conv1d, ConvState, ConvTranspose1d, ConvTransposeState
 from codec.model import PRESETS, EncodecModel, Segment
 from codec.seanet import SEANetConfig, SEANetDecoder, SEANetEncoder
@@ -123,3 +124,34 @@ def test_a_stream_that_ends_early_is_said_so():
     decoder.push(Segment(torch.zeros(1, 2, 2, dtype=torch.long), None))
     with pytest.raises(UserError, match="360 samples are missing"):
         decoder.finish()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_works_where_the_model_is(name):
+    """On torch's meta device, whose tensors refuse to meet one of the CPU, as those of a GPU do."""
+    config = PRESETS[name]
+    model = EncodecModel(config).eval().to("meta")
+    audio = torch.zeros(1, config.channels, 2 * config.sample_rate + 7, device="meta")
+    assert model.decode(model.encode(audio)).shape == audio.shape
+    encoder, decoder = StreamingEncoder(model), StreamingDecoder(model, audio.shape[-1])
+    pieces = audio.split(7000, dim=-1)
+    segments = [segment for piece in pieces for segment in encoder.push(piece)] + encoder.finish()
+    parts = [decoder.push(segment) for segment in segments] + [decoder.finish()]
+    assert {part.device.type for part in parts} == {"meta"}
+    assert sum(part.shape[-1] for part in parts) == audio.shape[-1]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_callers_buffer_may_be_used_again(name, fast):
+    model = random_model(name)
+    if fast:
+        accelerate(model)
+    audio = torch.randn(1, model.config.channels, 60000, generator=torch.Generator().manual_seed(0))
+    own, shared, buffer = StreamingEncoder(model), StreamingEncoder(model), torch.empty_like(audio[..., :500])
+    expected, actual = [], []
+    for piece in audio.split(500, dim=-1):
+        expected += own.push(piece)
+        actual += shared.push(buffer.copy_(piece))
+        buffer.fill_(9.0)
+    assert torch.equal(join(expected + own.finish()), join(actual + shared.finish()))
