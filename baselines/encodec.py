@@ -216,3 +216,29 @@ class Encodec48(Encodec):
     example = "encodec_48khz@6"
     sample_rates = "48 kHz"
     latency = "1 s"
+
+
+class SoundStream(Encodec):
+    """SoundStream as the EnCodec paper re-implements it (sections 4.2, A.1); its original has no public weights."""
+
+    name = "soundstream"
+    title = "SoundStream"
+    example = "soundstream@3"
+
+    def check(self, system: System) -> None:
+        if system.options.get("checkpoint") == OFFICIAL:
+            raise UserError(f"{system.text}: SoundStream has no official weights; write checkpoint=FILE")
+        super().check(system)
+
+    def source(self, system: System | None) -> Path:
+        """The file named by the option.
+
+        Raises:
+            UserError: none is named.
+        """
+        if system is not None and (given := system.options.get("checkpoint")):
+            return Path(given)
+        raise UserError(
+            "soundstream: no weights come with it; train some by `earmark train soundstream`, and write "
+            "soundstream@3:checkpoint=FILE"
+        )

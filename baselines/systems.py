@@ -28,6 +28,7 @@ BUILT_IN = {
     "codec2": "baselines.codec2:Codec2",
     "encodec_24khz": "baselines.encodec:Encodec",
     "encodec_48khz": "baselines.encodec:Encodec48",
+    "soundstream": "baselines.encodec:SoundStream",
     "dac_16khz": "baselines.pretrained:dac_16khz",
     "dac_24khz": "baselines.pretrained:dac_24khz",
     "dac_44khz": "baselines.pretrained:dac_44khz",

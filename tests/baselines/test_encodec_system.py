@@ -17,6 +17,7 @@ from codec.audio import write
 from codec.errors import UserError
 from codec.language_model import LanguageModel, LanguageModelConfig
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecModel
+from codec.training import recipe_files
 from earmark import cli
 
 NARROW = 4  # filters
@@ -120,6 +121,28 @@ def test_without_a_checkpoint_it_says_how_to_get_one(tmp_path):
 def test_a_checkpoint_of_the_other_model_is_refused(weights):
     with pytest.raises(UserError, match=r"one of encodec_48khz; write encodec_48khz@"):
         open_system(f"encodec_24khz@3:checkpoint={weights['encodec_48khz']}")
+
+
+def test_soundstream_runs_with_weights_of_its_recipe(tmp_path):
+    recipe = recipe_files.load("soundstream", ("model.seanet.filters=4",))
+    torch.manual_seed(1)
+    model = EncodecModel(recipe.model).eval()
+    torch.nn.init.normal_(model.quantizer.codebooks, std=0.1)
+    checkpoints.save(model, tmp_path / "weights.safetensors")
+    codec = open_system(f"soundstream@3:checkpoint={tmp_path / 'weights.safetensors'}")
+    audio = noise(2, 24000)
+    encoded = codec.encode(audio)
+    np.testing.assert_allclose(codec.decode(encoded), model.decode(model.encode(audio, 3))[0], atol=1e-5)
+    assert encoded.payload_bits == 2 * 3000
+
+
+def test_soundstream_says_where_weights_come_from(weights):
+    system = parse("soundstream@3")
+    assert "earmark train soundstream" in family_of(system).unavailable(system)
+    with pytest.raises(UserError, match="no official weights"):
+        parse("soundstream@3:checkpoint=official")
+    with pytest.raises(UserError, match=r"one of encodec_24khz; write encodec_24khz@"):
+        open_system(f"soundstream@3:checkpoint={weights['encodec_24khz']}")
 
 
 def test_other_weights_are_another_version(weights, tmp_path):
