@@ -11,6 +11,7 @@ Everything else is integer arithmetic and tables:
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,6 +30,7 @@ RESIDUAL_LIMIT = 1 << 19
 GELU_BITS = 7  # fractional bits of GELU's argument in its table
 FREQUENCY_BITS = 20  # of the likeliest entry
 MOST_ENTRIES = 1024  # so that the frequencies add up to at most 2 ** 30
+FEW = 32  # values for which a loop is done before numpy has begun
 MOST_STEPS = 1023  # of a segment: positions are a table too
 
 Integers = NDArray[np.int64]
@@ -37,6 +39,9 @@ Frequencies = NDArray[np.int32]
 
 def square_root(squares: Integers) -> Integers:
     """Largest integers whose squares do not exceed `squares`, at least 1."""
+    if squares.size <= FEW:
+        roots = [math.isqrt(value) or 1 for value in squares.ravel().tolist()]
+        return np.array(roots).reshape(squares.shape)
     root = np.sqrt(squares.astype(np.float64)).astype(np.int64)  # right but for 1
     root -= root * root > squares
     root += (root + 1) * (root + 1) <= squares
@@ -59,8 +64,7 @@ def scaled(x: NDArray[np.integer], factor: Integers, limit: int) -> Integers:
     product = x * factor
     product += 1 << SHIFT - 1
     product >>= SHIFT
-    np.minimum(product, limit, out=product)
-    return np.maximum(product, -limit, out=product)
+    return np.clip(product, -limit, limit, out=product)
 
 
 class Exponential:
