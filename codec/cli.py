@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
@@ -149,14 +149,23 @@ def decode(source: Path, target: Path, checkpoint: str | None, language_model: P
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.ecdc")
-def inspect(file: Path) -> int:
+@language_model_option
+def inspect(file: Path, language_model: Path | None) -> int:
     """Print what FILE.ecdc holds as JSON: model, length, bit rate, segments, damage, SHA-256 of the codes.
 
-    The exit status is 1 if it is damaged.
+    The exit status is 1 if it is damaged. Where the language model of a file is not here, what only its payload tells
+    is null.
     """
     from codec import ecdc
 
     facts = ecdc.inspect(file)
+    if facts["entropy"] != "raw":
+        try:
+            facts = ecdc.inspect(file, coder=_coder_of(facts, language_model))
+        except UserError as error:
+            if language_model is not None:
+                raise
+            click.echo(f"note: {file}: not read beyond its header: {error}", err=True)
     click.echo(json.dumps(facts, indent=2))
     return 1 if facts["damage"] else 0
 
@@ -192,6 +201,15 @@ def _coder(
     source = language_model or language_model_for(config.name, official=checkpoint == OFFICIAL)
     load = language_model_files.portable_coder if portable else language_model_files.public_coder
     return load(source, config)
+
+
+def _coder_of(facts: dict[str, Any], language_model: Path | None) -> SegmentCoder:
+    """The coder of a file that `ecdc.inspect` tells of."""
+    from codec.model import ENCODEC_24KHZ, PRESETS
+
+    portable = facts["entropy"] == "portable_model"
+    config = PRESETS.get(facts["model"], ENCODEC_24KHZ)
+    return _coder(language_model, None if portable else OFFICIAL, config, portable)
 
 
 def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractContextManager[Callable[[int], object]]:

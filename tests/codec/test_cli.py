@@ -546,3 +546,22 @@ def test_with_a_language_model_the_same_audio_comes_out(earmark, weights, langua
     assert_one_line(
         earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint), "give it by --language-model"
     )
+
+
+@pytest.mark.parametrize("form", ["earmark", "reference"])
+def test_inspect_reads_what_a_language_model_coded(earmark, weights, language_model, tmp_path, form):
+    """By the same codes as without one; and where it is not here, no further than the header."""
+    source = wav(tmp_path / "in.wav", noise(3 * 24000), 24000)
+    given = ("--kbps", 1.5, "--format", form, "--checkpoint", weights["encodec_24khz"])
+    raw, lm = tmp_path / "raw.ecdc", tmp_path / "lm.ecdc"
+    assert earmark("encode", source, raw, *given).status == 0
+    assert earmark("encode", source, lm, *given, "--lm", "--language-model", language_model).status == 0
+    expected = json.loads(earmark("inspect", raw).stdout)
+    facts = json.loads(earmark("inspect", lm, "--language-model", language_model).stdout)
+    assert facts["codes_sha256"] == expected["codes_sha256"] is not None
+    assert facts["seconds"] == expected["seconds"]
+
+    without = earmark("inspect", lm)
+    assert without.status == 0
+    assert "not read beyond its header" in without.stderr
+    assert json.loads(without.stdout)["codes_sha256"] is None
