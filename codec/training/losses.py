@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from codec.training.distributed import average
 from codec.training.spectrogram import MelSpectrogram
+from codec.training.windows import MEL
 
 
 def time_loss(reference: Tensor, decoded: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class MultiScaleMel(nn.Module):
 
     def __init__(self, sample_rate: int, bins: int = 64) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(MelSpectrogram(sample_rate, 2**i, bins) for i in range(5, 12))
+        self.scales = nn.ModuleList(MelSpectrogram(sample_rate, window, bins) for window in MEL)
 
     def forward(self, reference: Tensor, decoded: Tensor) -> Tensor:
         total = decoded.new_zeros(())

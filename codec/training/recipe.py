@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from codec.config_json import config_from_json
 from codec.errors import UserError
 from codec.model import EncodecConfig
+from codec.seanet import SEANetConfig
+from codec.training import windows
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,12 @@ def _read(kind: Any, value: Any, place: str) -> Any:
 
 
 def _model(table: Any) -> EncodecConfig:
-    if isinstance(table, Mapping) and table.get("segment") == 0:
-        table = {**table, "segment": None}  # TOML has no null
+    if isinstance(table, Mapping):
+        _refuse_unknown(table, [field.name for field in fields(EncodecConfig)], "model.")
+        if isinstance(table.get("seanet"), Mapping):
+            _refuse_unknown(table["seanet"], [field.name for field in fields(SEANetConfig)], "model.seanet.")
+        if table.get("segment") == 0:
+            table = {**table, "segment": None}  # TOML has no null
     try:
         return config_from_json(json.dumps(table))
     except UserError as error:
@@ -175,6 +181,7 @@ def _model(table: Any) -> EncodecConfig:
 def _check(recipe: Recipe) -> None:
     """Raise UserError for a value outside its range."""
     data, optimizer, discriminators = recipe.data, recipe.optimizer, recipe.discriminators
+    shortest = windows.shortest_example(discriminators.kinds, recipe.model.sample_rate)
     strategies = data.single_music, data.single_other, data.mix_two, data.mix_three_without_music
     rules: dict[str, tuple[bool, str]] = {
         "quantizer.decay": (0 <= recipe.quantizer.decay < 1, "in [0, 1)"),
@@ -185,7 +192,10 @@ def _check(recipe: Recipe) -> None:
         "balancer.reference_norm": (recipe.balancer.reference_norm > 0, "above 0"),
         "discriminators.filters": (discriminators.filters >= 1, "1 or more"),
         "discriminators.update_probability": (0 <= discriminators.update_probability <= 1, "in [0, 1]"),
-        "data.seconds": (data.seconds > 0, "above 0"),
+        "data.seconds": (
+            data.seconds * recipe.model.sample_rate >= shortest,
+            f"{shortest / recipe.model.sample_rate:.3g} or more, for the windows of losses and discriminators",
+        ),
         "data.batch": (data.batch >= 1, "1 or more"),
         "data.single_music": (
             min(strategies) >= 0 and math.isclose(sum(strategies), 1, abs_tol=1e-6),
@@ -202,9 +212,9 @@ def _check(recipe: Recipe) -> None:
         "optimizer.weight_ema": (0 <= optimizer.weight_ema < 1, "in [0, 1)"),
         "training.epochs": (recipe.training.epochs >= 1, "1 or more"),
         "training.updates": (recipe.training.updates >= 1, "1 or more"),
-        "training.seed": (recipe.training.seed >= 0, "0 or more"),
+        "training.seed": (0 <= recipe.training.seed < 2**63, "in [0, 2^63)"),
         "validation.every": (recipe.validation.every >= 1, "1 or more"),
-        "validation.seconds": (recipe.validation.seconds > 0, "above 0"),
+        "validation.seconds": (recipe.validation.seconds >= 0.1, "0.1 or more"),
         "validation.recordings": (recipe.validation.recordings >= 1, "1 or more"),
         "validation.kbps": (
             set(recipe.validation.kbps) <= set(recipe.model.kbps), f"among model.kbps, {list(recipe.model.kbps)}"

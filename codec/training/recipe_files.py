@@ -96,6 +96,8 @@ def _with_parents(source: str, children: tuple[str, ...]) -> dict[str, Any]:
     parent = own.pop("parent", None if source == ROOT else ROOT)
     if parent is None:
         return own
+    if not isinstance(parent, str):
+        raise UserError(f"recipe {source}: parent must be the name of a recipe, not {parent!r}")
     beside = Path(source).parent / f"{parent}.toml"
     if source not in _files() and beside.is_file():
         parent = str(beside)

@@ -12,6 +12,7 @@ from codec.training.discriminators.mpd import MultiPeriod
 from codec.training.discriminators.ms_stft import MultiScaleSTFT
 from codec.training.discriminators.msd import MultiScale
 from codec.training.recipe import Recipe
+from codec.training.windows import MONO_STFT, MS_STFT, scaled
 
 EVERY = "every"  # name of the one set that judges all bit rates
 
@@ -56,12 +57,10 @@ def build(recipe: Recipe) -> PerBandwidth:
 
 
 def _member(kind: str, sample_rate: int, filters: int) -> nn.Module:
-    # Windows are those of the papers at 24 kHz; "for 48 kHz audio, we double the size of each STFT window".
-    doubled = max(1, round(sample_rate / 24000))
     if kind == "ms_stft":
-        return MultiScaleSTFT([doubled * window for window in (2048, 1024, 512, 256, 128)], filters)
+        return MultiScaleSTFT([scaled(window, sample_rate) for window in MS_STFT], filters)
     if kind == "mono_stft":
-        return MonoSTFT(doubled * 1024, filters)
+        return MonoSTFT(scaled(MONO_STFT, sample_rate), filters)
     if kind == "msd":
         return MultiScale(max(1, filters // 2))
     if kind == "mpd":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from codec.errors import UserError
 from codec.model import PRESETS
+from codec.training.distributed import Place
 from codec.training.recipe_files import load, names, table, tables
+from codec.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("name", ["encodec_24khz", "encodec_48khz"])
@@ -78,6 +81,13 @@ def test_a_file_states_only_what_differs(tmp_path):
         ("model.kbps=[6, 3]", "model.kbps must be up to 64 ascending bit rates"),
         ("validation.kbps=[7]", "validation.kbps must be among model.kbps"),
         ("losses.time=-1", "losses.time must be 0 or more"),
+        ("data.seconds=0.05", "data.seconds must be 0.0853 or more, for the windows"),  # 2048 samples at 24 kHz
+        ("training.seed=100000000000000000000000", "training.seed must be in [0, 2^63)"),
+        ("validation.seconds=0.0001", "validation.seconds must be 0.1 or more"),
+        ("model.nope=1", "model.nope is unknown; there are name, sample_rate"),
+        ("model.entrys=16", "model.entrys is unknown; did you mean model.entries?"),
+        ("model.seanet.filter=16", "model.seanet.filter is unknown; did you mean model.seanet.filters?"),
+        ("parent=3", "write section.key=value"),
         ("training.seed.low=1", "seed is a value, not a section"),
         ("seed", "write section.key=value"),
     ],
@@ -87,6 +97,26 @@ def test_mistakes_are_one_line(setting, says):
         load("tiny", (setting,))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_example_fills_the_longest_window_at_48_khz():
+    """Discriminators' windows are doubled: 4096 samples are 85.3 ms."""
+    load("encodec_48khz", ("data.seconds=0.086",))
+    with pytest.raises(UserError, match=r"data\.seconds must be 0\.0853 or more"):
+        load("encodec_48khz", ("data.seconds=0.085",))
+    load("encodec_48khz", ("data.seconds=0.085", "discriminators.kinds=['msd']"))
+
+
+@pytest.mark.parametrize(("kinds", "samples"), [("['ms_stft', 'msd', 'mpd']", 2048), ("['mono_stft']", 2816)])
+def test_the_shortest_example_can_be_trained_on(kinds, samples):
+    """The longest window of MS-STFT; 8 frames of 1024 samples, 256 apart. What the rule overlooks raises here."""
+    small = ("model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=4", "model.kbps=[0.6]",
+             "validation.kbps=[0.6]", "discriminators.filters=2", "discriminators.start=0")  # fmt: skip
+    trainer = Trainer(
+        load("tiny", (*small, f"discriminators.kinds={kinds}", f"data.seconds={samples / 24000}")),
+        Place(0, 1, torch.device("cpu")),
+    )
+    trainer.update(0.1 * torch.randn(2, 1, samples))
 
 
 def test_files_that_are_no_recipes(tmp_path):
@@ -99,6 +129,9 @@ def test_files_that_are_no_recipes(tmp_path):
     (tmp_path / "broken.toml").write_text("[model\n")
     with pytest.raises(UserError, match=r"broken\.toml: not TOML"):
         load(tmp_path / "broken.toml")
+    (tmp_path / "c.toml").write_text("parent = 3\n")
+    with pytest.raises(UserError, match="parent must be the name of a recipe, not 3"):
+        load(tmp_path / "c.toml")
     (tmp_path / "a.toml").write_text('parent = "b"\n')
     (tmp_path / "b.toml").write_text('parent = "a"\n')
     with pytest.raises(UserError, match="is its own ancestor"):
