@@ -93,7 +93,7 @@ def index(recordings: Sequence[Found], out: Path, limits: Limits | None = None, 
         reasons = ", ".join(sorted({left.reason for left in result.left_out})) or "there are no audio files"
         raise UserError(f"{out}: nothing to put into it: {reasons}")
     manifest.write(out, result.entries)
-    lines = (json.dumps(asdict(left), ensure_ascii=False) + "\n" for left in result.left_out)
+    lines = (json.dumps(asdict(left)) + "\n" for left in result.left_out)
     write_text(out.with_suffix(".left-out.jsonl"), "".join(lines))
     notes.unlink()
     return result
@@ -108,7 +108,7 @@ def _noted(notes: Path) -> Iterator[tuple[str, Measured]]:
     """What an interrupted index had measured; its last line may be incomplete."""
     if not notes.exists():
         return
-    for line in notes.read_text(encoding="utf-8").splitlines():
+    for line in notes.read_text(encoding="utf-8").split("\n"):
         try:
             key, data = json.loads(line)
         except ValueError:
@@ -124,6 +124,8 @@ def _measured(path: Path, limits: Limits | None) -> Measured:
                 return Measured(unusable="no samples in it")
             return Measured(info.frames / info.samplerate, info.samplerate, info.channels, manifest.fingerprint(path))
         recording = audio.read(path)
+    except UnicodeEncodeError:
+        return Measured(unusable="its name is not UTF-8: rename it")
     except soundfile.LibsndfileError:
         return Measured(unusable="not readable as audio")
     except UserError as error:

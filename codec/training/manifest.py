@@ -107,7 +107,7 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
 
 def to_line(entry: Entry) -> str:
     """The line of a manifest, with its end."""
-    return json.dumps(asdict(entry), ensure_ascii=False) + "\n"
+    return json.dumps(asdict(entry)) + "\n"
 
 
 def read(path: Path) -> list[Entry]:
@@ -117,10 +117,10 @@ def read(path: Path) -> list[Entry]:
         UserError: no such file, empty, or a line that is not an entry; it names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable as a manifest; `earmark data index` makes one") from error
-    if not lines:
+    if lines == [""]:
         raise UserError(f"{path}: an empty manifest: no recordings to train on")
     return [_entry(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 

@@ -358,6 +358,17 @@ def test_copies_and_unreadable_files_are_left_out_with_the_reason(tmp_path):
     }
 
 
+def test_a_name_that_is_not_utf_8_is_left_out_with_the_reason(tmp_path):
+    """As Latin-1 writes e acute."""
+    result = index([found(record(tmp_path / "a.wav")), found(record(tmp_path / "b.wav", seed=1))], tmp_path / "m.jsonl")
+    assert len(result.entries) == 2
+    (tmp_path / "a.wav").rename(tmp_path / "caf\udce9.wav")
+    result = index([found(tmp_path / "caf\udce9.wav"), found(tmp_path / "b.wav")], tmp_path / "m.jsonl")
+    assert [entry.path for entry in manifest.read(tmp_path / "m.jsonl")] == ["b.wav"]
+    assert [left.reason for left in result.left_out] == ["its name is not UTF-8: rename it"]
+    assert json.loads((tmp_path / "m.left-out.jsonl").read_text())["path"] == "caf\udce9.wav"
+
+
 def test_screening_leaves_out_what_does_not_keep_to_the_limits(tmp_path):
     soundfile.write(tmp_path / "good.wav", talk()[0], RATE)
     soundfile.write(tmp_path / "clipped.wav", np.clip(3 * talk()[0], -1, 1), RATE)
