@@ -1,8 +1,7 @@
 """A table of the paper made anew: each row's recipe trained at one budget and scored on held-out excerpts.
 
 OUT/ROW/            the row's training, as `earmark train` leaves it, with model.safetensors where there is a bitstream
-OUT/ROW/spent.json  {"seconds": ...} of training so far
-OUT/ROW/scores.json scores of every excerpt, with the budget that they belong to
+OUT/ROW/scores.json scores of every excerpt, with the budget, recipe and data that they belong to
 OUT/table.md, .tex, .csv
 """
 
@@ -11,33 +10,33 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from codec import checkpoints
 from codec.errors import UserError
 from codec.files import write_text
 from codec.training import recipe_files
+from codec.training.data import identity
 from codec.training.distributed import Place
-from codec.training.manifest import KINDS
+from codec.training.export import device_name, export
+from codec.training.folder import ABOUT, STATE, load_state
+from codec.training.manifest import KINDS, SPLITS
 from codec.training.recipe import Recipe
 from codec.training.recipe_files import Row, Table
-from codec.training.run import ABOUT, MODEL, Scorer, train
+from codec.training.run import Scorer, train
 from codec.training.shards import Shards
-from codec.training.trainer import STATE, Trainer
+from codec.training.trainer import Trainer
 from codec.training.validation import Excerpt, excerpts_of, validate
 from eval.aggregate import mean_interval
 from eval.grid import RENDERERS, Grid
 from eval.table_layout import DASH
 
 NAMES = {"si_snr": "SI-SNR (dB)", "visqol": "ViSQOL", "mushra": "MUSHRA"}
-SPENT, SCORES = "spent.json", "scores.json"
+SCORES = "scores.json"
 
 
 @dataclass(frozen=True)
@@ -70,21 +69,46 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Experiment:
+    """All that a row's scores depend on; scores of different ones do not go together.
+
+    Args:
+        budget: as text.
+        recipe: its tables.
+        data: what tells the recordings of each split from others.
+        excerpts: names of those that are scored.
+        excerpt_seconds: length of each, at most.
+    """
+
+    budget: str
+    recipe: Mapping[str, Any]
+    data: list[str]
+    excerpts: list[str]
+    excerpt_seconds: float
+
+    @classmethod
+    def of(
+        cls, recipe: Recipe, shards: Sequence[Shards], budget: Budget, excerpts: Sequence[Excerpt], seconds: float
+    ) -> Experiment:
+        tables = json.loads(json.dumps(recipe.tables))  # as they come back from a file
+        data = [identity(shards, split) for split in SPLITS]
+        return cls(str(budget), tables, data, [excerpt.name for excerpt in excerpts], seconds)
+
+
+@dataclass(frozen=True)
 class RowScores:
     """One row as it was trained and scored.
 
     Args:
-        budget: as text.
         updates, seconds: done, and the time they took.
         device: what it was trained on.
         scores: metric -> a value for each excerpt, NaN where it has none.
     """
 
-    budget: str
+    experiment: Experiment
     updates: int
     seconds: float
     device: str
-    excerpts: list[str]
     scores: dict[str, list[float]]
 
 
@@ -136,6 +160,7 @@ def reproduce_row(
     folder: Path,
     budget: Budget,
     place: Place,
+    experiment: Experiment,
     excerpts: Sequence[Excerpt],
     scorers: Mapping[str, Scorer],
 ) -> RowScores:
@@ -145,31 +170,28 @@ def reproduce_row(
         UserError: the folder holds another training.
         KeyboardInterrupt: it was interrupted; the state is saved.
     """
-    names = [excerpt.name for excerpt in excerpts]
     known = read_scores(folder)
     wanted = {"si_snr", *scorers}
-    if known and known.budget == str(budget) and known.excerpts == names and wanted <= known.scores.keys():
+    if known and known.experiment == experiment and wanted <= known.scores.keys():
         return known
-    spent = _spent(folder)
-    left = math.inf if budget.minutes is None else 60 * budget.minutes - spent
-    if left > 0:
-        with _clocked(folder, spent):
-            train(
-                recipe, shards, folder, place, resume=(folder / ABOUT).exists(),
-                stop_after=None if math.isinf(left) else left, tensorboard=False,
-            )  # fmt: skip
+    resume = (folder / ABOUT).exists()
+    # Time is spent once its updates are saved: a row that was killed makes the others again.
+    spent = load_state(folder, "generator").get("seconds", 0.0) if (folder / STATE).exists() else 0.0
+    left = None if budget.minutes is None else 60 * budget.minutes - spent
+    if left is None or left > 0 or not resume:
+        train(recipe, shards, folder, place, resume=resume, stop_after=left, tensorboard=False)
+    state = load_state(folder, "generator")
     trainer = Trainer(recipe, place)
-    trainer.load_state_dict(torch.load(folder / STATE, map_location=place.device, weights_only=True))
+    trainer.load_state_dict(state)
     scores: dict[str, list[float]] = {}
     with trainer.average.in_place(trainer.generator):
         for excerpt in excerpts:
             found, _ = validate(trainer.generator, [excerpt], (kbps,), scorers)
             for name in sorted(wanted):
                 scores.setdefault(name, []).append(found[f"{name}@{kbps:g}"])
-        if recipe.quantizer.kind == "rvq":  # the others have no bitstream
-            about = {"recipe": json.dumps(recipe.tables), "updates": str(trainer.updates)}
-            checkpoints.save(trainer.generator.export(), folder / MODEL, **about)
-    result = RowScores(str(budget), trainer.updates, _spent(folder), _device_name(place), names, scores)
+        means = {f"{name}@{kbps:g}": mean_interval(np.array(values))[0] for name, values in scores.items()}
+        export(trainer, shards, folder, state["seconds"], means, len(excerpts))
+    result = RowScores(experiment, trainer.updates, state["seconds"], device_name(place), scores)
     write_text(folder / SCORES, json.dumps(asdict(result)))
     return result
 
@@ -181,33 +203,10 @@ def row_folder(out: Path, row: Row) -> Path:
 def read_scores(folder: Path) -> RowScores | None:
     """What an earlier call found; None if there was none."""
     try:
-        return RowScores(**json.loads((folder / SCORES).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _spent(folder: Path) -> float:
-    try:
-        return float(json.loads((folder / SPENT).read_text(encoding="utf-8"))["seconds"])
+        data = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+        return RowScores(**{**data, "experiment": Experiment(**data["experiment"])})
     except (OSError, ValueError, TypeError, KeyError):
-        return 0.0
-
-
-@contextmanager
-def _clocked(folder: Path, spent: float) -> Iterator[None]:
-    """Add the block's duration to what is spent, however it ends."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        if (folder / STATE).exists():  # what was not saved was not spent
-            write_text(folder / SPENT, json.dumps({"seconds": spent + time.monotonic() - began}))
-
-
-def _device_name(place: Place) -> str:
-    if place.device.type == "cuda":
-        return torch.cuda.get_device_name(place.device)
-    return f"{torch.get_num_threads()} CPU thread{'s' if torch.get_num_threads() > 1 else ''}"
+        return None
 
 
 def grid(table: Table, done: Mapping[str, RowScores], budget: Budget) -> Grid:
@@ -231,7 +230,7 @@ def grid(table: Table, done: Mapping[str, RowScores], budget: Budget) -> Grid:
         f"Paper: arXiv 2210.13438, 300 epochs of 2000 updates. Ours: each row trained for {budget} from scratch"
         f"{_on(done)}; a fraction of the paper's training, so the order of the rows is what to compare."
     ]
-    count = max((len(one.excerpts) for one in done.values()), default=0)
+    count = max((len(one.experiment.excerpts) for one in done.values()), default=0)
     if count:
         notes.append(
             f"Ours over {count} held-out excerpts that no row was trained on: mean ± half width of its 95 % "

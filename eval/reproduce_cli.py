@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eval.cli import NameList
+
+if TYPE_CHECKING:
+    from codec.training.recipe import Recipe
 
 
 class BudgetType(click.ParamType):
@@ -47,29 +50,37 @@ def reproduce(
     import torch
 
     from codec.training import recipe_files, shards
-    from codec.training.distributed import join
+    from codec.training.distributed import alone
     from eval import grid as grids
     from eval import reproduce as rows_of
-    from eval.training_cli import check_device, visqol_scorer
+    from eval.training_cli import visqol_scorer
 
     if threads:
         torch.set_num_threads(threads)
-    if device is not None:
-        check_device(device)
+    place = alone("reproduce", device)
     about = recipe_files.table(table)
     chosen = rows_of.chosen_rows(table, rows or ())
-    recipes = rows_of.recipes_of(chosen, (*budget.settings, f"validation.kbps=[{about.kbps:g}]", *settings))
-    place = join(device)
-    rate, channels = recipes[0].model.sample_rate, recipes[0].model.channels
-    opened = [shards.opened(path, out / f"shards-{index}", rate, channels) for index, path in enumerate(data)]
-    held_out = rows_of.held_out(recipes[0], opened, excerpts, seconds)
+    settings = (*budget.settings, f"validation.kbps=[{about.kbps:g}]", *settings)
+    recipes = rows_of.recipes_of(chosen, settings)
     scorers = {"visqol": visqol_scorer()} if visqol else {}
-    done = {row.recipe: scores for row in about.rows if (scores := rows_of.read_scores(rows_of.row_folder(out, row)))}
-    done = {name: scores for name, scores in done.items() if scores.budget == str(budget)}
+    rate, channels = recipes[0].model.sample_rate, recipes[0].model.channels
+    opened = [shards.opened(path, out / f"shards-{index}", rate, channels, place) for index, path in enumerate(data)]
+    held_out = rows_of.held_out(recipes[0], opened, excerpts, seconds)
+
+    def experiment(recipe: Recipe) -> rows_of.Experiment:
+        return rows_of.Experiment.of(recipe, opened, budget, held_out, seconds)
+
+    done = {}
+    for row in about.rows:  # those that an earlier call trained are shown too
+        known = rows_of.read_scores(rows_of.row_folder(out, row))
+        if known and known.experiment == experiment(recipe_files.load(row.recipe, settings)):
+            done[row.recipe] = known
     for number, (row, recipe) in enumerate(zip(chosen, recipes, strict=True), 1):
         click.echo(f"row {number} of {len(chosen)}: {row.label}, {budget}", err=True)
-        folder = rows_of.row_folder(out, row)
-        done[row.recipe] = rows_of.reproduce_row(recipe, about.kbps, opened, folder, budget, place, held_out, scorers)
+        done[row.recipe] = rows_of.reproduce_row(
+            recipe, about.kbps, opened, rows_of.row_folder(out, row), budget, place, experiment(recipe), held_out,
+            scorers,
+        )  # fmt: skip
         shown = rows_of.grid(about, done, budget)
         rows_of.write_tables(shown, out)
     click.echo(grids.text(shown), nl=False)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and leave after this long.")
 @click.option("--device", help="cpu, cuda or cuda:1; a GPU where there is one.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of the processor; all cores otherwise.")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes that make batches; as the device deserves.")
 @click.option("--visqol/--no-visqol", default=True, show_default=True, help="Score the validation by ViSQOL too.")
 @click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write what TensorBoard shows.")
 def train(
@@ -50,6 +51,7 @@ def train(
     minutes: float | None,
     device: str | None,
     threads: int | None,
+    workers: int | None,
     visqol: bool,
     tensorboard: bool,
 ) -> None:
@@ -62,31 +64,36 @@ def train(
 
     from codec.training import recipe_files, shards
     from codec.training.distributed import join, leave
+    from codec.training.interrupts import saying_how_to_go_on
     from codec.training.reverb import MeasuredRooms
     from codec.training.run import train as run
 
     if threads:
         torch.set_num_threads(threads)
-    if device is not None:
-        check_device(device)
     chosen = recipe_files.load(recipe, settings)
     rate, channels = chosen.model.sample_rate, chosen.model.channels
+    scorers = {"visqol": visqol_scorer()} if visqol else {}
     place = join(device)
-    done = run(
-        chosen,
-        [shards.opened(path, out / f"shards-{index}", rate, channels) for index, path in enumerate(data)],
-        out,
-        place,
-        rooms=MeasuredRooms(rooms, rate, chosen.data.rt60) if rooms else None,
-        resume=resume,
-        start=start,
-        stop_after=None if minutes is None else 60 * minutes,
-        scorers={"visqol": visqol_scorer()} if visqol else {},
-        tensorboard=tensorboard,
-    )
-    leave()
-    said = "done" if done else "time is up; the same command with --resume goes on"
-    click.echo(f"{said}: {out / 'model.safetensors'}", err=True)
+    try:
+        with saying_how_to_go_on(out, resume):
+            done = run(
+                chosen,
+                [shards.opened(path, out / f"shards-{i}", rate, channels, place) for i, path in enumerate(data)],
+                out,
+                place,
+                rooms=MeasuredRooms(rooms, rate, chosen.data.rt60) if rooms else None,
+                resume=resume,
+                start=start,
+                stop_after=None if minutes is None else 60 * minutes,
+                scorers=scorers,
+                tensorboard=tensorboard,
+                workers=workers,
+            )
+    finally:
+        leave()
+    if place.rank == 0:
+        said = "done" if done else "time is up; the same command with --resume goes on"
+        click.echo(f"{said}: {out / 'model.safetensors'}", err=True)
 
 
 def visqol_scorer() -> Scorer:
@@ -103,14 +110,3 @@ def visqol_scorer() -> Scorer:
         return math.nan if value is None else value
 
     return score
-
-
-def check_device(device: str) -> None:
-    """Raise UserError if `--device` names none that is here."""
-    import torch
-
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--device {device}: {reason}; write cpu, or cuda where there is a GPU") from error

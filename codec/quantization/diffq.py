@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from codec.quantization.joint_batch import average
+from codec.quantization.joint_batch import mean_over_processes
 from codec.quantization.quantized import Quantized
 
 LIMIT = 3.0  # L: standard deviations to either side of the mean that the quantised range covers
@@ -70,8 +70,8 @@ class DiffQuantizer(nn.Module):
         # The constant keeps the gradient finite where a dimension does not vary at all.
         deviation = (z.var(dim=(0, 2), correction=0) + 1e-8).sqrt()
         with torch.no_grad():
-            self.mean.lerp_(average(mean), 1 - DECAY)
-            self.deviation.lerp_(average(deviation), 1 - DECAY)
+            self.mean.lerp_(mean_over_processes(mean), 1 - DECAY)
+            self.deviation.lerp_(mean_over_processes(deviation), 1 - DECAY)
         mean, reach = mean[:, None], LIMIT * deviation[:, None]
         bits = self.bits_per_dimension[:, None]
         noise = (2 * torch.rand_like(z) - 1) * reach * torch.exp2(-bits)

@@ -18,7 +18,7 @@ def add_up(values: Tensor) -> Tensor:
     return values
 
 
-def average(values: Tensor) -> Tensor:
+def mean_over_processes(values: Tensor) -> Tensor:
     """The mean of a tensor over all processes."""
     return add_up(values.clone()) / distributed.get_world_size() if spread() else values
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import signal
+import os
 from collections.abc import Generator, Sequence
 
 import numpy as np
@@ -56,7 +56,7 @@ class TrainingData:
             raise UserError("data: give shards of one sample rate and one number of channels")
         [(self.sample_rate, self.channels)] = formats
         self.samples = round(seconds * self.sample_rate)
-        self.identity = _identity(shards, split)
+        self.identity = identity(shards, split)
         self._batch, self._updates, self._seed = batch, updates, seed
         self._mixing = mixing or Mixing()
         self._rooms = rooms or SimulatedRooms(self.sample_rate)
@@ -93,7 +93,7 @@ class TrainingData:
             batch_size=None,
             sampler=range(first, last),
             num_workers=workers,
-            worker_init_fn=_leave_signals_to_the_trainer,
+            worker_init_fn=_apart,
             prefetch_factor=AHEAD if workers else None,
             pin_memory=place.device.type == "cuda",
             generator=torch.Generator(),  # of its own: the default one belongs to the training, which resumes exactly
@@ -117,14 +117,18 @@ class _Batches(Dataset[Tensor]):
         return self._data.batch(update, self._place)
 
 
-def _leave_signals_to_the_trainer(worker: int) -> None:
-    """An interrupt reaches the whole group; the trainer still finishes its update, and ends its workers itself."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+def _apart(worker: int) -> None:
+    """Into a group of its own: an interrupt of the whole group is for the trainer, which finishes its update first.
+
+    The trainer's own SIGTERM still ends a worker, however long its batch would take; and if the trainer is gone,
+    workers leave by themselves.
+    """
+    if hasattr(os, "setpgid"):  # not on Windows
+        os.setpgid(0, 0)
 
 
-def _identity(shards: Sequence[Shards], split: Split) -> str:
-    """32 hexadecimal digits that tell whether two trainings learn from the same recordings."""
+def identity(shards: Sequence[Shards], split: Split) -> str:
+    """32 hexadecimal digits that tell whether two trainings have the same recordings in a split."""
     digest = hashlib.sha256()
     for part in shards:
         digest.update(f"{part.sample_rate} {part.channels}\n".encode())

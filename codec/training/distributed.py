@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from codec.errors import UserError
+from codec.quantization.joint_batch import add_up, spread
+
+# A process that dies is noticed at once, by torchrun. The others wait this long for one that is at work alone: the
+# first process decodes a corpus, or validates with ViSQOL.
+LONGEST_WAIT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -24,37 +32,84 @@ def join(device: str | None = None) -> Place:
     """Join the processes that torchrun started, or stand alone.
 
     Args:
-        device: "cpu", "cuda" or "cuda:1"; None for a GPU of this process's own where there is one.
+        device: "cpu", "cuda" or, without torchrun, "cuda:1"; None for a GPU where there is one. Each process of
+            torchrun has a GPU of its own.
+
+    Raises:
+        UserError: no such device, or more processes than GPUs.
     """
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    if device is None:
-        device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    place = torch.device(device)
-    if "WORLD_SIZE" not in os.environ:
+    launched = "WORLD_SIZE" in os.environ
+    place = _chosen(device, launched)
+    if not launched:
         return Place(0, 1, place)
-    if place.type == "cuda":
-        torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     return Place(dist.get_rank(), dist.get_world_size(), place)
+
+
+def alone(command: str, device: str | None = None) -> Place:
+    """The place of a command that trains in one process.
+
+    Raises:
+        UserError: torchrun started several, or no such device.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(f"{command}: trains in one process, but torchrun started several; run it without torchrun")
+    return Place(0, 1, _chosen(device, launched=False))
+
+
+def _chosen(device: str | None, launched: bool) -> torch.device:
+    place = _device(device or ("cuda" if torch.cuda.is_available() else "cpu"), launched)
+    if place.type == "cuda":
+        torch.cuda.set_device(place)  # else whatever names no device goes to the first GPU, and takes memory there
+    return place
+
+
+def _device(name: str, launched: bool) -> torch.device:
+    try:
+        device = torch.device(name)
+        if device.type != "cuda":
+            torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--device {name}: {reason}; write cpu, or cuda where there is a GPU") from error
+    if device.type != "cuda":
+        return device
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if launched and device.index is not None:
+        raise UserError(f"--device {name}: torchrun gives each process a GPU of its own; write cuda")
+    index = int(os.environ["LOCAL_RANK"]) if launched else device.index or 0
+    if launched and index >= count:
+        processes = os.environ.get("LOCAL_WORLD_SIZE", "too many")
+        raise UserError(f"torchrun: {processes} processes here, but {count} GPU(s); lower --nproc-per-node to that")
+    if index >= count:
+        raise UserError(f"--device {name}: PyTorch finds {count} GPU(s) here; write cpu, or one of them")
+    return torch.device("cuda", index)
 
 
 def leave() -> None:
     """Part from the processes that join() joined; without it the last of them may abort on leaving."""
-    if dist.is_initialized():
+    if spread():
         dist.destroy_process_group()
+
+
+def largest(value: int) -> int:
+    """The largest of what all processes give, on each of them; it waits for all, but for no GPU."""
+    if not spread():
+        return value
+    every = torch.tensor(value)
+    dist.all_reduce(every, dist.ReduceOp.MAX)
+    return int(every)
 
 
 def average(tensors: Iterable[Tensor]) -> None:
     """Replace tensors by their mean over all processes, in one message for each type."""
-    if not dist.is_initialized():
+    if not spread():
         return
     by_type: dict[torch.dtype, list[Tensor]] = {}
     for tensor in tensors:
         by_type.setdefault(tensor.dtype, []).append(tensor)
     for alike in by_type.values():
-        joined = torch.cat([tensor.flatten() for tensor in alike])
-        dist.all_reduce(joined)
-        joined /= dist.get_world_size()
+        joined = add_up(torch.cat([tensor.flatten() for tensor in alike])) / dist.get_world_size()
         for tensor, mean in zip(alike, joined.split([tensor.numel() for tensor in alike]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 

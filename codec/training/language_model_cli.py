@@ -42,23 +42,26 @@ def train_lm(
     from codec.fast import accelerate
     from codec.model import PRESETS
     from codec.training import code_sequences, shards
-    from codec.training.distributed import join
+    from codec.training.distributed import alone
+    from codec.training.interrupts import saying_how_to_go_on
     from codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
 
     if threads:
         torch.set_num_threads(threads)
-    place = join(device)
+    place = alone("train-lm", device)
     codec = checkpoints.load(checkpoint if checkpoint in PRESETS else Path(checkpoint))
     identity = checkpoints.identity(codec)
     if place.device.type == "cpu":
         accelerate(codec)
     rate, channels = codec.config.sample_rate, codec.config.channels
-    parts = [shards.opened(path, out / f"shards-{index}", rate, channels) for index, path in enumerate(data)]
+    parts = [shards.opened(path, out / f"shards-{index}", rate, channels, place) for index, path in enumerate(data)]
     code_sequences.write(codec, parts, out / "codes", hours)
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
     stop_after = None if minutes is None else 60 * minutes
-    done = train(
-        recipe, codec.config, identity, out, place.device, resume=resume, stop_after=stop_after, tensorboard=tensorboard
-    )
+    with saying_how_to_go_on(out, resume):
+        done = train(
+            recipe, codec.config, identity, out, place.device,
+            resume=resume, stop_after=stop_after, tensorboard=tensorboard,
+        )  # fmt: skip
     said = "done" if done else "time is up; the same command with --resume goes on"
     click.echo(f"{said}: {out / MODEL}", err=True)

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +24,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from codec import language_model_files
-from codec.errors import UserError
-from codec.files import write_text
 from codec.language_model import LanguageModel, shifted
 from codec.language_model_files import config_for
 from codec.model import EncodecConfig
 from codec.portable_model import MOST_STEPS, Cache, PortableModel
 from codec.portable_quantization import quantized
 from codec.training.code_sequences import UNKNOWN, CodeSequences
+from codec.training.folder import STATE, load_state, open_folder, save_state
+from codec.training.interrupts import Interrupts
 from codec.training.journal import Journal
-from codec.training.run import ABOUT, LIBRARIES, SECONDS_PER_STATE, interrupts, save_state, version_of
-from codec.training.trainer import STATE
+from codec.training.run import SECONDS_PER_STATE
+from codec.training.stopwatch import Stopwatch
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
 EXCERPTS = 24  # of the validation
@@ -140,22 +138,25 @@ def train(
         KeyboardInterrupt: it was interrupted; the state is saved.
     """
     began = saved = time.monotonic()
-    _begin(folder, {"recipe": asdict(recipe), "codec": codec_identity}, resume)
+    about = {"recipe": asdict(recipe), "codec": codec_identity}
+    open_folder(folder, about, {"recipe": "other settings", "codec": "another codec"}, resume)
     sequences = CodeSequences(folder / "codes", codec.codebooks())
     trainer = LanguageModelTrainer(recipe, codec, device)
     if resume and (folder / STATE).exists():
-        trainer.load_state_dict(torch.load(folder / STATE, map_location=device, weights_only=True))
+        trainer.load_state_dict(load_state(folder, "model"))
     journal = Journal(folder, trainer.updates, recipe.updates, tensorboard)
-    with interrupts() as interrupted:
+    stopwatch = Stopwatch(device)
+    with Interrupts() as interrupted:
         while trainer.updates < recipe.updates:
-            told = trainer.update(sequences)
-            journal.update(trainer.updates, told, 0.0)
+            with stopwatch("update"):
+                told = trainer.update(sequences)
+            journal.update(trainer.updates, told, stopwatch.seconds)
             stop = bool(interrupted) or (stop_after is not None and time.monotonic() - began > stop_after)
             if stop or trainer.updates % recipe.every == 0 or trainer.updates == recipe.updates:
                 _validate(trainer, sequences, journal, folder, codec_identity)
             elif time.monotonic() - saved < SECONDS_PER_STATE:
                 continue
-            save_state(trainer, folder)
+            save_state(folder, trainer.state_dict())
             saved = time.monotonic()
             if stop:
                 break
@@ -207,20 +208,3 @@ def portable_bits(model: PortableModel, excerpts: list[Tensor]) -> float:
         total += float(np.log2(frequencies.sum(axis=-1, dtype=np.int64) / own).sum())
         count += codes.numel()
     return total / count
-
-
-def _begin(folder: Path, about: dict[str, Any], resume: bool) -> None:
-    place = folder / ABOUT
-    if not place.exists():
-        facts = {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": sys.argv,
-            "versions": {name: version_of(name) for name in LIBRARIES},
-        }
-        write_text(place, json.dumps(about | facts, indent=1))
-        return
-    if not resume:
-        raise UserError(f"--out {folder}: holds a training already; add --resume to go on, or name another folder")
-    earlier = json.loads(place.read_text(encoding="utf-8"))
-    if any(earlier.get(key) != value for key, value in about.items()):
-        raise UserError(f"--out {folder}: was begun with other settings or another codec; give the same")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Protocol
 
@@ -18,11 +19,16 @@ RT60 = (0.3, 1.3)  # seconds
 LOUDEST_DIRECT = 9.0  # dB: direct sound over reverberation in a simulated room, far from and close to the source
 QUIETEST_DIRECT = -3.0
 FIRST_REFLECTION = 0.003  # seconds after the direct sound: a detour of a metre
+MOST_KEPT = 1000  # responses: 100 MB of a second each at 24 kHz
 MOST_RESPONSES = 50  # drawn in search of one whose reverberation time is in the range
 
 
 class Rooms(Protocol):
     """Where impulse responses come from."""
+
+    @property
+    def identity(self) -> str:
+        """Tells whether two trainings have the same rooms."""
 
     def draw(self, rng: np.random.Generator, channels: int) -> Audio:
         """A response, [channels, time], that begins with the direct sound and has energy 1 on average per channel."""
@@ -39,6 +45,10 @@ class SimulatedRooms:
     def __init__(self, sample_rate: int, rt60: tuple[float, float] = RT60) -> None:
         self._sample_rate, self._rt60 = sample_rate, rt60
 
+    @property
+    def identity(self) -> str:
+        return "simulated"
+
     def draw(self, rng: np.random.Generator, channels: int) -> Audio:
         return simulate(rng, rng.uniform(*self._rt60), self._sample_rate, channels)
 
@@ -46,7 +56,8 @@ class SimulatedRooms:
 class MeasuredRooms:
     """Responses from the files below a folder, e.g. impulse_responses/ of DNS Challenge 4.
 
-    Files are opened when drawn; damaged ones and those whose reverberation time is outside the range are passed over.
+    Files are opened when drawn, and MOST_KEPT of them are kept in memory as they are used; damaged ones and those whose
+    reverberation time is outside the range are passed over.
 
     Args:
         sample_rate: Hz to resample to.
@@ -59,6 +70,7 @@ class MeasuredRooms:
     def __init__(self, folder: Path, sample_rate: int, rt60: tuple[float, float] = RT60) -> None:
         self._folder, self._sample_rate, self._rt60 = folder, sample_rate, rt60
         self._files = list(audio_files(folder))
+        self._responses: dict[int, Audio | None] = {}
         if not self._files:
             raise UserError(f"{folder}: no impulse responses in it; give a folder of audio files, one response each")
         self.draw(np.random.default_rng(0), channels=1)
@@ -70,19 +82,41 @@ class MeasuredRooms:
             UserError: none of MOST_RESPONSES files has a reverberation time in the range.
         """
         for _ in range(MOST_RESPONSES):
-            try:
-                recording = audio.read(self._files[rng.integers(len(self._files))], max_channels=64)
-            except UserError:
-                continue
-            measured = audio.resample(recording.samples, recording.sample_rate, self._sample_rate)
-            lowest, highest = self._rt60
-            if lowest <= reverberation_time(measured[0], self._sample_rate) <= highest:
+            measured = self._response(int(rng.integers(len(self._files))))
+            if measured is not None:
                 repeated = np.tile(measured, (-(-channels // measured.shape[0]), 1))[:channels]
                 return _with_unit_energy(repeated[:, np.abs(repeated).max(axis=0).argmax() :])
         lowest, highest = self._rt60
         raise UserError(
             f"{self._folder}: {MOST_RESPONSES} responses, none of them with an RT60 of {lowest}-{highest} s"
         )
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the files' names and sizes."""
+        digest = hashlib.sha256()
+        for file in self._files:
+            name = file.relative_to(self._folder).as_posix()
+            digest.update(f"{name} {file.stat().st_size}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:32]
+
+    def _response(self, number: int) -> Audio | None:
+        """A file's, [channels, time] at the wanted rate; None if it cannot be used."""
+        if number in self._responses:
+            return self._responses[number]
+        response: Audio | None = None
+        try:
+            recording = audio.read(self._files[number], max_channels=64)
+        except UserError:
+            pass
+        else:
+            response = audio.resample(recording.samples, recording.sample_rate, self._sample_rate)
+            lowest, highest = self._rt60
+            if not lowest <= reverberation_time(response[0], self._sample_rate) <= highest:
+                response = None
+        if len(self._responses) < MOST_KEPT:
+            self._responses[number] = response
+        return response
 
 
 def simulate(rng: np.random.Generator, rt60: float, sample_rate: int, channels: int) -> Audio:

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from codec import audio
@@ -25,7 +26,9 @@ from codec.errors import UserError, WriteError
 from codec.files import write_text
 from codec.progress import progress
 from codec.training import manifest
+from codec.training.distributed import Place, largest
 from codec.training.in_order import in_order
+from codec.training.lock import locked
 from codec.training.manifest import Entry
 
 FULL_SCALE = 32767
@@ -136,7 +139,15 @@ def write(
     about = {"format": "earmark.shards", "version": 1, "sample_rate": sample_rate, "channels": channels}
     if (folder / FORMAT).exists() and _format(folder) != about:
         raise UserError(f"--out {folder}: holds shards of another sample rate or channel number; name another folder")
+    with locked(folder):
+        return _write(manifests, folder, about, shard_bytes, hours, jobs)
+
+
+def _write(
+    manifests: Sequence[Path], folder: Path, about: Mapping[str, Any], shard_bytes: int, hours: float | None, jobs: int
+) -> list[Stored]:
     wanted = _wanted(manifests, hours)
+    sample_rate, channels = about["sample_rate"], about["channels"]
     finished = (folder / INDEX).exists()
     done = list(_stored(folder / (INDEX if finished else UNFINISHED)))
     same = [stored.entry for stored in done] == [entry for entry, _ in wanted[: len(done)]]
@@ -144,8 +155,10 @@ def write(
         raise UserError(f"--out {folder}: holds shards of other recordings; name another folder or remove it")
     if finished:
         return done
-    write_text(folder / FORMAT, json.dumps(about) + "\n")
     rest = wanted[len(done) :]
+    if missing := [file for _, file in rest if not file.is_file()]:
+        raise UserError(f"{missing[0]}: is not there; the paths in a manifest are relative to its folder")
+    write_text(folder / FORMAT, json.dumps(about) + "\n")
     try:
         with (
             _Writer(folder, done, channels, shard_bytes) as writer,
@@ -154,14 +167,20 @@ def write(
             for (entry, _), samples in in_order(lambda item: _decoded(item[1], sample_rate, channels), rest, jobs):
                 done.append(writer.append(entry, samples))
                 advance(entry.path)
+        if not any(stored.parts for stored in done):
+            raise UserError(f"{manifests[0]}: every recording is silent or cannot be read; nothing to train on")
+        if len(list(_stored(folder / UNFINISHED))) != len(wanted):
+            raise WriteError(f"{folder}: another process writes there too; remove it and make the shards anew")
         (folder / UNFINISHED).replace(folder / INDEX)
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return done
 
 
-def opened(path: Path, cache: Path, sample_rate: int, channels: int) -> Shards:
+def opened(path: Path, cache: Path, sample_rate: int, channels: int, place: Place) -> Shards:
     """The shards in `path`, or, where that is a manifest, shards of it that are kept in the folder `cache`.
+
+    The first process makes them; the others wait.
 
     Raises:
         UserError: shards of another sample rate or number of channels, or what Shards and write() raise.
@@ -174,7 +193,11 @@ def opened(path: Path, cache: Path, sample_rate: int, channels: int) -> Shards:
                 f"{sample_rate} Hz and {channels}; make others with `earmark data shards`"
             )
         return shards
-    write([path], cache, sample_rate=sample_rate, channels=channels)
+    try:
+        if place.rank == 0:
+            write([path], cache, sample_rate=sample_rate, channels=channels)
+    finally:
+        largest(0)
     return Shards(cache)
 
 
@@ -223,9 +246,10 @@ class _Writer:
 
 def _wanted(manifests: Sequence[Path], hours: float | None) -> list[tuple[Entry, Path]]:
     """Entries with their files, in the order of the fingerprints; a recording in several manifests once."""
-    found = {
-        entry.fingerprint: (entry, path.parent / entry.path) for path in manifests for entry in manifest.read(path)
-    }
+    entries = [(entry, path.parent / entry.path) for path in manifests for entry in manifest.read(path)]
+    found = {entry.fingerprint: (entry, file) for entry, file in entries}
+    if twice := len(entries) - len(found):
+        click.echo(f"{twice} recording(s) are in the manifests more than once, and taken once", err=True)
     wanted, seconds = [], 0.0
     for _, (entry, file) in sorted(found.items()):
         if hours is not None and seconds >= hours * 3600:
@@ -240,7 +264,7 @@ def _decoded(path: Path, sample_rate: int, channels: int) -> Pcm:
     unusable = np.zeros((0, channels), np.int16)
     try:
         recording = audio.read(path)
-    except UserError:
+    except (UserError, UnicodeEncodeError):  # the latter: libsndfile takes no name that is not UTF-8
         return unusable
     samples = recording.samples.mean(axis=0, keepdims=True) if channels == 1 else recording.samples
     samples = audio.resample(samples, recording.sample_rate, sample_rate)
@@ -274,15 +298,14 @@ def _stored(index: Path) -> Iterator[Stored]:
     """The recordings that an index notes, none if there is no index; a line that was never finished is left out."""
     if not index.exists():
         return
-    for line in index.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            try:
-                data = json.loads(line)
-                yield Stored(manifest.entry_from(data["entry"]), tuple(Part(*part) for part in data["parts"]))
-            except (ValueError, TypeError, KeyError) as error:
-                raise UserError(f"{index}: damaged; remove its folder and make the shards anew") from error
+    for line in index.read_text(encoding="utf-8").split("\n")[:-1]:
+        try:
+            data = json.loads(line)
+            yield Stored(manifest.entry_from(data["entry"]), tuple(Part(*part) for part in data["parts"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{index}: damaged; remove its folder and make the shards anew") from error
 
 
 def _to_line(stored: Stored) -> str:
     parts = [(part.shard, part.start, part.frames) for part in stored.parts]
-    return json.dumps({"entry": asdict(stored.entry), "parts": parts}, ensure_ascii=False) + "\n"
+    return json.dumps({"entry": asdict(stored.entry), "parts": parts}) + "\n"

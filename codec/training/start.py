@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,36 +14,42 @@ from codec import checkpoints
 from codec.errors import UserError
 from codec.model import EncodecModel
 from codec.quantization.training import TrainableResidualVectorQuantizer
-from codec.training.trainer import STATE, Trainer
+from codec.training.folder import STATE, load_state
+from codec.training.trainer import Trainer
 
 
-def start_from(trainer: Trainer, source: Path) -> str:
+def start_from(trainer: Trainer, source: Path) -> None:
     """Put the weights of an earlier training into a new one, whose schedule and optimisers begin afresh.
 
     Args:
         source: a checkpoint, of which generator and codebooks are taken, or the folder of a training, whose
             discriminators and averages of the codebooks are taken too.
 
-    Returns:
-        The SHA-256 of the file that was read.
-
     Raises:
         UserError: the weights are of a model in another shape than the recipe's, or cannot be read.
     """
-    path = source / STATE if source.is_dir() else source
     if source.is_dir():
-        _from_training(trainer, path)
+        _from_training(trainer, source)
     else:
-        _from_checkpoint(trainer, checkpoints.load(path), path)
+        _from_checkpoint(trainer, checkpoints.load(source), source)
     trainer.restart_average()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _from_training(trainer: Trainer, path: Path) -> None:
-    if not path.is_file():
-        raise UserError(f"--start-from {path.parent}: holds no {STATE}; give the folder of a training, or a checkpoint")
-    state: dict[str, Any] = torch.load(path, map_location=trainer.place.device, weights_only=True)
+def fingerprint(source: Path) -> str:
+    """SHA-256 of the file that start_from() reads; of nothing where it is gone."""
+    path = source / STATE if source.is_dir() else source
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return hashlib.sha256().hexdigest()
+
+
+def _from_training(trainer: Trainer, folder: Path) -> None:
+    try:
+        state = load_state(folder, "generator")
+    except UserError as error:
+        raise UserError(f"--start-from {error}") from error
     for name, network in (("generator", trainer.generator), ("discriminators", trainer.discriminators)):
         if name == "discriminators" and not state[name]:
             continue  # that training had none
@@ -52,7 +57,7 @@ def _from_training(trainer: Trainer, path: Path) -> None:
             network.load_state_dict(state[name])
         except RuntimeError as error:
             first = str(error).splitlines()[1].strip()
-            raise UserError(f"--start-from {path.parent}: its {name} do not fit the recipe: {first}") from error
+            raise UserError(f"--start-from {folder}: its {name} do not fit the recipe: {first}") from error
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from codec.quantization.training import TrainableResidualVectorQuantizer
 from codec.training import discriminators
 from codec.training.balancer import Balancer
 from codec.training.distributed import Place, average, average_gradients
@@ -27,8 +28,6 @@ from codec.training.losses import (
 from codec.training.recipe import OptimizerRecipe, Recipe
 from codec.training.stopwatch import Stopwatch
 from codec.training.weight_average import WeightAverage
-
-STATE = "state.pt"  # in the folder of a training: Trainer.state_dict(), all that the next update depends on
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -122,6 +121,13 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+
+    def usage(self) -> dict[str, list[float]]:
+        """Perplexity and share of the entries in use of each codebook; nothing of quantisers without codebooks."""
+        quantizer = self.generator.quantizer
+        if not isinstance(quantizer, TrainableResidualVectorQuantizer):
+            return {}
+        return {"perplexity": quantizer.perplexity.tolist(), "used": quantizer.used.tolist()}
 
     def restart_average(self) -> None:
         """Begin the average of the weights anew from those that the generator has now."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from codec.model import overlap_add
 from codec.training.generator import Generator
 from codec.training.manifest import KINDS
 from codec.training.shards import Shards, Stored
@@ -54,7 +55,7 @@ def _of(shards: Shards, kind: str, split: str) -> list[Stored]:
 def validate(
     generator: Generator, excerpts: list[Excerpt], rates: tuple[float, ...], scorers: Mapping[str, Scorer]
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Code every excerpt at every bit rate.
+    """Code every excerpt at every bit rate, in overlapping segments where the codec has them.
 
     Returns:
         Means, by "si_snr@6" and the like over all kinds, and by "si_snr@6 speech" of each; and the first excerpt of
@@ -67,9 +68,10 @@ def validate(
     sounds: dict[str, Tensor] = {}
     for kbps in rates:
         for excerpt in excerpts:
-            parts = excerpt.audio.split(config.segment_samples or excerpt.audio.shape[-1], dim=-1)
-            coded = [generator(part[None].to(device), config.codebooks(kbps)).decoded[0].cpu() for part in parts]
-            decoded = torch.cat(coded, dim=-1)
+            samples = excerpt.audio.shape[-1]
+            audio = excerpt.audio[None].to(device)
+            parts = [generator(audio[..., a:b], config.codebooks(kbps)).decoded for a, b in config.segments(samples)]
+            decoded = overlap_add(parts, config.stride_samples or samples)[0].cpu()
             sounds.setdefault(f"{excerpt.kind}@{kbps:g}", decoded)
             found = {"si_snr": si_snr(excerpt.audio, decoded)}
             for name, scorer in scorers.items():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shutil
 import signal
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from codec import audio, checkpoints
@@ -16,7 +19,7 @@ from codec.training import manifest, recipe_files, shards
 from codec.training.shards import Shards
 from earmark import cli
 from eval.aggregate import mean_interval
-from eval.reproduce import Budget, RowScores, chosen_rows, grid, held_out, recipes_of
+from eval.reproduce import Budget, Experiment, RowScores, chosen_rows, grid, held_out, recipes_of
 
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[1.2, 6]", "data.batch=2",
@@ -65,7 +68,7 @@ def test_two_rows_beside_the_papers(data, tmp_path):
     assert rows["norm = None"] == ["6.45", "–", "4.29", "–", "–"]  # not trained here
     assert "each row trained for 2 updates from scratch on" in (tmp_path / "table.md").read_text()
     assert checkpoints.load(tmp_path / "no_lstm" / "model.safetensors").config.seanet.filters == 2
-    excerpts = json.loads((tmp_path / "no_lstm" / "scores.json").read_text())["excerpts"]
+    excerpts = json.loads((tmp_path / "no_lstm" / "scores.json").read_text())["experiment"]["excerpts"]
     assert sorted(name.partition("+")[0] for name in excerpts) == [
         "test-music.wav",
         "test-sound.wav",
@@ -79,6 +82,63 @@ def test_what_is_done_is_not_done_again(data, tmp_path):
     again = reproduce(data, tmp_path, "--rows", "ms_stft")
     assert again.stdout == first.stdout
     assert (tmp_path / "ms_stft" / "state.pt").stat() == state
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--set", "losses.time=9.0"), "was begun with another recipe or --set"),
+        (("--set", "training.seed=3"), "was begun with another recipe or --set"),
+    ],
+)
+def test_scores_of_another_recipe_are_not_shown(data, tmp_path, more, said):
+    assert reproduce(data, tmp_path, "--rows", "ms_stft").exit_code == 0
+    assert said in str(reproduce(data, tmp_path, "--rows", "ms_stft", *more).exception)
+    other = reproduce(data, tmp_path, "--rows", "mpd", *more)
+    ours = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in table_rows(tmp_path)}
+    assert other.exit_code == 0, other.exception
+    assert (ours["MPD"], ours["MS-STFT"]) == ("2", "–")
+
+
+def table_rows(out):
+    return [line for line in (out / "table.md").read_text().splitlines() if line.startswith("| M")]
+
+
+def test_scores_of_other_excerpts_are_made_anew(data, tmp_path):
+    reproduce(data, tmp_path, "--rows", "ms_stft")
+    first = json.loads((tmp_path / "ms_stft" / "scores.json").read_text())
+    reproduce(data, tmp_path, "--rows", "ms_stft", "--seconds", "0.5")
+    second = json.loads((tmp_path / "ms_stft" / "scores.json").read_text())
+    assert (first["experiment"]["excerpt_seconds"], second["experiment"]["excerpt_seconds"]) == (1, 0.5)
+    assert first["scores"] != second["scores"]
+
+
+def test_scores_of_other_data_are_not_shown(data, tmp_path):
+    """The same file names and lengths, other samples."""
+    reproduce(data, tmp_path / "out", "--rows", "ms_stft")
+    other = shutil.copytree(data, tmp_path / "other")
+    index = (other / "index.jsonl").read_text()
+    (other / "index.jsonl").write_text(re.sub('"fingerprint": "..', '"fingerprint": "xx', index))
+    said = str(reproduce(other, tmp_path / "out", "--rows", "ms_stft").exception)
+    assert "was begun with other data" in said
+
+
+def test_torchrun_is_refused(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    said = str(reproduce(data, tmp_path, "--rows", "ms_stft").exception)
+    assert said == "reproduce: trains in one process, but torchrun started several; run it without torchrun"
+
+
+def test_a_killed_row_has_spent_what_it_saved(data, tmp_path, monkeypatch):
+    """SIGKILL runs no clean-up: 8 of 9 minutes are in the state alone, and the row has one more."""
+    reproduce(data, tmp_path, "--rows", "ms_stft", budget="0.001min")
+    (tmp_path / "ms_stft" / "scores.json").unlink()
+    state = torch.load(tmp_path / "ms_stft" / "state.pt", weights_only=True)
+    torch.save({**state, "seconds": 480.0}, tmp_path / "ms_stft" / "state.pt")
+    left = []
+    monkeypatch.setattr("eval.reproduce.train", lambda *_, stop_after, **__: left.append(stop_after))
+    assert reproduce(data, tmp_path, "--rows", "ms_stft", budget="9min").exit_code == 0
+    assert left == [60]
 
 
 def test_minutes_go_on_where_they_stopped(data, tmp_path):
@@ -102,8 +162,7 @@ def test_an_interrupt_keeps_the_time_that_was_spent(data, tmp_path, monkeypatch)
     assert isinstance(
         reproduce(data, tmp_path, "--rows", "ms_stft", budget="9min").exception, SystemExit | KeyboardInterrupt
     )
-    assert 0 < json.loads((tmp_path / "ms_stft" / "spent.json").read_text())["seconds"] < 540
-    assert (tmp_path / "ms_stft" / "state.pt").exists()
+    assert 0 < torch.load(tmp_path / "ms_stft" / "state.pt", weights_only=True)["seconds"] < 540
     assert not (tmp_path / "ms_stft" / "scores.json").exists()
 
 
@@ -112,7 +171,7 @@ def test_a_row_without_a_bitstream(data, tmp_path):
     done = reproduce(data, tmp_path, "--rows", "1_1_1_1_off", table="table_a4")
     assert done.exit_code == 0, done.exception
     found = json.loads((tmp_path / "1_1_1_1_off" / "scores.json").read_text())
-    assert {name.partition("+")[0] for name in found["excerpts"]} == {"test-music.wav"}
+    assert {name.partition("+")[0] for name in found["experiment"]["excerpts"]} == {"test-music.wav"}
     assert len(found["scores"]["si_snr"]) == 3
     assert not (tmp_path / "1_1_1_1_off" / "model.safetensors").exists()
 
@@ -157,7 +216,8 @@ def test_an_interval_by_hand():
 def test_mushra_has_the_papers_column_alone():
     """Table A.2 prints nothing but MUSHRA scores: 71.8, 72.3, 76.8."""
     table = recipe_files.table("table_a2")
-    scores = RowScores("1 min", 9, 60.0, "1 CPU thread", ["a"], {"si_snr": [1.0]})
+    experiment = Experiment("1 min", {}, [], ["a"], 5.0)
+    scores = RowScores(experiment, 9, 60.0, "1 CPU thread", {"si_snr": [1.0]})
     shown = grid(table, {"table_a2:rvq": scores}, Budget(1, None))
     assert shown.headings == (
         "Row",

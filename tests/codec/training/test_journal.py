@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from codec.errors import WriteError
 from codec.training.journal import UPDATES_PER_ENTRY, Journal
 
 
@@ -14,9 +15,14 @@ def entries(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+def seconds(number):
+    """Of a stopwatch after `number` updates of 2 s each, a quarter of which they wait."""
+    return {"data": 0.5 * number, "generator": 1.5 * number}
+
+
 def tell(journal, first, last):
     for number in range(first, last + 1):
-        journal.update(number, {"time": torch.tensor(float(number)), "kbps": 6.0}, waited=0.25)
+        journal.update(number, {"time": torch.tensor(float(number)), "kbps": 6.0}, seconds(number))
 
 
 def test_entries_hold_the_means_of_the_updates_since_the_one_before(tmp_path):
@@ -25,13 +31,15 @@ def test_entries_hold_the_means_of_the_updates_since_the_one_before(tmp_path):
     assert [entry["update"] for entry in found] == [50, 100]
     assert [entry["time"] for entry in found] == [25.5, 75.5]  # (1 + 50) / 2 and (51 + 100) / 2
     assert found[0]["kbps"] == 6
-    assert found[0]["waited"] == 0.25
+    assert [entry["waited"] for entry in found] == [0.25, 0.25]
+    assert [entry["seconds_generator"] for entry in found] == [75, 75]  # 50 x 1.5 s
+    assert found[1]["updates_per_second"] == pytest.approx(0.5)
 
 
 def test_a_loss_that_only_some_updates_have_is_averaged_over_those(tmp_path):
     journal = Journal(tmp_path, 0, 1000, tensorboard=False)
     for number in range(1, UPDATES_PER_ENTRY + 1):
-        journal.update(number, {"discriminator": torch.tensor(2.0)} if number % 2 else {"kbps": 3.0}, waited=0.0)
+        journal.update(number, {"discriminator": torch.tensor(2.0)} if number % 2 else {"kbps": 3.0}, {})
     assert entries(tmp_path)[0]["discriminator"] == 2
 
 
@@ -52,24 +60,65 @@ def test_updates_that_are_made_again_are_logged_once(tmp_path):
     assert entries(tmp_path)[1] == {"update": 75, "validation": {"si_snr@6": 1.0}}
 
 
-def test_a_line_a_minute(tmp_path, monkeypatch, capsys):
+def usage():
+    return {"perplexity": [200.0, 100.0], "used": [1.0, 0.5]}
+
+
+@pytest.fixture
+def clock(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("codec.training.journal.time.monotonic", lambda: now[0])
-    journal = Journal(tmp_path, 0, 1000, tensorboard=False)
+    return now
+
+
+def test_a_line_a_minute(tmp_path, clock, capsys):
+    """The mean of (1 + 60) / 2 since the beginning, although no entry of the log ends there."""
+    journal = Journal(tmp_path, 0, 1000, tensorboard=False, usage=usage)
     for number in range(1, 101):
-        now[0] += 1.0
-        journal.update(number, {"mel": torch.tensor(0.5), "fraction_mel": 1.0}, waited=0.02)
+        clock[0] += 1.0
+        journal.update(number, {"mel": float(number), "fraction_mel": 0.75, "fraction_time": 0.25}, seconds(number))
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert said[0].startswith("60/1000  mel 0.5  gradient 1.00  1.00 updates/s")
-    assert "waited 2 %" in said[0]
+    assert said == [
+        "60/1000  mel 30.5  gradient mel 0.75, time 0.25  "
+        "codebooks' perplexity 150 (least 100), used 75 % (least 50 %)  0.50 updates/s, 0.5 h left, waited 25 %"
+    ]
+
+
+def test_slow_updates_have_a_line_too(tmp_path, clock, capsys):
+    """Two updates in three minutes: neither fills an entry."""
+    journal = Journal(tmp_path, 0, 1000, tensorboard=False)
+    for number in (1, 2):
+        clock[0] += 90.0
+        journal.update(number, {"mel": float(number)}, seconds(number))
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("  gradient")[0][:16] for line in said] == ["1/1000  mel 1  0", "2/1000  mel 2  0"]
+
+
+def test_entries_tell_how_the_codebooks_are_used(tmp_path):
+    journal = Journal(tmp_path, 0, 1, tensorboard=False, usage=usage)
+    tell(journal, 1, 1)
+    assert entries(tmp_path)[0]["perplexity"] == [200, 100]
+
+
+def test_lines_that_are_damaged_are_dropped(tmp_path):
+    whole = '{"update": 3, "time": 1.0}\n'
+    (tmp_path / "log.jsonl").write_bytes(whole.encode() + b"\xff\x00garbage\n[1]\n{}\n" + whole.encode())
+    Journal(tmp_path, 5, 10, tensorboard=False)
+    assert (tmp_path / "log.jsonl").read_text() == 2 * whole
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path):
+    journal = Journal(tmp_path, 0, 1, tensorboard=False)
+    (tmp_path / "log.jsonl").mkdir()
+    with pytest.raises(WriteError, match=r"log\.jsonl: cannot be written"):
+        tell(journal, 1, 1)
 
 
 def test_tensorboard_gets_losses_scores_and_sounds(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    journal = Journal(tmp_path, 0, 1000, tensorboard=True)
+    journal = Journal(tmp_path, 0, 1000, tensorboard=True, usage=usage)
     tell(journal, 1, UPDATES_PER_ENTRY)
     journal.validation(50, {"si_snr@6": 4.5}, {})
     journal.sound("speech@6", 0.1 * torch.randn(1, 24000), 24000, 50)
@@ -78,5 +127,7 @@ def test_tensorboard_gets_losses_scores_and_sounds(tmp_path):
     board.Reload()
     assert board.Scalars("training/time")[0].value == 25.5
     assert board.Scalars("validation/si_snr@6")[0].value == 4.5
+    assert board.Scalars("perplexity/codebook_01")[0].value == 100
+    assert board.Scalars("used/codebook_00")[0].value == 1
     assert board.Tags()["audio"] == ["speech@6"]
     assert board.Tags()["images"] == ["speech@6/spectrogram"]

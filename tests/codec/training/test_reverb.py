@@ -108,6 +108,23 @@ def test_measured_rooms_begin_with_the_direct_sound(tmp_path):
     assert np.abs(response[0]).argmax() == 0
 
 
+def test_a_measured_response_is_read_once(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", decay(0.5), RATE)
+    rooms = MeasuredRooms(tmp_path, RATE)
+    first = rooms.draw(np.random.default_rng(0), 1)
+    (tmp_path / "a.wav").unlink()
+    np.testing.assert_array_equal(rooms.draw(np.random.default_rng(1), 1), first)
+
+
+def test_identity_tells_rooms_from_others(tmp_path):
+    for name, seconds in (("a", 3.0), ("b", 3.0), ("c", 2.0)):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "room.wav", decay(0.5, seconds), RATE)
+    same, again, other = (MeasuredRooms(tmp_path / name, RATE).identity for name in "abc")
+    assert same == again
+    assert len({same, other, SimulatedRooms(RATE).identity}) == 3
+
+
 def test_a_response_of_many_channels_gives_its_first(tmp_path):
     tetrahedron = np.stack([decay(0.6), 0.5 * decay(0.7), decay(0.8), decay(0.9)], axis=1)
     soundfile.write(tmp_path / "a.wav", tetrahedron, RATE, subtype="FLOAT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from codec import checkpoints
 from codec.errors import UserError
 from codec.training import recipe_files
 from codec.training.distributed import Place
+from codec.training.folder import STATE
 from codec.training.run import train
 from codec.training.shards import Shards
 from codec.training.start import start_from
-from codec.training.trainer import STATE, Trainer
+from codec.training.trainer import Trainer
 
 ALONE = Place(0, 1, torch.device("cpu"))
 SMALL = (
@@ -99,10 +101,41 @@ def test_a_folder_without_a_state_is_one_line(tmp_path):
         start_from(Trainer(small(), ALONE), tmp_path)
 
 
-def test_a_resumed_training_has_to_name_the_same_start(corpus, earlier, tmp_path):
-    begin = {"start": earlier, "tensorboard": False}
-    train(small(), [Shards(corpus)], tmp_path / "run", ALONE, stop_after=0, **begin)
-    assert len(json.loads((tmp_path / "run" / "run.json").read_text())["start"]) == 64
-    with pytest.raises(UserError, match="another --start-from"):
-        train(small(), [Shards(corpus)], tmp_path / "run", ALONE, resume=True, tensorboard=False)
-    assert train(small(), [Shards(corpus)], tmp_path / "run", ALONE, resume=True, **begin)
+def begun(corpus, folder, start):
+    """A training that saves its state after the first update."""
+    train(small(), [Shards(corpus)], folder, ALONE, stop_after=0, start=start, tensorboard=False)
+    return folder
+
+
+def resume(corpus, folder, start=None):
+    return train(small(), [Shards(corpus)], folder, ALONE, resume=True, start=start, tensorboard=False)
+
+
+def test_a_saved_training_goes_on_without_its_start(corpus, earlier, tmp_path):
+    source = shutil.copytree(earlier, tmp_path / "source")
+    run = begun(corpus, tmp_path / "run", source)
+    assert len(json.loads((run / "run.json").read_text())["start"]) == 64
+    shutil.rmtree(source)
+    assert resume(corpus, run)
+
+
+def test_a_start_may_have_gone_on_since(corpus, earlier, tmp_path):
+    """Its folder is the same, its state is another: the weights that were taken from it are in the state of this."""
+    source = shutil.copytree(earlier, tmp_path / "source")
+    run = begun(corpus, tmp_path / "run", source)
+    (source / STATE).write_bytes(b"")
+    assert resume(corpus, run, source)
+
+
+def test_another_start_is_refused(corpus, earlier, tmp_path):
+    run = begun(corpus, tmp_path / "run", earlier)
+    with pytest.raises(UserError, match="another --start-from; leave it out to go on"):
+        resume(corpus, run, earlier / "model.safetensors")
+
+
+def test_before_a_state_is_saved_the_start_is_needed_again(corpus, earlier, tmp_path):
+    run = begun(corpus, tmp_path / "run", earlier)
+    (run / STATE).unlink()
+    with pytest.raises(UserError, match="has saved no state yet; give --start-from again"):
+        resume(corpus, run)
+    assert resume(corpus, run, earlier)

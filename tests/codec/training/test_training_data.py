@@ -16,13 +16,14 @@ import torch
 from click.testing import CliRunner
 
 from codec import audio
-from codec.errors import UserError
+from codec.errors import UserError, WriteError
 from codec.training import manifest, shards
 from codec.training.data import TrainingData
 from codec.training.data_cli import data as data_command
 from codec.training.distributed import Place
 from codec.training.excerpts import Excerpts
 from codec.training.in_order import in_order
+from codec.training.lock import locked
 from codec.training.manifest import Entry
 from codec.training.mixing import Mixing
 from codec.training.shards import Shards
@@ -143,6 +144,70 @@ def test_silent_and_damaged_recordings_are_left_out(corpus):
     assert [stored.entry.path for stored in corpus.shards().recordings] == ["good.flac"]
 
 
+def test_a_recording_that_is_not_there_is_named_before_anything_is_written(corpus):
+    corpus.add("a", noise(0.1))
+    corpus.add("b", noise(0.1))
+    (corpus.folder / "b.flac").unlink()
+    with pytest.raises(UserError, match=r"b\.flac: is not there; the paths in a manifest are relative to its folder"):
+        corpus.shards()
+    assert not list((corpus.folder / "shards").glob("*.pcm"))
+
+
+def test_shards_of_nothing_are_not_finished(corpus):
+    corpus.add("a", np.zeros(800))
+    for _ in range(2):
+        with pytest.raises(UserError, match="every recording is silent or cannot be read"):
+            corpus.shards()
+    with pytest.raises(UserError, match="unfinished"):
+        Shards(corpus.folder / "shards")
+
+
+def test_recordings_in_two_manifests_are_told(corpus, capsys):
+    corpus.add("a", noise(0.1))
+    corpus.add("b", noise(0.1, 1))
+    manifest.write(corpus.folder / "n.jsonl", corpus.entries[:1])
+    found = shards.write(
+        [corpus.manifest, corpus.folder / "n.jsonl"], corpus.folder / "s", sample_rate=RATE, channels=1
+    )
+    assert len(found) == 2
+    assert "1 recording(s) are in the manifests more than once, and taken once" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_write_the_same_shards(mixed, tmp_path):
+    with (
+        locked(mixed.folder / "shards"),
+        pytest.raises(UserError, match="another process is writing there; wait until it is done"),
+    ):
+        mixed.shards()
+    assert len(mixed.shards().recordings) == 24
+
+
+def test_an_index_that_another_process_wrote_too_is_not_finished(mixed, monkeypatch):
+    """Where locks do not work: both append to the same index, which gets longer than the corpus."""
+
+    def doubled(writer, *arguments, append=shards._Writer.append):
+        stored = append(writer, *arguments)
+        writer._index.write(shards._to_line(stored))
+        writer._index.flush()
+        return stored
+
+    monkeypatch.setattr(shards._Writer, "append", doubled)
+    with pytest.raises(WriteError, match="another process writes there too"):
+        mixed.shards()
+    assert not (mixed.folder / "shards" / "index.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["line\u2028separator", "next\x85line"])
+def test_file_names_may_hold_what_looks_like_a_line_end(corpus, name):
+    """Characters at which Python, but not JSON Lines, ends a line."""
+    corpus.add("a", noise(0.1))
+    (corpus.folder / "a.flac").rename(corpus.folder / f"{name}.flac")
+    corpus.entries[0] = replace(corpus.entries[0], path=f"{name}.flac")
+    manifest.write(corpus.manifest, corpus.entries)
+    [stored] = corpus.shards().recordings
+    assert stored.entry == corpus.entries[0]
+
+
 def test_writing_goes_on_where_it_was_interrupted(mixed, monkeypatch):
     expected = mixed.shards("whole", shard_bytes=10000)
     decoded: list[Path] = []
@@ -226,11 +291,11 @@ def test_shards_travel_to_worker_processes_without_their_samples(mixed):
 
 
 def test_a_manifest_is_decoded_once_into_a_cache(mixed):
-    first = shards.opened(mixed.manifest, mixed.folder / "cache", RATE, 1)
+    first = shards.opened(mixed.manifest, mixed.folder / "cache", RATE, 1, ALONE)
     assert first.folder == mixed.folder / "cache"
-    assert shards.opened(first.folder, mixed.folder / "unused", RATE, 1).recordings == first.recordings
+    assert shards.opened(first.folder, mixed.folder / "unused", RATE, 1, ALONE).recordings == first.recordings
     with pytest.raises(UserError, match="8000 Hz and 1 channel"):
-        shards.opened(first.folder, mixed.folder / "unused", 24000, 1)
+        shards.opened(first.folder, mixed.folder / "unused", 24000, 1, ALONE)
 
 
 # Excerpts

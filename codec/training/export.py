@@ -1,0 +1,101 @@
+"""The generator of a training as a checkpoint, with the card that says what it is and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codec import checkpoints
+from codec.files import write_text
+from codec.training import recipe_files
+from codec.training.distributed import Place
+from codec.training.folder import LIBRARIES, told_of, version_of
+from codec.training.recipe import Recipe
+from codec.training.shards import Shards
+from codec.training.trainer import Trainer
+
+MODEL, CARD = "model.safetensors", "model-card.md"
+
+
+def export(
+    trainer: Trainer,
+    shards: Sequence[Shards],
+    folder: Path,
+    seconds: float,
+    scores: Mapping[str, float],
+    excerpts: int,
+) -> None:
+    """Write the generator, as it is, and its card; nothing of quantisers that have no bitstream.
+
+    Args:
+        shards: that it was trained on.
+        seconds: that the training took.
+        scores: by metric and bit rate, as validate() returns them, over `excerpts` excerpts.
+    """
+    recipe = trainer.recipe
+    if recipe.quantizer.kind != "rvq":
+        return
+    model = trainer.generator.export()
+    about = {"recipe": json.dumps(recipe.tables), "updates": str(trainer.updates)}
+    checkpoints.save(model, folder / MODEL, **about)
+    parameters = sum(parameter.numel() for parameter in model.parameters()) + model.quantizer.codebooks.numel()
+    origin = (told_of(folder) or {}).get("start_path")
+    facts = {
+        "Model": f"{recipe.model.sample_rate} Hz, {recipe.model.channels} channel(s), "
+        f"{', '.join(f'{kbps:g}' for kbps in recipe.model.kbps)} kbps, {parameters / 1e6:.2f} million parameters",
+        "SHA-256": f"`{checkpoints.identity(model)}`, by which .ecdc files name it",
+        "Recipe": f"`{recipe.name}`, seed {recipe.training.seed}",
+        "Begun from": "random weights" if origin is None else f"`{Path(origin).name}`",
+        "Updates": f"{trainer.updates} of {recipe.training.total}, "
+        f"batch {recipe.data.batch} x {recipe.data.seconds:g} s, {recipe.training.precision}",
+        "Hardware, time": f"{device_name(trainer.place)}, {trainer.place.processes} process(es), "
+        f"{seconds / 3600:.2f} h",
+        "Software": ", ".join(f"{name} {version_of(name)}" for name in LIBRARIES),
+    }
+    lines = [f"# {recipe.model.name} after {trainer.updates} updates", "", "| | |", "| :-- | :-- |"]
+    lines += [f"| {name} | {fact} |" for name, fact in facts.items()]
+    lines += ["", "## Data", "", *_data(shards), "", "## Scores", "", *_scores(scores, excerpts)]
+    lines += ["", f"## Settings other than those of `{recipe_files.ROOT}`", "", *_settings(recipe)]
+    write_text(folder / CARD, "\n".join(lines) + "\n")
+
+
+def device_name(place: Place) -> str:
+    """What a training computes on, in words."""
+    if place.device.type == "cuda":
+        return torch.cuda.get_device_name(place.device)
+    return f"{torch.get_num_threads()} CPU thread{'s' if torch.get_num_threads() > 1 else ''}"
+
+
+def _data(shards: Sequence[Shards]) -> list[str]:
+    """Hours of the recordings that were trained on, by kind and licence."""
+    hours: dict[tuple[str, str, str], float] = defaultdict(float)
+    for part in shards:
+        for entry in (stored.entry for stored in part.recordings if stored.entry.split == "train"):
+            hours[entry.kind, entry.dataset, entry.licence] += entry.seconds / 3600
+    rows = [f"| {' | '.join(key)} | {total:.2f} |" for key, total in sorted(hours.items())]
+    return ["| Kind | Data set | Licence | Hours |", "| :-- | :-- | :-- | --: |", *rows]
+
+
+def _scores(scores: Mapping[str, float], excerpts: int) -> list[str]:
+    rows = [f"| {name} | {score:.2f} |" for name, score in scores.items()]
+    return [f"Means over {excerpts} held-out excerpts.", "", "| Metric@kbps | Mean |", "| :-- | --: |", *rows]
+
+
+def _settings(recipe: Recipe) -> list[str]:
+    usual = dict(_flat(recipe_files.load(recipe_files.ROOT).tables))
+    other = {key: value for key, value in _flat(recipe.tables) if usual.get(key) != value}
+    return ["```", *(f"{key} = {json.dumps(value)}" for key, value in other.items()), "```"] if other else ["None."]
+
+
+def _flat(tables: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """("model.seanet.filters", 32) and the like."""
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
