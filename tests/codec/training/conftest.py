@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from codec.audio import write
 from codec.training import manifest, shards
 
 RATE = 24000
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def made_of_tones(seconds, seed):
@@ -53,3 +59,47 @@ def tones():
 def log():
     """Entries of a training's log."""
     return lambda folder: [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+WORKER = """
+import os, sys, torch
+from pathlib import Path
+from codec.training import recipe_files, run, shards
+from codec.training.distributed import join, leave
+from codec.training.trainer import Trainer
+
+torch.set_num_threads(1)
+folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
+place = join("cpu")
+"""
+
+
+@pytest.fixture
+def two_processes(tmp_path):
+    """Run code in two processes as torchrun would start them, with `folder`, `rank` and `place`: their output."""
+
+    def run(code, port):
+        environment = {
+            **os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+            "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", WORKER + code, str(tmp_path)], cwd=ROOT, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            )
+            for rank in range(2)
+        ]  # fmt: skip
+        try:
+            said = [process.communicate(timeout=180)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        assert [process.returncode for process in processes] == [0, 0], said
+        return said
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return lambda code: run(code, port)

@@ -162,7 +162,7 @@ def test_an_interrupt_saves_at_once_and_says_how_to_go_on(corpus, tmp_path):
 
 
 def test_two_processes_do_what_one_does(corpus, tmp_path, log):
-    """Same codebooks on both ranks, and those and the losses of one process with the joint batch, within rounding.
+    """Codebooks and losses of one process with the joint batch, within rounding; test_many_processes.py has the rest.
 
     Three updates, two of them with discriminators: beyond that a code that turns over makes two trainings differ.
     """

@@ -1,0 +1,188 @@
+"""What the processes of torchrun must do alike: devices, shards, weights, and stopping."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+import torch
+
+from codec.errors import UserError
+from codec.training import distributed, recipe_files
+from codec.training.distributed import Place, alone, join
+from codec.training.folder import STATE
+
+SMALL = (
+    "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
+    "discriminators.filters=2", "discriminators.start=0", "data.batch=4", "data.seconds=0.25",
+    "training.updates=4", "validation.every=100", "validation.kbps=[1.2]", "validation.seconds=0.5",
+    "validation.recordings=3",
+)  # fmt: skip
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """As if there were two GPUs; what is asked of them."""
+    asked = {}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: asked.update(device=device))
+    return asked
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """As torchrun starts the second of two processes."""
+    joined = {}
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+
+    def init(backend, timeout):
+        joined.update(backend=backend, timeout=timeout)
+
+    monkeypatch.setattr(distributed.dist, "init_process_group", init)
+    monkeypatch.setattr(distributed.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(distributed.dist, "get_world_size", lambda: 2)
+    return joined
+
+
+@pytest.mark.parametrize("device", ["cuda", None])
+def test_each_process_of_torchrun_has_a_gpu_of_its_own(gpus, launched, device):
+    assert join(device) == Place(1, 2, torch.device("cuda:1"))
+    assert gpus["device"] == torch.device("cuda:1")
+    assert launched["backend"] == "cpu:gloo,cuda:nccl"  # flags on the CPU wait for no GPU
+
+
+def test_the_others_may_wait_longer_than_nccls_ten_minutes(gpus, launched):
+    """The first process validates alone, and ViSQOL is slow."""
+    join("cuda")
+    assert launched["timeout"] >= timedelta(hours=12)
+
+
+def test_torchrun_takes_no_numbered_gpu(gpus, launched):
+    with pytest.raises(UserError, match="--device cuda:1: torchrun gives each process a GPU of its own; write cuda"):
+        join("cuda:1")
+
+
+def test_more_processes_than_gpus(gpus, launched, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match=r"2 processes here, but 1 GPU\(s\); lower --nproc-per-node"):
+        join("cuda")
+
+
+@pytest.mark.parametrize(("device", "index"), [("cuda", 0), ("cuda:1", 1), (None, 0)])
+def test_one_process_computes_on_the_gpu_it_was_given(gpus, device, index):
+    """Also what names no device: its kernels and memory would go to the first GPU."""
+    assert join(device) == Place(0, 1, torch.device("cuda", index))
+    assert gpus["device"] == torch.device("cuda", index)
+
+
+def test_a_gpu_that_is_not_there(gpus, monkeypatch):
+    with pytest.raises(UserError, match=r"--device cuda:2: PyTorch finds 2 GPU\(s\) here"):
+        join("cuda:2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"--device cuda: PyTorch finds 0 GPU\(s\) here; write cpu"):
+        join("cuda")
+
+
+def test_a_command_for_one_process_refuses_torchrun(launched):
+    with pytest.raises(UserError, match="train-lm: trains in one process, but torchrun started several"):
+        alone("train-lm", "cpu")
+
+
+def test_the_first_process_decodes_the_corpus_and_all_have_it(corpus, two_processes, tmp_path):
+    """Twice: made by the first, then found."""
+    said = two_processes(f"""
+made = []
+write = shards.write
+shards.write = lambda *a, **k: (made.append(1), write(*a, **k))[1]
+for _ in range(2):
+    found = shards.opened(Path({str(corpus.parent / "manifest.jsonl")!r}), folder / "shards", 24000, 1, place)
+print("recordings", len(found.recordings), "made", len(made))
+leave()
+""")
+    assert [line.splitlines()[-1] for line in said] == ["recordings 18 made 2", "recordings 18 made 0"]
+
+
+TRAINING = """
+from codec.training import run
+trainers = []
+
+class Watched(run.Trainer):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        trainers.append(self)
+
+    def update(self, batch):
+        before_update(self)
+        return super().update(batch)
+
+def before_update(trainer):
+    pass
+
+run.Trainer = Watched
+
+def train(**more):
+    recipe = recipe_files.load("tiny", SETTINGS)
+    try:
+        done = run.train(recipe, [shards.Shards(CORPUS)], folder / "run", place, tensorboard=False, **more)
+    except KeyboardInterrupt:
+        done = "interrupted"
+    torch.save({"done": done, **trainers[0].state_dict()}, folder / f"{rank}.pt")
+    leave()
+"""
+
+
+def training(corpus, *settings):
+    return TRAINING.replace("SETTINGS", repr((*SMALL, *settings))).replace("CORPUS", f"Path({str(corpus)!r})")
+
+
+def ranks(folder):
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def flat(state, place=""):
+    """(name, value) of everything in a nested state."""
+    if isinstance(state, dict):
+        return [pair for key, value in state.items() for pair in flat(value, f"{place}.{key}")]
+    if isinstance(state, list | tuple):
+        return [pair for key, value in enumerate(state) for pair in flat(value, f"{place}.{key}")]
+    return [(place, state)]
+
+
+@pytest.mark.parametrize("quantizer", ["rvq", "diffq", "gumbel"])
+def test_both_processes_end_with_the_same_state(corpus, two_processes, tmp_path, quantizer):
+    """Codebooks, networks, balancer and optimisers, to the bit."""
+    two_processes(training(corpus, f"quantizer.kind={quantizer}", "quantizer.penalty=0.1") + "train()")
+    first, second = (flat(state) for state in ranks(tmp_path))
+    assert [name for name, _ in first] == [name for name, _ in second]
+    for (name, ours), (_, theirs) in zip(first, second, strict=True):
+        same = torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs
+        assert same, name
+
+
+def test_an_interrupt_of_one_process_stops_both_at_the_same_update(corpus, two_processes, tmp_path):
+    """Of the one that does not write the state."""
+    two_processes(
+        training(corpus, "training.updates=1000")
+        + """
+import signal
+def before_update(trainer):
+    if rank == 1 and trainer.updates == 2:
+        signal.raise_signal(signal.SIGINT)
+train()
+"""
+    )
+    found = ranks(tmp_path)
+    assert [state["updates"] for state in found] == [3, 3]  # the update under way is made
+    assert [state["done"] for state in found] == ["interrupted", "interrupted"]
+    assert torch.load(tmp_path / "run" / STATE, weights_only=True)["updates"] == 3
+
+
+def test_a_clock_that_is_ahead_stops_both_at_the_same_update(corpus, two_processes, tmp_path):
+    two_processes(training(corpus, "training.updates=1000") + "train(stop_after=0 if rank == 1 else 1000)")
+    found = ranks(tmp_path)
+    assert [(state["updates"], state["done"]) for state in found] == [(1, False), (1, False)]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"] == recipe_files.load("tiny").name
+    assert torch.load(tmp_path / "run" / STATE, weights_only=True)["updates"] == 1
