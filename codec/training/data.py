@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Generator, Sequence
 
 import numpy as np
@@ -88,16 +89,20 @@ class TrainingData:
         """
         if self._batch % place.processes:
             raise UserError(f"data.batch: {self._batch} examples cannot be divided among {place.processes} processes")
-        yield from DataLoader(
-            _Batches(self, place),
-            batch_size=None,
-            sampler=range(first, last),
-            num_workers=workers,
-            worker_init_fn=_apart,
-            prefetch_factor=AHEAD if workers else None,
-            pin_memory=place.device.type == "cuda",
-            generator=torch.Generator(),  # of its own: the default one belongs to the training, which resumes exactly
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores, as was asked
+            loader = DataLoader(
+                _Batches(self, place),
+                batch_size=None,
+                sampler=range(first, last),
+                num_workers=workers,
+                worker_init_fn=_apart,
+                prefetch_factor=AHEAD if workers else None,
+                pin_memory=place.device.type == "cuda",
+                generator=torch.Generator(),  # of its own: the default one belongs to the training, to resume exactly
+            )
+            batches = iter(loader)
+        yield from batches
 
     def batch(self, update: int, place: Place) -> Tensor:
         """One process's part of an update's batch, [batch / processes, channels, samples]."""

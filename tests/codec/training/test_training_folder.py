@@ -1,0 +1,179 @@
+"""The folder of a training: what it accepts to go on with, and what it says of files that are damaged."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from codec import checkpoints
+from codec.errors import UserError, WriteError
+from codec.training import recipe_files, run
+from codec.training.data import identity
+from codec.training.distributed import Place
+from codec.training.folder import STATE, load_state
+from codec.training.reverb import MeasuredRooms
+from codec.training.run import train
+from codec.training.shards import Shards
+from codec.training.start import start_from
+from codec.training.trainer import Trainer
+from codec.training.validation import Excerpt, excerpts_of, validate
+
+ALONE = Place(0, 1, torch.device("cpu"))
+SMALL = (
+    "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
+    "discriminators.kinds=[]", "data.batch=2", "data.seconds=0.1", "training.updates=4", "validation.every=2",
+    "validation.kbps=[1.2]", "validation.seconds=0.5", "validation.recordings=3",
+)  # fmt: skip
+
+
+def small(*settings):
+    return recipe_files.load("tiny", (*SMALL, *settings))
+
+
+@pytest.fixture
+def begun(corpus, tmp_path):
+    """A training that was left after its first update."""
+    assert not train(small(), [Shards(corpus)], tmp_path / "run", ALONE, stop_after=0, tensorboard=False)
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def resume(corpus, begun):
+    return lambda **more: train(small(), [Shards(corpus)], begun, ALONE, resume=True, tensorboard=False, **more)
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"nonsense", None])
+def test_a_damaged_state_is_one_line(begun, resume, damage):
+    state = (begun / STATE).read_bytes()
+    (begun / STATE).write_bytes(state[: len(state) // 2] if damage is None else damage)
+    with pytest.raises(UserError, match=r"state\.pt: damaged or cut short") as caught:
+        resume()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"--start-from .*state\.pt: damaged or cut short"):
+        start_from(Trainer(small(), ALONE), begun)
+
+
+def test_a_state_of_a_language_model_is_no_start(tmp_path):
+    torch.save({"updates": 3, "model": {}, "optimizer": {}}, tmp_path / STATE)
+    with pytest.raises(UserError, match=r"--start-from .*another kind of training, without a generator"):
+        start_from(Trainer(small(), ALONE), tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_description_is_one_line(begun, resume, content):
+    (begun / "run.json").write_text(content)
+    with pytest.raises(UserError, match=r"run\.json: (damaged|not what a training writes)"):
+        resume()
+
+
+def test_a_damaged_log_loses_its_damaged_lines_alone(begun, resume):
+    with (begun / "log.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe{]\n")
+    assert resume()
+    assert all(json.loads(line) for line in (begun / "log.jsonl").read_text().splitlines())
+
+
+def test_a_state_is_read_to_the_cpu(begun, monkeypatch):
+    """Adam's count of steps stays where it was read to; on a GPU every step would wait for it, for each parameter."""
+    asked = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: (asked.append(k["map_location"]), load(*a, **k))[1])
+    Trainer(small(), ALONE).load_state_dict(load_state(begun, "generator"))
+    assert asked == ["cpu"]
+
+
+def test_a_state_without_its_seconds_goes_on(begun, resume):
+    """As versions before wrote it, with a run.json that tells less."""
+    state = torch.load(begun / STATE, weights_only=True)
+    del state["seconds"]
+    torch.save(state, begun / STATE)
+    edit(begun / "run.json", lambda about: [about.pop(key) for key in ("rooms", "validation", "start_path")])
+    assert resume()
+
+
+def test_seconds_add_up_over_the_parts_of_a_training(begun, resume):
+    state = torch.load(begun / STATE, weights_only=True)
+    torch.save({**state, "seconds": 1000.0}, begun / STATE)
+    assert resume()
+    assert 1000 < torch.load(begun / STATE, weights_only=True)["seconds"] < 1100
+
+
+def test_other_rooms_are_another_training(tmp_path, resume):
+    time = np.arange(24000) / 24000
+    response = np.random.default_rng(0).standard_normal(24000) * 10 ** (-3 * time / 0.5)  # RT60 of 0.5 s
+    (tmp_path / "rooms").mkdir()
+    soundfile.write(tmp_path / "rooms" / "a.wav", 0.1 * response, 24000)
+    with pytest.raises(UserError, match="was begun with other --rooms"):
+        resume(rooms=MeasuredRooms(tmp_path / "rooms", 24000))
+
+
+def test_other_recordings_to_validate_on_are_another_training(corpus, begun, resume):
+    edit(begun / "run.json", lambda about: about.update(validation=identity([Shards(corpus)], "test")))
+    with pytest.raises(UserError, match="was begun with other recordings to validate on"):
+        resume()
+
+
+def test_a_corpus_without_a_valid_split_is_refused_before_anything_is_written(corpus, tmp_path):
+    shards = Shards(corpus)
+    shards.recordings = [stored for stored in shards.recordings if stored.entry.split != "valid"]
+    with pytest.raises(UserError, match="--data: holds no recordings of the split valid"):
+        train(small(), [shards], tmp_path / "run", ALONE)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_log_that_cannot_be_written_costs_no_update(corpus, begun, resume, monkeypatch):
+    def full(*arguments):
+        raise WriteError("log.jsonl: cannot be written: No space left on device")
+
+    monkeypatch.setattr(run.Journal, "_write", full)
+    with pytest.raises(WriteError, match="No space left"):
+        resume()
+    assert torch.load(begun / STATE, weights_only=True)["updates"] == 2  # the first validation, after the second update
+
+
+def test_the_card_tells_what_the_model_is(begun, resume):
+    """Six recordings of 3 s of each kind are in the corpus, two of them to train on."""
+    assert resume()
+    card = (begun / "model-card.md").read_text()
+    assert checkpoints.identity(checkpoints.load(begun / "model.safetensors")) in card
+    assert "| Updates | 4 of 4, batch 2 x 0.1 s, float32 |" in card
+    assert "| speech | tones | CC0-1.0 | 0.00 |" in card
+    assert "`tiny`, seed 0" in card
+    assert "| si_snr@1.2 |" in card
+    assert "model.seanet.filters = 2\n" in card
+    assert f"torch {torch.__version__}" in card
+
+
+def test_the_result_does_not_depend_on_the_workers(corpus, tmp_path):
+    states = []
+    for workers in (0, 3):
+        folder = tmp_path / str(workers)
+        assert train(small(), [Shards(corpus)], folder, ALONE, tensorboard=False, workers=workers)
+        states.append(torch.load(folder / STATE, weights_only=True)["generator"])
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_validation_hears_what_the_exported_codec_decodes():
+    """Segments overlap and are cross-faded: 1.5 s are two segments of a second, the second after 0.99 s."""
+    settings = ("model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[3]",
+                "validation.kbps=[3]")  # fmt: skip
+    generator = Trainer(recipe_files.load("encodec_48khz", settings), ALONE).generator
+    audio = 0.1 * torch.randn(2, 72000, generator=torch.Generator().manual_seed(0))
+    generator(audio[None, :, :48000], 5)  # fills the codebooks
+    _, sounds = validate(generator, [Excerpt("noise", "sound", audio)], (3.0,), {})
+    model = generator.export()
+    torch.testing.assert_close(sounds["sound@3"], model.decode(model.encode(audio, 3.0))[0], rtol=1e-3, atol=1e-5)
+
+
+def test_excerpts_of_nothing(corpus):
+    assert excerpts_of([Shards(corpus)], 3, 0.5, "none") == []
