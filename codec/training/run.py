@@ -85,7 +85,7 @@ def train(
     began = time.monotonic()
     chief = place.rank == 0
     rooms = rooms or SimulatedRooms(recipe.model.sample_rate, recipe.data.rt60)
-    data = _data(recipe, shards, rooms)
+    data = data_of(recipe, shards, rooms)
     excerpts = excerpts_of(shards, recipe.validation.recordings, recipe.validation.seconds)
     if not excerpts:
         raise UserError("--data: holds no recordings of the split valid to validate on; index more recordings")
@@ -127,7 +127,7 @@ def train(
             journal.sound(name, audio, recipe.model.sample_rate, trainer.updates)
 
     stop, saved = 0, time.monotonic()
-    count = _workers(place) if workers is None else workers
+    count = workers_for(place) if workers is None else workers
     with Interrupts() as interrupts, contextlib.closing(data.batches(first, total, place, count)) as batches:
         while trainer.updates < total:
             with trainer.stopwatch("data"):
@@ -159,7 +159,8 @@ def train(
     return trainer.updates == total
 
 
-def _data(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms) -> TrainingData:
+def data_of(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms) -> TrainingData:
+    """What a recipe learns from."""
     chosen, training = recipe.data, recipe.training
     mixing = Mixing(
         single_music=chosen.single_music, single_other=chosen.single_other, mix_two=chosen.mix_two,
@@ -171,7 +172,8 @@ def _data(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms) -> TrainingDat
     )  # fmt: skip
 
 
-def _workers(place: Place) -> int:
+def workers_for(place: Place) -> int:
+    """Processes that make batches for one that trains."""
     if place.device.type == "cpu":
         return 1  # the networks need the cores
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - 1))

@@ -1,0 +1,110 @@
+"""How fast a recipe trains here: updates per second, the share of time that waits for data, and where the rest goes.
+
+The corpus is an hour of noise as shards, twenty minutes of each kind, so that examples cost what real ones do: reading,
+mixing, reverberation. The first updates are left out: they fill the codebooks and warm up the libraries. On a GPU the
+updates are timed twice: as they run, and with the GPU waited for after each part, which alone tells the parts apart.
+
+    python benchmarks/training_speed.py [RECIPE] [--set KEY=VALUE ...] [--updates 50] [--device cpu] [--threads 1]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import soundfile
+import torch
+
+from codec.training import manifest, recipe_files, shards
+from codec.training.data import TrainingData
+from codec.training.distributed import alone
+from codec.training.export import device_name
+from codec.training.journal import WAITING
+from codec.training.recipe import Recipe
+from codec.training.reverb import SimulatedRooms
+from codec.training.run import data_of, workers_for
+from codec.training.shards import Shards
+from codec.training.stopwatch import Stopwatch
+from codec.training.trainer import Trainer
+
+WARM_UP = 10  # updates
+
+
+def corpus(folder: Path, recipe: Recipe) -> Shards:
+    """Two hundred seconds in each of six files of each kind."""
+    rate, channels = recipe.model.sample_rate, recipe.model.channels
+    entries = []
+    for number, kind in enumerate(kind for kind in manifest.KINDS for _ in range(6)):
+        path = folder / f"{number}.wav"
+        noise = np.random.default_rng(number).uniform(-0.3, 0.3, (200 * rate, channels))
+        soundfile.write(path, noise, rate)
+        entries.append(
+            manifest.Entry(
+                path=path.name, dataset="noise", kind=kind, split="train", creator=None, licence="CC0-1.0",
+                seconds=200.0, sample_rate=rate, channels=channels, fingerprint=manifest.fingerprint(path),
+            )
+        )  # fmt: skip
+    manifest.write(folder / "manifest.jsonl", entries)
+    shards.write([folder / "manifest.jsonl"], folder / "shards", sample_rate=rate, channels=channels)
+    return Shards(folder / "shards")
+
+
+def measure(trainer: Trainer, data: TrainingData, updates: int, workers: int, exact: bool) -> tuple[float, Stopwatch]:
+    """Seconds of `updates` updates after WARM_UP, and their parts."""
+    trainer.stopwatch = Stopwatch(trainer.place.device, exact)
+    last = trainer.updates + WARM_UP + updates
+    began = 0.0
+    with contextlib.closing(data.batches(trainer.updates, last, trainer.place, workers)) as batches:
+        for number in range(WARM_UP + updates):
+            if number == WARM_UP:
+                _settle(trainer)
+                began = time.perf_counter()
+                trainer.stopwatch.seconds.clear()
+            with trainer.stopwatch(WAITING):
+                batch = next(batches)
+            trainer.update(batch.to(trainer.place.device, non_blocking=True))
+        _settle(trainer)
+    return time.perf_counter() - began, trainer.stopwatch
+
+
+def _settle(trainer: Trainer) -> None:
+    if trainer.place.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+@click.command()
+@click.argument("recipe", default="tiny")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE")
+@click.option("--updates", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option("--device")
+@click.option("--threads", type=click.IntRange(min=1))
+@click.option("--workers", type=click.IntRange(min=0))
+def main(
+    recipe: str, settings: tuple[str, ...], updates: int, device: str | None, threads: int | None, workers: int | None
+) -> None:
+    """Print a row of docs/training.md for each way of timing."""
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = recipe_files.load(recipe, ("discriminators.start=0", *settings))
+    place = alone("training_speed", device)
+    rooms = SimulatedRooms(chosen.model.sample_rate, chosen.data.rt60)
+    count = workers_for(place) if workers is None else workers
+    with tempfile.TemporaryDirectory() as folder:
+        data = data_of(chosen, [corpus(Path(folder), chosen)], rooms)
+        trainer = Trainer(chosen, place)
+        for exact in (False, True) if place.device.type == "cuda" else (False,):
+            took, stopwatch = measure(trainer, data, updates, count, exact)
+            parts = ", ".join(f"{name} {100 * part / took:.1f} %" for name, part in stopwatch.seconds.items())
+            print(
+                f"{chosen.name}, batch {chosen.data.batch} x {chosen.data.seconds:g} s, {chosen.training.precision}, "
+                f"{device_name(place)}, {count} worker(s){', parts apart' if exact else ''}: "
+                f"{updates / took:.2f} updates/s; {parts}"
+            )
+
+
+if __name__ == "__main__":
+    main()
