@@ -17,8 +17,10 @@ from codec import audio, checkpoints
 from codec.errors import UserError
 from codec.training import manifest, recipe_files, shards
 from codec.training.shards import Shards
+from codec.training.validation import si_snr
 from earmark import cli
 from eval.aggregate import mean_interval
+from eval.metrics import registry
 from eval.reproduce import Budget, Experiment, RowScores, chosen_rows, grid, held_out, recipes_of
 
 SMALL = (
@@ -211,6 +213,15 @@ def test_an_interval_by_hand():
     mean, half_width, n = mean_interval(np.array([1.0, math.nan, 2.0, 3.0]))
     assert (mean, n) == (2.0, 3)
     assert half_width == pytest.approx(2.484, abs=1e-3)
+
+
+def test_validation_scores_si_snr_as_the_metric_does():
+    """The metric is eval's, which codec may not import."""
+    rng = np.random.default_rng(0)
+    reference = rng.standard_normal((1, 8000)).astype(np.float32)
+    decoded = 0.3 * reference + 0.1 * rng.standard_normal((1, 8000)).astype(np.float32) + 0.2
+    expected = registry.score(registry.find("si_snr"), reference, decoded, 24000).value
+    assert si_snr(torch.from_numpy(reference), torch.from_numpy(decoded)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_mushra_has_the_papers_column_alone():
