@@ -75,7 +75,7 @@ def main() -> None:
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
         fail(error.format_message() + hint, error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        fail("interrupted; run the same command again to go on where it stopped", 130)
+        fail("interrupted; run the same command again: what is finished is not done twice", 130)
     except BrokenPipeError:  # `earmark ... | head`
         sys.stderr.close()
         sys.exit(141)

@@ -136,13 +136,15 @@ class Encodec(Family):
 
     name = "encodec_24khz"
     title = "EnCodec 24 kHz"
-    kbps_steps: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
-    rates = "1.5, 3, 6, 12, 24 kbps"
+    kbps_steps: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)  # of the paper
     example = "encodec_24khz@3"
     sample_rates = "24 kHz"
     licence = "code MIT; weights by their origin"
     latency = "13 ms"
     options: Mapping[str, tuple[str, ...]] = {"checkpoint": (), "lm": ()}
+
+    def __init__(self) -> None:
+        self.rates = _listed(self._steps(None))
 
     def unavailable(self, system: System | None = None) -> str | None:
         try:
@@ -166,10 +168,11 @@ class Encodec(Family):
     def check(self, system: System) -> None:
         if system.options.get("checkpoint", OFFICIAL) != OFFICIAL and system.options.get("lm") == "":
             raise UserError(f"{system.text}: the language model for its checkpoint is not known; write lm=FILE")
-        kbps = rate_in_kbps(system)
-        if kbps not in self.kbps_steps:
-            nearest = min(self.kbps_steps, key=lambda step: abs(step - kbps))
-            raise UserError(f"{system.text}: {self.title} has {self.rates}; try {self.name}@{nearest:g}")
+        kbps, steps = rate_in_kbps(system), self._steps(system)
+        if kbps not in steps:
+            nearest = min(steps, key=lambda step: abs(step - kbps))
+            others = ", or other weights by :checkpoint=" if kbps in self.kbps_steps else ""
+            raise UserError(f"{system.text}: {self.title} has {_listed(steps)}; try {self.name}@{nearest:g}{others}")
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)
@@ -184,6 +187,15 @@ class Encodec(Family):
         model.config.codebooks(kbps)  # a checkpoint may have fewer bit rates than the model of the paper
         coder = _coder(self._language_model(system), model.config) if "lm" in system.options else None
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
+
+    def _steps(self, system: System | None) -> tuple[float, ...]:
+        """Bit rates of the weights, or where these do not tell, those of the paper."""
+        from codec.checkpoint_header import bit_rates
+
+        try:
+            return bit_rates(self.source(system)) or self.kbps_steps
+        except UserError:
+            return self.kbps_steps
 
     def source(self, system: System | None) -> Path:
         """The file named by the option, else the weights that come with Earmark, else the official ones.
@@ -206,13 +218,16 @@ class Encodec(Family):
         return Path(given) if given else language_model_for(self.name, official="checkpoint" in system.options)
 
 
+def _listed(kbps: tuple[float, ...]) -> str:
+    return f"{', '.join(f'{step:g}' for step in kbps)} kbps"
+
+
 class Encodec48(Encodec):
     """EnCodec at 48 kHz, stereo."""
 
     name = "encodec_48khz"
     title = "EnCodec 48 kHz"
     kbps_steps = (3.0, 6.0, 12.0, 24.0)
-    rates = "3, 6, 12, 24 kbps"
     example = "encodec_48khz@6"
     sample_rates = "48 kHz"
     latency = "1 s"

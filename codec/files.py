@@ -14,14 +14,23 @@ from codec.errors import WriteError
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to, which takes its place when the block ends well.
 
+    A link goes on leading to the file. What is no file, such as a pipe or /dev/null, is written to as it is.
+
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        yield place
+        return
+    aside = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside.touch()
+        mode = aside.stat().st_mode  # some libraries write files that only their owner may read
         yield aside
-        aside.replace(path)
+        aside.chmod(mode)
+        aside.replace(place)
     except OSError as error:
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:

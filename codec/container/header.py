@@ -97,6 +97,11 @@ class Header:
         expected = Header.of_model(config, self.format, self.codebooks, self.samples, self.entropy)
         if self.model != config.name:
             raise UserError(f"codes of the model {self.model!r}, which {config.name} cannot decode")
+        if self.model_identity and model_identity and self.model_identity != short_identity(model_identity):
+            raise UserError(
+                f"encoded by the weights {self.model_identity} of {self.model}, not {short_identity(model_identity)}; "
+                "give those by --checkpoint, which is --checkpoint official for the official ones"
+            )
         shape = ("sample_rate", "channels", "bits", "hop", "segment", "stride", "scaled")
         for name in shape:
             theirs, here = getattr(self, name), getattr(expected, name)
@@ -106,11 +111,9 @@ class Header:
                     "encoded it by --checkpoint"
                 )
         if self.codebooks > config.codebooks():
-            raise UserError(f"codes of {self.codebooks} codebooks; {config.name} has {config.codebooks()}")
-        if self.model_identity and model_identity and self.model_identity != short_identity(model_identity):
             raise UserError(
-                f"encoded by a {self.model} with weights {self.model_identity}, not {short_identity(model_identity)}; "
-                "give those by --checkpoint"
+                f"codes of {self.codebooks} codebooks; these weights of {config.name} have {config.codebooks()}; "
+                "give those that encoded it by --checkpoint"
             )
 
 

@@ -153,7 +153,9 @@ def test_an_interrupt_saves_at_once_and_says_how_to_go_on(corpus, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "earmark: interrupted; run the same command again to go on where it stopped"
+    assert (
+        said.splitlines()[-1] == "earmark: interrupted; run the same command again: what is finished is not done twice"
+    )
     assert state(out)["updates"] < 4000
 
 
