@@ -150,6 +150,44 @@ def test_a_second_tab_is_told_that_the_trial_is_done(listener: Listener):
     assert sorted(listener.stored.score)[0] <= 6
 
 
+def test_two_tabs_know_of_each_other(listener: Listener):
+    """What is rated in one tab is there in the other once that comes to the front, and is not overwritten by it."""
+    listener.begin()
+    listener.play(1)
+    listener.click_scale(1, 30)
+    first = listener.browser.current_window_handle
+    listener.browser.switch_to.new_window("tab")
+    try:
+        resize(listener.browser, 1280, 800)
+        listener.browser.get(f"{listener.url}trial")
+        listener.wait_for_trial(1)
+        listener.play(2)
+        listener.click_scale(2, 70)
+        shown = listener.shown
+        assert all(shown[:2])
+    finally:
+        listener.browser.close()
+        listener.browser.switch_to.window(first)
+    listener.wait(".condition:nth-child(2).rated")
+    assert listener.shown == shown
+    listener.browser.refresh()
+    listener.wait_for_trial(1)
+    assert listener.shown == shown
+
+
+def test_the_back_button_leads_to_the_open_trial(listener: Listener):
+    listener.begin()
+    listener.rate_all([80, 60, 40, 20])
+    listener.click("#next")
+    listener.wait_for_trial(2)
+    listener.browser.back()
+    listener.wait_for_trial(2)
+    listener.rate_all([80, 60, 40, 20])
+    listener.click("#next")
+    listener.wait("[action$=leave]")
+    assert sorted(listener.stored.position) == [1] * 4 + [2] * 4
+
+
 def test_nothing_is_fetched_from_elsewhere(listener: Listener):
     listener.begin()
     names = "return performance.getEntriesByType('resource').map((entry) => entry.name)"

@@ -116,3 +116,19 @@ def test_keys_loop_the_second_just_heard_and_trim_it(listener: Listener):
     listener.press("3")  # other keys are the page's as ever
     listener.wait(".condition:nth-child(3).playing")
     assert ends(listener) == pytest.approx((0, 0.5))
+
+
+def test_the_waveform_is_the_outline_of_all_channels(listener: Listener):
+    """Eight samples of two channels on four columns: the extremes of each pair over the peak, 0.5; y points down."""
+    listener.browser.get(listener.url)
+    draw = """
+    const [channels, columns, done] = arguments;
+    const buffer = new AudioBuffer({ length: channels[0].length, numberOfChannels: channels.length, sampleRate: 8000 });
+    channels.forEach((samples, k) => buffer.copyToChannel(new Float32Array(samples), k));
+    import("/static/waveform.js").then(({ outline }) => done(outline(buffer, columns)));
+    """
+    left, right = [0.5, -0.25, 0, 0.25, -0.5, -0.5, 0.125, 0], [0, 0, 0, 0, 0, 0.25, 0, 0]
+    above, below = "M0.5 -1.000L1.5 -0.500L2.5 -0.500L3.5 -0.250", "L3.5 0.000L2.5 1.000L1.5 0.000L0.5 0.500Z"
+    assert listener.browser.execute_async_script(draw, [left, right], 4) == above + below
+    silent = "M0.5 0.000L1.5 0.000L1.5 0.000L0.5 0.000Z"
+    assert listener.browser.execute_async_script(draw, [[0] * 4], 2) == silent

@@ -32,11 +32,11 @@ const fail = (error) => done({ error: `${error.name}: ${error.message}` });
 const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 (async () => {
   const { Player } = await import("/player.js");
-  const context = new OfflineAudioContext(1, Math.round(seconds * rate), rate);
-  const player = new Player(context, signals.map((text) => {
-    const samples = floats(text);
-    const buffer = new AudioBuffer({ length: samples.length, sampleRate: rate });
-    buffer.copyToChannel(samples, 0);
+  const context = new OfflineAudioContext(signals[0].length, Math.round(seconds * rate), rate);
+  const player = new Player(context, signals.map((channels) => {
+    const [length] = channels.map((text) => floats(text).length);
+    const buffer = new AudioBuffer({ length, numberOfChannels: channels.length, sampleRate: rate });
+    channels.forEach((text, channel) => buffer.copyToChannel(floats(text), channel));
     return buffer;
   }));
   const positions = [];
@@ -54,11 +54,14 @@ const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.c
       context.resume();
     }).catch(fail);
   }
-  const rendered = (await context.startRendering()).getChannelData(0);
-  let text = "";
-  const bytes = new Uint8Array(rendered.buffer);
-  for (let k = 0; k < bytes.length; k += 8192) text += String.fromCharCode(...bytes.subarray(k, k + 8192));
-  return { samples: btoa(text), positions, index: player.index, playing: player.playing, duration: player.duration };
+  const rendered = await context.startRendering();
+  const samples = signals[0].map((_, channel) => {
+    const bytes = new Uint8Array(rendered.getChannelData(channel).buffer);
+    let text = "";
+    for (let k = 0; k < bytes.length; k += 8192) text += String.fromCharCode(...bytes.subarray(k, k + 8192));
+    return btoa(text);
+  });
+  return { samples, positions, index: player.index, playing: player.playing, duration: player.duration };
 })().then(done, fail);
 """
 
@@ -86,10 +89,11 @@ def page(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
 def play(
     page: webdriver.Chrome, signals: list[Signal], actions: list[list[Any]], seconds: float, rate: int = RATE
 ) -> dict[str, Any]:
-    encoded = [base64.b64encode(signal.tobytes()).decode() for signal in signals]
+    encoded = [[base64.b64encode(row.tobytes()).decode() for row in np.atleast_2d(signal)] for signal in signals]
     result = page.execute_async_script(RENDER, encoded, rate, seconds, actions)
     assert "error" not in result, result["error"]
-    return {**result, "samples": np.frombuffer(base64.b64decode(result["samples"]), np.float32)}
+    heard = np.array([np.frombuffer(base64.b64decode(channel), np.float32) for channel in result["samples"]])
+    return {**result, "samples": heard[0] if len(heard) == 1 else heard}
 
 
 def noise(count: int, length: int, seed: int = 0) -> list[Signal]:
@@ -118,6 +122,14 @@ def sounding(signal: Signal, total: int, first: int, last: int, began: int, fade
     return signal[(n - began) % len(signal)] * gain[:total] * (n >= began)
 
 
+def edged(signal: Signal, first: int, last: int) -> Signal:
+    """Frames `first` to `last` of a signal, with the fades of a loop region."""
+    clip = signal[first:last].astype(np.float64)
+    clip[: FADE + 1] *= rise(FADE)
+    clip[-FADE - 1 :] *= rise(FADE)[::-1]
+    return clip.astype(np.float32)
+
+
 @pytest.mark.parametrize(("rate", "fade"), [(48_000, 240), (44_100, 221), (32_000, 160), (16_000, 80)])
 def test_switching_keeps_every_sample_in_its_place(page: webdriver.Chrome, rate: int, fade: int):
     """Three noises of 3001 samples: each heard as its own sample (n - start) mod 3001, with fades of exactly 5 ms."""
@@ -131,6 +143,29 @@ def test_switching_keeps_every_sample_in_its_place(page: webdriver.Chrome, rate:
         + sounding(signals[2], total, second + fade + 1, total + fade, start, fade)
     )
     np.testing.assert_allclose(heard, expected, rtol=0, atol=2e-6)
+
+
+def test_channels_stay_apart(page: webdriver.Chrome):
+    """Two stereo noises, looped from 0.1 to 0.7 s: each ear hears its own channel, bit by bit."""
+    signals = list(np.random.default_rng(1).uniform(-0.9, 0.9, (2, 2, RATE)).astype(np.float32))
+    heard = play(page, signals, [["loop", [0.1, 0.7], 0.0], ["start", [], 0.0], ["select", [1], 0.2]], 0.5)["samples"]
+    np.testing.assert_array_equal(heard[:, 1000:9000], signals[0][:, 5800:13_800])
+    np.testing.assert_array_equal(heard[:, 10_500:24_000], signals[1][:, 15_300:28_800])
+
+
+def test_no_switch_steps_further_than_the_signal_itself(page: webdriver.Chrome):
+    """Twelve conditions, one tone of 440 Hz in twelve phases, switched at 40 random frames.
+
+    Of gain x signal, g A sin(wn + p), a step is at most A sqrt((g w)^2 + g'^2); where the fade is steepest g = 1/2 and
+    g' = pi / 480, less than the w A of the tone itself, w = 2 pi 440 / 48000. The tone's own steps: 2 A sin(w / 2).
+    """
+    n = np.arange(RATE)
+    signals = [(0.9 * np.sin(2 * np.pi * (440 * n / RATE + k / 12))).astype(np.float32) for k in range(12)]
+    rng = random.Random(0)
+    frames = sorted(rng.sample(range(1000, 70_000, SWITCH + 1), 40))
+    actions = [["start", [], 0.0], *(["select", [rng.randrange(12)], frame / RATE] for frame in frames)]
+    heard = play(page, signals, actions, 1.5)["samples"].astype(np.float64)
+    assert np.abs(np.diff(heard)).max() <= 2 * 0.9 * np.sin(np.pi * 440 / RATE) + 1e-6
 
 
 def test_between_fades_samples_are_bit_exact(page: webdriver.Chrome):
@@ -189,10 +224,8 @@ def test_a_loop_region_repeats_with_faded_edges(page: webdriver.Chrome):
     """0.25 to 0.80 s of a recording of 1 s: samples 12000 to 38399, their edges faded in the loop itself."""
     signals, total = noise(2, RATE), round(1.5 * RATE)
     heard = play(page, signals, [["loop", [0.25, 0.80], 0.0], ["start", [], 0.0]], 1.5)["samples"]
-    clip = signals[0][12_000:38_400].astype(np.float64)
-    clip[: FADE + 1] *= rise(FADE)
-    clip[-FADE - 1 :] *= rise(FADE)[::-1]
-    np.testing.assert_allclose(heard, sounding(clip.astype(np.float32), total, 0, total + FADE, 0), rtol=0, atol=2e-6)
+    expected = sounding(edged(signals[0], 12_000, 38_400), total, 0, total + FADE, 0)
+    np.testing.assert_allclose(heard, expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +315,25 @@ def test_no_storm_of_calls_clicks_or_throws(page: webdriver.Chrome, seed: int, l
     spectrum = np.abs(np.fft.rfft(end))
     assert spectrum.argmax() == 10 + result["index"]
     assert result["playing"]
+
+
+def test_no_storm_of_loop_regions_clicks(page: webdriver.Chrome):
+    """40 regions asked for within 0.6 s, as by a hand that drags. Where the fade of a region's end meets that of a
+    switch both slopes add up; nothing is steeper. The last region is what loops: 0.25 to 0.75 s.
+    """
+    rng = random.Random(0)
+    signals = tones(2, RATE)
+    frames = sorted(rng.randrange(1, 225) * 128 for _ in range(40))
+    actions: list[list[Any]] = [["start", [], 0.0], *(["loop", [rng.random(), rng.random()], None, f] for f in frames)]
+    actions.append(["loop", [0.25, 0.75], None, 240 * 128])
+    heard = play(page, signals, actions, 2.5)["samples"].astype(np.float64)
+    own = np.abs(np.diff(signals[0])).max()
+    assert np.abs(np.diff(heard)).max() <= own + 2 * 0.9 * np.pi / (2 * FADE) + 1e-6
+    end = heard[-48_000:]
+    np.testing.assert_array_equal(end[:24_000], end[24_000:])
+    clip = edged(signals[0], 12_000, 36_000)
+    shift = np.fft.irfft(np.fft.rfft(end[:24_000]) * np.fft.rfft(clip).conj()).argmax()
+    np.testing.assert_allclose(end[:24_000], np.roll(clip, shift), rtol=0, atol=2e-6)
 
 
 def test_an_unknown_condition_is_refused(page: webdriver.Chrome):
