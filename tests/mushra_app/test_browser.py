@@ -31,7 +31,7 @@ def test_a_whole_session_by_mouse(listener: Listener):
 
 
 def test_a_whole_session_by_keyboard(listener: Listener):
-    """A first arrow puts the slider in the middle; then arrows count 1, Page keys 10, Home and End go to the ends."""
+    """A first arrow puts the slider in the middle; then arrows count 1, Page keys 10. Home and End go to the ends."""
     listener.browser.get(listener.url)
     listener.press(Keys.TAB, Keys.SPACE, Keys.TAB, Keys.ENTER)
     listener.wait("#toggle:enabled")
@@ -41,7 +41,7 @@ def test_a_whole_session_by_keyboard(listener: Listener):
     strokes = {
         "1": ([Keys.ARROW_UP] * 3, "52"),
         "2": ([Keys.ARROW_DOWN, Keys.PAGE_DOWN, Keys.PAGE_DOWN, Keys.ARROW_LEFT], "29"),
-        "3": ([Keys.ARROW_UP, Keys.END], "100"),
+        "3": ([Keys.END], "100"),
         "4": ([Keys.ARROW_RIGHT, Keys.HOME, Keys.ARROW_RIGHT], "1"),
     }
     for position in (1, 2):

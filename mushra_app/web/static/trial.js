@@ -8,7 +8,7 @@ import { LoopRegion } from "./region.js";
 import { send } from "./send.js";
 import { outline } from "./waveform.js";
 
-const MIDDLE = 50; // where the keyboard first puts a slider
+const MIDDLE = 50; // where the first key puts a slider, unless it leads to an end
 const COLUMNS = 600; // of the waveform
 
 const find = (selector, within = document) => within.querySelector(selector);
@@ -149,9 +149,12 @@ const keys = {
   help: () => find("#help").showModal(),
   step(points) {
     const sound = current();
-    if (!ready() || sound === undefined) return false;
+    if (!ready() || sound === undefined) return false; // the page may scroll
+    if (!playing()) return true;
     const score = draft.scores[sound.token];
-    if (playing()) rate(sound, score === undefined ? MIDDLE : score + points);
+    if (score === undefined && Math.abs(points) < 100) rate(sound, MIDDLE);
+    else rate(sound, (score ?? MIDDLE) + points);
+    return true;
   },
 };
 
