@@ -129,9 +129,10 @@ class Listener:
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
-def serve(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+def serve(app: Flask, port: int = 0) -> Iterator[str]:
+    """The app's address, while it is served; at any free port for 0."""
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # seconds until it notices its end
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.mushra_app.browsing import Listener, network, resize
+from mushra_app.web import create_app
+from tests.mushra_app.browsing import Listener, network, resize, serve
 
 pytestmark = pytest.mark.browser
 
@@ -126,6 +130,28 @@ def test_unsent_ratings_survive_a_closed_page(listener: Listener, monkeypatch: p
     listener.browser.get(listener.url)
     listener.wait_for_trial(2)
     assert sorted(listener.stored.position) == [1] * 4
+
+
+def test_a_server_that_restarts_costs_nothing(chromium: webdriver.Chrome, make_study, tmp_path: Path):
+    """It ends in the middle of a trial; Next is pressed while it is away; another process takes its place."""
+    make_study(tmp_path, trials=2)
+    app = create_app(tmp_path)
+    before = serve(app)
+    url = next(before)
+    listener = Listener(chromium, app, url)
+    chromium.delete_all_cookies()
+    listener.begin()
+    listener.rate_all([80, 60, 40])
+    next(before, None)
+    listener.play(4)
+    listener.click_scale(4, 20)
+    listener.click("#next")
+    listener.wait("[data-notice=unsent]")
+    assert listener.stored.empty
+    for _ in serve(create_app(tmp_path), port=urlsplit(url).port):
+        listener.wait_for_trial(2)
+        chromium.get("about:blank")
+    assert listener.stored.position.tolist() == [1] * 4
 
 
 def test_a_second_tab_is_told_that_the_trial_is_done(listener: Listener):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from selenium import webdriver
-from werkzeug.serving import make_server
 
 import eval.report
+from tests.mushra_app.browsing import serve
 
 pytestmark = pytest.mark.browser
 
@@ -75,15 +74,10 @@ def page(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
     source = Path(eval.report.__file__).parent / "static" / "player.js"
     app.add_url_rule("/", "page", lambda: "<!doctype html><title>player</title>")
     app.add_url_rule("/player.js", "player", lambda: flask.send_file(source, mimetype="text/javascript"))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    chromium.get(f"http://127.0.0.1:{server.server_port}/")
-    yield chromium
-    chromium.get("about:blank")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    for url in serve(app):
+        chromium.get(url)
+        yield chromium
+        chromium.get("about:blank")
 
 
 def play(
