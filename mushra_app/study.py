@@ -69,6 +69,7 @@ class Study:
         trials_per_listener: items that one listener rates.
         provenance: the run of `earmark compare` it was cut from, with versions and seed.
         pages: what a session consists of, in order, after consent.
+        comments: whether listeners may write a comment on each sound.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Study:
     items: tuple[Item, ...]
     provenance: Mapping[str, str]
     pages: tuple[Page, ...] = pages.DEFAULT
+    comments: bool = False
 
     def condition(self, role: Role) -> Condition | None:
         """The first condition with that role."""
