@@ -538,3 +538,17 @@ def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
             deflated.writestr(item.filename, stored.read(item))
     with pytest.raises(UserError, match="not readable as a checkpoint"):
         read(tmp_path / "deflated.th")
+
+
+def test_an_identity_is_that_of_the_weights_as_they_are_now():
+    model = EncodecModel(TINY)
+    first = identity(model)
+    assert identity(model) == first
+    with torch.no_grad():
+        model.quantizer.codebooks[0, 0, 0] += 1
+    second = identity(model)
+    with torch.no_grad():
+        next(model.encoder.parameters()).mul_(2)
+    third = identity(model)
+    model.quantizer.codebooks = torch.ones_like(model.quantizer.codebooks)
+    assert len({first, second, third, identity(model)}) == 4
