@@ -74,9 +74,7 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
             if file.channels > max_channels:
                 raise surround(path, file.channels)
             if file.frames >= UNKNOWN_FRAMES:
-                raise UserError(
-                    f"{path}: its header does not tell its length; convert it to a file again"
-                )
+                raise UserError(f"{path}: its header does not tell its length; convert it to a file again")
             yield file
     except soundfile.LibsndfileError as error:
         detail = str(error.error_string).strip().rstrip(".")
