@@ -131,7 +131,7 @@ def serve(
     from mushra_app.preflight import refuse_failures
     from mushra_app.study import load
     from mushra_app.web import Options, create_app, serving
-    from mushra_app.web.listener import EXTENSION
+    from mushra_app.web.served import EXTENSION
 
     options = Options(database, public_address(url), screen, 60 * lease)
     app = create_app(study, options)

@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,11 @@ from mushra_app import judging, leases
 from mushra_app.allocation import allocate, is_complete
 from mushra_app.collected import collected
 from mushra_app.crowd import Arrival, Crowd
-from mushra_app.database import connect, queue_for
+from mushra_app.database import connect
+from mushra_app.refusals import AlreadyRatedError, NotOpenError, RefusedError, Status, TookPartError, UnknownTrialError
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
+from mushra_app.transactions import Database
 
 LEASE_SECONDS = 3600.0  # for so long a listener who does nothing keeps the places of unfinished trials
 
@@ -40,47 +41,7 @@ class Answer:
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Status:
-    """Whether newcomers are let in.
-
-    Args:
-        state: "open"; "waiting" (every place is taken, some only leased); "complete"; "paused" or "closed" by the
-            experimenter.
-        reason: why, a sentence.
-        trials: how many a newcomer would rate.
-    """
-
-    state: str
-    reason: str
-    trials: int
-
-
-class RefusedError(Exception):
-    """A submission that cannot be stored; the message is for the listener."""
-
-
-class UnknownTrialError(RefusedError):
-    """The trial or step is not one of this listener's."""
-
-
-class AlreadyRatedError(RefusedError):
-    """The trial is stored already, with other scores."""
-
-
-class TookPartError(RefusedError):
-    """This person has taken part before, or is taking part in another browser."""
-
-
-class NotOpenError(RefusedError):
-    """Nobody is let in at present; `status` says why."""
-
-    def __init__(self, status: Status) -> None:
-        super().__init__(status.reason)
-        self.status = status
-
-
-class Store:
+class Store(Database):
     """The database of one study.
 
     Args:
@@ -89,48 +50,12 @@ class Store:
     """
 
     def __init__(self, engine: Engine, study: Study, *, lease: float = LEASE_SECONDS, rule: str = "none") -> None:
-        self.engine = engine
+        super().__init__(engine)
         self.study = study
         self.lease = lease
         self.rule = rule
-        self._queue = queue_for(engine)
 
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session that sees one state of the database."""
-        with Session(self.engine, expire_on_commit=False) as session:
-            yield session
-
-    @contextmanager
-    def writing(self, *, gate: bool = False) -> Iterator[Session]:
-        """A transaction that holds SQLite's one write lock, elsewhere the gate if asked, so that reads stay true."""
-        engine = self.engine.execution_options(immediate=True)
-        turn = nullcontext() if self._queue is None else self._queue.turn()
-        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
-            if gate:
-                session.scalars(select(Setting).where(Setting.name == "schema_version").with_for_update()).one()
-            yield session
-
-    # Settings
-
-    def setting(self, name: str, default: str | None = None) -> str:
-        """A value of the table `setting`.
-
-        Raises:
-            KeyError: there is none, nor a default.
-        """
-        with self.reading() as session:
-            found = session.get(Setting, name)
-        if found is not None:
-            return found.value
-        if default is None:
-            raise KeyError(name)
-        return default
-
-    def set(self, name: str, value: str) -> None:
-        """Write a value of the table `setting`."""
-        with self.writing(gate=True) as session:
-            session.merge(Setting(name=name, value=value))
+    # Who is let in
 
     @property
     def crowd(self) -> Crowd:

@@ -14,7 +14,8 @@ from codec.errors import UserError
 from mushra_app import study as studies
 from mushra_app.store import LEASE_SECONDS, open_store
 from mushra_app.study import Study
-from mushra_app.web import admin, listener, safety
+from mushra_app.web import admin, entrance, listener, safety
+from mushra_app.web.served import EXTENSION, Served
 
 LONGEST_REQUEST = 64 * 1024  # bytes; a trial of 12 conditions, each with a long comment, is half of that
 
@@ -56,7 +57,8 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         MAX_CONTENT_LENGTH=LONGEST_REQUEST,
     )
-    app.extensions[listener.EXTENSION] = listener.Served(study, store, study_folder.resolve() / "audio")
+    app.extensions[EXTENSION] = Served(study, store, study_folder.resolve() / "audio")
+    app.register_blueprint(entrance.pages)
     app.register_blueprint(listener.pages)
     app.register_blueprint(admin.admin)
     safety.protect(app)

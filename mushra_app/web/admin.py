@@ -14,7 +14,7 @@ from mushra_app.overview import Overview, overview
 from mushra_app.store import Store, ratings
 from mushra_app.web.downloads import as_csv, as_parquet, listeners_table
 from mushra_app.web.invitations import invitation
-from mushra_app.web.listener import expected_seconds, served
+from mushra_app.web.served import expected_seconds, served
 
 MOST_INVITATIONS = 500
 OUTSIDE_TRIALS = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
@@ -134,7 +134,7 @@ def listeners_csv() -> ResponseReturnValue:
 
 def page(invitations: list[tuple[str, str]] | None = None) -> str:
     """The overview."""
-    found, address = overview(store()), url_for("listener.welcome", _external=True)
+    found, address = overview(store()), url_for("entrance.welcome", _external=True)
     return render_template(
         "admin.html", study=served().study, found=found, token=g.token, crowd=store().crowd, address=address,
         prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address), costs=costs(found),

@@ -14,7 +14,7 @@ SALT = "invitation"
 
 def invitation(person: str) -> str:
     """The link for this person, who can take part once and take it up again anywhere."""
-    return url_for("listener.welcome", invitation=_serializer().dumps(person), _external=True)
+    return url_for("entrance.welcome", invitation=_serializer().dumps(person), _external=True)
 
 
 def read_invitation(query: Mapping[str, str]) -> Arrival | None:
