@@ -11,14 +11,15 @@ from sqlalchemy.orm import Session
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Trial
 
-COLUMNS = ["listener", "item", "condition", "score", "position", "seconds", "submitted", "comment", "excluded"]
+COLUMNS = ["listener", "item", "condition", "score", "position", "seconds", "submitted", "comment", "excluded",
+           "excluded_by"]  # fmt: skip
 
 
 def collected(session: Session, study: Study, *which: ColumnElement[bool]) -> pd.DataFrame:
     """The ratings of complete trials, or of those for which all of `which` holds; see mushra_app.store.ratings."""
     complete = (
         select(Trial.listener_id, Trial.item, Rating.condition, Rating.score, Trial.position, Trial.seconds,
-               Trial.submitted, Rating.comment, Listener.excluded)
+               Trial.submitted, Rating.comment, Listener.excluded, Listener.excluded_by)
         .join(Rating, Rating.trial_id == Trial.id).join(Listener, Listener.id == Trial.listener_id)
         .where(Trial.submitted.is_not(None), Trial.purpose == "rating", *which)
         .order_by(Trial.listener_id, Trial.position, Rating.condition)

@@ -17,6 +17,7 @@ from mushra_app.flags import FLAGS
 from mushra_app.plot_style import in_page
 from mushra_app.ratings import SPECIAL_ROLES, Ratings
 from mushra_app.screening import Screening
+from mushra_app.wording import counted
 
 Row = Mapping[Hashable, Any]  # of a table
 
@@ -37,7 +38,7 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
     )  # fmt: skip
     environment.filters |= {
         "number": number, "interval": interval, "plus_minus": plus_minus, "change": change, "p_value": p_value,
-        "two": lambda value: number(value, 2),
+        "counted": counted, "two": lambda value: number(value, 2),
     }  # fmt: skip
     summary, frame = results.summary, ratings.frame
     flagged = results.listeners[results.listeners["flags"] != ""]
@@ -65,6 +66,7 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
         more_listeners=results.more_listeners,
         agreement=results.listeners.loc[results.listeners["kept"], "agreement"].quantile([0, 0.5, 1]).to_list(),
         correlations=results.correlations.to_dict("records"),
+        by_hand=len(ratings.excluded),
         rule=screening.rule,
         rules=results.rules.to_dict("records"),
         applied=screening.applied,

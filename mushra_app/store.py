@@ -29,6 +29,7 @@ from mushra_app.refusals import AlreadyRatedError, NotOpenError, RefusedError, S
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
 from mushra_app.transactions import Database
+from mushra_app.wording import counted
 
 LEASE_SECONDS = 3600.0  # for so long a listener who does nothing keeps the places of unfinished trials
 
@@ -76,9 +77,8 @@ class Store(Database):
             return self._status(session, time.time())
 
     def _status(self, session: Session, now: float) -> Status:
-        annotations = self.study.annotations
         if is_complete(self.study, leases.valid(session)):
-            return Status("complete", f"Every item has its {annotations} rating{'s' if annotations > 1 else ''}.", 0)
+            return Status("complete", f"Every item has its {counted(self.study.annotations, 'rating')}.", 0)
         gate = session.get(Setting, "gate")
         if gate is not None and gate.value != "open":
             return Status(gate.value, f"The experimenter has {gate.value} the study.", 0)
@@ -283,7 +283,7 @@ def ratings(store: Store, study: Study) -> pd.DataFrame:
     Returns:
         listener ("L0001", numbered as they came), item, category, condition, score (0 to 100), position (of the trial
         in the session, from 1), seconds (spent on the trial), submitted (ISO 8601, UTC), comment, excluded (why the
-        listener's ratings do not count, "" if they do).
+        listener's ratings do not count, "" if they do), excluded_by ("screening", "page" or "experimenter").
     """
     with store.reading() as session:
         return collected(session, study)
