@@ -25,6 +25,7 @@ from mushra_app.allocation import allocate, is_complete
 from mushra_app.collected import collected
 from mushra_app.crowd import Arrival, Crowd
 from mushra_app.database import connect
+from mushra_app.messages import marked
 from mushra_app.refusals import AlreadyRatedError, NotOpenError, RefusedError, Status, TookPartError, UnknownTrialError
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
@@ -181,9 +182,9 @@ class Store(Database):
         with self.reading() as session:
             trial = session.scalar(owned)
         if trial is None:
-            raise UnknownTrialError("This trial is not part of your session.")
+            raise UnknownTrialError(marked("This trial is not part of your session."))
         if set(answers) != {stimulus.token for stimulus in trial.conditions}:
-            raise RefusedError("Every sound of the trial needs exactly one rating.")
+            raise RefusedError(marked("Every sound of the trial needs exactly one rating."))
         given = {stimulus.condition: answers[stimulus.token] for stimulus in trial.conditions}
         rows = [{"trial_id": trial.id, "condition": name, **asdict(answer)} for name, answer in given.items()]
         now = time.time()
@@ -199,14 +200,19 @@ class Store(Database):
                 return
             stored = session.scalars(select(Rating).where(Rating.trial_id == trial.id)).all()
         if given != {rating.condition: Answer(rating.score, rating.comment) for rating in stored}:
-            raise AlreadyRatedError("This trial was already stored with other ratings.")
+            raise AlreadyRatedError(marked("This trial was already stored with other ratings."))
 
-    def complete(self, listener_key: str, step_key: str, answer: Any, turned_away: str = "") -> None:
+    def complete(
+        self, listener_key: str, step_key: str, answer: Any, turned_away: str = "", *, again: bool = False,
+        before: str | None = None,
+    ) -> None:  # fmt: skip
         """Store what a listener said on a page that is no trial; again, it changes nothing.
 
         Args:
             answer: anything that JSON can hold.
             turned_away: why the listener may not go on, and gives all places back; "" for who may.
+            again: the listener stays at this page, and says more.
+            before: the answer that was stored when the page was drawn up; another one means a second click.
 
         Raises:
             UnknownTrialError: not a step of this listener, or a trial.
@@ -220,13 +226,13 @@ class Store(Database):
             step = session.scalar(owned.with_for_update(of=Listener))
             if step is None:
                 raise UnknownTrialError("This page is not part of your session.")
-            if step.done is not None:
+            if step.done is not None or step.answer != before:
                 return
             listener = session.get_one(Listener, step.listener_id, options=[selectinload(Listener.steps)])
             if listener.open_step is not step:
                 raise RefusedError("There is something to do before this page.")
             step.answer = json.dumps(answer)
-            step.done = time.time()
+            step.done = None if again else time.time()
             if turned_away:
                 listener.state, listener.excluded, listener.excluded_by = "turned away", turned_away, "page"
 

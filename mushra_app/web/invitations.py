@@ -8,6 +8,7 @@ from flask import current_app, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from mushra_app.crowd import Arrival, ArrivalError
+from mushra_app.messages import marked
 
 SALT = "invitation"
 
@@ -28,7 +29,9 @@ def read_invitation(query: Mapping[str, str]) -> Arrival | None:
     try:
         person = _serializer().loads(query["invitation"])
     except BadSignature as error:
-        raise ArrivalError("This personal link is damaged. Copy the whole of it from your invitation.") from error
+        raise ArrivalError(
+            marked("This personal link is damaged. Copy the whole of it from your invitation.")
+        ) from error
     return Arrival("personal", person, query["invitation"])
 
 

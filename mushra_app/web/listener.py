@@ -9,13 +9,17 @@ from pathlib import Path
 from statistics import mean
 
 import flask
-from flask import Blueprint, abort, redirect, render_template, request, send_file, session, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, session, url_for
 from flask.typing import ResponseReturnValue
 
 import eval.report
+from mushra_app import headphone_check
 from mushra_app.crowd import Arrival, way_back
+from mushra_app.questions import AnswerError
 from mushra_app.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
+from mushra_app.tables import Listener, Step
 from mushra_app.web.answers import LONGEST_COMMENT, read_answers
+from mushra_app.web.languages import gettext
 from mushra_app.web.safety import check_token, session_token
 from mushra_app.web.served import (
     TRIAL_KINDS,
@@ -48,10 +52,16 @@ def step(kind: str) -> ResponseReturnValue:
     step = open_step(listener)
     if step is None or step.kind != kind:
         return redirect(url_for(".next_page"))
+    return show(step, listener)
+
+
+def show(step: Step, listener: Listener, problem: str = "") -> str:
+    """The page of a step that is no trial."""
     first = served().store.trial(listener.rating_trials[0].id) if listener.rating_trials else None
     return render_template(
-        STEP_PAGES[kind].template, step=step, settings=json.loads(step.settings), study=served().study,
-        stimulus=first and first.reference, token=session_token(),
+        STEP_PAGES[step.kind].template, step=step, settings=json.loads(step.settings), study=served().study,
+        said=step.answer and json.loads(step.answer), given=request.form, stimulus=first and first.reference,
+        problem=problem, token=session_token(),
     )  # fmt: skip
 
 
@@ -63,9 +73,17 @@ def complete(key: str) -> ResponseReturnValue:
     step = next((step for step in listener.steps if step.key == key), None)
     if step is None or step.kind not in STEP_PAGES:
         abort(404)
-    outcome = STEP_PAGES[step.kind].read(request.form, json.loads(step.settings))
+    said = None if step.answer is None else json.loads(step.answer)
+    try:
+        outcome = STEP_PAGES[step.kind].read(request.form, json.loads(step.settings), said)
+    except AnswerError as error:
+        if step.done is None:
+            return show(step, listener, str(error)), 400
+        return redirect(url_for(".next_page"), 303)
     with suppress(RefusedError):  # a page in a tab that was left behind
-        served().store.complete(listener.key, key, outcome.answer, outcome.turned_away)
+        served().store.complete(
+            listener.key, key, outcome.answer, outcome.turned_away, again=outcome.again, before=step.answer
+        )
     return redirect(url_for(".next_page"), 303)
 
 
@@ -79,13 +97,16 @@ def trial() -> ResponseReturnValue:
     assert step.trial_id is not None
     study, trial = served().study, served().store.trial(step.trial_id)
     warm([served().path(trial.item, condition.name) for condition in study.conditions])
-    trials = listener.rating_trials
+    steps = [other for other in listener.steps if other.kind in ("trial", "repeat")]
+    ids = {other.trial_id for other in steps}
+    trials = [trial for trial in listener.trials if trial.id in ids]
     spent = [trial.seconds for trial in trials if trial.seconds is not None]
     left = [trial for trial in trials if trial.submitted is None]
     return render_template(
         "trial.html",
         trial=trial,
-        heading="Practice trial" if step.kind == "training" else f"Trial {trial.position} of {len(trials)}",
+        practice=step.kind == "training",
+        heading=heading(step, steps),
         trials=len(trials),
         done=len(trials) - len(left),
         last=step is listener.steps[-1],
@@ -106,11 +127,11 @@ def rate(key: str) -> ResponseReturnValue:
     try:
         served().store.submit(session["listener"], key, answers, seconds)
     except UnknownTrialError as error:
-        return flask.jsonify(error=str(error)), 404
+        return flask.jsonify(error=gettext(str(error))), 404
     except AlreadyRatedError as error:
-        return flask.jsonify(error=str(error)), 409
+        return flask.jsonify(error=gettext(str(error))), 409
     except RefusedError as error:
-        return flask.jsonify(error=str(error)), 400
+        return flask.jsonify(error=gettext(str(error))), 400
     return flask.jsonify(next=url_for(".next_page"))
 
 
@@ -154,9 +175,26 @@ def stimulus(token: str) -> ResponseReturnValue:
     found = served().store.stimulus(session.get("listener", ""), token)
     if found is None:
         abort(404)
-    path = served().path(*found)
-    response = send_file(path, mimetype="audio/wav", download_name="sound.wav", conditional=False, etag=False)
-    response.headers.pop("Last-Modified", None)
+    return sound(send_file(served().path(*found), mimetype="audio/wav", conditional=False, etag=False))
+
+
+@pages.get("/headphones/<key>/<int:attempt>/<int:number>.wav")
+def headphone_sound(key: str, attempt: int, number: int) -> ResponseReturnValue:
+    """A trial of the headphone check that this listener is at, in this attempt; numbers count from 0."""
+    step = open_step(required_listener())
+    if step is None or step.key != key or step.kind != "headphones" or number >= headphone_check.TRIALS:
+        abort(404)
+    if attempt != (len(json.loads(step.answer)["right"]) if step.answer else 0):
+        abort(404)
+    settings = json.loads(step.settings)
+    one = headphone_check.rounds(settings["secret"], attempt)[number]
+    return sound(Response(headphone_check.sound(settings["method"], one), mimetype="audio/wav"))
+
+
+def sound(response: Response) -> Response:
+    """A sound as it is sent: with nothing that tells of its file, to be kept for an hour."""
+    for name in ("Last-Modified", "Content-Disposition"):
+        response.headers.pop(name, None)
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
 
@@ -165,6 +203,13 @@ def stimulus(token: str) -> ResponseReturnValue:
 def player() -> ResponseReturnValue:
     """The player that the report page uses too."""
     return send_file(PLAYER, mimetype="text/javascript")
+
+
+def heading(step: Step, trials: list[Step]) -> str:
+    """Of a trial page. A repeated trial counts like the others: it is not to be known as one."""
+    if step.kind == "training":
+        return gettext("Practice trial")
+    return gettext("Trial %(number)s of %(count)s") % {"number": trials.index(step) + 1, "count": len(trials)}
 
 
 def warm(paths: list[Path]) -> None:

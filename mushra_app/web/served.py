@@ -13,7 +13,7 @@ from mushra_app.study import Item, Study
 from mushra_app.tables import Listener, Step
 
 EXTENSION = "earmark"
-TRIAL_KINDS = ("trial", "training")
+TRIAL_KINDS = ("trial", "training", "repeat")
 
 
 @dataclass(frozen=True)
