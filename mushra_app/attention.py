@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from mushra_app.tables import Listener, Rating, Step, Trial
 
-KINDS = ("instructed", "repeated")
 BANDS = ((80, 100), (60, 80), (40, 60), (20, 40), (0, 20))  # excellent to bad (BS.1534-3, 5.4)
 FARTHEST = 20.0  # points that the scores of a repeated trial may differ, on average
 HEADPHONES = "headphones"
@@ -64,7 +63,7 @@ def _pages(session: Session, *which: ColumnElement[bool]) -> list[tuple[str, str
 
 def _repeated(session: Session, *which: ColumnElement[bool]) -> list[tuple[str, str, bool, str]]:
     repeats = select(Trial.listener_id, Trial.item).where(Trial.purpose == "repeat", Trial.submitted.is_not(None))
-    twice = set(session.execute(repeats).tuples())
+    twice = {(listener, item) for listener, item in session.execute(repeats)}
     query = (
         select(Listener.id, Trial.item, Rating.condition, Rating.score)
         .join(Trial, Trial.listener_id == Listener.id).join(Rating, Rating.trial_id == Trial.id)

@@ -82,12 +82,23 @@ def disagreeing(ratings: Ratings) -> pd.Series[str]:
     )
 
 
+def no_headphones(ratings: Ratings) -> pd.Series[str]:
+    """Failed the headphone check of a study that flags rather than turns away; see mushra_app/headphone_check.py."""
+    if ratings.checks is None:
+        return _nothing(ratings)
+    failed = ratings.checks[(ratings.checks["check"] == "headphones") & ~ratings.checks["passed"]]
+    return pd.Series(
+        [f"headphone check {one}" for one in failed["evidence"]], failed["listener"].to_list(), dtype="str"
+    )
+
+
 FLAGS: tuple[Flag, ...] = (
     Flag("took less than a third of the typical listener's time for a trial", quick),
     Flag("rated less than half as many items as is typical, or left conditions unrated", incomplete),
     Flag("gave all conditions one and the same score in more than half of the trials", flat),
     Flag("rated systems more than 1.5 interquartile ranges outside everybody's quartiles in more than 15 % of cases",
          outlying),
+    Flag("did not pass the headphone check", no_headphones),
     Flag(f"agree with the mean of the others by a correlation of less than {LEAST_AGREEMENT}", disagreeing),
 )  # fmt: skip
 

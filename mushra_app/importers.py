@@ -122,18 +122,22 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     Raises:
         UserError: there is no such study or database, or no listener has finished a trial.
     """
-    from mushra_app import store, study  # SQLAlchemy is not needed to read a file
+    from mushra_app import attention, collected, store, study  # SQLAlchemy is not needed to read a file
     from mushra_app.analysis.objective import metric_scores
 
     test = study.load(folder)
-    frame = store.ratings(store.open_store(test, folder, database, create=False), test)
+    opened = store.open_store(test, folder, database, create=False)
+    frame = store.ratings(opened, test)
     if frame.empty:
         raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark mushra serve`")
     roles = {condition.name: condition.role for condition in test.conditions}
     metrics, note = metric_scores(test, folder)
+    with opened.reading() as session:
+        checks, answers = attention.checks(session), collected.answered(session)
     return Ratings(
-        frame.astype({"score": float}), roles, test.name, (note,) if note else (), metrics, excluded_by_hand(frame)
-    )
+        frame.astype({"score": float}), roles, test.name, (note,) if note else (), metrics, checks, answers,
+        excluded_by_hand(frame),
+    )  # fmt: skip
 
 
 def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:

@@ -71,6 +71,7 @@ Page = Volume | Headphones | Questionnaire | Training | Trials
 KINDS: Mapping[str, type[Page]] = {
     "volume": Volume, "headphones": Headphones, "questionnaire": Questionnaire, "training": Training, "trials": Trials,
 }  # fmt: skip
+ATTENTION = ("instructed", "repeated")  # checks that a study may switch on; see mushra_app/attention.py
 DEFAULT: tuple[Page, ...] = (Volume(), Trials())
 
 

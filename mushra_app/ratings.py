@@ -41,6 +41,8 @@ class Ratings:
         source: the study or file, for titles.
         notes: what was guessed, repaired or left out, a sentence each.
         metrics: for a study that was cut from a run, its objective scores: item, condition, metric, value.
+        checks: what listeners made of checks of attention and headphones, see `mushra_app.attention.checks`.
+        answers: to questionnaires: listener, question, answer (text).
         excluded: listener -> why the experimenter or a page of the session excluded this listener, whom no rule can
             bring back.
     """
@@ -50,6 +52,8 @@ class Ratings:
     source: str
     notes: tuple[str, ...] = ()
     metrics: pd.DataFrame | None = None
+    checks: pd.DataFrame | None = None
+    answers: pd.DataFrame | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
 
     def with_role(self, role: Role) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from codec.errors import UserError
+from mushra_app.pages import ATTENTION
 from mushra_app.ratings import Ratings
 from mushra_app.study import Role
 from mushra_app.wording import counted
@@ -112,6 +113,23 @@ def bs1534_outliers(ratings: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def missed_attention_checks(checks: pd.DataFrame) -> pd.DataFrame:
+    """Attention checks that a study has switched on, see `mushra_app.attention`: one that is missed is enough.
+
+    Args:
+        checks: listener, check, passed, evidence.
+
+    Returns:
+        Per listener reason (the checks that were missed, "" for none) and evidence (all of them).
+    """
+    found = checks[checks["check"].isin(ATTENTION)]
+    by_listener = found["evidence"].groupby(found["listener"]).agg("; ".join)
+    missed = found[~found["passed"]]
+    reason = missed["evidence"].groupby(missed["listener"]).agg("; ".join).reindex(by_listener.index).fillna("")
+    reason = ("missed an attention check: " + reason).where(reason != "", "")
+    return pd.DataFrame({"reason": reason, "evidence": by_listener})
+
+
 _BS1534 = (
     Clause("rate the hidden reference below 90 for more than 15 % of the items", "hidden reference",
            bs1534_hidden_reference),
@@ -152,7 +170,8 @@ def screen(ratings: Ratings, rule: str) -> Screening:
 
     A clause about a role that no condition has is skipped, and a listener who rated no condition of that role is not
     judged by it; both are said. Listeners who were excluded by hand are dropped whatever the rule, and the others are
-    judged as if they had not been there.
+    judged as if they had not been there. Every rule but "none" drops those who missed an attention check, where the
+    study had such.
 
     Raises:
         UserError: there is no such rule.
@@ -164,7 +183,8 @@ def screen(ratings: Ratings, rule: str) -> Screening:
     evidence = reasons.copy()
     applied, skipped = [], []
     judged = replace(ratings, frame=ratings.frame[~ratings.frame["listener"].isin(list(ratings.excluded))])
-    for clause in RULES[rule].clauses:
+    clauses = RULES[rule].clauses
+    for clause in clauses:
         if clause.role not in ratings.roles.values():
             skipped.append(f"Not applied: dropping listeners who {clause.text}; no condition is the {clause.role}.")
             continue
@@ -176,6 +196,9 @@ def screen(ratings: Ratings, rule: str) -> Screening:
         said = found["evidence"].fillna(f"no {clause.role} to judge by")
         evidence = _joined(evidence, said)
         reasons = _joined(reasons, said.where(found["violated"].eq(True), ""))
+    if clauses and ratings.checks is not None:
+        found = missed_attention_checks(ratings.checks).reindex(counts.index).fillna("")
+        evidence, reasons = _joined(evidence, found["evidence"]), _joined(reasons, found["reason"])
     by_hand = pd.Series([ratings.excluded.get(name, "") for name in counts.index], counts.index, dtype="str")
     reasons, evidence = reasons.where(by_hand == "", by_hand), evidence.where(by_hand == "", by_hand)
     kept = reasons == ""

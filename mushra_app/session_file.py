@@ -29,9 +29,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from codec.errors import UserError
-from mushra_app import attention
 from mushra_app.headphone_check import Method
-from mushra_app.pages import Headphones, Page, Questionnaire, Training, Trials, Volume, questions_of
+from mushra_app.pages import ATTENTION, Headphones, Page, Questionnaire, Training, Trials, Volume, questions_of
 
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 TEXTS = ("title", "instructions", "consent")
@@ -131,8 +130,8 @@ def _check(said: Mapping[str, Any]) -> None:
         _demand(
             isinstance(value, list) and all(isinstance(one, str) for one in value), f"{key} must be a list of texts"
         )
-    wrong = [name for name in said.get("attention", []) if name not in attention.KINDS]
-    _demand(not wrong, f"attention: no such check: {', '.join(wrong)}; there are {', '.join(attention.KINDS)}")
+    wrong = [name for name in said.get("attention", []) if name not in ATTENTION]
+    _demand(not wrong, f"attention: no such check: {', '.join(wrong)}; there are {', '.join(ATTENTION)}")
     _demand(len(set(said.get("training", []))) == len(said.get("training", [])), "training has an item twice")
     pages = said.get("questionnaire", [])
     _demand(isinstance(pages, list), "questionnaire is written [[questionnaire]], with two brackets")

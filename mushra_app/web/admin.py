@@ -8,11 +8,11 @@ from dataclasses import replace
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from mushra_app import crowd
+from mushra_app import attention, collected, crowd
 from mushra_app.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
 from mushra_app.overview import Overview, overview
 from mushra_app.store import Store, ratings
-from mushra_app.web.downloads import as_csv, as_parquet, listeners_table
+from mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
 from mushra_app.web.invitations import invitation
 from mushra_app.web.served import expected_seconds, served
 
@@ -124,6 +124,14 @@ def ratings_csv() -> ResponseReturnValue:
 def ratings_parquet() -> ResponseReturnValue:
     """All ratings, for programs."""
     return download(as_parquet(ratings(store(), store().study)), "ratings.parquet", "application/vnd.apache.parquet")
+
+
+@admin.get("/answers.csv")
+def answers_csv() -> ResponseReturnValue:
+    """All answers to questionnaires, and what listeners made of checks."""
+    with store().reading() as session:
+        table = answers_table(collected.answered(session), attention.checks(session))
+    return download(as_csv(table), "answers.csv", "text/csv")
 
 
 @admin.get("/listeners.csv")
