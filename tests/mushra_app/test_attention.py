@@ -93,8 +93,8 @@ def test_who_attends_passes(store: Store):
 
 def test_who_misses_the_instruction_is_dropped_and_replaced(store: Store):
     take_part(store, "ada", obeys=False)
-    assert store.listener("ada").excluded.startswith("asked for ")
-    assert store.listener("ada").excluded.endswith("(missed)")
+    assert store.listener("ada").excluded.startswith("missed an attention check: asked for ")
+    assert "repeated" not in store.listener("ada").excluded
     assert store.status().state == "open"
 
 
@@ -161,8 +161,11 @@ def test_every_rule_but_none_drops_who_missed_a_check():
     ratings = Ratings(frame, {"ref": "hidden reference"}, "test", checks=missed)
     for rule in RULES:
         dropped = screen(ratings, rule).dropped
-        expected = [] if rule == "none" else [("B", "y (missed); z")]
+        expected = [] if rule == "none" else [("B", "missed an attention check: y")]
         assert list(zip(dropped["listener"], dropped["reason"], strict=True)) == expected
+    judged = screen(ratings, "paper").listeners
+    hidden = "hidden reference below 90 in 0 of 1 rating (0.0 %)"
+    assert list(judged["evidence"]) == [f"{hidden}; x", f"{hidden}; y; z"]
 
 
 def test_a_repetition_goes_with_its_trial(make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
