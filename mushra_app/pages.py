@@ -114,7 +114,7 @@ def _plan_trials(page: Trials, between: Sequence[Questionnaire], items: Sequence
             if number == other.after_trial or (last and other.after_trial > number):
                 yield Planned("questionnaire", asdict(other))
         if number == instructed:
-            yield Planned("attention", {"band": random.randrange(5)})
+            yield Planned("attention", {"band": random.choice((0, 1, 3, 4))})  # the slider begins in the middle one
         if page.break_after and number % page.break_after == 0 and not last:
             yield Planned("break", {"done": number, "of": len(items)})
     if "repeated" in page.attention and len(items) > 1:

@@ -69,14 +69,16 @@ def test_the_bands_are_those_of_the_scale(score: int):
 
 def test_where_the_checks_come():
     """The instructed one after any trial but the last; the first item again at the end, a break never last."""
-    places = set()
+    places, bands = set(), set()
     for _ in range(200):
         steps = list(plan((Trials(attention=("instructed", "repeated")),), "abcd"))
         kinds = [step.kind for step in steps]
         places.add(kinds.index("attention"))
+        bands.add(steps[kinds.index("attention")].settings["band"])
         assert sorted(kinds) == ["attention", "repeat", *["trial"] * 4]
         assert (steps[-1].kind, steps[-1].item) == ("repeat", "a")
     assert places == {1, 2, 3}
+    assert bands == {0, 1, 3, 4}  # in the middle one the slider begins
 
 
 def test_one_trial_is_not_repeated():

@@ -53,7 +53,8 @@ function prepare(row, k, buffer) {
   for (const answer of row.answers) {
     answer.addEventListener("change", () => {
       const next = rows[k + 1];
-      if (next !== undefined && next.answers[0].disabled) next.button.disabled = false;
+      if (next === undefined) document.querySelector("#go").disabled = false;
+      else if (next.answers[0].disabled) next.button.disabled = false;
     });
   }
 }
