@@ -82,8 +82,8 @@ def _stimuli(study: Study, trial_id: int) -> list[dict[str, object]]:
 def renew(session: Session, study: Study, listener: Listener, now: float) -> None:
     """Let a listener whose lease ran out go on: places that others took meanwhile are exchanged for free ones.
 
-    Where no free place is left the trial goes, and the session is the shorter for it. The trial that the listener is at
-    stays in any case: its answers may wait in the browser.
+    Where no free place is left the trial goes, and the session is the shorter for it; without any it is over. The
+    trial that the listener is at stays in any case: its answers may wait in the browser.
     """
     taken = held(session, now)
     here = listener.open_step
@@ -100,6 +100,8 @@ def renew(session: Session, study: Study, listener: Listener, now: float) -> Non
             session.execute(insert(Stimulus), _stimuli(study, trial.id))
         taken[trial.item] = taken.get(trial.item, 0) + 1
     _drop_repeats(session, listener)
+    if session.scalar(select(Trial.id).where(Trial.listener_id == listener.id, Trial.purpose == "rating")) is None:
+        session.execute(delete(Step).where(Step.listener_id == listener.id, Step.done.is_(None)))
 
 
 def _drop_repeats(session: Session, listener: Listener) -> None:

@@ -170,8 +170,10 @@ def test_every_rule_but_none_drops_who_missed_a_check():
     assert list(judged["evidence"]) == [f"{hidden}; x", f"{hidden}; y; z"]
 
 
-def test_a_repetition_goes_with_its_trial(make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Ada's lease runs out at the volume page and Bob takes her items meanwhile: nothing is left to repeat."""
+def test_a_repetition_goes_with_its_trial_and_the_session_with_both(
+    make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Ada's lease runs out at the volume page and Bob takes her items meanwhile: nothing is left to rate or repeat."""
     from mushra_app import leases
     from mushra_app import store as stores
 
@@ -182,4 +184,4 @@ def test_a_repetition_goes_with_its_trial(make_study, tmp_path: Path, monkeypatc
     now = stores.time.time() + stores.LEASE_SECONDS + leases.GRACE_SECONDS + 1
     monkeypatch.setattr(stores.time, "time", lambda: now)
     store.enrol("bob")
-    assert [step.kind for step in store.listener("ada").steps] == ["volume"]
+    assert store.listener("ada").steps == []
