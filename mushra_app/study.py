@@ -71,6 +71,7 @@ class Study:
         provenance: the run of `earmark compare` it was cut from, with versions and seed.
         pages: what a session consists of, in order, after consent; study.json's, as session.toml changes them.
         texts: of session.toml.
+        comments: whether listeners may write a comment on each sound.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Study:
     provenance: Mapping[str, str]
     pages: tuple[Page, ...] = pages.DEFAULT
     texts: Texts = field(default_factory=Texts)
+    comments: bool = False
 
     def condition(self, role: Role) -> Condition | None:
         """The first condition with that role."""

@@ -199,6 +199,11 @@ def test_a_whole_session_in_german_by_mouse(person: Person):
     person.arrive("Kopfhörertest")
     person.check_headphones()
     person.arrive("Übungsdurchgang")
+    assert "Dies ist eine Übung und zählt nicht." in person.wait(".task").text
+    assert [band.text for band in person.browser.find_elements(By.CSS_SELECTOR, ".bands span")] == [
+        "Ausgezeichnet", "Gut", "Ordentlich", "Dürftig", "Schlecht"
+    ]  # fmt: skip
+    assert "Now" not in person.wait(".trial").text
     person.rate_trial()
     person.arrive("Durchgang 1 von 2")
     person.rate_trial()

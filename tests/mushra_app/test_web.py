@@ -199,6 +199,14 @@ def test_time_left_follows_the_listener_s_own_pace(listener: Visitor):
     assert "about 10 min left" in listener.get("/trial").text
 
 
+def test_only_a_study_that_asks_for_comments_has_a_place_for_them(make_study, tmp_path: Path):
+    for comments in (False, True):
+        make_study(tmp_path / str(comments), comments=comments)
+        visitor = Visitor(create_app(tmp_path / str(comments)))
+        visitor.begin()
+        assert ('id="comment"' in visitor.get("/trial").text) == comments
+
+
 def test_comments_are_kept(listener: Visitor, app: Flask):
     page = listener.trial()
     comments = ["<script>alert(1)</script>", "näselnd, 鼻音 👂", " broken \ud800 pair\0 ", ""]
