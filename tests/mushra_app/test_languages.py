@@ -141,3 +141,9 @@ def test_the_author_s_words_are_text_and_stay_as_they_are(study_folder: Path):
     assert "<p>First.</p>" in html
     assert "<p>Second &lt;i&gt;one&lt;/i&gt;.</p>" in html
     assert "I agree &amp; more" in html
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_no_catalogue_keeps_what_nobody_reads(language: str):
+    used = {texts(message)[0] for message in messages()}
+    assert {texts(message.id)[0] for message in read(language) if message.id} <= used
