@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -82,19 +82,16 @@ class Person:
 
     @property
     def patience(self) -> WebDriverWait:
-        return WebDriverWait(self.browser, 20, 0.02, ignored_exceptions=[StaleElementReferenceException])
+        """Waits 20 s, through what the driver says while a page goes and the next comes."""
+        return WebDriverWait(self.browser, 20, 0.02, ignored_exceptions=[WebDriverException])
 
     def click(self, selector: str) -> None:
         self.wait(selector).click()
 
     def arrive(self, heading: str) -> None:
         """Wait for the page with that heading."""
-
-        def there(browser: webdriver.Chrome) -> bool:
-            complete = browser.execute_script("return document.readyState") == "complete"
-            return complete and browser.find_element(By.TAG_NAME, "h1").text == heading
-
-        self.patience.until(there, heading)
+        script = "return document.readyState === 'complete' && document.querySelector('h1')?.innerText"
+        self.patience.until(lambda browser: browser.execute_script(script) == heading, heading)
 
     @property
     def store(self) -> Store:
