@@ -87,9 +87,7 @@ def no_headphones(ratings: Ratings) -> pd.Series[str]:
     if ratings.checks is None:
         return _nothing(ratings)
     failed = ratings.checks[(ratings.checks["check"] == "headphones") & ~ratings.checks["passed"]]
-    return pd.Series(
-        [f"headphone check {one}" for one in failed["evidence"]], failed["listener"].to_list(), dtype="str"
-    )
+    return ("headphone check " + failed["evidence"]).groupby(failed["listener"]).agg("; ".join)
 
 
 FLAGS: tuple[Flag, ...] = (

@@ -101,7 +101,7 @@ def _listeners(ratings: Ratings, screening: Screening) -> pd.DataFrame:
 def _with_answers(listeners: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     """A column for each question, called "answer: NAME"; "" where a listener was not asked."""
     for question in answers["question"].unique():
-        said = answers[answers["question"] == question].set_index("listener")["answer"]
+        said = answers[answers["question"] == question].groupby("listener")["answer"].agg("; ".join)
         listeners[f"answer: {question}"] = listeners["listener"].map(said).fillna("").astype("str")
     return listeners
 

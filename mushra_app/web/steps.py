@@ -61,19 +61,18 @@ def headphones(form: Mapping[str, str], settings: Settings, said: Any) -> Outcom
     given = [form.get(f"answer{number}") for number in range(TRIALS)]
     if not all(one in ("1", "2", "3") for one in given):
         raise AnswerError(marked("Please answer every question."))
-    method = settings["method"]
-    right = sum(str(one.answer) == answer for one, answer in zip(rounds(settings["secret"], len(before)), given,
-                                                                   strict=True))  # fmt: skip
-    passed = right >= PASS_MARKS[method]
+    mark = PASS_MARKS[settings["method"]]
+    asked = rounds(settings["secret"], len(before))
+    right = sum(str(one.answer) == answer for one, answer in zip(asked, given, strict=True))
     answer = {
-        "method": method, "right": [*before, right], "trials": TRIALS, "pass_mark": PASS_MARKS[method],
-        "passed": passed,
+        "method": settings["method"], "right": [*before, right], "trials": TRIALS, "pass_mark": mark,
+        "passed": right >= mark,
     }  # fmt: skip
-    if passed or ((over := len(before) + 1 >= settings["attempts"]) and not settings["turn_away"]):
+    if right >= mark:
         return Outcome(answer)
-    if not over:
+    if len(before) + 1 < settings["attempts"]:
         return Outcome(answer, again=True)
-    return Outcome(answer, marked("the headphone check was not passed"))
+    return Outcome(answer, marked("the headphone check was not passed") if settings["turn_away"] else "")
 
 
 @dataclass(frozen=True)
