@@ -69,7 +69,7 @@ def test_items_conditions_and_what_was_left_out(asked):
         ("music", "music/c.flac"), ("speech", "speech/a.wav"), ("speech", "speech/b.wav"),
     ]  # fmt: skip
     assert any("music/broken.wav: left out" in note for note in built.notes)
-    assert any("music: 1 items instead of 2" in note for note in built.notes)
+    assert any("music: 1 item instead of 2" in note for note in built.notes)
     assert study.trials_per_listener == 3
     assert listeners_needed(study) == 10
     assert studies.load(asked.out) == study

@@ -559,3 +559,14 @@ def test_a_study_of_before_pages_has_the_usual_ones(study_folder: Path):
     del data["pages"]
     path.write_text(json.dumps(data))
     assert studies.load(study_folder).pages == (Volume(), Trials())
+
+
+def test_who_comes_back_when_nothing_is_left_is_told(make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_study(tmp_path, items=1, annotations=1, trials=1)
+    app = create_app(tmp_path)
+    ada, bob = Visitor(app), Visitor(app)
+    ada.post("/start", data={"token": field(ada.get("/").text, "token"), "consent": "yes"})
+    now = stores.time.time() + 2 * stores.LEASE_SECONDS
+    monkeypatch.setattr(stores.time, "time", lambda: now)
+    bob.begin()
+    assert "others took all places" in ada.get("/continue").text

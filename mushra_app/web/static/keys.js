@@ -30,5 +30,5 @@ function meaning(event, actions) {
 
 /** Whether the space bar presses what has the focus. The button of what sounds it does not: there it pauses. */
 function ownsSpace(target) {
-  return target.closest('button:not(.play[aria-pressed="true"], .reference[aria-pressed="true"]), a') !== null;
+  return target.closest('button:not(.play[aria-pressed="true"], .reference[aria-pressed="true"]), a, summary') !== null;
 }
