@@ -148,10 +148,14 @@ def compare(
 )
 @click.option("--paper", metavar="TABLE", help="Lay it out like table1, table2, tableA2, ... of the EnCodec paper.")
 @click.option(
-    "--mushra", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="With --paper: folder of a listening test's report, for its columns.",
+    "--mushra", type=click.Path(exists=True, path_type=Path), metavar="STUDY",
+    help="With --paper: a listening test, the folder of its report, or its summary.csv, for the MUSHRA columns.",
 )  # fmt: skip
-def tables(run: Path, form: str, paper: str | None, mushra: Path | None) -> None:
+@click.option(
+    "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="JSON",
+    help="With --paper: what `earmark bench --out` wrote, for real-time factors and latency.",
+)  # fmt: skip
+def tables(run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None) -> None:
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from eval import aggregate
     from eval import tables as layouts
@@ -163,7 +167,10 @@ def tables(run: Path, form: str, paper: str | None, mushra: Path | None) -> None
         from eval import grid, paper_tables
 
         study = paper_tables.read_study(mushra) if mushra is not None else None
-        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study)), nl=False)
+        timings = paper_tables.read_bench(bench) if bench is not None else None
+        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study, timings)), nl=False)
+    elif mushra is not None or bench is not None:
+        raise UserError("--mushra and --bench fill columns of the paper's tables; add --paper, e.g. --paper table1")
     elif form == "text":
         console().print(layouts.terminal_table(summary, info))
     else:
