@@ -1,4 +1,4 @@
-"""Where a run keeps what: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/cache/KEY.json."""
+"""Where a run keeps what: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/records/*.parquet."""
 
 from __future__ import annotations
 

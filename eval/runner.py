@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,14 +18,15 @@ from baselines.systems import family_of, parse
 from codec.errors import UserError
 from codec.files import write_text, written_whole
 from codec.progress import progress
-from eval import corpus
+from eval import corpus, records
 from eval.corpus import ReferenceFormat, Source
 from eval.corpus_file import read_corpus
 from eval.metrics import registry
 from eval.metrics.registry import UNAVAILABLE, Score, failed
 from eval.pool import run_tasks
+from eval.records import Record
 from eval.run_folder import INFO, REFERENCE, SCORES
-from eval.work import Outcome, Record, Task, attempt, cell
+from eval.work import Outcome, Task, attempt, cell
 
 LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
@@ -107,15 +108,20 @@ def run(plan: Plan) -> Result:
     wanted = {system.text for system in plan.systems}
     outcomes: dict[tuple[str, str], Outcome] = {}
     todo = []
+    known = records.read(plan.run)
     for task in tasks:
-        record = task.known()
-        if record is None or task.missing(record):
+        record = known.get(task.key)
+        if record is None or not task.describes(record):
             todo.append(task)
+        elif task.missing(record):
+            todo.append(replace(task, earlier=record))
         else:
             outcomes[task.source.file, task.system] = record
-    with progress("compare", len(todo)) as advance:
+    with progress("compare", len(todo)) as advance, records.appended(plan.run) as remember:
         for task, outcome in _outcomes(plan, todo):
             outcomes[task.source.file, task.system] = outcome
+            if isinstance(outcome, Record):
+                remember(task.key, outcome)
             advance(f"{task.system}  {task.source.file}")
 
     rows = [
