@@ -112,7 +112,7 @@ def compare(
     The exit status is 1 if a recording or a score failed.
     """
     from eval import aggregate, runner, tables
-    from eval.report import page
+    from eval.run_folder import REPORT
 
     systems = [*(systems or []), *(command for command in commands if command not in (systems or []))]
     if not systems:
@@ -125,8 +125,11 @@ def compare(
     )  # fmt: skip
     result = runner.run(plan)
     summary = aggregate.summarise(result.scores)
-    tables.write_all(summary, result.info, out)
-    report = page.write_report(out, result.scores, result.info)
+    if result.changed or not (out / REPORT).exists():
+        from eval.report import page
+
+        tables.write_all(summary, result.info, out)
+        page.write_report(out, result.scores, result.info)
 
     console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:
@@ -137,7 +140,7 @@ def compare(
         click.echo(f"failed: {line}", err=True)
     units = len(result.info["recordings"]) * len(systems)
     pairs = f"{units} recordings x systems" if units != 1 else "1 recording x system"
-    click.echo(f"{pairs}, {result.computed} of them computed now; report: {report}")
+    click.echo(f"{pairs}, {result.computed} of them computed now; report: {out / REPORT}")
     return 1 if result.failures else 0
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # workers only need the paths
 REFERENCE = "reference"
 SCORES = "scores.parquet"
 INFO = "run.json"
+REPORT = "report.html"
 
 
 def audio_path(run: Path, system: str, file: str) -> Path:

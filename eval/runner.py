@@ -25,7 +25,7 @@ from eval.metrics import registry
 from eval.metrics.registry import UNAVAILABLE, Score, failed
 from eval.pool import run_tasks
 from eval.records import Record
-from eval.run_folder import INFO, REFERENCE, SCORES
+from eval.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
 from eval.work import Outcome, Task, attempt, cell
 
 LIBRARIES = (
@@ -65,11 +65,13 @@ class Result:
         scores: one row per (file, system, metric); the columns are listed in `row`.
         info: content of run.json.
         computed: pairs of recording and system that were not already known.
+        changed: whether the run's folder held anything else before.
     """
 
     scores: pd.DataFrame
     info: dict[str, Any]
     computed: int
+    changed: bool
 
     @property
     def unavailable(self) -> list[str]:
@@ -132,10 +134,23 @@ def run(plan: Plan) -> Result:
     ]
     scores = pd.DataFrame(rows).astype({"lag": "Int64"})
     info = _info(plan, sources, tasks, unreadable, outcomes)
-    with written_whole(plan.run / SCORES) as aside:
-        scores.to_parquet(aside, index=False)
-    write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
-    return Result(scores, info, sum(task.system in wanted for task in todo))
+    stored = _stored(plan.run, scores, info)
+    if stored is None:
+        with written_whole(plan.run / SCORES) as aside:
+            scores.to_parquet(aside, index=False)
+        write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+    computed = sum(task.system in wanted for task in todo)
+    return Result(scores, stored or info, computed, changed=stored is None)
+
+
+def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, Any] | None:
+    """What run.json holds already, if it and the scores beside it tell the same but for when and how they were made."""
+    try:
+        stored = read_info(run)
+        same = {**info, **{key: stored[key] for key in ("created", "command")}} == stored
+        return stored if same and read_scores(run).equals(scores) else None
+    except (UserError, KeyError):  # no finished run yet
+        return None
 
 
 def _outcomes(plan: Plan, todo: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:

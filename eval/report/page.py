@@ -23,6 +23,7 @@ from eval.metrics.registry import Metric
 from eval.report import plots
 from eval.report.excerpts import cut, ranking_metric
 from eval.report.missing import missing
+from eval.run_folder import REPORT
 from eval.table_layout import SPEED_MEANING, Column, Layout, describe, factor_text, kbps_text, lay_out, nominal_text
 
 _HERE = Path(__file__).parent
@@ -98,7 +99,7 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Pa
         style=Markup((_HERE / "static" / "report.css").read_text(encoding="utf-8")),
         script=_script(),
     )
-    path = run / "report.html"
+    path = run / REPORT
     write_text(path, text)
     return path
 
