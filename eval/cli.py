@@ -101,10 +101,11 @@ def console() -> Console:
     help="Judge everything at this sample rate; each recording at its own (up to 48 kHz) unless told.",
 )
 @click.option("--mono", is_flag=True, help="Average the channels of every recording first.")
+@click.option("--link-audio", is_flag=True, help="Put the report's audio into files beside it, and not into the page.")
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...], out: Path,
     jobs: int | None, cluster: str | None,
-    speech: tuple[str, ...], rate: int | None, mono: bool,
+    speech: tuple[str, ...], rate: int | None, mono: bool, link_audio: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording under AUDIO_DIR with each system.
 
@@ -112,7 +113,7 @@ def compare(
     The exit status is 1 if a recording or a score failed.
     """
     from eval import aggregate, runner, tables
-    from eval.run_folder import REPORT
+    from eval.run_folder import EXCERPTS, REPORT
 
     systems = [*(systems or []), *(command for command in commands if command not in (systems or []))]
     if not systems:
@@ -125,11 +126,11 @@ def compare(
     )  # fmt: skip
     result = runner.run(plan)
     summary = aggregate.summarise(result.scores)
-    if result.changed or not (out / REPORT).exists():
+    if result.changed or not (out / REPORT).exists() or (out / EXCERPTS).exists() != link_audio:
         from eval.report import page
 
         tables.write_all(summary, result.info, out)
-        page.write_report(out, result.scores, result.info)
+        page.write_report(out, result.scores, result.info, linked=link_audio)
 
     console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:

@@ -17,6 +17,7 @@ REFERENCE = "reference"
 SCORES = "scores.parquet"
 INFO = "run.json"
 REPORT = "report.html"
+EXCERPTS = "excerpts"  # folder of the audio that the report links to, where it does
 
 
 def audio_path(run: Path, system: str, file: str) -> Path:
