@@ -36,7 +36,8 @@ def scatters(scores: pd.DataFrame, looks: Mapping[str, Style]) -> list[Scatter]:
         looks: from `eval.report.plots.styles`.
     """
     good = scores[scores["status"] == "ok"]
-    metrics = [str(name) for name in good["metric"].unique()][:MOST_METRICS]
+    scored = set(good["metric"])
+    metrics = [str(name) for name in scores["metric"].unique() if name in scored][:MOST_METRICS]
     values = good.pivot_table(index=["file", "system"], columns="metric", values="value", sort=False)
     found = []
     for x, y in itertools.combinations(metrics, 2):

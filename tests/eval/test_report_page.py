@@ -173,7 +173,7 @@ def test_all_versions_are_equally_loud(run, scores):
 
 
 def test_samples_beyond_full_scale_are_turned_down_not_clipped(run, scores):
-    """A click of 1.5 in a soft tone: at the tone's loudness it would clip, so that all versions come down to -1 dBFS."""
+    """A click of 1.5 in a soft tone would clip at the tone's loudness, so that all versions come down to -1 dBFS."""
     click = 0.001 * audio.read(audio_path(run, "reference", "speech/a.wav")).samples
     click[0, 5000] = 1.5
     audio.write(audio_path(run, "opus@6", "speech/a.wav"), click, RATE)
