@@ -203,15 +203,20 @@ def demo_audio(folder: Path) -> None:
 @click.option("--metric", default=None, help="One of the run's metrics; all unless told.")
 @click.option("--against", default=None, metavar="SYSTEM", help="Compare all others with this system alone.")
 @click.option(
+    "--with", "other", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="RUN",
+    help="Another run of the same recordings, whose systems join; where it is not comparable you are told why.",
+)  # fmt: skip
+@click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
-def differences(run: Path, metric: str | None, against: str | None, form: str) -> None:
+def differences(run: Path, metric: str | None, against: str | None, other: Path | None, form: str) -> None:
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
     from eval import bjontegaard, grid
     from eval import differences as pairs
+    from eval.comparability import joined
     from eval.run_folder import read_scores
 
-    scores = read_scores(run)
+    scores = read_scores(run) if other is None else joined(run, other)
     for name in [metric] if metric else pairs.metrics_of(scores):
         shown = [pairs.grid(pairs.differences(scores, name, against), name)]
         if against is None and (deltas := bjontegaard.deltas(scores, name)):

@@ -262,6 +262,7 @@ def _info(
         "sample_rate": plan.form.sample_rate,
         "mono": plan.form.mono,
         "versions": versions,
+        "metric_versions": {name: registry.find(name).version() for task in tasks for name in task.metrics.values()},
         "recordings": recordings,
         "notes": list(dict.fromkeys(notes)),
     }
