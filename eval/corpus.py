@@ -12,6 +12,7 @@ from pathlib import Path
 
 from codec.audio import SUFFIXES, Recording, read, resample
 from codec.errors import UserError
+from eval.mixture import Added, mixed
 
 HIGHEST_RATE = 48000  # no codec and no metric here hears more
 SPEECH_PATTERNS = ("*speech*", "*voice*", "*talk*")
@@ -26,12 +27,14 @@ class Source:
     Args:
         file: path relative to AUDIO_DIR with forward slashes; its name in every table.
         excerpt: where the part that is judged begins, and how long it is, in seconds; None for the whole.
+        added: a sound that is mixed into it.
     """
 
     file: str
     path: Path
     category: str
     excerpt: tuple[float, float] | None = None
+    added: Added | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,8 @@ def load(source: Source, form: ReferenceFormat) -> tuple[Recording, str | None]:
     samples = resample(samples, original.sample_rate, rate)
     if samples.shape[1] == 0:
         raise UserError(f"{source.path}: too short to be judged at {rate} Hz")
+    if source.added is not None:
+        samples = mixed(samples, rate, source.added)
     return Recording(samples, rate), note
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 from collections.abc import Iterator, Sequence
@@ -168,15 +169,17 @@ def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str,
     wanted = {system.text for system in plan.systems}
     versions = {text: family_of(system).version(system) for text, system in systems.items()}
     tasks, unreadable = [], {}
+    digest_of = functools.cache(corpus.sha256)  # one sound may be mixed into many recordings
     for source in sources:
         try:
-            digest = corpus.sha256(source.path)
+            digest = digest_of(source.path)
+            added = digest_of(source.added.path) if source.added else None
         except UserError as error:
             unreadable[source.file] = str(error)
             continue
         metrics = _metrics_for(plan, source.category)
         tasks += [
-            Task(plan.run, source, digest, plan.form, text, versions[text], metrics if text in wanted else {})
+            Task(plan.run, source, digest, plan.form, text, versions[text], metrics if text in wanted else {}, added)
             for text in systems
         ]
     return tasks, unreadable
@@ -226,15 +229,19 @@ def _info(
     unreadable: dict[str, str],
     outcomes: dict[tuple[str, str], Outcome],
 ) -> dict[str, Any]:
-    digests = {task.source.file: task.sha256 for task in tasks}
+    digests = {task.source.file: (task.sha256, task.added_sha256) for task in tasks}
     recordings = []
     for source in sources:
         outcome = unreadable.get(source.file) or outcomes[source.file, REFERENCE]
+        digest, added_digest = digests.get(source.file, (None, None))
         entry: dict[str, Any] = {
-            "file": source.file, "category": source.category, "sha256": digests.get(source.file), "error": None,
+            "file": source.file, "category": source.category, "sha256": digest, "error": None,
         }  # fmt: skip
         if source.excerpt is not None:
             entry["excerpt"] = list(source.excerpt)
+        if source.added is not None:
+            added = source.added
+            entry["added"] = {"sha256": added_digest, "start": added.start, "snr_db": added.snr_db}
         if isinstance(outcome, Record):
             entry |= {
                 "sample_rate": outcome.sample_rate, "channels": outcome.channels, "seconds": outcome.duration,

@@ -30,6 +30,7 @@ class Task:
 
     Args:
         sha256: of the source file.
+        added_sha256: of the file that is mixed into it; None where there is none.
         metrics: as requested -> as computed for this category, e.g. {"visqol": "visqol_speech"}.
         earlier: what is known of it already, to be completed.
     """
@@ -41,6 +42,7 @@ class Task:
     system: str
     system_version: str
     metrics: dict[str, str]
+    added_sha256: str | None = None
     earlier: Record | None = None
 
     @property
@@ -56,6 +58,8 @@ class Task:
         ]
         if self.source.excerpt is not None:
             parts.append(list(self.source.excerpt))
+        if self.source.added is not None:
+            parts.append([self.added_sha256, self.source.added.start, self.source.added.snr_db])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
