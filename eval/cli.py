@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -15,6 +15,8 @@ from baselines.commands import define
 from baselines.interface import System
 from baselines.systems import families, parse, parse_list
 from codec.errors import UserError
+from codec.places import is_remote
+from codec.places import place as place_of
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 from eval.pool import usable_cores
 
@@ -53,8 +55,25 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 120)
 
 
+class Place(click.ParamType):
+    """A local path or an fsspec URL; one that must be there, if asked for."""
+
+    name = "place"
+
+    def __init__(self, *, exists: bool = False) -> None:
+        self.exists = exists
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        place = place_of(value) if isinstance(value, str) else value
+        if self.exists and not place.exists():
+            self.fail(f"{value} does not exist", param, ctx)
+        if not self.exists and place.is_file():
+            self.fail(f"{value} is a file", param, ctx)
+        return cast(Path, place)
+
+
 @click.command()
-@click.argument("audio_dir", type=click.Path(exists=True, path_type=Path))
+@click.argument("audio_dir", type=Place(exists=True))
 @click.option("--systems", type=SystemList(), help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
 @click.option(
     "--system",
@@ -74,7 +93,7 @@ def console() -> Console:
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(),
     required=True,
     metavar="RUN",
     help="Folder for scores, decoded audio and report; what it already has is not done again.",
@@ -119,7 +138,7 @@ def compare(
     if not systems:
         raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
     if cluster is not None:  # its workers have other working directories
-        audio_dir, out = audio_dir.resolve(), out.resolve()
+        audio_dir, out = (place if is_remote(place) else place.resolve() for place in (audio_dir, out))
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=metrics, run=out, form=ReferenceFormat(rate, mono),
         speech=speech, jobs=jobs or usable_cores(), cluster=cluster, command=shlex.join(["earmark", *sys.argv[1:]]),
@@ -146,7 +165,7 @@ def compare(
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=Place(exists=True))
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
@@ -199,7 +218,7 @@ def demo_audio(folder: Path) -> None:
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=Place(exists=True))
 @click.option("--metric", default=None, help="One of the run's metrics; all unless told.")
 @click.option("--against", default=None, metavar="SYSTEM", help="Compare all others with this system alone.")
 @click.option(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from codec.audio import SUFFIXES, Recording, read, resample
 from codec.errors import UserError
+from codec.places import is_remote, local_copy
 from eval.mixture import Added, mixed
 
 HIGHEST_RATE = 48000  # no codec and no metric here hears more
@@ -76,6 +77,14 @@ def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
 
 def _audio_files(audio_dir: Path, leave_out: Path | None) -> Iterator[Path]:
     """Audio files below a folder, through links to folders too, each folder once."""
+    if is_remote(audio_dir):
+        inside_out = str(leave_out) if leave_out is not None else None
+        for path in audio_dir.rglob("*"):
+            hidden = any(part.startswith(".") for part in path.relative_to(audio_dir).parts)
+            ours = inside_out is not None and str(path).startswith(f"{inside_out.rstrip('/')}/")
+            if path.suffix.lower() in SUFFIXES and not hidden and not ours and path.is_file():
+                yield path
+        return
     seen = set() if leave_out is None else {leave_out.resolve()}
     for folder, names, files in os.walk(audio_dir, followlinks=True):
         inside = []
@@ -119,7 +128,8 @@ def load(source: Source, form: ReferenceFormat) -> tuple[Recording, str | None]:
     Raises:
         UserError: it cannot be used (see `codec.audio.read`).
     """
-    original = read(source.path)
+    with local_copy(source.path) as path:
+        original = read(path)
     samples, rate = original.samples, form.rate_for(original.sample_rate)
     if source.excerpt is not None:
         first, length = (round(seconds * original.sample_rate) for seconds in source.excerpt)

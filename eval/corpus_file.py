@@ -2,7 +2,7 @@
 
 seed = 7                        # of every random choice; the same file gives the same excerpts everywhere
 [[folders]]
-path = "dns4"                   # relative to this file
+path = "dns4"                   # relative to this file, or a URL
 layout = "dns4"                 # as `earmark data index` knows it; all below the folder unless told
 split = "test"                  # of the layout; test unless told
 category = "noisy speech"
@@ -26,6 +26,8 @@ import soundfile
 
 from codec.audio import SUFFIXES
 from codec.errors import UserError
+from codec.places import local_copy
+from codec.places import place as place_of
 from codec.training.manifest import SPLITS
 from eval.corpus import Source
 from eval.mixture import Added
@@ -115,7 +117,7 @@ def _of_folder(place: str, root: Path, entry: Mapping[str, Any], seed: int) -> l
 
 def _recordings(place: str, root: Path, entry: Mapping[str, Any]) -> tuple[Path, list[str]]:
     """A folder, and the paths below it of the recordings that an entry names, sorted."""
-    folder = root / entry["path"]
+    folder = place_of(entry["path"]) if "://" in entry["path"] else root / entry["path"]
     if not folder.is_dir():
         raise UserError(f"{place}: {folder} is no folder")
     paths = folder.glob(entry.get("pattern", "**/*"))
@@ -136,7 +138,8 @@ def _recordings(place: str, root: Path, entry: Mapping[str, Any]) -> tuple[Path,
 def _start(chance: random.Random, path: Path, seconds: float) -> float:
     """Where an excerpt begins, in seconds; at the start where the recording is no longer than it."""
     try:
-        duration = soundfile.info(str(path)).duration
-    except (OSError, RuntimeError):  # whatever is wrong with it, the run will say, and go on
+        with local_copy(path) as local:
+            duration = soundfile.info(str(local)).duration
+    except (OSError, RuntimeError, UserError):  # whatever is wrong with it, the run will say, and go on
         duration = 0.0
     return round(chance.uniform(0, max(0.0, duration - seconds)), 3)

@@ -9,6 +9,7 @@ import numpy as np
 
 from codec.audio import Audio, read, resample
 from codec.errors import UserError
+from codec.places import local_copy
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ def mixed(samples: Audio, sample_rate: int, added: Added) -> Audio:
     Raises:
         UserError: the sound cannot be read, or one of both is silent, so that no level can be set.
     """
-    sound = read(added.path)
+    with local_copy(added.path) as path:
+        sound = read(path)
     first = round(added.start * sound.sample_rate)
     mono = resample(sound.samples[:, first:].mean(axis=0, keepdims=True), sound.sample_rate, sample_rate)
     if mono.shape[1] == 0 or not mono.any() or not samples.any():

@@ -53,7 +53,8 @@ def read(run: Path) -> dict[str, Record]:
     found: dict[str, Record] = {}
     for part in sorted((run / FOLDER).glob("*.parquet")):
         try:
-            rows = parquet.read_table(part, partitioning=None).to_pylist()
+            with part.open("rb") as file:
+                rows = parquet.read_table(file).to_pylist()
             found |= {row.pop("key"): _record(row) for row in rows}
         except (OSError, pa.ArrowException, KeyError, TypeError):
             continue

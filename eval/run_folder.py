@@ -36,7 +36,8 @@ def read_scores(run: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_parquet(run / SCORES)
+        with (run / SCORES).open("rb") as file:
+            return pd.read_parquet(file)
     except FileNotFoundError:
         raise UserError(f"{run}: no {SCORES} in it; make a run with `earmark compare AUDIO_DIR --out {run}`") from None
     except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ from baselines.systems import family_of, parse
 from baselines.transcode import transcode
 from codec import audio
 from codec.errors import UserError, WriteError
+from codec.places import local_copy
 from eval import corpus, run_folder
 from eval.alignment import MAX_LAG, advance, estimate_lag
 from eval.corpus import ReferenceFormat, Source
@@ -95,7 +96,8 @@ def perform(task: Task) -> Record:
         record, decoded = _decode(task, reference)
         record.notes += [note] if note else []
     else:
-        record, decoded = task.earlier, audio.read(task.audio_path).samples
+        with local_copy(task.audio_path) as path:
+            record, decoded = task.earlier, audio.read(path).samples
     for name in task.missing(record):
         score = registry.score(registry.find(name), reference.samples, decoded, reference.sample_rate)
         record.scores[cell(name)] = score

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ import pandas as pd
 import soundfile
 
 from codec.audio import Audio, fit_length
-from codec.errors import WriteError
+from codec.files import written_whole
+from codec.places import local_copy
 from eval.levels import match
 from eval.report import spectrograms
 from eval.report.choice import RANKS, WORST, Choice, choose, ranking_metric, worst
@@ -145,7 +145,8 @@ def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Exc
 
 
 def _read(path: Path, start: int = 0, frames: int = -1) -> tuple[Audio, int]:
-    samples, rate = soundfile.read(path, start=start, frames=frames, dtype="float32", always_2d=True)
+    with local_copy(path) as local:
+        samples, rate = soundfile.read(local, start=start, frames=frames, dtype="float32", always_2d=True)
     return samples.T, rate
 
 
@@ -173,16 +174,21 @@ def lay_beside(run: Path, excerpts: Sequence[Excerpt]) -> list[list[str]]:
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    folder = run / EXCERPTS
+    remove(run)
     links = []
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for number, excerpt in enumerate(excerpts, 1):
-            names = [f"{EXCERPTS}/{number:02}-{index}.flac" for index in range(len(excerpt.clips))]
-            for name, clip in zip(names, excerpt.clips, strict=True):
-                (run / name).write_bytes(clip.flac)
-            links.append(names)
-    except OSError as error:
-        raise WriteError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    for number, excerpt in enumerate(excerpts, 1):
+        names = [f"{EXCERPTS}/{number:02}-{index}.flac" for index in range(len(excerpt.clips))]
+        for name, clip in zip(names, excerpt.clips, strict=True):
+            with written_whole(run / name) as aside:
+                aside.write_bytes(clip.flac)
+        links.append(names)
     return links
+
+
+def remove(run: Path) -> None:
+    """Take away what `lay_beside` left."""
+    folder = run / EXCERPTS
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,10 @@ from eval.metrics import registry
 from eval.metrics.registry import Metric
 from eval.report import plots
 from eval.report.choice import WORST, ranking_metric
-from eval.report.excerpts import cut, lay_beside
+from eval.report.excerpts import cut, lay_beside, remove
 from eval.report.missing import missing
 from eval.report.scatter import scatters
-from eval.run_folder import EXCERPTS, REPORT
+from eval.run_folder import REPORT
 from eval.table_layout import SPEED_MEANING, Column, Layout, describe, factor_text, kbps_text, lay_out, nominal_text
 
 _HERE = Path(__file__).parent
@@ -83,7 +82,7 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
     looks = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
     excerpts = cut(run, scores, linked=linked)
     if not linked:
-        shutil.rmtree(run / EXCERPTS, ignore_errors=True)  # of an earlier report
+        remove(run)  # of an earlier report
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
