@@ -16,7 +16,7 @@ import pandas as pd
 from codec.errors import UserError
 from eval.aggregate import ALL
 from eval.grid import Grid
-from eval.published_tables import PaperColumn, PaperRow, published
+from eval.published_tables import PaperColumn, PaperRow, PaperTable, published
 from eval.table_layout import Column, Row, Speed, factor_text, kbps_text, lay_out
 
 PCM_BITS = 16
@@ -90,16 +90,7 @@ def lay_out_like(
         _pcm_kbps(info), _mushra(study), bench or {},
     )  # fmt: skip
     figures = {column.figure for column in table.columns}
-    shown = {category for column in table.columns for category in column.categories}
-    extra = [PaperColumn(one.heading, one.name) for one in layout.columns if one.name not in figures]
-    if "mushra" in figures or study is not None:
-        rest = dict.fromkeys(category for _, category in ours.mushra)
-        with_all = PaperColumn("MUSHRA", "mushra") in table.columns
-        extra += [
-            PaperColumn(f"MUSHRA, {'all files' if category == ALL else category}", "mushra", (category,))
-            for category in rest
-            if category not in shown and not (category == ALL and with_all)
-        ]
+    extra = _extra_columns(table, ours)
     headings = ["Model", "System"]
     for column in table.columns:
         headings += [f"{column.heading} (paper)"] + [column.heading] * (column.figure in FIGURES)
@@ -121,6 +112,18 @@ def lay_out_like(
         notes.append(MUSHRA_NOTE)
     headings += [column.heading for column in extra]
     return Grid(table.title, tuple(headings), tuple(rows), (*notes, *layout.notes), left=2)
+
+
+def _extra_columns(table: PaperTable, ours: Measured) -> list[PaperColumn]:
+    """What this run and its listening test have beyond the paper's columns: other metrics, other categories."""
+    figures = {column.figure for column in table.columns}
+    extra = [PaperColumn(one.heading, one.name) for one in ours.columns if one.name not in figures]
+    shown = {name for column in table.columns if column.figure == "mushra" for name in column.categories or (ALL,)}
+    for category in dict.fromkeys(category for _, category in ours.mushra):
+        if category not in shown:
+            name = "all files" if category == ALL else category
+            extra.append(PaperColumn(f"MUSHRA, {name}", "mushra", (category,)))
+    return extra
 
 
 def _variants(row: PaperRow, ours: Measured) -> list[Variant]:
