@@ -62,8 +62,14 @@ class EncodecCodec:
 
     @property
     def latency(self) -> float:
-        """A segment where the model has segments, else one step of the codes (paper, section 4.6)."""
+        """A segment where the model has segments, else one step of the codes (paper, section 4.6).
+
+        With a language model it is a packet, which the range coder ends as a whole; the paper's coder would need but
+        one step more than without.
+        """
         config = self.model.config
+        if self.coder is not None and config.segment is None:
+            return CHUNK_SECONDS
         return (config.segment_samples or config.seanet.hop) / self.sample_rate
 
     def encode(self, audio: Audio) -> Encoded:
@@ -150,7 +156,7 @@ class Encodec(Family):
         try:
             sources = [(self.source(system), "a checkpoint")]
             if system is not None and "lm" in system.options:
-                sources.append((self._language_model(system), "a language model"))
+                sources.append((self.language_model(system), "a language model"))
         except UserError as error:
             return str(error)
         for source, what in sources:
@@ -162,7 +168,7 @@ class Encodec(Family):
         model, identity = _model(self.source(system))
         if system is None or "lm" not in system.options:
             return f"weights {identity[:16]}"
-        coder = _coder(self._language_model(system), model.config)
+        coder = _coder(self.language_model(system), model.config)
         return f"weights {identity[:16]}, language model {coder.identity[:16]}"
 
     def check(self, system: System) -> None:
@@ -185,7 +191,7 @@ class Encodec(Family):
             )
         kbps = rate_in_kbps(system)
         model.config.codebooks(kbps)  # a checkpoint may have fewer bit rates than the model of the paper
-        coder = _coder(self._language_model(system), model.config) if "lm" in system.options else None
+        coder = _coder(self.language_model(system), model.config) if "lm" in system.options else None
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
 
     def _steps(self, system: System | None) -> tuple[float, ...]:
@@ -210,7 +216,7 @@ class Encodec(Family):
             return Path(given)
         return (None if given else bundled(self.name)) or cached(self.name)
 
-    def _language_model(self, system: System) -> Path:
+    def language_model(self, system: System) -> Path:
         """Likewise, by the option lm; without a value the one for the weights."""
         from codec.downloads import language_model_for
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from codec.errors import WriteError
+from codec.places import is_remote
 
 
 @contextmanager
@@ -19,6 +22,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
+    if is_remote(path):
+        with _uploaded(path) as aside:
+            yield aside
+        return
     place = path.resolve()
     if place.exists() and not place.is_file():
         yield place
@@ -36,6 +43,20 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # gone already, or never there: its folder is a file
             aside.unlink()
+
+
+@contextmanager
+def _uploaded(path: Path) -> Iterator[Path]:
+    """A local file that is copied to a URL when the block ends well; object stores show whole files alone."""
+    with tempfile.TemporaryDirectory(prefix="earmark-") as folder:
+        aside = Path(folder) / path.name
+        yield aside
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def write_text(path: Path, text: str) -> None:

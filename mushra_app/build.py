@@ -18,10 +18,10 @@ from baselines.transcode import transcode
 from codec import audio
 from codec.errors import UserError
 from codec.progress import progress
+from eval.levels import match
 from eval.run_folder import REFERENCE, audio_path, read_info, read_scores
 from mushra_app import study as studies
 from mushra_app.excerpts import SHORTEST, Excerpt, choose, cut
-from mushra_app.levels import match
 from mushra_app.preflight import MOST_CONDITIONS
 from mushra_app.study import Condition, Item, Role, Stimulus, Study
 from mushra_app.wording import counted

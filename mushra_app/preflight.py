@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from codec.errors import UserError
-from mushra_app.levels import SILENCE_LUFS
+from eval.levels import SILENCE_LUFS
 from mushra_app.stimulus_measures import Measured, Measures, measure_study
 from mushra_app.study import Study
 from mushra_app.wording import counted

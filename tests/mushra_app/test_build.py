@@ -13,10 +13,10 @@ import soundfile
 
 from codec import audio
 from codec.errors import UserError
+from eval.levels import loudness
 from eval.run_folder import audio_path
 from mushra_app import study as studies
 from mushra_app.build import Request, build, listeners_needed
-from mushra_app.levels import loudness
 
 RATE = 16000
 FILES = {
