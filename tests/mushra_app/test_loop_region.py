@@ -22,7 +22,7 @@ def ends(listener: Listener) -> tuple[float, float] | None:
 
 def wait_for(listener: Listener, expected: tuple[float, float]) -> None:
     """Until the page says that it loops there, which it does once the keys rest."""
-    WebDriverWait(listener.browser, 5).until(lambda _: ends(listener) == pytest.approx(expected))
+    WebDriverWait(listener.browser, 20).until(lambda _: ends(listener) == pytest.approx(expected))
 
 
 def drag(listener: Listener, start: float, end: float) -> None:
