@@ -60,7 +60,7 @@ class Listener:
             found = browser.find_elements(By.CSS_SELECTOR, selector)
             return next((element for element in found if element.is_displayed()), None)
 
-        return WebDriverWait(self.browser, 10, poll_frequency=0.02).until(shown, selector)
+        return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(shown, selector)
 
     def begin(self) -> None:
         """From the welcome page to the first trial."""
@@ -72,7 +72,7 @@ class Listener:
         self.wait_for_trial(1)
 
     def wait_for_trial(self, position: int) -> None:
-        WebDriverWait(self.browser, 10, poll_frequency=0.02).until(lambda b: b.title.startswith(f"Trial {position} of"))
+        WebDriverWait(self.browser, 20, poll_frequency=0.02).until(lambda b: b.title.startswith(f"Trial {position} of"))
         self.wait('.trial[data-state="ready"]')
 
     def play(self, sound: int) -> None:

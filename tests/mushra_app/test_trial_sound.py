@@ -41,14 +41,14 @@ def test_a_browser_that_refuses_to_play_is_explained(listener: Listener):
     try:
         resize(listener.browser, 1280, 800)
         listener.browser.get(f"{listener.url}trial")
-        WebDriverWait(listener.browser, 10).until(lambda _: evaluate(listener, "trial.dataset.state") == "ready")
+        WebDriverWait(listener.browser, 20).until(lambda _: evaluate(listener, "trial.dataset.state") == "ready")
         evaluate(listener, "document.querySelector('.play').click()")
         assert "does not let this page play" in listener.wait("[data-notice=silent]").text
         assert listener.find(".now").text == "Paused"
         assert not listener.slider(1).is_enabled()  # what is not heard cannot be rated
         listener.play(2)
         assert listener.find(".now").text == "Now: sound 2"
-        WebDriverWait(listener.browser, 10).until(lambda _: not listener.find("[data-notice=silent]").is_displayed())
+        WebDriverWait(listener.browser, 20).until(lambda _: not listener.find("[data-notice=silent]").is_displayed())
     finally:
         listener.browser.close()
         listener.browser.switch_to.window(first)
