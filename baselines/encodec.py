@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from baselines.interface import Encoded, Family, System
 from baselines.systems import rate_in_kbps
 from codec.audio import Audio
+from codec.container.coder import CHUNK_SECONDS, SCALE, RawCoder
+from codec.downloads import OFFICIAL, bundled, cached, language_model_for
 from codec.errors import UserError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
     from codec.model import EncodecConfig, EncodecModel
     from codec.portable_coder import PortableModelCoder
-
-OFFICIAL = "official"  # as a checkpoint: what `earmark download` fetched
-SCALE = np.dtype(">f4")  # in front of a normalised segment's codes, as in the public format
-CHUNK_SECONDS = 2.0  # that the language model codes on their own, as in .ecdc files
 
 
 @functools.lru_cache(maxsize=2)
@@ -73,13 +71,11 @@ class EncodecCodec:
         return (config.segment_samples or config.seanet.hop) / self.sample_rate
 
     def encode(self, audio: Audio) -> Encoded:
-        from codec.container.coder import RawCoder
-
         coder = self.coder or RawCoder()
         codes = self.model.encode(audio, self.kbps)
         packets = []
         for segment in codes.segments:
-            scale = b"" if segment.scale is None else segment.scale.numpy().astype(SCALE).tobytes()
+            scale = b"" if segment.scale is None else SCALE.pack(float(segment.scale[0]))
             entries = segment.codes[0].numpy().astype(np.uint16)
             for start in range(0, entries.shape[1], self._steps(entries.shape[1])):
                 part = entries[:, start : start + self._steps(entries.shape[1])]
@@ -104,15 +100,12 @@ class EncodecCodec:
         parts = [
             min(self._steps(steps), steps - start) for steps in lengths for start in range(0, steps, self._steps(steps))
         ]
-        payloads = [packet[SCALE.itemsize * config.normalize :] for packet in encoded.packets]
+        payloads = [packet[SCALE.size * config.normalize :] for packet in encoded.packets]
         entries = self._entries(payloads, codebooks, parts, bits)
         joined = torch.from_numpy(np.concatenate(entries, axis=1).astype(np.int64))[None]
         scales: list[torch.Tensor | None] = [None] * len(lengths)
         if config.normalize:
-            scales = [
-                torch.from_numpy(np.frombuffer(packet[: SCALE.itemsize], SCALE).astype(np.float32))
-                for packet in encoded.packets
-            ]
+            scales = [torch.tensor(SCALE.unpack_from(packet)) for packet in encoded.packets]
         segments = map(Segment, joined.split(lengths, dim=-1), scales)
         decoded = self.model.decode(Codes(tuple(segments), encoded.samples, from_numpy=True))
         return np.ascontiguousarray(decoded[0])
@@ -209,8 +202,6 @@ class Encodec(Family):
         Raises:
             UserError: they are the official ones, which are not in the user's cache.
         """
-        from codec.downloads import bundled, cached
-
         given = "" if system is None else system.options.get("checkpoint", "")
         if given not in ("", OFFICIAL):
             return Path(given)
@@ -218,8 +209,6 @@ class Encodec(Family):
 
     def language_model(self, system: System) -> Path:
         """Likewise, by the option lm; without a value the one for the weights."""
-        from codec.downloads import language_model_for
-
         given = system.options["lm"]
         return Path(given) if given else language_model_for(self.name, official="checkpoint" in system.options)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
-from codec.downloads import cached, language_model_for
+from codec.downloads import OFFICIAL, cached, language_model_for
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
 
@@ -25,7 +25,6 @@ MODELS = ("encodec_24khz", "encodec_48khz")
 PIPE = Path("-")
 FILE = click.Path(path_type=Path)
 THERE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-OFFICIAL = "official"
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="FILE|official",

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.container.chunks import SCALE, Chunks
-from codec.container.coder import BatchCoder, SegmentCoder
+from codec.container.chunks import Chunks
+from codec.container.coder import SCALE, BatchCoder, SegmentCoder
 from codec.container.header import Header
 from codec.container.lookahead import Lookahead
 from codec.container.parts import CodesDigest, Damage, Part, StepBuffer

@@ -10,6 +10,7 @@ from codec.errors import UserError
 from codec.model import EncodecConfig
 
 Format = Literal["earmark", "reference"]
+LONGEST_SIGNAL = 1 << 62  # samples
 IDENTITY_DIGITS = 16  # of a SHA-256 in hexadecimal: enough against mix-ups; nothing in a file guards against forgery
 
 
