@@ -603,3 +603,17 @@ def test_what_the_mp3_decoder_mutters_is_not_shown(earmark, weights, tmp_path):
     script = command("encode", tmp_path / "in.mp3", tmp_path / "a.ecdc", "--checkpoint", weights["encodec_24khz"])
     done = subprocess.run(script, capture_output=True, text=True, check=True)
     assert "mpg123" not in done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_damage(weights, tmp_path):
+    """Status 141, as of a program that SIGPIPE ended; 1 would say that the file is damaged."""
+    given = ("--checkpoint", weights["encodec_24khz"])
+    source, coded = wav(tmp_path / "in.wav", noise(20 * 24000), 24000), tmp_path / "a.ecdc"
+    subprocess.run(command("encode", source, coded, *given), check=True, capture_output=True)
+    with subprocess.Popen(
+        command("decode", coded, "-", *given), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        program.stdout.read(44)
+        program.stdout.close()
+        assert program.wait() == 141
+        assert program.stderr.read() == b""
