@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
+from baselines.systems import in_words, rate_in_kbps, require_rate
 from codec.audio import Audio
 from codec.container.coder import CHUNK_SECONDS, SCALE, RawCoder
 from codec.downloads import OFFICIAL, bundled, cached, language_model_for
@@ -143,7 +143,7 @@ class Encodec(Family):
     options: Mapping[str, tuple[str, ...]] = {"checkpoint": (), "lm": ()}
 
     def __init__(self) -> None:
-        self.rates = _listed(self._steps(None))
+        self.rates = in_words(self._steps(None))
 
     def unavailable(self, system: System | None = None) -> str | None:
         try:
@@ -167,11 +167,8 @@ class Encodec(Family):
     def check(self, system: System) -> None:
         if system.options.get("checkpoint", OFFICIAL) != OFFICIAL and system.options.get("lm") == "":
             raise UserError(f"{system.text}: the language model for its checkpoint is not known; write lm=FILE")
-        kbps, steps = rate_in_kbps(system), self._steps(system)
-        if kbps not in steps:
-            nearest = min(steps, key=lambda step: abs(step - kbps))
-            others = ", or other weights by :checkpoint=" if kbps in self.kbps_steps else ""
-            raise UserError(f"{system.text}: {self.title} has {_listed(steps)}; try {self.name}@{nearest:g}{others}")
+        others = ", or other weights by :checkpoint=" if rate_in_kbps(system) in self.kbps_steps else ""
+        require_rate(system, self._steps(system), others)
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)
@@ -211,10 +208,6 @@ class Encodec(Family):
         """Likewise, by the option lm; without a value the one for the weights."""
         given = system.options["lm"]
         return Path(given) if given else language_model_for(self.name, official="checkpoint" in system.options)
-
-
-def _listed(kbps: tuple[float, ...]) -> str:
-    return f"{', '.join(f'{step:g}' for step in kbps)} kbps"
 
 
 class Encodec48(Encodec):
