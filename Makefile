@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
 DEMO := demo
 AUDIO ?=
-SYSTEMS ?= opus@6,opus@12,mp3@64
+SYSTEMS ?= opus@6,opus@12,mp3@64,encodec_24khz@3
 METRICS ?= si_snr,visqol,pesq,stoi
 
 .PHONY: demo test lint format bench clean help

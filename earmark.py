@@ -47,6 +47,13 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `earmark ... | head`; click would leave by status 1, which has meanings of its own
+            sys.stderr.close()
+            sys.exit(141)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
@@ -75,10 +82,7 @@ def main() -> None:
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
         fail(error.format_message() + hint, error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        fail("interrupted; run the same command again to go on where it stopped", 130)
-    except BrokenPipeError:  # `earmark ... | head`
-        sys.stderr.close()
-        sys.exit(141)
+        fail("interrupted; run the same command again: what is finished is not done twice", 130)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from baselines import ffmpeg
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
+from baselines.systems import in_words, rate_in_kbps, require_rate
 from codec.audio import Audio, fit_length, to_pcm16
-from codec.errors import UserError
 
 SAMPLE_RATE = 16000
 FRAME = 320  # samples: 20 ms
@@ -91,7 +90,7 @@ class AmrWb(Family):
 
     name = "amr_wb"
     title = "AMR-WB"
-    rates = f"{', '.join(map(str, CORE_BITS))} kbps"
+    rates = in_words(CORE_BITS)
     example = "amr_wb@12.65"
     sample_rates = "16 kHz mono"
     licence = "Apache-2.0"
@@ -114,10 +113,7 @@ class AmrWb(Family):
         return f"{Path(find_encoder() or '').name}, {_decoder()}, {ffmpeg.version()}"
 
     def check(self, system: System) -> None:
-        kbps = rate_in_kbps(system)
-        if kbps not in CORE_BITS:
-            nearest = min(CORE_BITS, key=lambda mode: abs(mode - kbps))
-            raise UserError(f"{system.text}: AMR-WB has {self.rates}; try amr_wb@{nearest:g}")
+        require_rate(system, CORE_BITS)
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)

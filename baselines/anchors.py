@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin, kaiserord, oaconvolve
 
 from baselines.interface import Encoded, Family, System
 from codec.audio import Audio
@@ -25,6 +24,8 @@ def low_pass(cutoff: float, sample_rate: int) -> NDArray[np.float64]:
     BS.1534-3 asks for 25 dB there and 50 dB at 4.5 kHz; the ripple of such a design is 0.01 dB against 0.1 dB allowed.
     """
     transition = cutoff / 7
+    from scipy.signal import firwin, kaiserord  # a second to import, which a run without anchors does not need
+
     taps, beta = kaiserord(STOP_BAND_DB, transition / (sample_rate / 2))
     coefficients: NDArray[np.float64] = firwin(
         taps | 1, cutoff + transition / 2, window=("kaiser", beta), fs=sample_rate
@@ -48,6 +49,8 @@ class _Uncoded:
         audio = np.frombuffer(encoded.packets[0], "<f4").reshape(self.channels, encoded.samples)
         if self.cutoff is None or self.cutoff * 15 / 14 >= self.sample_rate / 2:  # nothing above it to remove
             return audio.copy()
+        from scipy.signal import oaconvolve
+
         return oaconvolve(audio, low_pass(self.cutoff, self.sample_rate)[None], mode="same", axes=-1).astype(np.float32)
 
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from baselines import programs
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
+from baselines.systems import in_words, rate_in_kbps, require_rate
 from codec.audio import Audio, fit_length, to_pcm16
-from codec.errors import UserError
 
 SAMPLE_RATE = 8000
 KBPS = (0.7, 1.2, 1.3, 1.4, 1.6, 2.4, 3.2)
@@ -79,7 +78,7 @@ class Codec2(Family):
 
     name = "codec2"
     title = "Codec 2"
-    rates = f"{', '.join(map(str, KBPS))} kbps"
+    rates = in_words(KBPS)
     example = "codec2@2.4"
     sample_rates = "8 kHz mono"
     licence = "LGPL-2.1"
@@ -94,10 +93,7 @@ class Codec2(Family):
         return f"pycodec2 {package_version('pycodec2')}"
 
     def check(self, system: System) -> None:
-        kbps = rate_in_kbps(system)
-        if kbps not in KBPS:
-            nearest = min(KBPS, key=lambda mode: abs(mode - kbps))
-            raise UserError(f"{system.text}: Codec 2 has {self.rates}; try codec2@{nearest:g}")
+        require_rate(system, KBPS)
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)

@@ -12,17 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
+from baselines.systems import in_words, rate_in_kbps, require_rate
 from codec.audio import Audio
+from codec.container.coder import CHUNK_SECONDS, SCALE, RawCoder
+from codec.downloads import OFFICIAL, bundled, cached, language_model_for
 from codec.errors import UserError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
     from codec.model import EncodecConfig, EncodecModel
     from codec.portable_coder import PortableModelCoder
-
-OFFICIAL = "official"  # as a checkpoint: what `earmark download` fetched
-SCALE = np.dtype(">f4")  # in front of a normalised segment's codes, as in the public format
-CHUNK_SECONDS = 2.0  # that the language model codes on their own, as in .ecdc files
 
 
 @functools.lru_cache(maxsize=2)
@@ -62,18 +60,22 @@ class EncodecCodec:
 
     @property
     def latency(self) -> float:
-        """A segment where the model has segments, else one step of the codes (paper, section 4.6)."""
+        """A segment where the model has segments, else one step of the codes (paper, section 4.6).
+
+        With a language model it is a packet, which the range coder ends as a whole; the paper's coder would need but
+        one step more than without.
+        """
         config = self.model.config
+        if self.coder is not None and config.segment is None:
+            return CHUNK_SECONDS
         return (config.segment_samples or config.seanet.hop) / self.sample_rate
 
     def encode(self, audio: Audio) -> Encoded:
-        from codec.container.coder import RawCoder
-
         coder = self.coder or RawCoder()
         codes = self.model.encode(audio, self.kbps)
         packets = []
         for segment in codes.segments:
-            scale = b"" if segment.scale is None else segment.scale.numpy().astype(SCALE).tobytes()
+            scale = b"" if segment.scale is None else SCALE.pack(float(segment.scale[0]))
             entries = segment.codes[0].numpy().astype(np.uint16)
             for start in range(0, entries.shape[1], self._steps(entries.shape[1])):
                 part = entries[:, start : start + self._steps(entries.shape[1])]
@@ -98,15 +100,12 @@ class EncodecCodec:
         parts = [
             min(self._steps(steps), steps - start) for steps in lengths for start in range(0, steps, self._steps(steps))
         ]
-        payloads = [packet[SCALE.itemsize * config.normalize :] for packet in encoded.packets]
+        payloads = [packet[SCALE.size * config.normalize :] for packet in encoded.packets]
         entries = self._entries(payloads, codebooks, parts, bits)
         joined = torch.from_numpy(np.concatenate(entries, axis=1).astype(np.int64))[None]
         scales: list[torch.Tensor | None] = [None] * len(lengths)
         if config.normalize:
-            scales = [
-                torch.from_numpy(np.frombuffer(packet[: SCALE.itemsize], SCALE).astype(np.float32))
-                for packet in encoded.packets
-            ]
+            scales = [torch.tensor(SCALE.unpack_from(packet)) for packet in encoded.packets]
         segments = map(Segment, joined.split(lengths, dim=-1), scales)
         decoded = self.model.decode(Codes(tuple(segments), encoded.samples, from_numpy=True))
         return np.ascontiguousarray(decoded[0])
@@ -136,19 +135,21 @@ class Encodec(Family):
 
     name = "encodec_24khz"
     title = "EnCodec 24 kHz"
-    kbps_steps: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
-    rates = "1.5, 3, 6, 12, 24 kbps"
+    kbps_steps: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)  # of the paper
     example = "encodec_24khz@3"
     sample_rates = "24 kHz"
     licence = "code MIT; weights by their origin"
     latency = "13 ms"
     options: Mapping[str, tuple[str, ...]] = {"checkpoint": (), "lm": ()}
 
+    def __init__(self) -> None:
+        self.rates = in_words(self._steps(None))
+
     def unavailable(self, system: System | None = None) -> str | None:
         try:
             sources = [(self.source(system), "a checkpoint")]
             if system is not None and "lm" in system.options:
-                sources.append((self._language_model(system), "a language model"))
+                sources.append((self.language_model(system), "a language model"))
         except UserError as error:
             return str(error)
         for source, what in sources:
@@ -160,16 +161,14 @@ class Encodec(Family):
         model, identity = _model(self.source(system))
         if system is None or "lm" not in system.options:
             return f"weights {identity[:16]}"
-        coder = _coder(self._language_model(system), model.config)
+        coder = _coder(self.language_model(system), model.config)
         return f"weights {identity[:16]}, language model {coder.identity[:16]}"
 
     def check(self, system: System) -> None:
         if system.options.get("checkpoint", OFFICIAL) != OFFICIAL and system.options.get("lm") == "":
             raise UserError(f"{system.text}: the language model for its checkpoint is not known; write lm=FILE")
-        kbps = rate_in_kbps(system)
-        if kbps not in self.kbps_steps:
-            nearest = min(self.kbps_steps, key=lambda step: abs(step - kbps))
-            raise UserError(f"{system.text}: {self.title} has {self.rates}; try {self.name}@{nearest:g}")
+        others = ", or other weights by :checkpoint=" if rate_in_kbps(system) in self.kbps_steps else ""
+        require_rate(system, self._steps(system), others)
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)
@@ -182,8 +181,17 @@ class Encodec(Family):
             )
         kbps = rate_in_kbps(system)
         model.config.codebooks(kbps)  # a checkpoint may have fewer bit rates than the model of the paper
-        coder = _coder(self._language_model(system), model.config) if "lm" in system.options else None
+        coder = _coder(self.language_model(system), model.config) if "lm" in system.options else None
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
+
+    def _steps(self, system: System | None) -> tuple[float, ...]:
+        """Bit rates of the weights, or where these do not tell, those of the paper."""
+        from codec.checkpoint_header import bit_rates
+
+        try:
+            return bit_rates(self.source(system)) or self.kbps_steps
+        except UserError:
+            return self.kbps_steps
 
     def source(self, system: System | None) -> Path:
         """The file named by the option, else the weights that come with Earmark, else the official ones.
@@ -191,17 +199,13 @@ class Encodec(Family):
         Raises:
             UserError: they are the official ones, which are not in the user's cache.
         """
-        from codec.downloads import bundled, cached
-
         given = "" if system is None else system.options.get("checkpoint", "")
         if given not in ("", OFFICIAL):
             return Path(given)
         return (None if given else bundled(self.name)) or cached(self.name)
 
-    def _language_model(self, system: System) -> Path:
+    def language_model(self, system: System) -> Path:
         """Likewise, by the option lm; without a value the one for the weights."""
-        from codec.downloads import language_model_for
-
         given = system.options["lm"]
         return Path(given) if given else language_model_for(self.name, official="checkpoint" in system.options)
 
@@ -212,7 +216,6 @@ class Encodec48(Encodec):
     name = "encodec_48khz"
     title = "EnCodec 48 kHz"
     kbps_steps = (3.0, 6.0, 12.0, 24.0)
-    rates = "3, 6, 12, 24 kbps"
     example = "encodec_48khz@6"
     sample_rates = "48 kHz"
     latency = "1 s"

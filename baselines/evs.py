@@ -17,7 +17,7 @@ import numpy as np
 
 from baselines import g192, programs
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
+from baselines.systems import in_words, rate_in_kbps, require_rate
 from codec.audio import Audio, fit_length, to_pcm16
 from codec.errors import UserError
 
@@ -120,7 +120,7 @@ class Evs(Family):
 
     name = "evs"
     title = "EVS"
-    rates = f"{', '.join(f'{kbps:g}' for kbps in KBPS)} kbps"
+    rates = in_words(KBPS)
     example = "evs@9.6"
     sample_rates = "8, 16, 32, 48 kHz mono"
     licence = "3GPP, not ours to ship"
@@ -134,10 +134,7 @@ class Evs(Family):
         return programs_version(found.encoder, found.decoder)
 
     def check(self, system: System) -> None:
-        kbps = rate_in_kbps(system)
-        if kbps not in KBPS:
-            nearest = min(KBPS, key=lambda mode: abs(mode - kbps))
-            raise UserError(f"{system.text}: EVS has {self.rates}; try evs@{nearest:g}")
+        require_rate(system, KBPS)
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)

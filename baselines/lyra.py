@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
+from baselines.systems import rate_in_kbps, require_rate
 from codec.audio import Audio, fit_length, to_pcm16
 from codec.downloads import cache_folder, fetch, hash_fits
-from codec.errors import UserError
 from codec.native_messages import silenced
 
 SAMPLE_RATE = 16000
@@ -139,10 +138,7 @@ class Lyra(Family):
         return f"v1.3.2, LiteRT {package_version('ai-edge-litert')}"
 
     def check(self, system: System) -> None:
-        kbps = rate_in_kbps(system)
-        if kbps not in QUANTIZERS:
-            nearest = min(QUANTIZERS, key=lambda rate: abs(rate - kbps))
-            raise UserError(f"{system.text}: Lyra v2 has {self.rates}; try lyra@{nearest:g}")
+        require_rate(system, QUANTIZERS)
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)

@@ -10,9 +10,8 @@ import numpy as np
 
 from baselines import ffmpeg
 from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
+from baselines.systems import rate_in_kbps, require_rate
 from codec.audio import Audio, fit_length
-from codec.errors import UserError
 
 # Bit rates in kbps by version of the standard, and the sample rates each version has.
 MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -84,10 +83,7 @@ class Mp3(Family):
         return lame_version()
 
     def check(self, system: System) -> None:
-        kbps = rate_in_kbps(system)
-        if kbps not in ALL_RATES:
-            nearest = min(ALL_RATES, key=lambda rate: abs(rate - kbps))
-            raise UserError(f"{system.text}: MP3 has {', '.join(map(str, ALL_RATES))} kbps; try mp3@{nearest}")
+        require_rate(system, ALL_RATES)
 
     def kbps(self, system: System) -> float | None:
         return rate_in_kbps(system)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 
 from baselines import commands
@@ -175,3 +176,25 @@ def rate_in_kbps(system: System) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", system.rate or "", re.ASCII):  # float() would take 6_0, nan and inf too
         raise UserError(f"{system.text}: {family.title} needs a bit rate in kbps; try {family.example}")
     return float(system.rate or "")
+
+
+def require_rate(system: System, steps: Iterable[float], remedy: str = "") -> None:
+    """Check that the number behind "@" is one of a codec's bit rates.
+
+    Args:
+        steps: in kbps.
+        remedy: what else would help, added to the message.
+
+    Raises:
+        UserError: see `rate_in_kbps`; or it is another, and the nearest is named.
+    """
+    kbps, steps = rate_in_kbps(system), tuple(steps)
+    if kbps not in steps:
+        family = families()[system.family]
+        nearest = min(steps, key=lambda step: abs(step - kbps))
+        raise UserError(f"{system.text}: {family.title} has {in_words(steps)}; try {family.name}@{nearest:g}{remedy}")
+
+
+def in_words(kbps: Iterable[float]) -> str:
+    """Bit rates for people: "3, 6, 12 kbps"."""
+    return f"{', '.join(f'{step:g}' for step in kbps)} kbps"

@@ -118,8 +118,26 @@ def compare(name: str, rounds: int) -> None:
         print(f"{name:<15}{label:<15}{ratios[0]:>8.2f} x{ratios[1]:>11.2f} x{cost}")
 
 
+class Calls:
+    """Seconds of processor time and of time passed that each call took."""
+
+    def __init__(self) -> None:
+        self.processor: list[float] = []
+        self.passed: list[float] = []
+
+    def time(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        started, clock = time.process_time(), time.perf_counter()
+        result = call(*arguments)
+        self.processor.append(time.process_time() - started)
+        self.passed.append(time.perf_counter() - clock)
+        return result
+
+
 def stream() -> None:
-    """Print what streaming by single latent steps costs."""
+    """Print what streaming by single latent steps costs: a call's median processor time, and what 99 % do not exceed.
+
+    The 99 % are of the time that passes, from the second call on, those of the start included.
+    """
     plain = same_model(reference_model("encodec_24khz"))
     hop, rate = plain.config.seanet.hop, plain.config.sample_rate
     sound = clip("encodec_24khz", rate, 1)
@@ -131,21 +149,14 @@ def stream() -> None:
             continue
         for part in (hop, rate // 50):
             encoder, decoder = StreamingEncoder(model, KBPS), StreamingDecoder(model)
-            encoding, decoding, segments = [], [], []
+            encoding, decoding = Calls(), Calls()
             for piece in sound.split(part, dim=-1):
-                start = time.process_time()
-                segments.append(encoder.push(piece))
-                encoding.append(time.process_time() - start)
-            for pushed in segments:
-                start = time.process_time()
-                for segment in pushed:
-                    decoder.push(segment)
-                decoding.append(time.process_time() - start)
-            row = f"streaming by {part} samples, {label:<10}"
-            for what, took in (("encode", encoding), ("decode", decoding)):
-                later = sorted(took[len(took) // 10 :])
-                worst = 1000 * later[int(0.99 * len(later))]
-                row += f"{what:>9}{part / rate / statistics.mean(later):>6.1f} x real time, p99 {worst:.1f} ms"
+                pushed = encoding.time(encoder.push, piece)
+                decoding.time(list, map(decoder.push, pushed))
+            row = f"streaming by {part} samples, {label:<9}"
+            for what, calls in (("encode", encoding), ("decode", decoding)):
+                row += f" {what}{part / rate / statistics.median(calls.processor):>6.1f} x real time, "
+                row += f"p99 {1000 * statistics.quantiles(calls.passed[1:], n=100)[-1]:.1f} ms"
             print(row)
 
 

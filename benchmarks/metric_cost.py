@@ -19,12 +19,15 @@ from eval.metrics.registry import Metric, registered, score
 SECONDS, RATE = 10, 48000
 
 
-def pair() -> tuple[np.ndarray, np.ndarray]:
-    """A voice-like signal with pauses and the same with noise, [1, time] each."""
+def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A voice-like signal with pauses and the same with noise, [1, time] each; others for each seed.
+
+    So that nothing that a metric remembers of a signal shortens the next score.
+    """
     moments = np.arange(SECONDS * RATE) / RATE
     voice = sum(np.sin(2 * np.pi * 120 * k * moments + k * k) / k for k in range(1, 60))
     syllables = np.clip(np.sin(2 * np.pi * 4 * moments), 0, None) * (moments % 2 < 1.5)
-    noise = np.random.default_rng(0).standard_normal((2, moments.size))
+    noise = np.random.default_rng(seed).standard_normal((2, moments.size))
     reference = 0.1 * voice * syllables + 1e-4 * noise[0]
     return reference[None].astype(np.float32), (reference + 1e-3 * noise[1])[None].astype(np.float32)
 
@@ -38,11 +41,11 @@ def timed(metric: Metric, reference: np.ndarray, decoded: np.ndarray) -> float:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    reference, decoded = pair()
     metrics = {name: metric for name, metric in registered().items() if metric.available() is None}
-    first = {name: timed(metric, reference, decoded) for name, metric in metrics.items()}
+    first = {name: timed(metric, *pair(0)) for name, metric in metrics.items()}
     took: dict[str, list[float]] = {name: [] for name in metrics}
-    for _ in range(rounds):
+    for round_ in range(1, rounds + 1):
+        reference, decoded = pair(round_)
         for name, metric in metrics.items():
             took[name].append(timed(metric, reference, decoded))
     print(f"median of {rounds} scores of {SECONDS} s of audio")

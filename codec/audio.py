@@ -24,6 +24,7 @@ Pcm = NDArray[np.int16]
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 
 LONGEST_OGG_PAGE = 65307  # bytes (RFC 3533)
+UNKNOWN_FRAMES = 1 << 62  # or more, where a FLAC has 0 for its number of samples (RFC 9639, section 8.2)
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
         with soundfile.SoundFile(path) as file:
             if file.channels > max_channels:
                 raise surround(path, file.channels)
+            if file.frames >= UNKNOWN_FRAMES:
+                raise UserError(f"{path}: its header does not tell its length; convert it to a file again")
             yield file
     except soundfile.LibsndfileError as error:
         detail = str(error.error_string).strip().rstrip(".")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from codec.audio import Audio, Pcm, fit_length, is_cut_short, opened, require_fi
 from codec.container.lookahead import name_of
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
+from codec.native_messages import silenced
 
 BLOCK_FRAMES = 4096
 OUTPUTS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
@@ -62,7 +63,7 @@ def open_file(path: Path) -> AudioStream:
     Raises:
         UserError: not audio, truncated, more than two channels; while iterating also NaN or infinite samples.
     """
-    with opened(path) as file:
+    with silenced(), opened(path) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
     if is_cut_short(path):
         raise truncated(path)
@@ -84,7 +85,11 @@ def _file_blocks(path: Path, frames: int) -> Iterator[Audio]:
     # The file is opened here once more, so that errors of whoever takes the blocks do not pass for its own.
     with opened(path) as file:
         received = 0
-        while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        while True:
+            with silenced() if file.format == "MP3" else nullcontext():  # see codec.audio.read
+                block = file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
+            if not len(block):
+                break
             received += len(block)
             require_finite(block, path)
             yield block.T

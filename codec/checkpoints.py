@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import safetensors.torch
@@ -25,6 +26,7 @@ from codec.files import written_whole
 from codec.model import PRESETS, EncodecConfig, EncodecModel
 
 FORMAT = "earmark.encodec"
+_identities: WeakKeyDictionary[EncodecModel, tuple[tuple[tuple[int, int], ...], str]] = WeakKeyDictionary()
 VERSION = "1"
 
 
@@ -84,9 +86,17 @@ def identity(model: EncodecModel) -> str:
 
     It covers name, shape and little-endian float32 values of every tensor of folded_state(), in the order of the names:
     "NAME SHAPE\\n" in ASCII, with SHAPE as 32x1x7, then the values. A model that was converted to a narrower type is
-    another model: ask for the identity before.
+    another model: ask for the identity before. It is kept until a weight changes, as a hash of them takes a while.
     """
-    return digest(folded_state(model))
+    state = model.state_dict()
+    if any(tensor.is_inference() for tensor in state.values()):  # they do not count their changes
+        return digest(folded_state(model))
+    version = tuple((tensor.data_ptr(), tensor._version) for tensor in state.values())
+    known, found = _identities.get(model, ((), ""))
+    if known != version:
+        found = digest(folded_state(model))
+        _identities[model] = version, found
+    return found
 
 
 def folded_state(model: EncodecModel) -> dict[str, Tensor]:

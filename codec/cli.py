@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
-from codec.downloads import cached, language_model_for
+from codec.downloads import OFFICIAL, cached, language_model_for
 from codec.errors import UserError, WriteError
 from codec.files import written_whole
 
@@ -25,7 +25,6 @@ MODELS = ("encodec_24khz", "encodec_48khz")
 PIPE = Path("-")
 FILE = click.Path(path_type=Path)
 THERE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-OFFICIAL = "official"
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="FILE|official",
@@ -41,7 +40,13 @@ language_model_option = click.option(
 @click.argument("source", type=THERE, metavar="IN")
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
 @click.option("--model", "name", type=click.Choice(MODELS), help="encodec_24khz, or what --checkpoint is, unless told.")
-@click.option("--kbps", type=float, default=6, show_default=True, help="1.5 (at 24 kHz only), 3, 6, 12 or 24.")
+@click.option(
+    "--kbps",
+    type=float,
+    default=6,
+    show_default=True,
+    help="1.5 (at 24 kHz only), 3, 6, 12, or 24 (not by the weights that come with Earmark).",
+)
 @click.option("--lm", is_flag=True, help="Fewer bits for the same codes, by a language model.")
 @checkpoint_option
 @language_model_option
@@ -69,12 +74,18 @@ def encode(
         raise UserError("--format reference: needs the length first, which a pipe does not tell; give a file as IN")
     from codec import audio_blocks, coding, ecdc
 
-    recording = audio_blocks.open_pipe(_standard_input()) if source == PIPE else audio_blocks.open_file(source)
+    if checkpoint is None and form == "reference":
+        checkpoint = OFFICIAL  # whoever reads that format has no other weights
+    recording = audio_blocks.open_file(source) if source.is_file() else audio_blocks.open_pipe(_opened(source))
     model, identity = _load(name or MODELS[0], checkpoint)
     if name not in (None, model.config.name):
         raise UserError(f"--model {name}: {checkpoint} is a checkpoint of {model.config.name}")
     rate = model.config.sample_rate
     recording = recording.converted(rate, model.config.channels)
+    if kbps not in model.config.kbps:
+        rates = ", ".join(f"{rate:g}" for rate in model.config.kbps)
+        others = "" if checkpoint else "; the official ones have more, by --checkpoint official"
+        raise UserError(f"--kbps {kbps:g}: these weights of {model.config.name} have {rates} kbps{others}")
     codebooks = model.config.codebooks(kbps)
     coder = None
     if lm or language_model is not None:
@@ -184,7 +195,8 @@ def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
     if checkpoint == OFFICIAL:
         model = checkpoints.load(cached(name))
     else:
-        model = checkpoints.load(name if checkpoint is None else Path(checkpoint))
+        chosen = name if checkpoint is None else checkpoint
+        model = checkpoints.load(chosen if chosen in MODELS else Path(chosen))
     identity = checkpoints.identity(model)
     accelerate(model)
     return model, identity
@@ -219,7 +231,10 @@ def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractCo
     return nullcontext(lambda count: None) if target == PIPE else audio_progress(target.name, samples, sample_rate)
 
 
-def _standard_input() -> BinaryIO:
+def _opened(pipe: Path) -> BinaryIO:
+    """Standard input, or a named pipe; open until the command ends."""
+    if pipe != PIPE:
+        return pipe.open("rb")
     if sys.stdin is None:
         raise UserError("-: there is no standard input; give a file as IN")
     return sys.stdin.buffer
@@ -228,7 +243,7 @@ def _standard_input() -> BinaryIO:
 @contextmanager
 def _read(path: Path) -> Iterator[BinaryIO]:
     if path == PIPE:
-        yield _standard_input()
+        yield _opened(path)
     else:
         with path.open("rb") as file:
             yield file

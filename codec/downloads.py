@@ -14,6 +14,7 @@ from pathlib import Path
 from codec.errors import UserError, WriteError
 from codec.progress import byte_progress
 
+OFFICIAL = "official"  # what asks for these where a checkpoint is named
 OFFICIAL_URL = "https://dl.fbaipublicfiles.com/encodec/v0/"
 OFFICIAL_FILES = {  # behind the dash: the first eight hexadecimal digits of the file's SHA-256
     "encodec_24khz": "encodec_24khz-d7cc33bc.th",

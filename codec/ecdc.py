@@ -18,7 +18,7 @@ import torch
 
 from codec.container.checked import CheckedReader, CheckedWriter, find_header
 from codec.container.chunks import with_chunks
-from codec.container.coder import Entropy, SegmentCoder, choose_coder
+from codec.container.coder import CHUNK_SECONDS, Entropy, SegmentCoder, choose_coder
 from codec.container.header import Format, Header, short_identity
 from codec.container.lookahead import Lookahead, name_of
 from codec.container.parts import CodesDigest, Damage, Part, PartReader, PartWriter
@@ -42,7 +42,7 @@ def open_writer(
     model_identity: str = "",
     language_model: bool = False,
     coder: SegmentCoder | None = None,
-    chunk_seconds: float = 2.0,
+    chunk_seconds: float = CHUNK_SECONDS,
 ) -> PartWriter:
     """Begin a file whose codes come piece by piece.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from codec.layers import LSTM, Conv1d, ConvTranspose1d, TimeLayerNorm, reflect
+from codec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, TimeLayerNorm, reflect
 from codec.packed import ROWS_EXPECTED, NarrowConv, PackedConv, PackedLinear, PlainProduct, elu, few, follow, onednn
 from codec.seanet import ResidualUnit
 
@@ -24,7 +24,7 @@ _LSTM_MODE = 2  # at::native: 0 ReLU, 1 tanh, 2 LSTM, 3 GRU
 class Layer(Protocol):
     """One layer of a stack, continuing from `state`, which starts as `new_state()`; `last` ends the signal."""
 
-    def new_state(self) -> Any: ...
+    def new_state(self) -> LayerState: ...
 
     def __call__(self, x: Tensor, state: Any, last: bool) -> Tensor: ...  # [B, n, C] -> [B, m, D]
 
@@ -61,7 +61,7 @@ def _reflected(padded: Tensor, left: int, right: int) -> Tensor:
 
 
 @dataclass
-class FastConvState:
+class FastConvState(LayerState):
     """Input not yet used up, after ELU and with the reflection in front, [B, n, C]; and what `ConvState` counts."""
 
     pending: Tensor | None = None
@@ -113,7 +113,7 @@ class FastConv:
 
 
 @dataclass
-class UpsamplingState:
+class UpsamplingState(LayerState):
     """The input before the next one, after ELU, [B, 1, C]."""
 
     previous: Tensor | None = None
@@ -161,7 +161,7 @@ class FastUpsampling:
 
 
 @dataclass
-class FastLSTMState:
+class FastLSTMState(LayerState):
     """Hidden and cell state of each LSTM layer, [1, B, C] each."""
 
     hidden: list[tuple[Tensor, Tensor]] = field(default_factory=list)
@@ -247,7 +247,7 @@ def _side_by_side(first: Conv1d, second: Conv1d, dtype: torch.dtype) -> PlainPro
 
 
 @dataclass
-class FastResidualState:
+class FastResidualState(LayerState):
     """State of the dilated convolution, and input for which it has no answer yet, [B, n, C]."""
 
     branch: FastConvState

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -78,8 +78,21 @@ def reflect(x: Tensor, left: int, right: int) -> Tensor:
     return padded[..., : padded.shape[-1] - short]
 
 
+class LayerState:
+    """What a layer remembers between calls."""
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A layer that continues a signal from a state, which starts as `new_state()`; `last` ends the signal."""
+
+    def new_state(self) -> LayerState: ...
+
+    def step(self, x: Tensor, state: Any, last: bool) -> Tensor: ...  # [B, C, n] -> [B, D, m]
+
+
 @dataclass
-class ConvState:
+class ConvState(LayerState):
     """What a causal convolution remembers between calls.
 
     Args:
@@ -129,6 +142,9 @@ class Conv1d(nn.Module):
         y: Tensor = self.norm(self.conv(x))
         return y
 
+    def new_state(self) -> ConvState:
+        return ConvState()
+
     def step(self, x: Tensor, state: ConvState, last: bool) -> Tensor:
         """Continue with any number of samples, [B, C, n] -> [B, D, m]; `last` ends the signal."""
         pending = x if state.pending is None else torch.cat([state.pending, x], dim=-1)
@@ -150,7 +166,7 @@ class Conv1d(nn.Module):
 
 
 @dataclass
-class ConvTransposeState:
+class ConvTransposeState(LayerState):
     """Output that later input adds to, [B, D, kernel - stride], without bias."""
 
     tail: Tensor | None = None
@@ -180,7 +196,10 @@ class ConvTranspose1d(nn.Module):
         left = 0 if self.causal else self.excess - self.excess // 2
         return y[..., left : left + x.shape[-1] * self.stride]
 
-    def step(self, x: Tensor, state: ConvTransposeState) -> Tensor:
+    def new_state(self) -> ConvTransposeState:
+        return ConvTransposeState()
+
+    def step(self, x: Tensor, state: ConvTransposeState, last: bool) -> Tensor:
         """Continue with n steps, [B, C, n] -> [B, D, n * stride]."""
         if x.shape[-1] == 0:
             return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
@@ -195,7 +214,7 @@ class ConvTranspose1d(nn.Module):
 
 
 @dataclass
-class LSTMState:
+class LSTMState(LayerState):
     """Hidden and cell state, each [layers, B, C]."""
 
     hidden: tuple[Tensor, Tensor] | None = field(default=None)
@@ -209,9 +228,12 @@ class LSTM(nn.Module):
         self.lstm = nn.LSTM(channels, channels, layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.step(x, LSTMState())
+        return self.step(x, self.new_state(), last=True)
 
-    def step(self, x: Tensor, state: LSTMState) -> Tensor:
+    def new_state(self) -> LSTMState:
+        return LSTMState()
+
+    def step(self, x: Tensor, state: LSTMState, last: bool) -> Tensor:
         """Continue with n steps, [B, C, n] -> [B, C, n]."""
         if x.shape[-1] == 0:
             return x

@@ -63,7 +63,7 @@ class EncodecConfig:
             kbps = self.kbps[-1]
         if kbps not in self.kbps:
             raise UserError(f"{self.name}@{kbps:g}: {self.name} has {', '.join(f'{r:g}' for r in self.kbps)} kbps")
-        return int(kbps // self.kbps_per_codebook)
+        return int(round(kbps / self.kbps_per_codebook, 6))  # 0.87 n / 0.87 may be just below n
 
     @property
     def segment_samples(self) -> int | None:
@@ -149,10 +149,12 @@ class EncodecModel(nn.Module):
             lengths: samples of each signal of the batch where they differ; each is coded as if it were alone.
 
         Raises:
-            UserError: the model has no such bit rate, or the audio another number of channels.
+            UserError: the model has no such bit rate; see `signal`; lengths that are not those of parts of the batch.
         """
-        signal = self._signal(audio)
+        signal = self.signal(audio)
         count = self.config.codebooks(kbps)
+        if lengths is not None:
+            lengths = self._checked(lengths, signal)
         if lengths is None or set(lengths) == {signal.shape[-1]}:
             bounds = self.config.segments(signal.shape[-1])
             segments = tuple(self.encode_segments([signal[..., start:end] for start, end in bounds], count))
@@ -250,8 +252,17 @@ class EncodecModel(nn.Module):
         audio: Tensor = self.decoder(self.quantizer.decode(segment.codes))
         return audio if segment.scale is None else audio * segment.scale[:, None, None]
 
-    def _signal(self, audio: Tensor | NDArray[np.float32]) -> Tensor:
-        signal = torch.as_tensor(audio, dtype=torch.float32, device=self.quantizer.codebooks.device)
+    def signal(self, audio: Tensor | NDArray[np.float32]) -> Tensor:
+        """Audio as the model takes it, [B, channels, T] where it is, of [channels, T] or [B, channels, T].
+
+        Raises:
+            UserError: another number of channels, no samples, or integers, which have another full scale.
+        """
+        if isinstance(audio, np.ndarray):
+            audio = torch.from_numpy(np.ascontiguousarray(audio))
+        if not audio.is_floating_point():
+            raise UserError(f"{self.config.name}: audio of {audio.dtype}; it takes floating point, full scale at +-1")
+        signal = audio.to(self.quantizer.codebooks.device, torch.float32)
         if signal.ndim == 2:
             signal = signal[None]
         if signal.ndim != 3 or signal.shape[1] != self.config.channels or signal.shape[2] == 0:
@@ -259,6 +270,15 @@ class EncodecModel(nn.Module):
                 f"{self.config.name}: audio of shape {tuple(signal.shape)}; it takes [{self.config.channels}, time]"
             )
         return signal
+
+    def _checked(self, lengths: Sequence[int], signal: Tensor) -> list[int]:
+        batch, _, longest = signal.shape
+        lengths = [int(length) for length in lengths]
+        if len(lengths) != batch or not all(1 <= length <= longest for length in lengths):
+            raise UserError(
+                f"{self.config.name}: lengths {lengths} of a batch of {batch}; it takes one of 1 to {longest} for each"
+            )
+        return lengths
 
 
 def _alike(items: Sequence[_Item], shape: Callable[[_Item], torch.Size], count: int) -> Iterator[list[_Item]]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -81,8 +82,8 @@ def _shown(
     """Bar made of `columns`, or lines that tell the `amount` done; call with the advance and a word on it."""
     if sys.stderr.isatty():
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            bar = bars.add_task(label, total=total, completed=done, step="")
-            yield lambda count, step: bars.update(bar, advance=count, step=step.replace("[", r"\["))
+            bar = bars.add_task(escape(label), total=total, completed=done, step="")
+            yield lambda count, step: bars.update(bar, advance=count, step=escape(step))
         return
 
     said = time.monotonic()

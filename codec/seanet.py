@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from codec.layers import LSTM, Conv1d, ConvState, ConvTranspose1d, ConvTransposeState, LSTMState, Norm
+from codec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, Norm, Stepping
 
 
 @dataclass(frozen=True)
@@ -50,34 +50,27 @@ class SEANetConfig:
         return math.prod(self.ratios)
 
 
-State = dict[int, Any]  # index of a layer in its stack -> what it must remember
+State = dict[int, LayerState]  # of the layers of a stack, by their index
 
 
 def step_through(stack: nn.Sequential, x: Tensor, state: State, last: bool) -> Tensor:
     """Run whatever has come, [B, C, n], through a causal stack, keeping each layer's state in `state`."""
     for index, layer in enumerate(stack):
-        if isinstance(layer, Conv1d):
-            x = layer.step(x, state.setdefault(index, ConvState()), last)
-        elif isinstance(layer, ConvTranspose1d):
-            x = layer.step(x, state.setdefault(index, ConvTransposeState()))
-        elif isinstance(layer, LSTM):
-            x = layer.step(x, state.setdefault(index, LSTMState()))
-        elif isinstance(layer, ResidualUnit):
-            x = layer.step(x, state.setdefault(index, ResidualState()), last)
+        if isinstance(layer, Stepping):
+            if index not in state:
+                state[index] = layer.new_state()
+            x = layer.step(x, state[index], last)
         else:
             x = layer(x)
     return x
 
 
 @dataclass
-class ResidualState:
+class ResidualState(LayerState):
     """States of the branch, and skip output for which the branch has no answer yet, [B, C, n]."""
 
-    branch: State
-    waiting: Tensor | None
-
-    def __init__(self) -> None:
-        self.branch, self.waiting = {}, None
+    branch: State = field(default_factory=dict)
+    waiting: Tensor | None = None
 
 
 class ResidualUnit(nn.Module):
@@ -98,6 +91,9 @@ class ResidualUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.shortcut(x) + self.block(x)
         return y
+
+    def new_state(self) -> ResidualState:
+        return ResidualState()
 
     def step(self, x: Tensor, state: ResidualState, last: bool) -> Tensor:
         """Continue with n samples; the branch answers late only at the start, while it waits for what it reflects."""

@@ -29,12 +29,20 @@ class StreamingEncoder:
         self._state: State = {}
         self._pending: Tensor | None = None  # of a segment that is not complete
         self._batch = 1
+        self._finished = False
         self.samples = 0
 
     @torch.inference_mode()
     def push(self, audio: Tensor) -> list[Segment]:
-        """Continue the signal by [B, channels, n]; no, one, or for long pieces several segments come back."""
-        audio = audio.clone()  # parts of it are kept, and the caller may fill the same buffer again
+        """Continue the signal by [B, channels, n]; no, one, or for long pieces several segments come back.
+
+        Raises:
+            UserError: see `EncodecModel.signal`.
+            ValueError: the signal was ended.
+        """
+        if self._finished:
+            raise ValueError("push after finish: each signal needs a StreamingEncoder of its own")
+        audio = self._model.signal(audio).clone()  # parts are kept, and the caller may fill the same buffer again
         self.samples += audio.shape[-1]
         self._batch = audio.shape[0]
         if self._model.config.segment_samples is None:
@@ -44,7 +52,7 @@ class StreamingEncoder:
     @torch.inference_mode()
     def finish(self) -> list[Segment]:
         """End the signal."""
-        config = self._model.config
+        config, self._finished = self._model.config, True
         if self.samples == 0:
             return []
         if config.segment_samples is None:

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -15,6 +15,8 @@ from baselines.commands import define
 from baselines.interface import System
 from baselines.systems import families, parse, parse_list
 from codec.errors import UserError
+from codec.places import is_remote
+from codec.places import place as place_of
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 from eval.pool import usable_cores
 
@@ -53,8 +55,25 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 120)
 
 
+class Place(click.ParamType):
+    """A local path or an fsspec URL; one that must be there, if asked for."""
+
+    name = "place"
+
+    def __init__(self, *, exists: bool = False) -> None:
+        self.exists = exists
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        place = place_of(value) if isinstance(value, str) else value
+        if self.exists and not place.exists():
+            self.fail(f"{value} does not exist", param, ctx)
+        if not self.exists and place.is_file():
+            self.fail(f"{value} is a file", param, ctx)
+        return cast(Path, place)
+
+
 @click.command()
-@click.argument("audio_dir", type=click.Path(exists=True, path_type=Path))
+@click.argument("audio_dir", type=Place(exists=True))
 @click.option("--systems", type=SystemList(), help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
 @click.option(
     "--system",
@@ -74,7 +93,7 @@ def console() -> Console:
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(),
     required=True,
     metavar="RUN",
     help="Folder for scores, decoded audio and report; what it already has is not done again.",
@@ -101,10 +120,11 @@ def console() -> Console:
     help="Judge everything at this sample rate; each recording at its own (up to 48 kHz) unless told.",
 )
 @click.option("--mono", is_flag=True, help="Average the channels of every recording first.")
+@click.option("--link-audio", is_flag=True, help="Put the report's audio into files beside it, and not into the page.")
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...], out: Path,
     jobs: int | None, cluster: str | None,
-    speech: tuple[str, ...], rate: int | None, mono: bool,
+    speech: tuple[str, ...], rate: int | None, mono: bool, link_audio: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording under AUDIO_DIR with each system.
 
@@ -112,21 +132,24 @@ def compare(
     The exit status is 1 if a recording or a score failed.
     """
     from eval import aggregate, runner, tables
-    from eval.report import page
+    from eval.run_folder import EXCERPTS, REPORT
 
     systems = [*(systems or []), *(command for command in commands if command not in (systems or []))]
     if not systems:
         raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
     if cluster is not None:  # its workers have other working directories
-        audio_dir, out = audio_dir.resolve(), out.resolve()
+        audio_dir, out = (place if is_remote(place) else place.resolve() for place in (audio_dir, out))
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=metrics, run=out, form=ReferenceFormat(rate, mono),
         speech=speech, jobs=jobs or usable_cores(), cluster=cluster, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     result = runner.run(plan)
     summary = aggregate.summarise(result.scores)
-    tables.write_all(summary, result.info, out)
-    report = page.write_report(out, result.scores, result.info)
+    if result.changed or not (out / REPORT).exists() or (out / EXCERPTS).exists() != link_audio:
+        from eval.report import page
+
+        tables.write_all(summary, result.info, out)
+        page.write_report(out, result.scores, result.info, linked=link_audio)
 
     console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:
@@ -137,21 +160,25 @@ def compare(
         click.echo(f"failed: {line}", err=True)
     units = len(result.info["recordings"]) * len(systems)
     pairs = f"{units} recordings x systems" if units != 1 else "1 recording x system"
-    click.echo(f"{pairs}, {result.computed} of them computed now; report: {report}")
+    click.echo(f"{pairs}, {result.computed} of them computed now; report: {out / REPORT}")
     return 1 if result.failures else 0
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=Place(exists=True))
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
 @click.option("--paper", metavar="TABLE", help="Lay it out like table1, table2, tableA2, ... of the EnCodec paper.")
 @click.option(
-    "--mushra", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="With --paper: folder of a listening test's report, for its columns.",
+    "--mushra", type=click.Path(exists=True, path_type=Path), metavar="STUDY",
+    help="With --paper: a listening test, the folder of its report, or its summary.csv, for the MUSHRA columns.",
 )  # fmt: skip
-def tables(run: Path, form: str, paper: str | None, mushra: Path | None) -> None:
+@click.option(
+    "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="JSON",
+    help="With --paper: what `earmark bench --out` wrote, for real-time factors and latency.",
+)  # fmt: skip
+def tables(run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None) -> None:
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from eval import aggregate
     from eval import tables as layouts
@@ -163,7 +190,10 @@ def tables(run: Path, form: str, paper: str | None, mushra: Path | None) -> None
         from eval import grid, paper_tables
 
         study = paper_tables.read_study(mushra) if mushra is not None else None
-        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study)), nl=False)
+        timings = paper_tables.read_bench(bench) if bench is not None else None
+        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study, timings)), nl=False)
+    elif mushra is not None or bench is not None:
+        raise UserError("--mushra and --bench fill columns of the paper's tables; add --paper, e.g. --paper table1")
     elif form == "text":
         console().print(layouts.terminal_table(summary, info))
     else:
@@ -188,19 +218,24 @@ def demo_audio(folder: Path) -> None:
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", type=Place(exists=True))
 @click.option("--metric", default=None, help="One of the run's metrics; all unless told.")
 @click.option("--against", default=None, metavar="SYSTEM", help="Compare all others with this system alone.")
 @click.option(
+    "--with", "other", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="RUN",
+    help="Another run of the same recordings, whose systems join; where it is not comparable you are told why.",
+)  # fmt: skip
+@click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
-def differences(run: Path, metric: str | None, against: str | None, form: str) -> None:
+def differences(run: Path, metric: str | None, against: str | None, other: Path | None, form: str) -> None:
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
     from eval import bjontegaard, grid
     from eval import differences as pairs
+    from eval.comparability import joined
     from eval.run_folder import read_scores
 
-    scores = read_scores(run)
+    scores = read_scores(run) if other is None else joined(run, other)
     for name in [metric] if metric else pairs.metrics_of(scores):
         shown = [pairs.grid(pairs.differences(scores, name, against), name)]
         if against is None and (deltas := bjontegaard.deltas(scores, name)):

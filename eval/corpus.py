@@ -12,6 +12,8 @@ from pathlib import Path
 
 from codec.audio import SUFFIXES, Recording, read, resample
 from codec.errors import UserError
+from codec.places import is_remote, local_copy
+from eval.mixture import Added, mixed
 
 HIGHEST_RATE = 48000  # no codec and no metric here hears more
 SPEECH_PATTERNS = ("*speech*", "*voice*", "*talk*")
@@ -26,12 +28,14 @@ class Source:
     Args:
         file: path relative to AUDIO_DIR with forward slashes; its name in every table.
         excerpt: where the part that is judged begins, and how long it is, in seconds; None for the whole.
+        added: a sound that is mixed into it.
     """
 
     file: str
     path: Path
     category: str
     excerpt: tuple[float, float] | None = None
+    added: Added | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,14 @@ def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
 
 def _audio_files(audio_dir: Path, leave_out: Path | None) -> Iterator[Path]:
     """Audio files below a folder, through links to folders too, each folder once."""
+    if is_remote(audio_dir):
+        inside_out = str(leave_out) if leave_out is not None else None
+        for path in audio_dir.rglob("*"):
+            hidden = any(part.startswith(".") for part in path.relative_to(audio_dir).parts)
+            ours = inside_out is not None and str(path).startswith(f"{inside_out.rstrip('/')}/")
+            if path.suffix.lower() in SUFFIXES and not hidden and not ours and path.is_file():
+                yield path
+        return
     seen = set() if leave_out is None else {leave_out.resolve()}
     for folder, names, files in os.walk(audio_dir, followlinks=True):
         inside = []
@@ -116,7 +128,8 @@ def load(source: Source, form: ReferenceFormat) -> tuple[Recording, str | None]:
     Raises:
         UserError: it cannot be used (see `codec.audio.read`).
     """
-    original = read(source.path)
+    with local_copy(source.path) as path:
+        original = read(path)
     samples, rate = original.samples, form.rate_for(original.sample_rate)
     if source.excerpt is not None:
         first, length = (round(seconds * original.sample_rate) for seconds in source.excerpt)
@@ -132,6 +145,8 @@ def load(source: Source, form: ReferenceFormat) -> tuple[Recording, str | None]:
     samples = resample(samples, original.sample_rate, rate)
     if samples.shape[1] == 0:
         raise UserError(f"{source.path}: too short to be judged at {rate} Hz")
+    if source.added is not None:
+        samples = mixed(samples, rate, source.added)
     return Recording(samples, rate), note
 
 

@@ -2,11 +2,16 @@
 
 seed = 7                        # of every random choice; the same file gives the same excerpts everywhere
 [[folders]]
-path = "dns/clean"              # relative to this file
-category = "clean speech"
+path = "dns4"                   # relative to this file, or a URL
+layout = "dns4"                 # as `earmark data index` knows it; all below the folder unless told
+split = "test"                  # of the layout; test unless told
+category = "noisy speech"
 pattern = "**/*.wav"            # all recordings unless told
 count = 50                      # recordings, drawn at random; all unless told
 seconds = 10                    # of each, from a random place; whole recordings unless told
+[folders.add]                   # a sound mixed into each, drawn at random
+path = "fsd50k"                 # path, layout, split and pattern as above
+snr_db = [0, 5, 10]             # drawn for each recording
 """
 
 from __future__ import annotations
@@ -21,11 +26,15 @@ import soundfile
 
 from codec.audio import SUFFIXES
 from codec.errors import UserError
+from codec.places import local_copy
+from codec.places import place as place_of
+from codec.training.manifest import SPLITS
 from eval.corpus import Source
+from eval.mixture import Added
 
-KEYS: dict[str, tuple[type, ...]] = {
-    "path": (str,), "category": (str,), "pattern": (str,), "count": (int,), "seconds": (int, float),
-}  # fmt: skip
+PLACE: dict[str, tuple[type, ...]] = {"path": (str,), "layout": (str,), "split": (str,), "pattern": (str,)}
+KEYS = {**PLACE, "category": (str,), "count": (int,), "seconds": (int, float), "add": (dict,)}
+ADDED_KEYS = {**PLACE, "snr_db": (list,)}
 
 
 def read_corpus(file: Path) -> list[Source]:
@@ -56,41 +65,81 @@ def read_corpus(file: Path) -> list[Source]:
 def _check(place: str, entry: Any) -> None:
     if not isinstance(entry, dict) or not {"path", "category"} <= entry.keys():
         raise UserError(f"{place}: needs `path` and `category`")
-    for key, value in entry.items():
-        if key not in KEYS:
-            raise UserError(f"{place}: {key} is unknown; there are {', '.join(KEYS)}")
-        fits = isinstance(value, KEYS[key]) and not isinstance(value, bool)
-        if not fits or (isinstance(value, int | float) and value <= 0):
-            raise UserError(f"{place}: {key} = {value!r} is not possible")
+    _check_values(place, entry, KEYS)
     if "/" in entry["category"] or entry["category"] in ("", "all"):
         raise UserError(f"{place}: category must be a name without a slash, and not `all`")
+    if "add" in entry:
+        added = entry["add"]
+        _check_values(f"{place}: add", added, ADDED_KEYS)
+        ratios = added.get("snr_db", [])
+        if "path" not in added or not ratios or not all(type(ratio) in (int, float) for ratio in ratios):
+            raise UserError(f"{place}: add: needs `path` and `snr_db`, a list of ratios in dB")
+
+
+def _check_values(place: str, entry: Mapping[str, Any], keys: Mapping[str, tuple[type, ...]]) -> None:
+    for key, value in entry.items():
+        if key not in keys:
+            raise UserError(f"{place}: {key} is unknown; there are {', '.join(keys)}")
+        fits = isinstance(value, keys[key]) and not isinstance(value, bool)
+        if not fits or (isinstance(value, int | float) and value <= 0) or (key == "split" and value not in SPLITS):
+            raise UserError(f"{place}: {key} = {value!r} is not possible")
 
 
 def _of_folder(place: str, root: Path, entry: Mapping[str, Any], seed: int) -> list[Source]:
-    folder, category = root / entry["path"], entry["category"]
-    if not folder.is_dir():
-        raise UserError(f"{place}: {folder} is no folder")
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.glob(entry.get("pattern", "**/*"))
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
+    category = entry["category"]
+    folder, names = _recordings(place, root, entry)
     count = entry.get("count", len(names))
     if not names or len(names) < count:
         raise UserError(f"{place}: {folder} has {len(names)} recordings that fit, not {max(1, count)}")
     # Each choice has a seed of its own, so that a folder more or less changes nothing in the others.
     drawn = sorted(random.Random(f"{seed} {category} {entry['path']}").sample(names, count))
-    return [_source(folder, name, category, entry.get("seconds"), seed) for name in drawn]
+    sounds: list[Path] = []
+    if "add" in entry:
+        beside, others = _recordings(f"{place}: add", root, entry["add"])
+        if not others:
+            raise UserError(f"{place}: add: {beside} has no recordings that fit")
+        sounds = [beside / name for name in others]
+    sources = []
+    for name in drawn:
+        chance = random.Random(f"{seed} {category} {name}")
+        excerpt = None
+        if "seconds" in entry:
+            excerpt = (_start(chance, folder / name, entry["seconds"]), float(entry["seconds"]))
+        added = None
+        if sounds:
+            sound = chance.choice(sounds)
+            added = Added(
+                sound, _start(chance, sound, entry.get("seconds", 0.0)), chance.choice(entry["add"]["snr_db"])
+            )
+        sources.append(Source(f"{category}/{name}", folder / name, category, excerpt, added))
+    return sources
 
 
-def _source(folder: Path, name: str, category: str, seconds: float | None, seed: int) -> Source:
-    path = folder / name
-    excerpt = None
-    if seconds is not None:
-        try:
-            duration = soundfile.info(str(path)).duration
-        except (OSError, RuntimeError):  # whatever is wrong with it, the run will say, and go on
-            duration = 0.0
-        start = random.Random(f"{seed} {category} {name}").uniform(0, max(0.0, duration - seconds))
-        excerpt = (round(start, 3), float(seconds))
-    return Source(f"{category}/{name}", path, category, excerpt)
+def _recordings(place: str, root: Path, entry: Mapping[str, Any]) -> tuple[Path, list[str]]:
+    """A folder, and the paths below it of the recordings that an entry names, sorted."""
+    folder = place_of(entry["path"]) if "://" in entry["path"] else root / entry["path"]
+    if not folder.is_dir():
+        raise UserError(f"{place}: {folder} is no folder")
+    paths = folder.glob(entry.get("pattern", "**/*"))
+    if "layout" in entry:
+        from codec.training.layouts import LAYOUTS
+
+        if entry["layout"] not in LAYOUTS:
+            raise UserError(f"{place}: layout {entry['layout']} is unknown; there are {', '.join(LAYOUTS)}")
+        split = entry.get("split", "test")
+        of_split = {found.file for found in LAYOUTS[entry["layout"]](folder) if found.split == split}
+        paths = (path for path in paths if path in of_split)
+    elif "split" in entry:
+        raise UserError(f'{place}: split: only a layout has splits; name it, e.g. layout = "dns4"')
+    fitting = (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
+    return folder, sorted(path.relative_to(folder).as_posix() for path in fitting)
+
+
+def _start(chance: random.Random, path: Path, seconds: float) -> float:
+    """Where an excerpt begins, in seconds; at the start where the recording is no longer than it."""
+    try:
+        with local_copy(path) as local:
+            duration = soundfile.info(str(local)).duration
+    except (OSError, RuntimeError, UserError):  # whatever is wrong with it, the run will say, and go on
+        duration = 0.0
+    return round(chance.uniform(0, max(0.0, duration - seconds)), 3)

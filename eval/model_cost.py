@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from codec.language_model import LanguageModelConfig
     from codec.model import EncodecModel
 
 SECONDS = 2  # counted; the 48 kHz model's segments overlap, which costs it 1 % more
@@ -25,6 +26,14 @@ class ModelCost:
     encode_flops: float
     decode_flops: float
 
+    def __add__(self, other: ModelCost) -> ModelCost:
+        return ModelCost(
+            self.parameters + other.parameters,
+            self.weight_bytes + other.weight_bytes,
+            self.encode_flops + other.encode_flops,
+            self.decode_flops + other.decode_flops,
+        )
+
 
 def model_cost(source: str | Path, kbps: float) -> ModelCost:
     """Cost of a checkpoint, "encodec_24khz" or a file, at a bit rate.
@@ -38,6 +47,39 @@ def model_cost(source: str | Path, kbps: float) -> ModelCost:
     from codec import checkpoints
 
     return cost_of(checkpoints.load(source), kbps)
+
+
+def language_model_cost(source: str | Path, checkpoint: str | Path, kbps: float) -> ModelCost:
+    """Cost of the language model that codes a checkpoint's codes; see `model_cost`.
+
+    Raises:
+        UserError: one of them cannot be loaded, or they do not fit together.
+    """
+    from codec import checkpoints
+    from codec.language_model_files import load_portable
+
+    codec = checkpoints.load(checkpoint).config
+    model = load_portable(source, codec)
+    weight_bytes = sum(tensor.nbytes for tensor in model.tensors.values())
+    return language_model_cost_of(model.config, codec.codebooks(kbps), codec.frame_rate, weight_bytes)
+
+
+def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: float, weight_bytes: int) -> ModelCost:
+    """Matrix products of `steps` latent steps a second, each with all of its context to look back on.
+
+    Args:
+        codebooks: that are coded; each has an output layer.
+    """
+    import torch
+
+    from codec.language_model import LanguageModel
+
+    width = config.dimension
+    layer = 4 * width**2 + 2 * (config.context + 1) * width + 2 * width * config.feed_forward
+    flops = 2 * steps * (config.layers * layer + codebooks * width * config.entries)
+    with torch.device("meta"):
+        parameters = sum(weight.numel() for weight in LanguageModel(config).parameters())
+    return ModelCost(parameters, weight_bytes, flops, flops)
 
 
 def cost_of(model: EncodecModel, kbps: float) -> ModelCost:

@@ -2,179 +2,253 @@
 
 from __future__ import annotations
 
+import json
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from importlib import resources
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from codec.errors import UserError
-from codec.training import recipe_files
 from eval.aggregate import ALL
 from eval.grid import Grid
-from eval.table_layout import DASH, describe, kbps_text, lay_out
+from eval.published_tables import PaperColumn, PaperRow, PaperTable, published
+from eval.table_layout import Column, Row, Speed, factor_text, kbps_text, lay_out
 
 PCM_BITS = 16
-MUSHRA = "MUSHRA"
-# As the command names them -> as the recipes do.
-RECIPES = {"table2": "table2", "tableA2": "table_a2", "tableA3": "table_a3", "tableA4": "table_a4"}
+SUMMARY = "summary.csv"
+PAPER_NOTE = (
+    "Columns marked “paper” are those of arXiv 2210.13438; the others are this run's, over all its files, and empty "
+    "where a system was not run."
+)
+COMPRESSION_NOTE = f"Compression: bit rate of {PCM_BITS}-bit PCM over the measured one, without entropy coding."
+MUSHRA_NOTE = "MUSHRA: mean ± half width of its 95 % confidence interval over ratings."
+SPEED_NOTE = "Real-time factor: audio duration over processing time, bigger is faster; "
 
 
 @dataclass(frozen=True)
-class PublishedRow:
-    """A row of the paper.
+class Measured:
+    """All that is known of this run's systems, by system string.
 
     Args:
-        systems: shell patterns of our system strings that stand for it.
-        entropy_coded: kbps with the language model, as published; None where there are none.
-        paper: what is published, as printed, for each of the table's columns.
+        columns: the run's metrics, in the order of each row's cells.
+        mushra: (condition, category in lower case) -> "83.1 ± 2.7".
+        bench: what `earmark bench` measured, as its JSON has it; empty where none is given.
     """
 
-    label: str
-    systems: tuple[str, ...]
-    entropy_coded: float | None
-    paper: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: Mapping[str, Row]
+    speeds: Mapping[str, Speed]
+    pcm_kbps: float
+    mushra: Mapping[tuple[str, str], str]
+    bench: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def systems(self) -> list[str]:
+        return list(dict.fromkeys([*self.rows, *self.bench, *(condition for condition, _ in self.mushra)]))
 
 
 @dataclass(frozen=True)
-class Published:
-    """A table of the paper; `columns` are those of published figures, of which each row has one."""
+class Variant:
+    """A system of ours in a row of the paper: its string without a language model, and with one."""
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[PublishedRow, ...]
+    plain: str
+    coded: str | None
 
-
-def names() -> list[str]:
-    """The tables that can be laid out."""
-    ours = (resources.files("eval") / "published").iterdir()
-    return sorted([*(path.name.removesuffix(".toml") for path in ours if path.name.endswith(".toml")), *RECIPES])
+    @property
+    def either(self) -> tuple[str, ...]:
+        return (self.plain, self.coded) if self.coded else (self.plain,)
 
 
-def published(name: str) -> Published:
-    """One of the paper's tables.
-
-    Raises:
-        UserError: there is none of that name here.
-    """
-    if name not in names():
-        raise UserError(f"--paper {name}: not one of {', '.join(names())}")
-    if name in RECIPES:
-        return _of_recipes(RECIPES[name])
-    content = tomllib.loads((resources.files("eval") / "published" / f"{name}.toml").read_text(encoding="utf-8"))
-    unknown = [DASH] * len(content["columns"])
-    rows = tuple(
-        PublishedRow(
-            row["label"], tuple(row["systems"]), row.get("entropy_coded"),
-            tuple(f"{mean:.1f} ± {half_width:.1f}" for mean, half_width in row.get("paper", ())) or tuple(unknown),
-        )
-        for row in content["rows"]
-    )  # fmt: skip
-    return Published(content["title"], tuple(f"{content['what']}, {name}" for name in content["columns"]), rows)
-
-
-def _of_recipes(name: str) -> Published:
-    """Rows that are trainings: a system stands for the row that its checkpoint's folder is named after."""
-    table = recipe_files.table(name)
-    metrics = list(dict.fromkeys(metric for row in table.rows for metric in row.paper))
-    rows = tuple(
-        PublishedRow(
-            row.label,
-            (f"*:checkpoint=*/{PurePosixPath(row.recipe.partition(':')[2])}/*",),
-            None,
-            tuple(f"{row.paper[metric]:g}" if metric in row.paper else DASH for metric in metrics),
-        )
-        for row in table.rows
-    )
-    titles = (MUSHRA if metric == "mushra" else describe(metric).title for metric in metrics)
-    return Published(table.title, tuple(titles), rows)
-
-
-def lay_out_like(name: str, summary: pd.DataFrame, info: Mapping[str, Any], study: pd.DataFrame | None = None) -> Grid:
-    """The run's systems in the paper's rows; cells of a system that was not run are empty.
+def lay_out_like(
+    name: str,
+    summary: pd.DataFrame,
+    info: Mapping[str, Any],
+    study: pd.DataFrame | None = None,
+    bench: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Grid:
+    """The run's systems in the paper's rows, a line for each system that stands for one.
 
     Args:
         summary: from `eval.aggregate.summarise`.
         info: content of run.json.
-        study: summary.csv of a listening test's report on this run.
+        study: from `read_study`.
+        bench: from `read_bench`; real-time factors are the run's own where it is None.
 
     Raises:
         UserError: there is no such table.
     """
     table = published(name)
     layout = lay_out(summary, info["speech_categories"])
-    overall = next(section for section in reversed(layout.sections))
-    cells = {row.system: row for row in overall.rows}
-    judged = _mushra(study)
-    headings = [
-        "Model", *(f"{column} (paper)" for column in table.columns), "kbps, entropy coded (paper)", "kbps",
-        "kbps, entropy coded", "compression", *(column.heading for column in layout.columns),
-    ]  # fmt: skip
-    headings += [f"{MUSHRA}, {category}" for category in judged]
+    overall = layout.sections[-1]
+    ours = Measured(
+        layout.columns, {row.system: row for row in overall.rows}, {one.system: one for one in layout.speeds},
+        _pcm_kbps(info), _mushra(study), bench or {},
+    )  # fmt: skip
+    figures = {column.figure for column in table.columns}
+    extra = _extra_columns(table, ours)
+    headings = ["Model", "System"]
+    for column in table.columns:
+        headings += [f"{column.heading} (paper)"] + [column.heading] * (column.figure in FIGURES)
     rows = []
     for row in table.rows:
-        systems = [system for system in cells if _stands_for(system, row)]
-        plain = next((system for system in systems if not _has_lm(system)), None)
-        coded = next((system for system in systems if _has_lm(system)), None)
-        ours = cells.get(plain or coded or "")
-        line = [row.label, *row.paper, f"{row.entropy_coded:g}" if row.entropy_coded else DASH]
-        line += [kbps_text(cells[plain].kbps) if plain else "", kbps_text(cells[coded].kbps) if coded else ""]
-        line.append(_ratio(info, ours.kbps) if ours else "")
-        line += [cell.text for cell in ours.cells] if ours else [""] * len(layout.columns)
-        line += [_first(means, systems) for means in judged.values()]
-        rows.append(tuple(line))
-    notes = ["Paper: arXiv 2210.13438. The other columns are this run's; empty where a system was not run."]
-    notes.append(f"Compression: bit rate of {PCM_BITS}-bit PCM over the measured one, the lower of the two.")
-    return Grid(table.title, tuple(headings), tuple(rows), (*notes, *layout.notes))
+        for place, variant in enumerate(_variants(row, ours) or [None]):
+            line = [row.label if place == 0 else "", variant.plain if variant else ""]
+            for column, printed in zip(table.columns, row.paper, strict=True):
+                line.append(printed if place == 0 else "")
+                if column.figure in FIGURES:
+                    line.append(_figure(ours, variant, column))
+            rows.append((*line, *(_figure(ours, variant, column) for column in extra)))
+    notes = [PAPER_NOTE, *table.notes]
+    if "compression" in figures:
+        notes.append(COMPRESSION_NOTE)
+    if any("_rtf" in figure for figure in figures):
+        notes.append(SPEED_NOTE + ("median of `earmark bench`." if bench else "timed during this run."))
+    if ours.mushra:
+        notes.append(MUSHRA_NOTE)
+    headings += [column.heading for column in extra]
+    return Grid(table.title, tuple(headings), tuple(rows), (*notes, *layout.notes), left=2)
 
 
-def _stands_for(system: str, row: PublishedRow) -> bool:
-    without = ":".join(part for part in system.split(":") if part != "lm")
-    return any(fnmatch(without, pattern) for pattern in row.systems)
+def _extra_columns(table: PaperTable, ours: Measured) -> list[PaperColumn]:
+    """What this run and its listening test have beyond the paper's columns: other metrics, other categories."""
+    figures = {column.figure for column in table.columns}
+    extra = [PaperColumn(one.heading, one.name) for one in ours.columns if one.name not in figures]
+    shown = {name for column in table.columns if column.figure == "mushra" for name in column.categories or (ALL,)}
+    for category in dict.fromkeys(category for _, category in ours.mushra):
+        if category not in shown:
+            name = "all files" if category == ALL else category
+            extra.append(PaperColumn(f"MUSHRA, {name}", "mushra", (category,)))
+    return extra
 
 
-def _has_lm(system: str) -> bool:
-    return "lm" in system.split(":")[1:]
+def _variants(row: PaperRow, ours: Measured) -> list[Variant]:
+    found: dict[str, str | None] = {}
+    for system in ours.systems:
+        plain = re.sub(r":lm(=[^:]*)?(?=:|$)", "", system)
+        if row.stands_for(plain):
+            found[plain] = found.get(plain) or (system if system != plain else None)
+    return [Variant(plain, coded) for plain, coded in found.items()]
 
 
-def _ratio(info: Mapping[str, Any], kbps: float) -> str:
-    """Bit rate of the recordings as 16-bit PCM over `kbps`; each as long as it is."""
-    if not math.isfinite(kbps) or kbps <= 0:
-        return DASH
+def _figure(ours: Measured, variant: Variant | None, column: PaperColumn) -> str:
+    if variant is None:
+        return ""
+    return FIGURES.get(column.figure, _score)(ours, variant, column)
+
+
+def _score(ours: Measured, variant: Variant, column: PaperColumn) -> str:
+    """The mean of a metric; a language model changes the bits alone, so that either system has it."""
+    row = next((ours.rows[system] for system in variant.either if system in ours.rows), None)
+    if row is None:
+        return ""
+    cells = (cell.text for metric, cell in zip(ours.columns, row.cells, strict=True) if metric.name == column.figure)
+    return next(cells, "")
+
+
+def _kbps(ours: Measured, variant: Variant, column: PaperColumn) -> str:
+    return kbps_text(ours.rows[variant.plain].kbps) if variant.plain in ours.rows else ""
+
+
+def _entropy_coded(ours: Measured, variant: Variant, column: PaperColumn) -> str:
+    row = ours.rows.get(variant.coded or "")
+    return kbps_text(row.kbps) if row else ""
+
+
+def _compression(ours: Measured, variant: Variant, column: PaperColumn) -> str:
+    kbps = ours.rows[variant.plain].kbps if variant.plain in ours.rows else math.nan
+    return f"{ours.pcm_kbps / kbps:.0f}×" if math.isfinite(kbps) and kbps > 0 else ""
+
+
+def _mushra_mean(ours: Measured, variant: Variant, column: PaperColumn) -> str:
+    places = ((system, category) for category in column.categories or (ALL,) for system in variant.either)
+    return next((ours.mushra[place] for place in places if place in ours.mushra), "")
+
+
+def _latency(ours: Measured, variant: Variant, column: PaperColumn) -> str:
+    seconds = ours.bench.get(variant.plain, {}).get("latency")
+    if seconds is None:
+        return ""
+    return f"{seconds:g} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+
+
+def _real_time_factor(ours: Measured, variant: Variant, column: PaperColumn, *, step: str, coded: bool) -> str:
+    system = (variant.coded if coded else variant.plain) or ""
+    if ours.bench:
+        return factor_text(ours.bench[system][step]["median"]) if system in ours.bench else ""
+    return factor_text(getattr(ours.speeds[system], step)) if system in ours.speeds else ""
+
+
+FIGURES: Mapping[str, Callable[[Measured, Variant, PaperColumn], str]] = {
+    "kbps": _kbps, "entropy_coded": _entropy_coded, "compression": _compression, "mushra": _mushra_mean,
+    "si_snr": _score, "visqol": _score, "latency": _latency,
+    "encode_rtf": partial(_real_time_factor, step="encode", coded=False),
+    "decode_rtf": partial(_real_time_factor, step="decode", coded=False),
+    "encode_rtf_coded": partial(_real_time_factor, step="encode", coded=True),
+    "decode_rtf_coded": partial(_real_time_factor, step="decode", coded=True),
+}  # fmt: skip
+
+
+def _pcm_kbps(info: Mapping[str, Any]) -> float:
+    """Bit rate of the recordings as 16-bit PCM; each as long as it is."""
     recordings = [entry for entry in info["recordings"] if not entry["error"]]
     seconds = sum(entry["seconds"] for entry in recordings)
     bits = sum(entry["seconds"] * entry["sample_rate"] * entry["channels"] * PCM_BITS for entry in recordings)
-    return f"{bits / seconds / 1000 / kbps:.0f}×"
+    return bits / seconds / 1000 if seconds else math.nan
 
 
-def _mushra(study: pd.DataFrame | None) -> dict[str, dict[str, str]]:
-    """Category -> condition -> "83.1 ± 2.7"."""
-    found: dict[str, dict[str, str]] = {}
+def _mushra(study: pd.DataFrame | None) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
     if study is not None:
         for row in study.to_dict("records"):
             half_width = (row["ci95_high"] - row["ci95_low"]) / 2
-            category = "all files" if row["category"] == ALL else str(row["category"])
-            found.setdefault(category, {})[str(row["condition"])] = f"{row['mean']:.1f} ± {half_width:.1f}"
+            interval = f" ± {half_width:.1f}" if math.isfinite(half_width) else ""
+            category = str(row["category"]).lower().replace("_", " ")
+            found[str(row["condition"]), category] = f"{row['mean']:.1f}{interval}"
     return found
 
 
-def _first(means: Mapping[str, str], systems: Sequence[str]) -> str:
-    return next((means[system] for system in systems if system in means), "")
+def read_study(place: Path) -> pd.DataFrame:
+    """The scores of a listening test: condition, category, mean, ci95_low, ci95_high (and more, which is ignored).
 
-
-def read_study(folder: Path) -> pd.DataFrame:
-    """The scores of a listening test.
+    Args:
+        place: a study with its report in it, the report's folder, or its summary.csv.
 
     Raises:
-        UserError: the folder holds no report of one.
+        UserError: there is no report of a listening test.
     """
-    path = folder / "summary.csv"
+    tried = (place, place / SUMMARY, place / "report" / SUMMARY)
+    path = next((path for path in tried if path.is_file()), None)
+    if path is None:
+        raise UserError(f"--mushra {place}: no {SUMMARY} in it; make one with `earmark mushra report`")
     try:
-        return pd.read_csv(path, dtype={"condition": str, "category": str})
+        study = pd.read_csv(path, dtype={"condition": str, "category": str})
     except (OSError, ValueError) as error:
-        raise UserError(f"--mushra {folder}: no summary.csv in it; make one with `earmark mushra report`") from error
+        raise UserError(f"--mushra {path}: not readable: {error}") from error
+    if not {"condition", "category", "mean", "ci95_low", "ci95_high"} <= set(study.columns):
+        raise UserError(
+            f"--mushra {path}: ratings are screened first: `earmark mushra report --ratings {path} --out DIR`, then "
+            "give DIR"
+        )
+    return study
+
+
+def read_bench(path: Path) -> dict[str, dict[str, Any]]:
+    """System -> what `earmark bench --out` wrote of it.
+
+    Raises:
+        UserError: it is no such file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = {one["system"]: one for one in content["systems"]}
+        if all({"latency", "encode", "decode"} <= one.keys() for one in found.values()):
+            return found
+        reason = "no real-time factors in it"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise UserError(f"--bench {path}: {reason}; make it with `earmark bench --out {path}`")

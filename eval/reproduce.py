@@ -223,7 +223,7 @@ def grid(table: Table, done: Mapping[str, RowScores], budget: Budget) -> Grid:
         ours = done.get(row.recipe)
         cells = [row.label]
         for name in metrics:
-            cells.append(f"{row.paper[name]:.{1 if name == 'mushra' else 2}f}" if name in row.paper else DASH)
+            cells.append(row.paper.get(name, DASH))
             cells.append(_cell(ours.scores[name]) if ours and name in ours.scores else DASH)
         rows.append((*cells, f"{ours.updates}" if ours else DASH))
     notes = [

@@ -1,4 +1,4 @@
-"""Where a run keeps what: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/cache/KEY.json."""
+"""Where a run keeps what: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/records/*.parquet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # workers only need the paths
 REFERENCE = "reference"
 SCORES = "scores.parquet"
 INFO = "run.json"
+REPORT = "report.html"
+EXCERPTS = "excerpts"  # folder of the audio that the report links to, where it does
 
 
 def audio_path(run: Path, system: str, file: str) -> Path:
@@ -34,7 +36,8 @@ def read_scores(run: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_parquet(run / SCORES)
+        with (run / SCORES).open("rb") as file:
+            return pd.read_parquet(file)
     except FileNotFoundError:
         raise UserError(f"{run}: no {SCORES} in it; make a run with `earmark compare AUDIO_DIR --out {run}`") from None
     except (OSError, ValueError) as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,14 +19,15 @@ from baselines.systems import family_of, parse
 from codec.errors import UserError
 from codec.files import write_text, written_whole
 from codec.progress import progress
-from eval import corpus
+from eval import corpus, records
 from eval.corpus import ReferenceFormat, Source
 from eval.corpus_file import read_corpus
 from eval.metrics import registry
 from eval.metrics.registry import UNAVAILABLE, Score, failed
 from eval.pool import run_tasks
-from eval.run_folder import INFO, REFERENCE, SCORES
-from eval.work import Outcome, Record, Task, attempt, cell
+from eval.records import Record
+from eval.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
+from eval.work import Outcome, Task, attempt, cell
 
 LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
@@ -64,11 +66,13 @@ class Result:
         scores: one row per (file, system, metric); the columns are listed in `row`.
         info: content of run.json.
         computed: pairs of recording and system that were not already known.
+        changed: whether the run's folder held anything else before.
     """
 
     scores: pd.DataFrame
     info: dict[str, Any]
     computed: int
+    changed: bool
 
     @property
     def unavailable(self) -> list[str]:
@@ -107,15 +111,20 @@ def run(plan: Plan) -> Result:
     wanted = {system.text for system in plan.systems}
     outcomes: dict[tuple[str, str], Outcome] = {}
     todo = []
+    known = records.read(plan.run)
     for task in tasks:
-        record = task.known()
-        if record is None or task.missing(record):
+        record = known.get(task.key)
+        if record is None or not task.describes(record):
             todo.append(task)
+        elif task.missing(record):
+            todo.append(replace(task, earlier=record))
         else:
             outcomes[task.source.file, task.system] = record
-    with progress("compare", len(todo)) as advance:
+    with progress("compare", len(todo)) as advance, records.appended(plan.run) as remember:
         for task, outcome in _outcomes(plan, todo):
             outcomes[task.source.file, task.system] = outcome
+            if isinstance(outcome, Record):
+                remember(task.key, outcome)
             advance(f"{task.system}  {task.source.file}")
 
     rows = [
@@ -126,10 +135,23 @@ def run(plan: Plan) -> Result:
     ]
     scores = pd.DataFrame(rows).astype({"lag": "Int64"})
     info = _info(plan, sources, tasks, unreadable, outcomes)
-    with written_whole(plan.run / SCORES) as aside:
-        scores.to_parquet(aside, index=False)
-    write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
-    return Result(scores, info, sum(task.system in wanted for task in todo))
+    stored = _stored(plan.run, scores, info)
+    if stored is None:
+        with written_whole(plan.run / SCORES) as aside:
+            scores.to_parquet(aside, index=False)
+        write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+    computed = sum(task.system in wanted for task in todo)
+    return Result(scores, stored or info, computed, changed=stored is None)
+
+
+def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, Any] | None:
+    """What run.json holds already, if it and the scores beside it tell the same but for when and how they were made."""
+    try:
+        stored = read_info(run)
+        same = {**info, **{key: stored[key] for key in ("created", "command")}} == stored
+        return stored if same and read_scores(run).equals(scores) else None
+    except (UserError, KeyError):  # no finished run yet
+        return None
 
 
 def _outcomes(plan: Plan, todo: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
@@ -147,15 +169,17 @@ def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str,
     wanted = {system.text for system in plan.systems}
     versions = {text: family_of(system).version(system) for text, system in systems.items()}
     tasks, unreadable = [], {}
+    digest_of = functools.cache(corpus.sha256)  # one sound may be mixed into many recordings
     for source in sources:
         try:
-            digest = corpus.sha256(source.path)
+            digest = digest_of(source.path)
+            added = digest_of(source.added.path) if source.added else None
         except UserError as error:
             unreadable[source.file] = str(error)
             continue
         metrics = _metrics_for(plan, source.category)
         tasks += [
-            Task(plan.run, source, digest, plan.form, text, versions[text], metrics if text in wanted else {})
+            Task(plan.run, source, digest, plan.form, text, versions[text], metrics if text in wanted else {}, added)
             for text in systems
         ]
     return tasks, unreadable
@@ -205,15 +229,19 @@ def _info(
     unreadable: dict[str, str],
     outcomes: dict[tuple[str, str], Outcome],
 ) -> dict[str, Any]:
-    digests = {task.source.file: task.sha256 for task in tasks}
+    digests = {task.source.file: (task.sha256, task.added_sha256) for task in tasks}
     recordings = []
     for source in sources:
         outcome = unreadable.get(source.file) or outcomes[source.file, REFERENCE]
+        digest, added_digest = digests.get(source.file, (None, None))
         entry: dict[str, Any] = {
-            "file": source.file, "category": source.category, "sha256": digests.get(source.file), "error": None,
+            "file": source.file, "category": source.category, "sha256": digest, "error": None,
         }  # fmt: skip
         if source.excerpt is not None:
             entry["excerpt"] = list(source.excerpt)
+        if source.added is not None:
+            added = source.added
+            entry["added"] = {"sha256": added_digest, "start": added.start, "snr_db": added.snr_db}
         if isinstance(outcome, Record):
             entry |= {
                 "sample_rate": outcome.sample_rate, "channels": outcome.channels, "seconds": outcome.duration,
@@ -241,6 +269,7 @@ def _info(
         "sample_rate": plan.form.sample_rate,
         "mono": plan.form.mono,
         "versions": versions,
+        "metric_versions": {name: registry.find(name).version() for task in tasks for name in task.metrics.values()},
         "recordings": recordings,
         "notes": list(dict.fromkeys(notes)),
     }

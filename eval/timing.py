@@ -25,7 +25,7 @@ from codec.audio import Audio, Recording
 from codec.errors import UserError
 from codec.progress import progress
 from eval.grid import Grid
-from eval.model_cost import ModelCost, model_cost
+from eval.model_cost import ModelCost, language_model_cost, model_cost
 from eval.pool import ONE_THREAD
 from eval.table_layout import DASH, factor_text
 
@@ -60,7 +60,7 @@ class Timing:
         latency: seconds from a sample that goes in to the same one coming out, computing apart; None where the codec
             does not tell.
         peak_bytes: the most memory its process had; None where the system does not tell.
-        cost: of its network, None for codecs without one.
+        cost: of its network, with the language model's where it has one; None for codecs without a network.
     """
 
     system: str
@@ -129,7 +129,11 @@ def _cost(system: System) -> ModelCost | None:
     family = family_of(system)
     if not isinstance(family, Encodec):
         return None
-    return model_cost(family.source(system), family.kbps(system) or 0.0)
+    source, kbps = family.source(system), family.kbps(system) or 0.0
+    cost = model_cost(source, kbps)
+    if "lm" in system.options:
+        cost += language_model_cost(family.language_model(system), source, kbps)
+    return cost
 
 
 @contextmanager

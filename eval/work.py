@@ -1,11 +1,11 @@
-"""One unit of work: one recording through one system, aligned, scored, and remembered by content."""
+"""One unit of work: one recording through one system, aligned and scored, and the key under which it is remembered."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +13,16 @@ from baselines.systems import family_of, parse
 from baselines.transcode import transcode
 from codec import audio
 from codec.errors import UserError, WriteError
-from codec.files import write_text
+from codec.places import local_copy
 from eval import corpus, run_folder
 from eval.alignment import MAX_LAG, advance, estimate_lag
 from eval.corpus import ReferenceFormat, Source
 from eval.metrics import registry
-from eval.metrics.registry import Score
+from eval.records import Record
 
 # Part of every key: raise it when the same inputs no longer give the same record.
 RECORD_VERSION = 1
 STAMP_PARTS, STAMP_BYTES = 9, 4096
-
-
-@dataclass
-class Record:
-    """What is known of one recording in one system; RUN/cache/KEY.json.
-
-    Args:
-        kbps: measured payload bit rate, None for conditions without a bitstream.
-        lag: samples at `sample_rate` that were still to be taken out after the codec's documented delay.
-        audio_stamp: of the decoded file, so that one replaced by hand is noticed, and one copied with its run is not.
-        scores: metric and version -> Score; cells that failed are not kept, so that the next run tries them again.
-    """
-
-    sample_rate: int
-    channels: int
-    duration: float
-    kbps: float | None
-    lag: int
-    encode_seconds: float
-    decode_seconds: float
-    audio_stamp: str
-    notes: list[str]
-    scores: dict[str, Score] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +31,9 @@ class Task:
 
     Args:
         sha256: of the source file.
+        added_sha256: of the file that is mixed into it; None where there is none.
         metrics: as requested -> as computed for this category, e.g. {"visqol": "visqol_speech"}.
+        earlier: what is known of it already, to be completed.
     """
 
     run: Path
@@ -64,6 +43,8 @@ class Task:
     system: str
     system_version: str
     metrics: dict[str, str]
+    added_sha256: str | None = None
+    earlier: Record | None = None
 
     @property
     def key(self) -> str:
@@ -78,26 +59,20 @@ class Task:
         ]
         if self.source.excerpt is not None:
             parts.append(list(self.source.excerpt))
+        if self.source.added is not None:
+            parts.append([self.added_sha256, self.source.added.start, self.source.added.snr_db])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-    @property
-    def record_path(self) -> Path:
-        return self.run / "cache" / self.key[:2] / f"{self.key}.json"
 
     @property
     def audio_path(self) -> Path:
         return run_folder.audio_path(self.run, self.system, self.source.file)
 
-    def known(self) -> Record | None:
-        """The record of an earlier run, if its decoded file is still the one it describes."""
+    def describes(self, record: Record) -> bool:
+        """Whether the decoded file is still the one that the record tells of."""
         try:
-            data = json.loads(self.record_path.read_text(encoding="utf-8"))
-            if data["audio_stamp"] != _stamp(self.audio_path):
-                return None
-            data["scores"] = {name: Score(**score) for name, score in data["scores"].items()}
-            return Record(**data)
-        except (OSError, ValueError, KeyError, TypeError):  # absent, or cut short by a crash: it is made anew
-            return None
+            return record.audio_stamp == _stamp(self.audio_path)
+        except OSError:  # lost
+            return False
 
     def missing(self, record: Record) -> list[str]:
         """Metrics that the record has no score for."""
@@ -110,31 +85,22 @@ def cell(metric: str) -> str:
 
 
 def perform(task: Task) -> Record:
-    """Bring the record of one task up to date.
+    """The record of one task, complete.
 
     Raises:
         UserError: the recording cannot be read.
         WriteError: results cannot be stored.
     """
-    record = task.known()
-    if record is not None and not task.missing(record):
-        return record
     reference, note = corpus.load(task.source, task.form)
-    if record is None:
+    if task.earlier is None:
         record, decoded = _decode(task, reference)
         record.notes += [note] if note else []
-        _keep(task, record)
     else:
-        decoded = audio.read(task.audio_path).samples
-    failed: dict[str, Score] = {}
+        with local_copy(task.audio_path) as path:
+            record, decoded = task.earlier, audio.read(path).samples
     for name in task.missing(record):
         score = registry.score(registry.find(name), reference.samples, decoded, reference.sample_rate)
-        if score.status == "error":
-            failed[cell(name)] = score
-        else:
-            record.scores[cell(name)] = score
-            _keep(task, record)
-    record.scores.update(failed)  # reported, but not kept
+        record.scores[cell(name)] = score
     return record
 
 
@@ -173,10 +139,6 @@ def _stamp(path: Path) -> str:
             file.seek(part * max(0, size - STAMP_BYTES) // (STAMP_PARTS - 1))
             digest.update(file.read(STAMP_BYTES))
     return f"{size} {digest.hexdigest()[:32]}"
-
-
-def _keep(task: Task, record: Record) -> None:
-    write_text(task.record_path, json.dumps(asdict(record)))
 
 
 Outcome = Record | str  # a record, or why there is none

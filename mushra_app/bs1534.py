@@ -8,6 +8,7 @@ from typing import Literal
 
 from mushra_app.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight, session_minutes
 from mushra_app.study import Study
+from mushra_app.wording import counted
 
 LONGEST_ITEM = 12.0  # seconds
 FEWEST_ITEMS, ITEMS_PER_SYSTEM = 5, 1.5
@@ -47,7 +48,7 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
         Point("4.1.2", "post-screening by hidden reference and mid anchor", "yes",
               "earmark mushra report --screen bs1534"),
         _point("4.2", f"a panel of about {PANEL} assessors", study.annotations >= PANEL,
-               f"every item gets {study.annotations} ratings or more"),
+               f"every item gets {counted(study.annotations, 'rating')} or more"),
         _has(study, "5.1", "a hidden reference", "hidden reference"),
         _has(study, "5.1", "a low anchor, 3.5 kHz low-pass", "low anchor"),
         _has(study, "5.1", "a mid anchor, 7 kHz low-pass", "mid anchor"),
@@ -62,7 +63,7 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
         _point("7", f"items of about 10 s, not over {LONGEST_ITEM:g} s", longest <= LONGEST_ITEM,
                f"the longest has {longest:.1f} s"),
         _point("7", f"at least {FEWEST_ITEMS} items and {ITEMS_PER_SYSTEM} times as many as systems",
-               len(study.items) >= wanted, f"{len(study.items)} items, {systems} systems"),
+               len(study.items) >= wanted, f"{counted(len(study.items), 'item')}, {counted(systems, 'system')}"),
         Point("7", "material that brings out the weaknesses of the systems", "yours", "excerpts are chosen at random"),
         Point("8", "headphones or loudspeakers of quality, one kind in a test", "yours",
               "say so in the instructions, and ask"),

@@ -18,12 +18,13 @@ from baselines.transcode import transcode
 from codec import audio
 from codec.errors import UserError
 from codec.progress import progress
+from eval.levels import match
 from eval.run_folder import REFERENCE, audio_path, read_info, read_scores
 from mushra_app import study as studies
 from mushra_app.excerpts import SHORTEST, Excerpt, choose, cut
-from mushra_app.levels import match
 from mushra_app.preflight import MOST_CONDITIONS
 from mushra_app.study import Condition, Item, Role, Stimulus, Study
+from mushra_app.wording import counted
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
 SAMPLE_RATE = 48000  # what browsers and sound cards run at, so that nothing resamples the stimuli on the way
@@ -80,7 +81,7 @@ def build(request: Request) -> Built:
         excerpts = choose(candidates, request.per_category, rng)
         if len(excerpts) < request.per_category:
             notes.append(
-                f"{category}: {len(excerpts)} items instead of {request.per_category}; "
+                f"{category}: {counted(len(excerpts), 'item')} instead of {request.per_category}; "
                 f"its recordings have no more excerpts of {request.seconds:g} s"
             )
         chosen += [(category, excerpt) for excerpt in excerpts]

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from codec.errors import UserError
+from mushra_app.wording import counted
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -51,8 +52,9 @@ def build(
         if finding.status != "ok":
             click.echo(f"note: {finding.check}: {finding.evidence}", err=True)
     click.echo(
-        f"{len(study.items)} items, {len(study.conditions)} conditions, {study.trials_per_listener} trials a listener; "
-        f"{listeners_needed(study)} listeners give every item {study.annotations} ratings"
+        f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}, "
+        f"{counted(study.trials_per_listener, 'trial')} a listener; {counted(listeners_needed(study), 'listener')} for "
+        f"{counted(study.annotations, 'rating')} of every item"
     )
     click.echo(f"next: earmark mushra serve {out}")
 
@@ -74,7 +76,8 @@ def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> No
     for note in imported.notes:
         click.echo(f"note: {note}", err=True)
     study = imported.study
-    click.echo(f"{len(study.items)} items, {len(study.conditions)} conditions at {study.sample_rate} Hz")
+    size = f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}"
+    click.echo(f"{size} at {study.sample_rate} Hz")
     click.echo(f"next: earmark mushra check {out}, then earmark mushra serve {out}")
 
 
@@ -94,7 +97,7 @@ def check(study: Path) -> None:
     console.print(preflight_tables.findings_table(found))
     console.print(preflight_tables.points_table(bs1534.points(test, found)))
     failed, warned = len(found.with_status("fail")), len(found.with_status("warn"))
-    click.echo(f"{failed} of {len(found.findings)} checks failed, {warned} to look at")
+    click.echo(f"{failed} of {counted(len(found.findings), 'check')} failed, {warned} to look at")
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -108,7 +111,7 @@ def check(study: Path) -> None:
 @click.option("--url", default=None, metavar="URL", help="Public address, when a reverse proxy stands before.")
 @click.option(
     "--screen",
-    type=click.Choice(["paper", "bs1534", "none"]),
+    type=click.Choice(["paper", "bs1534", "bs1534-iqr", "none"]),
     default="paper",
     show_default=True,
     help="Rule by which a finished listener's ratings count, or leave their places to others.",
@@ -131,7 +134,7 @@ def serve(
     from mushra_app.preflight import refuse_failures
     from mushra_app.study import load
     from mushra_app.web import Options, create_app, serving
-    from mushra_app.web.listener import EXTENSION
+    from mushra_app.web.served import EXTENSION
 
     options = Options(database, public_address(url), screen, 60 * lease)
     app = create_app(study, options)
@@ -217,4 +220,4 @@ def report(
     console.print(reports.terminal_table(written.summary))
     for note in written.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{written.kept} of {written.listeners} listeners kept; report: {written.page}")
+    click.echo(f"{written.kept} of {counted(written.listeners, 'listener')} kept; report: {written.page}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from codec.errors import UserError
+from mushra_app.messages import marked
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"  # the assignmentId of somebody who only looks at a HIT
@@ -88,17 +89,21 @@ def read_arrival(query: Mapping[str, str]) -> Arrival:
         details = _ids(query, "workerId", "assignmentId", "hitId")
         details["turkSubmitTo"] = query.get("turkSubmitTo", "").rstrip("/")
         if details["turkSubmitTo"] not in TURK_HOSTS:
-            raise ArrivalError("This address does not come from Mechanical Turk. Open the task there again.")
+            raise ArrivalError(marked("This address does not come from Mechanical Turk. Open the task there again."))
         return Arrival("mturk", details["workerId"], details["assignmentId"], details)
     return Arrival()
 
 
 def _ids(query: Mapping[str, str], *names: str) -> dict[str, str]:
     values = {name: query.get(name, "") for name in names}
-    for name, value in values.items():
+    for value in values.values():
         if not ID.fullmatch(value):
-            raise ArrivalError(f"The address of this page is incomplete: {name} is missing or damaged. "
-                               "Go back to where you found the study and open it again.")  # fmt: skip
+            raise ArrivalError(
+                marked(
+                    "The address of this page is incomplete or damaged. Go back to where you found the study and open "
+                    "it again."
+                )
+            )
     return values
 
 
@@ -162,7 +167,7 @@ class Back:
     """The way back to the platform.
 
     Args:
-        label: of the button; without an address, what to do instead.
+        label: of the button, still in English; without an address, what to do instead.
         address: where it leads; "" for nowhere.
         fields: of a form that is posted there; without any, `address` is a link.
     """
@@ -186,11 +191,11 @@ def way_back(arrival: Arrival, crowd: Crowd, outcome: str, receipt: str = "") ->
         }  # fmt: skip
         code = codes.get(outcome, "")
         if code:
-            return Back("Back to Prolific", prolific_return(code))
-        return Back("Please return your submission on Prolific by “Stop without completing”.")
+            return Back(marked("Back to Prolific"), prolific_return(code))
+        return Back(marked("Please return your submission on Prolific by “Stop without completing”."))
     if arrival.source == "mturk":
         if outcome != "finished":
-            return Back("Please return the HIT on Mechanical Turk.")
+            return Back(marked("Please return the HIT on Mechanical Turk."))
         fields = {"assignmentId": arrival.details["assignmentId"], "receipt": receipt}
-        return Back("Submit the HIT", f"{arrival.details['turkSubmitTo']}/mturk/externalSubmit", fields)
+        return Back(marked("Submit the HIT"), f"{arrival.details['turkSubmitTo']}/mturk/externalSubmit", fields)
     return None

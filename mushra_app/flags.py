@@ -10,6 +10,7 @@ import pandas as pd
 from mushra_app.analysis.reliability import agreement
 from mushra_app.ratings import Ratings
 from mushra_app.screening import bs1534_outliers
+from mushra_app.wording import counted
 
 TRIAL = ["listener", "item"]
 QUICK_SHARE = 1 / 3  # of the typical listener's time
@@ -46,9 +47,10 @@ def incomplete(ratings: Ratings) -> pd.Series[str]:
     partly = lacking.groupby(trials["listener"]).sum()
     items = trials.groupby("listener").size()
     typical = items.median()
-    few = _where(2 * items < typical, [f"{own} items, where {typical:g} are typical" for own in items])
+    few = _where(2 * items < typical, [f"{counted(own, 'item')}, where {typical:g} are typical" for own in items])
     gaps = _where(
-        partly > 0, [f"{own} of {all_} trials lack a condition" for own, all_ in zip(partly, items, strict=True)]
+        partly > 0,
+        [f"{own} of {counted(all_, 'trial')} lack a condition" for own, all_ in zip(partly, items, strict=True)],
     )
     return few + (few.ne("") & gaps.ne("")).map({True: ", ", False: ""}) + gaps
 
@@ -59,7 +61,8 @@ def flat(ratings: Ratings) -> pd.Series[str]:
     same = (by_trial.max() == by_trial.min())[by_trial.size() > 1].groupby(level="listener").agg(["sum", "count"])
     much = 2 * same["sum"] > same["count"]
     return _where(
-        much, [f"one score for all conditions in {hit} of {n} trials" for hit, n in same.itertuples(index=False)]
+        much,
+        [f"one score for all conditions in {hit} of {counted(n, 'trial')}" for hit, n in same.itertuples(index=False)],
     )
 
 
@@ -79,12 +82,21 @@ def disagreeing(ratings: Ratings) -> pd.Series[str]:
     )
 
 
+def no_headphones(ratings: Ratings) -> pd.Series[str]:
+    """Failed the headphone check of a study that flags rather than turns away; see mushra_app/headphone_check.py."""
+    if ratings.checks is None:
+        return _nothing(ratings)
+    failed = ratings.checks[(ratings.checks["check"] == "headphones") & ~ratings.checks["passed"]]
+    return ("headphone check " + failed["evidence"]).groupby(failed["listener"]).agg("; ".join)
+
+
 FLAGS: tuple[Flag, ...] = (
     Flag("took less than a third of the typical listener's time for a trial", quick),
     Flag("rated less than half as many items as is typical, or left conditions unrated", incomplete),
     Flag("gave all conditions one and the same score in more than half of the trials", flat),
     Flag("rated systems more than 1.5 interquartile ranges outside everybody's quartiles in more than 15 % of cases",
          outlying),
+    Flag("did not pass the headphone check", no_headphones),
     Flag(f"agree with the mean of the others by a correlation of less than {LEAST_AGREEMENT}", disagreeing),
 )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Rating files of other listening-test tools, and of our own studies, as Ratings.
 
 Read are the CSV files of webMUSHRA (service/write.php) and pymushra (its admin page's download), GoListen's wide CSV,
-and a plain long table: listener, item, condition, score, and where known category, comment, seconds.
+and a plain long table: listener, item, condition, score, and where known category, comment, seconds, and excluded
+with excluded_by, as our own export has them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pandas as pd
 
 from codec.errors import UserError
 from eval.aggregate import ALL
-from mushra_app.ratings import Ratings, assign_roles
+from mushra_app.ratings import Ratings, assign_roles, excluded_by_hand
 from mushra_app.study import Role
 from mushra_app.text_table import read_table, tidied, tidy
 
@@ -66,6 +67,8 @@ LONG = Layout(
         "category": ("category",),
         "comment": ("comment",),
         "seconds": ("seconds",),
+        "excluded": ("excluded",),
+        "excluded_by": ("excluded_by",),
     }
 )
 
@@ -105,7 +108,8 @@ def read_ratings(
         "hidden reference": reference, "low anchor": low_anchor, "mid anchor": mid_anchor
     }  # fmt: skip
     roles, role_notes = assign_roles(frame["condition"].unique(), named, str(path))
-    return Ratings(frame, roles, path.name, (f"Read as a {kind}.", *notes, *role_notes))
+    out = excluded_by_hand(frame)
+    return Ratings(frame, roles, path.name, (f"Read as a {kind}.", *notes, *role_notes), excluded=out)
 
 
 def study_ratings(folder: Path, database: str | None = None) -> Ratings:
@@ -118,16 +122,22 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     Raises:
         UserError: there is no such study or database, or no listener has finished a trial.
     """
-    from mushra_app import store, study  # SQLAlchemy is not needed to read a file
+    from mushra_app import attention, collected, store, study  # SQLAlchemy is not needed to read a file
     from mushra_app.analysis.objective import metric_scores
 
     test = study.load(folder)
-    frame = store.ratings(store.open_store(test, folder, database, create=False), test)
+    opened = store.open_store(test, folder, database, create=False)
+    frame = store.ratings(opened, test)
     if frame.empty:
         raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark mushra serve`")
     roles = {condition.name: condition.role for condition in test.conditions}
     metrics, note = metric_scores(test, folder)
-    return Ratings(frame.astype({"score": float}), roles, test.name, (note,) if note else (), metrics)
+    with opened.reading() as session:
+        checks, answers = attention.checks(session), collected.answered(session)
+    return Ratings(
+        frame.astype({"score": float}), roles, test.name, (note,) if note else (), metrics, checks, answers,
+        excluded_by_hand(frame),
+    )  # fmt: skip
 
 
 def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:
@@ -186,8 +196,8 @@ def _from_long(path: Path, table: pd.DataFrame, layout: Layout) -> tuple[pd.Data
             if (category == ALL).any():
                 raise UserError(f'{path}: category "{ALL}" is the name of the row over all categories; rename it')
             frame["category"] = category
-    if "comment" in names:
-        frame["comment"] = table[names["comment"]]
+    for column in {"comment", "excluded", "excluded_by"} & names.keys():
+        frame[column] = table[names[column]]
     if "seconds" in names:
         seconds = pd.to_numeric(table[names["seconds"]], errors="coerce")
         frame["seconds"] = (seconds * layout.seconds_per_unit).astype(float)

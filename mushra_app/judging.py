@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
+from mushra_app import attention
 from mushra_app.collected import collected
 from mushra_app.ratings import Ratings
 from mushra_app.screening import screen
@@ -67,5 +68,7 @@ def _reasons(session: Session, study: Study, rule: str, listeners: Sequence[List
     if frame.empty:
         return {}
     roles = {condition.name: condition.role for condition in study.conditions}
-    dropped = screen(Ratings(frame.astype({"score": float}), roles, study.name), rule).dropped
+    ids = {int(label[1:]) for label in frame["listener"].unique()}
+    checked = attention.checks(session, Listener.id.in_(ids))
+    dropped = screen(Ratings(frame.astype({"score": float}), roles, study.name, checks=checked), rule).dropped
     return dict(zip(dropped["listener"], dropped["reason"], strict=True))

@@ -50,7 +50,7 @@ def lay_out(session: Session, study: Study, listener: Listener, items: Sequence[
     trials = []
     for step in planned:
         if step.item is not None:
-            purpose = "training" if step.kind == "training" else "rating"
+            purpose = "rating" if step.kind == "trial" else step.kind
             count[purpose] += 1
             trials.append({
                 "key": secrets.token_urlsafe(16), "listener_id": listener.id, "purpose": purpose, "item": step.item,
@@ -82,8 +82,8 @@ def _stimuli(study: Study, trial_id: int) -> list[dict[str, object]]:
 def renew(session: Session, study: Study, listener: Listener, now: float) -> None:
     """Let a listener whose lease ran out go on: places that others took meanwhile are exchanged for free ones.
 
-    Where no free place is left the trial goes, and the session is the shorter for it. The trial that the listener is at
-    stays in any case: its answers may wait in the browser.
+    Where no free place is left the trial goes, and the session is the shorter for it; without any it is over. The
+    trial that the listener is at stays in any case: its answers may wait in the browser.
     """
     taken = held(session, now)
     here = listener.open_step
@@ -99,3 +99,16 @@ def renew(session: Session, study: Study, listener: Listener, now: float) -> Non
             trial.item, trial.key = instead[0].id, secrets.token_urlsafe(16)
             session.execute(insert(Stimulus), _stimuli(study, trial.id))
         taken[trial.item] = taken.get(trial.item, 0) + 1
+    _drop_repeats(session, listener)
+    if session.scalar(select(Trial.id).where(Trial.listener_id == listener.id, Trial.purpose == "rating")) is None:
+        session.execute(delete(Step).where(Step.listener_id == listener.id, Step.done.is_(None)))
+
+
+def _drop_repeats(session: Session, listener: Listener) -> None:
+    """A trial that was to be repeated may be gone; then nothing is left to compare its repetition with."""
+    items = select(Trial.item).where(Trial.listener_id == listener.id, Trial.purpose == "rating")
+    idle = and_(Trial.listener_id == listener.id, Trial.purpose == "repeat", Trial.item.not_in(items.scalar_subquery()))
+    for trial_id in session.scalars(select(Trial.id).where(idle)).all():
+        session.execute(delete(Stimulus).where(Stimulus.trial_id == trial_id))
+        session.execute(delete(Step).where(Step.trial_id == trial_id))
+        session.execute(delete(Trial).where(Trial.id == trial_id))

@@ -14,7 +14,7 @@ import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from mushra_app import leases
+from mushra_app import attention, leases
 from mushra_app.ratings import Ratings
 from mushra_app.screening import screen
 from mushra_app.store import Status, Store, ratings
@@ -154,7 +154,10 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
     evidence = {}
     if len(frame):
         roles = {condition.name: condition.role for condition in store.study.conditions}
-        judged = screen(Ratings(frame.astype({"score": float}), roles, store.study.name), rule).listeners
+        with store.reading() as session:
+            checks = attention.checks(session)
+        found = Ratings(frame.astype({"score": float}), roles, store.study.name, checks=checks)
+        judged = screen(found, rule).listeners
         evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
     rows = []
     for listener in listeners:

@@ -6,14 +6,46 @@ its template and reader in mushra_app/web/steps.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from random import SystemRandom
 from typing import Any
+
+from mushra_app.headphone_check import Method
+from mushra_app.questions import Question
 
 
 @dataclass(frozen=True)
 class Volume:
     """The listener sets the volume, once, by the reference of the first trial."""
+
+
+@dataclass(frozen=True)
+class Headphones:
+    """A check that the listener wears headphones; see mushra_app/headphone_check.py.
+
+    Args:
+        attempts: how often a listener may try.
+        turn_away: whether who fails may not go on; else it is noted, and the report flags it.
+    """
+
+    method: Method
+    attempts: int = 2
+    turn_away: bool = True
+
+
+@dataclass(frozen=True)
+class Questionnaire:
+    """Questions on a page of its own.
+
+    Args:
+        after_trial: puts the page behind that many trials, wherever it is listed; a shorter session has it at the end
+            of its trials. 0 leaves it where it is listed.
+    """
+
+    questions: tuple[Question, ...]
+    after_trial: int = 0
 
 
 @dataclass(frozen=True)
@@ -25,19 +57,30 @@ class Training:
 
 @dataclass(frozen=True)
 class Trials:
-    """All trials of the listener, with a break after every `break_after` of them; 0 for none."""
+    """All trials of the listener, with a break after every `break_after` of them; 0 for none.
+
+    Args:
+        attention: checks among the trials: "instructed", "repeated" or both; see mushra_app/attention.py.
+    """
 
     break_after: int = 0
+    attention: tuple[str, ...] = ()
 
 
-Page = Volume | Training | Trials
-KINDS: Mapping[str, type[Page]] = {"volume": Volume, "training": Training, "trials": Trials}
+Page = Volume | Headphones | Questionnaire | Training | Trials
+KINDS: Mapping[str, type[Page]] = {
+    "volume": Volume, "headphones": Headphones, "questionnaire": Questionnaire, "training": Training, "trials": Trials,
+}  # fmt: skip
+ATTENTION = ("instructed", "repeated")  # checks that a study may switch on; see mushra_app/attention.py
 DEFAULT: tuple[Page, ...] = (Volume(), Trials())
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A step of one listener: its kind ("volume", "training", "trial", "break"), its page's settings, its item."""
+    """A step of one listener: its kind, its page's settings, and of a trial its item.
+
+    The kinds: those of pages, "trial", "repeat" (a trial again, by which attention is checked), "attention", "break".
+    """
 
     kind: str
     settings: Mapping[str, Any]
@@ -45,18 +88,37 @@ class Planned:
 
 
 def plan(pages: Sequence[Page], items: Sequence[str]) -> Iterator[Planned]:
-    """The steps of a listener who rates `items` in this order."""
+    """The steps of a listener who rates `items` in this order; what is hidden in them is new each time."""
     for page in pages:
         match page:
             case Training(item):
                 yield Planned("training", {}, item)
-            case Trials(break_after):
-                for number, item in enumerate(items):
-                    if break_after and number and number % break_after == 0:
-                        yield Planned("break", {"done": number, "of": len(items)})
-                    yield Planned("trial", {}, item)
+            case Trials():
+                between = [other for other in pages if isinstance(other, Questionnaire) and other.after_trial]
+                yield from _plan_trials(page, between, items)
+            case Headphones():
+                yield Planned("headphones", {**asdict(page), "secret": secrets.token_urlsafe(16)})
+            case Questionnaire(_, after_trial) if after_trial:
+                pass
             case _:
                 yield Planned(kind_of(page), asdict(page))
+
+
+def _plan_trials(page: Trials, between: Sequence[Questionnaire], items: Sequence[str]) -> Iterator[Planned]:
+    random = SystemRandom()
+    instructed = random.randint(1, max(1, len(items) - 1)) if "instructed" in page.attention else 0
+    for number, item in enumerate(items, start=1):
+        yield Planned("trial", {}, item)
+        last = number == len(items)
+        for other in between:
+            if number == other.after_trial or (last and other.after_trial > number):
+                yield Planned("questionnaire", asdict(other))
+        if number == instructed:
+            yield Planned("attention", {"band": random.choice((0, 1, 3, 4))})  # the slider begins in the middle one
+        if page.break_after and number % page.break_after == 0 and not last:
+            yield Planned("break", {"done": number, "of": len(items)})
+    if "repeated" in page.attention and len(items) > 1:
+        yield Planned("repeat", {}, items[0])
 
 
 def kind_of(page: Page) -> str:
@@ -73,7 +135,17 @@ def from_json(data: Mapping[str, Any]) -> Page:
     """A page of study.json.
 
     Raises:
-        KeyError, TypeError: no such kind, or settings that it does not have.
+        KeyError, TypeError, ValueError: no such kind, or settings that it does not have.
     """
-    settings = dict(data)
-    return KINDS[settings.pop("kind")](**settings)
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+    }
+    kind: Callable[..., Page] = KINDS[settings.pop("kind")]
+    if kind is Questionnaire:
+        settings["questions"] = questions_of(settings)
+    return kind(**settings)
+
+
+def questions_of(settings: Mapping[str, Any]) -> tuple[Question, ...]:
+    """The questions of a page, from its settings as JSON has them."""
+    return tuple(Question(**{**one, "choices": tuple(one.get("choices", ()))}) for one in settings["questions"])

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from codec.errors import UserError
-from mushra_app.levels import SILENCE_LUFS
+from eval.levels import SILENCE_LUFS
 from mushra_app.stimulus_measures import Measured, Measures, measure_study
 from mushra_app.study import Study
+from mushra_app.wording import counted
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -72,8 +73,9 @@ def files(study: Study, measured: Measured) -> Finding:
     for item in study.items:
         wrong += [f"{item.id} has no {one.name}" for one in study.conditions if one.name not in item.stimuli]
     wrong += [one.error for _, _, one in _stimuli(measured) if one.error]
+    items, conditions = counted(len(study.items), "item"), counted(len(study.conditions), "condition")
     count = len(study.items) * len(study.conditions)
-    return _judged("files", "fail", wrong, f"{len(study.items)} items in {len(study.conditions)} conditions: {count}")
+    return _judged("files", "fail", wrong, f"{items} in {conditions}: {count} files")
 
 
 def lengths(study: Study, measured: Measured) -> Finding:
@@ -172,8 +174,11 @@ def session(study: Study, measured: Measured) -> Finding:
     minutes = session_minutes(study)
     if minutes > LONGEST_SESSION:
         trials = max(1, int(study.trials_per_listener * LONGEST_SESSION / minutes))
-        return Finding("session", "warn", f"about {minutes:.0f} minutes; {trials} trials a listener would make 30")
-    return Finding("session", "ok", f"about {minutes:.0f} minutes for {study.trials_per_listener} trials")
+        return Finding(
+            "session", "warn", f"about {minutes:.0f} minutes; {counted(trials, 'trial')} a listener would make 30"
+        )
+    length = counted(max(1, round(minutes)), "minute")
+    return Finding("session", "ok", f"about {length} for {counted(study.trials_per_listener, 'trial')}")
 
 
 def session_minutes(study: Study) -> float:

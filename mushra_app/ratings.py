@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 import pandas as pd
@@ -41,6 +41,10 @@ class Ratings:
         source: the study or file, for titles.
         notes: what was guessed, repaired or left out, a sentence each.
         metrics: for a study that was cut from a run, its objective scores: item, condition, metric, value.
+        checks: what listeners made of checks of attention and headphones, see `mushra_app.attention.checks`.
+        answers: to questionnaires: listener, question, answer (text).
+        excluded: listener -> why the experimenter or a page of the session excluded this listener, whom no rule can
+            bring back.
     """
 
     frame: pd.DataFrame
@@ -48,10 +52,26 @@ class Ratings:
     source: str
     notes: tuple[str, ...] = ()
     metrics: pd.DataFrame | None = None
+    checks: pd.DataFrame | None = None
+    answers: pd.DataFrame | None = None
+    excluded: Mapping[str, str] = field(default_factory=dict)
 
     def with_role(self, role: Role) -> pd.DataFrame:
         """The ratings of the conditions that have this role."""
         return self.frame[self.frame["condition"].isin([name for name, its in self.roles.items() if its == role])]
+
+
+def excluded_by_hand(frame: pd.DataFrame) -> dict[str, str]:
+    """Listener -> reason, from a table of ratings with a column excluded, as our own studies export it.
+
+    What the rule excluded while the study ran (excluded_by "screening") does not count: a report judges by its own.
+    """
+    if "excluded" not in frame:
+        return {}
+    ours = frame["excluded"] != ""
+    if "excluded_by" in frame:
+        ours &= frame["excluded_by"] != "screening"
+    return dict(zip(frame["listener"][ours], frame["excluded"][ours], strict=True))
 
 
 def assign_roles(

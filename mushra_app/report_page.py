@@ -14,9 +14,11 @@ from eval.aggregate import ALL
 from mushra_app import rating_plot
 from mushra_app.analysis.results import Results
 from mushra_app.flags import FLAGS
+from mushra_app.pages import ATTENTION
 from mushra_app.plot_style import in_page
 from mushra_app.ratings import SPECIAL_ROLES, Ratings
 from mushra_app.screening import Screening
+from mushra_app.wording import counted
 
 Row = Mapping[Hashable, Any]  # of a table
 
@@ -37,9 +39,10 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
     )  # fmt: skip
     environment.filters |= {
         "number": number, "interval": interval, "plus_minus": plus_minus, "change": change, "p_value": p_value,
-        "two": lambda value: number(value, 2),
+        "counted": counted, "two": lambda value: number(value, 2),
     }  # fmt: skip
     summary, frame = results.summary, ratings.frame
+    answer_columns = [name for name in map(str, results.listeners) if name.startswith("answer: ")]
     flagged = results.listeners[results.listeners["flags"] != ""]
     return environment.get_template("ratings_report.html").render(
         source=ratings.source,
@@ -65,6 +68,8 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
         more_listeners=results.more_listeners,
         agreement=results.listeners.loc[results.listeners["kept"], "agreement"].quantile([0, 0.5, 1]).to_list(),
         correlations=results.correlations.to_dict("records"),
+        attention=ratings.checks is not None and bool(ratings.checks["check"].isin(ATTENTION).any()),
+        by_hand=len(ratings.excluded),
         rule=screening.rule,
         rules=results.rules.to_dict("records"),
         applied=screening.applied,
@@ -73,6 +78,8 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
         dropped_count=len(screening.dropped),
         before=[row for row in results.before.to_dict("records") if row["category"] == ALL],
         flags=FLAGS,
+        questions=[name.removeprefix("answer: ") for name in answer_columns],
+        answered=results.listeners.head(LISTENERS_SHOWN)[["listener", *answer_columns, "kept"]].to_numpy().tolist(),
         flagged=flagged.head(LISTENERS_SHOWN).to_dict("records"),
         flagged_count=len(flagged),
         roles=[(role, [name for name, its in ratings.roles.items() if its == role]) for role in SPECIAL_ROLES],

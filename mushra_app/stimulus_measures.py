@@ -17,7 +17,7 @@ from codec import audio
 from codec.errors import UserError
 from codec.files import write_text
 from codec.progress import progress
-from mushra_app.levels import loudness
+from eval.levels import loudness
 from mushra_app.study import Item, Study
 
 CACHE = "preflight.json"

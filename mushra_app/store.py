@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,13 @@ from mushra_app import judging, leases
 from mushra_app.allocation import allocate, is_complete
 from mushra_app.collected import collected
 from mushra_app.crowd import Arrival, Crowd
-from mushra_app.database import connect, queue_for
+from mushra_app.database import connect
+from mushra_app.messages import marked
+from mushra_app.refusals import AlreadyRatedError, NotOpenError, RefusedError, Status, TookPartError, UnknownTrialError
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
+from mushra_app.transactions import Database
+from mushra_app.wording import counted
 
 LEASE_SECONDS = 3600.0  # for so long a listener who does nothing keeps the places of unfinished trials
 
@@ -40,47 +43,7 @@ class Answer:
     comment: str = ""
 
 
-@dataclass(frozen=True)
-class Status:
-    """Whether newcomers are let in.
-
-    Args:
-        state: "open"; "waiting" (every place is taken, some only leased); "complete"; "paused" or "closed" by the
-            experimenter.
-        reason: why, a sentence.
-        trials: how many a newcomer would rate.
-    """
-
-    state: str
-    reason: str
-    trials: int
-
-
-class RefusedError(Exception):
-    """A submission that cannot be stored; the message is for the listener."""
-
-
-class UnknownTrialError(RefusedError):
-    """The trial or step is not one of this listener's."""
-
-
-class AlreadyRatedError(RefusedError):
-    """The trial is stored already, with other scores."""
-
-
-class TookPartError(RefusedError):
-    """This person has taken part before, or is taking part in another browser."""
-
-
-class NotOpenError(RefusedError):
-    """Nobody is let in at present; `status` says why."""
-
-    def __init__(self, status: Status) -> None:
-        super().__init__(status.reason)
-        self.status = status
-
-
-class Store:
+class Store(Database):
     """The database of one study.
 
     Args:
@@ -89,48 +52,12 @@ class Store:
     """
 
     def __init__(self, engine: Engine, study: Study, *, lease: float = LEASE_SECONDS, rule: str = "none") -> None:
-        self.engine = engine
+        super().__init__(engine)
         self.study = study
         self.lease = lease
         self.rule = rule
-        self._queue = queue_for(engine)
 
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session that sees one state of the database."""
-        with Session(self.engine, expire_on_commit=False) as session:
-            yield session
-
-    @contextmanager
-    def writing(self, *, gate: bool = False) -> Iterator[Session]:
-        """A transaction that holds SQLite's one write lock, elsewhere the gate if asked, so that reads stay true."""
-        engine = self.engine.execution_options(immediate=True)
-        turn = nullcontext() if self._queue is None else self._queue.turn()
-        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
-            if gate:
-                session.scalars(select(Setting).where(Setting.name == "schema_version").with_for_update()).one()
-            yield session
-
-    # Settings
-
-    def setting(self, name: str, default: str | None = None) -> str:
-        """A value of the table `setting`.
-
-        Raises:
-            KeyError: there is none, nor a default.
-        """
-        with self.reading() as session:
-            found = session.get(Setting, name)
-        if found is not None:
-            return found.value
-        if default is None:
-            raise KeyError(name)
-        return default
-
-    def set(self, name: str, value: str) -> None:
-        """Write a value of the table `setting`."""
-        with self.writing(gate=True) as session:
-            session.merge(Setting(name=name, value=value))
+    # Who is let in
 
     @property
     def crowd(self) -> Crowd:
@@ -151,9 +78,8 @@ class Store:
             return self._status(session, time.time())
 
     def _status(self, session: Session, now: float) -> Status:
-        annotations = self.study.annotations
         if is_complete(self.study, leases.valid(session)):
-            return Status("complete", f"Every item has its {annotations} rating{'s' if annotations > 1 else ''}.", 0)
+            return Status("complete", f"Every item has its {counted(self.study.annotations, 'rating')}.", 0)
         gate = session.get(Setting, "gate")
         if gate is not None and gate.value != "open":
             return Status(gate.value, f"The experimenter has {gate.value} the study.", 0)
@@ -256,9 +182,9 @@ class Store:
         with self.reading() as session:
             trial = session.scalar(owned)
         if trial is None:
-            raise UnknownTrialError("This trial is not part of your session.")
+            raise UnknownTrialError(marked("This trial is not part of your session."))
         if set(answers) != {stimulus.token for stimulus in trial.conditions}:
-            raise RefusedError("Every sound of the trial needs exactly one rating.")
+            raise RefusedError(marked("Every sound of the trial needs exactly one rating."))
         given = {stimulus.condition: answers[stimulus.token] for stimulus in trial.conditions}
         rows = [{"trial_id": trial.id, "condition": name, **asdict(answer)} for name, answer in given.items()]
         now = time.time()
@@ -274,14 +200,19 @@ class Store:
                 return
             stored = session.scalars(select(Rating).where(Rating.trial_id == trial.id)).all()
         if given != {rating.condition: Answer(rating.score, rating.comment) for rating in stored}:
-            raise AlreadyRatedError("This trial was already stored with other ratings.")
+            raise AlreadyRatedError(marked("This trial was already stored with other ratings."))
 
-    def complete(self, listener_key: str, step_key: str, answer: Any, turned_away: str = "") -> None:
+    def complete(
+        self, listener_key: str, step_key: str, answer: Any, turned_away: str = "", *, again: bool = False,
+        before: str | None = None,
+    ) -> None:  # fmt: skip
         """Store what a listener said on a page that is no trial; again, it changes nothing.
 
         Args:
             answer: anything that JSON can hold.
             turned_away: why the listener may not go on, and gives all places back; "" for who may.
+            again: the listener stays at this page, and says more.
+            before: the answer that was stored when the page was drawn up; another one means a second click.
 
         Raises:
             UnknownTrialError: not a step of this listener, or a trial.
@@ -295,13 +226,13 @@ class Store:
             step = session.scalar(owned.with_for_update(of=Listener))
             if step is None:
                 raise UnknownTrialError("This page is not part of your session.")
-            if step.done is not None:
+            if step.done is not None or step.answer != before:
                 return
             listener = session.get_one(Listener, step.listener_id, options=[selectinload(Listener.steps)])
             if listener.open_step is not step:
                 raise RefusedError("There is something to do before this page.")
             step.answer = json.dumps(answer)
-            step.done = time.time()
+            step.done = None if again else time.time()
             if turned_away:
                 listener.state, listener.excluded, listener.excluded_by = "turned away", turned_away, "page"
 
@@ -358,7 +289,7 @@ def ratings(store: Store, study: Study) -> pd.DataFrame:
     Returns:
         listener ("L0001", numbered as they came), item, category, condition, score (0 to 100), position (of the trial
         in the session, from 1), seconds (spent on the trial), submitted (ISO 8601, UTC), comment, excluded (why the
-        listener's ratings do not count, "" if they do).
+        listener's ratings do not count, "" if they do), excluded_by ("screening", "page" or "experimenter").
     """
     with store.reading() as session:
         return collected(session, study)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from codec.errors import UserError
 from codec.files import write_text
 from mushra_app import pages
 from mushra_app.pages import Page, Training, Trials
+from mushra_app.session_file import Texts, read_session
 
 FORMAT = 1
 Role = Literal["hidden reference", "low anchor", "mid anchor", "system"]
@@ -68,7 +69,9 @@ class Study:
         annotations: every item gets at least this many ratings.
         trials_per_listener: items that one listener rates.
         provenance: the run of `earmark compare` it was cut from, with versions and seed.
-        pages: what a session consists of, in order, after consent.
+        pages: what a session consists of, in order, after consent; study.json's, as session.toml changes them.
+        texts: of session.toml.
+        comments: whether listeners may write a comment on each sound.
     """
 
     name: str
@@ -79,6 +82,8 @@ class Study:
     items: tuple[Item, ...]
     provenance: Mapping[str, str]
     pages: tuple[Page, ...] = pages.DEFAULT
+    texts: Texts = field(default_factory=Texts)
+    comments: bool = False
 
     def condition(self, role: Role) -> Condition | None:
         """The first condition with that role."""
@@ -92,17 +97,18 @@ class Study:
 
 
 def save(study: Study, folder: Path) -> None:
-    """Write STUDY/study.json."""
+    """Write STUDY/study.json; what session.toml says stays there."""
     data = {"format": FORMAT, **asdict(study), "pages": [pages.to_json(page) for page in study.pages]}
+    del data["texts"]
     text = json.dumps(data, indent=1, ensure_ascii=False)
     write_text(folder / "study.json", text + "\n")
 
 
 def load(folder: Path) -> Study:
-    """Read STUDY/study.json.
+    """Read STUDY/study.json, and STUDY/session.toml where there is one.
 
     Raises:
-        UserError: there is no study, or it was written by a newer Earmark.
+        UserError: there is no study, it was written by a newer Earmark, or session.toml says what cannot be.
     """
     path = folder / "study.json"
     try:
@@ -117,8 +123,10 @@ def load(folder: Path) -> Study:
         raise UserError(f"{path}: another version of Earmark wrote this study; build it again")
     try:
         study = _from_json(data)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: damaged or made by hand ({error}); build the study again") from error
+    texts, amended = read_session(folder, study.pages)
+    study = replace(study, texts=texts, pages=amended)
     _check_pages(study, path)
     return study
 

@@ -77,8 +77,8 @@ class Listener(Base):
 class Trial(Base):
     """An item assigned to a listener; complete, with a rating of every condition, once `submitted` is set.
 
-    `purpose` is "rating" or "training". `position` counts from 1 within the purpose. `key` is what makes a repeated
-    submission the same one. `seconds` is how long the page was in view.
+    `purpose` is "rating", "training" or "repeat" (see mushra_app/attention.py). `position` counts from 1 within the
+    purpose. `key` is what makes a repeated submission the same one. `seconds` is how long the page was in view.
     """
 
     __tablename__ = "trial"

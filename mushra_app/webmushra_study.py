@@ -17,8 +17,8 @@ from baselines.transcode import transcode
 from codec import audio
 from codec.errors import UserError
 from codec.progress import progress
+from eval.levels import loudness
 from mushra_app import study as studies
-from mushra_app.levels import loudness
 from mushra_app.ratings import assign_roles
 from mushra_app.study import Condition, Item, Role, Stimulus, Study
 from mushra_app.text_table import tidy

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.container.chunks import SCALE, Chunks
-from codec.container.coder import BatchCoder, SegmentCoder
+from codec.container.chunks import Chunks
+from codec.container.coder import SCALE, BatchCoder, SegmentCoder
 from codec.container.header import Header
 from codec.container.lookahead import Lookahead
 from codec.container.parts import CodesDigest, Damage, Part, StepBuffer
@@ -254,7 +254,7 @@ class CheckedReader:
         if self.complete and self._written not in (None, self._digest.digest()[:DIGEST_SIZE]):
             self.complete = False
             self.damage.append(Damage("the codes are not those that were written; are chunks of another file in it?"))
-        if skipped:
+        if skipped and not self._lost and not missing:  # else they are what is left of chunks
             self.damage.append(Damage(f"{skipped} bytes belong to no chunk"))
         if unusable:
             self.damage.append(Damage(f"{unusable} chunks make no sense"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 
+from codec.container.coder import SCALE
 from codec.container.header import Header
 from codec.container.records import LONGEST_PAYLOAD, MOST_STEPS
 from codec.errors import UserError
-
-SCALE = struct.Struct("!f")  # in front of a chunk's codes
 
 
 def with_chunks(header: Header, seconds: float) -> Header:

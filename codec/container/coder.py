@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from codec.bits import pack, packed_size, unpack
 from codec.errors import UserError
+
+SCALE = struct.Struct("!f")  # in front of the codes of a segment that was normalised
+CHUNK_SECONDS = 2.0  # that are coded on their own by a model without segments
 
 BLOCK = 1024  # latent steps unpacked at once; a multiple of 8, so that every block ends on a byte
 

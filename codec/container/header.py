@@ -10,6 +10,7 @@ from codec.errors import UserError
 from codec.model import EncodecConfig
 
 Format = Literal["earmark", "reference"]
+LONGEST_SIGNAL = 1 << 62  # samples
 IDENTITY_DIGITS = 16  # of a SHA-256 in hexadecimal: enough against mix-ups; nothing in a file guards against forgery
 
 
@@ -97,6 +98,11 @@ class Header:
         expected = Header.of_model(config, self.format, self.codebooks, self.samples, self.entropy)
         if self.model != config.name:
             raise UserError(f"codes of the model {self.model!r}, which {config.name} cannot decode")
+        if self.model_identity and model_identity and self.model_identity != short_identity(model_identity):
+            raise UserError(
+                f"encoded by the weights {self.model_identity} of {self.model}, not {short_identity(model_identity)}; "
+                "give those by --checkpoint, which is --checkpoint official for the official ones"
+            )
         shape = ("sample_rate", "channels", "bits", "hop", "segment", "stride", "scaled")
         for name in shape:
             theirs, here = getattr(self, name), getattr(expected, name)
@@ -106,11 +112,9 @@ class Header:
                     "encoded it by --checkpoint"
                 )
         if self.codebooks > config.codebooks():
-            raise UserError(f"codes of {self.codebooks} codebooks; {config.name} has {config.codebooks()}")
-        if self.model_identity and model_identity and self.model_identity != short_identity(model_identity):
             raise UserError(
-                f"encoded by a {self.model} with weights {self.model_identity}, not {short_identity(model_identity)}; "
-                "give those by --checkpoint"
+                f"codes of {self.codebooks} codebooks; these weights of {config.name} have {config.codebooks()}; "
+                "give those that encoded it by --checkpoint"
             )
 
 

@@ -10,6 +10,8 @@ from codec.errors import UserError
 def name_of(file: BinaryIO) -> str:
     """What to call a file object in messages."""
     name = getattr(file, "name", None)
+    if name == "<stdin>":
+        return "-"
     return name if isinstance(name, str) else "the input"
 
 

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.container.coder import Entropy, SegmentCoder
-from codec.container.header import Header
+from codec.container.coder import SCALE, Entropy, SegmentCoder
+from codec.container.header import LONGEST_SIGNAL, Header
 from codec.container.lookahead import Lookahead
 from codec.container.parts import Damage, Part, StepBuffer
 from codec.errors import UserError
@@ -20,9 +20,7 @@ from codec.model import PRESETS, EncodecConfig
 
 MAGIC = b"ECDC\x00"
 LENGTH = struct.Struct("!I")
-SCALE = struct.Struct("!f")
 LONGEST_JSON = 4096  # bytes; the reference writes about 60
-LONGEST_SIGNAL = 1 << 62  # samples
 
 
 class PublicWriter:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from codec.container.coder import Entropy
-from codec.container.header import Header
+from codec.container.header import LONGEST_SIGNAL, Header
 from codec.container.lookahead import Lookahead
 from codec.errors import UserError
 
@@ -40,7 +40,6 @@ CRC = struct.Struct("!I")
 FIXED = struct.Struct("!BBIHBHIIBH8s8sIB")
 CHANGING = struct.Struct("!Q8sB")  # samples, digest of the codes, whether this is the end
 UNKNOWN_SAMPLES = (1 << 64) - 1
-LONGEST_SIGNAL = 1 << 62  # samples
 DIGEST_SIZE = 8
 
 

@@ -6,16 +6,16 @@ same ones and a file more moves no other.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from codec import audio
 from codec.errors import UserError
 from codec.training.indexing import Found
+from codec.training.layout_files import audio_files, file_key, first_folder, table_rows
 from codec.training.manifest import Kind, split_of
+from codec.training.studio_layouts import daps, libritts, musdb, vctk
 
 Layout = Callable[[Path], list[Found]]
 
@@ -26,13 +26,13 @@ def dns_challenge_4(root: Path) -> list[Found]:
     Args:
         root: holds clean_fullband/, or datasets_fullband/clean_fullband/ as the challenge's script leaves it.
     """
-    folder = _first_folder(root, "clean_fullband", "datasets_fullband/clean_fullband")
+    folder = first_folder(root, "clean_fullband", "datasets_fullband/clean_fullband")
     return [
         Found(
             file=file,
             dataset="dns4",
             kind="speech",
-            split=split_of(_key("dns4", file, folder), valid=0.01, test=0.01),
+            split=split_of(file_key("dns4", file, folder), valid=0.01, test=0.01),
             creator=_dns_speaker(file.relative_to(folder)),
             licence="various: see the challenge's README",
         )
@@ -68,7 +68,7 @@ def common_voice(root: Path) -> list[Found]:
             licence="CC0-1.0",
         )
         for language in languages
-        for row in _table(language / "validated.tsv", "path", "client_id")
+        for row in table_rows(language / "validated.tsv", "path", "client_id")
         if (language / "clips" / row["path"]).is_file()
     ]
 
@@ -81,8 +81,8 @@ def audioset(root: Path) -> list[Found]:
     """
     return _trained_and_evaluated(
         "audioset",
-        _first_folder(root, "unbalanced_train_segments", "audios/unbalanced_train_segments", "unbalanced_train"),
-        _first_folder(root, "eval_segments", "audios/eval_segments", "eval"),
+        first_folder(root, "unbalanced_train_segments", "audios/unbalanced_train_segments", "unbalanced_train"),
+        first_folder(root, "eval_segments", "audios/eval_segments", "eval"),
         lambda file: (None, "not stated: YouTube"),
     )
 
@@ -101,8 +101,8 @@ def fsd50k(root: Path) -> list[Found]:
             about |= {clip: (info.get("uploader"), info.get("license", "")) for clip, info in clips.items()}
     return _trained_and_evaluated(
         "fsd50k",
-        _first_folder(root, "FSD50K.dev_audio"),
-        _first_folder(root, "FSD50K.eval_audio"),
+        first_folder(root, "FSD50K.dev_audio"),
+        first_folder(root, "FSD50K.eval_audio"),
         lambda file: about.get(file.stem, (None, "Creative Commons, each clip its own")),
     )
 
@@ -118,7 +118,7 @@ def jamendo(root: Path) -> list[Found]:
     table = next((root / name for name in names if (root / name).is_file()), None)
     if table is None:
         raise UserError(f"{root}: none of {', '.join(names)}, which name the artists; copy one from the repository")
-    artists = {Path(row["PATH"]).stem: row["ARTIST_ID"] for row in _table(table, "PATH", "ARTIST_ID")}
+    artists = {Path(row["PATH"]).stem: row["ARTIST_ID"] for row in table_rows(table, "PATH", "ARTIST_ID")}
     licences = _jamendo_licences(root)
     return [
         Found(
@@ -150,6 +150,10 @@ LAYOUTS: dict[str, Layout] = {
     "audioset": audioset,
     "fsd50k": fsd50k,
     "jamendo": jamendo,
+    "libritts": libritts,
+    "vctk": vctk,
+    "daps": daps,
+    "musdb": musdb,
 }
 
 
@@ -169,18 +173,9 @@ def plain_folder(root: Path, kind: Kind, licence: str, creator: str | None = Non
     for file in audio_files(root):
         match = pattern.search(file.relative_to(root).as_posix()) if pattern else None
         who = match[1] if match else None
-        key = f"{name}/{who}" if who else _key(name, file, root)
+        key = f"{name}/{who}" if who else file_key(name, file, root)
         recordings.append(Found(file, name, kind, split_of(key, valid=0.05, test=0.05), who, licence))
     return recordings
-
-
-def audio_files(root: Path) -> Iterator[Path]:
-    """The audio files below a folder, in the order of their paths; no symbolic links, which would be copies."""
-    return (
-        path
-        for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in audio.SUFFIXES and path.is_file() and not path.is_symlink()
-    )
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -193,37 +188,16 @@ def _pattern(text: str) -> re.Pattern[str]:
     return pattern
 
 
-def _key(dataset: str, file: Path, root: Path) -> str:
-    """What decides on a file's split: its path without the suffix, so that no other format of it is elsewhere."""
-    return f"{dataset}/{file.relative_to(root).with_suffix('').as_posix()}"
-
-
 def _trained_and_evaluated(
     dataset: str, training: Path, evaluation: Path, about: Callable[[Path], tuple[str | None, str]]
 ) -> list[Found]:
     def found(files: Iterable[Path], root: Path, half: float) -> Iterator[Found]:
         for file in files:
             creator, licence = about(file)
-            split = split_of(_key(dataset, file, root), valid=half, test=half)
+            split = split_of(file_key(dataset, file, root), valid=half, test=half)
             yield Found(file, dataset, "sound", split, creator, licence)
 
     return [
         *found(audio_files(training), training, 0.0),
         *found(audio_files(evaluation), evaluation, 0.5),
     ]
-
-
-def _first_folder(root: Path, *names: str) -> Path:
-    for name in names:
-        if (root / name).is_dir():
-            return root / name
-    raise UserError(f"{root}: no folder {' or '.join(names)} in it; is this the data set's root?")
-
-
-def _table(path: Path, *columns: str) -> Iterator[dict[str, str]]:
-    """Rows of a tab-separated table whose header has `columns`; Jamendo's rows are longer than its header."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if missing := set(columns) - set(rows.fieldnames or ()):
-            raise UserError(f"{path}: no column {', '.join(sorted(missing))}; is it the data set's own table?")
-        yield from rows

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from codec.training.indexing import Found
-from codec.training.layouts import audio_files
+from codec.training.layout_files import audio_files
 from codec.training.manifest import Kind, Split, split_of
 
 HELD_OUT = 0.05  # share of the files, or of the creators, that validation and test get each

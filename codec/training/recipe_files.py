@@ -17,11 +17,11 @@ ROOT = "encodec_24khz"  # the recipe that states everything
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table of the paper: `recipe` is the name to load, `paper` its scores by metric."""
+    """A row of a table of the paper: `recipe` is the name to load, `paper` its figures by name, as printed."""
 
     recipe: str
     label: str
-    paper: Mapping[str, float]
+    paper: Mapping[str, str]
 
 
 @dataclass(frozen=True)

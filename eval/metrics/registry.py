@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import warnings
@@ -125,6 +126,7 @@ def metric(
     return register
 
 
+@functools.cache
 def library(distribution: str) -> str:
     """Name and version of an installed library, "pystoi 0.4.1"; what `version` returns for a metric made from one."""
     try:

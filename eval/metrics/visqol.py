@@ -142,16 +142,19 @@ def _manager(mode: Mode) -> VisqolManager:
     import visqol
     from visqol import visqol_manager as parts
 
+    from eval.metrics.visqol_spectrograms import RememberingBuilder
+
     manager = parts.VisqolManager()
     if mode == "speech":
         with _silent_stderr():
             manager.init(use_speech_mode=True, use_lattice_model=True)
+        manager.spect_builder = RememberingBuilder(parts.NUM_BANDS_SPEECH, parts.MINIMUM_FREQ, speech_mode=True)
         return manager
     # init() would take libsvm for the mapper. It cannot be built everywhere, and its OpenMP threads hang for ever in
     # a process forked from one that has used them.
     from eval.metrics.svr import NumpySvrMapper
 
-    manager.spect_builder = parts.GammatoneSpectrogramBuilder(parts.NUM_BANDS_AUDIO, parts.MINIMUM_FREQ)
+    manager.spect_builder = RememberingBuilder(parts.NUM_BANDS_AUDIO, parts.MINIMUM_FREQ, speech_mode=False)
     manager.patch_creator = parts.ImagePatchCreator(parts.PATCH_SIZE_AUDIO)
     manager.quality_mapper = NumpySvrMapper(Path(visqol.__file__).with_name("model") / "libsvm_nu_svr_model.txt")
     manager.quality_mapper.init()

@@ -1,10 +1,15 @@
-"""Which recordings a report lets one hear, and their excerpts as FLAC: the source and every system, level untouched."""
+"""Excerpts of the chosen recordings: the source and what the systems made of it, to hear and to see.
+
+All versions of an excerpt are brought to one loudness (eval/levels.py), as in a listening test, so that none wins by
+being louder.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,124 +18,135 @@ import pandas as pd
 import soundfile
 
 from codec.audio import Audio, fit_length
-from eval.run_folder import REFERENCE, audio_path
+from codec.files import written_whole
+from codec.places import local_copy
+from eval.levels import match
+from eval.report import spectrograms
+from eval.report.choice import RANKS, WORST, Choice, choose, ranking_metric, worst
+from eval.run_folder import EXCERPTS, REFERENCE, audio_path
 
-MOST = 9  # recordings in one report
-MOST_PER_CATEGORY = 3
 SHORTEST, LONGEST = 5.0, 8.0  # seconds
-BUDGET = 24_000_000  # characters of base64 in one report
-RANKS = ("lowest", "middle", "highest", "")  # in the order of the page
+BUDGET = 22_000_000  # characters of base64 in one report
+SOURCE = "source"
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One version of an excerpt: the system, its score for the whole recording (or ""), base64 of a FLAC file."""
+    """One version of an excerpt.
+
+    Args:
+        score: of the whole recording, or "".
+        gain: in dB, that brought it to the loudness of all versions.
+        flac: the file.
+        spectrogram, difference: base64 of PNG images; the source has no difference, "".
+    """
 
     system: str
     score: str
-    flac: str
+    gain: float
+    flac: bytes
+    spectrogram: str
+    difference: str
+
+    @property
+    def base64(self) -> str:
+        return base64.b64encode(self.flac).decode("ascii")
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some seconds of one recording in every version, the source first; all of one length.
+    """Some seconds of one recording in several versions, the source first; all of one length.
 
     Args:
-        rank: where the recording stands in its category by its mean score over all systems; "" if it is the only one.
         start, seconds: the excerpt within the recording.
+        highest: frequency in Hz at the top of its spectrograms.
     """
 
-    file: str
-    category: str
-    rank: str
+    choice: Choice
     start: float
     seconds: float
+    highest: float
     clips: tuple[Clip, ...]
 
     @property
-    def size(self) -> int:
+    def picture_size(self) -> int:
         """Characters of base64."""
-        return sum(len(clip.flac) for clip in self.clips)
+        return sum(len(clip.spectrogram) + len(clip.difference) for clip in self.clips)
+
+    @property
+    def size(self) -> int:
+        """Likewise, the audio included."""
+        return self.picture_size + sum(-(-len(clip.flac) // 3) * 4 for clip in self.clips)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A recording chosen to be heard."""
-
-    file: str
-    category: str
-    rank: str
-
-
-def ranking_metric(scores: pd.DataFrame) -> str | None:
-    """The metric by which recordings are chosen: the run's first that has any score, None if none has."""
-    scored = set(scores.loc[scores["status"] == "ok", "metric"])
-    return next((str(metric) for metric in scores["metric"].unique() if metric in scored), None)
-
-
-def choose(scores: pd.DataFrame) -> list[Choice]:
-    """Recordings spread over the range of the ranking metric: per category the lowest, the highest, the middle one.
-
-    Returns:
-        At most `MOST`, the most telling first: one of each category before a second of any.
-    """
-    ranked = scores[(scores["metric"] == ranking_metric(scores)) & (scores["status"] == "ok")]
-    means = ranked.groupby(["category", "file"], sort=False)["value"].mean().reset_index()
-    rounds: list[list[Choice]] = [[] for _ in range(MOST_PER_CATEGORY)]
-    for category in means["category"].unique():
-        files = means[means["category"] == category].sort_values(["value", "file"])["file"].tolist()
-        for round_, (index, rank) in zip(rounds, _spread(len(files)), strict=False):
-            round_.append(Choice(files[index], str(category), rank))
-    return [choice for round_ in rounds for choice in round_][:MOST]
-
-
-def _spread(count: int) -> list[tuple[int, str]]:
-    """Indices into `count` sorted recordings with the word for each, in order of importance."""
-    if count == 1:
-        return [(0, "")]
-    return [(0, "lowest"), (count - 1, "highest"), (count // 2, "middle")][:count]
-
-
-def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET) -> list[Excerpt]:
-    """Excerpts of the chosen recordings, by category.
+def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET, *, linked: bool = False) -> list[Excerpt]:
+    """Excerpts of the chosen recordings, by category, and then of the worst.
 
     Args:
         run: folder with the decoded audio.
         budget: characters of base64 that all excerpts together may take. Where 8 s of each recording are too much it
             is less, down to 5 s; recordings that do not fit even then are left out.
+        linked: the audio lies beside the page and costs it nothing.
     """
-    chosen = [choice for choice in choose(scores) if audio_path(run, REFERENCE, choice.file).is_file()]
-    excerpts = [_cut(run, scores, choice, LONGEST) for choice in chosen]
-    total = sum(excerpt.size for excerpt in excerpts)
-    if total > budget:
-        seconds = max(SHORTEST, 0.95 * LONGEST * budget / total)
-        excerpts = [_cut(run, scores, choice, seconds) for choice in chosen]
+    chosen = choose(scores)
+    heard = {choice.file for choice in chosen}
+    of_each_category = sum(choice.rank in ("lowest", "") for choice in chosen)
+    bad = [choice for choice in worst(scores) if choice.file not in heard]
+    choices = [*chosen[:of_each_category], *bad, *chosen[of_each_category:]]
+    choices = [choice for choice in choices if audio_path(run, REFERENCE, choice.file).is_file()]
+    excerpts = [_cut(run, scores, choice, LONGEST) for choice in choices]
+
+    def sizes() -> list[int]:
+        return [excerpt.picture_size if linked else excerpt.size for excerpt in excerpts]
+
+    if sum(sizes()) > budget:
+        seconds = max(SHORTEST, 0.95 * LONGEST * budget / sum(sizes()))
+        excerpts = [_cut(run, scores, choice, seconds) for choice in choices]
     kept, free = [], budget
-    for excerpt in excerpts:
-        if excerpt.size <= free:
+    for excerpt, size in zip(excerpts, sizes(), strict=True):
+        if size <= free:
             kept.append(excerpt)
-            free -= excerpt.size
+            free -= size
     categories = list(dict.fromkeys(scores["category"]))
-    return sorted(kept, key=lambda excerpt: (categories.index(excerpt.category), RANKS.index(excerpt.rank)))
+    return sorted(
+        kept,
+        key=lambda one: (
+            one.choice.rank == WORST, categories.index(one.choice.category), RANKS.index(one.choice.rank),
+        ),
+    )  # fmt: skip
 
 
 def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Excerpt:
     whole, rate = _read(audio_path(run, REFERENCE, choice.file))
     length = min(whole.shape[1], round(seconds * rate))
     start = loudest(whole, length)
-    clips = [Clip("source", "", _flac(whole[:, start : start + length], rate))]
+    versions = {SOURCE: whole[:, start : start + length]}
+    values = {SOURCE: math.nan}
     rows = scores[(scores["file"] == choice.file) & (scores["metric"] == ranking_metric(scores))]
     for system, value in zip(rows["system"], rows["value"], strict=True):
         path = audio_path(run, system, choice.file)
-        if system != REFERENCE and path.is_file():
+        if system != REFERENCE and path.is_file() and (not choice.systems or system in choice.systems):
             decoded, _ = _read(path, start, length)
-            score = f"{value:.2f}" if math.isfinite(value) else ""
-            clips.append(Clip(system, score, _flac(fit_length(decoded, length), rate)))
-    return Excerpt(choice.file, choice.category, choice.rank, start / rate, length / rate, tuple(clips))
+            versions[system] = fit_length(decoded, length)
+            values[system] = value
+    gains = {name: gain for name, (gain, _) in match(versions, rate).items()}
+    matched = {name: samples * np.float32(10 ** (gains[name] / 20)) for name, samples in versions.items()}
+    seen = {name: spectrograms.levels(samples, rate) for name, samples in matched.items()}
+    highest = float(seen[SOURCE].max())
+    clips = tuple(
+        Clip(
+            name, f"{values[name]:.2f}" if math.isfinite(values[name]) else "", gains[name],
+            _flac(samples, rate), spectrograms.picture(seen[name], highest),
+            "" if name == SOURCE else spectrograms.difference(seen[SOURCE], seen[name], highest),
+        )
+        for name, samples in matched.items()
+    )  # fmt: skip
+    return Excerpt(choice, start / rate, length / rate, rate / 2, clips)
 
 
 def _read(path: Path, start: int = 0, frames: int = -1) -> tuple[Audio, int]:
-    samples, rate = soundfile.read(path, start=start, frames=frames, dtype="float32", always_2d=True)
+    with local_copy(path) as local:
+        samples, rate = soundfile.read(local, start=start, frames=frames, dtype="float32", always_2d=True)
     return samples.T, rate
 
 
@@ -141,9 +157,38 @@ def loudest(source: Audio, length: int) -> int:
     return int(starts[np.argmax(energy[starts + length] - energy[starts])])
 
 
-def _flac(samples: Audio, sample_rate: int) -> str:
-    """Base64 of a 16-bit FLAC file; what lies beyond full scale is clipped, as a converter would."""
+def _flac(samples: Audio, sample_rate: int) -> bytes:
+    """A 16-bit FLAC file; what lies beyond full scale is clipped, as a converter would."""
     buffer = io.BytesIO()
     pcm = np.clip(np.rint(samples.T * 32768.0), -32768, 32767).astype(np.int16)
     soundfile.write(buffer, pcm, sample_rate, format="FLAC", subtype="PCM_16")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
+
+
+def lay_beside(run: Path, excerpts: Sequence[Excerpt]) -> list[list[str]]:
+    """Write the audio of all excerpts into RUN/excerpts, in the place of what is there.
+
+    Returns:
+        For each excerpt, of each clip the path from the page.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    remove(run)
+    links = []
+    for number, excerpt in enumerate(excerpts, 1):
+        names = [f"{EXCERPTS}/{number:02}-{index}.flac" for index in range(len(excerpt.clips))]
+        for name, clip in zip(names, excerpt.clips, strict=True):
+            with written_whole(run / name) as aside:
+                aside.write_bytes(clip.flac)
+        links.append(names)
+    return links
+
+
+def remove(run: Path) -> None:
+    """Take away what `lay_beside` left."""
+    folder = run / EXCERPTS
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

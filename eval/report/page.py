@@ -21,12 +21,15 @@ from eval.grid import Grid
 from eval.metrics import registry
 from eval.metrics.registry import Metric
 from eval.report import plots
-from eval.report.excerpts import cut, ranking_metric
+from eval.report.choice import WORST, ranking_metric
+from eval.report.excerpts import cut, lay_beside, remove
 from eval.report.missing import missing
+from eval.report.scatter import scatters
+from eval.run_folder import REPORT
 from eval.table_layout import SPEED_MEANING, Column, Layout, describe, factor_text, kbps_text, lay_out, nominal_text
 
 _HERE = Path(__file__).parent
-WORST = 3  # recordings of each system
+WORST_LISTED = 3  # recordings of each system
 LISTED = 500  # recordings in the page's own list; run.json has them all
 
 
@@ -58,13 +61,14 @@ class Definition:
     text: str
 
 
-def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Path:
+def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, linked: bool = False) -> Path:
     """Write RUN/report.html.
 
     Args:
         run: folder of the run, with the decoded audio.
         scores: the rows of RUN/scores.parquet.
         info: content of RUN/run.json.
+        linked: put the players' audio beside the page, into RUN/excerpts, and not into it.
 
     Returns:
         The path of the report.
@@ -75,12 +79,17 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Pa
     summary = summarise(scores)
     layout = lay_out(summary, info["speech_categories"])
     ranking = ranking_metric(scores)
+    looks = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
+    excerpts = cut(run, scores, linked=linked)
+    if not linked:
+        remove(run)  # of an earlier report
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
         "kbps": kbps_text, "nominal": nominal_text, "factor": factor_text, "clock": clock, "minus": minus,
+        "decibels": lambda gain: minus(f"{gain:+.1f} dB"),
     }  # fmt: skip
     text = environment.get_template("report.html").render(
         info=info,
@@ -89,8 +98,11 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Pa
         recordings=[entry for entry in info["recordings"] if not entry["error"]],
         listed=LISTED,
         missing=missing(scores, info),
-        curves=_curves(summary, layout),
-        excerpts=cut(run, scores),
+        curves=_curves(summary, layout, looks),
+        scatters=scatters(scores, looks),
+        excerpts=excerpts,
+        links=lay_beside(run, excerpts) if linked else [],
+        worst_rank=WORST,
         comparisons=_comparisons(scores),
         worst=_worst(scores),
         ranking=describe(ranking) if ranking else None,
@@ -98,7 +110,7 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Pa
         style=Markup((_HERE / "static" / "report.css").read_text(encoding="utf-8")),
         script=_script(),
     )
-    path = run / "report.html"
+    path = run / REPORT
     write_text(path, text)
     return path
 
@@ -116,9 +128,8 @@ def minus(text: str) -> str:
     return re.sub(r"^-", "−", text)
 
 
-def _curves(summary: pd.DataFrame, layout: Layout) -> list[Curves]:
+def _curves(summary: pd.DataFrame, layout: Layout, looks: Mapping[str, plots.Style]) -> list[Curves]:
     """The plots of each metric; one for which no codec has a score has none."""
-    looks = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
     curves = []
     for index, metric in enumerate(layout.columns):
         shared = plots.limits(summary, metric.name)
@@ -155,7 +166,7 @@ def _worst(scores: pd.DataFrame) -> list[Grid]:
     for name in differences.metrics_of(coded):
         rows = tuple(
             (row["system"], row["category"], row["file"], f"{row['value']:.2f}", minus(f"{row['gap']:+.2f}"))
-            for row in differences.outliers(coded, name, WORST).to_dict("records")
+            for row in differences.outliers(coded, name, WORST_LISTED).to_dict("records")
         )
         headings = ("System", "Category", "Recording", "score", "against the median")
         grids.append(Grid(describe(name).title, headings, rows, left=3))
@@ -186,5 +197,8 @@ def _definitions(info: Mapping[str, Any]) -> list[Definition]:
 
 def _script() -> Markup:
     """All scripts as one module: a page that is a single file has nothing to import from."""
-    parts = ((_HERE / "static" / name).read_text(encoding="utf-8") for name in ("player.js", "report.js", "sort.js"))
+    parts = (
+        (_HERE / "static" / name).read_text(encoding="utf-8")
+        for name in ("player.js", "linked.js", "report.js", "sort.js")
+    )
     return Markup(re.sub(r"^import .*\n", "", "\n".join(parts), flags=re.MULTILINE))

@@ -28,7 +28,7 @@ _VARIABLES = {
     **{color: f"--series-{index}" for index, color in enumerate(PALETTE)},
     INK: "--ink", MUTED: "--muted", GRID: "--line",
 }  # fmt: skip
-_RC: dict[Any, Any] = {
+RC: dict[Any, Any] = {
     "svg.fonttype": "none", "text.parse_math": False, "font.family": "sans-serif", "font.size": 9,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": GRID,
@@ -102,7 +102,7 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
     coded = rows[rows["kbps"].notna()]
     yardsticks = rows[rows["kbps"].isna() & rows["kbps_nominal"].isna()]
     # The salt keeps any two plots of a page from sharing an id.
-    with mpl.rc_context({**_RC, "svg.hashsalt": f"{metric.name} {category}"}):
+    with mpl.rc_context({**RC, "svg.hashsalt": f"{metric.name} {category}"}):
         figure = Figure(figsize=(4.4, 3.1), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
         for name, series in coded.groupby(coded["system"].map(series_name), sort=False):
@@ -116,7 +116,7 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
         _dress(axes, metric, shared)
         if not coded.empty:
             figure.legend(loc="outside upper left", ncols=4, frameon=False, handlelength=1.6, columnspacing=1.2)
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def _draw_yardsticks(axes: Axes, rows: pd.DataFrame, shared: Limits) -> None:
@@ -148,7 +148,7 @@ def _dress(axes: Axes, metric: Column, shared: Limits) -> None:
     axes.tick_params(length=3)
 
 
-def _svg(figure: Figure) -> str:
+def to_svg(figure: Figure) -> str:
     """The figure's SVG element with nothing that could disturb a page: no prologue, style sheet or clashing ids."""
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))

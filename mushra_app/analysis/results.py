@@ -32,7 +32,8 @@ class Results:
             interval (mixed*, NaN where there is none); no rows when all listeners were dropped.
         before: the same by `summarise` alone, before screening.
         listeners: of everybody: listener, kept, reason, evidence, n, items, seconds_per_trial (median, where known),
-            agreement (correlation with the mean of the others), flags.
+            agreement (correlation with the mean of the others), flags, and a column for each question of the
+            questionnaires.
         rules: how many listeners each rule of `mushra_app.screening` would drop: rule, title, dropped, skipped
             (clauses that could not be applied).
         alpha_before, alpha: Krippendorff's alpha before and after screening.
@@ -93,7 +94,16 @@ def _listeners(ratings: Ratings, screening: Screening) -> pd.DataFrame:
         of_each["seconds_per_trial"] = trial_seconds(ratings.frame)
     of_each |= {"agreement": agreement(ratings.frame), "flags": flag(ratings)}
     listeners = screening.listeners
-    return listeners.assign(**{name: listeners["listener"].map(column) for name, column in of_each.items()})
+    table = listeners.assign(**{name: listeners["listener"].map(column) for name, column in of_each.items()})
+    return table if ratings.answers is None else _with_answers(table, ratings.answers)
+
+
+def _with_answers(listeners: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """A column for each question, called "answer: NAME"; "" where a listener was not asked."""
+    for question in answers["question"].unique():
+        said = answers[answers["question"] == question].groupby("listener")["answer"].agg("; ".join)
+        listeners[f"answer: {question}"] = listeners["listener"].map(said).fillna("").astype("str")
+    return listeners
 
 
 def _rules(ratings: Ratings, screening: Screening) -> pd.DataFrame:

@@ -14,7 +14,8 @@ from codec.errors import UserError
 from mushra_app import study as studies
 from mushra_app.store import LEASE_SECONDS, open_store
 from mushra_app.study import Study
-from mushra_app.web import admin, listener, safety
+from mushra_app.web import admin, entrance, languages, listener, safety
+from mushra_app.web.served import EXTENSION, Served
 
 LONGEST_REQUEST = 64 * 1024  # bytes; a trial of 12 conditions, each with a long comment, is half of that
 
@@ -56,9 +57,11 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         MAX_CONTENT_LENGTH=LONGEST_REQUEST,
     )
-    app.extensions[listener.EXTENSION] = listener.Served(study, store, study_folder.resolve() / "audio")
+    app.extensions[EXTENSION] = Served(study, store, study_folder.resolve() / "audio")
+    app.register_blueprint(entrance.pages)
     app.register_blueprint(listener.pages)
     app.register_blueprint(admin.admin)
+    languages.translate(app)
     safety.protect(app)
     if options.url is not None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]

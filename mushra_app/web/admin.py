@@ -8,13 +8,13 @@ from dataclasses import replace
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from mushra_app import crowd
+from mushra_app import attention, collected, crowd
 from mushra_app.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
 from mushra_app.overview import Overview, overview
 from mushra_app.store import Store, ratings
-from mushra_app.web.downloads import as_csv, as_parquet, listeners_table
+from mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
 from mushra_app.web.invitations import invitation
-from mushra_app.web.listener import expected_seconds, served
+from mushra_app.web.served import expected_seconds, served
 
 MOST_INVITATIONS = 500
 OUTSIDE_TRIALS = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
@@ -126,6 +126,14 @@ def ratings_parquet() -> ResponseReturnValue:
     return download(as_parquet(ratings(store(), store().study)), "ratings.parquet", "application/vnd.apache.parquet")
 
 
+@admin.get("/answers.csv")
+def answers_csv() -> ResponseReturnValue:
+    """All answers to questionnaires, and what listeners made of checks."""
+    with store().reading() as session:
+        table = answers_table(collected.answered(session), attention.checks(session))
+    return download(as_csv(table), "answers.csv", "text/csv")
+
+
 @admin.get("/listeners.csv")
 def listeners_csv() -> ResponseReturnValue:
     """All listeners with the platform's ids, for paying them."""
@@ -134,7 +142,7 @@ def listeners_csv() -> ResponseReturnValue:
 
 def page(invitations: list[tuple[str, str]] | None = None) -> str:
     """The overview."""
-    found, address = overview(store()), url_for("listener.welcome", _external=True)
+    found, address = overview(store()), url_for("entrance.welcome", _external=True)
     return render_template(
         "admin.html", study=served().study, found=found, token=g.token, crowd=store().crowd, address=address,
         prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address), costs=costs(found),

@@ -8,17 +8,12 @@ from io import BytesIO
 import pandas as pd
 
 from mushra_app.overview import Overview
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+from mushra_app.safe_csv import csv_text
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
     """UTF-8 CSV with neutralised formulas; numbers stay as they are."""
-    safe = table.copy()
-    for name in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[name]):
-            safe[name] = safe[name].map(_neutral)
-    return safe.to_csv(index=False, lineterminator="\n").encode()
+    return csv_text(table).encode()
 
 
 def as_parquet(table: pd.DataFrame) -> bytes:
@@ -44,5 +39,9 @@ def listeners_table(found: Overview) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _neutral(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+def answers_table(answers: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+    """One row per answer: listener, question, answer; a check is the question "check: NAME"."""
+    verdict = checks["passed"].map({True: "passed", False: "failed"})
+    rows = {"listener": checks["listener"], "question": "check: " + checks["check"],
+            "answer": verdict + ": " + checks["evidence"]}  # fmt: skip
+    return pd.concat([answers, pd.DataFrame(rows)]).sort_values("listener", kind="stable")

@@ -8,13 +8,14 @@ from flask import current_app, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from mushra_app.crowd import Arrival, ArrivalError
+from mushra_app.messages import marked
 
 SALT = "invitation"
 
 
 def invitation(person: str) -> str:
     """The link for this person, who can take part once and take it up again anywhere."""
-    return url_for("listener.welcome", invitation=_serializer().dumps(person), _external=True)
+    return url_for("entrance.welcome", invitation=_serializer().dumps(person), _external=True)
 
 
 def read_invitation(query: Mapping[str, str]) -> Arrival | None:
@@ -28,7 +29,9 @@ def read_invitation(query: Mapping[str, str]) -> Arrival | None:
     try:
         person = _serializer().loads(query["invitation"])
     except BadSignature as error:
-        raise ArrivalError("This personal link is damaged. Copy the whole of it from your invitation.") from error
+        raise ArrivalError(
+            marked("This personal link is damaged. Copy the whole of it from your invitation.")
+        ) from error
     return Arrival("personal", person, query["invitation"])
 
 

@@ -1,117 +1,40 @@
-"""The listener's way: welcome, steps, trials, thanks; the audio behind tokens and the route that takes ratings."""
+"""The listener's way: steps, trials, thanks; the audio behind tokens and the route that takes ratings."""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
 import flask
-from flask import Blueprint, abort, current_app, redirect, render_template, request, send_file, session, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, session, url_for
 from flask.typing import ResponseReturnValue
 
 import eval.report
-from mushra_app.crowd import Arrival, ArrivalError, read_arrival, way_back
-from mushra_app.store import (
-    AlreadyRatedError,
-    NotOpenError,
-    RefusedError,
-    Status,
-    Store,
-    TookPartError,
-    UnknownTrialError,
-)
-from mushra_app.study import Item, Study
+from mushra_app import headphone_check
+from mushra_app.crowd import Arrival, way_back
+from mushra_app.questions import AnswerError
+from mushra_app.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
 from mushra_app.tables import Listener, Step
 from mushra_app.web.answers import LONGEST_COMMENT, read_answers
-from mushra_app.web.invitations import read_invitation
+from mushra_app.web.languages import gettext
 from mushra_app.web.safety import check_token, session_token
+from mushra_app.web.served import (
+    TRIAL_KINDS,
+    address_of,
+    expected_seconds,
+    minutes_for,
+    open_step,
+    required_listener,
+    served,
+)
 from mushra_app.web.steps import STEP_PAGES
 
-EXTENSION = "earmark"
 PLAYER = Path(eval.report.__file__).parent / "static" / "player.js"
-TRIAL_KINDS = ("trial", "training")
 
 pages = Blueprint("listener", __name__)
-
-
-@dataclass(frozen=True)
-class Served:
-    """What the app serves: the study, its ratings, its folder of stimuli."""
-
-    study: Study
-    store: Store
-    audio: Path
-
-    def item(self, item_id: str) -> Item:
-        """The item of that id."""
-        return next(item for item in self.study.items if item.id == item_id)
-
-    def path(self, item_id: str, condition: str) -> Path:
-        """Where a stimulus lies."""
-        return self.audio / self.item(item_id).stimuli[condition].audio
-
-
-@pages.get("/")
-def welcome() -> ResponseReturnValue:
-    """What this is, and consent; a listener who has begun goes on instead."""
-    store = served().store
-    try:
-        arrival = read_invitation(request.args) or read_arrival(request.args)
-    except ArrivalError as error:
-        return sorry("This address is not complete", str(error), Arrival()), 400
-    if arrival.preview:
-        return render_template("welcome.html", preview=True, **outlook(served().study.trials_per_listener))
-    mine = this_listener()
-    if arrival.person is None:
-        if mine is not None:
-            return redirect(url_for(".next_page"))
-    else:
-        known = store.participation(arrival)
-        if known is not None:
-            if known.visit != arrival.visit and (mine is None or mine.id != known.id):
-                return took_part(arrival)
-            session["listener"] = known.key
-            remember(arrival)
-            return redirect(url_for(".next_page"))
-        if arrival_of_session().person != arrival.person:
-            session.clear()
-    if not store.crowd.lets_in(arrival):
-        return sorry("Not open this way", "This listening test takes no listeners by this address.", arrival)
-    status = store.status()
-    if status.state != "open":
-        return not_open(status, arrival)
-    session.setdefault("listener", secrets.token_urlsafe(16))
-    remember(arrival)
-    return render_template("welcome.html", token=session_token(), source=arrival.source, **outlook(status.trials))
-
-
-@pages.post("/start")
-def start() -> ResponseReturnValue:
-    """Enrol the listener; a second click finds the first one's session."""
-    check_token(request.form.get("token"))
-    if request.form.get("consent") != "yes":
-        return redirect(url_for(".welcome"))
-    arrival = arrival_of_session()
-    if not served().store.crowd.lets_in(arrival):
-        abort(403)
-    try:
-        served().store.enrol(session["listener"], arrival)
-    except TookPartError:
-        return took_part(arrival)
-    except NotOpenError as error:
-        return not_open(error.status, arrival)
-    return redirect(url_for(".next_page"), 303)
-
-
-@pages.get("/declined")
-def declined() -> ResponseReturnValue:
-    """For participants of a platform who do not consent: their way back. Nothing is stored."""
-    return sorry("Thank you anyway", "Nothing was stored.", arrival_of_session(), "declined")
 
 
 @pages.get("/continue")
@@ -129,10 +52,16 @@ def step(kind: str) -> ResponseReturnValue:
     step = open_step(listener)
     if step is None or step.kind != kind:
         return redirect(url_for(".next_page"))
+    return show(step, listener)
+
+
+def show(step: Step, listener: Listener, problem: str = "") -> str:
+    """The page of a step that is no trial."""
     first = served().store.trial(listener.rating_trials[0].id) if listener.rating_trials else None
     return render_template(
-        STEP_PAGES[kind].template, step=step, settings=json.loads(step.settings), study=served().study,
-        stimulus=first and first.reference, token=session_token(),
+        STEP_PAGES[step.kind].template, step=step, settings=json.loads(step.settings), study=served().study,
+        said=step.answer and json.loads(step.answer), given=request.form, stimulus=first and first.reference,
+        problem=problem, token=session_token(),
     )  # fmt: skip
 
 
@@ -144,9 +73,17 @@ def complete(key: str) -> ResponseReturnValue:
     step = next((step for step in listener.steps if step.key == key), None)
     if step is None or step.kind not in STEP_PAGES:
         abort(404)
-    outcome = STEP_PAGES[step.kind].read(request.form, json.loads(step.settings))
+    said = None if step.answer is None else json.loads(step.answer)
+    try:
+        outcome = STEP_PAGES[step.kind].read(request.form, json.loads(step.settings), said)
+    except AnswerError as error:
+        if step.done is None:
+            return show(step, listener, str(error)), 400
+        return redirect(url_for(".next_page"), 303)
     with suppress(RefusedError):  # a page in a tab that was left behind
-        served().store.complete(listener.key, key, outcome.answer, outcome.turned_away)
+        served().store.complete(
+            listener.key, key, outcome.answer, outcome.turned_away, again=outcome.again, before=step.answer
+        )
     return redirect(url_for(".next_page"), 303)
 
 
@@ -160,13 +97,16 @@ def trial() -> ResponseReturnValue:
     assert step.trial_id is not None
     study, trial = served().study, served().store.trial(step.trial_id)
     warm([served().path(trial.item, condition.name) for condition in study.conditions])
-    trials = listener.rating_trials
+    steps = [other for other in listener.steps if other.kind in ("trial", "repeat")]
+    ids = {other.trial_id for other in steps}
+    trials = [trial for trial in listener.trials if trial.id in ids]
     spent = [trial.seconds for trial in trials if trial.seconds is not None]
     left = [trial for trial in trials if trial.submitted is None]
     return render_template(
         "trial.html",
         trial=trial,
-        heading="Practice trial" if step.kind == "training" else f"Trial {trial.position} of {len(trials)}",
+        practice=step.kind == "training",
+        heading=heading(step, steps),
         trials=len(trials),
         done=len(trials) - len(left),
         last=step is listener.steps[-1],
@@ -187,11 +127,11 @@ def rate(key: str) -> ResponseReturnValue:
     try:
         served().store.submit(session["listener"], key, answers, seconds)
     except UnknownTrialError as error:
-        return flask.jsonify(error=str(error)), 404
+        return flask.jsonify(error=gettext(str(error))), 404
     except AlreadyRatedError as error:
-        return flask.jsonify(error=str(error)), 409
+        return flask.jsonify(error=gettext(str(error))), 409
     except RefusedError as error:
-        return flask.jsonify(error=str(error)), 400
+        return flask.jsonify(error=gettext(str(error))), 400
     return flask.jsonify(next=url_for(".next_page"))
 
 
@@ -222,7 +162,7 @@ def leave() -> ResponseReturnValue:
     """Forget this listener, so that the next one can use the same computer."""
     check_token(request.form.get("token"))
     session.clear()
-    return redirect(url_for(".welcome"), 303)
+    return redirect(url_for("entrance.welcome"), 303)
 
 
 @pages.get("/audio/<token>.wav")
@@ -235,9 +175,26 @@ def stimulus(token: str) -> ResponseReturnValue:
     found = served().store.stimulus(session.get("listener", ""), token)
     if found is None:
         abort(404)
-    path = served().path(*found)
-    response = send_file(path, mimetype="audio/wav", download_name="sound.wav", conditional=False, etag=False)
-    response.headers.pop("Last-Modified", None)
+    return sound(send_file(served().path(*found), mimetype="audio/wav", conditional=False, etag=False))
+
+
+@pages.get("/headphones/<key>/<int:attempt>/<int:number>.wav")
+def headphone_sound(key: str, attempt: int, number: int) -> ResponseReturnValue:
+    """A trial of the headphone check that this listener is at, in this attempt; numbers count from 0."""
+    step = open_step(required_listener())
+    if step is None or step.key != key or step.kind != "headphones" or number >= headphone_check.TRIALS:
+        abort(404)
+    if attempt != (len(json.loads(step.answer)["right"]) if step.answer else 0):
+        abort(404)
+    settings = json.loads(step.settings)
+    one = headphone_check.rounds(settings["secret"], attempt)[number]
+    return sound(Response(headphone_check.sound(settings["method"], one), mimetype="audio/wav"))
+
+
+def sound(response: Response) -> Response:
+    """A sound as it is sent: with nothing that tells of its file, to be kept for an hour."""
+    for name in ("Last-Modified", "Content-Disposition"):
+        response.headers.pop(name, None)
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
 
@@ -248,70 +205,11 @@ def player() -> ResponseReturnValue:
     return send_file(PLAYER, mimetype="text/javascript")
 
 
-def served() -> Served:
-    """What the running app serves."""
-    found: Served = current_app.extensions[EXTENSION]
-    return found
-
-
-def this_listener() -> Listener | None:
-    """Who asks; None before consent."""
-    key = session.get("listener")
-    return None if key is None else served().store.listener(key)
-
-
-def required_listener() -> Listener:
-    """Who asks; 403 with a page that leads to the start for anybody unknown."""
-    return this_listener() or abort(403)
-
-
-def open_step(listener: Listener) -> Step | None:
-    """Where an active listener is; None for one whose session is over."""
-    return listener.open_step if listener.state == "active" else None
-
-
-def address_of(step: Step | None) -> str:
-    """The page that shows this step."""
-    if step is None:
-        return url_for(".thanks")
-    return url_for(".trial") if step.kind in TRIAL_KINDS else url_for(".step", kind=step.kind)
-
-
-def remember(arrival: Arrival) -> None:
-    """Keep in the cookie how this listener came, until consent."""
-    session["arrival"] = asdict(arrival)
-
-
-def arrival_of_session() -> Arrival:
-    """How this listener came, as the cookie has it."""
-    return Arrival(**session.get("arrival", {}))
-
-
-def sorry(title: str, message: str, arrival: Arrival, outcome: str = "not let in") -> str:
-    """A page for somebody who does not begin."""
-    back = way_back(arrival, served().store.crowd, outcome)
-    return render_template("closed.html", title=title, message=message, back=back)
-
-
-def took_part(arrival: Arrival) -> str:
-    """For a person who has a participation already."""
-    message = (
-        "You have taken part in this listening test, or begun it in another browser. Thank you! Each person can take "
-        "part once; if you have not finished, go on where you began."
-    )
-    return sorry("You were here before", message, arrival)
-
-
-def not_open(status: Status, arrival: Arrival) -> str:
-    """For newcomers while the study lets nobody in."""
-    messages = {
-        "complete": "This listening test is complete: every sound has all the ratings it needs, so no more listeners "
-        "are needed.",
-        "waiting": "All places are taken at the moment. Some may come free: try again in an hour.",
-        "paused": "This listening test pauses. Please come back later.",
-        "closed": "This listening test is closed.",
-    }
-    return sorry("Thank you for coming", messages[status.state], arrival)
+def heading(step: Step, trials: list[Step]) -> str:
+    """Of a trial page. A repeated trial counts like the others: it is not to be known as one."""
+    if step.kind == "training":
+        return gettext("Practice trial")
+    return gettext("Trial %(number)s of %(count)s") % {"number": trials.index(step) + 1, "count": len(trials)}
 
 
 def warm(paths: list[Path]) -> None:
@@ -324,20 +222,3 @@ def warm(paths: list[Path]) -> None:
             descriptor = os.open(path, os.O_RDONLY)
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
             os.close(descriptor)
-
-
-def outlook(trials: int) -> dict[str, int]:
-    """What the welcome page says of the session: trials and minutes."""
-    study = served().study
-    trials = min(trials, len(study.items))
-    return {"trials": trials, "minutes": minutes_for(trials, expected_seconds(study))}
-
-
-def expected_seconds(study: Study) -> float:
-    """Seconds one trial takes before we know the listener: each sound and the reference heard twice."""
-    return 2 * (len(study.conditions) + 1) * mean(item.seconds for item in study.items)
-
-
-def minutes_for(trials: int, seconds: float) -> int:
-    """Whole minutes for that many trials, at least one."""
-    return max(1, round(trials * seconds / 60))

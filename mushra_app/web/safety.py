@@ -12,6 +12,8 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from mushra_app.crowd import TURK_HOSTS
+from mushra_app.messages import marked
+from mushra_app.web.languages import gettext
 
 # Mechanical Turk shows the listener's pages in a frame, and takes a form at the end.
 TURK = "https://*.mturk.com"
@@ -33,14 +35,16 @@ ADMIN_HEADERS = {
 
 # What a listener can do about it.
 REMEDIES = {
-    400: "The request was not understood. Reload the page and try again.",
-    403: "Your session is not known any more; perhaps cookies were deleted. Go to the first page and start again.",
-    404: "There is no such page in this listening test.",
-    405: "This page cannot be used in that way. Go back to the first page.",
-    413: "That was too long. Shorten your comments and try again.",
-    503: "The server is busy. Your answers are kept in this browser; try again in a moment.",
+    400: marked("The request was not understood. Reload the page and try again."),
+    403: marked(
+        "Your session is not known any more; perhaps cookies were deleted. Go to the first page and start again."
+    ),
+    404: marked("There is no such page in this listening test."),
+    405: marked("This page cannot be used in that way. Go back to the first page."),
+    413: marked("That was too long. Shorten your comments and try again."),
+    503: marked("The server is busy. Your answers are kept in this browser; try again in a moment."),
 }
-EXCUSE = "Something went wrong on our side. Your finished trials are stored; reload the page to go on."
+EXCUSE = marked("Something went wrong on our side. Your finished trials are stored; reload the page to go on.")
 
 
 class Cookies(SecureCookieSessionInterface):
@@ -105,7 +109,9 @@ def _add_headers(response: Response) -> Response:
 def _show_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()
-    message = REMEDIES.get(error.code, EXCUSE)  # an unforeseen exception arrives as 500, after Flask has logged it
+    message = gettext(
+        REMEDIES.get(error.code, EXCUSE)
+    )  # an unforeseen exception arrives as 500, after Flask has logged it
     if request.accept_mimetypes.best == "application/json" or request.is_json:
         return jsonify(error=message), error.code
     return render_template("error.html", message=message), error.code

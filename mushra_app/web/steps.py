@@ -10,6 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mushra_app.attention import in_band
+from mushra_app.headphone_check import PASS_MARKS, TRIALS, rounds
+from mushra_app.messages import marked
+from mushra_app.pages import questions_of
+from mushra_app.questions import AnswerError, read_form
+
+Settings = Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -18,26 +26,71 @@ class Outcome:
     Args:
         answer: what is stored, anything that JSON can hold.
         turned_away: why the listener may not go on; "" for who may.
+        again: the page comes once more.
     """
 
     answer: Any = None
     turned_away: str = ""
+    again: bool = False
 
 
-def seen(form: Mapping[str, str], settings: Mapping[str, Any]) -> Outcome:
+def seen(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
     """A page that asks for nothing."""
     return Outcome()
 
 
+def questionnaire(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
+    """Answers by the names of their questions."""
+    return Outcome(read_form(questions_of(settings), form))
+
+
+def attention(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
+    """Whether the slider is in the band that the page named."""
+    text = form.get("score", "")
+    if not (text.isascii() and text.isdigit() and int(text) <= 100):
+        raise AnswerError(marked("Please move the slider."))
+    band, score = settings["band"], int(text)
+    return Outcome({"band": band, "score": score, "passed": in_band(score, band)})
+
+
+def headphones(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
+    """How many trials of this attempt were right; who fails the last attempt is turned away, if the study says so."""
+    before = [] if said is None else said["right"]
+    if form.get("attempt") != str(len(before)):
+        return Outcome(said, again=True)  # sent twice
+    given = [form.get(f"answer{number}") for number in range(TRIALS)]
+    if not all(one in ("1", "2", "3") for one in given):
+        raise AnswerError(marked("Please answer every question."))
+    mark = PASS_MARKS[settings["method"]]
+    asked = rounds(settings["secret"], len(before))
+    right = sum(str(one.answer) == answer for one, answer in zip(asked, given, strict=True))
+    answer = {
+        "method": settings["method"], "right": [*before, right], "trials": TRIALS, "pass_mark": mark,
+        "passed": right >= mark,
+    }  # fmt: skip
+    if right >= mark:
+        return Outcome(answer)
+    if len(before) + 1 < settings["attempts"]:
+        return Outcome(answer, again=True)
+    return Outcome(answer, marked("the headphone check was not passed") if settings["turn_away"] else "")
+
+
 @dataclass(frozen=True)
 class StepPage:
-    """A kind of page: its template, and what makes an Outcome of the posted form and the page's settings."""
+    """A kind of page: its template, and what makes an Outcome.
+
+    Args:
+        read: of the posted form, the page's settings, and what the page has stored before (None for nothing).
+    """
 
     template: str
-    read: Callable[[Mapping[str, str], Mapping[str, Any]], Outcome]
+    read: Callable[[Mapping[str, str], Settings, Any], Outcome]
 
 
 STEP_PAGES: Mapping[str, StepPage] = {
     "volume": StepPage("volume.html", seen),
     "break": StepPage("break.html", seen),
+    "headphones": StepPage("headphones.html", headphones),
+    "questionnaire": StepPage("questionnaire.html", questionnaire),
+    "attention": StepPage("attention.html", attention),
 }

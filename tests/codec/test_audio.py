@@ -167,3 +167,15 @@ def test_what_libsndfile_leaves_out_of_a_whole_ogg_file_is_silence(tmp_path, mon
     np.testing.assert_array_equal(longer[:, :5000], whole)
     assert not longer[:, 5000:].any()
     assert longer.shape == (1, 5104)
+
+
+def test_a_flac_that_does_not_tell_its_length_is_one_line(tmp_path):
+    """36 bits of STREAMINFO, behind the marker, the block's header and 13.5 bytes, are the number of samples."""
+    path = tmp_path / "stream.flac"
+    soundfile.write(path, np.zeros(5000), 24000)
+    data = bytearray(path.read_bytes())
+    data[4 + 4 + 13] &= 0xF0
+    data[4 + 4 + 14 : 4 + 4 + 18] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="does not tell its length"):
+        audio.read(path)

@@ -10,6 +10,7 @@ import random
 import re
 import struct
 import sys
+import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -524,3 +525,30 @@ def test_truncated_and_damaged_files(kind, tmp_path):
         except UserError:
             continue
         assert kind != "safetensors" or found == whole
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
+    """A few kilobytes of it could become gigabytes."""
+    torch.save({"weight": torch.zeros(100_000)}, tmp_path / "stored.th")
+    with (
+        zipfile.ZipFile(tmp_path / "stored.th") as stored,
+        zipfile.ZipFile(tmp_path / "deflated.th", "w", zipfile.ZIP_DEFLATED) as deflated,
+    ):
+        for item in stored.infolist():
+            deflated.writestr(item.filename, stored.read(item))
+    with pytest.raises(UserError, match="not readable as a checkpoint"):
+        read(tmp_path / "deflated.th")
+
+
+def test_an_identity_is_that_of_the_weights_as_they_are_now():
+    model = EncodecModel(TINY)
+    first = identity(model)
+    assert identity(model) == first
+    with torch.no_grad():
+        model.quantizer.codebooks[0, 0, 0] += 1
+    second = identity(model)
+    with torch.no_grad():
+        next(model.encoder.parameters()).mul_(2)
+    third = identity(model)
+    model.quantizer.codebooks = torch.ones_like(model.quantizer.codebooks)
+    assert len({first, second, third, identity(model)}) == 4

@@ -312,7 +312,7 @@ def test_a_terminal_gets_no_binary(earmark, weights, tmp_path):
     [
         (["in.wav", "out.wav"], "out.wav: codes go to a file that ends in .ecdc"),
         (["-", "out.ecdc", "--format", "reference"], "--format reference: needs the length first"),
-        (["in.wav", "out.ecdc", "--kbps", "7"], "encodec_24khz@7: encodec_24khz has 1.5, 3, 6, 12, 24 kbps"),
+        (["in.wav", "out.ecdc", "--kbps", "7"], "--kbps 7: these weights of encodec_24khz have 1.5, 3, 6, 12, 24 kbps"),
         (["in.wav", "out.ecdc", "--lm"], "--lm: the language model for --checkpoint is not known"),
         (["in.wav", "out.ecdc", "--model", "encodec_16khz"], "--model"),
         (["in.wav", "out.ecdc", "--model", "encodec_48khz"], "is a checkpoint of encodec_24khz"),
@@ -352,7 +352,7 @@ def test_a_wrong_encode_is_one_line_and_leaves_nothing(earmark, weights, tmp_pat
         (["text.ecdc", "out.wav"], "text.ecdc: not an .ecdc file"),
         (["cut.ecdc", "out.wav"], "cut.ecdc: truncated"),
         (["empty.ecdc", "out.wav"], "empty.ecdc: damaged: no chunk of it is left"),
-        (["a.ecdc", "out.wav", "--checkpoint", "other.safetensors"], "a.ecdc: encoded by a encodec_24khz with weights"),
+        (["a.ecdc", "out.wav", "--checkpoint", "other.safetensors"], "a.ecdc: encoded by the weights "),
         (["a.ecdc", "out.wav", "--checkpoint", "48.safetensors"], "a.ecdc: codes of the model 'encodec_24khz', which"),
         (["a.ecdc", "out.wav", "--checkpoint", "nowhere"], "nowhere: no such file"),
         (["a.ecdc", "out.wav", "--checkpoint", "a.ecdc"], "a.ecdc: not readable as a checkpoint"),
@@ -565,3 +565,55 @@ def test_inspect_reads_what_a_language_model_coded(earmark, weights, language_mo
     assert without.status == 0
     assert "not read beyond its header" in without.stderr
     assert json.loads(without.stdout)["codes_sha256"] is None
+
+
+def test_the_public_format_is_written_by_the_official_weights(earmark, tmp_path):
+    """Its readers have no others, and it does not tell whose codes it holds."""
+    source = wav(tmp_path / "in.wav", noise(4800), 24000)
+    done = earmark("encode", source, tmp_path / "a.ecdc", "--format", "reference")
+    assert_one_line(done, "its official checkpoint is not on this machine")
+
+
+def test_a_rate_that_the_weights_lack_is_one_line_with_the_remedy(earmark, tmp_path):
+    source = wav(tmp_path / "in.wav", noise(4800), 24000)
+    done = earmark("encode", source, tmp_path / "a.ecdc", "--kbps", 24)
+    assert_one_line(done, "have 1.5, 3, 6, 12 kbps; the official ones have more, by --checkpoint official")
+
+
+def test_the_name_of_a_model_is_a_checkpoint_too(earmark, tmp_path):
+    source = wav(tmp_path / "in.wav", noise(4800), 24000)
+    assert earmark("encode", source, tmp_path / "a.ecdc", "--checkpoint", "encodec_24khz").status == 0
+
+
+def test_a_named_pipe_is_coded_as_it_comes(earmark, weights, tmp_path):
+    source, given = wav(tmp_path / "in.wav", noise(24000), 24000), ("--checkpoint", weights["encodec_24khz"])
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(source.read_bytes()))
+    writer.start()
+    assert earmark("encode", tmp_path / "pipe", tmp_path / "piped.ecdc", *given).status == 0
+    writer.join()
+    assert earmark("encode", source, tmp_path / "file.ecdc", *given).status == 0
+    facts = [json.loads(earmark("inspect", tmp_path / name).stdout) for name in ("piped.ecdc", "file.ecdc")]
+    assert facts[0]["codes_sha256"] == facts[1]["codes_sha256"]
+
+
+def test_what_the_mp3_decoder_mutters_is_not_shown(earmark, weights, tmp_path):
+    """libmpg123 writes to the process's standard error, past Python's."""
+    soundfile.write(tmp_path / "in.mp3", noise(5 * 24000)[0], 24000)
+    script = command("encode", tmp_path / "in.mp3", tmp_path / "a.ecdc", "--checkpoint", weights["encodec_24khz"])
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert "mpg123" not in done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_damage(weights, tmp_path):
+    """Status 141, as of a program that SIGPIPE ended; 1 would say that the file is damaged."""
+    given = ("--checkpoint", weights["encodec_24khz"])
+    source, coded = wav(tmp_path / "in.wav", noise(20 * 24000), 24000), tmp_path / "a.ecdc"
+    subprocess.run(command("encode", source, coded, *given), check=True, capture_output=True)
+    with subprocess.Popen(
+        command("decode", coded, "-", *given), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        program.stdout.read(44)
+        program.stdout.close()
+        assert program.wait() == 141
+        assert program.stderr.read() == b""

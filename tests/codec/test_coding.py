@@ -233,7 +233,7 @@ def test_compress_and_decompress(models, name, format):
 def test_decompress_refuses_other_weights_damage_and_foreign_bytes(models):
     model = models["encodec_24khz"]
     data = model.compress(noise(model.config, 24000), 3)
-    with pytest.raises(UserError, match=r"with weights [0-9a-f]{16}, not [0-9a-f]{16}"):
+    with pytest.raises(UserError, match=r"by the weights [0-9a-f]{16} of encodec_24khz, not [0-9a-f]{16}"):
         random_model(model.config, seed=1).decompress(data)
     with pytest.raises(UserError, match=r"damaged: .*codec\.ecdc\.read gives what is left"):
         model.decompress(data[:-1])

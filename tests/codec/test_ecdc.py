@@ -270,7 +270,7 @@ def test_identities_and_the_model_they_fit():
     assert header.model_identity == weights[:16]
     header.require_model(ENCODEC_24KHZ, weights)
     header.require_model(ENCODEC_24KHZ)
-    with pytest.raises(UserError, match=f"with weights {weights[:16]}, not 0123456789abcdef"):
+    with pytest.raises(UserError, match=f"by the weights {weights[:16]} of encodec_24khz, not 0123456789abcdef"):
         header.require_model(ENCODEC_24KHZ, "0123456789abcdef" * 4)
     with pytest.raises(UserError, match="codes of the model 'encodec_24khz'"):
         header.require_model(ENCODEC_48KHZ)
@@ -584,3 +584,15 @@ def test_no_damage_goes_unnoticed_in_500_mutated_files():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 failures" in done.stdout
+
+
+@pytest.mark.parametrize("distance", range(4086, 4102))
+def test_a_chunk_is_found_wherever_it_begins_behind_damage(distance):
+    """The reader searches windows of 4096 bytes; a marker may lie across the border of two."""
+    data = written(random_codes(ENCODEC_24KHZ, 24000 * 8), ENCODEC_24KHZ)
+    (first, _), (second, _), *_ = chunk_places(data)
+    filling = bytes(distance - (second - first))
+    damaged = data[:first] + b"\0\0" + data[first + 2 : second] + filling + data[second:]
+    contents = read(damaged)
+    assert sum("chunk 0 is damaged" in damage.what for damage in contents.damage) == 1
+    assert len(contents.damage) == 1

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from codec.checkpoints import identity
 from codec.errors import UserError
 from codec.fast import FastDecoder, FastEncoder, accelerate
-from codec.fast_layers import FastLSTM
+from codec.fast_layers import FastConvState, FastLSTM
 from codec.layers import LSTM
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig, EncodecModel
 from codec.packed import supports
@@ -51,7 +51,9 @@ def model_of(shape: SEANetConfig, seed: int = 0) -> EncodecModel:
     """An untrained model with biases, norms and codebooks that matter."""
     torch.manual_seed(seed)
     segment = None if shape.causal else 1.0
-    config = EncodecConfig("test", 1000 * shape.hop, (10.0, 20.0), shape, entries=1024, segment=segment)
+    config = EncodecConfig(
+        "test", 1000 * shape.hop, (10.0, 20.0), shape, entries=1024, segment=segment, normalize=not shape.causal
+    )
     model = EncodecModel(config).eval().requires_grad_(False)
     for parameter in model.parameters():
         if parameter.ndim == 1:
@@ -178,8 +180,9 @@ def test_the_public_reference_with_random_weights(pair, name, seed):
             frames = reference.encode(audio)
             expected = reference.decode(frames)[..., : audio.shape[-1]]
         codes = model.encode(audio, kbps)
-        same = [(ours.codes == theirs[0]).float().mean() for ours, theirs in zip(codes.segments, frames, strict=True)]
-        assert min(same) > 0.999  # a near tie turns over now and then, and with it the codebooks that follow
+        for ours, (theirs, _) in zip(codes.segments, frames, strict=True):
+            # A near tie turns over now and then, and with it the codebooks that follow in the same step.
+            assert (ours.codes != theirs).any(dim=1).sum() <= 1
         theirs = tuple(replace(s, codes=f[0]) for s, f in zip(codes.segments, frames, strict=True))
         torch.testing.assert_close(model.decode(replace(codes, segments=theirs)), expected, rtol=0, atol=1e-4)
 
@@ -351,3 +354,27 @@ def test_bfloat16_steps_as_it_runs_whole():
     state: State = {}
     parts = [fast.encoder.step(part, state, last=part.shape[-1] < 70) for part in audio.split(70, dim=-1)]
     assert snr(fast.encoder(audio), torch.cat(parts, dim=-1)) > 40
+
+
+def test_segments_that_are_coded_together_keep_their_own_loudness():
+    model = accelerated(model_of(SHAPES["stereo, non-causal"]))
+    second = model.config.sample_rate
+    loudness = torch.tensor([1.0, 0.01, 0.3, 0.001]).repeat_interleave(second)
+    audio = loudness * noise(1, 2, 4 * second)
+    together = model.encode(audio, 10.0)
+    assert model.segments_at_once > 1
+    model.segments_at_once = 1
+    alone = model.encode(audio, 10.0)
+    scales = [torch.cat([segment.scale for segment in codes.segments]) for codes in (together, alone)]
+    torch.testing.assert_close(*scales)
+    assert scales[0].max() > 100 * scales[0].min()
+
+
+def test_a_stream_holds_no_more_than_its_layers_look_back_on():
+    """After a long piece the state is a few steps a layer, not the piece."""
+    model = accelerated(model_of(SMALL))
+    encoder = StreamingEncoder(model, 10.0)
+    encoder.push(noise(1, 1, 100_000))
+    convs = [state for state in encoder._state.values() if isinstance(state, FastConvState)]
+    assert convs
+    assert sum(state.pending.untyped_storage().nbytes() for state in convs) < 100_000

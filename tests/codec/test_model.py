@@ -8,7 +8,12 @@ import torch
 
 from codec.audio import read, resample
 from codec.errors import UserError
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS
+from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, EncodecConfig
+from codec.seanet import SEANetConfig
+
+HOP_512 = EncodecConfig(
+    "wide", 44100, tuple(round(0.87 * n, 2) for n in range(1, 33)), SEANetConfig(ratios=(8, 8, 4, 2))
+)
 
 MODELS = [("encodec_24khz", 0), ("encodec_24khz", 1), ("encodec_48khz", 0)]
 
@@ -53,7 +58,7 @@ def assert_same_codes(reference, model, audio, kbps):
 def test_codes_and_audio_are_the_references(pair, name, seed):
     reference, model = pair(name, seed)
     audio = signal(name, 1.1, seed)
-    for kbps in (model.config.kbps[0], model.config.kbps[-1]):
+    for kbps in model.config.kbps:
         theirs, ours, _ = assert_same_codes(reference, model, audio, kbps)
         with torch.no_grad():
             wanted = reference.decode(theirs)[..., : audio.shape[-1]]
@@ -102,13 +107,14 @@ def test_the_segments_of_a_stereo_signal():
     [
         (ENCODEC_24KHZ, {1.5: 2, 3.0: 4, 6.0: 8, 12.0: 16, 24.0: 32}),
         (ENCODEC_48KHZ, {3.0: 2, 6.0: 4, 12.0: 8, 24.0: 16}),
+        (HOP_512, {round(0.87 * n, 2): n for n in range(1, 33)}),  # 87 steps a second: 0.87 kbps a codebook
     ],
 )
 def test_codebooks_of_a_bit_rate(config, codebooks):
     """Paper, section 3.2: 10 bits a code, 75 latent steps a second at 24 kHz and 150 at 48 kHz."""
     assert {kbps: config.codebooks(kbps) for kbps in config.kbps} == codebooks
-    with pytest.raises(UserError, match=f"{config.name}@5: {config.name} has"):
-        config.codebooks(5)
+    with pytest.raises(UserError, match=f"{config.name}@5.5: {config.name} has"):
+        config.codebooks(5.5)
 
 
 def test_wrong_channels_are_refused(pair):
@@ -151,3 +157,31 @@ def test_numpy_in_numpy_out(pair):
     decoded = model.decode(model.encode(audio.numpy(), 3.0))
     assert isinstance(decoded, np.ndarray)
     np.testing.assert_array_equal(decoded, model.decode(model.encode(audio, 3.0)).numpy())
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_lengths_of_any_kind(pair, kind):
+    _, model = pair("encodec_24khz", 0)
+    audio = signal("encodec_24khz", 0.5).repeat(3, 1, 1)
+    together = model.encode(audio.numpy(), 3.0, kind([900, 12000, 7]))
+    assert together.lengths == (900, 12000, 7)
+    assert isinstance(model.decode(together), np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "lengths", [[], [900], [900, 12000], [1, 2, 3, 4], [900, 12000, 0], [-10, 900, 7], [12001, 1, 1]]
+)
+def test_lengths_that_do_not_fit_the_batch_are_one_line(pair, lengths):
+    _, model = pair("encodec_24khz", 0)
+    with pytest.raises(UserError, match=r"lengths .* of a batch of 3; it takes one of 1 to 12000 for each"):
+        model.encode(signal("encodec_24khz", 0.5).repeat(3, 1, 1), 3.0, lengths)
+
+
+def test_integers_are_refused_and_any_layout_in_memory_is_taken(pair):
+    _, model = pair("encodec_24khz", 0)
+    audio = signal("encodec_24khz", 0.1)[0].numpy()
+    with pytest.raises(UserError, match="floating point, full scale at"):
+        model.encode((32767 * audio).astype(np.int16), 3.0)
+    backwards = np.ascontiguousarray(audio[:, ::-1])
+    expected, actual = (model.encode(signal, 3.0).segments[0].codes for signal in (audio, backwards[:, ::-1]))
+    assert torch.equal(expected, actual)

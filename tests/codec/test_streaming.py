@@ -36,7 +36,7 @@ def test_transposed_convolution(chunks):
     x = torch.randn(2, 2, 9)
     state = ConvTransposeState()
     with torch.no_grad():
-        outputs = [conv.step(part, state) for part in x.split(chunks, dim=-1)]
+        outputs = [conv.step(part, state, last=False) for part in x.split(chunks, dim=-1)]
         torch.testing.assert_close(torch.cat(outputs, -1), conv(x))
 
 
@@ -155,3 +155,18 @@ def test_the_callers_buffer_may_be_used_again(name, fast):
         actual += shared.push(buffer.copy_(piece))
         buffer.fill_(9.0)
     assert torch.equal(join(expected + own.finish()), join(actual + shared.finish()))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_stream_takes_what_the_whole_model_takes(name):
+    model = random_model(name)
+    channels = model.config.channels
+    audio = torch.randn(channels, 50000, generator=torch.Generator().manual_seed(0))
+    tensors, arrays = StreamingEncoder(model), StreamingEncoder(model)
+    expected = [s for part in audio[None].split(9000, -1) for s in tensors.push(part)] + tensors.finish()
+    actual = [s for part in audio.split(9000, -1) for s in arrays.push(part.numpy())] + arrays.finish()
+    assert torch.equal(join(expected), join(actual))
+    with pytest.raises(UserError, match=f"it takes .{channels}, time."):
+        StreamingEncoder(model).push(torch.zeros(1, 3 - channels, 100))
+    with pytest.raises(ValueError, match="push after finish"):
+        arrays.push(audio)

@@ -6,15 +6,19 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from baselines.systems import parse_list
+from codec import audio
 from codec.errors import UserError
-from eval import runner
+from eval import runner, tables
+from eval.aggregate import summarise
 from eval.cluster import run_on_cluster
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 
@@ -41,15 +45,53 @@ def mark_and_square(task: tuple[int, Path]) -> int:
     return number * number
 
 
-def test_a_cluster_and_one_process_give_the_same_table(address, corpus_dir, tmp_path):
-    plan = runner.Plan(
+@pytest.fixture
+def plan(corpus_dir, tmp_path) -> runner.Plan:
+    return runner.Plan(
         audio_dir=corpus_dir, systems=tuple(parse_list("opus@12,anchor@3.5k")), metrics=("si_snr", "stoi"),
         run=tmp_path / "one", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
     )  # fmt: skip
-    alone = runner.run(plan).scores
-    together = runner.run(replace(plan, run=tmp_path / "many", cluster=address))
-    assert together.computed == 6
-    pd.testing.assert_frame_equal(together.scores.drop(columns=MEASURED), alone.drop(columns=MEASURED))
+
+
+def table(result: runner.Result) -> str:
+    """What is printed of a run, without the times."""
+    summary = summarise(result.scores.drop(columns=MEASURED).assign(encode_seconds=1.0, decode_seconds=1.0))
+    return tables.markdown(summary, result.info)
+
+
+def test_one_process_two_processes_and_a_cluster_give_the_same_table(address, plan, tmp_path):
+    alone = runner.run(plan)
+    for run, how in (("two", {"jobs": 2}), ("many", {"cluster": address})):
+        other = runner.run(replace(plan, run=tmp_path / run, **how))
+        assert other.computed == 6
+        pd.testing.assert_frame_equal(other.scores.drop(columns=MEASURED), alone.scores.drop(columns=MEASURED))
+        assert table(other) == table(alone)
+
+
+def kill_when_busy(address: str, run: Path, files: int) -> int:
+    """Kill one of the cluster's workers once so many recordings are decoded; return how many were."""
+    with distributed.Client(address, set_as_default=False) as client:
+        victim = next(iter(client.run(os.getpid).values()))
+    deadline = time.monotonic() + 60
+    while (done := len(list(run.glob("audio/opus@12/**/*.wav")))) < files and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(victim, signal.SIGKILL)
+    return done
+
+
+def test_a_run_whose_worker_is_killed_has_the_same_table(address, plan, tmp_path):
+    for number in range(30):
+        noise = np.random.default_rng(number).uniform(-0.5, 0.5, (1, 96000)).astype(np.float32)
+        audio.write(plan.audio_dir / "speech" / f"{number}.wav", noise, 48000)
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill_when_busy, address, tmp_path / "many", 5)
+        together = runner.run(replace(plan, run=tmp_path / "many", cluster=address))
+        assert 5 <= killing.result() < 33  # in the middle
+    assert together.failures == []
+    assert together.computed == 2 * 33
+    alone = runner.run(plan)
+    assert table(together) == table(alone)
+    pd.testing.assert_frame_equal(together.scores.drop(columns=MEASURED), alone.scores.drop(columns=MEASURED))
 
 
 def test_a_worker_that_is_killed_loses_nothing(address, tmp_path):

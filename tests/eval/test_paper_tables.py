@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
 from codec.errors import UserError
-from eval.paper_tables import lay_out_like, names, published, read_study
+from eval.grid import RENDERERS
+from eval.paper_tables import FIGURES, lay_out_like, read_bench, read_study
+from eval.published_tables import names, published
 
 
-def mean(system, kbps, value=4.0, metric="visqol_audio"):
+def mean(system, kbps, value=4.0, metric="visqol_audio", category="music"):
     return {
-        "system": system, "category": "music", "metric": metric, "n": 3, "undefined": 0, "failed": 0, "mean": value,
-        "ci95_low": value - 0.5, "ci95_high": value + 0.5, "kbps_nominal": kbps, "kbps": kbps, "encode_rtf": 1.0,
-        "decode_rtf": 1.0,
+        "system": system, "category": category, "metric": metric, "n": 3, "undefined": 0, "failed": 0, "mean": value,
+        "ci95_low": value - 0.5, "ci95_high": value + 0.5, "kbps_nominal": kbps, "kbps": kbps, "encode_rtf": 8.0,
+        "decode_rtf": 16.0,
     }  # fmt: skip
 
 
@@ -24,6 +28,14 @@ INFO = {
         {"file": "b", "error": "unreadable"},
     ],
 }
+STEREO = {
+    "speech_categories": [],
+    "recordings": [{"file": "a", "seconds": 2.0, "sample_rate": 48000, "channels": 2, "error": None}],
+}
+
+
+def summary(*rows):
+    return pd.DataFrame([*rows, *({**row, "category": "all"} for row in rows)])
 
 
 def rows_of(grid):
@@ -31,45 +43,126 @@ def rows_of(grid):
 
 
 def test_table_1_with_and_without_entropy_coding():
-    """24 kHz x 16 bit = 384 kbps, 64 times 6 kbps."""
-    summary = pd.DataFrame([
-        mean("opus@6", 5.7, 2.0), mean("encodec_24khz@6", 6.0, 4.1), mean("encodec_24khz@6:lm", 4.3, 4.1)
-    ])  # fmt: skip
-    rows = rows_of(lay_out_like("table1", summary, INFO))
+    found = summary(
+        mean("opus@6", 5.7, 2.0), mean("encodec_24khz@6", 6.0, 4.1), mean("encodec_24khz@6:lm=a.safetensors", 4.3, 4.1)
+    )
+    rows = rows_of(lay_out_like("table1", found, INFO))
     encodec = rows["EnCodec, 6 kbps"]
-    assert (encodec["kbps"], encodec["kbps, entropy coded"], encodec["compression"]) == ("6.00", "4.30", "64×")
+    assert (encodec["kbps"], encodec["entropy coded, kbps"]) == ("6.00", "4.30")
+    assert encodec["entropy coded, kbps (paper)"] == "4.1"
     assert encodec["ViSQOL, audio mode (MOS-LQO) ↑"] == "4.10 ± 0.50 (3)"
     assert rows["Opus, 6 kbps"]["kbps"] == "5.70"
-    assert rows["EVS, 9.6 kbps"]["kbps"] == ""  # not run
-    assert rows["EnCodec, 3 kbps"]["kbps, entropy coded (paper)"] == "1.9"
+    assert rows["EVS, 9.6 kbps"]["kbps"] == rows["EVS, 9.6 kbps"]["System"] == ""  # not run
+    assert rows["EnCodec, 3 kbps"]["MUSHRA, music set 2 (paper)"] == "87.8 ± 2.9"
+
+
+def test_table_4_compares_with_pcm():
+    """48 kHz x 2 x 16 bit = 1536 kbps: 256 times 6 kbps and 24 times 64 kbps, as the paper prints."""
+    found = summary(mean("encodec_48khz@6:checkpoint=official", 6.0), mean("mp3@64", 64.0), mean("opus@24", 24.0))
+    rows = rows_of(lay_out_like("table4", found, STEREO))
+    for row in rows.values():
+        assert row["compression"] in ("", row["compression (paper)"])
+    assert rows["EnCodec, 6 kbps"]["compression"] == "256×"
+    assert rows["Reference"]["compression"] == ""
+
+
+def test_systems_that_share_a_row_have_a_line_each():
+    found = summary(mean("encodec_24khz@6", 6.0, 3.0), mean("encodec_24khz@6:checkpoint=official", 6.0, 4.0))
+    grid = lay_out_like("table1", found, INFO)
+    first = next(index for index, row in enumerate(grid.rows) if row[0] == "EnCodec, 6 kbps")
+    assert [row[1] for row in grid.rows[first : first + 2]] == [
+        "encodec_24khz@6", "encodec_24khz@6:checkpoint=official",
+    ]  # fmt: skip
+    second = dict(zip(grid.headings, grid.rows[first + 1], strict=True))
+    assert (second["Model"], second["kbps (paper)"], second["kbps"]) == ("", "", "6.00")
 
 
 def test_columns_of_a_listening_test(tmp_path):
-    (tmp_path / "summary.csv").write_text(
+    """The run's category "music" is the paper's first set; one that the paper does not have gets a column."""
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "summary.csv").write_text(
         "condition,category,n,mean,ci95_low,ci95_high\nopus@6,music,9,31.5,30.0,33.0\nreference,music,9,97,96,98\n"
+        "opus@6,birds,9,20.0,19.0,21.0\nopus@6,all,18,25.75,25,26.5\n"
     )
-    summary = pd.DataFrame([mean("opus@6", 5.7)])
-    rows = rows_of(lay_out_like("table1", summary, INFO, read_study(tmp_path)))
-    assert rows["Opus, 6 kbps"]["MUSHRA, music"] == "31.5 ± 1.5"
-    assert rows["Opus, 12 kbps"]["MUSHRA, music"] == ""
+    study = read_study(tmp_path)
+    assert read_study(tmp_path / "report" / "summary.csv").equals(study)
+    rows = rows_of(lay_out_like("table1", summary(mean("opus@6", 5.7)), INFO, study))
+    assert rows["Opus, 6 kbps"]["MUSHRA, music set 1"] == "31.5 ± 1.5"
+    assert rows["Opus, 6 kbps"]["MUSHRA, birds"] == "20.0 ± 1.0"
+    assert rows["Opus, 12 kbps"]["MUSHRA, music set 1"] == ""
+    assert rows["Reference"]["MUSHRA, music set 1"] == "97.0 ± 1.0"  # heard, though not a system of the run
+    assert rows_of(lay_out_like("table4", summary(mean("opus@6", 5.7)), INFO, study))["Opus, 6 kbps"][
+        "MUSHRA"
+    ] == "25.8 ± 0.8"  # fmt: skip
+
+
+def test_ratings_are_not_scores(tmp_path):
     with pytest.raises(UserError, match=r"no summary.csv in it; make one with `earmark mushra report`"):
-        read_study(tmp_path / "nowhere")
+        read_study(tmp_path)
+    (tmp_path / "ratings.csv").write_text("listener,item,condition,score\na,1,opus@6,30\n")
+    with pytest.raises(UserError, match=r"ratings are screened first: `earmark mushra report --ratings"):
+        read_study(tmp_path / "ratings.csv")
 
 
-def test_trainings_stand_in_the_row_of_their_folder():
-    summary = pd.DataFrame([mean("encodec_24khz@6:checkpoint=out/mpd/model.safetensors", 6.0, 3.3)])
-    rows = rows_of(lay_out_like("table2", summary, INFO))
-    assert rows["MPD"]["SI-SNR (paper)"] == "7.35"
-    assert rows["MPD"]["ViSQOL, audio mode (MOS-LQO) ↑"] == "3.30 ± 0.50 (3)"
-    assert rows["MS-STFT + MPD"]["kbps"] == ""
+def test_trainings_stand_in_the_row_of_their_folder_at_the_tables_rate():
+    found = summary(
+        mean("encodec_24khz@6:checkpoint=out/mpd/model.safetensors", 6.0, 3.3, "visqol"),
+        mean("encodec_24khz@3:checkpoint=out/mpd/model.safetensors", 3.0, 2.2, "visqol"),
+        mean("encodec_24khz@6", 6.0, 3.1, "visqol"),
+    )
+    grid = lay_out_like("table2", found, INFO)
+    rows = rows_of(grid)
+    assert (rows["MPD"]["SI-SNR (paper)"], rows["MPD"]["MUSHRA (paper)"]) == ("7.35", "60.7 ± 2.8")
+    assert rows["MPD"]["ViSQOL"] == "3.30 ± 0.50 (3)"
+    assert rows["MS-STFT"]["ViSQOL"] == "3.10 ± 0.50 (3)"  # what comes with the package was trained by it
+    assert rows["MS-STFT + MPD"]["ViSQOL"] == ""
+    assert len(grid.rows) == 4
+
+
+def test_table_5_from_the_run_and_from_a_bench(tmp_path):
+    spread = {"low": 1, "high": 20}
+    bench = [
+        {"system": "encodec_24khz@6", "latency": 0.0133, "encode": {"median": 9.9, **spread},
+         "decode": {"median": 11, **spread}},
+        {"system": "encodec_24khz@6:lm", "latency": 0.0267, "encode": {"median": 2.5, **spread},
+         "decode": {"median": 2.25, **spread}},
+    ]  # fmt: skip
+    (tmp_path / "bench.json").write_text(json.dumps({"threads": 1, "systems": bench}))
+    found = summary(mean("encodec_24khz@6", 6.0))
+    own = rows_of(lay_out_like("table5", found, INFO))["EnCodec, 24 kHz"]
+    assert (own["latency"], own["encoding, × real time"], own["decoding, × real time"]) == ("", "8", "16")
+    timed = rows_of(lay_out_like("table5", found, INFO, bench=read_bench(tmp_path / "bench.json")))["EnCodec, 24 kHz"]
+    assert (timed["latency"], timed["latency (paper)"]) == ("13 ms", "13 ms")
+    assert (timed["encoding, × real time"], timed["encoding with entropy coding"]) == ("9.9", "2.5")
+    assert (timed["decoding with entropy coding"], timed["decoding with entropy coding (paper)"]) == ("2.25", "1.6")
+    (tmp_path / "bench.json").write_text("[]")
+    with pytest.raises(UserError, match=r"--bench .*; make it with `earmark bench --out"):
+        read_bench(tmp_path / "bench.json")
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_row_has_every_published_column(name):
+def test_every_table_is_whole_and_is_rendered_in_every_form(name):
     table = published(name)
     assert all(len(row.paper) == len(table.columns) for row in table.rows)
+    assert {column.figure for column in table.columns} <= {*FIGURES, "none"}
+    found = summary(mean("opus@6", 5.7), mean("opus@6", 5.7, metric="pesq"), mean("encodec_24khz@6", 6.0))
+    grid = lay_out_like(name, found, INFO)
+    assert len(set(grid.headings)) == len(grid.headings)
+    assert len(set(grid.notes)) == len(grid.notes)
+    for form in ("markdown", "latex", "csv"):
+        text = RENDERERS[form](grid)
+        assert all(text.count(note) <= 1 for note in grid.notes)
+    assert r"\toprule" in RENDERERS["latex"](grid)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("table1", 10), ("table2", 4), ("table3", 4), ("table4", 7), ("table5", 3), ("tableA2", 6),
+                       ("tableA3", 6), ("tableA4", 28)]
+)  # fmt: skip
+def test_as_many_rows_as_the_paper_prints(name, rows):
+    assert len(published(name).rows) == rows
 
 
 def test_a_table_that_is_not_there_names_those_that_are():
-    with pytest.raises(UserError, match=r"--paper table9: not one of table1, table2, tableA2, tableA3, tableA4"):
+    with pytest.raises(UserError, match=r"--paper table9: not one of table1, table2, table3, table4, table5, tableA2"):
         published("table9")

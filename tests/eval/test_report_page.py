@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 import shutil
@@ -18,7 +17,8 @@ import soundfile
 from codec import audio
 from eval.aggregate import summarise
 from eval.report import plots
-from eval.report.excerpts import choose, cut, loudest
+from eval.report.choice import choose, worst
+from eval.report.excerpts import cut, loudest
 from eval.report.missing import missing
 from eval.report.page import clock, write_report
 from eval.run_folder import audio_path
@@ -152,27 +152,39 @@ def test_long_lists_of_files_are_cut_short(info):
 
 
 def test_excerpts_are_the_decoded_samples_with_the_source_first(run, scores):
-    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.file == "speech/a.wav")
+    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.choice.file == "speech/a.wav")
     assert [clip.system for clip in excerpt.clips] == ["source", *SYSTEMS[1:]]
     assert [clip.score for clip in excerpt.clips] == ["", "2.00", "3.50", "4.40", "2.80"]
     for clip, system in zip(excerpt.clips, SYSTEMS, strict=True):
-        heard, rate = soundfile.read(io.BytesIO(base64.b64decode(clip.flac)))
+        heard, rate = soundfile.read(io.BytesIO(clip.flac))
         stored = audio.read(audio_path(run, system, "speech/a.wav")).samples[0]
         assert rate == RATE
-        np.testing.assert_allclose(heard, stored, rtol=0, atol=0.5 / 2**15)
+        np.testing.assert_allclose(heard, stored * 10 ** (clip.gain / 20), rtol=0, atol=0.51 / 2**15)
 
 
-def test_samples_beyond_full_scale_are_clipped_not_wrapped(run, scores):
-    loud = np.full((1, round(SECONDS * RATE)), 1.5, np.float32)
-    audio.write(audio_path(run, "opus@6", "speech/a.wav"), loud, RATE)
-    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.file == "speech/a.wav")
-    heard, _ = soundfile.read(io.BytesIO(base64.b64decode(excerpt.clips[1].flac)))
-    assert heard.min() == 32767 / 32768
+def test_all_versions_are_equally_loud(run, scores):
+    """A copy of the source at half its level, 6.02 dB down, gets 6.02 dB more gain."""
+    source = audio.read(audio_path(run, "reference", "speech/a.wav")).samples
+    audio.write(audio_path(run, "opus@6", "speech/a.wav"), 0.5 * source, RATE)
+    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.choice.file == "speech/a.wav")
+    assert excerpt.clips[1].gain - excerpt.clips[0].gain == pytest.approx(6.02, abs=0.01)
+    first, second = (soundfile.read(io.BytesIO(clip.flac))[0] for clip in excerpt.clips[:2])
+    np.testing.assert_allclose(second, first, rtol=0, atol=1.01 / 2**15)
+
+
+def test_samples_beyond_full_scale_are_turned_down_not_clipped(run, scores):
+    """A click of 1.5 in a soft tone would clip at the tone's loudness, so that all versions come down to -1 dBFS."""
+    click = 0.001 * audio.read(audio_path(run, "reference", "speech/a.wav")).samples
+    click[0, 5000] = 1.5
+    audio.write(audio_path(run, "opus@6", "speech/a.wav"), click, RATE)
+    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.choice.file == "speech/a.wav")
+    heard, _ = soundfile.read(io.BytesIO(excerpt.clips[1].flac))
+    assert heard.max() == pytest.approx(10 ** (-1 / 20), abs=0.001)
 
 
 def test_a_system_without_audio_is_left_out_of_the_player(run, scores):
     audio_path(run, "opus@12", "speech/a.wav").unlink()
-    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.file == "speech/a.wav")
+    excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.choice.file == "speech/a.wav")
     assert "opus@12" not in [clip.system for clip in excerpt.clips]
 
 
@@ -198,6 +210,20 @@ def test_every_category_is_heard_before_any_is_heard_twice():
     chosen = choose(pd.DataFrame(rows))
     assert len(chosen) == 9
     assert [choice.category for choice in chosen[:4]] == ["a", "b", "c", "d"]
+
+
+def test_the_worst_recording_of_each_codec_is_heard_with_those_it_is_the_worst_of():
+    """Against medians of 3: opus@6 falls by 2 on "a", mp3@64 by 1.5 on "a", too, opus@12 by 1 on "b"."""
+    values = {"opus@6": (1.0, 3.0, 4.0), "mp3@64": (1.5, 3.0, 4.0), "opus@12": (3.0, 2.0, 4.0)}
+    rows = [
+        row(f"speech/{name}", system, "visqol", value)
+        for system, each in values.items()
+        for name, value in zip("abc", each, strict=True)
+    ]
+    assert [(choice.file, choice.systems) for choice in worst(pd.DataFrame(rows))] == [
+        ("speech/a", ("opus@6", "mp3@64")), ("speech/b", ("opus@12",)),
+    ]  # fmt: skip
+    assert worst(pd.DataFrame([row("speech/a", "opus@6", "visqol", 1.0)])) == []  # it is its own median
 
 
 def test_a_metric_without_any_score_chooses_nothing():
@@ -233,6 +259,18 @@ def test_a_run_without_its_audio_has_a_report_without_players(tmp_path, scores, 
     text = write_report(tmp_path, scores, info).read_text(encoding="utf-8")
     assert 'class="player"' not in text
     assert 'id="curves"' in text
+
+
+def test_linked_audio_lies_beside_the_page_and_goes_with_it(run, scores, info):
+    inside = write_report(run, scores, info).stat().st_size
+    text = write_report(run, scores, info, linked=True).read_text(encoding="utf-8")
+    links = re.findall(r'<audio[^>]* src="([^"]+)"', text)
+    assert len(links) == 3 * 5
+    assert {run / link for link in links} == set((run / "excerpts").iterdir())
+    assert len(text) < inside
+    assert 'class="clip"' not in text
+    write_report(run, scores, info)
+    assert not (run / "excerpts").exists()
 
 
 def test_the_report_replaces_an_older_one_and_leaves_nothing_beside_it(run, scores, info):
@@ -313,8 +351,8 @@ window.heard = () => { // frequency of the strongest partial in Hz, 0 for silenc
 
 
 @pytest.fixture
-def browser(page: str, run: Path) -> Iterator[Any]:
-    """Chromium with the report open; heard() there is the pitch of what it plays."""
+def browser() -> Iterator[Any]:
+    """Chromium; heard() there is the pitch of what a page plays."""
     binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if binary is None or driver is None:
@@ -331,17 +369,18 @@ def browser(page: str, run: Path) -> Iterator[Any]:
     chromium = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:
         chromium.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": LISTEN_IN})
-        chromium.get((run / "report.html").as_uri())
         yield chromium
     finally:
         chromium.quit()
 
 
 @pytest.mark.browser
-def test_players_play_and_switch_in_a_browser_without_an_error(browser):
+def test_players_play_and_switch_in_a_browser_without_an_error(browser, run, page):
     """The versions are tones of 200, 400, 600, 800 and 1000 Hz, so what is chosen can be told from what is heard."""
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.wait import WebDriverWait
+
+    browser.get((run / "report.html").as_uri())
 
     def until(condition: Callable[[], bool]) -> None:
         WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda _: condition())
@@ -362,8 +401,14 @@ def test_players_play_and_switch_in_a_browser_without_an_error(browser):
     bar = first.find_element("css selector", "progress")
     until(lambda: float(bar.get_attribute("value")) > 0.02)
 
+    def seen() -> list[str]:
+        pictures = first.find_elements("css selector", ".triptych img")
+        return [picture.get_attribute("alt") for picture in pictures if picture.is_displayed()]
+
+    assert seen()[1:] == ["Spectrogram of opus@6", "Difference of opus@6 from the source"]
     choices[2].find_element("xpath", "..").click()  # its label, as a mouse does
     until_heard(600)
+    assert seen()[1:] == ["Spectrogram of opus@12", "Difference of opus@12 from the source"]
     choices[2].send_keys(Keys.ARROW_RIGHT)
     assert choices[3].is_selected()
     until_heard(800)
@@ -389,8 +434,28 @@ def test_players_play_and_switch_in_a_browser_without_an_error(browser):
 
 
 @pytest.mark.browser
-def test_tables_sort_by_the_column_that_is_clicked_without_an_error(browser):
+def test_linked_audio_plays_from_the_disk_one_at_a_time_without_an_error(browser, run, scores, info):
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    browser.get(write_report(run, scores, info, linked=True).as_uri())
+    first, second = browser.find_elements("css selector", ".linked audio")[:2]
+
+    def until_plays(audio: Any) -> None:
+        script = "return !arguments[0].paused && arguments[0].currentTime > 0"
+        WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda _: browser.execute_script(script, audio))
+
+    browser.find_element("css selector", "h1").click()  # nothing sounds before a page is touched
+    for audio_element in (first, second):
+        browser.execute_script("arguments[0].play()", audio_element)
+        until_plays(audio_element)
+    assert browser.execute_script("return arguments[0].paused", first)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+
+
+@pytest.mark.browser
+def test_tables_sort_by_the_column_that_is_clicked_without_an_error(browser, run, page):
     """Measured ViSQOL of "speech": reference 4.65, mp3 4.35, opus@12 3.45, anchor 2.75, opus@6 1.95."""
+    browser.get((run / "report.html").as_uri())
 
     def order() -> list[str]:
         rows = browser.find_elements("css selector", "table.scores tbody:first-of-type tr:not(.category) th")

@@ -238,4 +238,4 @@ def test_mushra_has_the_papers_column_alone():
         "SI-SNR (dB), ours",
         "Updates",
     )
-    assert shown.rows[2] == ("EnCodec (RVQ)", "76.8", "–", "–", "1.00 (1)", "9")
+    assert shown.rows[2] == ("EnCodec (RVQ)", "76.8 ± 1.31", "–", "–", "1.00 (1)", "9")

@@ -86,6 +86,16 @@ def test_a_second_run_computes_nothing_and_a_new_system_or_metric_only_itself(pl
     assert audio_path(plan.run, "opus@12", "speech/a.wav").stat().st_mtime_ns == stamp  # decoded once
 
 
+def test_a_run_that_changes_nothing_leaves_its_folder_alone(plan):
+    first = runner.run(plan)
+    before = {path: path.stat().st_mtime_ns for path in plan.run.rglob("*")}
+    again = runner.run(replace(plan, command="earmark compare, once more"))
+    assert (first.changed, again.changed) == (True, False)
+    assert again.info == first.info  # the command that made it
+    assert {path: path.stat().st_mtime_ns for path in plan.run.rglob("*")} == before
+    assert runner.run(replace(plan, metrics=("si_sdr",))).changed
+
+
 def test_a_changed_source_is_done_again(plan):
     before = runner.run(plan)
     changed = plan.audio_dir / "speech" / "a.wav"

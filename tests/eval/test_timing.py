@@ -12,11 +12,12 @@ from click.testing import CliRunner
 
 from baselines.interface import Family
 from baselines.systems import families, parse
-from codec import checkpoints
+from codec import checkpoints, language_model_files
 from codec.errors import UserError
+from codec.language_model import LanguageModel, LanguageModelConfig
 from codec.model import ENCODEC_24KHZ, EncodecModel
 from earmark import cli
-from eval.model_cost import cost_of
+from eval.model_cost import cost_of, language_model_cost_of
 from eval.timing import Spread, measure, swelling_chord
 
 
@@ -56,6 +57,34 @@ def test_every_system_in_a_process_of_its_own(checkpoint, tmp_path):
     for one in found["systems"]:
         assert 0 < one["encode"]["low"] <= one["encode"]["median"] <= one["encode"]["high"]
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_with_and_without_entropy_coding(checkpoint, tmp_path):
+    """A packet of 2 s is what the language model codes on its own; its weights and products come on top."""
+    model = LanguageModel(LanguageModelConfig(codebooks=8, context=262, dimension=40, layers=2, feed_forward=80))
+    file = tmp_path / "random.safetensors"
+    language_model_files.save(model, file)
+    plain = f"encodec_24khz@6:checkpoint={checkpoint}"
+    arguments = ["bench", "--systems", f"{plain},encodec_24khz@6:checkpoint={checkpoint}:lm={file}"]
+    arguments += ["--seconds", "1", "--repeats", "1", "--warm-up", "0", "--out", str(tmp_path / "bench.json")]
+    done = CliRunner().invoke(cli, [*arguments, "--format", "csv"])
+    assert done.exit_code == 0, done.exception
+    without, coded = json.loads((tmp_path / "bench.json").read_text())["systems"]
+    assert without["latency"] == pytest.approx(320 / 24000)
+    assert coded["latency"] == 2.0
+    weights = sum(weight.numel() for weight in model.parameters())
+    assert coded["cost"]["parameters"] - without["cost"]["parameters"] == weights
+    assert coded["cost"]["decode_flops"] > without["cost"]["decode_flops"]
+
+
+def test_products_of_a_language_model_by_hand():
+    """One layer of width 4 with 8 hidden, looking back on 2 steps, 3 codebooks of 16 entries, 5 steps a second.
+
+    Queries, keys, values and outputs 4 x 4 each; scores and sums over 3 steps of 4; 4 to 8 and back; 3 times 4 to 16.
+    """
+    config = LanguageModelConfig(3, 2, entries=16, dimension=4, heads=1, layers=1, feed_forward=8)
+    products = 4 * 4 * 4 + 2 * 3 * 4 + 2 * 4 * 8 + 3 * 4 * 16
+    assert language_model_cost_of(config, 3, 5.0, 0).encode_flops == 2 * 5 * products
 
 
 class Dying(Family):

@@ -14,6 +14,8 @@ from selenium.webdriver.chrome.service import Service
 from codec import audio
 from mushra_app import study as studies
 from mushra_app.study import Condition, Item, Stimulus, Study
+from mushra_app.web import create_app
+from tests.mushra_app.browsing import Listener, resize, serve
 
 RATE = 48_000
 CONDITIONS = (
@@ -24,7 +26,9 @@ CONDITIONS = (
 )
 
 
-def write_study(folder: Path, *, items: int = 4, annotations: int = 2, trials: int = 3, seconds: float = 0.5) -> Study:
+def write_study(
+    folder: Path, *, items: int = 4, annotations: int = 2, trials: int = 3, seconds: float = 0.5, comments: bool = False
+) -> Study:
     """Write a study of `items` items, half of them of each category, to `folder`."""
     made = []
     time = np.arange(round(seconds * RATE)) / RATE
@@ -37,7 +41,9 @@ def write_study(folder: Path, *, items: int = 4, annotations: int = 2, trials: i
             audio.write(folder / "audio" / name, tone[np.newaxis].astype(np.float32), RATE, subtype="PCM_16")
             stimuli[condition.name] = Stimulus(audio=name, gain_db=0.0, loudness=-23.0)
         made.append(Item(f"{category}-{number:03d}", category, f"{category}/file{number}.wav", 0.0, seconds, stimuli))
-    study = Study("opus against mp3", RATE, annotations, trials, CONDITIONS, tuple(made), {"run": "RUN"})
+    study = Study(
+        "opus against mp3", RATE, annotations, trials, CONDITIONS, tuple(made), {"run": "RUN"}, comments=comments
+    )
     studies.save(study, folder)
     return study
 
@@ -58,8 +64,8 @@ def study_folder(tmp_path: Path) -> Path:
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--autoplay-policy=user-gesture-required", "--hide-scrollbars",
-    "--window-size=1280,940",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=document-user-activation-required",
+    "--hide-scrollbars", "--window-size=1280,940",
 )  # fmt: skip
 
 
@@ -80,3 +86,17 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
     started.set_script_timeout(30)
     yield started
     started.quit()
+
+
+@pytest.fixture
+def listener(chromium: webdriver.Chrome, tmp_path: Path) -> Iterator[Listener]:
+    """A listener about to open a study of 4 conditions and 2 trials of 2 s, in a window of 1280 x 800."""
+    write_study(tmp_path, trials=2, seconds=2.0, comments=True)
+    app = create_app(tmp_path)
+    resize(chromium, 1280, 800)
+    for url in serve(app):
+        chromium.get(url)
+        chromium.delete_all_cookies()
+        chromium.get_log("browser")
+        yield Listener(chromium, app, url)
+        chromium.get("about:blank")

@@ -167,7 +167,7 @@ def test_negative_numbers_stay_numbers():
 
 # Who gets in
 
-PLACES = ["/admin/", "/admin/ratings.csv", "/admin/ratings.parquet", "/admin/listeners.csv"]
+PLACES = ["/admin/", "/admin/ratings.csv", "/admin/ratings.parquet", "/admin/listeners.csv", "/admin/answers.csv"]
 FORMS = ["/admin/gate", "/admin/listener/1", "/admin/crowd", "/admin/invitations", "/admin/sign-out"]
 
 

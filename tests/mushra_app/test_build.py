@@ -13,10 +13,10 @@ import soundfile
 
 from codec import audio
 from codec.errors import UserError
+from eval.levels import loudness
 from eval.run_folder import audio_path
 from mushra_app import study as studies
 from mushra_app.build import Request, build, listeners_needed
-from mushra_app.levels import loudness
 
 RATE = 16000
 FILES = {
@@ -69,7 +69,7 @@ def test_items_conditions_and_what_was_left_out(asked):
         ("music", "music/c.flac"), ("speech", "speech/a.wav"), ("speech", "speech/b.wav"),
     ]  # fmt: skip
     assert any("music/broken.wav: left out" in note for note in built.notes)
-    assert any("music: 1 items instead of 2" in note for note in built.notes)
+    assert any("music: 1 item instead of 2" in note for note in built.notes)
     assert study.trials_per_listener == 3
     assert listeners_needed(study) == 10
     assert studies.load(asked.out) == study

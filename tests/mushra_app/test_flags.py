@@ -50,7 +50,7 @@ def test_less_than_half_of_the_items_and_missing_conditions():
     few = (frame["listener"] == "L0") & ~frame["item"].isin(["i0"])
     gap = (frame["listener"] == "L1") & (frame["item"] == "i2") & (frame["condition"] == "good")
     assert flagged(frame[~few & ~gap]) == {
-        "L0": "1 items, where 4 are typical",
+        "L0": "1 item, where 4 are typical",
         "L1": "1 of 4 trials lack a condition",
     }
 

@@ -11,6 +11,7 @@ from codec.errors import UserError
 from mushra_app import store, study
 from mushra_app.importers import read_ratings, study_ratings
 from mushra_app.store import Answer
+from mushra_app.web.downloads import as_csv
 
 LONG = """listener,item,condition,score,category
 007,01,reference,100,speech
@@ -303,3 +304,22 @@ def test_ratings_of_a_study(study_folder):
     }
     assert set(ratings.frame["item"]) == {trial.item}
     assert ratings.source == test.name
+
+
+def test_who_was_excluded_by_hand_stays_out_of_the_report(study_folder, tmp_path):
+    """In the study itself and in its export alike; what screening said while the study ran is judged anew."""
+    test = study.load(study_folder)
+    database = store.open_store(test, study_folder, rule="paper")
+    for key in ("by hand", "by rule"):
+        trial = database.enrol(key).trials[0]
+        database.submit(key, trial.key, {stimulus.token: Answer(50) for stimulus in trial.conditions}, seconds=30)
+        database.leave(key)
+    database.exclude(1, "=loudspeakers")
+    exported = store.ratings(database, test)
+    assert set(exported["excluded_by"]) == {"experimenter", "screening"}
+    (tmp_path / "ratings.csv").write_bytes(as_csv(exported))
+    assert study_ratings(study_folder).excluded == {"L0001": "=loudspeakers"}
+    assert read_ratings(tmp_path / "ratings.csv").excluded == {"L0001": "'=loudspeakers"}
+    without = exported.drop(columns="excluded_by")
+    (tmp_path / "ratings.csv").write_bytes(as_csv(without))
+    assert set(read_ratings(tmp_path / "ratings.csv").excluded) == {"L0001", "L0002"}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,57 +10,13 @@ from typing import Any
 import flask
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from selenium import webdriver
-from werkzeug.serving import make_server
 
 import eval.report
+from tests.mushra_app.browsing import serve
+from tests.mushra_app.rendering import FADE, RATE, SWITCH, edged, noise, play, rise, sounding, tones
 
 pytestmark = pytest.mark.browser
-
-RATE = 48_000
-FADE = 240  # frames: 5 ms
-SWITCH = 2 * (FADE + 1)  # frames from the start of a fade-out to the end of the fade-in
-
-# Renders `seconds` of a Player over `signals`. Actions are [method, arguments, seconds or null]: with a time they are
-# scheduled ahead, with null they are called while the rendering stands still at the frame in the fourth place.
-RENDER = """
-const [signals, rate, seconds, actions, done] = arguments;
-const fail = (error) => done({ error: `${error.name}: ${error.message}` });
-const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-(async () => {
-  const { Player } = await import("/player.js");
-  const context = new OfflineAudioContext(1, Math.round(seconds * rate), rate);
-  const player = new Player(context, signals.map((text) => {
-    const samples = floats(text);
-    const buffer = new AudioBuffer({ length: samples.length, sampleRate: rate });
-    buffer.copyToChannel(samples, 0);
-    return buffer;
-  }));
-  const positions = [];
-  for (const [method, args, when] of actions) {
-    if (when !== null) player[method](...args, when);
-  }
-  const stops = Map.groupBy(actions.filter((action) => action[2] === null), (action) => action[3]);
-  for (const [frame, calls] of stops) {
-    context.suspend(frame / rate).then(async () => {
-      for (const [method, args] of calls) {
-        if (method === "position") positions.push(player.position);
-        else player[method](...args);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20)); // what waits for the end of a fade gets its turn
-      context.resume();
-    }).catch(fail);
-  }
-  const rendered = (await context.startRendering()).getChannelData(0);
-  let text = "";
-  const bytes = new Uint8Array(rendered.buffer);
-  for (let k = 0; k < bytes.length; k += 8192) text += String.fromCharCode(...bytes.subarray(k, k + 8192));
-  return { samples: btoa(text), positions, index: player.index, playing: player.playing, duration: player.duration };
-})().then(done, fail);
-"""
-
-Signal = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -72,50 +26,10 @@ def page(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
     source = Path(eval.report.__file__).parent / "static" / "player.js"
     app.add_url_rule("/", "page", lambda: "<!doctype html><title>player</title>")
     app.add_url_rule("/player.js", "player", lambda: flask.send_file(source, mimetype="text/javascript"))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    chromium.get(f"http://127.0.0.1:{server.server_port}/")
-    yield chromium
-    chromium.get("about:blank")
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def play(
-    page: webdriver.Chrome, signals: list[Signal], actions: list[list[Any]], seconds: float, rate: int = RATE
-) -> dict[str, Any]:
-    encoded = [base64.b64encode(signal.tobytes()).decode() for signal in signals]
-    result = page.execute_async_script(RENDER, encoded, rate, seconds, actions)
-    assert "error" not in result, result["error"]
-    return {**result, "samples": np.frombuffer(base64.b64decode(result["samples"]), np.float32)}
-
-
-def noise(count: int, length: int, seed: int = 0) -> list[Signal]:
-    """Signals in which every sample tells its own place."""
-    return list(np.random.default_rng(seed).uniform(-0.9, 0.9, (count, length)).astype(np.float32))
-
-
-def tones(count: int, length: int) -> list[Signal]:
-    """Sines of 1, 2, ... periods of a hundred samples' order that close at the seam of their loop, amplitude 0.9."""
-    n = np.arange(length)
-    return [(0.9 * np.sin(2 * np.pi * (10 + k) * n / length + k)).astype(np.float32) for k in range(count)]
-
-
-def rise(frames: int) -> NDArray[np.float64]:
-    """(1 - cos(pi n / N)) / 2 for n = 0 ... N."""
-    return (1 - np.cos(np.pi * np.arange(frames + 1) / frames)) / 2
-
-
-def sounding(signal: Signal, total: int, first: int, last: int, began: int, fade: int = FADE) -> NDArray[np.float64]:
-    """`signal`, looped since frame `began`, audible from the start of its fade-in to the end of its fade-out."""
-    gain = np.zeros(total + fade + 1)
-    gain[first : last + 1] = 1
-    gain[first : first + fade + 1] = rise(fade)
-    gain[last - fade : last + 1] = rise(fade)[::-1]
-    n = np.arange(total)
-    return signal[(n - began) % len(signal)] * gain[:total] * (n >= began)
+    for url in serve(app):
+        chromium.get(url)
+        yield chromium
+        chromium.get("about:blank")
 
 
 @pytest.mark.parametrize(("rate", "fade"), [(48_000, 240), (44_100, 221), (32_000, 160), (16_000, 80)])
@@ -131,6 +45,29 @@ def test_switching_keeps_every_sample_in_its_place(page: webdriver.Chrome, rate:
         + sounding(signals[2], total, second + fade + 1, total + fade, start, fade)
     )
     np.testing.assert_allclose(heard, expected, rtol=0, atol=2e-6)
+
+
+def test_channels_stay_apart(page: webdriver.Chrome):
+    """Two stereo noises, looped from 0.1 to 0.7 s: each ear hears its own channel, bit by bit."""
+    signals = list(np.random.default_rng(1).uniform(-0.9, 0.9, (2, 2, RATE)).astype(np.float32))
+    heard = play(page, signals, [["loop", [0.1, 0.7], 0.0], ["start", [], 0.0], ["select", [1], 0.2]], 0.5)["samples"]
+    np.testing.assert_array_equal(heard[:, 1000:9000], signals[0][:, 5800:13_800])
+    np.testing.assert_array_equal(heard[:, 10_500:24_000], signals[1][:, 15_300:28_800])
+
+
+def test_no_switch_steps_further_than_the_signal_itself(page: webdriver.Chrome):
+    """Twelve conditions, one tone of 440 Hz in twelve phases, switched at 40 random frames.
+
+    Of gain x signal, g A sin(wn + p), a step is at most A sqrt((g w)^2 + g'^2); where the fade is steepest g = 1/2 and
+    g' = pi / 480, less than the w A of the tone itself, w = 2 pi 440 / 48000. The tone's own steps: 2 A sin(w / 2).
+    """
+    n = np.arange(RATE)
+    signals = [(0.9 * np.sin(2 * np.pi * (440 * n / RATE + k / 12))).astype(np.float32) for k in range(12)]
+    rng = random.Random(0)
+    frames = sorted(rng.sample(range(1000, 70_000, SWITCH + 1), 40))
+    actions = [["start", [], 0.0], *(["select", [rng.randrange(12)], frame / RATE] for frame in frames)]
+    heard = play(page, signals, actions, 1.5)["samples"].astype(np.float64)
+    assert np.abs(np.diff(heard)).max() <= 2 * 0.9 * np.sin(np.pi * 440 / RATE) + 1e-6
 
 
 def test_between_fades_samples_are_bit_exact(page: webdriver.Chrome):
@@ -189,10 +126,8 @@ def test_a_loop_region_repeats_with_faded_edges(page: webdriver.Chrome):
     """0.25 to 0.80 s of a recording of 1 s: samples 12000 to 38399, their edges faded in the loop itself."""
     signals, total = noise(2, RATE), round(1.5 * RATE)
     heard = play(page, signals, [["loop", [0.25, 0.80], 0.0], ["start", [], 0.0]], 1.5)["samples"]
-    clip = signals[0][12_000:38_400].astype(np.float64)
-    clip[: FADE + 1] *= rise(FADE)
-    clip[-FADE - 1 :] *= rise(FADE)[::-1]
-    np.testing.assert_allclose(heard, sounding(clip.astype(np.float32), total, 0, total + FADE, 0), rtol=0, atol=2e-6)
+    expected = sounding(edged(signals[0], 12_000, 38_400), total, 0, total + FADE, 0)
+    np.testing.assert_allclose(heard, expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +217,25 @@ def test_no_storm_of_calls_clicks_or_throws(page: webdriver.Chrome, seed: int, l
     spectrum = np.abs(np.fft.rfft(end))
     assert spectrum.argmax() == 10 + result["index"]
     assert result["playing"]
+
+
+def test_no_storm_of_loop_regions_clicks(page: webdriver.Chrome):
+    """40 regions asked for within 0.6 s, as by a hand that drags. Where the fade of a region's end meets that of a
+    switch both slopes add up; nothing is steeper. The last region is what loops: 0.25 to 0.75 s.
+    """
+    rng = random.Random(0)
+    signals = tones(2, RATE)
+    frames = sorted(rng.randrange(1, 225) * 128 for _ in range(40))
+    actions: list[list[Any]] = [["start", [], 0.0], *(["loop", [rng.random(), rng.random()], None, f] for f in frames)]
+    actions.append(["loop", [0.25, 0.75], None, 240 * 128])
+    heard = play(page, signals, actions, 2.5)["samples"].astype(np.float64)
+    own = np.abs(np.diff(signals[0])).max()
+    assert np.abs(np.diff(heard)).max() <= own + 2 * 0.9 * np.pi / (2 * FADE) + 1e-6
+    end = heard[-48_000:]
+    np.testing.assert_array_equal(end[:24_000], end[24_000:])
+    clip = edged(signals[0], 12_000, 36_000)
+    shift = np.fft.irfft(np.fft.rfft(end[:24_000]) * np.fft.rfft(clip).conj()).argmax()
+    np.testing.assert_allclose(end[:24_000], np.roll(clip, shift), rtol=0, atol=2e-6)
 
 
 def test_an_unknown_condition_is_refused(page: webdriver.Chrome):

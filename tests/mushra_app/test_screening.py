@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -86,22 +87,20 @@ def test_bs1534_drops_who_rates_the_mid_anchor_above_90_for_more_than_15_percent
     assert dropped(ratings, "bs1534") == {"four": "mid anchor above 90 in 4 of 20 ratings (20.0 %)"}
 
 
-def test_bs1534_does_not_count_items_whose_mid_anchor_more_than_a_quarter_rate_above_90():
-    """Item 0 of 8: two of four listeners (50 %) rate it above 90, so only the other seven items count.
+def test_bs1534_does_not_count_items_whose_mid_anchor_at_least_a_quarter_rate_above_90():
+    """Two of five listeners (40 %) rate item 0 of 8 above 90, so that the other seven items count, if one of five does.
 
     A: item 0 and item 1, of the seven 1, 14.3 %: kept (with item 0 it would be 2 of 8, 25 %: dropped).
-    B: item 0 and items 2, 3, of the seven 2, 28.6 %: dropped. One of four on an item is 25 %, not more, so it counts.
+    B: item 0 and items 2, 3, of the seven 2, 28.6 %: dropped. One of five on an item is 20 %, so it counts.
     """
-    ratings = panel(
-        A={"mid": [95, 95, 40, 40, 40, 40, 40, 40]},
-        B={"mid": [95, 40, 95, 95, 40, 40, 40, 40]},
-        C={"mid": [40] * 8},
-        D={"mid": [40] * 8},
-    )
-    assert dropped(ratings, "bs1534") == {
+    rated = {"A": {"mid": [95, 95, *[40] * 6]}, "B": {"mid": [95, 40, 95, 95, *[40] * 4]}}
+    calm = {name: {"mid": [40] * 8} for name in "CDE"}
+    assert dropped(panel(**rated, **calm), "bs1534") == {
         "B": "mid anchor above 90 in 2 of 7 ratings (28.6 %); "
-        "items not counted, where more than 25 % of the listeners do so: 1"
+        "items not counted, where at least a quarter of the listeners do so: 1"
     }
+    del calm["E"]  # one of four is a quarter: no item is left to judge B by
+    assert dropped(panel(**rated, **calm), "bs1534") == {}
 
 
 def test_bs1534_drops_nobody_for_a_mid_anchor_that_everybody_rates_above_90():
@@ -210,3 +209,23 @@ def test_outliers_against_numpy_on_the_real_file(shared):
         share = f"system outside 1.5 interquartile ranges in {outside[listener]} of 91 ratings"
         assert (share in reason) == (outside[listener] / 91 > 0.15)
     assert {name for name, count in outside.items() if count / 91 > 0.15} <= set(gone)
+
+
+def test_whom_the_experimenter_excluded_no_rule_brings_back():
+    ratings = panel(A={"ref": [100] * 4}, B={"ref": [100] * 4})
+    ratings = replace(ratings, excluded={"B": "loudspeakers"})
+    for rule in RULES:
+        assert dropped(ratings, rule) == {"B": "loudspeakers"}
+
+
+def test_others_are_judged_without_those_excluded():
+    """Two of eight rate the mid anchors above 90, a quarter, so no item counts; without B one of seven: A is out."""
+    calm = {name: {"mid": [40] * 4} for name in "CDEFGH"}
+    ratings = panel(A={"mid": [95] * 4}, B={"mid": [95] * 4}, **calm)
+    assert dropped(ratings, "bs1534") == {}
+    assert set(dropped(replace(ratings, excluded={"B": "loudspeakers"}), "bs1534")) == {"A", "B"}
+
+
+def test_everybody_may_be_excluded_by_hand():
+    ratings = replace(panel(A={"ref": [100], "codec": [50]}), excluded={"A": "loudspeakers"})
+    assert all(dropped(ratings, rule) == {"A": "loudspeakers"} for rule in RULES)

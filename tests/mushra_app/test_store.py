@@ -92,6 +92,7 @@ def test_what_is_submitted_is_what_is_read_back(study: Study, store: Store):
     assert list(table.columns) == [
         "listener", "item", "category", "condition", "score", "position", "seconds", "submitted", "comment",
         "excluded",
+        "excluded_by",
     ]  # fmt: skip
     expected = {s.condition: scores[s.token] for s in trial.conditions}
     assert dict(zip(table.condition, table.score, strict=True)) == expected

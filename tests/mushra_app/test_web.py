@@ -199,6 +199,14 @@ def test_time_left_follows_the_listener_s_own_pace(listener: Visitor):
     assert "about 10 min left" in listener.get("/trial").text
 
 
+def test_only_a_study_that_asks_for_comments_has_a_place_for_them(make_study, tmp_path: Path):
+    for comments in (False, True):
+        make_study(tmp_path / str(comments), comments=comments)
+        visitor = Visitor(create_app(tmp_path / str(comments)))
+        visitor.begin()
+        assert ('id="comment"' in visitor.get("/trial").text) == comments
+
+
 def test_comments_are_kept(listener: Visitor, app: Flask):
     page = listener.trial()
     comments = ["<script>alert(1)</script>", "näselnd, 鼻音 👂", " broken \ud800 pair\0 ", ""]
@@ -551,3 +559,14 @@ def test_a_study_of_before_pages_has_the_usual_ones(study_folder: Path):
     del data["pages"]
     path.write_text(json.dumps(data))
     assert studies.load(study_folder).pages == (Volume(), Trials())
+
+
+def test_who_comes_back_when_nothing_is_left_is_told(make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_study(tmp_path, items=1, annotations=1, trials=1)
+    app = create_app(tmp_path)
+    ada, bob = Visitor(app), Visitor(app)
+    ada.post("/start", data={"token": field(ada.get("/").text, "token"), "consent": "yes"})
+    now = stores.time.time() + 2 * stores.LEASE_SECONDS
+    monkeypatch.setattr(stores.time, "time", lambda: now)
+    bob.begin()
+    assert "others took all places" in ada.get("/continue").text

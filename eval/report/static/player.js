@@ -10,7 +10,7 @@
 // however fast the keys are hit.
 
 const FADE_SECONDS = 0.005;
-const SHORTEST_LOOP_SECONDS = 0.5;
+export const SHORTEST_LOOP_SECONDS = 0.5;
 const QUANTUM = 128; // frames that Web Audio renders at a time
 
 /** Raised cosine from `from` (1 or 0) to the other, frames + 1 points, so that each frame falls on a point. */

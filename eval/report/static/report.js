@@ -1,6 +1,7 @@
 // The players of a report: each decodes its clips when it is first played, and only one sounds at a time.
 
 import { Player } from "./player.js";
+import { showVersion } from "./linked.js";
 
 let context = null; // one for the page: browsers allow few, and none before the first gesture
 let sounding = null;
@@ -25,7 +26,7 @@ class Card {
     this.#position = root.querySelector("progress");
     this.#choices = [...root.querySelectorAll("input[type=radio]")];
     this.#play.addEventListener("click", () => this.toggle());
-    this.#choices.forEach((choice) => choice.addEventListener("change", () => this.#player?.select(this.#chosen)));
+    this.#choices.forEach((choice) => choice.addEventListener("change", () => this.#select()));
     root.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -55,6 +56,11 @@ class Card {
 
   get #chosen() {
     return this.#choices.findIndex((choice) => choice.checked);
+  }
+
+  #select() {
+    this.#player?.select(this.#chosen);
+    showVersion(this.#root, this.#chosen);
   }
 
   async #load() {
@@ -90,7 +96,7 @@ class Card {
       this.toggle();
     } else if (digit in this.#choices) {
       this.#choices[digit].checked = true;
-      this.#player?.select(digit);
+      this.#select();
     } else if (event.key === "Home") {
       this.#player?.restart();
     } else {

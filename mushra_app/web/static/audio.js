@@ -1,6 +1,7 @@
 // Getting sounds into the browser: a context at the study's rate, and all stimuli of a page loaded before it starts.
 
 const ATTEMPTS = 5;
+const STALL = 20_000; // milliseconds without a byte after which an attempt is given up
 
 /** An AudioContext at `sampleRate`; where the device refuses that, at its own rate (context.sampleRate tells). */
 export function openContext(sampleRate) {
@@ -26,28 +27,42 @@ export async function load(context, urls, onProgress) {
 async function download(url, onFraction) {
   for (let attempt = 1; ; attempt++) {
     try {
-      const response = await fetch(url);
-      if (!response.ok) throw new Error(`${response.status}`);
-      return await readAll(response, onFraction);
+      return await fetchAll(url, onFraction);
     } catch (error) {
-      if (attempt === ATTEMPTS) throw error;
+      if (attempt === ATTEMPTS || error.refused) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt));
     }
   }
 }
 
-async function readAll(response, onFraction) {
-  const total = Number(response.headers.get("Content-Length")) || Infinity;
-  const parts = [];
-  let received = 0;
-  const reader = response.body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    parts.push(part.value);
-    received += part.value.length;
-    onFraction(Math.min(1, received / total));
+async function fetchAll(url, onFraction) {
+  const stalled = new AbortController();
+  let timer;
+  const expectMore = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stalled.abort(), STALL);
+  };
+  expectMore();
+  try {
+    const response = await fetch(url, { signal: stalled.signal });
+    // A server in trouble may recover; one that says "not found" or "not for you" will say so again.
+    const refused = response.status < 500 && response.status !== 429;
+    if (!response.ok) throw Object.assign(new Error(`${response.status}`), { refused });
+    const total = Number(response.headers.get("Content-Length")) || Infinity;
+    const parts = [];
+    let received = 0;
+    const reader = response.body.getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      expectMore();
+      parts.push(part.value);
+      received += part.value.length;
+      onFraction(Math.min(1, received / total));
+    }
+    onFraction(1);
+    return await new Blob(parts).arrayBuffer();
+  } finally {
+    clearTimeout(timer);
   }
-  onFraction(1);
-  return new Blob(parts).arrayBuffer();
 }
 
 /** Let the context sound: browsers want a click first. True once it runs, false if it still does not after a second. */

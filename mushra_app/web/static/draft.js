@@ -12,6 +12,11 @@ export class Draft {
 
   constructor(trialKey) {
     this.#name = `earmark:${trialKey}`;
+    this.load();
+  }
+
+  /** What another tab with the same trial has saved since. */
+  load() {
     try {
       Object.assign(this, JSON.parse(localStorage.getItem(this.#name)));
     } catch {

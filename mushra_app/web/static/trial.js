@@ -1,18 +1,23 @@
-// One trial: play, rate, send. The page is drawn from the player and the draft by render(); the words are the template's.
+// One trial: play, rate, send. The page is drawn from player, region and draft by render(); the words are the template's.
 import { load, openContext, wake } from "./audio.js";
 import { Draft } from "./draft.js";
+import { listenToKeys } from "./keys.js";
 import { notice } from "./page.js";
 import { Player } from "./player.js";
+import { LoopRegion } from "./region.js";
 import { send } from "./send.js";
+import { outline } from "./waveform.js";
 
-const MIDDLE = 50; // where the keyboard first puts a slider
-const STEPS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10, Home: -100, End: 100 };
+const MIDDLE = 50; // where the first key puts a slider, unless it leads to an end
+const COLUMNS = 600; // of the waveform
 
 const find = (selector, within = document) => within.querySelector(selector);
 const trial = find("#trial");
 const reference = find("#reference");
-const comment = find("#comment");
+const comment = find("#comment"); // null where the study asks for none
 const next = find("#next");
+const waveform = find("#region");
+const bands = [...document.querySelectorAll(".bands span")].map((element) => element.textContent);
 const sounds = [...document.querySelectorAll(".condition")].map((element) => ({
   element,
   token: element.dataset.stimulus,
@@ -20,12 +25,16 @@ const sounds = [...document.querySelectorAll(".condition")].map((element) => ({
   button: find("button", element),
   score: find(".score", element),
 }));
+const language = document.documentElement.lang;
+const enumerate = new Intl.ListFormat(language, { type: "unit" });
+const decimal = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 const draft = new Draft(trial.dataset.key);
 const sampleRate = Number(trial.dataset.sampleRate);
 const context = openContext(sampleRate);
 let countedTo = performance.now(); // draft.seconds covers the time until here
 let player = null; // condition 0 is the reference, k is sounds[k - 1]
+let region = null;
 
 const ready = () => trial.dataset.state === "ready"; // not "loading", "sending" or "stored"
 const playing = () => player !== null && player.playing && context.state === "running";
@@ -35,42 +44,57 @@ const unrated = () => sounds.filter((sound) => !(sound.token in draft.scores));
 function render() {
   const now = playing() ? player.index : null;
   if (now === 0) draft.heardReference = true;
-  for (const button of document.querySelectorAll(".transport button, .play")) button.disabled = !ready();
-  reference.setAttribute("aria-pressed", now === 0);
-  sounds.forEach((sound, k) => {
-    const score = draft.scores[sound.token];
-    const rated = score !== undefined;
-    sound.element.classList.toggle("playing", now === k + 1);
-    sound.element.classList.toggle("selected", current() === sound);
-    sound.element.classList.toggle("rated", rated);
-    sound.button.setAttribute("aria-pressed", now === k + 1);
-    sound.slider.disabled = now !== k + 1;
-    if (rated) sound.slider.value = score;
-    sound.slider.setAttribute("aria-valuetext", rated ? score : sound.slider.dataset.unrated);
-    sound.score.textContent = rated ? score : "–";
-  });
   trial.classList.toggle("sounding", now !== null);
-  show("now", now === null ? "nothing" : now === 0 ? "reference" : "sound", now);
-
-  const commented = current();
-  show("comment", commented ? "sound" : "none", player?.index);
-  comment.disabled = !commented;
-  comment.value = draft.comments[commented?.token] ?? "";
+  for (const button of document.querySelectorAll(".transport button, .timeline button, .play")) button.disabled = !ready();
+  reference.setAttribute("aria-pressed", now === 0);
+  sounds.forEach((sound, k) => renderSound(sound, now === k + 1));
+  const silence = trial.dataset.state === "loading" ? "loading" : "nothing";
+  show("now", now === null ? silence : now === 0 ? "reference" : "sound", now);
+  if (region !== null) renderRegion();
+  if (comment !== null) renderComment();
 
   const missing = unrated();
   const complete = missing.length === 0 && draft.heardReference;
   find('[data-todo="reference"]').hidden = draft.heardReference;
   find('[data-todo="rate"]').hidden = missing.length === 0;
-  find('[data-todo="rate"] b').textContent = missing.map((sound) => sounds.indexOf(sound) + 1).join(", ");
+  find('[data-todo="rate"] b').textContent = enumerate.format(missing.map((sound) => `${sounds.indexOf(sound) + 1}`));
   find('[data-todo="done"]').hidden = !complete;
   next.disabled = !complete || !ready();
+}
+
+function renderSound(sound, sounding) {
+  const score = draft.scores[sound.token];
+  const rated = score !== undefined;
+  sound.element.classList.toggle("playing", sounding);
+  sound.element.classList.toggle("selected", current() === sound);
+  sound.element.classList.toggle("rated", rated);
+  sound.button.setAttribute("aria-pressed", sounding);
+  sound.slider.disabled = !sounding || !ready();
+  if (rated) sound.slider.value = score;
+  const band = bands[Math.min(bands.length - 1, Math.floor(((100 - score) / 100) * bands.length))];
+  sound.slider.setAttribute("aria-valuetext", rated ? enumerate.format([`${score}`, band]) : sound.slider.dataset.unrated);
+  sound.score.textContent = rated ? score : "";
+}
+
+function renderRegion() {
+  find("#loop").setAttribute("aria-pressed", region.on);
+  show("loop", region.on ? "on" : "off");
+  find("#loop-start").textContent = decimal.format(region.start);
+  find("#loop-end").textContent = decimal.format(region.end);
+}
+
+function renderComment() {
+  const sound = current();
+  show("comment", sound ? "sound" : "none", player?.index);
+  comment.disabled = !sound || !ready();
+  comment.value = draft.comments[sound?.token] ?? "";
 }
 
 /** Of the alternatives [data-<kind>] show the one called `name`, with `number` in its <b>. */
 function show(kind, name, number) {
   for (const element of document.querySelectorAll(`[data-${kind}]`)) {
     element.hidden = element.getAttribute(`data-${kind}`) !== name;
-    if (!element.hidden && find("b", element)) find("b", element).textContent = number;
+    if (!element.hidden && number !== undefined && find("b", element)) find("b", element).textContent = number;
   }
 }
 
@@ -78,13 +102,20 @@ async function listen(index) {
   player.select(index);
   player.start();
   await soundOrExplain();
-  if (player.index === index) sounds[index - 1]?.slider.focus({ preventScroll: true });
+  if (player.index === index) focusSlider();
 }
 
 async function toggle() {
-  if (player.playing) player.pause();
-  else player.start();
-  await soundOrExplain();
+  if (player.playing) {
+    // The slider that pauses loses the focus: whoever had it there finds it on the button that goes on.
+    if (document.activeElement === current()?.slider) find("#toggle").focus({ preventScroll: true });
+    player.pause();
+    await soundOrExplain();
+  } else {
+    player.start();
+    await soundOrExplain();
+    focusSlider();
+  }
 }
 
 async function restart() {
@@ -100,33 +131,32 @@ async function soundOrExplain() {
   draft.save();
 }
 
+function focusSlider() {
+  current()?.slider.focus({ preventScroll: true });
+}
+
 function rate(sound, score) {
   draft.scores[sound.token] = Math.max(0, Math.min(100, score));
   draft.save();
   render();
 }
 
-function onKey(event) {
-  if (!ready() || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input[type=text], a, #next, .notices")) return; // these have their own use for keys
-  // By its place where the layout needs Shift for a digit, as the French one does.
-  const digit = /^[1-9]$/.test(event.key) ? event.key : /^Digit([1-9])$/.exec(event.code)?.[1];
-  if (digit !== undefined && digit <= sounds.length) {
-    if (!event.repeat) listen(Number(digit));
-  } else if (event.key.toLowerCase() === "r") {
-    if (!event.repeat) listen(0);
-  } else if (event.key === " ") {
-    if (!event.repeat) toggle();
-  } else if (event.key in STEPS && current() !== undefined) {
-    if (playing()) {
-      const score = draft.scores[current().token];
-      rate(current(), score === undefined ? MIDDLE : score + STEPS[event.key]);
-    }
-  } else {
-    return;
-  }
-  event.preventDefault();
-}
+const keys = {
+  listen: (index) => index <= sounds.length && ready() && void listen(index),
+  toggle: () => ready() && void toggle(),
+  restart: () => ready() && void restart(),
+  loop: () => ready() && region.toggle(player.position),
+  help: () => find("#help").showModal(),
+  step(points) {
+    const sound = current();
+    if (!ready() || sound === undefined) return false; // the page may scroll
+    if (!playing()) return true;
+    const score = draft.scores[sound.token];
+    if (score === undefined && Math.abs(points) < 100) rate(sound, MIDDLE);
+    else rate(sound, (score ?? MIDDLE) + points);
+    return true;
+  },
+};
 
 async function submit() {
   if (trial.dataset.state === "sending") return;
@@ -163,13 +193,15 @@ async function submit() {
 
 function countSeconds() {
   const now = performance.now();
-  if (!document.hidden) draft.seconds += Math.min(now - countedTo, 2000) / 1000; // no more after a sleep
+  const passed = Math.min(now - countedTo, 2000) / 1000; // no more after a sleep
   countedTo = now;
+  if (document.hidden) return; // nor is anything saved, for the trial may be going on in another tab
+  draft.seconds += passed;
   draft.save();
 }
 
 function movePlayhead() {
-  if (player.playing) find(".playhead i").style.setProperty("--position", player.position / player.duration);
+  waveform.style.setProperty("--position", player.position / player.duration);
   requestAnimationFrame(movePlayhead);
 }
 
@@ -177,6 +209,7 @@ function listenToThePage() {
   reference.addEventListener("click", () => listen(0));
   find("#toggle").addEventListener("click", toggle);
   find("#restart").addEventListener("click", restart);
+  find("#loop").addEventListener("click", keys.loop);
   next.addEventListener("click", submit);
   sounds.forEach((sound, k) => {
     sound.button.addEventListener("click", () => listen(k + 1));
@@ -188,29 +221,50 @@ function listenToThePage() {
     });
     sound.slider.addEventListener("input", () => rate(sound, sound.slider.valueAsNumber));
   });
-  comment.addEventListener("input", () => {
+  comment?.addEventListener("input", () => {
     draft.comments[current().token] = comment.value;
     draft.save();
   });
-  document.addEventListener("keydown", onKey);
+  comment?.addEventListener("keydown", ({ key }) => {
+    if (key === "Enter" || key === "Escape") focusSlider();
+  });
+  region.addEventListener("change", () => {
+    if (region.on) player.loop(region.start, region.end);
+    else player.loop(0, player.duration);
+    render();
+  });
+  // After a click the space bar is for play and pause again, not for the button that was clicked.
+  document.addEventListener("click", ({ detail, target }) => detail > 0 && target.closest("button")?.blur());
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !ready()) return;
+    draft.load();
+    render();
+  });
   context.addEventListener("statechange", render);
 }
 
 async function open() {
+  listenToKeys(keys);
+  find("#show-help").addEventListener("click", keys.help);
   notice("rate", context.sampleRate !== sampleRate);
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // by the Back button: not the open trial
   if (draft.submitted) {
-    render();
     submit();
     return;
   }
   try {
     const urls = [reference, ...sounds.map((sound) => sound.element)].map((element) => element.dataset.audio);
     const bar = find("#loading progress");
-    player = new Player(context, await load(context, urls, (fraction) => (bar.value = fraction)));
+    const buffers = await load(context, urls, (fraction) => (bar.value = fraction));
+    player = new Player(context, buffers);
+    player.loop(0, player.duration); // with faded edges, so that no recording clicks where it closes
+    find("path", waveform).setAttribute("d", outline(buffers[0], COLUMNS));
   } catch {
+    find("#loading").hidden = true;
     notice("load", true);
     return;
   }
+  region = new LoopRegion(waveform, player.duration);
   trial.dataset.state = "ready";
   listenToThePage();
   countedTo = performance.now();

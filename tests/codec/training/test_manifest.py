@@ -420,3 +420,46 @@ def test_a_fingerprint_sees_length_beginning_and_end(tmp_path):
     others = [base + b"\0", b"\1" + base[1:], base[:-1] + b"\1", base[:100], b""]
     assert len({of(content) for content in [base, *others]}) == 6
     assert of(base) == of(base)
+
+
+def test_libritts_keeps_its_own_splits(tmp_path):
+    for part in ("train-clean-100", "dev-other", "test-clean"):
+        record(tmp_path / part / "1089" / "134686" / "1089_134686_000001_000001.wav")
+    record(tmp_path / "notes" / "a.wav")
+    items = layouts.libritts(tmp_path)
+    assert {item.file.relative_to(tmp_path).parts[0]: item.split for item in items} == {
+        "train-clean-100": "train", "dev-other": "valid", "test-clean": "test",
+    }  # fmt: skip
+    assert {item.creator for item in items} == {"librivox-1089"}
+
+
+def test_vctk_takes_one_microphone_and_keeps_speakers_together(tmp_path):
+    for speaker in ("p225", "p226", "s5"):
+        for name in ("001_mic1", "001_mic2", "002_mic1"):
+            record(tmp_path / "wav48_silence_trimmed" / speaker / f"{speaker}_{name}.flac")
+    items = layouts.vctk(tmp_path)
+    assert [item.file.name for item in items if item.creator == "vctk-p225"] == [
+        "p225_001_mic1.flac", "p225_002_mic1.flac",
+    ]  # fmt: skip
+    assert len({(item.creator, item.split) for item in items}) == 3
+
+
+def test_daps_takes_the_studio_recordings(tmp_path):
+    for folder in ("clean", "ipad_balcony1"):
+        for name in ("f1_script1", "f1_script2", "m10_script1"):
+            record(tmp_path / "daps" / folder / f"{name}_{folder}.wav")
+    items = layouts.daps(tmp_path)
+    assert [item.creator for item in items] == ["daps-f1", "daps-f1", "daps-m10"]
+    assert {item.file.parent.name for item in items} == {"clean"}
+
+
+def test_musdb_takes_the_mixtures_and_its_own_test_set(tmp_path):
+    for part, track in (("train", "A - One"), ("train", "A - Two"), ("test", "B - Three")):
+        for stem in ("mixture", "vocals"):
+            record(tmp_path / part / track / f"{stem}.wav")
+    items = layouts.musdb(tmp_path)
+    assert [(item.creator, item.file.name) for item in items] == [
+        ("A", "mixture.wav"), ("A", "mixture.wav"), ("B", "mixture.wav"),
+    ]  # fmt: skip
+    assert items[2].split == "test"
+    assert items[0].split == items[1].split != "test"

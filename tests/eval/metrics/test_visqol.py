@@ -56,6 +56,52 @@ def test_audio_mode_equals_the_library_on_the_same_samples(clip, tmp_path):
     assert visqol("visqol_audio", x, y, 48000).value == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(("name", "rate"), [("visqol_speech", 16000), ("visqol_audio", 48000)])
+def test_a_reference_is_analysed_once_for_all_systems_and_the_scores_keep_every_bit(name, rate, clip, monkeypatch):
+    """The library's own builder, without memory, gives the same scores of three systems to the last bit."""
+    from visqol.gammatone import GammatoneSpectrogramBuilder
+
+    reference = clip("speech_libri_f_198.ogg", 3, rate)
+    rng = np.random.default_rng(0)
+    noise = [rng.standard_normal(reference.shape).astype(np.float32) for _ in range(3)]
+    systems = [reference + np.float32(amount) * one for amount, one in zip((0.001, 0.003, 0.01), noise, strict=True)]
+    built = []
+    build = GammatoneSpectrogramBuilder.build
+
+    def counting(self, signal, window):
+        built.append(signal.data.tobytes())
+        return build(self, signal, window)
+
+    monkeypatch.setattr(GammatoneSpectrogramBuilder, "build", counting)
+    module._manager.cache_clear()
+    remembered = [visqol(name, reference, decoded, rate) for decoded in systems]
+    assert len(built) == len(set(built))  # nothing twice
+    plain = GammatoneSpectrogramBuilder(*((21, 50.0, True) if name == "visqol_speech" else (32, 50.0, False)))
+    monkeypatch.setattr(module._manager("speech" if name == "visqol_speech" else "audio"), "spect_builder", plain)
+    times = len(built)
+    assert [visqol(name, reference, decoded, rate) for decoded in systems] == remembered
+    assert len(built) - times > times  # each time anew
+    module._manager.cache_clear()
+
+
+def test_memory_of_spectrograms_is_bounded(monkeypatch):
+    """Of a second at 16 kHz ViSQOL makes 47 frames of 21 bands, 8 bytes each: 7896 bytes, so that two fit."""
+    from visqol.analysis_window import AnalysisWindow
+    from visqol.audio_utils import AudioSignal
+
+    from eval.metrics import visqol_spectrograms
+
+    monkeypatch.setattr(visqol_spectrograms, "MOST_BYTES", 2 * 47 * 21 * 8)
+    builder = visqol_spectrograms.RememberingBuilder(21, 50.0, speech_mode=True)
+    signals = [AudioSignal(np.random.default_rng(seed).standard_normal(16000), 16000) for seed in range(3)]
+    window = AnalysisWindow(16000, 0.25)
+    first, second, third = (builder.build(signal, window) for signal in signals)
+    assert first.data.shape == (21, 47)
+    assert builder.build(signals[2], window) is third
+    assert builder.build(signals[1], window) is second
+    assert builder.build(signals[0], window) is not first
+
+
 def test_identical_signals_score_what_the_original_gives_them(speech):
     """kConformanceCastanetsIdentity of C++ ViSQOL 3.3.3: every similarity is 1, whatever the signal."""
     assert visqol("visqol_audio", speech, speech).value == pytest.approx(4.732101253042348, abs=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mushra_app.levels import HIGHEST_PEAK_DB, SILENCE_LUFS, TARGET_LUFS, loudness, match
+from eval.levels import HIGHEST_PEAK_DB, SILENCE_LUFS, TARGET_LUFS, loudness, match
 
 RATE = 48000
 

@@ -1,0 +1,72 @@
+"""Metric against metric, a point for each recording and system: where two disagree, listen."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from eval.report.plots import MUTED, RC, Style, series_name, to_svg
+from eval.table_layout import describe
+
+MOST_METRICS = 4  # so that there are six panels at most
+MOST_POINTS = 1500  # drawn in a panel; the correlation is of all
+SEED = 3
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """A panel: its title, what its correlation is, and its SVG element."""
+
+    title: str
+    correlation: str
+    svg: Markup
+
+
+def scatters(scores: pd.DataFrame, looks: Mapping[str, Style]) -> list[Scatter]:
+    """A panel for each two of the run's first metrics that have scores of the same recordings in the same systems.
+
+    Args:
+        scores: the rows of RUN/scores.parquet.
+        looks: from `eval.report.plots.styles`.
+    """
+    good = scores[scores["status"] == "ok"]
+    scored = set(good["metric"])
+    metrics = [str(name) for name in scores["metric"].unique() if name in scored][:MOST_METRICS]
+    values = good.pivot_table(index=["file", "system"], columns="metric", values="value", sort=False)
+    found = []
+    for x, y in itertools.combinations(metrics, 2):
+        points = values[[x, y]].dropna().reset_index()
+        if len(points) > 2:
+            rho = points[x].rank().corr(points[y].rank())
+            found.append(
+                Scatter(
+                    f"{describe(y).title} against {describe(x).title}",
+                    f"Spearman's ρ = {rho:.2f} over {len(points)} scores",
+                    Markup(_draw(points, x, y, looks)),
+                )
+            )
+    return found
+
+
+def _draw(points: pd.DataFrame, x: str, y: str, looks: Mapping[str, Style]) -> str:
+    shown = points.sample(min(MOST_POINTS, len(points)), random_state=SEED)
+    with mpl.rc_context({**RC, "svg.hashsalt": f"{x} {y}"}):
+        figure = Figure(figsize=(4.4, 3.3), layout="constrained", facecolor="none")
+        axes = figure.add_subplot(facecolor="none")
+        for name, series in shown.groupby(shown["system"].map(series_name), sort=False):
+            look = looks.get(str(name), Style(MUTED, "x"))
+            axes.plot(series[x], series[y], look.marker, color=look.color, markersize=3.2, alpha=0.7, label=str(name))
+        axes.set_xlabel(describe(x).heading)
+        axes.set_ylabel(describe(y).heading)
+        axes.grid(linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(length=3)
+        figure.legend(loc="outside upper left", ncols=4, frameon=False, handlelength=1, columnspacing=1.2)
+        return to_svg(figure)

@@ -1,0 +1,126 @@
+"""The way in: how somebody comes, consent, and what those are told who do not begin."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from mushra_app.crowd import Arrival, ArrivalError, read_arrival, way_back
+from mushra_app.messages import marked
+from mushra_app.refusals import NotOpenError, Status, TookPartError
+from mushra_app.web.invitations import read_invitation
+from mushra_app.web.languages import gettext
+from mushra_app.web.safety import check_token, session_token
+from mushra_app.web.served import expected_seconds, minutes_for, served, this_listener
+
+pages = Blueprint("entrance", __name__)
+
+
+@pages.get("/")
+def welcome() -> ResponseReturnValue:
+    """What this is, and consent; a listener who has begun goes on instead."""
+    store = served().store
+    try:
+        arrival = read_invitation(request.args) or read_arrival(request.args)
+    except ArrivalError as error:
+        return sorry(marked("This address is not complete"), str(error), Arrival()), 400
+    if arrival.preview:
+        return render_template("welcome.html", preview=True, **outlook(served().study.trials_per_listener))
+    mine = this_listener()
+    if arrival.person is None:
+        if mine is not None:
+            return redirect(url_for("listener.next_page"))
+    else:
+        known = store.participation(arrival)
+        if known is not None:
+            if known.visit != arrival.visit and (mine is None or mine.id != known.id):
+                return took_part(arrival)
+            session["listener"] = known.key
+            remember(arrival)
+            return redirect(url_for("listener.next_page"))
+        if arrival_of_session().person != arrival.person:
+            session.clear()
+    if not store.crowd.lets_in(arrival):
+        return sorry(
+            marked("Not open this way"), marked("This listening test takes no listeners by this address."), arrival
+        )
+    status = store.status()
+    if status.state != "open":
+        return not_open(status, arrival)
+    session.setdefault("listener", secrets.token_urlsafe(16))
+    remember(arrival)
+    return render_template("welcome.html", token=session_token(), source=arrival.source, **outlook(status.trials))
+
+
+@pages.post("/start")
+def start() -> ResponseReturnValue:
+    """Enrol the listener; a second click finds the first one's session."""
+    check_token(request.form.get("token"))
+    if request.form.get("consent") != "yes":
+        return redirect(url_for(".welcome"))
+    arrival = arrival_of_session()
+    if not served().store.crowd.lets_in(arrival):
+        abort(403)
+    try:
+        served().store.enrol(session["listener"], arrival)
+    except TookPartError:
+        return took_part(arrival)
+    except NotOpenError as error:
+        return not_open(error.status, arrival)
+    return redirect(url_for("listener.next_page"), 303)
+
+
+@pages.get("/declined")
+def declined() -> ResponseReturnValue:
+    """For participants of a platform who do not consent: their way back. Nothing is stored."""
+    return sorry(marked("Thank you anyway"), marked("Nothing was stored."), arrival_of_session(), "declined")
+
+
+def remember(arrival: Arrival) -> None:
+    """Keep in the cookie how this listener came, until consent."""
+    session["arrival"] = asdict(arrival)
+
+
+def arrival_of_session() -> Arrival:
+    """How this listener came, as the cookie has it."""
+    return Arrival(**session.get("arrival", {}))
+
+
+def sorry(title: str, message: str, arrival: Arrival, outcome: str = "not let in") -> str:
+    """A page for somebody who does not begin; title and message are marked, and translated here."""
+    back = way_back(arrival, served().store.crowd, outcome)
+    return render_template("closed.html", title=gettext(title), message=gettext(message), back=back)
+
+
+def took_part(arrival: Arrival) -> str:
+    """For a person who has a participation already."""
+    message = marked(
+        "You have taken part in this listening test, or begun it in another browser. Thank you! Each person can take "
+        "part once; if you have not finished, go on where you began."
+    )
+    return sorry(marked("You were here before"), message, arrival)
+
+
+def not_open(status: Status, arrival: Arrival) -> str:
+    """For newcomers while the study lets nobody in."""
+    messages = {
+        "complete": marked(
+            "This listening test is complete: every sound has all the ratings it needs, so no more listeners are "
+            "needed."
+        ),
+        "waiting": marked("All places are taken at the moment. Some may come free: try again in an hour."),
+        "paused": marked("This listening test pauses. Please come back later."),
+        "closed": marked("This listening test is closed."),
+    }
+    return sorry(marked("Thank you for coming"), messages[status.state], arrival)
+
+
+def outlook(trials: int) -> dict[str, Any]:
+    """What the welcome page says of the session: trials and minutes, and the author's words."""
+    study = served().study
+    trials = min(trials, len(study.items))
+    return {"trials": trials, "minutes": minutes_for(trials, expected_seconds(study)), "texts": study.texts}

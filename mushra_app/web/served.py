@@ -1,0 +1,72 @@
+"""What the app serves and to whom: the study, its store, and the listener who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from flask import abort, current_app, session, url_for
+
+from mushra_app.store import Store
+from mushra_app.study import Item, Study
+from mushra_app.tables import Listener, Step
+
+EXTENSION = "earmark"
+TRIAL_KINDS = ("trial", "training", "repeat")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the app serves: the study, its ratings, its folder of stimuli."""
+
+    study: Study
+    store: Store
+    audio: Path
+
+    def item(self, item_id: str) -> Item:
+        """The item of that id."""
+        return next(item for item in self.study.items if item.id == item_id)
+
+    def path(self, item_id: str, condition: str) -> Path:
+        """Where a stimulus lies."""
+        return self.audio / self.item(item_id).stimuli[condition].audio
+
+
+def served() -> Served:
+    """What the running app serves."""
+    found: Served = current_app.extensions[EXTENSION]
+    return found
+
+
+def this_listener() -> Listener | None:
+    """Who asks; None before consent."""
+    key = session.get("listener")
+    return None if key is None else served().store.listener(key)
+
+
+def required_listener() -> Listener:
+    """Who asks; 403 with a page that leads to the start for anybody unknown."""
+    return this_listener() or abort(403)
+
+
+def open_step(listener: Listener) -> Step | None:
+    """Where an active listener is; None for one whose session is over."""
+    return listener.open_step if listener.state == "active" else None
+
+
+def address_of(step: Step | None) -> str:
+    """The page that shows this step."""
+    if step is None:
+        return url_for("listener.thanks")
+    return url_for("listener.trial") if step.kind in TRIAL_KINDS else url_for("listener.step", kind=step.kind)
+
+
+def expected_seconds(study: Study) -> float:
+    """Seconds one trial takes before we know the listener: each sound and the reference heard twice."""
+    return 2 * (len(study.conditions) + 1) * mean(item.seconds for item in study.items)
+
+
+def minutes_for(trials: int, seconds: float) -> int:
+    """Whole minutes for that many trials, at least one."""
+    return max(1, round(trials * seconds / 60))

@@ -1,0 +1,71 @@
+// The headphone check: six rows of three sounds, one row after the other, each played once.
+import { load, openContext, wake } from "./audio.js";
+import { notice } from "./page.js";
+
+const INTERVAL = 1; // seconds; as mushra_app/headphone_check.py makes them
+const GAP = 0.5;
+
+const form = document.querySelector("#headphones");
+const loading = document.querySelector("#loading");
+const rows = [...document.querySelectorAll(".round")].map((element) => ({
+  element,
+  button: element.querySelector("button"),
+  answers: [...element.querySelectorAll("input")],
+}));
+
+const context = openContext(Number(form.dataset.sampleRate));
+
+/** Resolves when the sound has ended; meanwhile the interval that sounds is marked. */
+function play(buffer, answers) {
+  const source = new AudioBufferSourceNode(context, { buffer });
+  source.connect(context.destination);
+  const started = context.currentTime;
+  source.start();
+  const timer = setInterval(() => {
+    const elapsed = context.currentTime - started;
+    answers.forEach((answer, k) => {
+      const since = elapsed - k * (INTERVAL + GAP);
+      answer.parentElement.classList.toggle("sounding", since >= 0 && since < INTERVAL);
+    });
+  }, 30);
+  return new Promise((resolve) => {
+    source.addEventListener("ended", () => {
+      clearInterval(timer);
+      for (const answer of answers) answer.parentElement.classList.remove("sounding");
+      resolve();
+    });
+  });
+}
+
+function prepare(row, k, buffer) {
+  row.button.addEventListener("click", async () => {
+    row.button.disabled = true;
+    const awake = await wake(context);
+    notice("silent", !awake);
+    if (!awake) {
+      row.button.disabled = false;
+      return;
+    }
+    await play(buffer, row.answers);
+    for (const answer of row.answers) answer.disabled = false;
+    row.answers[0].focus({ preventScroll: true, focusVisible: false });
+  });
+  for (const answer of row.answers) {
+    answer.addEventListener("change", () => {
+      const next = rows[k + 1];
+      if (next === undefined) document.querySelector("#go").disabled = false;
+      else if (next.answers[0].disabled) next.button.disabled = false;
+    });
+  }
+}
+
+try {
+  const bar = loading.querySelector("progress");
+  const urls = rows.map(({ element }) => element.dataset.audio);
+  const buffers = await load(context, urls, (fraction) => (bar.value = fraction));
+  rows.forEach((row, k) => prepare(row, k, buffers[k]));
+  loading.hidden = true;
+  rows[0].button.disabled = false;
+} catch {
+  notice("load", true);
+}

@@ -1,0 +1,152 @@
+"""Somebody in front of a real browser, for tests of the pages."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pandas as pd
+from flask import Flask
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+from werkzeug.serving import make_server
+
+from mushra_app.store import ratings
+from mushra_app.tables import Stimulus
+
+
+class Listener:
+    """Somebody in front of the browser, who clicks and presses keys and reads what the page shows."""
+
+    def __init__(self, browser: webdriver.Chrome, app: Flask, url: str) -> None:
+        self.browser, self.app, self.url = browser, app, url
+
+    @property
+    def hand(self) -> ActionChains:
+        return ActionChains(self.browser, duration=0)  # milliseconds that a pointer travels
+
+    def find(self, selector: str) -> WebElement:
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    @property
+    def focused(self) -> WebElement:
+        return self.browser.switch_to.active_element
+
+    def click(self, selector: str) -> None:
+        self.find(selector).click()
+
+    def press(self, *keys: str) -> None:
+        self.hand.send_keys(*keys).perform()
+
+    def tab_to(self, selector: str) -> None:
+        """Press Tab until that has the focus."""
+        for _ in range(30):
+            if self.focused == self.find(selector):
+                return
+            self.press(Keys.TAB)
+        raise AssertionError(f"Tab does not lead to {selector}")
+
+    def wait(self, selector: str) -> WebElement:
+        """The first element that matches, once it does and is shown."""
+
+        def shown(browser: webdriver.Chrome) -> WebElement | None:
+            found = browser.find_elements(By.CSS_SELECTOR, selector)
+            return next((element for element in found if element.is_displayed()), None)
+
+        return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(shown, selector)
+
+    def begin(self) -> None:
+        """From the welcome page to the first trial."""
+        self.browser.get(self.url)
+        self.click("[name=consent]")
+        self.click("button.primary")
+        self.wait("#toggle:enabled").click()
+        self.wait("#go:enabled").click()
+        self.wait_for_trial(1)
+
+    def wait_for_trial(self, position: int) -> None:
+        WebDriverWait(self.browser, 20, poll_frequency=0.02).until(lambda b: b.title.startswith(f"Trial {position} of"))
+        self.wait('.trial[data-state="ready"]')
+
+    def play(self, sound: int) -> None:
+        self.sounds[sound - 1].find_element(By.CSS_SELECTOR, ".play").click()
+        self.wait(f".condition:nth-child({sound}).playing")
+
+    def click_scale(self, sound: int, score: float) -> None:
+        """A click where the scale says `score`; the thumb, 16 px, needs half its length at either end."""
+        slider = self.slider(sound)
+        width, height = slider.size["width"], slider.size["height"]
+        along = (score / 100 - 0.5) * (max(width, height) - 16)
+        x, y = (0, -along) if height > width else (along, 0)
+        self.hand.move_to_element_with_offset(slider, round(x), round(y)).click().perform()
+
+    def rate_all(self, scores: list[int]) -> None:
+        """Play the reference and every sound, and rate these."""
+        self.click("#reference")
+        for sound, score in enumerate(scores, start=1):
+            self.play(sound)
+            self.click_scale(sound, score)
+
+    def slider(self, sound: int) -> WebElement:
+        return self.sounds[sound - 1].find_element(By.CSS_SELECTOR, "input")
+
+    @property
+    def sounds(self) -> list[WebElement]:
+        return self.all(".condition")
+
+    @property
+    def shown(self) -> list[str]:
+        """The scores as the page writes them; "" where there is none."""
+        return [element.text for element in self.all(".score")]
+
+    @property
+    def order(self) -> list[str | None]:
+        return [element.get_attribute("data-stimulus") for element in self.sounds]
+
+    @property
+    def stored(self) -> pd.DataFrame:
+        served = self.app.extensions["earmark"]
+        return ratings(served.store, served.study)
+
+    def scores_by_token(self) -> dict[tuple[int, str], int]:
+        """What the database holds, by position of the trial and condition."""
+        return {(row.position, row.condition): row.score for row in self.stored.itertuples()}
+
+    def conditions(self) -> list[str]:
+        """What stands behind the sliders from left to right, which only the server knows."""
+        with self.app.extensions["earmark"].store.reading() as session:
+            return [session.get_one(Stimulus, token).condition for token in self.order]
+
+    def complaints(self) -> list[str]:
+        """What the browser logged: script errors, refused resources."""
+        return [entry["message"] for entry in self.browser.get_log("browser")]
+
+
+def serve(app: Flask, port: int = 0) -> Iterator[str]:
+    """The app's address, while it is served; at any free port for 0."""
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # seconds until it notices its end
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def network(browser: webdriver.Chrome, *, online: bool = True, bytes_per_second: int = -1) -> None:
+    """What the browser's connection is like; -1 is as fast as it gets."""
+    conditions = {"latency": 0, "downloadThroughput": bytes_per_second, "uploadThroughput": bytes_per_second}
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": not online, **conditions})
+
+
+def resize(browser: webdriver.Chrome, width: int, height: int) -> None:
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
