@@ -97,7 +97,7 @@ def latex_rows(rows: Sequence[Sequence[str]]) -> list[str]:
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "±": r"$\pm$", "×": r"$\times$", "–": "--", "−": r"$-$", "†": r"\dag{}",
+    "|": r"\textbar{}", "±": r"$\pm$", "×": r"$\times$", "–": "--", "−": r"$-$", "†": r"\dag{}", "‡": r"\ddag{}",
     "↑": r"$\uparrow$", "↓": r"$\downarrow$",
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ import pandas as pd
 from codec.errors import UserError
 from eval.aggregate import ALL
 from eval.grid import Grid
+from eval.paper_conditions import DOUBLE_DAGGER, condition_note, other_weights, weights_note
 from eval.published_tables import PaperColumn, PaperRow, PaperTable, published
 from eval.table_layout import Column, Row, Speed, factor_text, kbps_text, lay_out
 
@@ -94,16 +95,18 @@ def lay_out_like(
     headings = ["Model", "System"]
     for column in table.columns:
         headings += [f"{column.heading} (paper)"] + [column.heading] * (column.figure in FIGURES)
-    rows = []
+    rows, shown = [], []
     for row in table.rows:
         for place, variant in enumerate(_variants(row, ours) or [None]):
-            line = [row.label if place == 0 else "", variant.plain if variant else ""]
+            line = [row.label if place == 0 else "", _marked(variant.plain) if variant else ""]
+            shown += [variant.plain] if variant else []
             for column, printed in zip(table.columns, row.paper, strict=True):
                 line.append(printed if place == 0 else "")
                 if column.figure in FIGURES:
                     line.append(_figure(ours, variant, column))
             rows.append((*line, *(_figure(ours, variant, column) for column in extra)))
-    notes = [PAPER_NOTE, *table.notes]
+    differing = (weights_note(shown), condition_note(table.condition, info) if table.condition else None)
+    notes = [PAPER_NOTE, *table.notes, *filter(None, differing)]
     if "compression" in figures:
         notes.append(COMPRESSION_NOTE)
     if any("_rtf" in figure for figure in figures):
@@ -112,6 +115,10 @@ def lay_out_like(
         notes.append(MUSHRA_NOTE)
     headings += [column.heading for column in extra]
     return Grid(table.title, tuple(headings), tuple(rows), (*notes, *layout.notes), left=2)
+
+
+def _marked(system: str) -> str:
+    return f"{system} {DOUBLE_DAGGER}" if other_weights(system) is not None else system
 
 
 def _extra_columns(table: PaperTable, ours: Measured) -> list[PaperColumn]:

@@ -71,7 +71,7 @@ def test_systems_that_share_a_row_have_a_line_each():
     grid = lay_out_like("table1", found, INFO)
     first = next(index for index, row in enumerate(grid.rows) if row[0] == "EnCodec, 6 kbps")
     assert [row[1] for row in grid.rows[first : first + 2]] == [
-        "encodec_24khz@6", "encodec_24khz@6:checkpoint=official",
+        "encodec_24khz@6 ‡", "encodec_24khz@6:checkpoint=official",
     ]  # fmt: skip
     second = dict(zip(grid.headings, grid.rows[first + 1], strict=True))
     assert (second["Model"], second["kbps (paper)"], second["kbps"]) == ("", "", "6.00")
@@ -117,6 +117,38 @@ def test_trainings_stand_in_the_row_of_their_folder_at_the_tables_rate():
     assert rows["MS-STFT"]["ViSQOL"] == "3.10 ± 0.50 (3)"  # what comes with the package was trained by it
     assert rows["MS-STFT + MPD"]["ViSQOL"] == ""
     assert len(grid.rows) == 4
+
+
+def test_other_weights_than_the_papers_are_marked_and_named():
+    """The bundled model is half as wide as the paper's; a file is somebody's training; official weights are theirs."""
+    found = summary(
+        mean("encodec_24khz@6", 6.0), mean("encodec_24khz@6:checkpoint=mine.safetensors", 6.0),
+        mean("encodec_24khz@6:checkpoint=official", 6.0), mean("opus@6", 6.0),
+    )  # fmt: skip
+    grid = lay_out_like("table1", found, INFO)
+    assert [row[1] for row in grid.rows if row[1]] == [
+        "opus@6", "encodec_24khz@6 ‡", "encodec_24khz@6:checkpoint=mine.safetensors ‡",
+        "encodec_24khz@6:checkpoint=official",
+    ]  # fmt: skip
+    (note,) = (note for note in grid.notes if note.startswith("‡"))
+    assert "encodec_24khz@6: those that come with Earmark, 16 channels wide where the paper's are 32" in note
+    assert "those of mine.safetensors" in note
+    assert r"encodec\_24khz@6 \ddag{}" in RENDERERS["latex"](grid)
+    official = lay_out_like("table1", summary(mean("encodec_24khz@6:checkpoint=official", 6.0)), INFO)
+    assert "‡" not in RENDERERS["text"](official)
+
+
+def test_another_sample_rate_or_channels_than_the_tables_are_noted():
+    found = summary(mean("opus@6", 5.7))
+    assert not any("condition" in note for note in lay_out_like("table1", found, INFO).notes)
+    (note,) = (note for note in lay_out_like("table1", found, STEREO).notes if "condition" in note)
+    assert note == (
+        "Not the paper's condition, which is 24 kHz mono: judged at 48 kHz, stereo; take `earmark compare` with "
+        "--rate 24000 --mono."
+    )
+    assert not any("condition" in note for note in lay_out_like("table4", found, STEREO).notes)
+    (note,) = (note for note in lay_out_like("table4", found, INFO).notes if "condition" in note)
+    assert note.endswith("judged at 24 kHz, mono; take `earmark compare` with --rate 48000, and stereo recordings.")
 
 
 def test_table_5_from_the_run_and_from_a_bench(tmp_path):
