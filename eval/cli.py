@@ -233,13 +233,14 @@ def differences(run: Path, metric: str | None, against: str | None, other: Path 
     from eval import bjontegaard, grid
     from eval import differences as pairs
     from eval.comparability import joined
-    from eval.run_folder import read_scores
+    from eval.run_folder import read_info, read_scores
 
     scores = read_scores(run) if other is None else joined(run, other)
+    speech = read_info(run)["speech_categories"]
     for name in [metric] if metric else pairs.metrics_of(scores):
-        shown = [pairs.grid(pairs.differences(scores, name, against), name)]
-        if against is None and (deltas := bjontegaard.deltas(scores, name)):
-            shown.append(bjontegaard.grid(deltas, name))
+        shown = [pairs.grid(pairs.differences(scores, name, against, speech), name, speech)]
+        if against is None and (deltas := bjontegaard.deltas(scores, name, speech)):
+            shown.append(bjontegaard.grid(deltas, name, speech))
         click.echo("\n".join(grid.RENDERERS[form](one) for one in shown))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from codec.errors import UserError
 from eval.aggregate import ALL, mean_interval
 from eval.grid import Grid
 from eval.metrics import registry
-from eval.table_layout import DASH, describe
+from eval.table_layout import DASH, apart_note, describe, modes_of
 
 FEW = 30  # files below which resampled means are too close together: of 10, they cover 90 % where they claim 95
 RESAMPLES = 5000
@@ -54,14 +54,17 @@ class Difference:
         return self.p_holm < LEVEL
 
 
-def differences(scores: pd.DataFrame, metric: str, against: str | None = None) -> list[Difference]:
-    """Every pair of systems in every category, and over all files.
+def differences(
+    scores: pd.DataFrame, metric: str, against: str | None = None, speech_categories: Collection[str] = ()
+) -> list[Difference]:
+    """Every pair of systems in every category, and over all files where their scores are on one scale.
 
     The same files are drawn for all pairs, and the same each time.
 
     Args:
         scores: the rows of RUN/scores.parquet.
         against: compare all others with this system alone.
+        speech_categories: those that a metric which follows the category heard in speech mode.
 
     Raises:
         UserError: the run has no such metric or system.
@@ -77,7 +80,7 @@ def differences(scores: pd.DataFrame, metric: str, against: str | None = None) -
     ]
     sign = 1.0 if describe(metric).arrow != "↓" else -1.0
     found: list[Difference] = []
-    for category, block in by_category(rows):
+    for category, block in by_category(rows, metric, speech_categories):
         values = block.pivot_table(index="file", columns="system", values="value", sort=False)
         values = values.reindex(columns=systems)
         gaps = np.column_stack([values[a].to_numpy() - values[b].to_numpy() for a, b in pairs] or [np.zeros(0)])
@@ -92,10 +95,13 @@ def differences(scores: pd.DataFrame, metric: str, against: str | None = None) -
     return found
 
 
-def by_category(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each category, and of all where there are several."""
+def by_category(
+    rows: pd.DataFrame, metric: str, speech_categories: Collection[str]
+) -> list[tuple[str, pd.DataFrame]]:  # fmt: skip
+    """The rows of each category, and of all where there are several on one scale."""
     blocks = [(str(name), block) for name, block in rows.groupby("category", sort=False)]
-    return [*blocks, (ALL, rows)] if len(blocks) > 1 else blocks
+    scales = modes_of(metric, [name for name, _ in blocks], speech_categories)
+    return [*blocks, (ALL, rows)] if len(blocks) > 1 and len(scales) < 2 else blocks
 
 
 def _rows(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -162,7 +168,7 @@ def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
     return worst_first.groupby("system", sort=False).head(count).reset_index(drop=True)
 
 
-def grid(found: Sequence[Difference], metric: str) -> Grid:
+def grid(found: Sequence[Difference], metric: str, speech_categories: Collection[str] = ()) -> Grid:
     """For printing."""
     column = describe(metric)
     unit = f" ({column.unit})" if column.unit else ""
@@ -187,6 +193,7 @@ def grid(found: Sequence[Difference], metric: str) -> Grid:
             f"p: Wilcoxon's signed-rank test, two-sided, after Holm's correction over the {_pairs(found)} of each "
             f"category; * where it is below {LEVEL:g}.",
             *too_few(found),
+            *apart_note(metric, dict.fromkeys(one.category for one in found), speech_categories),
         ),
         left=3,
     )

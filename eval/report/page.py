@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,11 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
         listed=LISTED,
         missing=missing(scores, info),
         curves=_curves(summary, layout, looks),
-        scatters=scatters(scores, looks),
+        scatters=scatters(scores, looks, info["speech_categories"]),
         excerpts=excerpts,
         links=lay_beside(run, excerpts) if linked else [],
         worst_rank=WORST,
-        comparisons=_comparisons(scores),
+        comparisons=_comparisons(scores, info["speech_categories"]),
         worst=_worst(scores),
         ranking=describe(ranking) if ranking else None,
         definitions=_definitions(info),
@@ -146,15 +146,16 @@ def _curves(summary: pd.DataFrame, layout: Layout, looks: Mapping[str, plots.Sty
     return curves
 
 
-def _comparisons(scores: pd.DataFrame) -> list[tuple[Grid, ...]]:
+def _comparisons(scores: pd.DataFrame, speech: Collection[str]) -> list[tuple[Grid, ...]]:
     """For each metric, the paired differences, and the bit rate saved where there are curves; none of one system."""
     if scores["system"].nunique() < 2:
         return []
     found = []
     for name in differences.metrics_of(scores):
-        grids = [differences.grid(differences.differences(scores, name), name)]
-        if deltas := bjontegaard.deltas(scores, name):
-            grids.append(bjontegaard.grid(deltas, name))
+        pairs = differences.differences(scores, name, speech_categories=speech)
+        grids = [differences.grid(pairs, name, speech)]
+        if deltas := bjontegaard.deltas(scores, name, speech):
+            grids.append(bjontegaard.grid(deltas, name, speech))
         found.append(tuple(grids))
     return found
 

@@ -63,6 +63,13 @@ def test_a_codecs_points_are_measured_rates_of_the_same_files():
     assert found == {"speech": {"opus": Curve((6.3, 12.0), (2.0, 3.0))}}
 
 
+def test_two_scales_of_one_metric_make_no_curve_over_all_files():
+    values = {"opus@6": [2.0, 3.0], "opus@12": [3.0, 4.0]}
+    rows = run("visqol", values).assign(category=["speech", "music"] * 2)
+    assert list(curves(rows, "visqol", ["speech"])) == ["speech", "music"]
+    assert list(curves(rows, "visqol", [])) == ["speech", "music", "all"]
+
+
 def test_every_pair_of_codecs_and_the_reason_for_what_is_missing():
     values = {"opus@6": [2.0], "opus@12": [3.0], "encodec_24khz@6": [3.5], "encodec_24khz@12": [3.4]}
     (found,) = deltas(run("visqol", values), "visqol")
