@@ -20,7 +20,7 @@ from baselines.systems import parse
 from codec.errors import UserError
 from eval.differences import by_category
 from eval.grid import Grid
-from eval.table_layout import DASH, apart_note, describe
+from eval.table_layout import DASH, apart_note, decimals_of, describe
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Delta:
         rate: percent of bit rate that `a` needs more (negative: saves) at equal quality; NaN where there is none.
         quality: that `a` has more at equal bit rate, in the metric's unit; NaN where there is none.
         reason: why there is none, or "".
+        decimals: of the metric's means.
     """
 
     metric: str
@@ -48,6 +49,7 @@ class Delta:
     rate: float
     quality: float
     reason: str
+    decimals: int = 2
 
 
 def delta_rate(a: Curve, b: Curve) -> float:
@@ -134,6 +136,8 @@ def deltas(scores: pd.DataFrame, metric: str, speech_categories: Collection[str]
         speech_categories: as `eval.differences.differences` has them.
     """
     sign = -1.0 if describe(metric).arrow == "↓" else 1.0
+    rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
+    decimals = decimals_of(rows.groupby(["system", "category"])["value"].mean())
     found = []
     for category, block in curves(scores, metric, speech_categories).items():
         for a, b in itertools.combinations(block, 2):
@@ -148,7 +152,7 @@ def deltas(scores: pd.DataFrame, metric: str, speech_categories: Collection[str]
                 rate = delta_rate(*pair)
             except ValueError as error:
                 reasons.append(str(error))
-            found.append(Delta(metric, category, a, b, rate, quality, ", ".join(reasons)))
+            found.append(Delta(metric, category, a, b, rate, quality, ", ".join(reasons), decimals))
     return found
 
 
@@ -159,7 +163,7 @@ def grid(found: Sequence[Delta], metric: str, speech_categories: Collection[str]
     rows = tuple(
         (
             one.category, one.a, one.b, f"{one.rate:+.1f} %" if math.isfinite(one.rate) else DASH,
-            f"{one.quality:+.2f}" if math.isfinite(one.quality) else DASH, one.reason,
+            f"{one.quality:+.{one.decimals}f}" if math.isfinite(one.quality) else DASH, one.reason,
         )
         for one in found
     )  # fmt: skip
@@ -174,4 +178,11 @@ def grid(found: Sequence[Delta], metric: str, speech_categories: Collection[str]
             *apart_note(metric, dict.fromkeys(one.category for one in found), speech_categories),
         ),
         left=3,
-    )
+        data=tuple(
+            {
+                "metric": one.metric, "category": one.category, "a": one.a, "b": one.b, "rate_percent": one.rate,
+                "quality": one.quality, "reason": one.reason,
+            }
+            for one in found
+        ),
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -225,10 +226,14 @@ def demo_audio(folder: Path) -> None:
     "--with", "other", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="RUN",
     help="Another run of the same recordings, whose systems join; where it is not comparable you are told why.",
 )  # fmt: skip
+@click.option("--bjontegaard", "rates", is_flag=True, help="The Bjontegaard deltas alone, also as CSV.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
-)
-def differences(run: Path, metric: str | None, against: str | None, other: Path | None, form: str) -> None:
+    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True,
+    help="CSV has every number in full, of the differences unless --bjontegaard is given.",
+)  # fmt: skip
+def differences(
+    run: Path, metric: str | None, against: str | None, other: Path | None, rates: bool, form: str
+) -> None:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
     from eval import bjontegaard, grid
     from eval import differences as pairs
@@ -237,11 +242,19 @@ def differences(run: Path, metric: str | None, against: str | None, other: Path 
 
     scores = read_scores(run) if other is None else joined(run, other)
     speech = read_info(run)["speech_categories"]
+    if rates and against is not None:
+        raise UserError("--against is of the differences; leave it out, or --bjontegaard")
+    shown = []
     for name in [metric] if metric else pairs.metrics_of(scores):
-        shown = [pairs.grid(pairs.differences(scores, name, against, speech), name, speech)]
-        if against is None and (deltas := bjontegaard.deltas(scores, name, speech)):
+        if not rates:
+            shown.append(pairs.grid(pairs.differences(scores, name, against, speech), name, speech))
+        if (rates or (against is None and form != "csv")) and (deltas := bjontegaard.deltas(scores, name, speech)):
             shown.append(bjontegaard.grid(deltas, name, speech))
-        click.echo("\n".join(grid.RENDERERS[form](one) for one in shown))
+    if not shown:
+        raise UserError(f"{run}: no two codecs with two bit rates each, which --bjontegaard compares")
+    if form == "csv":  # one table, of one heading
+        shown = [replace(shown[0], data=tuple(record for one in shown for record in one.data))]
+    click.echo("\n".join(grid.RENDERERS[form](one) for one in shown), nl=form != "csv")
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from codec.errors import UserError
 from eval.aggregate import ALL, mean_interval
 from eval.grid import Grid
 from eval.metrics import registry
-from eval.table_layout import DASH, apart_note, describe, modes_of
+from eval.table_layout import DASH, apart_note, decimals_of, describe, modes_of
 
 FEW = 30  # files below which resampled means are too close together: of 10, they cover 90 % where they claim 95
 RESAMPLES = 5000
@@ -35,6 +35,7 @@ class Difference:
         win_rate: share of the files where `a` is better, a tie counting half.
         p: Wilcoxon's signed-rank test, two-sided; NaN for fewer than two files.
         p_holm: the same after Holm's correction over all pairs of this category and metric.
+        decimals: of the metric's means.
     """
 
     metric: str
@@ -48,6 +49,7 @@ class Difference:
     win_rate: float
     p: float
     p_holm: float
+    decimals: int = 2
 
     @property
     def significant(self) -> bool:
@@ -79,6 +81,7 @@ def differences(
         if against is None or against in (a, b)
     ]
     sign = 1.0 if describe(metric).arrow != "↓" else -1.0
+    decimals = decimals_of(rows.groupby(["system", "category"])["value"].mean())
     found: list[Difference] = []
     for category, block in by_category(rows, metric, speech_categories):
         values = block.pivot_table(index="file", columns="system", values="value", sort=False)
@@ -91,7 +94,7 @@ def differences(
             mean, half_width, n = mean_interval(gap)
             low, high = (lows[index], highs[index]) if n >= FEW else (mean - half_width, mean + half_width)
             wins = float(((sign * gap > 0) + 0.5 * (gap == 0)).mean()) if n else math.nan
-            found.append(Difference(metric, category, a, b, n, mean, low, high, wins, p, p_holm))
+            found.append(Difference(metric, category, a, b, n, mean, low, high, wins, p, p_holm, decimals))
     return found
 
 
@@ -174,8 +177,9 @@ def grid(found: Sequence[Difference], metric: str, speech_categories: Collection
     unit = f" ({column.unit})" if column.unit else ""
     rows = tuple(
         (
-            one.category, one.a, one.b, f"{one.n}", _signed(one.mean),
-            f"{_signed(one.ci95_low)} to {_signed(one.ci95_high)}" if math.isfinite(one.ci95_low) else DASH,
+            one.category, one.a, one.b, f"{one.n}", _signed(one.mean, one.decimals),
+            f"{_signed(one.ci95_low, one.decimals)} to {_signed(one.ci95_high, one.decimals)}"
+            if math.isfinite(one.ci95_low) else DASH,
             f"{100 * one.win_rate:.0f} %" if one.n else DASH,
             probability(one.p_holm) + (" *" if one.significant else ""),
         )
@@ -196,6 +200,7 @@ def grid(found: Sequence[Difference], metric: str, speech_categories: Collection
             *apart_note(metric, dict.fromkeys(one.category for one in found), speech_categories),
         ),
         left=3,
+        data=tuple({key: value for key, value in asdict(one).items() if key != "decimals"} for one in found),
     )
 
 
@@ -222,8 +227,8 @@ def _pairs(found: Sequence[Difference]) -> str:
     return f"{count} pair{'s' if count != 1 else ''}"
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if math.isfinite(value) else DASH
+def _signed(value: float, decimals: int) -> str:
+    return f"{value:+.{decimals}f}".replace("-", "−") if math.isfinite(value) else DASH
 
 
 def probability(p: float) -> str:

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -22,6 +23,7 @@ class Grid:
         rows: as many cells each as there are headings.
         notes: sentences below the grid.
         left: the first so many columns are text and aligned left; the others, numbers, right.
+        data: for programs, in the place of the rows: records of one shape with every number in full.
     """
 
     title: str
@@ -29,6 +31,7 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     left: int = 1
+    data: tuple[Mapping[str, Any], ...] = ()
 
 
 def text(grid: Grid) -> str:
@@ -57,9 +60,12 @@ def latex(grid: Grid) -> str:
 
 
 def comma_separated(grid: Grid) -> str:
-    """Headings and rows alone."""
+    """The data, or where there are none headings and rows alone; a number that is NaN is an empty cell."""
+    records = grid.data or [dict(zip(grid.headings, row, strict=True)) for row in grid.rows]
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([grid.headings, *grid.rows])
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(records[0] if records else grid.headings)
+    writer.writerows(["" if value != value else value for value in record.values()] for record in records)
     return file.getvalue()
 
 

@@ -152,7 +152,7 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     modes = mode_notes(metrics, categories, speech_categories)
     mixed = [name for name, note in modes.items() if note.startswith(DAGGER)]
     columns = tuple(map(describe, metrics))
-    decimals = {name: _decimals(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
+    decimals = {name: decimals_of(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
     sections, common = [], []
     for category in [*categories, ALL] if len(categories) > 1 else categories:
         block = summary[summary["category"] == category]
@@ -235,8 +235,8 @@ def describe(name: str) -> Column:
     return Column(name, title, detail.removesuffix(")"), metric.unit, "↑" if metric.better == "higher" else "↓")
 
 
-def _decimals(means: pd.Series[float]) -> int:
-    """Two, or three for a score that stays within +-1."""
+def decimals_of(means: pd.Series[float]) -> int:
+    """Two, or three for a metric whose means stay within +-1; so many have all its figures."""
     return 3 if means.abs().max() <= 1 else 2
 
 

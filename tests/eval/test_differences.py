@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from scipy.stats import ttest_rel
 
 from codec.errors import UserError
 from eval.differences import differences, grid, holm, outliers, probability
+from eval.grid import comma_separated
 
 
 def scores(metric="visqol", category="speech", **systems):
@@ -142,3 +146,24 @@ def test_the_printed_table():
     assert shown.rows[0][6] == "62 %"
     assert "the 1 pair of each category" in shown.notes[1]
     assert [probability(p) for p in (0.0004, 0.03125, math.nan)] == ["<0.001", "0.031", "–"]
+
+
+def test_as_many_decimals_as_the_table_of_means_has():
+    """STOI stays within +-1: three decimals; a difference of 0.004 would be 0.00 with two."""
+    shown = grid(differences(scores("stoi", a=[0.904, 0.914], b=[0.9, 0.91]), "stoi"), "stoi")
+    assert shown.rows[0][4] == "+0.004"
+
+
+def test_as_csv_every_number_is_in_full_and_under_one_heading():
+    """Gaps 1/3 and 0: mean 1/6; of two files no p is below 1/2."""
+    found = differences(scores(a=[1 / 3, 1.0], b=[0.0, 1.0]), "visqol") + differences(
+        scores(a=[1.0], b=[0.5]), "visqol"
+    )
+    both = replace(grid(found[:1], "visqol"), data=tuple(one for half in found for one in grid([half], "visqol").data))
+    first, second = csv.DictReader(io.StringIO(comma_separated(both)))
+    assert list(first) == [
+        "metric", "category", "a", "b", "n", "mean", "ci95_low", "ci95_high", "win_rate", "p", "p_holm",
+    ]  # fmt: skip
+    assert float(first["mean"]) == pytest.approx(1 / 6, abs=1e-15)
+    assert float(first["ci95_low"]) < 0
+    assert (second["mean"], second["ci95_low"], second["p"]) == ("0.5", "", "")
