@@ -188,10 +188,10 @@ def tables(run: Path, form: str, paper: str | None, mushra: Path | None, bench: 
     summary = aggregate.summarise(read_scores(run))
     info = read_info(run)
     if paper is not None:
-        from eval import grid, paper_tables
+        from eval import grid, paper_sources, paper_tables
 
-        study = paper_tables.read_study(mushra) if mushra is not None else None
-        timings = paper_tables.read_bench(bench) if bench is not None else None
+        study = paper_sources.read_study(mushra) if mushra is not None else None
+        timings = paper_sources.read_bench(bench) if bench is not None else None
         click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study, timings)), nl=False)
     elif mushra is not None or bench is not None:
         raise UserError("--mushra and --bench fill columns of the paper's tables; add --paper, e.g. --paper table1")

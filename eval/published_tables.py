@@ -26,7 +26,7 @@ class PaperColumn:
     """A column of published figures.
 
     Args:
-        figure: what our own beside it is, a key of `eval.paper_tables.FIGURES`; "none" has none.
+        figure: what our own beside it is, a key of `eval.paper_figures.FIGURES`; "none" has none.
         categories: of a listening test, those that are the paper's, in lower case; all together where empty.
     """
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 
 import pandas as pd
 import pytest
 
 from codec.errors import UserError
 from eval.grid import RENDERERS
-from eval.paper_tables import FIGURES, lay_out_like, read_bench, read_study
+from eval.paper_figures import FIGURES
+from eval.paper_sources import read_bench, read_study
+from eval.paper_tables import lay_out_like
 from eval.published_tables import names, published
 
 
@@ -149,6 +154,22 @@ def test_another_sample_rate_or_channels_than_the_tables_are_noted():
     assert not any("condition" in note for note in lay_out_like("table4", found, STEREO).notes)
     (note,) = (note for note in lay_out_like("table4", found, INFO).notes if "condition" in note)
     assert note.endswith("judged at 24 kHz, mono; take `earmark compare` with --rate 48000, and stereo recordings.")
+
+
+def test_as_csv_a_table_is_data():
+    """A line for each figure: what the paper has, as printed, and ours as numbers with the interval and n apart."""
+    found = summary(
+        mean("encodec_24khz@6", 6.0, 3.1, "visqol"), mean("opus@6", 5.7, -1.5, "si_snr") | {"ci95_low": -2.0},
+        mean("opus@6", 5.7, metric="visqol") | {"n": 1, "ci95_low": math.nan, "ci95_high": math.nan},
+    )  # fmt: skip
+    lines = list(csv.DictReader(io.StringIO(RENDERERS["csv"](lay_out_like("table3", found, INFO)))))
+    rows = {(line["model"], line["system"], line["figure"]): line for line in lines}
+    ours = rows["EnCodec", "encodec_24khz@6", "ViSQOL"]
+    assert (ours["paper"], ours["value"], ours["low"], ours["high"], ours["n"]) == ("4.35", "3.1", "2.6", "3.6", "3")
+    assert ours["weights"].startswith("those that come with Earmark")
+    single = rows["Opus", "opus@6", "ViSQOL"]
+    assert (single["value"], single["low"], single["n"], single["weights"]) == ("4.0", "", "1", "")
+    assert (rows["EVS", "", "SI-SNR"]["paper"], rows["EVS", "", "SI-SNR"]["value"]) == ("1.89", "")
 
 
 def test_table_5_from_the_run_and_from_a_bench(tmp_path):
