@@ -227,6 +227,6 @@ def _script() -> Markup:
     """All scripts as one module: a page that is a single file has nothing to import from."""
     parts = (
         (_HERE / "static" / name).read_text(encoding="utf-8")
-        for name in ("player.js", "linked.js", "report.js", "sort.js")
+        for name in ("player.js", "linked.js", "report.js", "sort.js", "print.js")
     )
     return Markup(re.sub(r"^import .*\n", "", "\n".join(parts), flags=re.MULTILINE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import shutil
@@ -497,3 +498,21 @@ def test_tables_sort_by_the_column_that_is_clicked_without_an_error(browser, run
     button.click()
     assert order() == ["opus@6", "anchor@3.5k", "opus@12", "mp3@64", "reference"]
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.browser
+def test_what_is_folded_is_printed_and_folded_again(browser, run, page):
+    """The PDF of the page as it opens is that of the page with everything unfolded by hand: as many bytes but dates."""
+    browser.get((run / "report.html").as_uri())
+    folded = "return document.querySelectorAll('details:not([open])').length"
+    before = browser.execute_script(folded)
+    assert before > 0
+
+    def printed() -> int:
+        return len(base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"]))
+
+    found = printed()
+    assert browser.execute_script(folded) == before
+    browser.execute_script("document.querySelectorAll('details').forEach((details) => (details.open = true))")
+    assert abs(found - printed()) < 100
+    assert browser.execute_script(folded) == 0
