@@ -58,31 +58,32 @@ def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -
         pairs: from `eval.differences.differences`, by the same metric.
     """
     decimals = decimals_of(summary.loc[summary["metric"] == metric, "mean"])
-    tested = {(one.category, frozenset((one.a, one.b))): one for one in pairs}
     found = []
     for category in dict.fromkeys(one.category for one in pairs):
+        here = [one for one in pairs if one.category == category]
         clauses = [
-            f"up to {lead.kbps:.1f} kbps {lead.system} ({lead.mean:.{decimals}f}{_margin(lead, tested, category)})"
+            f"{lead.system} ({lead.mean:.{decimals}f}) up to {lead.kbps:.1f} kbps{_margin(lead, here)}"
             for lead in leads(summary, metric, category)
         ]
         if clauses:
             name = "All files" if category == ALL else category[:1].upper() + category[1:]
-            found.append(f"{name}: {'; '.join(clauses)}. {_significant(pairs, category)}")
+            found.append(f"{name}: {'; '.join(clauses)}. {_significance(here)}")
     return found
 
 
-def _margin(lead: Lead, tested: dict[tuple[str, frozenset[str]], Difference], category: str) -> str:
+def _margin(lead: Lead, pairs: Sequence[Difference]) -> str:
     if lead.rival is None:
         return ""
-    pair = tested[category, frozenset((lead.system, lead.rival))]
-    surely = "significantly" if pair.significant else f"not significantly, p = {probability(pair.p_holm)},"
-    return f", {surely} better than {lead.rival} by {lead.gap:.{pair.decimals}f}"
+    pair = next(one for one in pairs if {one.a, one.b} == {lead.system, lead.rival})
+    margin = f", {lead.gap:.{pair.decimals}f} ahead of {lead.rival}"
+    if too_few(pairs):
+        return margin
+    return f"{margin} ({'significant' if pair.significant else f'not significant, p = {probability(pair.p_holm)}'})"
 
 
-def _significant(pairs: Sequence[Difference], category: str) -> str:
-    here = [one for one in pairs if one.category == category]
-    if too_few(here):
+def _significance(pairs: Sequence[Difference]) -> str:
+    if too_few(pairs):
         return "There are too few files for any significance."
-    count = sum(one.significant for one in here)
-    pairs_of = f"{len(here)} pair{'s' if len(here) != 1 else ''} of systems"
+    count = sum(one.significant for one in pairs)
+    pairs_of = f"{len(pairs)} pair{'s' if len(pairs) != 1 else ''} of systems"
     return f"Of {pairs_of} {count} differ{'s' if count == 1 else ''} significantly."

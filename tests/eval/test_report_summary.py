@@ -39,17 +39,15 @@ def test_the_sentence_says_what_is_significant():
     """12 files on which one system is always better: p = 2 / 2^12, times 3 pairs 0.0015."""
     scores = run(**{"opus@6": 2.0, "encodec_24khz@6": 3.5, "opus@12": 3.51})
     (sentence,) = sentences(summarise(scores), differences(scores, "visqol"), "visqol")
-    assert sentence.startswith(
-        "Speech: up to 6.0 kbps encodec_24khz@6 (3.50, significantly better than opus@6 by 1.50);"
-    )
-    assert "up to 11.7 kbps opus@12 (3.51, not significantly, p = " in sentence
+    assert sentence.startswith("Speech: encodec_24khz@6 (3.50) up to 6.0 kbps, 1.50 ahead of opus@6 (significant);")
+    assert "opus@12 (3.51) up to 11.7 kbps, 0.01 ahead of encodec_24khz@6 (not significant, p = " in sentence
     assert sentence.endswith("Of 3 pairs of systems 2 differ significantly.")
 
 
 def test_where_less_is_better_the_lowest_leads():
     scores = run("mel_distance", **{"opus@6": 9.0, "encodec_24khz@6": 7.0})
     (sentence,) = sentences(summarise(scores), differences(scores, "mel_distance"), "mel_distance")
-    assert "encodec_24khz@6 (7.00, significantly better than opus@6 by 2.00)" in sentence
+    assert "encodec_24khz@6 (7.00) up to 6.0 kbps, 2.00 ahead of opus@6 (significant)" in sentence
 
 
 def test_conditions_without_a_bit_rate_lead_nothing():
