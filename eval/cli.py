@@ -241,6 +241,8 @@ def differences(
     from eval.run_folder import read_info, read_scores
 
     scores = read_scores(run) if other is None else joined(run, other)
+    if scores["system"].nunique() < 2:
+        raise UserError(f"{run}: one system, and nothing to compare it with; name another run by --with")
     speech = read_info(run)["speech_categories"]
     if rates and against is not None:
         raise UserError("--against is of the differences; leave it out, or --bjontegaard")

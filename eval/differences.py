@@ -194,8 +194,7 @@ def grid(found: Sequence[Difference], metric: str, speech_categories: Collection
             f"Difference: mean over files of the first system's score less the second's; {better} scores are better. "
             f"Interval: Student's t below {FEW} files, from there percentile bootstrap over files, {RESAMPLES} "
             f"resamples, seed {SEED}. Wins: files where the first is better, ties counting half.",
-            f"p: Wilcoxon's signed-rank test, two-sided, after Holm's correction over the {_pairs(found)} of each "
-            f"category; * where it is below {LEVEL:g}.",
+            f"p: Wilcoxon's signed-rank test, two-sided{_correction(found)}; * where it is below {LEVEL:g}.",
             *too_few(found),
             *apart_note(metric, dict.fromkeys(one.category for one in found), speech_categories),
         ),
@@ -222,9 +221,9 @@ def too_few(found: Sequence[Difference]) -> list[str]:
     return sentences
 
 
-def _pairs(found: Sequence[Difference]) -> str:
-    count = len({(one.a, one.b) for one in found})
-    return f"{count} pair{'s' if count != 1 else ''}"
+def _correction(found: Sequence[Difference]) -> str:
+    pairs = len({(one.a, one.b) for one in found})
+    return f", after Holm's correction over the {pairs} pairs of each category" if pairs > 1 else ""
 
 
 def _signed(value: float, decimals: int) -> str:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 
+import pandas as pd
 import pytest
 
 from baselines.systems import parse_list
@@ -84,6 +85,12 @@ def test_systems_of_two_runs_are_compared_pair_by_pair(two_runs, earmark):
         if (row["category"], row["a"], row["b"]) == ("all", "opus@12", "opus@12 (second)")
     )  # fmt: skip
     assert float(same["mean"]) == 0.0
+    path = two_runs[1] / "scores.parquet"
+    scores = pd.read_parquet(path)
+    scores[scores["system"] == "mp3@64"].to_parquet(path)
+    alone = earmark("differences", two_runs[1])
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "one system, and nothing to compare it with; name another run by --with" in alone.stderr
     only = earmark("differences", two_runs[0], "--bjontegaard", "--format", "csv")
     assert only.returncode == 2
     assert "no two codecs with two bit rates each" in only.stderr

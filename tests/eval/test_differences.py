@@ -144,7 +144,9 @@ def test_the_printed_table():
     shown = grid(differences(scores(a=[2.0, 3.0, 3.0, 4.0], b=[1.0, 2.0, 4.0, 4.0]), "visqol"), "visqol")
     assert shown.rows[0][:5] == ("speech", "a", "b", "4", "+0.25")
     assert shown.rows[0][6] == "62 %"
-    assert "the 1 pair of each category" in shown.notes[1]
+    assert shown.notes[1] == "p: Wilcoxon's signed-rank test, two-sided; * where it is below 0.05."
+    three = grid(differences(scores(a=[2.0, 3.0], b=[1.0, 2.0], c=[1.0, 1.0]), "visqol"), "visqol")
+    assert "after Holm's correction over the 3 pairs of each category" in three.notes[1]
     assert [probability(p) for p in (0.0004, 0.03125, math.nan)] == ["<0.001", "0.031", "–"]
 
 
