@@ -179,7 +179,13 @@ def compare(
     "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="JSON",
     help="With --paper: what `earmark bench --out` wrote, for real-time factors and latency.",
 )  # fmt: skip
-def tables(run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None) -> None:
+@click.option(
+    "--metrics", type=NameList(), metavar="NAMES",
+    help="With --paper: metrics of the run, comma-separated, to stand beside the paper's own.",
+)  # fmt: skip
+def tables(
+    run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None
+) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from eval import aggregate
     from eval import tables as layouts
@@ -192,9 +198,12 @@ def tables(run: Path, form: str, paper: str | None, mushra: Path | None, bench: 
 
         study = paper_sources.read_study(mushra) if mushra is not None else None
         timings = paper_sources.read_bench(bench) if bench is not None else None
-        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study, timings)), nl=False)
-    elif mushra is not None or bench is not None:
-        raise UserError("--mushra and --bench fill columns of the paper's tables; add --paper, e.g. --paper table1")
+        shown = paper_tables.lay_out_like(paper, summary, info, study, timings, metrics or ())
+        click.echo(grid.RENDERERS[form](shown), nl=False)
+    elif mushra is not None or bench is not None or metrics is not None:
+        raise UserError(
+            "--mushra, --bench and --metrics fill columns of the paper's tables; add --paper, e.g. --paper table1"
+        )
     elif form == "text":
         console().print(layouts.terminal_table(summary, info))
     else:

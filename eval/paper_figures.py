@@ -122,8 +122,8 @@ def _real_time_factor(ours: Measured, variant: Variant, column: PaperColumn, *, 
     if ours.bench:
         if system not in ours.bench:
             return EMPTY
-        spread = ours.bench[system][step]
-        return Figure(factor_text(spread["median"]), spread["median"], spread["low"], spread["high"])
+        median, low, high = (ours.bench[system][step][name] for name in ("median", "low", "high"))
+        return Figure(f"{factor_text(median)} ({factor_text(low)} to {factor_text(high)})", median, low, high)
     factor = getattr(ours.speeds[system], step) if system in ours.speeds else math.nan
     return Figure(factor_text(factor), factor) if system in ours.speeds else EMPTY
 

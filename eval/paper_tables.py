@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
+from codec.errors import UserError
 from eval.aggregate import ALL
 from eval.grid import Grid
 from eval.paper_conditions import DOUBLE_DAGGER, condition_note, other_weights, weights_note
@@ -16,8 +17,8 @@ from eval.published_tables import PaperColumn, PaperRow, PaperTable, published
 from eval.table_layout import lay_out
 
 PAPER_NOTE = (
-    "Columns marked “paper” are those of arXiv 2210.13438; the others are this run's, over all its files, and empty "
-    "where a system was not run."
+    "“paper” is what arXiv 2210.13438 has; “ours” is this run's, over all its files, and empty where a system was not "
+    "run."
 )
 COMPRESSION_NOTE = f"Compression: bit rate of {PCM_BITS}-bit PCM over the measured one, without entropy coding."
 MUSHRA_NOTE = "MUSHRA: mean ± half width of its 95 % confidence interval over ratings."
@@ -30,6 +31,7 @@ def lay_out_like(
     info: Mapping[str, Any],
     study: pd.DataFrame | None = None,
     bench: Mapping[str, Mapping[str, Any]] | None = None,
+    metrics: Collection[str] = (),
 ) -> Grid:
     """The run's systems in the paper's rows, a line for each system that stands for one.
 
@@ -38,6 +40,7 @@ def lay_out_like(
         info: content of run.json.
         study: from `eval.paper_sources.read_study`.
         bench: from `eval.paper_sources.read_bench`; real-time factors are the run's own where it is None.
+        metrics: of the run, to stand beside those that the table has.
 
     Returns:
         With data: a record for each figure of each line, model, system, weights (where they are not the paper's),
@@ -45,8 +48,10 @@ def lay_out_like(
         quartiles.
 
     Raises:
-        UserError: there is no such table.
+        UserError: there is no such table, or the run has no such metric.
     """
+    if unknown := [metric for metric in metrics if metric not in set(summary["metric"])]:
+        raise UserError(f"--metrics {unknown[0]}: not in this run; it has {', '.join(summary['metric'].unique())}")
     table = published(name)
     layout = lay_out(summary, info["speech_categories"])
     overall = layout.sections[-1]
@@ -55,10 +60,12 @@ def lay_out_like(
         pcm_kbps(info), mushra_figures(study), bench or {},
     )  # fmt: skip
     figures = {column.figure for column in table.columns}
-    extra = _extra_columns(table, ours)
-    headings = ["Model", "System"]
+    extra = _extra_columns(table, ours, metrics)
+    headings, groups = ["Model", "System"], ["", ""]
     for column in table.columns:
-        headings += [f"{column.heading} (paper)"] + [column.heading] * (column.figure in FIGURES)
+        whose = ["paper", "ours"] if column.figure in FIGURES else ["paper"]
+        headings += whose
+        groups += [column.heading] * len(whose)
     rows, data, shown = [], [], []
     for row in table.rows:
         for place, variant in enumerate(_variants(row, ours) or [None]):
@@ -82,21 +89,29 @@ def lay_out_like(
     if "compression" in figures:
         notes.append(COMPRESSION_NOTE)
     if any("_rtf" in figure for figure in figures):
-        notes.append(SPEED_NOTE + ("median of `earmark bench`." if bench else "timed during this run."))
+        notes.append(SPEED_NOTE + ("median and quartiles of `earmark bench`." if bench else "timed during this run."))
     if ours.mushra:
         notes.append(MUSHRA_NOTE)
     headings += [column.heading for column in extra]
-    return Grid(table.title, tuple(headings), tuple(rows), (*notes, *layout.notes), left=2, data=tuple(data))
+    groups += [""] * len(extra)
+    scored = summary[summary["metric"].isin({*figures, *metrics})]
+    if len(scored):
+        notes += lay_out(scored, info["speech_categories"]).notes
+    return Grid(
+        table.title, tuple(headings), tuple(rows), tuple(notes), left=2, data=tuple(data), groups=tuple(groups)
+    )  # fmt: skip
 
 
 def _marked(system: str) -> str:
     return f"{system} {DOUBLE_DAGGER}" if other_weights(system) is not None else system
 
 
-def _extra_columns(table: PaperTable, ours: Measured) -> list[PaperColumn]:
-    """What this run and its listening test have beyond the paper's columns: other metrics, other categories."""
+def _extra_columns(table: PaperTable, ours: Measured, metrics: Collection[str]) -> list[PaperColumn]:
+    """What stands beyond the paper's columns: the metrics asked for, and other categories of the listening test."""
     figures = {column.figure for column in table.columns}
-    extra = [PaperColumn(one.heading, one.name) for one in ours.columns if one.name not in figures]
+    extra = [
+        PaperColumn(one.heading, one.name) for one in ours.columns if one.name in metrics and one.name not in figures
+    ]
     shown = {name for column in table.columns if column.figure == "mushra" for name in column.categories or (ALL,)}
     for category in dict.fromkeys(category for _, category in ours.mushra):
         if category not in shown:

@@ -159,7 +159,7 @@ def test_mushra_has_the_papers_column_alone():
     table = recipe_files.table("table_a2")
     scores = RowScores("1 min", 9, 60.0, "1 CPU thread", ["a"], {"si_snr": [1.0]})
     shown = grid(table, {"table_a2:rvq": scores}, Budget(1, None))
-    assert shown.headings == (
+    assert shown.flat == (
         "Row",
         "MUSHRA, paper",
         "MUSHRA, ours",
