@@ -47,20 +47,21 @@ def weights_note(systems: Iterable[str]) -> str | None:
     return f"{DOUBLE_DAGGER} Not the paper's weights. {listed}. `:checkpoint={OFFICIAL}` takes the paper's."
 
 
-def condition_note(condition: Condition, info: Mapping[str, Any]) -> str | None:
+def condition_note(condition: Condition | None, info: Mapping[str, Any]) -> str | None:
     """Says where the recordings, as they were judged, differ from the table's in sample rate or channels.
 
     Args:
+        condition: None where any will do.
         info: content of run.json.
     """
     judged = [entry for entry in info["recordings"] if not entry["error"]]
     rates = sorted({entry["sample_rate"] for entry in judged})
     channels = sorted({entry["channels"] for entry in judged})
-    if not judged or (rates == [condition.sample_rate] and channels == [condition.channels]):
+    if condition is None or not judged or (rates == [condition.sample_rate] and channels == [condition.channels]):
         return None
     remedy = f"--rate {condition.sample_rate}{' --mono' if condition.channels == 1 else ', and stereo recordings'}"
     return (
         f"Not the paper's condition, which is {condition.sample_rate / 1000:g} kHz {CHANNELS[condition.channels]}: "
         f"judged at {' and '.join(f'{rate / 1000:g}' for rate in rates)} kHz, "
-        f"{' and '.join(CHANNELS[count] for count in channels)}; take `earmark compare` with {remedy}."
+        f"{' and '.join(CHANNELS.get(count, f'{count} channels') for count in channels)}; take `earmark compare` with {remedy}."
     )

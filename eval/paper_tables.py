@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from codec.errors import UserError
 from eval.aggregate import ALL
 from eval.grid import Grid
 from eval.paper_conditions import DOUBLE_DAGGER, condition_note, other_weights, weights_note
-from eval.paper_figures import EMPTY, FIGURES, PCM_BITS, Measured, Variant, figure, mushra_figures, pcm_kbps
+from eval.paper_figures import FIGURES, PCM_BITS, Figure, Measured, Variant, figure, mushra_figures, pcm_kbps
 from eval.published_tables import PaperColumn, PaperRow, PaperTable, published
 from eval.table_layout import lay_out
 
@@ -61,49 +62,77 @@ def lay_out_like(
     )  # fmt: skip
     figures = {column.figure for column in table.columns}
     extra = _extra_columns(table, ours, metrics)
-    headings, groups = ["Model", "System"], ["", ""]
+    headings = [("", "Model"), ("", "System")]
     for column in table.columns:
-        whose = ["paper", "ours"] if column.figure in FIGURES else ["paper"]
-        headings += whose
-        groups += [column.heading] * len(whose)
-    rows, data, shown = [], [], []
-    for row in table.rows:
-        for place, variant in enumerate(_variants(row, ours) or [None]):
-            system = variant.plain if variant else ""
-            shown.append(system)
-            line = [row.label if place == 0 else "", _marked(system)]
-            for column, printed in [*zip(table.columns, row.paper, strict=True), *((column, None) for column in extra)]:
-                found = EMPTY if column.figure == "none" else figure(ours, variant, column)
-                if printed is not None:
-                    line.append(printed if place == 0 else "")
-                if column.figure != "none":
-                    line.append(found.text)
-                data.append({
-                    "model": row.label, "system": system, "weights": other_weights(system) or "",
-                    "figure": column.heading, "paper": printed or "", "value": found.value, "low": found.low,
-                    "high": found.high, "n": found.n,
-                })  # fmt: skip
-            rows.append(tuple(line))
-    differing = (weights_note(shown), condition_note(table.condition, info) if table.condition else None)
-    notes = [PAPER_NOTE, *table.notes, *filter(None, differing)]
+        headings += [(column.heading, whose) for whose in _whose(column)]
+    headings += [("", column.heading) for column in extra]
+    lines = _lines(table, ours, extra)
+    notes = [PAPER_NOTE, *table.notes]
+    notes += filter(None, (weights_note(line.system for line in lines), condition_note(table.condition, info)))
     if "compression" in figures:
         notes.append(COMPRESSION_NOTE)
     if any("_rtf" in figure for figure in figures):
         notes.append(SPEED_NOTE + ("median and quartiles of `earmark bench`." if bench else "timed during this run."))
     if ours.mushra:
         notes.append(MUSHRA_NOTE)
-    headings += [column.heading for column in extra]
-    groups += [""] * len(extra)
     scored = summary[summary["metric"].isin({*figures, *metrics})]
     if len(scored):
         notes += lay_out(scored, info["speech_categories"]).notes
+    groups, names = zip(*headings, strict=True)
     return Grid(
-        table.title, tuple(headings), tuple(rows), tuple(notes), left=2, data=tuple(data), groups=tuple(groups)
+        table.title, names, tuple(line.text for line in lines), tuple(notes), left=2,
+        data=tuple(record for line in lines for record in line.records), groups=groups,
     )  # fmt: skip
 
 
-def _marked(system: str) -> str:
-    return f"{system} {DOUBLE_DAGGER}" if other_weights(system) is not None else system
+@dataclass(frozen=True)
+class Line:
+    """A row of the paper with one of our systems.
+
+    Args:
+        is_first: of its row, so that what is the paper's is printed here.
+        system: "" where none stands for the row.
+        cells: column, what the paper has there (None where it has no such column), what we have.
+    """
+
+    label: str
+    is_first: bool
+    system: str
+    cells: tuple[tuple[PaperColumn, str | None, Figure], ...]
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        marked = f"{self.system} {DOUBLE_DAGGER}" if other_weights(self.system) is not None else self.system
+        found = [self.label if self.is_first else "", marked]
+        for column, printed, ours in self.cells:
+            texts = {"paper": (printed or "") if self.is_first else "", "ours": ours.text}
+            found += [ours.text] if printed is None else [texts[whose] for whose in _whose(column)]
+        return tuple(found)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        about = {"model": self.label, "system": self.system, "weights": other_weights(self.system) or ""}
+        return [
+            {**about, "figure": column.heading, "paper": printed or "", "value": ours.value, "low": ours.low,
+             "high": ours.high, "n": ours.n}
+            for column, printed, ours in self.cells
+        ]  # fmt: skip
+
+
+def _whose(column: PaperColumn) -> tuple[str, ...]:
+    return ("paper", "ours") if column.figure in FIGURES else ("paper",)
+
+
+def _lines(table: PaperTable, ours: Measured, extra: Sequence[PaperColumn]) -> list[Line]:
+    columns = [*table.columns, *extra]
+    lines = []
+    for row in table.rows:
+        printed = [*row.paper, *[None] * len(extra)]
+        for place, variant in enumerate(_variants(row, ours) or [None]):
+            found = [figure(ours, variant, column) for column in columns]
+            system = variant.plain if variant else ""
+            lines.append(Line(row.label, place == 0, system, tuple(zip(columns, printed, found, strict=True))))
+    return lines
 
 
 def _extra_columns(table: PaperTable, ours: Measured, metrics: Collection[str]) -> list[PaperColumn]:
