@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -11,8 +12,21 @@ from safetensors import SafetensorError, safe_open
 def bit_rates(path: Path) -> tuple[float, ...] | None:
     """The bit rates in kbps that the weights were trained for, ascending; None where the file is not ours."""
     try:
-        with safe_open(path, framework="np") as file:
-            config = json.loads((file.metadata() or {})["config"])
-        return tuple(float(kbps) for kbps in config["kbps"])
+        return tuple(float(kbps) for kbps in _config(path)["kbps"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):  # codec.checkpoints.load says what is wrong
         return None
+
+
+def filters(path: Path) -> int:
+    """Channels of the encoder's first layer, which all others double.
+
+    Raises:
+        OSError, SafetensorError, KeyError: the file is not ours.
+    """
+    return int(_config(path)["seanet"]["filters"])
+
+
+def _config(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="np") as file:
+        config: dict[str, Any] = json.loads((file.metadata() or {})["config"])
+    return config

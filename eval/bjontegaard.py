@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from baselines.systems import parse
 from codec.errors import UserError
 from eval.differences import by_category
 from eval.grid import Grid
-from eval.table_layout import DASH, describe
+from eval.table_layout import DASH, apart_note, decimals_of, describe
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Delta:
         rate: percent of bit rate that `a` needs more (negative: saves) at equal quality; NaN where there is none.
         quality: that `a` has more at equal bit rate, in the metric's unit; NaN where there is none.
         reason: why there is none, or "".
+        decimals: of the metric's means.
     """
 
     metric: str
@@ -48,6 +49,7 @@ class Delta:
     rate: float
     quality: float
     reason: str
+    decimals: int = 2
 
 
 def delta_rate(a: Curve, b: Curve) -> float:
@@ -92,7 +94,7 @@ def _mean_gap(a: Points, b: Points, what: str) -> float:
     return float(areas[0] - areas[1]) / (high - low)
 
 
-def curves(scores: pd.DataFrame, metric: str) -> dict[str, dict[str, Curve]]:
+def curves(scores: pd.DataFrame, metric: str, speech_categories: Collection[str] = ()) -> dict[str, dict[str, Curve]]:
     """Category -> codec -> curve of mean quality over measured bit rate, of codecs with two bit rates or more.
 
     A codec is a system without its bit rate, "opus" or "encodec_24khz:lm"; files on which one of the codec's systems
@@ -100,12 +102,13 @@ def curves(scores: pd.DataFrame, metric: str) -> dict[str, dict[str, Curve]]:
 
     Args:
         scores: the rows of RUN/scores.parquet.
+        speech_categories: as `eval.differences.differences` has them.
     """
     rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok") & scores["kbps"].notna()]
     names = {system: _codec(system) for system in rows["system"].unique()}
     rows = rows.assign(codec=rows["system"].map(names))
     found: dict[str, dict[str, Curve]] = {}
-    for category, block in by_category(rows):
+    for category, block in by_category(rows, metric, speech_categories):
         for codec, points in block.groupby("codec", sort=False):
             if points["system"].nunique() < 2:
                 continue
@@ -125,15 +128,18 @@ def _codec(text: str) -> str:
     return system.family + "".join(options)
 
 
-def deltas(scores: pd.DataFrame, metric: str) -> list[Delta]:
+def deltas(scores: pd.DataFrame, metric: str, speech_categories: Collection[str] = ()) -> list[Delta]:
     """Every pair of codecs in every category.
 
     Args:
         scores: the rows of RUN/scores.parquet.
+        speech_categories: as `eval.differences.differences` has them.
     """
     sign = -1.0 if describe(metric).arrow == "↓" else 1.0
+    rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
+    decimals = decimals_of(rows.groupby(["system", "category"])["value"].mean())
     found = []
-    for category, block in curves(scores, metric).items():
+    for category, block in curves(scores, metric, speech_categories).items():
         for a, b in itertools.combinations(block, 2):
             pair = [Curve(one.kbps, tuple(sign * value for value in one.quality)) for one in (block[a], block[b])]
             rate = quality = math.nan
@@ -146,18 +152,18 @@ def deltas(scores: pd.DataFrame, metric: str) -> list[Delta]:
                 rate = delta_rate(*pair)
             except ValueError as error:
                 reasons.append(str(error))
-            found.append(Delta(metric, category, a, b, rate, quality, ", ".join(reasons)))
+            found.append(Delta(metric, category, a, b, rate, quality, ", ".join(reasons), decimals))
     return found
 
 
-def grid(found: Sequence[Delta], metric: str) -> Grid:
+def grid(found: Sequence[Delta], metric: str, speech_categories: Collection[str] = ()) -> Grid:
     """For printing."""
     column = describe(metric)
     unit = f" ({column.unit})" if column.unit else ""
     rows = tuple(
         (
             one.category, one.a, one.b, f"{one.rate:+.1f} %" if math.isfinite(one.rate) else DASH,
-            f"{one.quality:+.2f}" if math.isfinite(one.quality) else DASH, one.reason,
+            f"{one.quality:+.{one.decimals}f}" if math.isfinite(one.quality) else DASH, one.reason,
         )
         for one in found
     )  # fmt: skip
@@ -169,6 +175,14 @@ def grid(found: Sequence[Delta], metric: str) -> Grid:
             "Bit rate: what the first codec needs more (+) or less at the qualities that both reach. Quality: what its "
             "score has more at the bit rates, measured, that both have. Piecewise cubic interpolation over the "
             "logarithm of the bit rate (VCEG-M33, JCTVC-L1100); curves of means over files.",
+            *apart_note(metric, dict.fromkeys(one.category for one in found), speech_categories),
         ),
         left=3,
-    )
+        data=tuple(
+            {
+                "metric": one.metric, "category": one.category, "a": one.a, "b": one.b, "rate_percent": one.rate,
+                "quality": one.quality, "reason": one.reason,
+            }
+            for one in found
+        ),
+    )  # fmt: skip

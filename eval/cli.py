@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -178,7 +179,13 @@ def compare(
     "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="JSON",
     help="With --paper: what `earmark bench --out` wrote, for real-time factors and latency.",
 )  # fmt: skip
-def tables(run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None) -> None:
+@click.option(
+    "--metrics", type=NameList(), metavar="NAMES",
+    help="With --paper: metrics of the run, comma-separated, to stand beside the paper's own.",
+)  # fmt: skip
+def tables(
+    run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None
+) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from eval import aggregate
     from eval import tables as layouts
@@ -187,13 +194,16 @@ def tables(run: Path, form: str, paper: str | None, mushra: Path | None, bench: 
     summary = aggregate.summarise(read_scores(run))
     info = read_info(run)
     if paper is not None:
-        from eval import grid, paper_tables
+        from eval import grid, paper_sources, paper_tables
 
-        study = paper_tables.read_study(mushra) if mushra is not None else None
-        timings = paper_tables.read_bench(bench) if bench is not None else None
-        click.echo(grid.RENDERERS[form](paper_tables.lay_out_like(paper, summary, info, study, timings)), nl=False)
-    elif mushra is not None or bench is not None:
-        raise UserError("--mushra and --bench fill columns of the paper's tables; add --paper, e.g. --paper table1")
+        study = paper_sources.read_study(mushra) if mushra is not None else None
+        timings = paper_sources.read_bench(bench) if bench is not None else None
+        shown = paper_tables.lay_out_like(paper, summary, info, study, timings, metrics or ())
+        click.echo(grid.RENDERERS[form](shown), nl=False)
+    elif mushra is not None or bench is not None or metrics is not None:
+        raise UserError(
+            "--mushra, --bench and --metrics fill columns of the paper's tables; add --paper, e.g. --paper table1"
+        )
     elif form == "text":
         console().print(layouts.terminal_table(summary, info))
     else:
@@ -225,22 +235,37 @@ def demo_audio(folder: Path) -> None:
     "--with", "other", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="RUN",
     help="Another run of the same recordings, whose systems join; where it is not comparable you are told why.",
 )  # fmt: skip
+@click.option("--bjontegaard", "rates", is_flag=True, help="The Bjontegaard deltas alone, also as CSV.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
-)
-def differences(run: Path, metric: str | None, against: str | None, other: Path | None, form: str) -> None:
+    "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True,
+    help="CSV has every number in full, of the differences unless --bjontegaard is given.",
+)  # fmt: skip
+def differences(
+    run: Path, metric: str | None, against: str | None, other: Path | None, rates: bool, form: str
+) -> None:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
     from eval import bjontegaard, grid
     from eval import differences as pairs
     from eval.comparability import joined
-    from eval.run_folder import read_scores
+    from eval.run_folder import read_info, read_scores
 
     scores = read_scores(run) if other is None else joined(run, other)
+    if scores["system"].nunique() < 2:
+        raise UserError(f"{run}: one system, and nothing to compare it with; name another run by --with")
+    speech = read_info(run)["speech_categories"]
+    if rates and against is not None:
+        raise UserError("--against is of the differences; leave it out, or --bjontegaard")
+    shown = []
     for name in [metric] if metric else pairs.metrics_of(scores):
-        shown = [pairs.grid(pairs.differences(scores, name, against), name)]
-        if against is None and (deltas := bjontegaard.deltas(scores, name)):
-            shown.append(bjontegaard.grid(deltas, name))
-        click.echo("\n".join(grid.RENDERERS[form](one) for one in shown))
+        if not rates:
+            shown.append(pairs.grid(pairs.differences(scores, name, against, speech), name, speech))
+        if (rates or (against is None and form != "csv")) and (deltas := bjontegaard.deltas(scores, name, speech)):
+            shown.append(bjontegaard.grid(deltas, name, speech))
+    if not shown:
+        raise UserError(f"{run}: no two codecs with two bit rates each, which --bjontegaard compares")
+    if form == "csv":  # one table, of one heading
+        shown = [replace(shown[0], data=tuple(record for one in shown for record in one.data))]
+    click.echo("\n".join(grid.RENDERERS[form](one) for one in shown), nl=form != "csv")
 
 
 @click.command()

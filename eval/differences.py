@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from codec.errors import UserError
-from eval.aggregate import ALL
+from eval.aggregate import ALL, mean_interval
 from eval.grid import Grid
 from eval.metrics import registry
-from eval.table_layout import DASH, describe
+from eval.table_layout import DASH, apart_note, decimals_of, describe, modes_of
 
+FEW = 30  # files below which resampled means are too close together: of 10, they cover 90 % where they claim 95
 RESAMPLES = 5000
 SEED = 20221024
 _CELLS = 4_000_000  # numbers in memory at a time while resampling
@@ -30,10 +31,11 @@ class Difference:
 
     Args:
         mean: of a's scores less b's, in the metric's unit.
-        ci95_low, ci95_high: percentile bootstrap of that mean over files.
+        ci95_low, ci95_high: of that mean over files: Student's t below `FEW` files, from there percentile bootstrap.
         win_rate: share of the files where `a` is better, a tie counting half.
         p: Wilcoxon's signed-rank test, two-sided; NaN for fewer than two files.
         p_holm: the same after Holm's correction over all pairs of this category and metric.
+        decimals: of the metric's means.
     """
 
     metric: str
@@ -47,20 +49,24 @@ class Difference:
     win_rate: float
     p: float
     p_holm: float
+    decimals: int = 2
 
     @property
     def significant(self) -> bool:
         return self.p_holm < LEVEL
 
 
-def differences(scores: pd.DataFrame, metric: str, against: str | None = None) -> list[Difference]:
-    """Every pair of systems in every category, and over all files.
+def differences(
+    scores: pd.DataFrame, metric: str, against: str | None = None, speech_categories: Collection[str] = ()
+) -> list[Difference]:
+    """Every pair of systems in every category, and over all files where their scores are on one scale.
 
     The same files are drawn for all pairs, and the same each time.
 
     Args:
         scores: the rows of RUN/scores.parquet.
         against: compare all others with this system alone.
+        speech_categories: those that a metric which follows the category heard in speech mode.
 
     Raises:
         UserError: the run has no such metric or system.
@@ -75,8 +81,9 @@ def differences(scores: pd.DataFrame, metric: str, against: str | None = None) -
         if against is None or against in (a, b)
     ]
     sign = 1.0 if describe(metric).arrow != "↓" else -1.0
+    decimals = decimals_of(rows.groupby(["system", "category"])["value"].mean())
     found: list[Difference] = []
-    for category, block in by_category(rows):
+    for category, block in by_category(rows, metric, speech_categories):
         values = block.pivot_table(index="file", columns="system", values="value", sort=False)
         values = values.reindex(columns=systems)
         gaps = np.column_stack([values[a].to_numpy() - values[b].to_numpy() for a, b in pairs] or [np.zeros(0)])
@@ -84,16 +91,20 @@ def differences(scores: pd.DataFrame, metric: str, against: str | None = None) -
         tests = [_signed_rank(gaps[:, index]) for index in range(len(pairs))]
         for index, ((a, b), p, p_holm) in enumerate(zip(pairs, tests, holm(tests), strict=True)):
             gap = gaps[~np.isnan(gaps[:, index]), index]
-            mean = float(gap.mean()) if len(gap) else math.nan
-            wins = float(((sign * gap > 0) + 0.5 * (gap == 0)).mean()) if len(gap) else math.nan
-            found.append(Difference(metric, category, a, b, len(gap), mean, lows[index], highs[index], wins, p, p_holm))
+            mean, half_width, n = mean_interval(gap)
+            low, high = (lows[index], highs[index]) if n >= FEW else (mean - half_width, mean + half_width)
+            wins = float(((sign * gap > 0) + 0.5 * (gap == 0)).mean()) if n else math.nan
+            found.append(Difference(metric, category, a, b, n, mean, low, high, wins, p, p_holm, decimals))
     return found
 
 
-def by_category(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each category, and of all where there are several."""
+def by_category(
+    rows: pd.DataFrame, metric: str, speech_categories: Collection[str]
+) -> list[tuple[str, pd.DataFrame]]:  # fmt: skip
+    """The rows of each category, and of all where there are several on one scale."""
     blocks = [(str(name), block) for name, block in rows.groupby("category", sort=False)]
-    return [*blocks, (ALL, rows)] if len(blocks) > 1 else blocks
+    scales = modes_of(metric, [name for name, _ in blocks], speech_categories)
+    return [*blocks, (ALL, rows)] if len(blocks) > 1 and len(scales) < 2 else blocks
 
 
 def _rows(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -104,9 +115,12 @@ def _rows(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _bootstrap(gaps: NDArray[np.float64]) -> tuple[list[float], list[float]]:
-    """Bounds of the central 95 % of resampled means, for each column of [files, pairs]; NaN is left out."""
+    """Bounds of the central 95 % of resampled means, for each column of [files, pairs]; NaN is left out.
+
+    Below `FEW` files they are NaN.
+    """
     files = len(gaps)
-    if files < 2:
+    if files < FEW:
         return [math.nan] * gaps.shape[1], [math.nan] * gaps.shape[1]
     rng = np.random.default_rng(SEED)
     there = ~np.isnan(gaps)
@@ -118,8 +132,8 @@ def _bootstrap(gaps: NDArray[np.float64]) -> tuple[list[float], list[float]]:
             means.append((drawn @ known) / (drawn @ weights))
     with np.errstate(all="ignore"):
         lows, highs = np.nanquantile(np.concatenate(means), [LEVEL / 2, 1 - LEVEL / 2], axis=0)
-    alone = there.sum(axis=0) < 2
-    return np.where(alone, np.nan, lows).tolist(), np.where(alone, np.nan, highs).tolist()
+    few = there.sum(axis=0) < FEW
+    return np.where(few, np.nan, lows).tolist(), np.where(few, np.nan, highs).tolist()
 
 
 def _signed_rank(gap: NDArray[np.float64]) -> float:
@@ -157,14 +171,15 @@ def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
     return worst_first.groupby("system", sort=False).head(count).reset_index(drop=True)
 
 
-def grid(found: Sequence[Difference], metric: str) -> Grid:
+def grid(found: Sequence[Difference], metric: str, speech_categories: Collection[str] = ()) -> Grid:
     """For printing."""
     column = describe(metric)
     unit = f" ({column.unit})" if column.unit else ""
     rows = tuple(
         (
-            one.category, one.a, one.b, f"{one.n}", _signed(one.mean),
-            f"{_signed(one.ci95_low)} to {_signed(one.ci95_high)}" if math.isfinite(one.ci95_low) else DASH,
+            one.category, one.a, one.b, f"{one.n}", _signed(one.mean, one.decimals),
+            f"{_signed(one.ci95_low, one.decimals)} to {_signed(one.ci95_high, one.decimals)}"
+            if math.isfinite(one.ci95_low) else DASH,
             f"{100 * one.win_rate:.0f} %" if one.n else DASH,
             probability(one.p_holm) + (" *" if one.significant else ""),
         )
@@ -177,22 +192,42 @@ def grid(found: Sequence[Difference], metric: str) -> Grid:
         rows,
         (
             f"Difference: mean over files of the first system's score less the second's; {better} scores are better. "
-            f"Interval: percentile bootstrap over files, {RESAMPLES} resamples, seed {SEED}. Wins: files where the "
-            "first is better, ties counting half.",
-            f"p: Wilcoxon's signed-rank test, two-sided, after Holm's correction over the {_pairs(found)} of each "
-            f"category; * where it is below {LEVEL:g}.",
+            f"Interval: Student's t below {FEW} files, from there percentile bootstrap over files, {RESAMPLES} "
+            f"resamples, seed {SEED}. Wins: files where the first is better, ties counting half.",
+            f"p: Wilcoxon's signed-rank test, two-sided{_correction(found)}; * where it is below {LEVEL:g}.",
+            *too_few(found),
+            *apart_note(metric, dict.fromkeys(one.category for one in found), speech_categories),
         ),
         left=3,
+        data=tuple({key: value for key, value in asdict(one).items() if key != "decimals"} for one in found),
     )
 
 
-def _pairs(found: Sequence[Difference]) -> str:
-    count = len({(one.a, one.b) for one in found})
-    return f"{count} pair{'s' if count != 1 else ''}"
+def too_few(found: Sequence[Difference]) -> list[str]:
+    """A sentence for each category whose files cannot show significance, whatever their scores.
+
+    Of n files on which one system is always better, Wilcoxon's p is 2 / 2^n, which Holm takes times the pairs.
+    """
+    sentences = []
+    for category in dict.fromkeys(one.category for one in found):
+        tested = [one.n for one in found if one.category == category and not math.isnan(one.p)]
+        least = min(1.0, len(tested) * 2.0 ** (1 - max(tested))) if tested else 1.0
+        if least >= LEVEL:
+            files = max(tested, default=1)
+            sentences.append(
+                f"{category}: too few files for significance; of {files} file{'s' if files != 1 else ''} "
+                f"p is {probability(least)} at least."
+            )
+    return sentences
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if math.isfinite(value) else DASH
+def _correction(found: Sequence[Difference]) -> str:
+    pairs = len({(one.a, one.b) for one in found})
+    return f", after Holm's correction over the {pairs} pairs of each category" if pairs > 1 else ""
+
+
+def _signed(value: float, decimals: int) -> str:
+    return f"{value:+.{decimals}f}".replace("-", "−") if math.isfinite(value) else DASH
 
 
 def probability(p: float) -> str:

@@ -7,11 +7,14 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from eval.latex import latex_document, latex_rows, latex_table
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Grid:
         rows: as many cells each as there are headings.
         notes: sentences below the grid.
         left: the first so many columns are text and aligned left; the others, numbers, right.
+        groups: what stands above each heading, the same for all of one group and "" for none; where there are any.
+        data: for programs, in the place of the rows: records of one shape with every number in full.
     """
 
     title: str
@@ -29,12 +34,20 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     left: int = 1
+    data: tuple[Mapping[str, Any], ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def flat(self) -> tuple[str, ...]:
+        """The headings, each with its group: "SI-SNR, paper"."""
+        groups = self.groups or ("",) * len(self.headings)
+        return tuple(f"{group}, {name}" if group else name for group, name in zip(groups, self.headings, strict=True))
 
 
 def text(grid: Grid) -> str:
     """For a terminal, as wide as it needs."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for index, heading in enumerate(grid.headings):
+    for index, heading in enumerate(grid.flat):
         table.add_column(Text(heading), justify="left" if index < grid.left else "right", no_wrap=True)
     for row in grid.rows:
         table.add_row(*map(Text, row))
@@ -46,20 +59,24 @@ def text(grid: Grid) -> str:
 
 def markdown(grid: Grid) -> str:
     """A pipe table as GitHub and Pandoc read it, title above and notes below."""
-    table = markdown_table(grid.headings, grid.rows, grid.left)
+    table = markdown_table(grid.flat, grid.rows, grid.left)
     return "\n\n".join([f"**{markdown_escape(grid.title)}**", table, *map(markdown_escape, grid.notes)]) + "\n"
 
 
 def latex(grid: Grid) -> str:
-    """A table environment for the package booktabs."""
-    caption = " ".join([f"{grid.title}.", *grid.notes])
-    return "% needs \\usepackage{booktabs}\n" + latex_table(grid.headings, [latex_rows(grid.rows)], caption, grid.left)
+    """A floating table with a label made of its title, the notes below it."""
+    return latex_document([
+        latex_table(grid.title, grid.headings, [latex_rows(grid.rows)], grid.notes, left=grid.left, groups=grid.groups)
+    ])  # fmt: skip
 
 
 def comma_separated(grid: Grid) -> str:
-    """Headings and rows alone."""
+    """The data, or where there are none headings and rows alone; a number that is NaN is an empty cell."""
+    records = grid.data or [dict(zip(grid.flat, row, strict=True)) for row in grid.rows]
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([grid.headings, *grid.rows])
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(records[0] if records else grid.flat)
+    writer.writerows(["" if value != value else value for value in record.values()] for record in records)
     return file.getvalue()
 
 
@@ -78,31 +95,3 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left:
 def markdown_escape(text: str) -> str:
     """Underscores inside words mean nothing in Markdown and stay as they are."""
     return re.sub(r"[\\|*`<\[]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", " ".join(text.split()))
-
-
-def latex_table(headings: Sequence[str], blocks: Sequence[Sequence[str]], caption: str, left: int = 1) -> str:
-    """Blocks of lines, made by `latex_rows`, with rules between them."""
-    body = "\n\\midrule\n".join("\n".join(lines) for lines in [latex_rows([headings]), *blocks])
-    columns = "l" * left + "r" * (len(headings) - left)
-    return (
-        f"\\begin{{table}}\n\\centering\n\\caption{{{latex_escape(caption)}}}\n\\begin{{tabular}}{{{columns}}}\n"
-        f"\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
-    )
-
-
-def latex_rows(rows: Sequence[Sequence[str]]) -> list[str]:
-    return [" & ".join(latex_escape(cell) for cell in row) + r" \\" for row in rows]
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "±": r"$\pm$", "×": r"$\times$", "–": "--", "−": r"$-$", "†": r"\dag{}",
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-}  # fmt: skip
-
-
-def latex_escape(text: str) -> str:
-    """Text that LaTeX prints as it is; a leading hyphen before a digit becomes a minus."""
-    escaped = "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
-    return re.sub(r"^-(?=\d)", "$-$", escaped)

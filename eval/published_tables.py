@@ -26,7 +26,7 @@ class PaperColumn:
     """A column of published figures.
 
     Args:
-        figure: what our own beside it is, a key of `eval.paper_tables.FIGURES`; "none" has none.
+        figure: what our own beside it is, a key of `eval.paper_figures.FIGURES`; "none" has none.
         categories: of a listening test, those that are the paper's, in lower case; all together where empty.
     """
 
@@ -54,13 +54,27 @@ class PaperRow:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What the recordings behind a table were: sample rate in Hz, 1 or 2 channels."""
+
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class PaperTable:
-    """A table of the paper; `notes` are sentences below it."""
+    """A table of the paper.
+
+    Args:
+        notes: sentences below it.
+        condition: None where it is about several.
+    """
 
     title: str
     columns: tuple[PaperColumn, ...]
     rows: tuple[PaperRow, ...]
     notes: tuple[str, ...]
+    condition: Condition | None
 
 
 def names() -> list[str]:
@@ -83,7 +97,8 @@ def published(name: str) -> PaperTable:
     rows = [PaperRow(row["label"], tuple(row["systems"]), tuple(row["paper"])) for row in content.get("rows", ())]
     if "recipes" in content:
         rows += _trainings(content["recipes"], columns, content.get("stand_ins", {}))
-    return PaperTable(content["title"], columns, tuple(rows), tuple(content.get("notes", ())))
+    condition = Condition(**content["condition"]) if "condition" in content else None
+    return PaperTable(content["title"], columns, tuple(rows), tuple(content.get("notes", ())), condition)
 
 
 def _trainings(name: str, columns: Sequence[PaperColumn], stand_ins: Mapping[str, Any]) -> list[PaperRow]:

@@ -217,7 +217,8 @@ def grid(table: Table, done: Mapping[str, RowScores], budget: Budget) -> Grid:
     """
     metrics = [name for name in NAMES if any(name in row.paper for row in table.rows)]
     metrics += [name for name in NAMES if name not in metrics and any(name in one.scores for one in done.values())]
-    headings = ["Row", *(f"{NAMES[name]}, {whose}" for name in metrics for whose in ("paper", "ours")), "Updates"]
+    headings = ("Row", *("paper", "ours") * len(metrics), "Updates")
+    groups = ("", *(NAMES[name] for name in metrics for _ in ("paper", "ours")), "")
     rows = []
     for row in table.rows:
         ours = done.get(row.recipe)
@@ -236,7 +237,7 @@ def grid(table: Table, done: Mapping[str, RowScores], budget: Budget) -> Grid:
             f"Ours over {count} held-out excerpts that no row was trained on: mean ± half width of its 95 % "
             "confidence interval, in brackets the number of excerpts with a score."
         )
-    return Grid(table.title, tuple(headings), tuple(rows), tuple(notes))
+    return Grid(table.title, headings, tuple(rows), tuple(notes), groups=groups)
 
 
 def _on(done: Mapping[str, RowScores]) -> str:

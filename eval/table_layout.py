@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,7 +152,7 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     modes = mode_notes(metrics, categories, speech_categories)
     mixed = [name for name, note in modes.items() if note.startswith(DAGGER)]
     columns = tuple(map(describe, metrics))
-    decimals = {name: _decimals(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
+    decimals = {name: decimals_of(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
     sections, common = [], []
     for category in [*categories, ALL] if len(categories) > 1 else categories:
         block = summary[summary["category"] == category]
@@ -187,20 +187,40 @@ def mode_notes(
     metrics: Iterable[str], categories: Collection[str], speech_categories: Collection[str]
 ) -> dict[str, str]:
     """For metrics that follow the category, which mode was used; with a dagger where the mean over all mixes two."""
-    speech = [category for category in categories if category in speech_categories]
-    others = [category for category in categories if category not in speech_categories]
     notes = {}
     for name in metrics:
-        if name in registry.BY_CATEGORY:
-            title = describe(name).title
-            if speech and others:
-                notes[name] = (
-                    f"{DAGGER} {title} over all files mixes two scales: speech mode ({', '.join(speech)}) "
-                    f"and audio mode ({', '.join(others)})."
-                )
-            else:
-                notes[name] = f"{title}: {'speech' if speech else 'audio'} mode."
+        modes = modes_of(name, categories, speech_categories)
+        if len(modes) > 1:
+            notes[name] = f"{DAGGER} {describe(name).title} over all files mixes two scales: {_listed(modes)}."
+        elif modes:
+            notes[name] = f"{describe(name).title}: {next(iter(modes))} mode."
     return notes
+
+
+def modes_of(
+    metric: str, categories: Collection[str], speech_categories: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Mode, "speech" or "audio", -> the categories heard in it; none for a metric that does not follow the category.
+
+    Scores of two modes are on two scales.
+    """
+    if metric not in registry.BY_CATEGORY:
+        return {}
+    speech = tuple(category for category in categories if category in speech_categories)
+    others = tuple(category for category in categories if category not in speech_categories)
+    return {mode: heard for mode, heard in (("speech", speech), ("audio", others)) if heard}
+
+
+def apart_note(metric: str, categories: Collection[str], speech_categories: Collection[str]) -> list[str]:
+    """Says, where a metric's scores are on two scales, why there is nothing over all files."""
+    modes = modes_of(metric, [category for category in categories if category != ALL], speech_categories)
+    if len(modes) < 2:
+        return []
+    return [f"{describe(metric).title} has two scales, {_listed(modes)}: nothing is taken over all files."]
+
+
+def _listed(modes: Mapping[str, Sequence[str]]) -> str:
+    return " and ".join(f"{mode} mode ({', '.join(heard)})" for mode, heard in modes.items())
 
 
 def describe(name: str) -> Column:
@@ -215,8 +235,8 @@ def describe(name: str) -> Column:
     return Column(name, title, detail.removesuffix(")"), metric.unit, "↑" if metric.better == "higher" else "↓")
 
 
-def _decimals(means: pd.Series[float]) -> int:
-    """Two, or three for a score that stays within +-1."""
+def decimals_of(means: pd.Series[float]) -> int:
+    """Two, or three for a metric whose means stay within +-1; so many have all its figures."""
     return 3 if means.abs().max() <= 1 else 2
 
 

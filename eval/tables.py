@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from codec.files import write_text
-from eval.grid import latex_escape, latex_rows, latex_table, markdown_escape, markdown_table
+from eval.grid import markdown_escape, markdown_table
+from eval.latex import latex_document, latex_escape, latex_rows, latex_table
 from eval.table_layout import SPEED_MEANING, Layout, factor_text, kbps_text, lay_out, nominal_text
 from eval.terminal_table import TerminalTable
 
@@ -45,18 +46,18 @@ def markdown(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
 
 
 def latex(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
-    """A table environment for the package booktabs, a block per category, and one for the speeds."""
+    """A floating table with a block per category, and one for the speeds."""
     layout = _lay_out(summary, info)
     headings, sections = _scores_grid(layout)
     blocks = [
         [rf"\multicolumn{{{len(headings)}}}{{l}}{{\textit{{{latex_escape(category)}}}}} \\", *latex_rows(rows)]
         for category, rows in sections
     ]
-    tables = [latex_table(headings, blocks, " ".join(layout.notes))]
+    tables = [latex_table("Scores", headings, blocks, layout.notes)]
     if layout.speeds:
         headings, rows = _speed_grid(layout)
-        tables.append(latex_table(headings, [latex_rows(rows)], SPEED_MEANING))
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(tables)
+        tables.append(latex_table("Speed", headings, [latex_rows(rows)], [SPEED_MEANING]))
+    return latex_document(tables)
 
 
 def _scores_grid(layout: Layout) -> tuple[list[str], list[tuple[str, list[list[str]]]]]:

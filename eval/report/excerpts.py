@@ -22,7 +22,7 @@ from codec.files import written_whole
 from codec.places import local_copy
 from eval.levels import match
 from eval.report import spectrograms
-from eval.report.choice import RANKS, WORST, Choice, choose, ranking_metric, worst
+from eval.report.choice import OUTLIER, RANKS, Choice, choices, ranking_metric
 from eval.run_folder import EXCERPTS, REFERENCE, audio_path
 
 SHORTEST, LONGEST = 5.0, 8.0  # seconds
@@ -80,7 +80,7 @@ class Excerpt:
 
 
 def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET, *, linked: bool = False) -> list[Excerpt]:
-    """Excerpts of the chosen recordings, by category, and then of the worst.
+    """Excerpts of the chosen recordings, by category, and then of the outliers.
 
     Args:
         run: folder with the decoded audio.
@@ -88,20 +88,15 @@ def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET, *, linked: bool =
             is less, down to 5 s; recordings that do not fit even then are left out.
         linked: the audio lies beside the page and costs it nothing.
     """
-    chosen = choose(scores)
-    heard = {choice.file for choice in chosen}
-    of_each_category = sum(choice.rank in ("lowest", "") for choice in chosen)
-    bad = [choice for choice in worst(scores) if choice.file not in heard]
-    choices = [*chosen[:of_each_category], *bad, *chosen[of_each_category:]]
-    choices = [choice for choice in choices if audio_path(run, REFERENCE, choice.file).is_file()]
-    excerpts = [_cut(run, scores, choice, LONGEST) for choice in choices]
+    chosen = [choice for choice in choices(scores) if audio_path(run, REFERENCE, choice.file).is_file()]
+    excerpts = [_cut(run, scores, choice, LONGEST) for choice in chosen]
 
     def sizes() -> list[int]:
         return [excerpt.picture_size if linked else excerpt.size for excerpt in excerpts]
 
     if sum(sizes()) > budget:
         seconds = max(SHORTEST, 0.95 * LONGEST * budget / sum(sizes()))
-        excerpts = [_cut(run, scores, choice, seconds) for choice in choices]
+        excerpts = [_cut(run, scores, choice, seconds) for choice in chosen]
     kept, free = [], budget
     for excerpt, size in zip(excerpts, sizes(), strict=True):
         if size <= free:
@@ -111,7 +106,7 @@ def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET, *, linked: bool =
     return sorted(
         kept,
         key=lambda one: (
-            one.choice.rank == WORST, categories.index(one.choice.category), RANKS.index(one.choice.rank),
+            one.choice.rank == OUTLIER, categories.index(one.choice.category), RANKS.index(one.choice.rank),
         ),
     )  # fmt: skip
 
@@ -125,7 +120,7 @@ def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Exc
     rows = scores[(scores["file"] == choice.file) & (scores["metric"] == ranking_metric(scores))]
     for system, value in zip(rows["system"], rows["value"], strict=True):
         path = audio_path(run, system, choice.file)
-        if system != REFERENCE and path.is_file() and (not choice.systems or system in choice.systems):
+        if system != REFERENCE and path.is_file() and choice.is_heard(system):
             decoded, _ = _read(path, start, length)
             versions[system] = fit_length(decoded, length)
             values[system] = value

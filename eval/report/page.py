@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,23 @@ from eval.grid import Grid
 from eval.metrics import registry
 from eval.metrics.registry import Metric
 from eval.report import plots
-from eval.report.choice import WORST, ranking_metric
+from eval.report.choice import OUTLIER, ranking_metric
 from eval.report.excerpts import cut, lay_beside, remove
 from eval.report.missing import missing
 from eval.report.scatter import scatters
+from eval.report.summary import sentences
 from eval.run_folder import REPORT
-from eval.table_layout import SPEED_MEANING, Column, Layout, describe, factor_text, kbps_text, lay_out, nominal_text
+from eval.table_layout import (
+    SPEED_MEANING,
+    Column,
+    Layout,
+    decimals_of,
+    describe,
+    factor_text,
+    kbps_text,
+    lay_out,
+    nominal_text,
+)  # fmt: skip
 
 _HERE = Path(__file__).parent
 WORST_LISTED = 3  # recordings of each system
@@ -80,6 +91,8 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
     layout = lay_out(summary, info["speech_categories"])
     ranking = ranking_metric(scores)
     looks = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
+    speech = info["speech_categories"]
+    pairs = _pairs(scores, speech)
     excerpts = cut(run, scores, linked=linked)
     if not linked:
         remove(run)  # of an earlier report
@@ -99,11 +112,13 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
         listed=LISTED,
         missing=missing(scores, info),
         curves=_curves(summary, layout, looks),
-        scatters=scatters(scores, looks),
+        scatters=scatters(scores, looks, speech),
         excerpts=excerpts,
         links=lay_beside(run, excerpts) if linked else [],
-        worst_rank=WORST,
-        comparisons=_comparisons(scores),
+        outlier=OUTLIER,
+        codecs=list(looks),
+        sentences=sentences(summary, pairs[ranking], ranking) if ranking in pairs else [],
+        comparisons=_comparisons(scores, pairs, speech),
         worst=_worst(scores),
         ranking=describe(ranking) if ranking else None,
         definitions=_definitions(info),
@@ -146,15 +161,24 @@ def _curves(summary: pd.DataFrame, layout: Layout, looks: Mapping[str, plots.Sty
     return curves
 
 
-def _comparisons(scores: pd.DataFrame) -> list[tuple[Grid, ...]]:
-    """For each metric, the paired differences, and the bit rate saved where there are curves; none of one system."""
+def _pairs(scores: pd.DataFrame, speech: Collection[str]) -> dict[str, list[differences.Difference]]:
+    """For each metric every pair of systems; none of one system."""
     if scores["system"].nunique() < 2:
-        return []
+        return {}
+    return {
+        name: differences.differences(scores, name, speech_categories=speech) for name in differences.metrics_of(scores)
+    }
+
+
+def _comparisons(
+    scores: pd.DataFrame, pairs: Mapping[str, Sequence[differences.Difference]], speech: Collection[str]
+) -> list[tuple[Grid, ...]]:
+    """For each metric, the paired differences, and the bit rate saved where there are curves."""
     found = []
-    for name in differences.metrics_of(scores):
-        grids = [differences.grid(differences.differences(scores, name), name)]
-        if deltas := bjontegaard.deltas(scores, name):
-            grids.append(bjontegaard.grid(deltas, name))
+    for name, of_metric in pairs.items():
+        grids = [differences.grid(of_metric, name, speech)]
+        if deltas := bjontegaard.deltas(scores, name, speech):
+            grids.append(bjontegaard.grid(deltas, name, speech))
         found.append(tuple(grids))
     return found
 
@@ -164,10 +188,14 @@ def _worst(scores: pd.DataFrame) -> list[Grid]:
     coded = scores[scores["kbps"].notna()]
     grids = []
     for name in differences.metrics_of(coded):
+        decimals = decimals_of(coded[coded["metric"] == name].groupby(["system", "category"])["value"].mean())
         rows = tuple(
-            (row["system"], row["category"], row["file"], f"{row['value']:.2f}", minus(f"{row['gap']:+.2f}"))
+            (
+                row["system"], row["category"], row["file"], f"{row['value']:.{decimals}f}",
+                minus(f"{row['gap']:+.{decimals}f}"),
+            )
             for row in differences.outliers(coded, name, WORST_LISTED).to_dict("records")
-        )
+        )  # fmt: skip
         headings = ("System", "Category", "Recording", "score", "against the median")
         grids.append(Grid(describe(name).title, headings, rows, left=3))
     return grids
@@ -199,6 +227,6 @@ def _script() -> Markup:
     """All scripts as one module: a page that is a single file has nothing to import from."""
     parts = (
         (_HERE / "static" / name).read_text(encoding="utf-8")
-        for name in ("player.js", "linked.js", "report.js", "sort.js")
+        for name in ("player.js", "linked.js", "report.js", "sort.js", "print.js")
     )
     return Markup(re.sub(r"^import .*\n", "", "\n".join(parts), flags=re.MULTILINE))

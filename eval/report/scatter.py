@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from eval.report.plots import MUTED, RC, Style, series_name, to_svg
-from eval.table_layout import describe
+from eval.table_layout import describe, modes_of
 
 MOST_METRICS = 4  # so that there are six panels at most
 MOST_POINTS = 1500  # drawn in a panel; the correlation is of all
@@ -28,35 +28,44 @@ class Scatter:
     svg: Markup
 
 
-def scatters(scores: pd.DataFrame, looks: Mapping[str, Style]) -> list[Scatter]:
+def scatters(
+    scores: pd.DataFrame, looks: Mapping[str, Style], speech_categories: Collection[str] = ()
+) -> list[Scatter]:
     """A panel for each two of the run's first metrics that have scores of the same recordings in the same systems.
+
+    A metric that follows the category has a panel for each mode: its two scales share no axis.
 
     Args:
         scores: the rows of RUN/scores.parquet.
         looks: from `eval.report.plots.styles`.
+        speech_categories: those heard in speech mode.
     """
     good = scores[scores["status"] == "ok"]
     scored = set(good["metric"])
     metrics = [str(name) for name in scores["metric"].unique() if name in scored][:MOST_METRICS]
-    values = good.pivot_table(index=["file", "system"], columns="metric", values="value", sort=False)
+    values = good.pivot_table(index=["file", "category", "system"], columns="metric", values="value", sort=False)
     found = []
     for x, y in itertools.combinations(metrics, 2):
-        points = values[[x, y]].dropna().reset_index()
-        if len(points) > 2:
-            rho = points[x].rank().corr(points[y].rank())
-            found.append(
-                Scatter(
-                    f"{describe(y).title} against {describe(x).title}",
-                    f"Spearman's ρ = {rho:.2f} over {len(points)} scores",
-                    Markup(_draw(points, x, y, looks)),
+        shared = values[[x, y]].dropna().reset_index()
+        categories = shared["category"].unique().tolist()
+        modes = modes_of(x, categories, speech_categories) or modes_of(y, categories, speech_categories)
+        for mode, heard in (modes if len(modes) > 1 else {"": categories}).items():
+            points = shared[shared["category"].isin(heard)]
+            if len(points) > 2:
+                rho = points[x].rank().corr(points[y].rank())
+                found.append(
+                    Scatter(
+                        f"{describe(y).title} against {describe(x).title}{f', {mode} mode' if mode else ''}",
+                        f"Spearman's ρ = {rho:.2f} over {len(points)} scores",
+                        Markup(_draw(points, x, y, looks, mode)),
+                    )
                 )
-            )
     return found
 
 
-def _draw(points: pd.DataFrame, x: str, y: str, looks: Mapping[str, Style]) -> str:
+def _draw(points: pd.DataFrame, x: str, y: str, looks: Mapping[str, Style], mode: str) -> str:
     shown = points.sample(min(MOST_POINTS, len(points)), random_state=SEED)
-    with mpl.rc_context({**RC, "svg.hashsalt": f"{x} {y}"}):
+    with mpl.rc_context({**RC, "svg.hashsalt": f"{x} {y} {mode}"}):
         figure = Figure(figsize=(4.4, 3.3), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
         for name, series in shown.groupby(shown["system"].map(series_name), sort=False):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import csv
+import io
 import json
 
+import pandas as pd
 import pytest
 
 from baselines.systems import parse_list
@@ -77,9 +80,20 @@ def test_systems_of_two_runs_are_compared_pair_by_pair(two_runs, earmark):
     assert list(both["system"].unique()) == ["opus@6", "opus@12", "opus@12 (second)", "mp3@64"]
     done = earmark("differences", two_runs[0], "--with", two_runs[1], "--format", "csv")
     assert done.returncode == 0, done.stderr
-    lines = [line.split(",") for line in done.stdout.splitlines()]
-    (same,) = (cells for cells in lines if cells[:3] == ["all", "opus@12", "opus@12 (second)"])
-    assert float(same[4].replace("−", "-")) == 0.0
+    (same,) = (
+        row for row in csv.DictReader(io.StringIO(done.stdout))
+        if (row["category"], row["a"], row["b"]) == ("all", "opus@12", "opus@12 (second)")
+    )  # fmt: skip
+    assert float(same["mean"]) == 0.0
+    path = two_runs[1] / "scores.parquet"
+    scores = pd.read_parquet(path)
+    scores[scores["system"] == "mp3@64"].to_parquet(path)
+    alone = earmark("differences", two_runs[1])
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "one system, and nothing to compare it with; name another run by --with" in alone.stderr
+    only = earmark("differences", two_runs[0], "--bjontegaard", "--format", "csv")
+    assert only.returncode == 2
+    assert "no two codecs with two bit rates each" in only.stderr
 
 
 def test_runs_of_different_recordings_are_refused_with_the_reason(two_runs, earmark):

@@ -12,10 +12,12 @@ import pytest
 from baselines.systems import parse_list
 from codec import audio
 from codec.errors import UserError
+from codec.training.layouts import LAYOUTS
 from eval import corpus, runner
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 from eval.corpus_file import read_corpus
 
+RECIPES = Path(__file__).parents[2] / "docs" / "corpora"
 TWO = """
 seed = 7
 [[folders]]
@@ -199,8 +201,7 @@ def test_the_papers_four_categories(tmp_path):
         rows.append(f"track_{track}\tartist_{track}\talbum_1\t{track % 100:02d}/{track}.mp3")
         touch(tmp_path / "jamendo" / f"{track % 100:02d}" / f"{track}.mp3")
     (tmp_path / "jamendo" / "raw_30s.tsv").write_text("\n".join(rows) + "\n")
-    recipe = Path(__file__).parents[2] / "docs" / "corpora" / "paper.toml"
-    (tmp_path / "paper.toml").write_text(recipe.read_text())
+    (tmp_path / "paper.toml").write_text((RECIPES / "paper.toml").read_text())
     sources = read_corpus(tmp_path / "paper.toml")
     assert Counter(source.category for source in sources) == dict.fromkeys(
         ("clean speech", "noisy speech", "jamendo", "own music"), 50
@@ -210,6 +211,31 @@ def test_the_papers_four_categories(tmp_path):
         if source.added is not None:
             assert source.added.path.parent.name == "FSD50K.eval_audio"
             assert source.added.snr_db in (0, 5, 10, 15)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_recipe_asks_for_nothing_but_its_data_set(recipe, tmp_path):
+    """Every key and value is understood before the folder is looked for."""
+    (tmp_path / "corpus.toml").write_text(recipe.read_text())
+    with pytest.raises(UserError, match=r"folder 1: \S+ is no folder"):
+        read_corpus(tmp_path / "corpus.toml")
+
+
+def test_every_layout_has_a_recipe():
+    assert set(LAYOUTS) == {path.stem for path in RECIPES.glob("*.toml")} - {"paper"}
+
+
+def test_the_recipe_of_daps_takes_what_is_for_testing(tmp_path):
+    """20 speakers and 5 scripts: two speakers are for testing, of which the recipe takes all ten recordings."""
+    speakers = [f"{letter}{number}" for letter in "fm" for number in range(1, 11)]
+    for speaker in speakers:
+        for script in range(1, 6):
+            touch(tmp_path / "daps" / "clean" / f"{speaker}_script{script}_clean.wav")
+    (tmp_path / "daps.toml").write_text((RECIPES / "daps.toml").read_text())
+    sources = read_corpus(tmp_path / "daps.toml")
+    assert {source.category for source in sources} == {"speech"}
+    assert len(sources) == 10
+    assert len({source.path.name.partition("_")[0] for source in sources}) == 2
 
 
 def touch(path):

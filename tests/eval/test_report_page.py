@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import shutil
@@ -17,7 +18,7 @@ import soundfile
 from codec import audio
 from eval.aggregate import summarise
 from eval.report import plots
-from eval.report.choice import choose, worst
+from eval.report.choice import choices, choose, outlying
 from eval.report.excerpts import cut, loudest
 from eval.report.missing import missing
 from eval.report.page import clock, write_report
@@ -118,12 +119,20 @@ def test_the_table_shows_mean_interval_and_n(page):
     assert "ViSQOL over all files mixes two scales: speech mode (speech) and audio mode (music)" in text
 
 
+def test_the_page_opens_with_what_came_out(page):
+    text = " ".join(re.sub(r"<[^>]+>", " ", page[page.index("<h1>") : page.index("<nav")]).split())
+    assert text.startswith("opus, mp3 on 3 recordings The best by ViSQOL (MOS-LQO) for the bit rate, as measured:")
+    assert "Speech: opus@6 (1.95) up to 6.1 kbps; opus@12 (3.45) up to 12.2 kbps, 1.50 ahead of opus@6; mp3@64" in text
+    assert "There are too few files for any significance." in text
+    assert "All files" not in text  # ViSQOL of speech and of music are two scales
+
+
 def test_pairs_of_systems_and_worst_recordings_are_listed(page):
-    """opus@12 is 1.5 above opus@6 on each of the three recordings."""
+    """opus@12 is 1.5 above opus@6 on each of the two recordings of speech; ViSQOL of music is on another scale."""
     section = page[page.index('<section id="differences">') : page.index('<section id="worst">')]
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in section.splitlines() if "<td>" in line]
     found = {tuple(cells[:3]): cells for cells in reversed(rows)}  # ViSQOL comes first
-    assert found["all", "opus@6", "opus@12"][3:5] == ["3", "−1.50"]
+    assert found["speech", "opus@6", "opus@12"][3:5] == ["2", "−1.50"]
     assert "falls farthest behind" not in section
     assert "anchor" not in page[page.index('<section id="worst">') : page.index('<section id="speed">')]
 
@@ -201,8 +210,16 @@ def test_recordings_are_chosen_from_both_ends_and_the_middle():
     rows = [row(f"speech/{name}", "opus@6", "visqol", value) for name, value in values.items()]
     chosen = choose(pd.DataFrame(rows))
     assert [(choice.file, choice.rank) for choice in chosen] == [
-        ("speech/a", "lowest"), ("speech/e", "highest"), ("speech/c", "middle"),
+        ("speech/a", "worst"), ("speech/e", "best"), ("speech/c", "middle"),
     ]  # fmt: skip
+
+
+def test_where_less_is_better_the_highest_score_is_the_worst():
+    rows = [
+        row(f"speech/{name}", "opus@6", "mel_distance", value) for name, value in zip("abc", (9, 1, 5), strict=True)
+    ]
+    chosen = {choice.rank: choice.file for choice in choose(pd.DataFrame(rows))}
+    assert chosen == {"worst": "speech/a", "best": "speech/b", "middle": "speech/c"}
 
 
 def test_every_category_is_heard_before_any_is_heard_twice():
@@ -220,10 +237,22 @@ def test_the_worst_recording_of_each_codec_is_heard_with_those_it_is_the_worst_o
         for system, each in values.items()
         for name, value in zip("abc", each, strict=True)
     ]
-    assert [(choice.file, choice.systems) for choice in worst(pd.DataFrame(rows))] == [
-        ("speech/a", ("opus@6", "mp3@64")), ("speech/b", ("opus@12",)),
+    found = outlying(pd.DataFrame(rows))
+    assert [(choice.file, choice.behind, choice.best) for choice in found] == [
+        ("speech/a", ("opus@6", "mp3@64"), "opus@12"), ("speech/b", ("opus@12",), "opus@6"),
     ]  # fmt: skip
-    assert worst(pd.DataFrame([row("speech/a", "opus@6", "visqol", 1.0)])) == []  # it is its own median
+    assert [system for system in values if found[1].is_heard(system)] == ["opus@6", "opus@12"]
+    assert outlying(pd.DataFrame([row("speech/a", "opus@6", "visqol", 1.0)])) == []  # it is its own median
+
+
+def test_a_recording_chosen_twice_stands_once_and_says_both():
+    """Means 1, 3, 4 make "a" the worst of the category, and it is where opus@6 falls farthest behind its median."""
+    rows = [row(f"speech/{name}", "opus@6", "visqol", value) for name, value in zip("abc", (1, 3, 4), strict=True)]
+    found = [(choice.file, choice.rank, choice.behind) for choice in choices(pd.DataFrame(rows))]
+    assert found == [
+        ("speech/a", "worst", ("opus@6",)), ("speech/c", "best", ()), ("speech/b", "middle", ()),
+    ]  # fmt: skip
+    assert choices(pd.DataFrame(rows))[0].is_heard("mp3@64")
 
 
 def test_a_metric_without_any_score_chooses_nothing():
@@ -468,3 +497,21 @@ def test_tables_sort_by_the_column_that_is_clicked_without_an_error(browser, run
     button.click()
     assert order() == ["opus@6", "anchor@3.5k", "opus@12", "mp3@64", "reference"]
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.browser
+def test_what_is_folded_is_printed_and_folded_again(browser, run, page):
+    """The PDF of the page as it opens is that of the page with everything unfolded by hand: as many bytes but dates."""
+    browser.get((run / "report.html").as_uri())
+    folded = "return document.querySelectorAll('details:not([open])').length"
+    before = browser.execute_script(folded)
+    assert before > 0
+
+    def printed() -> int:
+        return len(base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"]))
+
+    found = printed()
+    assert browser.execute_script(folded) == before
+    browser.execute_script("document.querySelectorAll('details').forEach((details) => (details.open = true))")
+    assert abs(found - printed()) < 100
+    assert browser.execute_script(folded) == 0

@@ -62,12 +62,15 @@ def test_shorter_than_a_window_and_silent_have_pictures_too():
         pixels(spectrograms.picture(levels, float(levels.max())))
 
 
-def rows(metric, values):
+def rows(metric, values, category="speech"):
     return [
-        {"file": f"{number}.wav", "system": system, "metric": metric, "value": value, "status": "ok"}
+        {
+            "file": f"{number}.wav", "category": category, "system": system, "metric": metric, "value": value,
+            "status": "ok",
+        }
         for system, each in values.items()
         for number, value in enumerate(each)
-    ]
+    ]  # fmt: skip
 
 
 def test_metrics_that_order_alike_have_a_correlation_of_one():
@@ -83,6 +86,20 @@ def test_metrics_that_order_alike_have_a_correlation_of_one():
     assert found[0].title == "ViSQOL against SI-SNR"
     for series in ("opus", "mp3"):
         assert f">{series}</text>" in found[0].svg
+
+
+def test_a_metric_with_two_scales_has_a_panel_for_each():
+    """Within each both rise together, rho = 1; ranks 1 to 6 against 4, 5, 6, 1, 2, 3 would be 1 - 6 x 54 / 210 < 0."""
+    speech, music = {"opus@6": (1.0, 2.0, 3.0)}, {"opus@6": (11.0, 12.0, 13.0)}
+    low, high = {"opus@6": (1.0, 1.1, 1.2)}, {"opus@6": (4.0, 4.1, 4.2)}
+    scores = pd.DataFrame(
+        rows("si_snr", speech) + rows("visqol", high) + rows("si_snr", music, "music") + rows("visqol", low, "music")
+    )
+    found = scatters(scores.assign(file=scores["category"] + scores["file"]), {}, ["speech"])
+    assert [(one.title, one.correlation) for one in found] == [
+        ("ViSQOL against SI-SNR, speech mode", "Spearman's ρ = 1.00 over 3 scores"),
+        ("ViSQOL against SI-SNR, audio mode", "Spearman's ρ = 1.00 over 3 scores"),
+    ]
 
 
 def test_one_metric_has_no_scatter():

@@ -230,7 +230,7 @@ def test_mushra_has_the_papers_column_alone():
     experiment = Experiment("1 min", {}, [], ["a"], 5.0)
     scores = RowScores(experiment, 9, 60.0, "1 CPU thread", {"si_snr": [1.0]})
     shown = grid(table, {"table_a2:rvq": scores}, Budget(1, None))
-    assert shown.headings == (
+    assert shown.flat == (
         "Row",
         "MUSHRA, paper",
         "MUSHRA, ours",

@@ -169,7 +169,10 @@ def test_markdown_and_latex_escape_what_they_would_interpret(summary):
 def test_latex_is_a_booktabs_table_with_a_block_per_category(summary):
     text = tables.latex(summary, info("speech"))
     scores = text.split(r"\end{table}")[0]
-    for command in (r"\toprule", r"\bottomrule", r"\begin{tabular}{lrrrr}", r"\multicolumn{5}{l}{\textit{speech}}"):
+    for command in (
+        r"\toprule", r"\bottomrule", r"\begin{tabular}{lrrrr}", r"\multicolumn{5}{l}{\textit{speech}}",
+        r"\caption{Scores}", r"\label{tab:scores}",
+    ):  # fmt: skip
         assert scores.count(command) == 1
     assert scores.count(r"\midrule") == 3
     assert r"opus@6 & 6 & 5.94 & 4.12 $\pm$ 0.15 (3) & $-$1.50 $\pm$ 0.25 (3) \\" in scores

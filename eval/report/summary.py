@@ -1,0 +1,89 @@
+"""What a run says, in sentences: which system leads at which bit rate, by how much, and whether that is chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from eval.aggregate import ALL
+from eval.differences import Difference, probability, too_few
+from eval.table_layout import decimals_of, describe
+
+SAME_RATE = 1.1  # measured bit rates so near to each other are taken for one
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A system that none is better than at its bit rate or below.
+
+    Args:
+        kbps: measured.
+        rival: the best of the others there, None where there are none; `gap`: by how much the leader is better.
+    """
+
+    system: str
+    kbps: float
+    mean: float
+    rival: str | None
+    gap: float
+
+
+def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
+    """The leading systems by rising bit rate.
+
+    Args:
+        summary: from `eval.aggregate.summarise`.
+    """
+    sign = -1.0 if describe(metric).arrow == "↓" else 1.0
+    chosen = summary[(summary["metric"] == metric) & (summary["category"] == category) & (summary["n"] > 0)]
+    coded = chosen[chosen["kbps"].notna()].sort_values("kbps", kind="stable")
+    points = [(str(row["system"]), float(row["kbps"]), float(row["mean"])) for row in coded.to_dict("records")]
+    found = []
+    for system, kbps, mean in points:
+        others = [(sign * value, name) for name, rate, value in points if rate <= SAME_RATE * kbps and name != system]
+        best, rival = max(others, default=(-math.inf, None))
+        if sign * mean > best:
+            found.append(Lead(system, kbps, mean, rival, sign * mean - best))
+    return found
+
+
+def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -> list[str]:
+    """For each category a sentence on the leaders and one on the pairs; none where no codec has a score.
+
+    Args:
+        summary: from `eval.aggregate.summarise`.
+        pairs: from `eval.differences.differences`, by the same metric.
+    """
+    decimals = decimals_of(summary.loc[summary["metric"] == metric, "mean"])
+    found = []
+    for category in dict.fromkeys(one.category for one in pairs):
+        here = [one for one in pairs if one.category == category]
+        clauses = [
+            f"{lead.system} ({lead.mean:.{decimals}f}) up to {lead.kbps:.1f} kbps{_margin(lead, here)}"
+            for lead in leads(summary, metric, category)
+        ]
+        if clauses:
+            name = "All files" if category == ALL else category[:1].upper() + category[1:]
+            found.append(f"{name}: {'; '.join(clauses)}. {_significance(here)}")
+    return found
+
+
+def _margin(lead: Lead, pairs: Sequence[Difference]) -> str:
+    if lead.rival is None:
+        return ""
+    pair = next(one for one in pairs if {one.a, one.b} == {lead.system, lead.rival})
+    margin = f", {lead.gap:.{pair.decimals}f} ahead of {lead.rival}"
+    if too_few(pairs):
+        return margin
+    return f"{margin} ({'significant' if pair.significant else f'not significant, p = {probability(pair.p_holm)}'})"
+
+
+def _significance(pairs: Sequence[Difference]) -> str:
+    if too_few(pairs):
+        return "There are too few files for any significance."
+    count = sum(one.significant for one in pairs)
+    pairs_of = f"{len(pairs)} pair{'s' if len(pairs) != 1 else ''} of systems"
+    return f"Of {pairs_of} {count} differ{'s' if count == 1 else ''} significantly."
