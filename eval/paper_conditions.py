@@ -63,5 +63,5 @@ def condition_note(condition: Condition | None, info: Mapping[str, Any]) -> str 
     return (
         f"Not the paper's condition, which is {condition.sample_rate / 1000:g} kHz {CHANNELS[condition.channels]}: "
         f"judged at {' and '.join(f'{rate / 1000:g}' for rate in rates)} kHz, "
-        f"{' and '.join(CHANNELS.get(count, f'{count} channels') for count in channels)}; take `earmark compare` with {remedy}."
+        f"{' and '.join(CHANNELS.get(count, f'{count} channels') for count in channels)}; compare with {remedy}."
     )
