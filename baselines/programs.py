@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -11,13 +12,27 @@ from pathlib import Path
 
 from codec.errors import UserError
 
+VARIABLE = "EARMARK_TIMEOUT"  # seconds; in the environment, where the processes that do the work find it too
 PATIENCE_SECONDS = 60.0  # for start-up
 PATIENCE_PER_SECOND = 30.0  # for each second of audio
 
 
 def patience(seconds: float) -> float:
-    """How many seconds a program may take for `seconds` of audio before it is taken to hang."""
-    return PATIENCE_SECONDS + PATIENCE_PER_SECOND * seconds
+    """How many seconds a program may take for `seconds` of audio before it is taken to hang.
+
+    Raises:
+        UserError: the environment's own limit is no number of seconds.
+    """
+    limit = os.environ.get(VARIABLE)
+    if limit is None:
+        return PATIENCE_SECONDS + PATIENCE_PER_SECOND * seconds
+    try:
+        chosen = float(limit)
+    except ValueError:
+        chosen = math.nan
+    if not 0 < chosen < math.inf:
+        raise UserError(f"{VARIABLE}={limit}: not a number of seconds; unset it, or name one, e.g. 600")
+    return chosen
 
 
 def run(command: Sequence[str], folder: Path, timeout: float, name: str) -> str:
@@ -51,11 +66,10 @@ def run(command: Sequence[str], folder: Path, timeout: float, name: str) -> str:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End what is left of the program and its children; nothing, unless it hung or we were interrupted."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    """End what is left of the program and of all that it started, which may outlive it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def _how_it_ended(status: int) -> str:

@@ -11,29 +11,13 @@ from typing import Any, cast
 import click
 from rich.console import Console
 
-from baselines.commands import define
 from baselines.interface import System
-from baselines.systems import families, parse, parse_list
 from codec.errors import UserError
 from codec.places import is_remote
 from codec.places import place as place_of
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 from eval.pool import usable_cores
-
-
-class SystemList(click.ParamType):
-    """A comma-separated list of system strings."""
-
-    name = "systems"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[System]:
-        return value if isinstance(value, list) else parse_list(value)
-
-
-def define_commands(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[System]:
-    """The codecs that the user described; those that take a bit rate only join where --systems names one."""
-    defined = [define(value) for value in values]
-    return [parse(name) for name in defined if families()[name].example == name]
+from eval.system_options import SystemList, own_codecs, timeout, together
 
 
 class NameList(click.ParamType):
@@ -75,15 +59,8 @@ class Place(click.ParamType):
 @click.command()
 @click.argument("audio_dir", type=Place(exists=True))
 @click.option("--systems", type=SystemList(), help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
-@click.option(
-    "--system",
-    "commands",
-    multiple=True,
-    is_eager=True,  # so that --systems may name it
-    callback=define_commands,
-    metavar="NAME=COMMAND",
-    help="A codec of your own: 'NAME=enc {input} {bitstream} && dec {bitstream} {output}'; see docs/systems.md.",
-)
+@own_codecs
+@timeout
 @click.option(
     "--metrics",
     type=NameList(),
@@ -134,7 +111,7 @@ def compare(
     from eval import aggregate, runner, tables
     from eval.run_folder import EXCERPTS, REPORT
 
-    systems = [*(systems or []), *(command for command in commands if command not in (systems or []))]
+    systems = together(systems, commands)
     if not systems:
         raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
     if cluster is not None:  # its workers have other working directories

@@ -49,7 +49,7 @@ def _until_broken(
     work: Callable[[Task], Result], pending: dict[int, Task], jobs: int
 ) -> Generator[tuple[Task, Result], None, list[int]]:
     """Do and remove pending tasks until none is left or a process died; return those that may have killed it."""
-    pool = ProcessPoolExecutor(min(jobs, len(pending)), _context(), initializer=_belong_to_parent)
+    pool = ProcessPoolExecutor(min(jobs, len(pending)), _context(), initializer=_begin, initargs=(_environment(),))
     try:
         futures = {pool.submit(work, task): number for number, task in pending.items()}
         for future in as_completed(futures):
@@ -78,8 +78,14 @@ def _context() -> multiprocessing.context.BaseContext:
     return context
 
 
-def _belong_to_parent() -> None:
+def _environment() -> dict[str, str]:
+    """Our settings: the server that workers are forked from has those of the time when it began."""
+    return {name: value for name, value in os.environ.items() if name.startswith("EARMARK_")}
+
+
+def _begin(environment: dict[str, str]) -> None:
     """Leave Ctrl-C, which reaches the whole process group, to the parent; end with it, however it ends."""
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
