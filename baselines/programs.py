@@ -15,6 +15,7 @@ from codec.errors import UserError
 VARIABLE = "EARMARK_TIMEOUT"  # seconds; in the environment, where the processes that do the work find it too
 PATIENCE_SECONDS = 60.0  # for start-up
 PATIENCE_PER_SECOND = 30.0  # for each second of audio
+SHELL_SIGNALS = 128  # to which a shell adds the number of the signal that ended its command
 
 
 def patience(seconds: float) -> float:
@@ -35,17 +36,18 @@ def patience(seconds: float) -> float:
     return chosen
 
 
-def run(command: Sequence[str], folder: Path, timeout: float, name: str) -> str:
+def run(command: Sequence[str], folder: Path, timeout: float, name: str, program: str | None = None) -> str:
     """Run a program to its end in `folder` and return what it printed.
 
     Args:
         timeout: seconds after which it, and all that it started, is ended.
         name: of the system, for messages.
+        program: what messages call the program; the name of its file unless told.
 
     Raises:
         UserError: it cannot be started, fails, crashes or hangs.
     """
-    program = Path(command[0]).name
+    program = program or Path(command[0]).name
     try:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -73,12 +75,12 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _how_it_ended(status: int) -> str:
-    if status > 0:
-        return f"failed with status {status}"
+    """In words, also where a shell tells of the signal that ended its command."""
+    number = -status if status < 0 else status - SHELL_SIGNALS
     try:
-        return f"crashed by {signal.Signals(-status).name}"
+        return f"crashed by {signal.Signals(number).name}"
     except ValueError:
-        return f"crashed by signal {-status}"
+        return f"crashed by signal {number}" if status < 0 else f"failed with status {status}"
 
 
 def _last_line(output: str) -> str:

@@ -106,9 +106,10 @@ def compare(
     """Encode, decode and score every recording under AUDIO_DIR with each system.
 
     Sub-folders of AUDIO_DIR are categories; or it is a corpus file (TOML) that names folders, categories and excerpts.
-    The exit status is 1 if a recording or a score failed.
+    The exit status is 1 if a recording or a score failed, or a system cannot run here.
     """
     from eval import aggregate, runner, tables
+    from eval.failures import unavailable_metrics
     from eval.run_folder import EXCERPTS, REPORT
 
     systems = together(systems, commands)
@@ -131,7 +132,7 @@ def compare(
     console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:
         click.echo(f"note: {line}", err=True)
-    for line in result.unavailable:
+    for line in unavailable_metrics(result.scores):
         click.echo(line, err=True)
     for line in result.failures:
         click.echo(f"failed: {line}", err=True)

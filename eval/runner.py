@@ -22,8 +22,9 @@ from codec.progress import progress
 from eval import corpus, records
 from eval.corpus import ReferenceFormat, Source
 from eval.corpus_file import read_corpus
+from eval.failures import failures
 from eval.metrics import registry
-from eval.metrics.registry import UNAVAILABLE, Score, failed
+from eval.metrics.registry import Score, failed
 from eval.pool import run_tasks
 from eval.records import Record
 from eval.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
@@ -75,38 +76,29 @@ class Result:
     changed: bool
 
     @property
-    def unavailable(self) -> list[str]:
-        """One line per metric that cannot run on this machine: a gap in the table, but no failure of the run."""
-        broken = self.scores[self.scores.status == "error"]
-        metrics = broken[broken.reason.str.startswith(UNAVAILABLE)].groupby("metric", sort=False).reason.first()
-        return [f"{metric}: {reason}" for metric, reason in metrics.items()]
-
-    @property
     def failures(self) -> list[str]:
-        """One line per reason for which cells have no score; a recording that cannot be read is one line."""
-        broken = self.scores[(self.scores.status == "error") & ~self.scores.reason.str.startswith(UNAVAILABLE)]
-        cells = broken[["file", "system", "metric", "reason"]].astype(str).itertuples(index=False, name=None)
-        return list(dict.fromkeys(cell[3] if cell[0] in cell[3] else ": ".join(cell) for cell in cells))
+        """What failed, and why, in few lines."""
+        return failures(self.scores, self.info)
 
 
 def run(plan: Plan) -> Result:
     """Do what is missing, then write the table of all that was asked for.
 
     Raises:
-        UserError: no recordings, an unknown metric, a system that cannot run here.
+        UserError: no recordings, an unknown metric, none of the systems can run here.
         WriteError: results cannot be stored.
     """
     for name in plan.metrics:
         registry.find(name)
-    for system in plan.systems:
-        reason = family_of(system).unavailable(system)
-        if reason is not None:
-            raise UserError(f"{system.text}: {reason}")
+    absent = _unavailable(plan.systems)
+    if len(absent) == len(plan.systems):
+        raise UserError(next(f"{system}: {reason}" for system, reason in absent.items()))
     if plan.audio_dir.is_file():
         sources = read_corpus(plan.audio_dir)
     else:
         sources = corpus.find(plan.audio_dir, leave_out=plan.run)
-    tasks, unreadable = _tasks(plan, sources)
+    present = [system for system in plan.systems if system.text not in absent]
+    tasks, unreadable = _tasks(plan, sources, present)
 
     wanted = {system.text for system in plan.systems}
     outcomes: dict[tuple[str, str], Outcome] = {}
@@ -127,11 +119,14 @@ def run(plan: Plan) -> Result:
                 remember(task.key, outcome)
             advance(f"{task.system}  {task.source.file}")
 
+    def outcome_of(file: str, system: str) -> Outcome:
+        return unreadable.get(file) or absent.get(system) or outcomes[file, system]
+
     rows = [
         row
         for source in sources
         for system in plan.systems
-        for row in _rows(plan, source, system, unreadable.get(source.file) or outcomes[source.file, system.text])
+        for row in _rows(plan, source, system, outcome_of(source.file, system.text))
     ]
     scores = pd.DataFrame(rows).astype({"lag": "Int64"})
     info = _info(plan, sources, tasks, unreadable, outcomes)
@@ -142,6 +137,12 @@ def run(plan: Plan) -> Result:
         write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
     computed = sum(task.system in wanted for task in todo)
     return Result(scores, stored or info, computed, changed=stored is None)
+
+
+def _unavailable(systems: Sequence[System]) -> dict[str, str]:
+    """System -> why it cannot run here: as good as failed in every recording, so that the others' results stand."""
+    reasons = {system.text: family_of(system).unavailable(system) for system in systems}
+    return {system: reason for system, reason in reasons.items() if reason is not None}
 
 
 def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, Any] | None:
@@ -162,11 +163,11 @@ def _outcomes(plan: Plan, todo: Sequence[Task]) -> Iterator[tuple[Task, Outcome]
     return run_on_cluster(attempt, todo, plan.cluster, _died) if todo else iter(())
 
 
-def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str, str]]:
+def _tasks(plan: Plan, sources: Sequence[Source], present: Sequence[System]) -> tuple[list[Task], dict[str, str]]:
     """All units of work, and the recordings that cannot even be opened with the reason."""
     # The source as it is judged is always kept beside the decoded signals: players and listening tests need it.
-    systems = {system.text: system for system in (parse(REFERENCE), *plan.systems)}
-    wanted = {system.text for system in plan.systems}
+    systems = {system.text: system for system in (parse(REFERENCE), *present)}
+    wanted = {system.text for system in present}
     versions = {text: family_of(system).version(system) for text, system in systems.items()}
     tasks, unreadable = [], {}
     digest_of = functools.cache(corpus.sha256)  # one sound may be mixed into many recordings
@@ -191,7 +192,7 @@ def _metrics_for(plan: Plan, category: str) -> dict[str, str]:
 
 
 def _died(task: Task) -> Outcome:
-    return f"{task.source.file}: {task.system}: the worker process died (crash in native code, or out of memory)"
+    return "the worker process died (crash in native code, or out of memory)"
 
 
 def _rows(plan: Plan, source: Source, system: System, outcome: Outcome) -> list[dict[str, Any]]:

@@ -157,4 +157,4 @@ def attempt(task: Task, work: Callable[[Task], Record] = perform) -> Outcome:
     except UserError as error:
         return str(error)
     except Exception as error:
-        return f"{task.source.file}: {task.system} failed: {type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}"

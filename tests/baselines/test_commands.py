@@ -63,12 +63,16 @@ def test_the_decoder_sees_the_bitstream_and_nothing_else():
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("echo broken >&2; exit 3; {input} {bitstream} && cp {bitstream} {output}", "sh failed with status 3: broken"),
+        ("echo bad >&2; exit 3; {input} {bitstream} && cp {bitstream} {output}", "encoder failed with status 3: bad"),
         (": {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder wrote no {bitstream}"),
         ("cp {input} {bitstream} && : {bitstream} {output}", "mine: its decoder wrote no {output}"),
         ("cp {input} {bitstream} && echo {bitstream} > {output}", "output.wav: not readable as audio"),
-        ("kill -SEGV $$; {input} {bitstream} && cp {bitstream} {output}", "mine: sh crashed by SIGSEGV"),
-        ("sleep 60; {input} {bitstream} && cp {bitstream} {output}", "mine: sh hung and was ended after 1 s"),
+        ("kill -SEGV $$; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder crashed by SIGSEGV"),
+        # A shell says 128 and the number of the signal that ended its command; of 72 there is no signal.
+        ("exit 139; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder crashed by SIGSEGV"),
+        ("exit 200; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder failed with status 200"),
+        ("cp {input} {bitstream} && kill $$; {bitstream} {output}", "mine: its decoder crashed by SIGTERM"),
+        ("sleep 60; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder hung and was ended after 1 s"),
     ],
 )  # fmt: skip
 def test_what_fails_is_one_line(command, says, monkeypatch):
