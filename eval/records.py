@@ -31,6 +31,7 @@ class Record:
         lag: samples at `sample_rate` that were still to be taken out after the codec's documented delay.
         audio_stamp: of the decoded file, so that one replaced by hand is noticed, and one copied with its run is not.
         scores: metric and version -> Score.
+        lag_left: fraction of a sample that is late after that; None where it cannot be told.
     """
 
     sample_rate: int
@@ -43,6 +44,7 @@ class Record:
     audio_stamp: str
     notes: list[str]
     scores: dict[str, Score] = field(default_factory=dict)
+    lag_left: float | None = None
 
 
 def read(run: Path) -> dict[str, Record]:
@@ -105,6 +107,7 @@ def _write(run: Path, records: dict[str, Record]) -> None:
         ("key", text), ("sample_rate", pa.int32()), ("channels", pa.int32()), ("duration", pa.float64()),
         ("kbps", pa.float64()), ("lag", pa.int32()), ("encode_seconds", pa.float64()),
         ("decode_seconds", pa.float64()), ("audio_stamp", text), ("notes", pa.list_(text)), ("scores", pa.list_(score)),
+        ("lag_left", pa.float64()),
     ])  # fmt: skip
     rows = [
         asdict(record)

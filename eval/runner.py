@@ -212,6 +212,7 @@ def _rows(plan: Plan, source: Source, system: System, outcome: Outcome) -> list[
             "kbps_nominal": _number(family.kbps(system)),
             "kbps": _number(record.kbps if record else None),
             "lag": record.lag if record else None,
+            "lag_left": _number(record.lag_left if record else None),
             "encode_seconds": _number(record.encode_seconds if record else None),
             "decode_seconds": _number(record.decode_seconds if record else None),
             "duration": _number(record.duration if record else None),
