@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import multiprocessing.context
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+IN_HAND = 4  # tasks handed out ahead for each process: enough to keep it busy, and few in memory
 # A worker uses one core; libraries that start a thread per core would fight over them.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -25,9 +27,9 @@ def usable_cores() -> int:
 
 
 def run_tasks(
-    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int, died: Callable[[Task], Result]
+    work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, died: Callable[[Task], Result]
 ) -> Iterator[tuple[Task, Result]]:
-    """Yield each task with its result, in order of completion.
+    """Yield each task with its result, in order of completion; tasks are taken as they are needed.
 
     Args:
         work: a module-level function; what it raises ends the run.
@@ -35,27 +37,37 @@ def run_tasks(
     """
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")  # before the workers import numpy
-    pending = dict(enumerate(tasks))
+    waiting = enumerate(tasks)
+    pending: dict[int, Task] = dict(itertools.islice(waiting, IN_HAND * jobs))
     while pending:
-        suspects = yield from _until_broken(work, pending, jobs)
+        suspects = yield from _until_broken(work, pending, waiting, jobs)
         for number in suspects:
             alone = {number: pending[number]}
-            if (yield from _until_broken(work, alone, 1)):
+            if (yield from _until_broken(work, alone, iter(()), 1)):
                 yield pending[number], died(pending[number])
             del pending[number]
+        pending |= itertools.islice(waiting, IN_HAND * jobs - len(pending))
 
 
 def _until_broken(
-    work: Callable[[Task], Result], pending: dict[int, Task], jobs: int
+    work: Callable[[Task], Result], pending: dict[int, Task], waiting: Iterator[tuple[int, Task]], jobs: int
 ) -> Generator[tuple[Task, Result], None, list[int]]:
-    """Do and remove pending tasks until none is left or a process died; return those that may have killed it."""
-    pool = ProcessPoolExecutor(min(jobs, len(pending)), _context(), initializer=_begin, initargs=(_environment(),))
+    """Do and remove pending tasks, each followed by a waiting one, until none is left or a process died.
+
+    Returns:
+        The numbers of the tasks that may have killed it.
+    """
+    pool = ProcessPoolExecutor(jobs, _context(), initializer=_begin, initargs=(_environment(),))
     try:
-        futures = {pool.submit(work, task): number for number, task in pending.items()}
-        for future in as_completed(futures):
-            number = futures[future]
-            result = future.result()
-            yield pending.pop(number), result
+        running = {pool.submit(work, task): number for number, task in pending.items()}
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                number = running.pop(future)
+                result = future.result()
+                yield pending.pop(number), result
+                for following, task in itertools.islice(waiting, 1):
+                    pending[following] = task
+                    running[pool.submit(work, task)] = following
     except KeyboardInterrupt:
         # What is at hand is done again next time; waiting for it would take minutes, and a second Ctrl-C would hang.
         for process in list((getattr(pool, "_processes", None) or {}).values()):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from codec.errors import WriteError
-from eval.pool import run_tasks, usable_cores
+from eval.pool import IN_HAND, run_tasks, usable_cores
 
 
 def square(number: int) -> int:
@@ -57,6 +57,30 @@ def test_a_process_that_dies_costs_only_its_own_task():
     """Crashes in native code and the kernel's out-of-memory killer look like this."""
     results = dict(run_tasks(square_or_die, range(10), 2, lambda number: -number))
     assert results == {n: -n if n in (3, 4) else n * n for n in range(10)}
+
+
+def test_few_tasks_are_in_hand_at_once():
+    """100,000 tasks are made one by one: never more than the window ahead of what is done."""
+    made = done = furthest = 0
+
+    def tasks():
+        nonlocal made, furthest
+        for number in range(200):
+            made += 1
+            furthest = max(furthest, made - done)
+            yield number
+
+    for _ in run_tasks(square, tasks(), 2, square):
+        done += 1
+    assert made == done == 200
+    assert furthest <= 2 * IN_HAND + 1
+
+
+def test_a_process_that_dies_late_costs_only_its_own_task():
+    """Beyond the first window."""
+    numbers = [*range(50, 90), 3, *range(90, 100), 4, 5]
+    results = dict(run_tasks(square_or_die, iter(numbers), 1, lambda number: -number))
+    assert results == {n: -n if n in (3, 4) else n * n for n in numbers}
 
 
 def test_a_disk_that_is_full_ends_the_run():
