@@ -219,27 +219,3 @@ def differences(run: Path, metric: str | None, against: str | None, other: Path 
         if against is None and (deltas := bjontegaard.deltas(scores, name)):
             shown.append(bjontegaard.grid(deltas, name))
         click.echo("\n".join(grid.RENDERERS[form](one) for one in shown))
-
-
-@click.command()
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True)
-def metrics(form: str) -> None:
-    """List every metric: available or not and why, unit, range, direction, rate, reference, licence."""
-    from eval import grid
-    from eval.metrics import registry
-
-    rows, missing = [], []
-    for name, metric in registry.registered().items():
-        reason = metric.available()
-        if reason is not None:
-            missing.append(f"{name}: {reason}")
-        rows.append((
-            name, metric.title, metric.unit, metric.value_range, metric.better, metric.heard, metric.version(),
-            metric.licence, "yes" if reason is None else "no", metric.source,
-        ))  # fmt: skip
-    headings = ("Metric", "Title", "Unit", "Range", "Better", "Heard", "Version", "Licence", "Here", "Reference")
-    modes = (
-        f"{name}: {' or '.join(both)}, by the recording's category." for name, both in registry.BY_CATEGORY.items()
-    )
-    listed = grid.Grid("Metrics", headings, tuple(rows), (*modes, *missing), left=len(headings))
-    click.echo(grid.RENDERERS[form](listed), nl=False)
