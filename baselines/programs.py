@@ -15,6 +15,7 @@ from codec.errors import UserError
 VARIABLE = "EARMARK_TIMEOUT"  # seconds; in the environment, where the processes that do the work find it too
 PATIENCE_SECONDS = 60.0  # for start-up
 PATIENCE_PER_SECOND = 30.0  # for each second of audio
+_running: set[int] = set()  # process groups
 SHELL_SIGNALS = 128  # to which a shell adds the number of the signal that ended its command
 
 
@@ -56,6 +57,7 @@ def run(command: Sequence[str], folder: Path, timeout: float, name: str, program
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{name}: {program} does not start ({reason}); is it built for this machine?") from error
+    _running.add(process.pid)
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -69,9 +71,20 @@ def run(command: Sequence[str], folder: Path, timeout: float, name: str, program
 
 def _end(process: subprocess.Popen[str]) -> None:
     """End what is left of the program and of all that it started, which may outlive it."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process.pid)
     process.communicate()
+    _running.discard(process.pid)
+
+
+def end_all() -> None:
+    """End all programs of this process, which is about to end without a word to them."""
+    for group in list(_running):
+        _kill(group)
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _how_it_ended(status: int) -> str:

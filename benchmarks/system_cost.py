@@ -18,7 +18,10 @@ import time
 from eval.pool import ONE_THREAD
 from eval.timing import peak_bytes, swelling_chord
 
-SYSTEMS = "opus@12 mp3@64 aac@64 amr_wb@12.65 codec2@3.2 lyra@6 anchor@3.5k encodec_24khz@6 encodec_24khz@6:lm".split()
+SYSTEMS = (
+    "opus@12", "mp3@64", "aac@64", "amr_wb@12.65", "codec2@3.2", "lyra@6", "anchor@3.5k", "encodec_24khz@6",
+    "encodec_24khz@6:lm",
+)  # fmt: skip
 SECONDS, TURNS, RATE = 5.0, 5, 24_000
 
 

@@ -8,14 +8,19 @@ import multiprocessing.context
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
+
+from baselines import programs
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+GRACE_SECONDS = 2.0  # for a worker to end its programs when it is ended
 IN_HAND = 4  # tasks handed out ahead for each process: enough to keep it busy, and few in memory
 # A worker uses one core; libraries that start a thread per core would fight over them.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -70,8 +75,7 @@ def _until_broken(
                     running[pool.submit(work, task)] = following
     except KeyboardInterrupt:
         # What is at hand is done again next time; waiting for it would take minutes, and a second Ctrl-C would hang.
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.kill()
+        _end(list((getattr(pool, "_processes", None) or {}).values()))
         raise
     except BrokenProcessPool:
         # Tasks start in order, and the pool hands out one more than it has processes.
@@ -79,6 +83,17 @@ def _until_broken(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return []
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """End workers and wait for them; those that native code keeps from hearing of it, the hard way."""
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + GRACE_SECONDS
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+        process.kill()
+        process.join()
 
 
 def _context() -> multiprocessing.context.BaseContext:
@@ -99,6 +114,7 @@ def _begin(environment: dict[str, str]) -> None:
     """Leave Ctrl-C, which reaches the whole process group, to the parent; end with it, however it ends."""
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: _leave())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -106,4 +122,9 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # what is at hand has nobody to go to
+        _leave()
+
+
+def _leave() -> None:
+    programs.end_all()
+    os._exit(1)  # what is at hand has nobody to go to

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines import programs
 from codec.errors import WriteError
 from eval.pool import IN_HAND, run_tasks, usable_cores
 
@@ -95,25 +96,35 @@ def test_leaving_early_stops_handing_out_tasks(tmp_path):
     assert len(list(tmp_path.iterdir())) < 200
 
 
-def test_workers_end_with_their_parent(tmp_path):
-    """SIGKILL leaves the parent no time to tell them."""
+def run_a_program(path: Path) -> bool:
+    programs.run(["sh", "-c", f"echo $$ > {path}; exec sleep 300"], path.parent, 300, "mine")
+    return True
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("task", ["tell_and_wait", "run_a_program"])
+def test_workers_and_their_programs_end_with_their_parent(tmp_path, task, how):
+    """SIGKILL leaves the parent no time to tell them; after an interrupt nothing is said of leaked semaphores."""
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from test_pool import tell_and_wait\n"
+        "from test_pool import run_a_program, tell_and_wait\n"
         "from eval.pool import run_tasks\n"
         "if __name__ == '__main__':\n"
-        "    list(run_tasks(tell_and_wait, [Path(sys.argv[1]) / str(n) for n in range(2)], 2, bool))\n"
+        f"    list(run_tasks({task}, [Path(sys.argv[1]) / str(n) for n in range(2)], 2, bool))\n"
     )
     (tmp_path / "program.py").write_text(program)
     (tmp_path / "marks").mkdir()
     paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
     command = [sys.executable, tmp_path / "program.py", tmp_path / "marks"]
-    parent = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
+    parent = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": paths}, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
     wait_until(lambda: sum(mark.read_text() != "" for mark in (tmp_path / "marks").iterdir()) == 2)
     workers = [int(mark.read_text()) for mark in (tmp_path / "marks").iterdir()]
-    parent.kill()
-    parent.wait()
+    os.killpg(parent.pid, how) if how == signal.SIGINT else parent.kill()
+    _, said = parent.communicate(timeout=60)
+    assert how == signal.SIGKILL or "leaked" not in said
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
