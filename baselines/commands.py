@@ -41,7 +41,7 @@ class CommandCodec:
         with tempfile.TemporaryDirectory(prefix="earmark-") as name:
             folder = Path(name)
             write(folder / "input.wav", audio, self.sample_rate, "PCM_16")
-            self._run(self.encode_command, folder, audio.shape[-1])
+            self._run("its encoder", self.encode_command, folder, audio.shape[-1])
             if not (folder / "bitstream").is_file():
                 raise UserError(
                     f"{self.name}: its encoder wrote no {{bitstream}}; see what `{self.encode_command}` does"
@@ -52,7 +52,7 @@ class CommandCodec:
         with tempfile.TemporaryDirectory(prefix="earmark-") as name:
             folder = Path(name)
             (folder / "bitstream").write_bytes(encoded.packets[0])
-            self._run(self.decode_command, folder, encoded.samples)
+            self._run("its decoder", self.decode_command, folder, encoded.samples)
             if not (folder / "output.wav").is_file():
                 raise UserError(f"{self.name}: its decoder wrote no {{output}}; see what `{self.decode_command}` does")
             decoded = read(folder / "output.wav")
@@ -63,8 +63,9 @@ class CommandCodec:
             )
         return fit_length(decoded.samples, encoded.samples)
 
-    def _run(self, command: str, folder: Path, samples: int) -> None:
-        programs.run(["sh", "-c", command], folder, programs.patience(samples / self.sample_rate), self.name)
+    def _run(self, program: str, command: str, folder: Path, samples: int) -> None:
+        limit = programs.patience(samples / self.sample_rate)
+        programs.run(["sh", "-c", command], folder, limit, self.name, program)
 
 
 class Command(Family):

@@ -18,14 +18,37 @@ def estimate_lag(reference: NDArray[np.float32], decoded: NDArray[np.float32], m
     Returns:
         The lag in samples; 0 for silence, and the smallest of equally good lags.
     """
-    length = reference.shape[-1]
-    lags = sorted(range(-min(max_lag, length - 1), min(max_lag, length - 1) + 1), key=abs)
-    correlations = []
-    for lag in lags:
-        early, late = max(0, -lag), max(0, lag)
-        correlations.append(float(np.vdot(reference[:, early : length - late], decoded[:, late : length - early])))
+    furthest = min(max_lag, reference.shape[-1] - 1)
+    lags = sorted(range(-furthest, furthest + 1), key=abs)
+    correlations = [_correlation(reference, decoded, lag) for lag in lags]
     best = int(np.argmax(correlations))
     return lags[best] if correlations[best] > 0 else 0
+
+
+def lag_left(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> float | None:
+    """Fraction of a sample by which `decoded` is still late once whole samples are taken out: -0.5 to 0.5.
+
+    The vertex of the parabola through the cross-correlation at lags -1, 0 and 1. It falls short where most of the
+    energy lies near half the sample rate: of 0.3 samples it finds 0.18 in white noise.
+
+    Args:
+        reference, decoded: [channels, time], of equal shape.
+
+    Returns:
+        The lag in samples; None for silence, and where the peak is not at 0.
+    """
+    if reference.shape[-1] < 2:
+        return None
+    before, here, after = (_correlation(reference, decoded, lag) for lag in (-1, 0, 1))
+    if here <= 0 or here < max(before, after) or before + after == 2 * here:
+        return None
+    return (before - after) / (2 * (before - 2 * here + after))
+
+
+def _correlation(reference: NDArray[np.float32], decoded: NDArray[np.float32], lag: int) -> float:
+    """Of the source with the decoded signal moved earlier by `lag` samples, where both are known."""
+    length, early, late = reference.shape[-1], max(0, -lag), max(0, lag)
+    return float(np.vdot(reference[:, early : length - late], decoded[:, late : length - early]))
 
 
 def advance(decoded: NDArray[np.float32], lag: int) -> NDArray[np.float32]:

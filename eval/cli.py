@@ -12,29 +12,13 @@ from typing import Any, cast
 import click
 from rich.console import Console
 
-from baselines.commands import define
 from baselines.interface import System
-from baselines.systems import families, parse, parse_list
 from codec.errors import UserError
 from codec.places import is_remote
 from codec.places import place as place_of
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 from eval.pool import usable_cores
-
-
-class SystemList(click.ParamType):
-    """A comma-separated list of system strings."""
-
-    name = "systems"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[System]:
-        return value if isinstance(value, list) else parse_list(value)
-
-
-def define_commands(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[System]:
-    """The codecs that the user described; those that take a bit rate only join where --systems names one."""
-    defined = [define(value) for value in values]
-    return [parse(name) for name in defined if families()[name].example == name]
+from eval.system_options import SystemList, own_codecs, timeout, together
 
 
 class NameList(click.ParamType):
@@ -76,15 +60,8 @@ class Place(click.ParamType):
 @click.command()
 @click.argument("audio_dir", type=Place(exists=True))
 @click.option("--systems", type=SystemList(), help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
-@click.option(
-    "--system",
-    "commands",
-    multiple=True,
-    is_eager=True,  # so that --systems may name it
-    callback=define_commands,
-    metavar="NAME=COMMAND",
-    help="A codec of your own: 'NAME=enc {input} {bitstream} && dec {bitstream} {output}'; see docs/systems.md.",
-)
+@own_codecs
+@timeout
 @click.option(
     "--metrics",
     type=NameList(),
@@ -130,12 +107,13 @@ def compare(
     """Encode, decode and score every recording under AUDIO_DIR with each system.
 
     Sub-folders of AUDIO_DIR are categories; or it is a corpus file (TOML) that names folders, categories and excerpts.
-    The exit status is 1 if a recording or a score failed.
+    The exit status is 1 if a recording or a score failed, or a system cannot run here.
     """
     from eval import aggregate, runner, tables
+    from eval.failures import unavailable_metrics
     from eval.run_folder import EXCERPTS, REPORT
 
-    systems = [*(systems or []), *(command for command in commands if command not in (systems or []))]
+    systems = together(systems, commands)
     if not systems:
         raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
     if cluster is not None:  # its workers have other working directories
@@ -155,7 +133,7 @@ def compare(
     console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:
         click.echo(f"note: {line}", err=True)
-    for line in result.unavailable:
+    for line in unavailable_metrics(result.scores):
         click.echo(line, err=True)
     for line in result.failures:
         click.echo(f"failed: {line}", err=True)
@@ -266,27 +244,3 @@ def differences(
     if form == "csv":  # one table, of one heading
         shown = [replace(shown[0], data=tuple(record for one in shown for record in one.data))]
     click.echo("\n".join(grid.RENDERERS[form](one) for one in shown), nl=form != "csv")
-
-
-@click.command()
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True)
-def metrics(form: str) -> None:
-    """List every metric: available or not and why, unit, range, direction, rate, reference, licence."""
-    from eval import grid
-    from eval.metrics import registry
-
-    rows, missing = [], []
-    for name, metric in registry.registered().items():
-        reason = metric.available()
-        if reason is not None:
-            missing.append(f"{name}: {reason}")
-        rows.append((
-            name, metric.title, metric.unit, metric.value_range, metric.better, metric.heard, metric.version(),
-            metric.licence, "yes" if reason is None else "no", metric.source,
-        ))  # fmt: skip
-    headings = ("Metric", "Title", "Unit", "Range", "Better", "Heard", "Version", "Licence", "Here", "Reference")
-    modes = (
-        f"{name}: {' or '.join(both)}, by the recording's category." for name, both in registry.BY_CATEGORY.items()
-    )
-    listed = grid.Grid("Metrics", headings, tuple(rows), (*modes, *missing), left=len(headings))
-    click.echo(grid.RENDERERS[form](listed), nl=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from codec.errors import UserError
@@ -19,7 +19,7 @@ IN_HAND = 4  # tasks sent ahead for each thread of the cluster: enough to keep i
 
 
 def run_on_cluster(
-    work: Callable[[Task], Result], tasks: Sequence[Task], address: str, died: Callable[[Task], Result]
+    work: Callable[[Task], Result], tasks: Iterable[Task], address: str, died: Callable[[Task], Result]
 ) -> Iterator[tuple[Task, Result]]:
     """Yield each task with its result, in order of completion; like `eval.pool.run_tasks`.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,12 +23,14 @@ from codec.progress import progress
 from eval import corpus, records
 from eval.corpus import ReferenceFormat, Source
 from eval.corpus_file import read_corpus
+from eval.digests import Digests
+from eval.failures import failures
 from eval.metrics import registry
-from eval.metrics.registry import UNAVAILABLE, Score, failed
 from eval.pool import run_tasks
 from eval.records import Record
 from eval.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
-from eval.work import Outcome, Task, attempt, cell
+from eval.tally import Tally
+from eval.work import Outcome, Task, attempt
 
 LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
@@ -75,73 +78,57 @@ class Result:
     changed: bool
 
     @property
-    def unavailable(self) -> list[str]:
-        """One line per metric that cannot run on this machine: a gap in the table, but no failure of the run."""
-        broken = self.scores[self.scores.status == "error"]
-        metrics = broken[broken.reason.str.startswith(UNAVAILABLE)].groupby("metric", sort=False).reason.first()
-        return [f"{metric}: {reason}" for metric, reason in metrics.items()]
-
-    @property
     def failures(self) -> list[str]:
-        """One line per reason for which cells have no score; a recording that cannot be read is one line."""
-        broken = self.scores[(self.scores.status == "error") & ~self.scores.reason.str.startswith(UNAVAILABLE)]
-        cells = broken[["file", "system", "metric", "reason"]].astype(str).itertuples(index=False, name=None)
-        return list(dict.fromkeys(cell[3] if cell[0] in cell[3] else ": ".join(cell) for cell in cells))
+        """What failed, and why, in few lines."""
+        return failures(self.scores, self.info)
 
 
 def run(plan: Plan) -> Result:
     """Do what is missing, then write the table of all that was asked for.
 
     Raises:
-        UserError: no recordings, an unknown metric, a system that cannot run here.
+        UserError: no recordings, an unknown metric, none of the systems can run here.
         WriteError: results cannot be stored.
     """
     for name in plan.metrics:
         registry.find(name)
-    for system in plan.systems:
-        reason = family_of(system).unavailable(system)
-        if reason is not None:
-            raise UserError(f"{system.text}: {reason}")
+    absent = _unavailable(plan.systems)
+    if len(absent) == len(plan.systems):
+        raise UserError(next(f"{system}: {reason}" for system, reason in absent.items()))
     if plan.audio_dir.is_file():
         sources = read_corpus(plan.audio_dir)
     else:
         sources = corpus.find(plan.audio_dir, leave_out=plan.run)
-    tasks, unreadable = _tasks(plan, sources)
+    tally = Tally(sources, plan.systems, plan.metrics, functools.partial(_metrics_for, plan))
+    for source in sources:
+        for system, reason in absent.items():
+            tally.add(source.file, system, reason)
+    tasks = _Tasks(plan, sources, [system for system in plan.systems if system.text not in absent])
+    digests = Digests(plan.run)
+    try:
+        with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
+            for task, outcome in _outcomes(plan, tasks.to_do(digests, tally, advance)):
+                tally.add(task.source.file, task.system, outcome)
+                if isinstance(outcome, Record):
+                    remember(task.key, outcome)
+                advance(f"{task.system}  {task.source.file}")
+    finally:
+        digests.save()
 
-    wanted = {system.text for system in plan.systems}
-    outcomes: dict[tuple[str, str], Outcome] = {}
-    todo = []
-    known = records.read(plan.run)
-    for task in tasks:
-        record = known.get(task.key)
-        if record is None or not task.describes(record):
-            todo.append(task)
-        elif task.missing(record):
-            todo.append(replace(task, earlier=record))
-        else:
-            outcomes[task.source.file, task.system] = record
-    with progress("compare", len(todo)) as advance, records.appended(plan.run) as remember:
-        for task, outcome in _outcomes(plan, todo):
-            outcomes[task.source.file, task.system] = outcome
-            if isinstance(outcome, Record):
-                remember(task.key, outcome)
-            advance(f"{task.system}  {task.source.file}")
-
-    rows = [
-        row
-        for source in sources
-        for system in plan.systems
-        for row in _rows(plan, source, system, unreadable.get(source.file) or outcomes[source.file, system.text])
-    ]
-    scores = pd.DataFrame(rows).astype({"lag": "Int64"})
-    info = _info(plan, sources, tasks, unreadable, outcomes)
+    scores = tally.table()
+    info = _info(plan, sources, tasks, tally)
     stored = _stored(plan.run, scores, info)
     if stored is None:
         with written_whole(plan.run / SCORES) as aside:
             scores.to_parquet(aside, index=False)
         write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
-    computed = sum(task.system in wanted for task in todo)
-    return Result(scores, stored or info, computed, changed=stored is None)
+    return Result(scores, stored or info, tasks.computed, changed=stored is None)
+
+
+def _unavailable(systems: Sequence[System]) -> dict[str, str]:
+    """System -> why it cannot run here: as good as failed in every recording, so that the others' results stand."""
+    reasons = {system.text: family_of(system).unavailable(system) for system in systems}
+    return {system: reason for system, reason in reasons.items() if reason is not None}
 
 
 def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, Any] | None:
@@ -154,35 +141,62 @@ def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, 
         return None
 
 
-def _outcomes(plan: Plan, todo: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:
     if plan.cluster is None:
-        return run_tasks(attempt, todo, plan.jobs, _died)
+        return run_tasks(attempt, to_do, plan.jobs, _died)
+    first = next(to_do, None)
+    if first is None:  # no need of a cluster
+        return iter(())
     from eval.cluster import run_on_cluster
 
-    return run_on_cluster(attempt, todo, plan.cluster, _died) if todo else iter(())
+    return run_on_cluster(attempt, itertools.chain([first], to_do), plan.cluster, _died)
 
 
-def _tasks(plan: Plan, sources: Sequence[Source]) -> tuple[list[Task], dict[str, str]]:
-    """All units of work, and the recordings that cannot even be opened with the reason."""
-    # The source as it is judged is always kept beside the decoded signals: players and listening tests need it.
-    systems = {system.text: system for system in (parse(REFERENCE), *plan.systems)}
-    wanted = {system.text for system in plan.systems}
-    versions = {text: family_of(system).version(system) for text, system in systems.items()}
-    tasks, unreadable = [], {}
-    digest_of = functools.cache(corpus.sha256)  # one sound may be mixed into many recordings
-    for source in sources:
-        try:
-            digest = digest_of(source.path)
-            added = digest_of(source.added.path) if source.added else None
-        except UserError as error:
-            unreadable[source.file] = str(error)
-            continue
+class _Tasks:
+    """The units of work, made one by one as they are needed: a large run has more of them than memory.
+
+    Args:
+        present: the systems that can run here.
+    """
+
+    def __init__(self, plan: Plan, sources: Sequence[Source], present: Sequence[System]) -> None:
+        self.plan, self.sources = plan, sources
+        # The source as judged is always kept beside the decoded signals: players and listening tests need it.
+        systems = {system.text: system for system in (parse(REFERENCE), *present)}
+        self.versions = {text: family_of(system).version(system) for text, system in systems.items()}
+        self.wanted = {system.text for system in present}
+        self.most = len(sources) * len(systems)
+        self.computed = 0  # of those that were wanted
+        self.digests: dict[str, tuple[str, str | None]] = {}  # of each recording, and of what is mixed into it
+
+    def to_do(self, digests: Digests, tally: Tally, advance: Callable[[str], None]) -> Iterator[Task]:
+        """What is not known yet; what is, and recordings that cannot be opened, go to the tally at once."""
+        known = records.read(self.plan.run)
+        for source in self.sources:
+            try:
+                added = digests.of(source.added.path) if source.added else None
+                self.digests[source.file] = (digests.of(source.path), added)
+            except UserError as error:
+                for text in self.versions:
+                    tally.add(source.file, text, str(error))
+                    advance(f"{text}  {source.file}")
+                continue
+            for task in self._of(source):
+                record = known.get(task.key)
+                complete = record is not None and task.describes(record)
+                if complete and record is not None and not task.missing(record):
+                    tally.add(source.file, task.system, record)
+                    advance(f"{task.system}  {source.file}")
+                else:
+                    self.computed += task.system in self.wanted
+                    yield replace(task, earlier=record if complete else None)
+
+    def _of(self, source: Source) -> Iterator[Task]:
+        plan, (digest, added) = self.plan, self.digests[source.file]
         metrics = _metrics_for(plan, source.category)
-        tasks += [
-            Task(plan.run, source, digest, plan.form, text, versions[text], metrics if text in wanted else {}, added)
-            for text in systems
-        ]
-    return tasks, unreadable
+        for text, version_ in self.versions.items():
+            wanted = metrics if text in self.wanted else {}
+            yield Task(plan.run, source, digest, plan.form, text, version_, wanted, added)
 
 
 def _metrics_for(plan: Plan, category: str) -> dict[str, str]:
@@ -191,49 +205,14 @@ def _metrics_for(plan: Plan, category: str) -> dict[str, str]:
 
 
 def _died(task: Task) -> Outcome:
-    return f"{task.source.file}: {task.system}: the worker process died (crash in native code, or out of memory)"
+    return "the worker process died (crash in native code, or out of memory)"
 
 
-def _rows(plan: Plan, source: Source, system: System, outcome: Outcome) -> list[dict[str, Any]]:
-    family = family_of(system)
-    rows = []
-    for requested, computed in _metrics_for(plan, source.category).items():
-        record = outcome if isinstance(outcome, Record) else None
-        score: Score = record.scores[cell(computed)] if record else failed(str(outcome))
-        rows.append({
-            "file": source.file,
-            "category": source.category,
-            "system": system.text,
-            "metric": requested,
-            "value": float("nan") if score.value is None else float(score.value),
-            "status": score.status,
-            "reason": score.reason,
-            "kbps_nominal": _number(family.kbps(system)),
-            "kbps": _number(record.kbps if record else None),
-            "lag": record.lag if record else None,
-            "encode_seconds": _number(record.encode_seconds if record else None),
-            "decode_seconds": _number(record.decode_seconds if record else None),
-            "duration": _number(record.duration if record else None),
-        })  # fmt: skip
-    return rows
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _info(
-    plan: Plan,
-    sources: Sequence[Source],
-    tasks: Sequence[Task],
-    unreadable: dict[str, str],
-    outcomes: dict[tuple[str, str], Outcome],
-) -> dict[str, Any]:
-    digests = {task.source.file: (task.sha256, task.added_sha256) for task in tasks}
+def _info(plan: Plan, sources: Sequence[Source], tasks: _Tasks, tally: Tally) -> dict[str, Any]:
     recordings = []
     for source in sources:
-        outcome = unreadable.get(source.file) or outcomes[source.file, REFERENCE]
-        digest, added_digest = digests.get(source.file, (None, None))
+        form = tally.forms[source.file]
+        digest, added_digest = tasks.digests.get(source.file, (None, None))
         entry: dict[str, Any] = {
             "file": source.file, "category": source.category, "sha256": digest, "error": None,
         }  # fmt: skip
@@ -242,14 +221,11 @@ def _info(
         if source.added is not None:
             added = source.added
             entry["added"] = {"sha256": added_digest, "start": added.start, "snr_db": added.snr_db}
-        if isinstance(outcome, Record):
-            entry |= {
-                "sample_rate": outcome.sample_rate, "channels": outcome.channels, "seconds": outcome.duration,
-            }  # fmt: skip
+        if isinstance(form, str):
+            entry["error"] = form
         else:
-            entry["error"] = outcome
+            entry |= dict(zip(("sample_rate", "channels", "seconds"), form, strict=True))
         recordings.append(entry)
-    notes = [note for outcome in outcomes.values() if isinstance(outcome, Record) for note in outcome.notes]
     speech = {source.category for source in sources if corpus.is_speech(source.category, plan.speech)}
     versions = {"python": platform.python_version()}
     for library in LIBRARIES:
@@ -257,7 +233,8 @@ def _info(
             versions[library] = version(library)
         except PackageNotFoundError:
             continue
-    versions |= {task.system: task.system_version for task in tasks if task.system_version != "1"}
+    versions |= {system: text for system, text in tasks.versions.items() if text != "1"}
+    metrics = {name for source in sources for name in _metrics_for(plan, source.category).values()}
     return {
         "earmark": version("earmark"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -269,7 +246,7 @@ def _info(
         "sample_rate": plan.form.sample_rate,
         "mono": plan.form.mono,
         "versions": versions,
-        "metric_versions": {name: registry.find(name).version() for task in tasks for name in task.metrics.values()},
+        "metric_versions": {name: registry.find(name).version() for name in sorted(metrics)},
         "recordings": recordings,
-        "notes": list(dict.fromkeys(notes)),
+        "notes": sorted(tally.notes),
     }

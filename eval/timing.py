@@ -9,15 +9,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from baselines import programs
 from baselines.interface import System
 from baselines.systems import family_of, parse
 from baselines.transcode import transcode
@@ -83,34 +85,46 @@ def swelling_chord(seconds: float, sample_rate: int = 24000) -> Recording:
 
 def measure(
     systems: Sequence[System], recording: Recording, *, repeats: int, warm_up: int, threads: int
-) -> list[Timing]:
+) -> tuple[list[Timing], dict[str, str]]:
     """Encode and decode a recording by each system in turn, `repeats` times.
 
     Args:
         warm_up: turns of each system that do not count.
         threads: of each system's process.
 
+    Returns:
+        The systems that took all turns, and system -> why it has no figures for those that cannot run here or failed.
+
     Raises:
-        UserError: a system cannot run here, or fails.
+        UserError: that is so of all.
     """
-    for system in systems:
-        if reason := family_of(system).unavailable(system):
-            raise UserError(f"{system.text}: {reason}")
+    failed = {one.text: reason for one in systems if (reason := family_of(one).unavailable(one)) is not None}
     rng = np.random.default_rng(SEED)
     times: dict[str, list[tuple[float, float]]] = {system.text: [] for system in systems}
     facts: dict[str, dict[str, Any]] = {}
-    with _workers(systems, recording, threads) as workers, progress("bench", len(systems) * repeats) as advance:
-        for turn in range(warm_up + repeats):
-            for index in rng.permutation(len(systems)):
-                text = systems[index].text
-                took = _ask(workers[text], text, "turn")
+    able = [system for system in systems if system.text not in failed]
+    with _workers(able, recording, threads) as workers, progress("bench", len(able) * repeats) as advance:
+        for turn in range(-1, warm_up + repeats):
+            for index in rng.permutation(len(able)):
+                text = able[index].text
+                if text not in failed:
+                    try:
+                        took = workers[text].answer() if turn < 0 else workers[text].ask("turn")  # first: it is ready
+                    except UserError as error:
+                        failed[text] = str(error)
+                        workers[text].end()
+                    else:
+                        if turn >= warm_up:
+                            times[text].append(took)
                 if turn >= warm_up:
-                    times[text].append(took)
                     advance(text)
-        for text, worker in workers.items():
-            facts[text] = _ask(worker, text, "facts")
+        measured = [system for system in able if system.text not in failed]
+        for system in measured:
+            facts[system.text] = workers[system.text].ask("facts")
+    if not measured:
+        raise UserError(next(f"{text}: {reason}" for text, reason in failed.items()))
     seconds = recording.seconds
-    return [
+    timings = [
         Timing(
             system.text,
             Spread.of(seconds, [encoding for encoding, _ in times[system.text]]),
@@ -119,8 +133,9 @@ def measure(
             facts[system.text]["peak_bytes"],
             _cost(system),
         )
-        for system in systems
+        for system in measured
     ]
+    return timings, failed
 
 
 def _cost(system: System) -> ModelCost | None:
@@ -136,14 +151,48 @@ def _cost(system: System) -> ModelCost | None:
     return cost
 
 
+@dataclass(frozen=True)
+class Worker:
+    """A system's process.
+
+    Args:
+        limit: seconds in which it must answer.
+    """
+
+    pipe: Connection
+    process: SpawnProcess
+    limit: float
+
+    def ask(self, question: str) -> Any:
+        with suppress(BrokenPipeError):  # which the answer tells
+            self.pipe.send(question)
+        return self.answer()
+
+    def answer(self) -> Any:
+        """Raises: UserError: the system failed, its process died, or it hangs."""
+        try:
+            if not self.pipe.poll(self.limit):
+                raise UserError(f"no answer in {self.limit:g} s, so it was ended; --timeout sets another limit")
+            answer = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise UserError("its process died (crash in native code, or out of memory)") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+
 @contextmanager
-def _workers(systems: Sequence[System], recording: Recording, threads: int) -> Iterator[dict[str, Connection]]:
-    """A process for each system, all ready when the block begins, and ended with it."""
+def _workers(systems: Sequence[System], recording: Recording, threads: int) -> Iterator[dict[str, Worker]]:
+    """A process for each system, which answers once when it is ready, and is ended with the block."""
     context = multiprocessing.get_context("spawn")  # a clean process, whose memory is its own
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, str(threads)))  # libraries read them when they are loaded
-    workers: dict[str, Connection] = {}
-    processes = []
+    limit = 2 * programs.patience(recording.seconds)  # for an encoder and a decoder
+    workers: dict[str, Worker] = {}
     try:
         for system in systems:
             ours, theirs = context.Pipe()
@@ -151,10 +200,7 @@ def _workers(systems: Sequence[System], recording: Recording, threads: int) -> I
             process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             theirs.close()  # so that its death is the end of the pipe
-            workers[system.text] = ours
-            processes.append(process)
-        for text, worker in workers.items():
-            _answer(worker, text)
+            workers[system.text] = Worker(ours, process, limit)
         yield workers
     finally:
         for name, value in before.items():
@@ -162,24 +208,8 @@ def _workers(systems: Sequence[System], recording: Recording, threads: int) -> I
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        for process in processes:
-            process.kill()
-            process.join()
-
-
-def _ask(worker: Connection, text: str, question: str) -> Any:
-    worker.send(question)
-    return _answer(worker, text)
-
-
-def _answer(worker: Connection, text: str) -> Any:
-    try:
-        answer = worker.recv()
-    except EOFError:
-        raise UserError(f"{text}: its process died (crash in native code, or out of memory)") from None
-    if isinstance(answer, Exception):
-        raise UserError(f"{text}: failed: {answer}")
-    return answer
+        for worker in workers.values():
+            worker.end()
 
 
 def _serve(pipe: Connection, text: str, samples: Audio, sample_rate: int, threads: int) -> None:
@@ -197,6 +227,8 @@ def _serve(pipe: Connection, text: str, samples: Audio, sample_rate: int, thread
                 pipe.send({"latency": getattr(codec, "latency", None), "peak_bytes": peak_bytes()})
     except (EOFError, KeyboardInterrupt):
         return
+    except UserError as error:
+        pipe.send(UserError(str(error).removeprefix(f"{text}: ")))
     except Exception as error:
         pipe.send(UserError(f"{type(error).__name__}: {error}"))
 
@@ -218,9 +250,15 @@ def peak_bytes() -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
-def grid(timings: Sequence[Timing], recording: Recording, repeats: int, threads: int) -> Grid:
-    """For printing."""
-    rows = tuple(
+def grid(
+    timings: Sequence[Timing], failed: Mapping[str, str], recording: Recording, repeats: int, threads: int
+) -> Grid:
+    """For printing.
+
+    Args:
+        failed: system -> why it has no figures.
+    """
+    rows = [
         (
             one.system, one.encode.text, one.decode.text,
             f"{1000 * one.latency:.1f}" if one.latency is not None else DASH,
@@ -231,14 +269,15 @@ def grid(timings: Sequence[Timing], recording: Recording, repeats: int, threads:
             f"{one.cost.decode_flops / 1e9:.2f}" if one.cost else DASH,
         )
         for one in timings
+    ]  # fmt: skip
+    headings = (
+        "System", "encoding, × real time", "decoding, × real time", "latency, ms", "memory, MB",
+        "parameters, M", "weights, MB", "encoding, GFLOP/s", "decoding, GFLOP/s",
     )  # fmt: skip
     return Grid(
         "Speed",
-        (
-            "System", "encoding, × real time", "decoding, × real time", "latency, ms", "memory, MB",
-            "parameters, M", "weights, MB", "encoding, GFLOP/s", "decoding, GFLOP/s",
-        ),
-        rows,
+        headings,
+        (*rows, *((text, *[DASH] * (len(headings) - 1)) for text in failed)),
         (
             "Real-time factor: audio duration over processing time, bigger is faster; median and quartiles of "
             f"{repeats} turns over {recording.seconds:g} s at {recording.sample_rate} Hz, {threads} thread"
@@ -246,5 +285,6 @@ def grid(timings: Sequence[Timing], recording: Recording, repeats: int, threads:
             "own rate is not counted. Latency: what the method needs, without computing. Memory: the most that the "
             "process had, Python and its libraries included. GFLOP/s: for each second of audio, "
             "a multiplication and an addition being two.",
+            *(f"{text}: {reason}" for text, reason in failed.items()),
         ),
     )  # fmt: skip

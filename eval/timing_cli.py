@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from baselines.interface import System
-from eval.cli import SystemList
+from eval.system_options import SystemList, own_codecs, timeout, together
+
+DEFAULT = "opus@6,opus@12,mp3@64"
 
 
 @click.command()
 @click.option(
-    "--systems", type=SystemList(), default="opus@6,opus@12,mp3@64", show_default=True,
+    "--systems", type=SystemList(), show_default=DEFAULT,
     help="Comma-separated, e.g. opus@12,encodec_24khz@6.",
 )  # fmt: skip
+@own_codecs
+@timeout
 @click.option(
     "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Recording to code; noise over a chord, mono at 24 kHz, otherwise.",
@@ -30,10 +35,14 @@ from eval.cli import SystemList
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
 def bench(
-    systems: list[System], audio: Path | None, seconds: float, repeats: int, warm_up: int, threads: int,
-    out: Path | None, form: str,
-) -> None:  # fmt: skip
-    """Time each system's encoder and decoder, with latency, memory, model size and FLOPs."""
+    systems: list[System] | None, commands: list[System], audio: Path | None, seconds: float, repeats: int,
+    warm_up: int, threads: int, out: Path | None, form: str,
+) -> int:  # fmt: skip
+    """Time each system's encoder and decoder, with latency, memory, model size and FLOPs.
+
+    The exit status is 1 if a system failed, or cannot run here.
+    """
+    from baselines.systems import parse_list
     from codec.audio import Recording, read
     from codec.files import write_text
     from eval import grid, timing
@@ -43,9 +52,16 @@ def bench(
     else:
         whole = read(audio)
         recording = Recording(whole.samples[:, : round(seconds * whole.sample_rate)], whole.sample_rate)
-    timings = timing.measure(systems, recording, repeats=repeats, warm_up=warm_up, threads=threads)
+    chosen = together(systems, commands) or parse_list(DEFAULT)
+    timings, failed = timing.measure(chosen, recording, repeats=repeats, warm_up=warm_up, threads=threads)
     if out is not None:
-        about = {"seconds": recording.seconds, "sample_rate": recording.sample_rate, "channels": recording.channels}
+        about: dict[str, Any] = {
+            "seconds": recording.seconds,
+            "sample_rate": recording.sample_rate,
+            "channels": recording.channels,
+        }
         about |= {"repeats": repeats, "warm_up": warm_up, "threads": threads}
-        write_text(out, json.dumps({**about, "systems": [asdict(one) for one in timings]}, indent=1) + "\n")
-    click.echo(grid.RENDERERS[form](timing.grid(timings, recording, repeats, threads)), nl=False)
+        about |= {"systems": [asdict(one) for one in timings], "failed": failed}
+        write_text(out, json.dumps(about, indent=1) + "\n")
+    click.echo(grid.RENDERERS[form](timing.grid(timings, failed, recording, repeats, threads)), nl=False)
+    return 1 if failed else 0

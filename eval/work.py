@@ -15,7 +15,7 @@ from codec import audio
 from codec.errors import UserError, WriteError
 from codec.places import local_copy
 from eval import corpus, run_folder
-from eval.alignment import MAX_LAG, advance, estimate_lag
+from eval.alignment import MAX_LAG, advance, estimate_lag, lag_left
 from eval.corpus import ReferenceFormat, Source
 from eval.metrics import registry
 from eval.records import Record
@@ -122,6 +122,7 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
         duration=reference.seconds,
         kbps=result.payload_bits / reference.seconds / 1000 if family.coded else None,
         lag=lag,
+        lag_left=lag_left(reference.samples, decoded),
         encode_seconds=result.encode_seconds,
         decode_seconds=result.decode_seconds,
         audio_stamp=_stamp(task.audio_path),
@@ -157,4 +158,4 @@ def attempt(task: Task, work: Callable[[Task], Record] = perform) -> Outcome:
     except UserError as error:
         return str(error)
     except Exception as error:
-        return f"{task.source.file}: {task.system} failed: {type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}"

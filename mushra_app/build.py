@@ -160,7 +160,10 @@ def _usable(
     scores = read_scores(request.run)
     tested = {condition.name for condition in conditions if condition.role == "system"}
     # A cell without a duration is a recording that a system did not decode.
-    broken = set(scores[scores.system.isin(tested) & scores.duration.isna()].file)
+    decoded = scores.duration.notna()
+    if idle := sorted(tested - set(scores[decoded].system)):
+        raise UserError(f"--systems: {idle[0]} decoded none of {request.run}; name the systems of the test without it")
+    broken = set(scores[scores.system.isin(tested) & ~decoded].file)
     files: dict[str, list[str]] = defaultdict(list)
     notes = []
     for recording in info["recordings"]:

@@ -97,6 +97,7 @@ _MODULES = (
     "stoi",
     "spectral",
     "loudness",
+    "dnsmos",
 )  # under eval.metrics; imported at first use
 
 

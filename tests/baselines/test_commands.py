@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -60,12 +63,16 @@ def test_the_decoder_sees_the_bitstream_and_nothing_else():
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("echo broken >&2; exit 3; {input} {bitstream} && cp {bitstream} {output}", "sh failed with status 3: broken"),
+        ("echo bad >&2; exit 3; {input} {bitstream} && cp {bitstream} {output}", "encoder failed with status 3: bad"),
         (": {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder wrote no {bitstream}"),
         ("cp {input} {bitstream} && : {bitstream} {output}", "mine: its decoder wrote no {output}"),
         ("cp {input} {bitstream} && echo {bitstream} > {output}", "output.wav: not readable as audio"),
-        ("kill -SEGV $$; {input} {bitstream} && cp {bitstream} {output}", "mine: sh crashed by SIGSEGV"),
-        ("sleep 60; {input} {bitstream} && cp {bitstream} {output}", "mine: sh hung and was ended after 1 s"),
+        ("kill -SEGV $$; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder crashed by SIGSEGV"),
+        # A shell says 128 and the number of the signal that ended its command; of 72 there is no signal.
+        ("exit 139; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder crashed by SIGSEGV"),
+        ("exit 200; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder failed with status 200"),
+        ("cp {input} {bitstream} && kill $$; {bitstream} {output}", "mine: its decoder crashed by SIGTERM"),
+        ("sleep 60; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder hung and was ended after 1 s"),
     ],
 )  # fmt: skip
 def test_what_fails_is_one_line(command, says, monkeypatch):
@@ -75,6 +82,58 @@ def test_what_fails_is_one_line(command, says, monkeypatch):
         one.decode(one.encode(noise()))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def runs(process: int) -> bool:
+    """Whether there is such a process; one that has ended and waits for its parent is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+@pytest.mark.parametrize(
+    ("script", "ending"),
+    [
+        ("sleep 41 & echo $! > child; exit 0", "hung"),  # it holds the output open
+        ("sleep 41 > log 2>&1 & echo $! > child; exit 0", None),
+        ("sleep 41 > log 2>&1 & echo $! > child; exit 3", "status 3"),
+        ("sleep 41 & echo $! > child; wait", "hung"),
+    ],
+)
+def test_nothing_that_a_program_started_outlives_it(tmp_path, script, ending):
+    with pytest.raises(UserError, match=ending) if ending else nullcontext():
+        programs.run(["sh", "-c", script], tmp_path, 1.0, "mine")
+    child = int((tmp_path / "child").read_text())
+    until = time.monotonic() + 10
+    while runs(child) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not runs(child)
+
+
+def test_the_limit_is_the_users(tmp_path, monkeypatch):
+    """60 s and 30 for each second of audio unless told: 90 s for one second."""
+    monkeypatch.delenv(programs.VARIABLE, raising=False)
+    assert programs.patience(1.0) == 90.0
+    monkeypatch.setenv(programs.VARIABLE, "0.5")
+    assert programs.patience(1.0) == 0.5
+    one = codec("sleep 60; {input} {bitstream} && cp {bitstream} {output}")
+    with pytest.raises(UserError, match=r"hung and was ended after 0\.5 s"):
+        one.encode(noise())
+    for wrong in ("soon", "0", "nan", "inf"):
+        monkeypatch.setenv(programs.VARIABLE, wrong)
+        with pytest.raises(UserError, match=f"EARMARK_TIMEOUT={wrong}: not a number of seconds"):
+            programs.patience(1.0)
+
+
+def test_timeout_reaches_the_workers(tmp_path, monkeypatch):
+    monkeypatch.setenv(programs.VARIABLE, "90")  # restored when the test ends
+    write(tmp_path / "audio" / "a.wav", noise(16000), 16000)
+    hanging = "hanging=sleep 60; {input} {bitstream} && cp {bitstream} {output}"
+    arguments = ["compare", tmp_path / "audio", "--metrics", "si_snr", "--systems", "mp3@64", "--out", tmp_path / "run"]
+    done = CliRunner().invoke(cli, [*map(str, arguments), "--system", hanging, "--timeout", "0.5", "--jobs", "1"])
+    assert "hung and was ended after 0.5 s" in done.stderr
 
 
 def test_another_sample_rate_is_refused(tmp_path):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from baselines import programs
 from codec.errors import WriteError
-from eval.pool import run_tasks, usable_cores
+from eval.pool import IN_HAND, run_tasks, usable_cores
 
 
 def square(number: int) -> int:
@@ -59,6 +60,30 @@ def test_a_process_that_dies_costs_only_its_own_task():
     assert results == {n: -n if n in (3, 4) else n * n for n in range(10)}
 
 
+def test_few_tasks_are_in_hand_at_once():
+    """100,000 tasks are made one by one: never more than the window ahead of what is done."""
+    made = done = furthest = 0
+
+    def tasks():
+        nonlocal made, furthest
+        for number in range(200):
+            made += 1
+            furthest = max(furthest, made - done)
+            yield number
+
+    for _ in run_tasks(square, tasks(), 2, square):
+        done += 1
+    assert made == done == 200
+    assert furthest <= 2 * IN_HAND + 1
+
+
+def test_a_process_that_dies_late_costs_only_its_own_task():
+    """Beyond the first window."""
+    numbers = [*range(50, 90), 3, *range(90, 100), 4, 5]
+    results = dict(run_tasks(square_or_die, iter(numbers), 1, lambda number: -number))
+    assert results == {n: -n if n in (3, 4) else n * n for n in numbers}
+
+
 def test_a_disk_that_is_full_ends_the_run():
     with pytest.raises(WriteError, match="disk is full"):
         list(run_tasks(fail_to_write, range(5), 2, square))
@@ -71,25 +96,35 @@ def test_leaving_early_stops_handing_out_tasks(tmp_path):
     assert len(list(tmp_path.iterdir())) < 200
 
 
-def test_workers_end_with_their_parent(tmp_path):
-    """SIGKILL leaves the parent no time to tell them."""
+def run_a_program(path: Path) -> bool:
+    programs.run(["sh", "-c", f"echo $$ > {path}; exec sleep 300"], path.parent, 300, "mine")
+    return True
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("task", ["tell_and_wait", "run_a_program"])
+def test_workers_and_their_programs_end_with_their_parent(tmp_path, task, how):
+    """SIGKILL leaves the parent no time to tell them; after an interrupt nothing is said of leaked semaphores."""
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from test_pool import tell_and_wait\n"
+        "from test_pool import run_a_program, tell_and_wait\n"
         "from eval.pool import run_tasks\n"
         "if __name__ == '__main__':\n"
-        "    list(run_tasks(tell_and_wait, [Path(sys.argv[1]) / str(n) for n in range(2)], 2, bool))\n"
+        f"    list(run_tasks({task}, [Path(sys.argv[1]) / str(n) for n in range(2)], 2, bool))\n"
     )
     (tmp_path / "program.py").write_text(program)
     (tmp_path / "marks").mkdir()
     paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
     command = [sys.executable, tmp_path / "program.py", tmp_path / "marks"]
-    parent = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
+    parent = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": paths}, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
     wait_until(lambda: sum(mark.read_text() != "" for mark in (tmp_path / "marks").iterdir()) == 2)
     workers = [int(mark.read_text()) for mark in (tmp_path / "marks").iterdir()]
-    parent.kill()
-    parent.wait()
+    os.killpg(parent.pid, how) if how == signal.SIGINT else parent.kill()
+    _, said = parent.communicate(timeout=60)
+    assert how == signal.SIGKILL or "leaked" not in said
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyarrow import parquet
 
 from eval import records
 from eval.metrics.registry import Score, failed, undefined
@@ -85,3 +86,16 @@ def test_a_part_that_cannot_be_read_is_as_good_as_none(tmp_path):
     damaged, _ = parts(tmp_path)
     damaged.write_bytes(damaged.read_bytes()[:100])
     assert set(records.read(tmp_path)) == {"b"}
+
+
+def test_parts_of_an_earlier_version_are_read(tmp_path):
+    """They have no column lag_left; a part that lacks another is none of ours."""
+    with records.appended(tmp_path) as add:
+        add("a", record(si_snr=Score(3.25)))
+        add("b", record())
+    (part,) = parts(tmp_path)
+    table = parquet.read_table(part)
+    parquet.write_table(table.drop_columns("lag_left"), part)
+    assert records.read(tmp_path) == {"a": record(si_snr=Score(3.25)), "b": record()}
+    parquet.write_table(table.drop_columns("audio_stamp"), part)
+    assert records.read(tmp_path) == {}

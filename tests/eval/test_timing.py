@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from baselines import commands, programs
 from baselines.interface import Family
 from baselines.systems import families, parse
 from codec import checkpoints, language_model_files
@@ -18,7 +20,7 @@ from codec.language_model import LanguageModel, LanguageModelConfig
 from codec.model import ENCODEC_24KHZ, EncodecModel
 from earmark import cli
 from eval.model_cost import cost_of, language_model_cost_of
-from eval.timing import Spread, measure, swelling_chord
+from eval.timing import Spread, Worker, measure, swelling_chord
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,57 @@ def test_the_lstm_is_counted():
     """Two layers of width 32: 8 x 32 x 32 products each and step, 75 steps a second, in encoder and decoder."""
     with_lstm, without = cost_of(small(), 1.5), cost_of(small(lstm=0), 1.5)
     assert with_lstm.decode_flops - without.decode_flops == 2 * 75 * 2 * 8 * 32 * 32
+
+
+@pytest.fixture
+def no_commands(monkeypatch):
+    monkeypatch.setenv(commands.VARIABLE, "{}")
+    monkeypatch.setenv(programs.VARIABLE, "60")
+    families.cache_clear()
+    yield
+    families.cache_clear()
+
+
+COPY = "cp {input} {bitstream} && cp {bitstream} {output}"
+FEW = ["--seconds", "1", "--repeats", "1", "--warm-up", "0"]
+
+
+def bench(*arguments: object):
+    return CliRunner().invoke(cli, ["bench", *FEW, *map(str, arguments)], standalone_mode=False)
+
+
+def test_a_codec_of_the_users_own_is_timed(tmp_path, no_commands):
+    done = bench("--system", f"mine={COPY}", "--out", tmp_path / "bench.json")
+    assert done.return_value == 0, done.exception
+    (mine,) = json.loads((tmp_path / "bench.json").read_text())["systems"]
+    assert mine["system"] == "mine"
+    assert mine["encode"]["median"] > 0
+
+
+def test_a_system_that_fails_costs_the_others_nothing(tmp_path, no_commands, monkeypatch):
+    """One that is not here, one whose encoder fails, one that hangs, and one that works."""
+    monkeypatch.setenv("EARMARK_EVS_DIR", str(tmp_path / "nowhere"))
+    out = tmp_path / "bench.json"
+    fails, hangs = (f"{name}={what}; {COPY}" for name, what in (("fails", "exit 3"), ("hangs", "sleep 60")))
+    done = bench(
+        "--systems", "evs@9.6,anchor@3.5k", "--system", fails, "--system", hangs, "--timeout", 15, "--out", out
+    )
+    assert done.return_value == 1, done.exception
+    found = json.loads(out.read_text())
+    assert [one["system"] for one in found["systems"]] == ["anchor@3.5k"]
+    assert found["failed"].keys() == {"evs@9.6", "fails", "hangs"}
+    assert found["failed"]["fails"] == "its encoder failed with status 3: it printed nothing"
+    assert found["failed"]["hangs"] == "its encoder hung and was ended after 15 s"
+    table = done.stdout.splitlines()
+    assert next(line for line in table if line.startswith("fails ")).split()[1:] == ["–"] * 8
+    assert "fails: its encoder failed with status 3: it printed nothing" in table
+
+
+def test_a_process_that_does_not_answer_is_given_up():
+    ours, theirs = multiprocessing.Pipe()
+    silent = Worker(ours, multiprocessing.get_context("spawn").Process(), 0.01)
+    with pytest.raises(UserError, match=r"no answer in 0\.01 s, so it was ended; --timeout sets another limit"):
+        silent.ask("turn")
+    theirs.close()
+    with pytest.raises(UserError, match="its process died"):
+        silent.ask("turn")

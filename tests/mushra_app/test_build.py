@@ -138,6 +138,16 @@ def test_a_choice_of_systems(asked):
         build(replace(asked, systems=("opus@6",)))
 
 
+def test_a_system_that_decoded_nothing_is_named(asked):
+    """One that could not run on the machine of the comparison."""
+    scores = pd.read_parquet(asked.run / "scores.parquet")
+    scores.loc[scores.system == "mp3@64", "duration"] = np.nan
+    scores.to_parquet(asked.run / "scores.parquet")
+    with pytest.raises(UserError, match=r"--systems: mp3@64 decoded none of .*name the systems of the test without it"):
+        build(asked)
+    assert build(replace(asked, systems=("opus@12",))).study.items
+
+
 def test_a_study_with_ratings_is_not_overwritten(asked):
     build(asked)
     (asked.out / "ratings.sqlite").touch()

@@ -104,3 +104,12 @@ def test_the_command_lists_what_a_reader_must_know():
     assert "lower" in lines["mel_distance"]
     assert "1.04 to 4.64" in lines["pesq"]
     assert "arXiv 2004.09584" in lines["visqol_audio"]
+    assert "visqol_speech or visqol_audio" in lines["visqol"]
+
+
+def test_the_list_fits_a_wide_terminal():
+    lines = CliRunner().invoke(cli, ["metrics"]).stdout.splitlines()
+    listed = {line.split()[0] for line in lines if line and not line.startswith(" ")}
+    assert {"visqol", "visqol_speech", "pesq", "si_snr", "dnsmos"} <= listed
+    reasons = [line for line in lines if "unavailable:" in line]
+    assert max(len(line) for line in lines if line not in reasons) <= 140

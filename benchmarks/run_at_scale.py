@@ -1,0 +1,93 @@
+"""What a large run costs beside coding and scoring: memory and time of its records, its table, its means, its hashes.
+
+Each step runs in a process of its own, whose peak memory is its own: CLIPS recordings x 10 systems x 2 metrics.
+
+    python benchmarks/run_at_scale.py [CLIPS]
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from baselines.systems import parse_list
+from eval import records
+from eval.aggregate import summarise
+from eval.corpus import Source, sha256
+from eval.metrics.registry import Score
+from eval.records import Record
+from eval.run_folder import read_scores
+from eval.tally import Tally
+from eval.timing import peak_bytes
+from eval.work import cell
+
+SYSTEMS = parse_list("opus@6,opus@12,opus@24,mp3@32,mp3@64,aac@32,aac@64,anchor@3.5k,anchor@7k,reference")
+METRICS = {"si_snr": "si_snr", "stoi": "stoi"}
+
+
+def record(number: int) -> Record:
+    scores = {cell(name): Score(number / 7) for name in METRICS}
+    return Record(24000, 1, 5.0, 6.0, 0, 0.1, 0.05, f"480044 {number:032x}", [], scores, 0.1)
+
+
+def add_records(folder: Path, clips: int) -> None:
+    """Written in parts, as a run does."""
+    with records.appended(folder) as add:
+        for number in range(clips * len(SYSTEMS)):
+            add(f"{number:064x}", record(number))
+
+
+def read_records(folder: Path, clips: int) -> None:
+    known = records.read(folder)
+    for number in range(0, len(known), 100):
+        known[f"{number:064x}"]
+
+
+def make_table(folder: Path, clips: int) -> None:
+    sources = [Source(f"speech/{number:06}.wav", folder, "speech") for number in range(clips)]
+    tally = Tally(sources, SYSTEMS, tuple(METRICS), lambda category: METRICS)
+    for number, source in enumerate(sources):
+        for system in SYSTEMS:
+            tally.add(source.file, system.text, record(number))
+    tally.table().to_parquet(folder / "scores.parquet", index=False)
+
+
+def make_means(folder: Path, clips: int) -> None:
+    summarise(read_scores(folder))
+
+
+def hash_files(folder: Path, clips: int) -> None:
+    """1 GB in files of 480 kB, 5 s of 16 bits at 48 kHz, that the system may have in memory already."""
+    file = folder / "clip"
+    file.write_bytes(os.urandom(480_000))
+    for _ in range(2083):
+        sha256(file)
+
+
+def nothing(folder: Path, clips: int) -> None:
+    """What Python and the libraries take."""
+
+
+def _measured(step: Callable[[Path, int], None], folder: Path, clips: int) -> None:
+    start = time.perf_counter()
+    step(folder, clips)
+    print(f"{step.__name__:<14}{time.perf_counter() - start:>10.1f} s{(peak_bytes() or 0) / 1e6:>10.0f} MB", flush=True)
+
+
+def main() -> None:
+    clips = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        for step in (nothing, add_records, read_records, make_table, make_means, hash_files):
+            process = context.Process(target=_measured, args=(step, Path(folder), clips))
+            process.start()
+            process.join()
+
+
+if __name__ == "__main__":
+    main()

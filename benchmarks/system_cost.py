@@ -1,0 +1,60 @@
+"""What a system costs a run: once in each worker, and then for each second of mono audio at 24 kHz.
+
+Each system works in a process of its own with one thread, as in a worker of `earmark compare`. Once: from an empty
+Python to a codec that is open and has coded half a second. Then the median of five turns of 5 s, encoded and decoded,
+resampling included.
+
+    python benchmarks/system_cost.py [SYSTEM ...]
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+
+from eval.pool import ONE_THREAD
+from eval.timing import peak_bytes, swelling_chord
+
+SYSTEMS = (
+    "opus@12", "mp3@64", "aac@64", "amr_wb@12.65", "codec2@3.2", "lyra@6", "anchor@3.5k", "encodec_24khz@6",
+    "encodec_24khz@6:lm",
+)  # fmt: skip
+SECONDS, TURNS, RATE = 5.0, 5, 24_000
+
+
+def _measured(text: str, began: float) -> None:
+    from baselines.systems import family_of, parse
+    from baselines.transcode import transcode
+
+    system = parse(text)
+    family = family_of(system)
+    if reason := family.unavailable(system):
+        print(f"{text:<22}{reason}", flush=True)
+        return
+    codec = family.open(system, RATE, 1)
+    transcode(codec, swelling_chord(0.5, RATE).samples, RATE)
+    once = time.time() - began
+    samples = swelling_chord(SECONDS, RATE).samples
+    took = []
+    for _ in range(TURNS):
+        start = time.perf_counter()
+        transcode(codec, samples, RATE)
+        took.append(time.perf_counter() - start)
+    each = statistics.median(took) / SECONDS
+    print(f"{text:<22}{once:>8.1f} s{each:>12.4f} s per s{(peak_bytes() or 0) / 1e6:>8.0f} MB", flush=True)
+
+
+def main() -> None:
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the processes load their libraries
+    context = multiprocessing.get_context("spawn")
+    for text in sys.argv[1:] or SYSTEMS:
+        process = context.Process(target=_measured, args=(text, time.time()))
+        process.start()
+        process.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""DNSMOS P.835 (Reddy, Gopal and Cutler 2022): speech quality by a network that hears no reference.
+
+The weights lie in the package speechmos. Of it nothing else is used: its own code needs librosa for another metric, and
+loses the windows that begin 7 to 23 s after the start, whose ends it rounds down by a sample.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.metrics.registry import UNAVAILABLE, Score, library, metric
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+SAMPLE_RATE = 16_000
+WINDOW, HOP = 144_160, 16_000  # samples: 9.01 s, a second apart
+WEIGHTS = Path("dnsmos_models", "sig_bak_ovr.onnx")
+OVERALL = 2  # of the network's answers, after speech and background
+TO_MOS = (-0.06766283, 1.11546468, 0.04602535)  # polynomial from that answer to the listeners' scale
+
+
+def _available() -> str | None:
+    if find_spec("speechmos") is None or find_spec("onnxruntime") is None:
+        return f"{UNAVAILABLE} an extra; run `pip install 'earmark[dnsmos]'`"
+    return None
+
+
+@metric(
+    name="dnsmos",
+    title="DNSMOS P.835, overall",
+    unit="MOS",
+    value_range="1 to 5",
+    sample_rate=SAMPLE_RATE,
+    version=lambda: library("speechmos"),
+    available=_available,
+    source="Reddy, Gopal and Cutler 2022, ICASSP; weights in the package speechmos",
+    licence="MIT",
+)
+def dnsmos(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
+    """Overall quality of speech on the scale of ITU-T P.835, by ear of the decoded signal alone.
+
+    Args:
+        reference: not heard.
+        decoded: [time] at 16 kHz, at the level at which it is played; what lies beyond full scale is clipped.
+
+    Returns:
+        Mean over windows of 9.01 s, one a second; a shorter signal is repeated until it fills one.
+    """
+    heard = np.clip(decoded, -1, 1)
+    while heard.size < WINDOW:
+        heard = np.concatenate([heard, heard])
+    network = _network()
+    answers = []
+    for start in range(0, max(1, HOP * (heard.size // HOP) - WINDOW + 1), HOP):
+        (answer,) = network.run(None, {"input_1": heard[None, start : start + WINDOW]})
+        answers.append(np.polyval(TO_MOS, float(answer[0, OVERALL])))
+    return Score(float(np.mean(answers)))
+
+
+@functools.cache
+def _network() -> InferenceSession:
+    from onnxruntime import InferenceSession, SessionOptions
+
+    spec = find_spec("speechmos")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("speechmos")
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a worker has one core
+    path = Path(spec.origin).parent / WEIGHTS
+    return InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
