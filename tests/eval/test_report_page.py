@@ -171,6 +171,12 @@ def test_excerpts_are_the_decoded_samples_with_the_source_first(run, scores):
         np.testing.assert_allclose(heard, stored * 10 ** (clip.gain / 20), rtol=0, atol=0.51 / 2**15)
 
 
+def test_a_score_in_a_player_has_the_decimals_of_its_metric(run, scores):
+    stoi = scores.assign(metric="stoi", value=scores["value"] / 10)[scores["metric"] == "visqol"]
+    excerpt = next(excerpt for excerpt in cut(run, stoi) if excerpt.choice.file == "speech/a.wav")
+    assert [clip.score for clip in excerpt.clips] == ["", "0.200", "0.350", "0.440", "0.280"]
+
+
 def test_all_versions_are_equally_loud(run, scores):
     """A copy of the source at half its level, 6.02 dB down, gets 6.02 dB more gain."""
     source = audio.read(audio_path(run, "reference", "speech/a.wav")).samples
