@@ -10,8 +10,10 @@ import pandas as pd
 
 from eval.aggregate import ALL
 from eval.differences import Difference, probability, too_few
+from eval.report.choice import ranking_metric
 from eval.table_layout import decimals_of, describe
 
+PERCEPTUAL = ("visqol", "visqol_audio", "visqol_speech")
 SAME_RATE = 1.1  # measured bit rates so near to each other are taken for one
 
 
@@ -29,6 +31,15 @@ class Lead:
     mean: float
     rival: str | None
     gap: float
+
+
+def headline_metric(scores: pd.DataFrame) -> str | None:
+    """ViSQOL where the run has it, else its first that has any score.
+
+    SI-SNR, which often comes first, says little of a codec that does not follow the wave form.
+    """
+    scored = set(scores.loc[scores["status"] == "ok", "metric"])
+    return next((name for name in PERCEPTUAL if name in scored), ranking_metric(scores))
 
 
 def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
