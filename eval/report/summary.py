@@ -77,7 +77,7 @@ def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -
             for lead in leads(summary, metric, category)
         ]
         if clauses:
-            name = "All files" if category == ALL else category[:1].upper() + category[1:]
+            name = "all files" if category == ALL else category
             found.append(f"{name}: {'; '.join(clauses)}. {_significance(here)}")
     return found
 
@@ -94,7 +94,7 @@ def _margin(lead: Lead, pairs: Sequence[Difference]) -> str:
 
 def _significance(pairs: Sequence[Difference]) -> str:
     if too_few(pairs):
-        return "There are too few files for any significance."
+        return "Too few files for significance."
     count = sum(one.significant for one in pairs)
     pairs_of = f"{len(pairs)} pair{'s' if len(pairs) != 1 else ''} of systems"
     return f"Of {pairs_of} {count} differ{'s' if count == 1 else ''} significantly."

@@ -39,7 +39,7 @@ def test_the_sentence_says_what_is_significant():
     """12 files on which one system is always better: p = 2 / 2^12, times 3 pairs 0.0015."""
     scores = run(**{"opus@6": 2.0, "encodec_24khz@6": 3.5, "opus@12": 3.51})
     (sentence,) = sentences(summarise(scores), differences(scores, "visqol"), "visqol")
-    assert sentence.startswith("Speech: encodec_24khz@6 (3.50) up to 6.0 kbps, 1.50 ahead of opus@6 (significant);")
+    assert sentence.startswith("speech: encodec_24khz@6 (3.50) up to 6.0 kbps, 1.50 ahead of opus@6 (significant);")
     assert "opus@12 (3.51) up to 11.7 kbps, 0.01 ahead of encodec_24khz@6 (not significant, p = " in sentence
     assert sentence.endswith("Of 3 pairs of systems 2 differ significantly.")
 
