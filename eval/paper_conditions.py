@@ -60,8 +60,9 @@ def condition_note(condition: Condition | None, info: Mapping[str, Any]) -> str 
     if condition is None or not judged or (rates == [condition.sample_rate] and channels == [condition.channels]):
         return None
     remedy = f"--rate {condition.sample_rate}{' --mono' if condition.channels == 1 else ', and stereo recordings'}"
+    heard = (CHANNELS.get(count, f"{count} channels") for count in channels)
     return (
         f"Not the paper's condition, which is {condition.sample_rate / 1000:g} kHz {CHANNELS[condition.channels]}: "
-        f"judged at {' and '.join(f'{rate / 1000:g}' for rate in rates)} kHz, "
-        f"{' and '.join(CHANNELS.get(count, f'{count} channels') for count in channels)}; compare with {remedy}."
+        f"judged at {' and '.join(f'{rate / 1000:g}' for rate in rates)} kHz, {' and '.join(heard)}; take "
+        f"`earmark compare` with {remedy}."
     )

@@ -24,6 +24,7 @@ from eval.levels import match
 from eval.report import spectrograms
 from eval.report.choice import OUTLIER, RANKS, Choice, choices, ranking_metric
 from eval.run_folder import EXCERPTS, REFERENCE, audio_path
+from eval.table_layout import decimals_of
 
 SHORTEST, LONGEST = 5.0, 8.0  # seconds
 BUDGET = 22_000_000  # characters of base64 in one report
@@ -117,7 +118,9 @@ def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Exc
     start = loudest(whole, length)
     versions = {SOURCE: whole[:, start : start + length]}
     values = {SOURCE: math.nan}
-    rows = scores[(scores["file"] == choice.file) & (scores["metric"] == ranking_metric(scores))]
+    ranked = scores[scores["metric"] == ranking_metric(scores)]
+    decimals = decimals_of(ranked.groupby(["system", "category"])["value"].mean())
+    rows = ranked[ranked["file"] == choice.file]
     for system, value in zip(rows["system"], rows["value"], strict=True):
         path = audio_path(run, system, choice.file)
         if system != REFERENCE and path.is_file() and choice.is_heard(system):
@@ -130,7 +133,7 @@ def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Exc
     highest = float(seen[SOURCE].max())
     clips = tuple(
         Clip(
-            name, f"{values[name]:.2f}" if math.isfinite(values[name]) else "", gains[name],
+            name, f"{values[name]:.{decimals}f}" if math.isfinite(values[name]) else "", gains[name],
             _flac(samples, rate), spectrograms.picture(seen[name], highest),
             "" if name == SOURCE else spectrograms.difference(seen[SOURCE], seen[name], highest),
         )

@@ -25,7 +25,7 @@ from eval.report.choice import OUTLIER, ranking_metric
 from eval.report.excerpts import cut, lay_beside, remove
 from eval.report.missing import missing
 from eval.report.scatter import scatters
-from eval.report.summary import sentences
+from eval.report.summary import headline_metric, sentences
 from eval.run_folder import REPORT
 from eval.table_layout import (
     SPEED_MEANING,
@@ -89,7 +89,7 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
     """
     summary = summarise(scores)
     layout = lay_out(summary, info["speech_categories"])
-    ranking = ranking_metric(scores)
+    ranking, headline = ranking_metric(scores), headline_metric(scores)
     looks = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
     speech = info["speech_categories"]
     pairs = _pairs(scores, speech)
@@ -117,7 +117,8 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
         links=lay_beside(run, excerpts) if linked else [],
         outlier=OUTLIER,
         codecs=list(looks),
-        sentences=sentences(summary, pairs[ranking], ranking) if ranking in pairs else [],
+        headline=describe(headline) if headline else None,
+        sentences=sentences(summary, pairs[headline], headline) if headline in pairs else [],
         comparisons=_comparisons(scores, pairs, speech),
         worst=_worst(scores),
         ranking=describe(ranking) if ranking else None,

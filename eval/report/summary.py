@@ -10,8 +10,10 @@ import pandas as pd
 
 from eval.aggregate import ALL
 from eval.differences import Difference, probability, too_few
+from eval.report.choice import ranking_metric
 from eval.table_layout import decimals_of, describe
 
+PERCEPTUAL = ("visqol", "visqol_audio", "visqol_speech")
 SAME_RATE = 1.1  # measured bit rates so near to each other are taken for one
 
 
@@ -29,6 +31,15 @@ class Lead:
     mean: float
     rival: str | None
     gap: float
+
+
+def headline_metric(scores: pd.DataFrame) -> str | None:
+    """ViSQOL where the run has it, else its first that has any score.
+
+    SI-SNR, which often comes first, says little of a codec that does not follow the wave form.
+    """
+    scored = set(scores.loc[scores["status"] == "ok", "metric"])
+    return next((name for name in PERCEPTUAL if name in scored), ranking_metric(scores))
 
 
 def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
@@ -66,7 +77,7 @@ def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -
             for lead in leads(summary, metric, category)
         ]
         if clauses:
-            name = "All files" if category == ALL else category[:1].upper() + category[1:]
+            name = "all files" if category == ALL else category
             found.append(f"{name}: {'; '.join(clauses)}. {_significance(here)}")
     return found
 
@@ -83,7 +94,7 @@ def _margin(lead: Lead, pairs: Sequence[Difference]) -> str:
 
 def _significance(pairs: Sequence[Difference]) -> str:
     if too_few(pairs):
-        return "There are too few files for any significance."
+        return "Too few files for significance."
     count = sum(one.significant for one in pairs)
     pairs_of = f"{len(pairs)} pair{'s' if len(pairs) != 1 else ''} of systems"
     return f"Of {pairs_of} {count} differ{'s' if count == 1 else ''} significantly."

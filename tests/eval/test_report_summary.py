@@ -7,7 +7,7 @@ import pandas as pd
 
 from eval.aggregate import summarise
 from eval.differences import differences
-from eval.report.summary import leads, sentences
+from eval.report.summary import headline_metric, leads, sentences
 
 RATES = {"opus@6": 5.7, "encodec_24khz@6": 6.0, "opus@12": 11.7, "mp3@64": 64.0, "reference": np.nan}
 
@@ -39,7 +39,7 @@ def test_the_sentence_says_what_is_significant():
     """12 files on which one system is always better: p = 2 / 2^12, times 3 pairs 0.0015."""
     scores = run(**{"opus@6": 2.0, "encodec_24khz@6": 3.5, "opus@12": 3.51})
     (sentence,) = sentences(summarise(scores), differences(scores, "visqol"), "visqol")
-    assert sentence.startswith("Speech: encodec_24khz@6 (3.50) up to 6.0 kbps, 1.50 ahead of opus@6 (significant);")
+    assert sentence.startswith("speech: encodec_24khz@6 (3.50) up to 6.0 kbps, 1.50 ahead of opus@6 (significant);")
     assert "opus@12 (3.51) up to 11.7 kbps, 0.01 ahead of encodec_24khz@6 (not significant, p = " in sentence
     assert sentence.endswith("Of 3 pairs of systems 2 differ significantly.")
 
@@ -53,3 +53,11 @@ def test_where_less_is_better_the_lowest_leads():
 def test_conditions_without_a_bit_rate_lead_nothing():
     scores = run(reference=5.0)
     assert sentences(summarise(scores), differences(scores, "visqol"), "visqol") == []
+
+
+def test_visqol_makes_the_headline_wherever_it_stands():
+    """`--metrics si_snr,visqol` is the default."""
+    si_snr, visqol = run("si_snr", **{"opus@6": 9.0}), run(**{"opus@6": 3.0})
+    assert headline_metric(pd.concat([si_snr, visqol])) == "visqol"
+    assert headline_metric(si_snr) == "si_snr"
+    assert headline_metric(pd.concat([si_snr, visqol.assign(status="error")])) == "si_snr"
