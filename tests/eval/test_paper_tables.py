@@ -148,7 +148,8 @@ def test_another_sample_rate_or_channels_than_the_tables_are_noted():
     assert not any("condition" in note for note in lay_out_like("table1", found, INFO).notes)
     (note,) = (note for note in lay_out_like("table1", found, STEREO).notes if "condition" in note)
     assert note == (
-        "Not the paper's condition, which is 24 kHz mono: judged at 48 kHz, stereo; take `earmark compare` with --rate 24000 --mono."
+        "Not the paper's condition, which is 24 kHz mono: judged at 48 kHz, stereo; take `earmark compare` with "
+        "--rate 24000 --mono."
     )
     assert not any("condition" in note for note in lay_out_like("table4", found, STEREO).notes)
     (note,) = (note for note in lay_out_like("table4", found, INFO).notes if "condition" in note)
