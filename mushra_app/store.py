@@ -144,6 +144,13 @@ class Store(Database):
         with self.reading() as session:
             return session.scalars(whole).one()
 
+    def revisit(self, key: str, arrival: Arrival) -> None:
+        """Note a new visit of a listener whose session goes on: a HIT that was returned and accepted again, say."""
+        with self.writing() as session:
+            active = and_(Listener.key == key, Listener.state == "active")
+            values = {"visit": arrival.visit, "arrival": json.dumps(dict(arrival.details))}
+            session.execute(update(Listener).where(active).values(values))
+
     def leave(self, key: str) -> None:
         """End the session of a listener who stops before its end: unfinished trials give their places back."""
         with self.writing() as session:

@@ -15,7 +15,7 @@ from mushra_app.refusals import NotOpenError, Status, TookPartError
 from mushra_app.web.invitations import read_invitation
 from mushra_app.web.languages import gettext
 from mushra_app.web.safety import check_token, session_token
-from mushra_app.web.served import expected_seconds, minutes_for, served, this_listener
+from mushra_app.web.served import expected_seconds, minutes_for, open_step, served, this_listener
 
 pages = Blueprint("entrance", __name__)
 
@@ -37,8 +37,10 @@ def welcome() -> ResponseReturnValue:
     else:
         known = store.participation(arrival)
         if known is not None:
-            if known.visit != arrival.visit and (mine is None or mine.id != known.id):
-                return took_part(arrival)
+            if known.visit != arrival.visit:
+                if mine is None or mine.id != known.id or open_step(mine) is None:
+                    return took_part(arrival)
+                store.revisit(known.key, arrival)
             session["listener"] = known.key
             remember(arrival)
             return redirect(url_for("listener.next_page"))

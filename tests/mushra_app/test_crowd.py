@@ -152,6 +152,48 @@ def test_a_worker_submits_to_amazon(app: Flask):
     assert re.fullmatch("L0001-[0-9a-f]{10}", found.receipt)
 
 
+ACCEPTED_AGAIN = HIT.replace("3GU1KF0O", "3SECOND0")
+
+
+def test_a_hit_that_was_returned_and_accepted_again_is_the_one_submitted(app: Flask):
+    visitor = Visitor(app)
+    visitor.begin(HIT)
+    visitor.rate(visitor.trial())
+    assert visitor.get(ACCEPTED_AGAIN).request.path == "/trial"
+    assert visitor.trial().title == "Trial 2 of 3"
+    while visitor.get("/continue").request.path == "/trial":
+        visitor.rate(visitor.trial())
+    assert field(visitor.get("/thanks").text, "assignmentId") == "3SECOND0"
+    found = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
+    assert (found.id, found.visit) == (1, "3SECOND0")
+    assert json.loads(found.arrival)["assignmentId"] == "3SECOND0"
+
+
+def test_a_worker_who_has_finished_cannot_take_another_hit(app: Flask):
+    """The same assignment leads to its form again, another one to nothing that can be submitted."""
+    visitor = Visitor(app)
+    take_all(visitor, HIT)
+    page = visitor.get(ACCEPTED_AGAIN).text
+    assert "You were here before" in page
+    assert "return the HIT" in page
+    assert 'name="assignmentId"' not in page
+    assert field(visitor.get(HIT).text, "assignmentId") == "3GU1KF0O"
+
+
+def test_a_worker_who_has_stopped_cannot_go_on_with_another_hit(app: Flask):
+    visitor = Visitor(app)
+    visitor.begin(HIT)
+    visitor.post("/stop", data={"token": visitor.trial().token})
+    assert "You were here before" in visitor.get(ACCEPTED_AGAIN).text
+
+
+def test_another_browser_cannot_take_over_a_worker_s_session(app: Flask):
+    """Worker ids are no secrets, assignments are: who has neither the cookie nor the assignment gets nothing."""
+    Visitor(app).begin(HIT)
+    assert "You were here before" in Visitor(app).get(ACCEPTED_AGAIN).text
+    assert store_of(app).participation(Arrival("mturk", "A2YC6PEM")).visit == "3GU1KF0O"
+
+
 @pytest.mark.parametrize(
     "host", ["", "https://evil.example", "https://www.mturk.com.evil.example", "http://www.mturk.com", "javascript:0"]
 )
