@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Any
 
 from mushra_app.headphone_check import Method
-from mushra_app.questions import Question
+from mushra_app.questions import Question, question_of
 
 
 @dataclass(frozen=True)
@@ -148,4 +148,4 @@ def from_json(data: Mapping[str, Any]) -> Page:
 
 def questions_of(settings: Mapping[str, Any]) -> tuple[Question, ...]:
     """The questions of a page, from its settings as JSON has them."""
-    return tuple(Question(**{**one, "choices": tuple(one.get("choices", ()))}) for one in settings["questions"])
+    return tuple(question_of(one) for one in settings["questions"])
