@@ -271,8 +271,11 @@ def test_who_stops_is_thanked_and_cannot_go_on(app: Flask):
     visitor = Visitor(app)
     visitor.begin()
     visitor.rate(visitor.trial())
-    page = visitor.post("/stop", data={"token": visitor.trial().token})
+    left_behind = visitor.trial()
+    page = visitor.post("/stop", data={"token": left_behind.token})
     assert page.request.path == "/thanks"
+    late = visitor.rate(left_behind)
+    assert (late.status_code, late.json) == (400, {"error": "Your session is over, so nothing more is stored."})
     assert "The trials that you finished are stored" in page.text
     assert visitor.get("/trial").request.path == "/thanks"
     assert attribute(page.text, "action") == ["/leave"]

@@ -22,6 +22,7 @@ from mushra_app.store import (
     Answer,
     NotOpenError,
     RefusedError,
+    SessionOverError,
     Status,
     Store,
     TookPartError,
@@ -341,6 +342,45 @@ def test_who_leaves_gives_back_what_is_not_rated(tmp_path: Path, make_study):
     store.leave("ada")
     (trial,) = store.enrol("bob").trials
     assert trial.item == second.item
+
+
+def test_who_has_stopped_adds_no_ratings(store: Store):
+    """Neither from a tab left behind, nor by sending once more what was stored before."""
+    first, second, _ = store.enrol("ada").trials
+    store.submit("ada", first.key, answers_for(first), 1.0)
+    store.leave("ada")
+    with pytest.raises(SessionOverError):
+        store.submit("ada", second.key, answers_for(second), 1.0)
+    store.submit("ada", first.key, answers_for(first), 1.0)
+    assert len(ratings(store, store.study)) == 4
+
+
+def test_who_is_turned_away_adds_no_ratings(store: Store):
+    first = store.enrol("ada").trials[0]
+    store.complete("ada", store.listener("ada").open_step.key, None, turned_away="headphone check")
+    with pytest.raises(SessionOverError):
+        store.submit("ada", first.key, answers_for(first), 1.0)
+
+
+@pytest.mark.parametrize("rated", [False, True])
+def test_a_trial_exchanged_while_its_answers_arrive_is_unknown_and_not_called_stored(
+    store: Store, monkeypatch: pytest.MonkeyPatch, rated: bool
+):
+    """Another request renews the session between the look-up and the write; the new item may even be rated by then."""
+    first = store.enrol("ada").trials[0]
+    writing = store.writing
+
+    def exchange_first():
+        monkeypatch.setattr(store, "writing", writing)
+        with writing() as session:
+            session.get_one(Trial, first.id).key = "another"
+        if rated:
+            store.submit("ada", "another", answers_for(first, 10), 1.0)
+        return writing()
+
+    monkeypatch.setattr(store, "writing", exchange_first)
+    with pytest.raises(UnknownTrialError):
+        store.submit("ada", first.key, answers_for(first), 1.0)
 
 
 def test_who_is_turned_away_gives_everything_back(tmp_path: Path, make_study):
