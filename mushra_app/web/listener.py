@@ -29,6 +29,7 @@ from mushra_app.web.served import (
     open_step,
     required_listener,
     served,
+    this_listener,
 )
 from mushra_app.web.steps import STEP_PAGES
 
@@ -159,8 +160,11 @@ def stop() -> ResponseReturnValue:
 
 @pages.post("/leave")
 def leave() -> ResponseReturnValue:
-    """Forget this listener, so that the next one can use the same computer."""
+    """Forget this listener, so that the next one can use the same computer; who was turned away gets no fresh try."""
     check_token(request.form.get("token"))
+    listener = this_listener()
+    if listener is not None and listener.state == "turned away":
+        return redirect(url_for(".thanks"), 303)
     session.clear()
     return redirect(url_for("entrance.welcome"), 303)
 

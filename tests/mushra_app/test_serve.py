@@ -10,8 +10,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from codec import audio
 from codec.errors import UserError
 from mushra_app import study as studies
 from mushra_app.web import Options, create_app
@@ -45,6 +47,15 @@ def test_a_port_in_use_is_one_line(study_folder):
     assert process.returncode == 2
     assert errors.count("\n") == 1
     assert f"--port {port}: cannot listen there (Address already in use)" in errors
+
+
+def test_a_study_that_fails_a_check_leaves_no_database(study_folder):
+    for path in (study_folder / "audio").iterdir():
+        audio.write(path, np.zeros((1, 24_000), np.float32), 48_000, "PCM_16")
+    _, errors = (process := serve(study_folder, 0)).communicate(timeout=30)
+    assert process.returncode == 2
+    assert "silence: " in errors.splitlines()[-1]
+    assert not (study_folder / "ratings.sqlite").exists()
 
 
 def test_a_damaged_study_is_one_line(tmp_path):

@@ -559,6 +559,7 @@ def test_a_newer_schema_is_refused(store: Store, study: Study, study_folder: Pat
 
 
 def test_ratings_of_another_study_are_refused(store: Store, study: Study, study_folder: Path):
+    store.enrol("ada")
     with pytest.raises(UserError, match="another study"):
         open_store(replace(study, items=study.items[:2]), study_folder)
 
@@ -599,3 +600,11 @@ def test_a_folder_name_with_url_characters_is_only_a_name(tmp_path: Path, make_s
     folder = tmp_path / "50% off? #1"
     open_store(make_study(folder), folder)
     assert (folder / "ratings.sqlite").is_file()
+
+
+def test_a_database_elsewhere_stays_with_its_study_even_before_anybody_came(study: Study, study_folder: Path):
+    """That study may be being served: its listeners would rate what this one has not."""
+    url = f"sqlite:///{study_folder / 'elsewhere.sqlite'}"
+    open_store(study, study_folder, url)
+    with pytest.raises(UserError, match="another study"):
+        open_store(replace(study, items=study.items[:1]), study_folder, url)
