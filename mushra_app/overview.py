@@ -14,8 +14,8 @@ import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from mushra_app import attention, leases
-from mushra_app.ratings import Ratings
+from mushra_app import leases
+from mushra_app.collected import as_ratings
 from mushra_app.screening import screen
 from mushra_app.store import Status, Store, ratings
 from mushra_app.tables import Listener
@@ -153,10 +153,8 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
     rule = "paper" if store.rule == "none" else store.rule
     evidence = {}
     if len(frame):
-        roles = {condition.name: condition.role for condition in store.study.conditions}
         with store.reading() as session:
-            checks = attention.checks(session)
-        found = Ratings(frame.astype({"score": float}), roles, store.study.name, checks=checks)
+            found = as_ratings(session, store.study, frame)
         judged = screen(found, rule).listeners
         evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
     rows = []
@@ -178,14 +176,17 @@ def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
     seconds: dict[int, list[float]] = {}
     for row in rows:
         trials = {trial.id: trial for trial in row.listener.trials}
-        for step in row.listener.steps:
+        here = None if row.state == "turned away" else row.listener.open_step
+        done = [step for step in row.listener.steps if step.done is not None]
+        for step in [*done, *([] if here is None else [here])]:
             reached[step.position] += 1
             kinds.setdefault(step.position, _name(step.kind, trials[step.trial_id].position if step.trial_id else 0))
             if step.trial_id is not None and (spent := trials[step.trial_id].seconds) is not None:
                 seconds.setdefault(step.position, []).append(spent)
-            if step.done is None:
-                stopped[step.position] += row.state in ("gone", "left")
-                break
+        if row.state in ("gone", "left") and here is not None:
+            stopped[here.position] += 1
+        elif row.state == "turned away":
+            stopped[done[-1].position] += 1
     return [
         StepRow(kinds[place], reached[place], stopped[place], median(seconds[place]) if place in seconds else None)
         for place in sorted(reached)

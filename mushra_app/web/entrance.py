@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from mushra_app.crowd import Arrival, ArrivalError, read_arrival, way_back
 from mushra_app.messages import marked
+from mushra_app.pages import trial_count
 from mushra_app.refusals import NotOpenError, Status, TookPartError
 from mushra_app.web.invitations import read_invitation
 from mushra_app.web.languages import gettext
@@ -122,7 +123,7 @@ def not_open(status: Status, arrival: Arrival) -> str:
 
 
 def outlook(trials: int) -> dict[str, Any]:
-    """What the welcome page says of the session: trials and minutes, and the author's words."""
+    """What the welcome page says of a session that rates `trials` items at most, and the author's words."""
     study = served().study
-    trials = min(trials, len(study.items))
+    trials = trial_count(study.pages, min(trials, len(study.items)))
     return {"trials": trials, "minutes": minutes_for(trials, expected_seconds(study)), "texts": study.texts}

@@ -24,6 +24,7 @@ from mushra_app.web.safety import check_token, session_token
 from mushra_app.web.served import (
     TRIAL_KINDS,
     address_of,
+    counted_steps,
     expected_seconds,
     minutes_for,
     open_step,
@@ -59,10 +60,11 @@ def step(kind: str) -> ResponseReturnValue:
 def show(step: Step, listener: Listener, problem: str = "") -> str:
     """The page of a step that is no trial."""
     first = served().store.trial(listener.rating_trials[0].id) if listener.rating_trials else None
+    trials = counted_steps(listener)
     return render_template(
         STEP_PAGES[step.kind].template, step=step, settings=json.loads(step.settings), study=served().study,
         said=step.answer and json.loads(step.answer), given=request.form, stimulus=first and first.reference,
-        problem=problem, token=session_token(),
+        problem=problem, token=session_token(), trials=len(trials), done=sum(one.done is not None for one in trials),
     )  # fmt: skip
 
 
@@ -98,7 +100,7 @@ def trial() -> ResponseReturnValue:
     assert step.trial_id is not None
     study, trial = served().study, served().store.trial(step.trial_id)
     warm([served().path(trial.item, condition.name) for condition in study.conditions])
-    steps = [other for other in listener.steps if other.kind in ("trial", "repeat")]
+    steps = counted_steps(listener)
     ids = {other.trial_id for other in steps}
     trials = [trial for trial in listener.trials if trial.id in ids]
     spent = [trial.seconds for trial in trials if trial.seconds is not None]
@@ -146,7 +148,7 @@ def thanks() -> ResponseReturnValue:
     outcome = "finished" if listener.state == "active" else listener.state
     arrival = Arrival(listener.source, listener.person, listener.visit, json.loads(listener.arrival))
     back = way_back(arrival, served().store.crowd, outcome, receipt=listener.receipt)
-    done = [trial for trial in listener.rating_trials if trial.submitted is not None]
+    done = [step for step in counted_steps(listener) if step.done is not None]
     return render_template("thanks.html", listener=listener, trials=len(done), back=back, token=session_token())
 
 
@@ -210,7 +212,7 @@ def player() -> ResponseReturnValue:
 
 
 def heading(step: Step, trials: list[Step]) -> str:
-    """Of a trial page. A repeated trial counts like the others: it is not to be known as one."""
+    """Of a trial page."""
     if step.kind == "training":
         return gettext("Practice trial")
     return gettext("Trial %(number)s of %(count)s") % {"number": trials.index(step) + 1, "count": len(trials)}

@@ -55,6 +55,11 @@ def open_step(listener: Listener) -> Step | None:
     return listener.open_step if listener.state == "active" else None
 
 
+def counted_steps(listener: Listener) -> list[Step]:
+    """The trials that a listener sees numbered, in order; a repeated one is not to be told from the others."""
+    return [step for step in listener.steps if step.kind in ("trial", "repeat")]
+
+
 def address_of(step: Step | None) -> str:
     """The page that shows this step."""
     if step is None:

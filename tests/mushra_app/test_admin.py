@@ -13,7 +13,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mushra_app import admin_access
+from mushra_app.importers import study_ratings
 from mushra_app.overview import overview
+from mushra_app.screening import screen
 from mushra_app.store import Answer, Store
 from mushra_app.web import Options, create_app
 from mushra_app.web.downloads import as_csv
@@ -93,6 +95,36 @@ def test_it_shows_where_listeners_stop(store: Store):
     assert steps == [
         ("volume", 2, 0, None), ("trial 1", 2, 0, 40.0), ("trial 2", 2, 1, 60.0), ("trial 3", 1, 0, 60.0),
     ]  # fmt: skip
+
+
+def test_who_is_turned_away_stopped_at_that_page(study_folder: Path):
+    """The volume, the headphone check, and no trial."""
+    (study_folder / "session.toml").write_text('headphone_check = "huggins"\n')
+    store = create_app(study_folder).extensions["earmark"].store
+    store.enrol("ada")
+    store.complete("ada", store.listener("ada").open_step.key, None)
+    answer = {"method": "huggins", "right": [2], "trials": 6, "pass_mark": 6, "passed": False}
+    store.complete("ada", store.listener("ada").open_step.key, answer, turned_away="the headphone check was not passed")
+    steps = [(step.name, step.reached, step.stopped) for step in overview(store).steps]
+    assert steps == [("volume", 1, 0), ("headphones", 1, 1)]
+
+
+def test_the_rule_judges_without_those_excluded_by_hand_as_the_report_does(make_study, tmp_path: Path):
+    """Four ratings make an outlier of Eve's 90 beside 50, 50, 50; without Cid's there are three, too few to tell."""
+    make_study(tmp_path, items=1, trials=1, annotations=10)
+    store = create_app(tmp_path, Options(rule="bs1534-iqr")).extensions["earmark"].store
+    for key, score in (("ada", 50), ("bob", 50), ("cid", 50), ("eve", 90)):
+        (trial,) = store.enrol(key).trials
+        scores = SCORES | {"opus@6": score, "mp3@64": score}
+        store.submit(key, trial.key, {one.token: Answer(scores[one.condition]) for one in trial.conditions}, 60.0)
+        store.complete(key, store.listener(key).open_step.key, None)
+        if key == "cid":
+            store.exclude(3, "loudspeakers")
+    rows = overview(store).listeners
+    assert [row.listener.excluded for row in rows] == ["", "", "loudspeakers", ""]
+    reported = screen(study_ratings(tmp_path), "bs1534-iqr").listeners
+    assert [row.evidence for row in rows] == reported["evidence"].to_list()
+    assert reported["kept"].to_list() == [True, True, False, True]
 
 
 def test_an_empty_study_has_a_page_and_files(admin: FlaskClient):
