@@ -10,14 +10,15 @@ from flask.typing import ResponseReturnValue
 
 from mushra_app import attention, collected, crowd
 from mushra_app.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
+from mushra_app.duration import session_minutes
 from mushra_app.overview import Overview, overview
 from mushra_app.store import Store, ratings
 from mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
 from mushra_app.web.invitations import invitation
-from mushra_app.web.served import expected_seconds, served
+from mushra_app.web.served import served
 
 MOST_INVITATIONS = 500
-OUTSIDE_TRIALS = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
+OUTSIDE = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
 LOST = 0.1  # of the sessions: a usual share to plan with of listeners whom screening drops
 # Shares of the pay, as the platforms published them in 2025; the page says to look there.
 FEES = {"Prolific": 1 / 3, "Mechanical Turk, HITs of up to 9 assignments": 0.2, "Mechanical Turk, larger HITs": 0.4}
@@ -153,7 +154,7 @@ def page(invitations: list[tuple[str, str]] | None = None) -> str:
 def costs(found: Overview) -> dict[str, crowd.Cost]:
     """What the ratings that are still missing cost on each platform."""
     study = served().study
-    minutes = found.minutes or OUTSIDE_TRIALS + study.trials_per_listener * expected_seconds(study) / 60
+    minutes = found.minutes or OUTSIDE + session_minutes(study)
     trials = min(study.trials_per_listener, len(study.items))
     return {
         name: crowd.cost(1, found.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=LOST)

@@ -10,13 +10,14 @@ from flask import Blueprint, abort, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from mushra_app.crowd import Arrival, ArrivalError, read_arrival, way_back
+from mushra_app.duration import session_minutes
 from mushra_app.messages import marked
 from mushra_app.pages import trial_count
 from mushra_app.refusals import NotOpenError, Status, TookPartError
 from mushra_app.web.invitations import read_invitation
 from mushra_app.web.languages import gettext
 from mushra_app.web.safety import check_token, session_token
-from mushra_app.web.served import expected_seconds, minutes_for, open_step, served, this_listener
+from mushra_app.web.served import open_step, served, this_listener, whole_minutes
 
 pages = Blueprint("entrance", __name__)
 
@@ -125,5 +126,6 @@ def not_open(status: Status, arrival: Arrival) -> str:
 def outlook(trials: int) -> dict[str, Any]:
     """What the welcome page says of a session that rates `trials` items at most, and the author's words."""
     study = served().study
-    trials = trial_count(study.pages, min(trials, len(study.items)))
-    return {"trials": trials, "minutes": minutes_for(trials, expected_seconds(study)), "texts": study.texts}
+    rated = min(trials, len(study.items))
+    minutes = whole_minutes(session_minutes(study, rated))
+    return {"trials": trial_count(study.pages, rated), "minutes": minutes, "texts": study.texts}

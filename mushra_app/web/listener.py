@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 import eval.report
 from mushra_app import headphone_check
 from mushra_app.crowd import Arrival, way_back
+from mushra_app.duration import trial_seconds
 from mushra_app.questions import AnswerError
 from mushra_app.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
 from mushra_app.tables import Listener, Step
@@ -25,12 +26,11 @@ from mushra_app.web.served import (
     TRIAL_KINDS,
     address_of,
     counted_steps,
-    expected_seconds,
-    minutes_for,
     open_step,
     required_listener,
     served,
     this_listener,
+    whole_minutes,
 )
 from mushra_app.web.steps import STEP_PAGES
 
@@ -113,7 +113,7 @@ def trial() -> ResponseReturnValue:
         trials=len(trials),
         done=len(trials) - len(left),
         last=step is listener.steps[-1],
-        minutes=minutes_for(len(left), mean(spent) if spent else expected_seconds(study)),
+        minutes=whole_minutes(len(left) * (mean(spent) if spent else trial_seconds(study)) / 60),
         study=study,
         token=session_token(),
         longest_comment=LONGEST_COMMENT,
