@@ -141,7 +141,7 @@ def serve(
     if not force:
         refuse_failures(load(study), study)
     app = create_app(study, options)
-    address = options.url or f"http://{host}:{bound.getsockname()[1]}/"
+    address = options.url or serving.address_of(host, bound.getsockname()[1])
     store = app.extensions[EXTENSION].store
     password = "the one printed by the first run (--new-password makes another)"
     if new_password or not admin_access.has_password(store):

@@ -101,11 +101,14 @@ def sorry(title: str, message: str, arrival: Arrival, outcome: str = "not let in
 
 
 def took_part(arrival: Arrival) -> str:
-    """For a person who has a participation already."""
-    message = marked(
-        "You have taken part in this listening test, or begun it in another browser. Thank you! Each person can take "
-        "part once; if you have not finished, go on where you began."
-    )
+    """For a person who has a participation already, with another visit."""
+    known = served().store.participation(arrival)
+    message = marked("You have taken part in this listening test. Thank you! Each person can take part once.")
+    if known is not None and known.state == "active":
+        message = marked(
+            "You have begun this listening test in another browser. Open this page there, and go on. Only if "
+            "you cannot:"
+        )
     return sorry(marked("You were here before"), message, arrival)
 
 

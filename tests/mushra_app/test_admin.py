@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from pathlib import Path
@@ -160,9 +161,37 @@ def test_the_ways_in(admin: FlaskClient, store: Store):
     found = store.crowd
     assert (found.anonymous, found.mturk, found.prolific_completion, found.hourly) == (False, True, "C1", 9.5)
     assert "PROLIFIC_PID={{%PROLIFIC_PID%}}" in page
-    for wrong in ({"hourly": "nan"}, {"hourly": "-1"}, {"hourly": "x"}, {"hourly": "1", "prolific_completion": "<b>"}):
-        assert press(admin, "/admin/crowd", **wrong).status_code == 400
-    assert store.crowd == found
+    assert 'name="prolific_completion" value="C1"' in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"hourly": "nan"}, "Pay for an hour: “nan” is no number from 0 to 1000."),
+        ({"hourly": "-1"}, "Pay for an hour: “-1” is no number"),
+        ({"hourly": "x"}, "Pay for an hour: “x” is no number"),
+        ({"prolific_completion": "C 1"}, "Completion code: “C 1” is no code of Prolific, which has letters"),
+        ({"prolific_study": "<b>"}, "Study id: “&lt;b&gt;” is no code"),
+    ],
+)
+def test_what_cannot_be_saved_comes_back_as_typed(admin: FlaskClient, store: Store, wrong: dict[str, str], said: str):
+    before = store.crowd
+    page = press(admin, "/admin/crowd", **{"mturk": "on", "hourly": "7", "prolific_no_consent": "C3", **wrong})
+    assert page.status_code == 400
+    assert said in page.text
+    assert 'name="mturk" checked' in page.text
+    assert 'name="prolific_no_consent" value="C3"' in page.text
+    assert f'value="{html.escape(next(iter(wrong.values())))}"' in page.text
+    assert store.crowd == before
+
+
+def test_a_head_request_is_answered_like_a_get(admin: FlaskClient, app: Flask, store: Store):
+    """RFC 9110, 9.3.2. It is no attempt to sign in either."""
+    assert admin.head("/admin/").status_code == 200
+    stranger = app.test_client()
+    assert stranger.head("/admin/").headers["Location"] == "/admin/sign-in"
+    for _ in range(50):
+        assert stranger.head("/admin/sign-in").status_code == 200
 
 
 def test_personal_links(admin: FlaskClient, app: Flask):

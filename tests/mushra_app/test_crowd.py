@@ -16,6 +16,7 @@ from mushra_app.crowd import (
     Crowd,
     cost,
     prolific_address,
+    prolific_code,
     read_arrival,
     turk_question,
     way_back,
@@ -109,6 +110,31 @@ def test_without_a_completion_code_nobody_comes_from_prolific(app: Flask):
     assert 'name="consent"' not in page.text
 
 
+def test_only_the_study_that_was_named_is_let_in_from_prolific(app: Flask):
+    store_of(app).crowd = Crowd(prolific_completion="C1DONE", prolific_study="610aa6c4")
+    assert 'name="consent"' in Visitor(app).get(PROLIFIC).text
+    page = Visitor(app).get(PROLIFIC.replace("610aa6c4", "610aa6c5")).text
+    assert "takes no listeners by this address" in page
+    assert "C1DONE" not in page
+
+
+@pytest.mark.parametrize(
+    ("pasted", "code"),
+    [
+        ("", ""), (" C1ABC \n", "C1ABC"), ("https://app.prolific.com/submissions/complete?cc=C1ABC", "C1ABC"),
+        ("app.prolific.com/submissions/complete?x=1&cc=C1ABC#top", "C1ABC"),
+    ],
+)  # fmt: skip
+def test_a_code_may_be_pasted_with_its_address(pasted: str, code: str):
+    assert prolific_code(pasted) == code
+
+
+@pytest.mark.parametrize("pasted", ["C1 ABC", "<b>", "https://app.prolific.com/submissions/complete", "?cc="])
+def test_what_has_no_code_in_it(pasted: str):
+    with pytest.raises(UserError, match="is no code of Prolific, which has letters"):
+        prolific_code(pasted)
+
+
 def test_a_closed_study_asks_to_return_the_submission(app: Flask):
     store_of(app).set_gate("closed")
     page = Visitor(app).get(PROLIFIC).text
@@ -190,7 +216,9 @@ def test_a_worker_who_has_stopped_cannot_go_on_with_another_hit(app: Flask):
 def test_another_browser_cannot_take_over_a_worker_s_session(app: Flask):
     """Worker ids are no secrets, assignments are: who has neither the cookie nor the assignment gets nothing."""
     Visitor(app).begin(HIT)
-    assert "You were here before" in Visitor(app).get(ACCEPTED_AGAIN).text
+    page = Visitor(app).get(ACCEPTED_AGAIN).text
+    assert "Open this page there, and go on. Only if you cannot:" in page
+    assert "Please return the HIT" in page
     assert store_of(app).participation(Arrival("mturk", "A2YC6PEM")).visit == "3GU1KF0O"
 
 

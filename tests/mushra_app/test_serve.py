@@ -17,6 +17,7 @@ from codec import audio
 from codec.errors import UserError
 from mushra_app import study as studies
 from mushra_app.web import Options, create_app
+from mushra_app.web.serving import address_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,6 +92,18 @@ def test_several_workers_share_the_work_and_end_together(study_folder):
     assert "Traceback" not in errors
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000/"), ("localhost", "http://localhost:8000/"), ("::1", "http://[::1]:8000/"),
+        ("0.0.0.0", f"http://{socket.gethostname()}:8000/"), ("::", f"http://{socket.gethostname()}:8000/"),
+    ],
+)  # fmt: skip
+def test_the_address_is_one_that_browsers_take(host: str, address: str):
+    """RFC 3986, 3.2.2: an IPv6 address stands in brackets. No browser reaches 0.0.0.0 on another machine."""
+    assert address_of(host, 8000) == address
 
 
 def test_a_public_address_is_checked(study_folder):
