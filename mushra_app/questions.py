@@ -167,5 +167,5 @@ def read_form(questions: tuple[Question, ...], form: Mapping[str, Any]) -> dict[
 
 
 def _cleaned(text: str) -> str:
-    """Without what databases cannot keep."""
-    return text.encode(errors="replace").decode().replace("\0", "").strip()
+    """Without what databases cannot keep, and a line break as one character: forms send two for each."""
+    return text.encode(errors="replace").decode().replace("\0", "").replace("\r\n", "\n").strip()

@@ -60,9 +60,9 @@ def step(kind: str) -> ResponseReturnValue:
 def show(step: Step, listener: Listener, problem: str = "") -> str:
     """The page of a step that is no trial."""
     first = served().store.trial(listener.rating_trials[0].id) if listener.rating_trials else None
-    trials = counted_steps(listener)
+    trials, page, settings = counted_steps(listener), STEP_PAGES[step.kind], json.loads(step.settings)
     return render_template(
-        STEP_PAGES[step.kind].template, step=step, settings=json.loads(step.settings), study=served().study,
+        page.template, **page.shows(settings), step=step, settings=settings, study=served().study,
         said=step.answer and json.loads(step.answer), given=request.form, stimulus=first and first.reference,
         problem=problem, token=session_token(), trials=len(trials), done=sum(one.done is not None for one in trials),
     )  # fmt: skip

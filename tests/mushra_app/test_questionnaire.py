@@ -72,6 +72,7 @@ def asks(kind: str, **more: object) -> Question:
     [
         (asks("text"), [" hello \0"], "hello"),
         (asks("text", optional=True), ["  "], None),
+        (asks("text"), [999 * "x\r\n" + "xx"], 999 * "x\n" + "xx"),  # 2000, as the browser counts them
         (asks("number"), ["-3,5"], -3.5),
         (asks("number", low=0, high=10), ["10"], 10),
         (asks("scale"), ["5"], 5),
