@@ -105,7 +105,7 @@ def judge(listener_id: int) -> ResponseReturnValue:
 @admin.post("/crowd")
 def ways_in() -> ResponseReturnValue:
     """Who is let in, Prolific's codes, and the pay; what cannot be comes back with its rule, and nothing is stored."""
-    typed = {name: request.form.get(name, "").strip() for name in (*PROLIFIC, "hourly")}
+    typed: dict[str, Any] = {name: request.form.get(name, "").strip() for name in (*PROLIFIC, "hourly")}
     typed |= {name: name in request.form for name in ("anonymous", "mturk")}
     read: dict[str, Any] = {}
     for name, label in PROLIFIC.items():

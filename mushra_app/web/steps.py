@@ -6,6 +6,7 @@ posted to `listener.complete` with the hidden field `token`; its other fields ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,7 @@ def questionnaire(form: Mapping[str, str], settings: Settings, said: Any) -> Out
 def attention(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
     """Whether the slider is in the band that the page named."""
     text = form.get("score", "")
-    if not (text.isascii() and text.isdigit() and int(text) <= 100):
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > 100:
         raise AnswerError(marked("Please move the slider."))
     band, score = settings["band"], int(text)
     return Outcome({"band": band, "score": score, "passed": in_band(score, band)})

@@ -130,7 +130,7 @@ def test_the_page_judges_on_the_server(folder: Path):
     names = ["Excellent", "Good", "Fair", "Poor", "Bad"]
     band = next(k for k, name in enumerate(names) if f"“{name}”" in page)
     path, token = attribute(page, "action")[0], field(page, "token")
-    for wrong in ("", "x", "101", "-1", "1e1"):
+    for wrong in ("", "x", "101", "-1", "1e1", "٣", 5000 * "0"):
         assert visitor.post(path, data={"token": token, "score": wrong}).status_code == 400
     visitor.post(path, data={"token": token, "score": str(15 + 20 * (4 - band))})
     visitor.post(path, data={"token": token, "score": "0"})  # a second click changes nothing
