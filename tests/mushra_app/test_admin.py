@@ -98,6 +98,24 @@ def test_it_shows_where_listeners_stop(store: Store):
     ]  # fmt: skip
 
 
+def test_a_step_keeps_its_name_wherever_a_session_has_it(study_folder: Path):
+    """The instructed check comes after the first trial or the second, the repetition as the third or the fourth."""
+    (study_folder / "session.toml").write_text('attention = ["instructed", "repeated"]\nbreak_after = 1\n')
+    store = create_app(study_folder).extensions["earmark"].store
+    for key in ("ada", "bob"):
+        store.enrol(key)
+        while (step := store.listener(key).open_step) is not None:
+            if step.trial_id is None:
+                store.complete(key, step.key, {"band": 0, "score": 90, "passed": True})
+            else:
+                trial = store.trial(step.trial_id)
+                store.submit(key, trial.key, {one.token: Answer(50) for one in trial.conditions}, 20.0)
+    found = {step.name: step.reached for step in overview(store).steps}
+    trials = ["trial 1", "trial 2", "trial 3", "trial 4"]
+    assert found == dict.fromkeys(["volume", *trials, "attention", "break", "break 2", "break 3"], 2)
+    assert [name for name in found if name in trials] == trials
+
+
 def test_who_is_turned_away_stopped_at_that_page(study_folder: Path):
     """The volume, the headphone check, and no trial."""
     (study_folder / "session.toml").write_text('headphone_check = "huggins"\n')
