@@ -7,7 +7,8 @@ Listeners are coroutines that speak HTTP to `earmark mushra serve --workers 2`: 
 think, rate, send again until they have an answer, as the page's own script does. Some vanish in the middle, some press
 stop, some rate so badly that the rule of BS.1534-3 drops them; newcomers take over until the study closes by itself.
 Server and workers are ended by SIGKILL now and then, and started anew. PostgreSQL is started in a temporary folder, by
-the user postgres if need be; Debian has it in the package postgresql.
+the user postgres if need be; Debian has it in the package postgresql. Ends with status 1 when a rating is lost or
+doubled, an item has too many or too few, or the 99th percentile of a rating request is not below 100 ms.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from codec import audio
 from mushra_app import study as studies
 from mushra_app.study import Condition, Item, Stimulus, Study
 
+MOST_MILLISECONDS = 100  # the target for the 99th percentile of a rating request
 ROOT = Path(__file__).resolve().parents[1]
 RATE, SECONDS = 48_000, 1.0
 CONDITIONS = (Condition("reference", "hidden reference"), Condition("anchor@3.5k", "low anchor"),
@@ -334,6 +336,14 @@ def postgresql() -> Iterator[str]:
             subprocess.run([*control, "-m", "immediate", "stop"], cwd=folder, check=True)
 
 
+def too_slow(rating_seconds: list[float]) -> list[str]:
+    """A problem if one rating request in a hundred took MOST_MILLISECONDS or longer."""
+    slow = 1000 * np.percentile(rating_seconds, 99)
+    if slow < MOST_MILLISECONDS:
+        return []
+    return [f"missed: the 99th percentile of a rating request is {slow:.0f} ms, not below {MOST_MILLISECONDS} ms"]
+
+
 def describe(seen: Seen, took: float) -> str:
     """Figures of a run, one line each."""
     ratings, pages = np.array(seen.rating_seconds) * 1000, np.array(seen.page_seconds) * 1000
@@ -375,7 +385,10 @@ def main() -> None:
                 with postgresql() as url:
                     problems = run(folder, url, load, study)
         print(
-            *(problems or ["every acknowledged rating stored once, every item rated exactly as often as asked"]),
+            *(
+                problems
+                or ["every acknowledged rating stored once, in time, every item rated exactly as often as asked"]
+            ),
             sep="\n",
         )
         failed |= bool(problems)
@@ -392,7 +405,7 @@ def run(folder: Path, database: str | None, load: Load, study: Study) -> list[st
         print(describe(seen, time.perf_counter() - start), flush=True)
     finally:
         server.kill()
-    return check(database or f"sqlite:///{folder / 'ratings.sqlite'}", study, seen)
+    return [*check(database or f"sqlite:///{folder / 'ratings.sqlite'}", study, seen), *too_slow(seen.rating_seconds)]
 
 
 if __name__ == "__main__":

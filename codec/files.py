@@ -27,7 +27,7 @@ def written_whole(path: Path) -> Iterator[Path]:
             yield aside
         return
     place = path.resolve()
-    if place.exists() and not place.is_file():
+    if place.exists() and not place.is_file() and not place.is_dir():
         yield place
         return
     aside = place.with_name(f".{place.name}.{os.getpid()}.part")

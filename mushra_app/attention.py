@@ -5,7 +5,8 @@ can do; it is the instructional manipulation check of Oppenheimer, Meyvis and Da
 10.1016/j.jesp.2009.03.009) and, in written form, the trapping question of Naderi et al. (Interspeech 2015). By chance
 one in five passes; who leaves the slider where it is never does.
 
-"repeated": the session's first item comes once more at the end, its sounds in a new order. Who gives the same sound
+"repeated": an item, drawn anew for each session, comes once more with at least one other in between, its sounds in a
+new order. Who gives the same sound
 scores that differ by more than one of the scale's five bands, 20 points on average over the sounds, has missed it.
 """
 

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from mushra_app.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight, session_minutes
+from mushra_app.duration import session_minutes
+from mushra_app.pages import Headphones, Training
+from mushra_app.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight
 from mushra_app.study import Study
 from mushra_app.wording import counted
 
@@ -42,9 +44,11 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
     wanted = max(FEWEST_ITEMS, math.ceil(ITEMS_PER_SYSTEM * systems))
     longest = max((item.seconds for item in study.items), default=0.0)
     minutes = session_minutes(study)
+    training = sum(isinstance(page, Training) for page in study.pages)
+    check = next((page for page in study.pages if isinstance(page, Headphones)), None)
     return [
         Point("4.1", "assessors with experience in listening critically", "yours",
-              "a crowd has less of it; the headphone check and screening make up for some"),
+              "a crowd has less of it; screening makes up for some"),
         Point("4.1.2", "post-screening by hidden reference and mid anchor", "yes",
               "earmark mushra report --screen bs1534"),
         _point("4.2", f"a panel of about {PANEL} assessors", study.annotations >= PANEL,
@@ -52,7 +56,9 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
         _has(study, "5.1", "a hidden reference", "hidden reference"),
         _has(study, "5.1", "a low anchor, 3.5 kHz low-pass", "low anchor"),
         _has(study, "5.1", "a mid anchor, 7 kHz low-pass", "mid anchor"),
-        Point("5.2", "training with all signals before the test", "yours", "let listeners take the training"),
+        _point("5.2", "training with all signals before the test", training > 0,
+               counted(training, "practice trial") if training else "no practice trial; session.toml asks for some by "
+               "`training`"),
         _point("5.3", f"no more than {MOST_CONDITIONS} signals in a trial", len(study.conditions) <= MOST_CONDITIONS,
                f"{len(study.conditions)}"),
         Point("5.3", "switching at will, in time with each other, with 5 ms fades", "yes", "the player does"),
@@ -66,9 +72,15 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
                len(study.items) >= wanted, f"{counted(len(study.items), 'item')}, {counted(systems, 'system')}"),
         Point("7", "material that brings out the weaknesses of the systems", "yours", "excerpts are chosen at random"),
         Point("8", "headphones or loudspeakers of quality, one kind in a test", "yours",
-              "say so in the instructions, and ask"),
+              _headphones(check)),
         _point("8", "signals of an item equally loud", found["loudness"].status == "ok", found["loudness"].evidence),
     ]  # fmt: skip
+
+
+def _headphones(check: Headphones | None) -> str:
+    if check is None:
+        return "say so in the instructions, and ask; `headphone_check` in session.toml finds loudspeakers"
+    return f"the headphone check {'turns away' if check.turn_away else 'flags'} who wears none; say which in the text"
 
 
 def _point(clause: str, asks: str, kept: bool, evidence: str) -> Point:

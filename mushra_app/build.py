@@ -21,6 +21,7 @@ from codec.progress import progress
 from eval.levels import match
 from eval.run_folder import REFERENCE, audio_path, read_info, read_scores
 from mushra_app import study as studies
+from mushra_app.database import has_listeners
 from mushra_app.excerpts import SHORTEST, Excerpt, choose, cut
 from mushra_app.preflight import MOST_CONDITIONS
 from mushra_app.study import Condition, Item, Role, Stimulus, Study
@@ -66,12 +67,14 @@ def build(request: Request) -> Built:
     """Choose excerpts, match levels, write STUDY/study.json and STUDY/audio.
 
     Raises:
-        UserError: the run cannot give such a study, or ratings were already collected in the folder.
+        UserError: the run cannot give such a study, or listeners have already taken the one in the folder.
     """
     info = read_info(request.run)
     conditions = _conditions(request, info)
-    if (request.out / "ratings.sqlite").exists():
-        raise UserError(f"{request.out}: has ratings already; choose another --out, or delete the folder to lose them")
+    if has_listeners(request.out):
+        raise UserError(
+            f"{request.out}: has listeners already; choose another --out, or delete the folder to lose them"
+        )
     before = _audio_of_earlier_study(request.out)
     rng = np.random.default_rng(request.seed)
     files, notes = _usable(request, info, conditions)

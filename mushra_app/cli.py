@@ -137,11 +137,11 @@ def serve(
     from mushra_app.web.served import EXTENSION
 
     options = Options(database, public_address(url), screen, 60 * lease)
-    app = create_app(study, options)
     bound = serving.bind(host, port)
     if not force:
         refuse_failures(load(study), study)
-    address = options.url or f"http://{host}:{bound.getsockname()[1]}/"
+    app = create_app(study, options)
+    address = options.url or serving.address_of(host, bound.getsockname()[1])
     store = app.extensions[EXTENSION].store
     password = "the one printed by the first run (--new-password makes another)"
     if new_password or not admin_access.has_password(store):

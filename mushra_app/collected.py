@@ -9,8 +9,10 @@ import pandas as pd
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from mushra_app import attention
 from mushra_app.pages import questions_of
 from mushra_app.questions import as_text
+from mushra_app.ratings import Ratings, excluded_by_hand
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Step, Trial
 
@@ -34,6 +36,20 @@ def collected(session: Session, study: Study, *which: ColumnElement[bool]) -> pd
     ]
     table.insert(2, "category", table["item"].map({item.id: item.category for item in study.items}))
     return table
+
+
+def as_ratings(session: Session, study: Study, frame: pd.DataFrame) -> Ratings:
+    """What screening looks at: those ratings with their listeners' checks, and whom no rule brings back.
+
+    Args:
+        frame: of `collected`, with at least one row.
+    """
+    roles = {condition.name: condition.role for condition in study.conditions}
+    ids = {int(label[1:]) for label in frame["listener"].unique()}
+    return Ratings(
+        frame.astype({"score": float}), roles, study.name, checks=attention.checks(session, Listener.id.in_(ids)),
+        excluded=excluded_by_hand(frame),
+    )  # fmt: skip
 
 
 def answered(session: Session) -> pd.DataFrame:

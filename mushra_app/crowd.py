@@ -54,6 +54,7 @@ class Crowd:
         prolific_completion: Prolific's completion code; "" closes the way in from there.
         prolific_screen_out, prolific_no_consent: its codes for those whom a page turned away, and who did not consent;
             where empty, the page asks to return the submission.
+        prolific_study: the STUDY_ID that participants of Prolific must come with; "" takes any.
         mturk: whether workers of Mechanical Turk are let in.
         hourly: what a listener is paid for an hour, in the currency of your choice.
     """
@@ -62,6 +63,7 @@ class Crowd:
     prolific_completion: str = ""
     prolific_screen_out: str = ""
     prolific_no_consent: str = ""
+    prolific_study: str = ""
     mturk: bool = False
     hourly: float = 12.0
 
@@ -69,9 +71,12 @@ class Crowd:
         """Whether that way in is open."""
         opened = {
             "anonymous": self.anonymous, "personal": True,
-            "prolific": self.prolific_completion != "", "mturk": self.mturk,
+            "prolific": self.prolific_completion != "" and self._studies(arrival), "mturk": self.mturk,
         }  # fmt: skip
         return opened[arrival.source]
+
+    def _studies(self, arrival: Arrival) -> bool:
+        return self.prolific_study in ("", arrival.details.get("STUDY_ID"))
 
 
 def read_arrival(query: Mapping[str, str]) -> Arrival:
@@ -105,6 +110,20 @@ def _ids(query: Mapping[str, str], *names: str) -> dict[str, str]:
                 )
             )
     return values
+
+
+def prolific_code(text: str) -> str:
+    """The code in what was copied from Prolific: itself, or the address with ?cc= that it stands in; "" for nothing.
+
+    Raises:
+        UserError: there is no code in it.
+    """
+    text = text.strip()
+    address = re.search(r"[?&]cc=([^&#]*)", text)
+    code = address[1] if address else text
+    if text and not ID.fullmatch(code):
+        raise UserError(f"“{text}” is no code of Prolific, which has letters, digits, - and _ only; copy it again")
+    return code
 
 
 def prolific_return(code: str) -> str:

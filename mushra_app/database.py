@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from codec.errors import UserError
 from mushra_app.migrations import can_migrate, migrate
 from mushra_app.study import Study
-from mushra_app.tables import SCHEMA_VERSION, Base, Setting
+from mushra_app.tables import SCHEMA_VERSION, Base, Listener, Setting
 
 try:
     import fcntl
@@ -45,13 +45,37 @@ def connect(study: Study, folder: Path, url: str | None, *, create: bool) -> Eng
     try:
         engine = _engine(parsed)
         with engine.execution_options(immediate=True).begin() as connection:
-            _prepare(connection, study, shown)
+            _prepare(connection, study, shown, own=url is None)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UserError(f"{shown}: the driver is missing ({error}); for PostgreSQL: pip install 'earmark[server]' "
                         "and postgresql+psycopg://...") from error  # fmt: skip
     except DBAPIError as error:
         raise UserError(f"{shown}: the database cannot be used ({error.orig})") from error
     return engine
+
+
+def has_listeners(folder: Path) -> bool:
+    """Whether anybody has begun a session of the study in `folder`, by its own database, STUDY/ratings.sqlite.
+
+    Raises:
+        UserError: that is no database.
+    """
+    path = folder / "ratings.sqlite"
+    if not path.is_file():
+        return False
+    engine = _engine(URL.create("sqlite", database=str(path)))
+    try:
+        with engine.connect() as connection:
+            return _has_listeners(connection)
+    except DBAPIError as error:
+        raise UserError(f"{path}: the database cannot be used ({error.orig})") from error
+    finally:
+        engine.dispose()
+
+
+def _has_listeners(connection: Connection) -> bool:
+    made = inspect(connection).has_table(Listener.__tablename__)
+    return made and connection.scalar(select(Listener.id).limit(1)) is not None
 
 
 def _engine(url: URL) -> Engine:
@@ -109,8 +133,12 @@ def queue_for(engine: Engine) -> Queue | None:
     return Queue(Path(f"{engine.url.database}-queue"))
 
 
-def _prepare(connection: Connection, study: Study, shown: str) -> None:
-    """Make or migrate the tables, one process at a time; refuse a database of another schema or study."""
+def _prepare(connection: Connection, study: Study, shown: str, *, own: bool) -> None:
+    """Make or migrate the tables, one process at a time; refuse a database of another schema or study.
+
+    The study's own database goes with it, password and ways in, when the study is built again before anybody came.
+    Another one may be that of a study that is being served.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0xEA12})
     fingerprint = _fingerprint(study)
@@ -120,7 +148,9 @@ def _prepare(connection: Connection, study: Study, shown: str) -> None:
         Base.metadata.create_all(connection)
         found = {"schema_version": SCHEMA_VERSION, "study": fingerprint, "secret_key": secrets.token_urlsafe(32)}
         connection.execute(insert(Setting), [{"name": name, "value": value} for name, value in found.items()])
-    if found["study"] != fingerprint:
+    if found["study"] != fingerprint and own and not _has_listeners(connection):
+        connection.execute(update(Setting).where(Setting.name == "study").values(value=fingerprint))
+    elif found["study"] != fingerprint:
         raise UserError(f"{shown}: holds the ratings of another study or an earlier build of this one; "
                         "keep it elsewhere or give another --database")  # fmt: skip
     if found["schema_version"] != SCHEMA_VERSION:

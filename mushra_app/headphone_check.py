@@ -31,6 +31,7 @@ PASS_MARKS: Mapping[str, int] = {"huggins": 6, "antiphase": 5}  # right answers
 
 RATE = 48000
 INTERVAL, GAP, RAMP = 1.0, 0.5, 0.1  # seconds
+SECONDS = 3 * INTERVAL + 2 * GAP  # that a trial sounds
 LEVEL = 10 ** (-26 / 20)  # RMS of a noise and of a full tone re full scale; our stimuli are about as loud
 CENTRE, HALF_BAND = 600.0, 0.06  # Hz, and a share of it
 TONE = 200.0  # Hz

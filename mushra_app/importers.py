@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +122,7 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     Raises:
         UserError: there is no such study or database, or no listener has finished a trial.
     """
-    from mushra_app import attention, collected, store, study  # SQLAlchemy is not needed to read a file
+    from mushra_app import collected, store, study  # SQLAlchemy is not needed to read a file
     from mushra_app.analysis.objective import metric_scores
 
     test = study.load(folder)
@@ -130,14 +130,10 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     frame = store.ratings(opened, test)
     if frame.empty:
         raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark mushra serve`")
-    roles = {condition.name: condition.role for condition in test.conditions}
     metrics, note = metric_scores(test, folder)
     with opened.reading() as session:
-        checks, answers = attention.checks(session), collected.answered(session)
-    return Ratings(
-        frame.astype({"score": float}), roles, test.name, (note,) if note else (), metrics, checks, answers,
-        excluded_by_hand(frame),
-    )  # fmt: skip
+        found, answers = collected.as_ratings(session, test, frame), collected.answered(session)
+    return replace(found, notes=(note,) if note else (), metrics=metrics, answers=answers)
 
 
 def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from mushra_app import attention
-from mushra_app.collected import collected
-from mushra_app.ratings import Ratings
+from mushra_app.collected import as_ratings, collected
 from mushra_app.screening import screen
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Step, Trial
@@ -67,8 +65,5 @@ def _reasons(session: Session, study: Study, rule: str, listeners: Sequence[List
     frame = collected(session, study, Trial.item.in_(session.scalars(items).all()))
     if frame.empty:
         return {}
-    roles = {condition.name: condition.role for condition in study.conditions}
-    ids = {int(label[1:]) for label in frame["listener"].unique()}
-    checked = attention.checks(session, Listener.id.in_(ids))
-    dropped = screen(Ratings(frame.astype({"score": float}), roles, study.name, checks=checked), rule).dropped
+    dropped = screen(as_ratings(session, study, frame), rule).dropped
     return dict(zip(dropped["listener"], dropped["reason"], strict=True))

@@ -7,18 +7,18 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from mushra_app import attention, leases
-from mushra_app.ratings import Ratings
+from mushra_app import leases
+from mushra_app.collected import as_ratings
 from mushra_app.screening import screen
 from mushra_app.store import Status, Store, ratings
-from mushra_app.tables import Listener
+from mushra_app.tables import Listener, Step
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
 
 def _items(store: Store, frame: pd.DataFrame, valid: dict[str, int], held: dict[str, int]) -> list[ItemRow]:
     means: dict[str, dict[str, float]] = defaultdict(dict)
-    for item, condition, mean in frame.groupby(["item", "condition"])["score"].mean().reset_index().to_numpy():
-        means[item][condition] = mean
+    for item, condition, score in frame.groupby(["item", "condition"])["score"].mean().reset_index().to_numpy():
+        means[item][condition] = score
     seconds = frame.groupby("item")["seconds"].median()
     return [
         ItemRow(
@@ -153,10 +153,8 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
     rule = "paper" if store.rule == "none" else store.rule
     evidence = {}
     if len(frame):
-        roles = {condition.name: condition.role for condition in store.study.conditions}
         with store.reading() as session:
-            checks = attention.checks(session)
-        found = Ratings(frame.astype({"score": float}), roles, store.study.name, checks=checks)
+            found = as_ratings(session, store.study, frame)
         judged = screen(found, rule).listeners
         evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
     rows = []
@@ -171,26 +169,38 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
 
 
 def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
-    """Steps by their place in the session; sessions of different length end at different places."""
-    reached: Counter[int] = Counter()
-    stopped: Counter[int] = Counter()
-    kinds: dict[int, str] = {}
-    seconds: dict[int, list[float]] = {}
+    """Steps by name, in the order of their mean place: sessions differ in length, and in where the checks come."""
+    places: dict[str, list[int]] = defaultdict(list)
+    stopped: Counter[str] = Counter()
+    seconds: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         trials = {trial.id: trial for trial in row.listener.trials}
-        for step in row.listener.steps:
-            reached[step.position] += 1
-            kinds.setdefault(step.position, _name(step.kind, trials[step.trial_id].position if step.trial_id else 0))
+        names = _names(row.listener.steps)
+        here = None if row.state == "turned away" else row.listener.open_step
+        done = [step for step in row.listener.steps if step.done is not None]
+        for step in [*done, *([] if here is None else [here])]:
+            places[names[step.id]].append(step.position)
             if step.trial_id is not None and (spent := trials[step.trial_id].seconds) is not None:
-                seconds.setdefault(step.position, []).append(spent)
-            if step.done is None:
-                stopped[step.position] += row.state in ("gone", "left")
-                break
+                seconds[names[step.id]].append(spent)
+        if row.state in ("gone", "left") and here is not None:
+            stopped[names[here.id]] += 1
+        elif row.state == "turned away":
+            stopped[names[done[-1].id]] += 1
     return [
-        StepRow(kinds[place], reached[place], stopped[place], median(seconds[place]) if place in seconds else None)
-        for place in sorted(reached)
+        StepRow(name, len(places[name]), stopped[name], median(seconds[name]) if seconds[name] else None)
+        for name in sorted(places, key=lambda name: mean(places[name]))
     ]
 
 
-def _name(kind: str, position: int) -> str:
-    return f"trial {position}" if kind == "trial" else kind
+def _names(steps: Sequence[Step]) -> dict[int, str]:
+    """What each step of a session is called, by id: trials as listeners see them numbered, other kinds from the second.
+
+    A repeated trial is a trial here: it comes anywhere, and whoever stops at it stops at that trial.
+    """
+    seen: Counter[str] = Counter()
+    names = {}
+    for step in steps:
+        kind = "trial" if step.kind == "repeat" else step.kind
+        seen[kind] += 1
+        names[step.id] = f"{kind} {seen[kind]}" if kind == "trial" or seen[kind] > 1 else kind
+    return names

@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Any
 
 from mushra_app.headphone_check import Method
-from mushra_app.questions import Question
+from mushra_app.questions import Question, question_of
 
 
 @dataclass(frozen=True)
@@ -106,19 +106,27 @@ def plan(pages: Sequence[Page], items: Sequence[str]) -> Iterator[Planned]:
 
 def _plan_trials(page: Trials, between: Sequence[Questionnaire], items: Sequence[str]) -> Iterator[Planned]:
     random = SystemRandom()
-    instructed = random.randint(1, max(1, len(items) - 1)) if "instructed" in page.attention else 0
-    for number, item in enumerate(items, start=1):
-        yield Planned("trial", {}, item)
-        last = number == len(items)
+    steps = [Planned("trial", {}, item) for item in items]
+    if len(items) < trial_count([page], len(items)):
+        first = random.randrange(len(items) - 1)
+        steps.insert(random.randint(first + 2, len(items)), Planned("repeat", {}, items[first]))
+    instructed = random.randint(1, max(1, len(steps) - 1)) if "instructed" in page.attention else 0
+    for number, step in enumerate(steps, start=1):
+        yield step
+        last = number == len(steps)
         for other in between:
             if number == other.after_trial or (last and other.after_trial > number):
                 yield Planned("questionnaire", asdict(other))
         if number == instructed:
             yield Planned("attention", {"band": random.choice((0, 1, 3, 4))})  # the slider begins in the middle one
         if page.break_after and number % page.break_after == 0 and not last:
-            yield Planned("break", {"done": number, "of": len(items)})
-    if "repeated" in page.attention and len(items) > 1:
-        yield Planned("repeat", {}, items[0])
+            yield Planned("break", {})
+
+
+def trial_count(pages: Sequence[Page], items: int) -> int:
+    """Trials that a listener who rates so many items sees; a repeated one is not to be told from the others."""
+    repeated = any(isinstance(page, Trials) and "repeated" in page.attention for page in pages)
+    return items + (repeated and items > 1)
 
 
 def kind_of(page: Page) -> str:
@@ -148,4 +156,4 @@ def from_json(data: Mapping[str, Any]) -> Page:
 
 def questions_of(settings: Mapping[str, Any]) -> tuple[Question, ...]:
     """The questions of a page, from its settings as JSON has them."""
-    return tuple(Question(**{**one, "choices": tuple(one.get("choices", ()))}) for one in settings["questions"])
+    return tuple(question_of(one) for one in settings["questions"])

@@ -10,6 +10,7 @@ from typing import Literal
 
 from codec.errors import UserError
 from eval.levels import SILENCE_LUFS
+from mushra_app.duration import session_minutes
 from mushra_app.stimulus_measures import Measured, Measures, measure_study
 from mushra_app.study import Study
 from mushra_app.wording import counted
@@ -18,7 +19,6 @@ Status = Literal["ok", "warn", "fail"]
 
 MOST_CONDITIONS = 12  # BS.1534-3, 5.3: signals in one trial, the hidden reference and anchors among them
 LONGEST_SESSION = 30  # minutes
-HEARINGS = 2  # of each signal in a trial: with it, a trial of 8 conditions of 5 s takes the 86 s that real ones took
 SAME_LOUDNESS = 1.0  # LU between conditions of an item
 AUDIBLE_LAG, JUMPING_LAG = 0.001, 0.010  # seconds
 SURE = 0.3  # correlation with the reference from which on a lag means something
@@ -170,21 +170,14 @@ def conditions(study: Study, measured: Measured) -> Finding:
 
 
 def session(study: Study, measured: Measured) -> Finding:
-    """A session is over within 30 minutes, if each signal of a trial is heard twice."""
+    """A session is over within 30 minutes, practice and questions among them; see mushra_app/duration.py."""
     minutes = session_minutes(study)
     if minutes > LONGEST_SESSION:
-        trials = max(1, int(study.trials_per_listener * LONGEST_SESSION / minutes))
-        return Finding(
-            "session", "warn", f"about {minutes:.0f} minutes; {counted(trials, 'trial')} a listener would make 30"
-        )
+        fitting = [n for n in range(1, study.trials_per_listener) if session_minutes(study, n) <= LONGEST_SESSION]
+        remedy = f"; {counted(fitting[-1], 'trial')} a listener would make {LONGEST_SESSION}" if fitting else ""
+        return Finding("session", "warn", f"about {minutes:.0f} minutes{remedy}")
     length = counted(max(1, round(minutes)), "minute")
     return Finding("session", "ok", f"about {length} for {counted(study.trials_per_listener, 'trial')}")
-
-
-def session_minutes(study: Study) -> float:
-    """Rough length of the trials of one listener: every condition and the open reference heard twice."""
-    seconds = sum(item.seconds for item in study.items) / max(1, len(study.items))
-    return study.trials_per_listener * HEARINGS * (len(study.conditions) + 1) * seconds / 60
 
 
 CHECKS: tuple[Callable[[Study, Measured], Finding], ...] = (

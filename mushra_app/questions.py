@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
 from mushra_app.messages import marked
@@ -44,7 +44,8 @@ class Question:
     optional: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the parts do not fit each other."""
+        """Raises ValueError where a part is of the wrong type, or the parts do not fit each other."""
+        self._check_types()
         if self.kind not in get_args(Kind):
             raise ValueError(f'kind "{self.kind}": there are {", ".join(get_args(Kind))}')
         if (self.kind in ("choice", "choices")) != bool(self.choices):
@@ -53,10 +54,30 @@ class Question:
             raise ValueError("two choices are the same")
         if not self.name or not self.ask:
             raise ValueError("name and ask must say something")
+        if self.name != _cleaned(self.name):
+            raise ValueError(f'name "{self.name}" begins or ends with a blank')
+        if self.kind == "scale" and any(end is not None and end != int(end) for end in (self.low, self.high)):
+            raise ValueError("the ends of a scale are whole numbers")
         if self.kind == "scale" and not 2 <= len(self.points) <= 11:
             raise ValueError("a scale has 2 to 11 points")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError("low must be below high")
+
+    def _check_types(self) -> None:
+        for part in ("name", "ask", "low_label", "high_label"):
+            if not isinstance(getattr(self, part), str):
+                raise ValueError(f"{part} must be a text in quotation marks")
+        if not (isinstance(self.choices, tuple) and all(isinstance(choice, str) for choice in self.choices)):
+            raise ValueError("choices must be a list of texts")
+        for choice in self.choices:
+            if not choice or choice != _cleaned(choice):
+                raise ValueError(f'choice "{choice}" is empty, or begins or ends with a blank')
+        for part in ("low", "high"):
+            end = getattr(self, part)
+            if end is not None and (type(end) not in (int, float) or not math.isfinite(end)):  # true is no number
+                raise ValueError(f"{part} must be a number")
+        if not isinstance(self.optional, bool):
+            raise ValueError("optional must be true or false")
 
     @property
     def points(self) -> range:
@@ -101,6 +122,25 @@ class Question:
         return value
 
 
+def question_of(said: object) -> Question:
+    """The question of one table, as session.toml and study.json have it.
+
+    Raises:
+        ValueError: it is no table, has a key too many or too few, or Question refuses what it says.
+    """
+    if not isinstance(said, Mapping):
+        raise ValueError("a question is a table, written [[questionnaire.questions]]")
+    known = {part.name: part.default is MISSING for part in fields(Question)}
+    unknown = [str(key) for key in said if key not in known]
+    if unknown:
+        raise ValueError(f"no such key: {', '.join(unknown)}; there are {', '.join(known)}")
+    missing = [name for name, needed in known.items() if needed and name not in said]
+    if missing:
+        raise ValueError(f"a question lacks {', '.join(missing)}")
+    choices = said.get("choices", ())
+    return Question(**{**said, "choices": tuple(choices) if isinstance(choices, list) else choices})
+
+
 def as_text(answer: Answer) -> str:
     """An answer as tables have it: several choices with semicolons between them, "" for none."""
     match answer:
@@ -127,5 +167,5 @@ def read_form(questions: tuple[Question, ...], form: Mapping[str, Any]) -> dict[
 
 
 def _cleaned(text: str) -> str:
-    """Without what databases cannot keep."""
-    return text.encode(errors="replace").decode().replace("\0", "").strip()
+    """Without what databases cannot keep, and a line break as one character: forms send two for each."""
+    return text.encode(errors="replace").decode().replace("\0", "").replace("\r\n", "\n").strip()

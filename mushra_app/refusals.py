@@ -33,6 +33,10 @@ class AlreadyRatedError(RefusedError):
     """The trial is stored already, with other scores."""
 
 
+class SessionOverError(RefusedError):
+    """The listener has stopped, or was turned away."""
+
+
 class TookPartError(RefusedError):
     """This person has taken part before, or is taking part in another browser."""
 

@@ -134,7 +134,7 @@ _BS1534 = (
     Clause("rate the hidden reference below 90 for more than 15 % of the items", "hidden reference",
            bs1534_hidden_reference),
     Clause("rate the mid anchor above 90 for more than 15 % of the items, not counting items where at least "
-           "a quarter of the listeners do so", "mid anchor", bs1534_mid_anchor),
+           "a quarter of the listeners do so (the Recommendation: more than 25 %)", "mid anchor", bs1534_mid_anchor),
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {

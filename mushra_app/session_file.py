@@ -10,6 +10,7 @@ headphone_failed = "turn away"   # or "flag"
 training = ["music-003"]         # items of practice trials
 break_after = 6                  # trials; 0 for no breaks
 attention = ["instructed", "repeated"]
+comments = true                  # listeners may write one on each sound
 
 [[questionnaire]]
 place = "before"                 # or "after", or the number of trials after which it comes
@@ -23,7 +24,7 @@ low = 18
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -35,7 +36,7 @@ from mushra_app.pages import ATTENTION, Headphones, Page, Questionnaire, Trainin
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 TEXTS = ("title", "instructions", "consent")
 KEYS = ("language", *TEXTS, "headphone_check", "headphone_attempts", "headphone_failed", "training", "break_after",
-        "attention", "questionnaire")  # fmt: skip
+        "attention", "comments", "questionnaire")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,29 @@ class Texts:
     consent: str = ""
 
 
-def read_session(folder: Path, pages: Sequence[Page]) -> tuple[Texts, tuple[Page, ...]]:
-    """STUDY/session.toml, and the pages of study.json as it changes them.
+def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) -> dict[str, Any]:
+    """The fields of a Study that STUDY/session.toml sets, by name: texts, pages, and comments.
+
+    Args:
+        pages: of study.json.
+        items: ids that the study has.
 
     Raises:
         UserError: it is no TOML, or says what cannot be.
     """
     path = folder / "session.toml"
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        said = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write the mark
     except FileNotFoundError:
-        return Texts(), tuple(pages)
+        return {}
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as TOML ({error})") from error
     try:
         _check(said)
+        _check_training(said, items)
         texts = Texts(said.get("language", ""), *(said.get(name, "").strip() for name in TEXTS))
-        return texts, tuple(_amended(pages, said))
+        comments = {"comments": said["comments"]} if "comments" in said else {}
+        return {"texts": texts, "pages": tuple(_amended(pages, said)), **comments}
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -109,8 +116,8 @@ def _questionnaire(said: Mapping[str, Any]) -> Questionnaire:
     place = said["place"]
     try:
         return Questionnaire(questions_of(said), place if isinstance(place, int) else 0)
-    except (TypeError, ValueError) as error:
-        asked = ", ".join(str(one.get("name")) for one in said["questions"])
+    except ValueError as error:
+        asked = ", ".join(str(one.get("name", "no name")) for one in said["questions"])
         raise ValueError(f"questionnaire with {asked}: {error}") from error
 
 
@@ -123,8 +130,11 @@ def _check(said: Mapping[str, Any]) -> None:
     _one_of(said, "language", LANGUAGES)
     _one_of(said, "headphone_check", get_args(Method))
     _one_of(said, "headphone_failed", ("turn away", "flag"))
+    _demand(isinstance(said.get("comments", False), bool), "comments must be true or false")
     for key, least in (("headphone_attempts", 1), ("break_after", 0)):
         _demand(_whole(said.get(key, least), least), f"{key} must be a whole number, {least} or more")
+    idle = [key for key in ("headphone_attempts", "headphone_failed") if key in said and "headphone_check" not in said]
+    _demand(not idle, f"{', '.join(idle)}: nothing is checked without headphone_check")
     for key in ("training", "attention"):
         value = said.get(key, [])
         _demand(
@@ -132,20 +142,33 @@ def _check(said: Mapping[str, Any]) -> None:
         )
     wrong = [name for name in said.get("attention", []) if name not in ATTENTION]
     _demand(not wrong, f"attention: no such check: {', '.join(wrong)}; there are {', '.join(ATTENTION)}")
-    _demand(len(set(said.get("training", []))) == len(said.get("training", [])), "training has an item twice")
+    for key in ("training", "attention"):
+        value = said.get(key, [])
+        twice = [one for one in value if value.count(one) > 1]
+        _demand(not twice, f"{key} has {twice[0] if twice else ''} twice")
     pages = said.get("questionnaire", [])
-    _demand(isinstance(pages, list), "questionnaire is written [[questionnaire]], with two brackets")
+    _demand(_tables(pages), "questionnaire is written [[questionnaire]], with two brackets")
     for page in pages:
         place = page.get("place")
         _demand(place in ("before", "after") or _whole(place, 1),
                 'questionnaire: place must be "before", "after" or a number of trials')  # fmt: skip
         questions = page.get("questions")
-        _demand(isinstance(questions, list) and bool(questions) and page.keys() == {"place", "questions"},
+        _demand(_tables(questions) and bool(questions) and page.keys() == {"place", "questions"},
                 "questionnaire: has a place, and questions as [[questionnaire.questions]]")  # fmt: skip
+
+
+def _check_training(said: Mapping[str, Any], items: Collection[str]) -> None:
+    unknown = [item for item in said.get("training", []) if item not in items]
+    some = ", ".join(sorted(items)[:3]) + (", ..." if len(items) > 3 else "")
+    _demand(not unknown, f"training: the study has no item {', '.join(unknown)}; it has {some}")
 
 
 def _one_of(said: Mapping[str, Any], key: str, choices: Sequence[str]) -> None:
     _demand(said.get(key, choices[0]) in choices, f'{key} = "{said.get(key)}": must be one of {", ".join(choices)}')
+
+
+def _tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def _whole(value: object, least: int) -> bool:

@@ -26,7 +26,15 @@ from mushra_app.collected import collected
 from mushra_app.crowd import Arrival, Crowd
 from mushra_app.database import connect
 from mushra_app.messages import marked
-from mushra_app.refusals import AlreadyRatedError, NotOpenError, RefusedError, Status, TookPartError, UnknownTrialError
+from mushra_app.refusals import (
+    AlreadyRatedError,
+    NotOpenError,
+    RefusedError,
+    SessionOverError,
+    Status,
+    TookPartError,
+    UnknownTrialError,
+)
 from mushra_app.study import Study
 from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
 from mushra_app.transactions import Database
@@ -144,6 +152,13 @@ class Store(Database):
         with self.reading() as session:
             return session.scalars(whole).one()
 
+    def revisit(self, key: str, arrival: Arrival) -> None:
+        """Note a new visit of a listener whose session goes on: a HIT that was returned and accepted again, say."""
+        with self.writing() as session:
+            active = and_(Listener.key == key, Listener.state == "active")
+            values = {"visit": arrival.visit, "arrival": json.dumps(dict(arrival.details))}
+            session.execute(update(Listener).where(active).values(values))
+
     def leave(self, key: str) -> None:
         """End the session of a listener who stops before its end: unfinished trials give their places back."""
         with self.writing() as session:
@@ -171,8 +186,9 @@ class Store(Database):
             answers: stimulus token -> answer, for every condition of the trial.
 
         Raises:
-            UnknownTrialError: not a trial of this listener.
+            UnknownTrialError: not a trial of this listener, or not any more: another item has taken its place.
             AlreadyRatedError: stored before with different answers.
+            SessionOverError: the listener has stopped, or was turned away.
             RefusedError: answers are missing, or for other stimuli.
         """
         owned = (
@@ -191,14 +207,20 @@ class Store(Database):
         this = update(Listener).where(Listener.id == trial.listener_id)
         unrated = and_(Trial.id == trial.id, Trial.key == trial_key, Trial.submitted.is_(None))
         with self.writing() as session:
-            session.execute(this.values(seen=now))
+            state = session.scalar(this.values(seen=now).returning(Listener.state))
             session.execute(this.where(Listener.lease_until > now).values(lease_until=now + self.lease))
-            taken = session.execute(update(Trial).where(unrated).values(submitted=now, seconds=seconds))
-            if taken.rowcount:  # type: ignore[attr-defined]
-                session.execute(insert(Rating), rows)
-                session.execute(update(Step).where(Step.trial_id == trial.id).values(done=now))
-                return
-            stored = session.scalars(select(Rating).where(Rating.trial_id == trial.id)).all()
+            if state == "active":
+                taken = session.execute(update(Trial).where(unrated).values(submitted=now, seconds=seconds))
+                if taken.rowcount:  # type: ignore[attr-defined]
+                    session.execute(insert(Rating), rows)
+                    session.execute(update(Step).where(Step.trial_id == trial.id).values(done=now))
+                    return
+            here = and_(Rating.trial_id == trial.id, Trial.key == trial_key)
+            stored = session.scalars(select(Rating).join(Trial, Trial.id == Rating.trial_id).where(here)).all()
+        if not stored and state != "active":
+            raise SessionOverError(marked("Your session is over, so nothing more is stored."))
+        if not stored:
+            raise UnknownTrialError(marked("This trial is not part of your session."))
         if given != {rating.condition: Answer(rating.score, rating.comment) for rating in stored}:
             raise AlreadyRatedError(marked("This trial was already stored with other ratings."))
 

@@ -71,7 +71,7 @@ class Study:
         provenance: the run of `earmark compare` it was cut from, with versions and seed.
         pages: what a session consists of, in order, after consent; study.json's, as session.toml changes them.
         texts: of session.toml.
-        comments: whether listeners may write a comment on each sound.
+        comments: whether listeners may write a comment on each sound; study.json's, as session.toml changes it.
     """
 
     name: str
@@ -125,8 +125,7 @@ def load(folder: Path) -> Study:
         study = _from_json(data)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: damaged or made by hand ({error}); build the study again") from error
-    texts, amended = read_session(folder, study.pages)
-    study = replace(study, texts=texts, pages=amended)
+    study = replace(study, **read_session(folder, study.pages, {item.id for item in study.items}))
     _check_pages(study, path)
     return study
 

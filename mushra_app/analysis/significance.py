@@ -89,7 +89,8 @@ def pairwise(means: pd.DataFrame) -> pd.DataFrame:
             }
         )  # fmt: skip
     columns = ["better", "worse", "listeners", "difference", "sd", "p", "rank_biserial"]
-    pairs = pd.DataFrame(rows, columns=columns)
+    numbers = {"listeners": int, **dict.fromkeys(columns[3:], float)}
+    pairs = pd.DataFrame(rows, columns=columns).astype(numbers)  # without a row nothing else tells their types
     half_width = half_widths(pairs["listeners"], pairs["sd"])
     return pairs.assign(
         ci95_low=pairs["difference"] - half_width,

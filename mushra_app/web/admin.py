@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from codec.errors import UserError
 from mushra_app import attention, collected, crowd
 from mushra_app.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
+from mushra_app.duration import session_minutes
 from mushra_app.overview import Overview, overview
 from mushra_app.store import Store, ratings
 from mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
 from mushra_app.web.invitations import invitation
-from mushra_app.web.served import expected_seconds, served
+from mushra_app.web.served import served
 
 MOST_INVITATIONS = 500
-OUTSIDE_TRIALS = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
+MOST_PAY = 1000  # for an hour
+PROLIFIC: Mapping[str, str] = {
+    "prolific_completion": "Completion code", "prolific_screen_out": "Screen-out code",
+    "prolific_no_consent": "No-consent code", "prolific_study": "Study id",
+}  # fmt: skip
+OUTSIDE = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
 LOST = 0.1  # of the sessions: a usual share to plan with of listeners whom screening drops
 # Shares of the pay, as the platforms published them in 2025; the page says to look there.
 FEES = {"Prolific": 1 / 3, "Mechanical Turk, HITs of up to 9 assignments": 0.2, "Mechanical Turk, larger HITs": 0.4}
@@ -30,10 +40,11 @@ def require_sign_in() -> ResponseReturnValue | None:
     """Only the sign-in page is open to strangers; every form must carry its session's token."""
     if request.endpoint == "admin.enter":
         return None
+    reads = request.method in ("GET", "HEAD")
     token = form_token(store(), request.cookies.get(cookie_name(), ""))
     if token is None:
-        return redirect(url_for(".enter")) if request.method == "GET" else abort(403)
-    if request.method != "GET" and not secrets.compare_digest(token.encode(), request.form.get("token", "").encode()):
+        return redirect(url_for(".enter")) if reads else abort(403)
+    if not reads and not secrets.compare_digest(token.encode(), request.form.get("token", "").encode()):
         abort(403)
     g.token = token
     return None
@@ -42,7 +53,7 @@ def require_sign_in() -> ResponseReturnValue | None:
 @admin.route("/sign-in", methods=["GET", "POST"])
 def enter() -> ResponseReturnValue:
     """The password, against a session."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("sign_in.html")
     try:
         secret = sign_in(store(), request.form.get("password", ""), request.remote_addr or "")
@@ -93,17 +104,22 @@ def judge(listener_id: int) -> ResponseReturnValue:
 
 @admin.post("/crowd")
 def ways_in() -> ResponseReturnValue:
-    """Who is let in, Prolific's codes, and the pay."""
-    form = request.form
-    codes = {name: form.get(name, "").strip() for name in
-             ("prolific_completion", "prolific_screen_out", "prolific_no_consent")}  # fmt: skip
+    """Who is let in, Prolific's codes, and the pay; what cannot be comes back with its rule, and nothing is stored."""
+    typed: dict[str, Any] = {name: request.form.get(name, "").strip() for name in (*PROLIFIC, "hourly")}
+    typed |= {name: name in request.form for name in ("anonymous", "mturk")}
+    read: dict[str, Any] = {}
+    for name, label in PROLIFIC.items():
+        try:
+            read[name] = crowd.prolific_code(typed[name])
+        except UserError as error:
+            return page(ways=typed, problem=f"{label}: {error}."), 400
     try:
-        hourly = float(form.get("hourly", ""))
+        read["hourly"] = float(typed["hourly"])
     except ValueError:
-        abort(400)
-    if not 0 <= hourly <= 1000 or any(code and not crowd.ID.fullmatch(code) for code in codes.values()):
-        abort(400)
-    store().crowd = replace(store().crowd, anonymous="anonymous" in form, mturk="mturk" in form, hourly=hourly, **codes)
+        read["hourly"] = math.nan
+    if not 0 <= read["hourly"] <= MOST_PAY:
+        return page(ways=typed, problem=f"Pay for an hour: “{typed['hourly']}” is no number from 0 to {MOST_PAY}."), 400
+    store().crowd = crowd.Crowd(**typed | read)
     return redirect(url_for(".show", _anchor="ways-in"), 303)
 
 
@@ -140,20 +156,28 @@ def listeners_csv() -> ResponseReturnValue:
     return download(as_csv(listeners_table(overview(store()))), "listeners.csv", "text/csv")
 
 
-def page(invitations: list[tuple[str, str]] | None = None) -> str:
-    """The overview."""
+def page(
+    invitations: list[tuple[str, str]] | None = None, ways: Mapping[str, Any] | None = None, problem: str = ""
+) -> str:
+    """The overview.
+
+    Args:
+        ways: what stands in the form of the ways in, if not what is stored.
+        problem: with them.
+    """
     found, address = overview(store()), url_for("entrance.welcome", _external=True)
     return render_template(
         "admin.html", study=served().study, found=found, token=g.token, crowd=store().crowd, address=address,
         prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address), costs=costs(found),
-        invitations=invitations, rule=store().rule,
+        invitations=invitations, rule=store().rule, ways=ways or asdict(store().crowd), problem=problem,
+        labels=PROLIFIC, most_pay=MOST_PAY,
     )  # fmt: skip
 
 
 def costs(found: Overview) -> dict[str, crowd.Cost]:
     """What the ratings that are still missing cost on each platform."""
     study = served().study
-    minutes = found.minutes or OUTSIDE_TRIALS + study.trials_per_listener * expected_seconds(study) / 60
+    minutes = found.minutes or OUTSIDE + session_minutes(study)
     trials = min(study.trials_per_listener, len(study.items))
     return {
         name: crowd.cost(1, found.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=LOST)

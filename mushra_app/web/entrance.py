@@ -10,12 +10,14 @@ from flask import Blueprint, abort, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from mushra_app.crowd import Arrival, ArrivalError, read_arrival, way_back
+from mushra_app.duration import session_minutes
 from mushra_app.messages import marked
+from mushra_app.pages import trial_count
 from mushra_app.refusals import NotOpenError, Status, TookPartError
 from mushra_app.web.invitations import read_invitation
 from mushra_app.web.languages import gettext
 from mushra_app.web.safety import check_token, session_token
-from mushra_app.web.served import expected_seconds, minutes_for, served, this_listener
+from mushra_app.web.served import open_step, served, this_listener, whole_minutes
 
 pages = Blueprint("entrance", __name__)
 
@@ -37,8 +39,10 @@ def welcome() -> ResponseReturnValue:
     else:
         known = store.participation(arrival)
         if known is not None:
-            if known.visit != arrival.visit and (mine is None or mine.id != known.id):
-                return took_part(arrival)
+            if known.visit != arrival.visit:
+                if mine is None or mine.id != known.id or open_step(mine) is None:
+                    return took_part(arrival)
+                store.revisit(known.key, arrival)
             session["listener"] = known.key
             remember(arrival)
             return redirect(url_for("listener.next_page"))
@@ -97,11 +101,14 @@ def sorry(title: str, message: str, arrival: Arrival, outcome: str = "not let in
 
 
 def took_part(arrival: Arrival) -> str:
-    """For a person who has a participation already."""
-    message = marked(
-        "You have taken part in this listening test, or begun it in another browser. Thank you! Each person can take "
-        "part once; if you have not finished, go on where you began."
-    )
+    """For a person who has a participation already, with another visit."""
+    known = served().store.participation(arrival)
+    message = marked("You have taken part in this listening test. Thank you! Each person can take part once.")
+    if known is not None and known.state == "active":
+        message = marked(
+            "You have begun this listening test in another browser. Open this page there, and go on. Only if "
+            "you cannot:"
+        )
     return sorry(marked("You were here before"), message, arrival)
 
 
@@ -120,7 +127,8 @@ def not_open(status: Status, arrival: Arrival) -> str:
 
 
 def outlook(trials: int) -> dict[str, Any]:
-    """What the welcome page says of the session: trials and minutes, and the author's words."""
+    """What the welcome page says of a session that rates `trials` items at most, and the author's words."""
     study = served().study
-    trials = min(trials, len(study.items))
-    return {"trials": trials, "minutes": minutes_for(trials, expected_seconds(study)), "texts": study.texts}
+    rated = min(trials, len(study.items))
+    minutes = whole_minutes(session_minutes(study, rated))
+    return {"trials": trial_count(study.pages, rated), "minutes": minutes, "texts": study.texts}

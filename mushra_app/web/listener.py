@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 import eval.report
 from mushra_app import headphone_check
 from mushra_app.crowd import Arrival, way_back
+from mushra_app.duration import trial_seconds
 from mushra_app.questions import AnswerError
 from mushra_app.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
 from mushra_app.tables import Listener, Step
@@ -24,11 +25,12 @@ from mushra_app.web.safety import check_token, session_token
 from mushra_app.web.served import (
     TRIAL_KINDS,
     address_of,
-    expected_seconds,
-    minutes_for,
+    counted_steps,
     open_step,
     required_listener,
     served,
+    this_listener,
+    whole_minutes,
 )
 from mushra_app.web.steps import STEP_PAGES
 
@@ -58,10 +60,11 @@ def step(kind: str) -> ResponseReturnValue:
 def show(step: Step, listener: Listener, problem: str = "") -> str:
     """The page of a step that is no trial."""
     first = served().store.trial(listener.rating_trials[0].id) if listener.rating_trials else None
+    trials, page, settings = counted_steps(listener), STEP_PAGES[step.kind], json.loads(step.settings)
     return render_template(
-        STEP_PAGES[step.kind].template, step=step, settings=json.loads(step.settings), study=served().study,
+        page.template, **page.shows(settings), step=step, settings=settings, study=served().study,
         said=step.answer and json.loads(step.answer), given=request.form, stimulus=first and first.reference,
-        problem=problem, token=session_token(),
+        problem=problem, token=session_token(), trials=len(trials), done=sum(one.done is not None for one in trials),
     )  # fmt: skip
 
 
@@ -97,7 +100,7 @@ def trial() -> ResponseReturnValue:
     assert step.trial_id is not None
     study, trial = served().study, served().store.trial(step.trial_id)
     warm([served().path(trial.item, condition.name) for condition in study.conditions])
-    steps = [other for other in listener.steps if other.kind in ("trial", "repeat")]
+    steps = counted_steps(listener)
     ids = {other.trial_id for other in steps}
     trials = [trial for trial in listener.trials if trial.id in ids]
     spent = [trial.seconds for trial in trials if trial.seconds is not None]
@@ -110,7 +113,7 @@ def trial() -> ResponseReturnValue:
         trials=len(trials),
         done=len(trials) - len(left),
         last=step is listener.steps[-1],
-        minutes=minutes_for(len(left), mean(spent) if spent else expected_seconds(study)),
+        minutes=whole_minutes(len(left) * (mean(spent) if spent else trial_seconds(study)) / 60),
         study=study,
         token=session_token(),
         longest_comment=LONGEST_COMMENT,
@@ -145,7 +148,7 @@ def thanks() -> ResponseReturnValue:
     outcome = "finished" if listener.state == "active" else listener.state
     arrival = Arrival(listener.source, listener.person, listener.visit, json.loads(listener.arrival))
     back = way_back(arrival, served().store.crowd, outcome, receipt=listener.receipt)
-    done = [trial for trial in listener.rating_trials if trial.submitted is not None]
+    done = [step for step in counted_steps(listener) if step.done is not None]
     return render_template("thanks.html", listener=listener, trials=len(done), back=back, token=session_token())
 
 
@@ -159,8 +162,11 @@ def stop() -> ResponseReturnValue:
 
 @pages.post("/leave")
 def leave() -> ResponseReturnValue:
-    """Forget this listener, so that the next one can use the same computer."""
+    """Forget this listener, so that the next one can use the same computer; who was turned away gets no fresh try."""
     check_token(request.form.get("token"))
+    listener = this_listener()
+    if listener is not None and listener.state == "turned away":
+        return redirect(url_for(".thanks"), 303)
     session.clear()
     return redirect(url_for("entrance.welcome"), 303)
 
@@ -206,7 +212,7 @@ def player() -> ResponseReturnValue:
 
 
 def heading(step: Step, trials: list[Step]) -> str:
-    """Of a trial page. A repeated trial counts like the others: it is not to be known as one."""
+    """Of a trial page."""
     if step.kind == "training":
         return gettext("Practice trial")
     return gettext("Trial %(number)s of %(count)s") % {"number": trials.index(step) + 1, "count": len(trials)}

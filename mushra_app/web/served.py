@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 
 from flask import abort, current_app, session, url_for
 
@@ -55,6 +54,11 @@ def open_step(listener: Listener) -> Step | None:
     return listener.open_step if listener.state == "active" else None
 
 
+def counted_steps(listener: Listener) -> list[Step]:
+    """The trials that a listener sees numbered, in order; a repeated one is not to be told from the others."""
+    return [step for step in listener.steps if step.kind in ("trial", "repeat")]
+
+
 def address_of(step: Step | None) -> str:
     """The page that shows this step."""
     if step is None:
@@ -62,11 +66,6 @@ def address_of(step: Step | None) -> str:
     return url_for("listener.trial") if step.kind in TRIAL_KINDS else url_for("listener.step", kind=step.kind)
 
 
-def expected_seconds(study: Study) -> float:
-    """Seconds one trial takes before we know the listener: each sound and the reference heard twice."""
-    return 2 * (len(study.conditions) + 1) * mean(item.seconds for item in study.items)
-
-
-def minutes_for(trials: int, seconds: float) -> int:
-    """Whole minutes for that many trials, at least one."""
-    return max(1, round(trials * seconds / 60))
+def whole_minutes(minutes: float) -> int:
+    """Minutes as listeners are told them, at least one."""
+    return max(1, round(minutes))

@@ -32,6 +32,13 @@ def bind(host: str, port: int) -> socket.socket:
         raise UserError(f"--host {host} --port {port}: cannot listen there ({reason}); choose others") from error
 
 
+def address_of(host: str, port: int) -> str:
+    """Where browsers find it: under the machine's name, where it listens at all of its addresses."""
+    if host in ("0.0.0.0", "::", ""):
+        host = socket.gethostname()
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
 def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
     """Serve from this process until interrupted; calls `ready` when browsers may come."""
     from werkzeug.serving import make_server

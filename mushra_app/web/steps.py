@@ -6,15 +6,16 @@ posted to `listener.complete` with the hidden field `token`; its other fields ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mushra_app.attention import in_band
-from mushra_app.headphone_check import PASS_MARKS, TRIALS, rounds
+from mushra_app.headphone_check import GAP, INTERVAL, PASS_MARKS, TRIALS, rounds
 from mushra_app.messages import marked
 from mushra_app.pages import questions_of
-from mushra_app.questions import AnswerError, read_form
+from mushra_app.questions import LONGEST_TEXT, AnswerError, read_form
 
 Settings = Mapping[str, Any]
 
@@ -47,7 +48,7 @@ def questionnaire(form: Mapping[str, str], settings: Settings, said: Any) -> Out
 def attention(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
     """Whether the slider is in the band that the page named."""
     text = form.get("score", "")
-    if not (text.isascii() and text.isdigit() and int(text) <= 100):
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > 100:
         raise AnswerError(marked("Please move the slider."))
     band, score = settings["band"], int(text)
     return Outcome({"band": band, "score": score, "passed": in_band(score, band)})
@@ -75,22 +76,39 @@ def headphones(form: Mapping[str, str], settings: Settings, said: Any) -> Outcom
     return Outcome(answer, marked("the headphone check was not passed") if settings["turn_away"] else "")
 
 
+def nothing_more(settings: Settings) -> Mapping[str, Any]:
+    """Of a page whose template needs only what all are given."""
+    return {}
+
+
+def questions(settings: Settings) -> Mapping[str, Any]:
+    """What there is to answer."""
+    return {"questions": questions_of(settings), "longest_text": LONGEST_TEXT}
+
+
+def check_sounds(settings: Settings) -> Mapping[str, Any]:
+    """How many trials a headphone check has, and how each sounds."""
+    return {"rows": TRIALS, "interval": INTERVAL, "gap": GAP}
+
+
 @dataclass(frozen=True)
 class StepPage:
     """A kind of page: its template, and what makes an Outcome.
 
     Args:
         read: of the posted form, the page's settings, and what the page has stored before (None for nothing).
+        shows: what the template needs of the page's settings, by name.
     """
 
     template: str
     read: Callable[[Mapping[str, str], Settings, Any], Outcome]
+    shows: Callable[[Settings], Mapping[str, Any]] = nothing_more
 
 
 STEP_PAGES: Mapping[str, StepPage] = {
     "volume": StepPage("volume.html", seen),
     "break": StepPage("break.html", seen),
-    "headphones": StepPage("headphones.html", headphones),
-    "questionnaire": StepPage("questionnaire.html", questionnaire),
+    "headphones": StepPage("headphones.html", headphones, check_sounds),
+    "questionnaire": StepPage("questionnaire.html", questionnaire, questions),
     "attention": StepPage("attention.html", attention),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from pathlib import Path
@@ -13,7 +14,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from mushra_app import admin_access
+from mushra_app.importers import study_ratings
 from mushra_app.overview import overview
+from mushra_app.screening import screen
 from mushra_app.store import Answer, Store
 from mushra_app.web import Options, create_app
 from mushra_app.web.downloads import as_csv
@@ -95,6 +98,54 @@ def test_it_shows_where_listeners_stop(store: Store):
     ]  # fmt: skip
 
 
+def test_a_step_keeps_its_name_wherever_a_session_has_it(study_folder: Path):
+    """The instructed check comes after the first trial or the second, the repetition as the third or the fourth."""
+    (study_folder / "session.toml").write_text('attention = ["instructed", "repeated"]\nbreak_after = 1\n')
+    store = create_app(study_folder).extensions["earmark"].store
+    for key in ("ada", "bob"):
+        store.enrol(key)
+        while (step := store.listener(key).open_step) is not None:
+            if step.trial_id is None:
+                store.complete(key, step.key, {"band": 0, "score": 90, "passed": True})
+            else:
+                trial = store.trial(step.trial_id)
+                store.submit(key, trial.key, {one.token: Answer(50) for one in trial.conditions}, 20.0)
+    found = {step.name: step.reached for step in overview(store).steps}
+    trials = ["trial 1", "trial 2", "trial 3", "trial 4"]
+    assert found == dict.fromkeys(["volume", *trials, "attention", "break", "break 2", "break 3"], 2)
+    assert [name for name in found if name in trials] == trials
+
+
+def test_who_is_turned_away_stopped_at_that_page(study_folder: Path):
+    """The volume, the headphone check, and no trial."""
+    (study_folder / "session.toml").write_text('headphone_check = "huggins"\n')
+    store = create_app(study_folder).extensions["earmark"].store
+    store.enrol("ada")
+    store.complete("ada", store.listener("ada").open_step.key, None)
+    answer = {"method": "huggins", "right": [2], "trials": 6, "pass_mark": 6, "passed": False}
+    store.complete("ada", store.listener("ada").open_step.key, answer, turned_away="the headphone check was not passed")
+    steps = [(step.name, step.reached, step.stopped) for step in overview(store).steps]
+    assert steps == [("volume", 1, 0), ("headphones", 1, 1)]
+
+
+def test_the_rule_judges_without_those_excluded_by_hand_as_the_report_does(make_study, tmp_path: Path):
+    """Four ratings make an outlier of Eve's 90 beside 50, 50, 50; without Cid's there are three, too few to tell."""
+    make_study(tmp_path, items=1, trials=1, annotations=10)
+    store = create_app(tmp_path, Options(rule="bs1534-iqr")).extensions["earmark"].store
+    for key, score in (("ada", 50), ("bob", 50), ("cid", 50), ("eve", 90)):
+        (trial,) = store.enrol(key).trials
+        scores = SCORES | {"opus@6": score, "mp3@64": score}
+        store.submit(key, trial.key, {one.token: Answer(scores[one.condition]) for one in trial.conditions}, 60.0)
+        store.complete(key, store.listener(key).open_step.key, None)
+        if key == "cid":
+            store.exclude(3, "loudspeakers")
+    rows = overview(store).listeners
+    assert [row.listener.excluded for row in rows] == ["", "", "loudspeakers", ""]
+    reported = screen(study_ratings(tmp_path), "bs1534-iqr").listeners
+    assert [row.evidence for row in rows] == reported["evidence"].to_list()
+    assert reported["kept"].to_list() == [True, True, False, True]
+
+
 def test_an_empty_study_has_a_page_and_files(admin: FlaskClient):
     assert "Nobody has come yet" in admin.get("/admin/").text
     for name in ("ratings.csv", "ratings.parquet", "listeners.csv"):
@@ -128,9 +179,37 @@ def test_the_ways_in(admin: FlaskClient, store: Store):
     found = store.crowd
     assert (found.anonymous, found.mturk, found.prolific_completion, found.hourly) == (False, True, "C1", 9.5)
     assert "PROLIFIC_PID={{%PROLIFIC_PID%}}" in page
-    for wrong in ({"hourly": "nan"}, {"hourly": "-1"}, {"hourly": "x"}, {"hourly": "1", "prolific_completion": "<b>"}):
-        assert press(admin, "/admin/crowd", **wrong).status_code == 400
-    assert store.crowd == found
+    assert 'name="prolific_completion" value="C1"' in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"hourly": "nan"}, "Pay for an hour: “nan” is no number from 0 to 1000."),
+        ({"hourly": "-1"}, "Pay for an hour: “-1” is no number"),
+        ({"hourly": "x"}, "Pay for an hour: “x” is no number"),
+        ({"prolific_completion": "C 1"}, "Completion code: “C 1” is no code of Prolific, which has letters"),
+        ({"prolific_study": "<b>"}, "Study id: “&lt;b&gt;” is no code"),
+    ],
+)
+def test_what_cannot_be_saved_comes_back_as_typed(admin: FlaskClient, store: Store, wrong: dict[str, str], said: str):
+    before = store.crowd
+    page = press(admin, "/admin/crowd", **{"mturk": "on", "hourly": "7", "prolific_no_consent": "C3", **wrong})
+    assert page.status_code == 400
+    assert said in page.text
+    assert 'name="mturk" checked' in page.text
+    assert 'name="prolific_no_consent" value="C3"' in page.text
+    assert f'value="{html.escape(next(iter(wrong.values())))}"' in page.text
+    assert store.crowd == before
+
+
+def test_a_head_request_is_answered_like_a_get(admin: FlaskClient, app: Flask, store: Store):
+    """RFC 9110, 9.3.2. It is no attempt to sign in either."""
+    assert admin.head("/admin/").status_code == 200
+    stranger = app.test_client()
+    assert stranger.head("/admin/").headers["Location"] == "/admin/sign-in"
+    for _ in range(50):
+        assert stranger.head("/admin/sign-in").status_code == 200
 
 
 def test_personal_links(admin: FlaskClient, app: Flask):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -68,16 +69,17 @@ def test_the_bands_are_those_of_the_scale(score: int):
 
 
 def test_where_the_checks_come():
-    """The instructed one after any trial but the last; the first item again at the end, a break never last."""
-    places, bands = set(), set()
+    """The instructed one after any trial but the last; any item again after at least one other."""
+    places, bands, repeats = set(), set(), set()
     for _ in range(200):
         steps = list(plan((Trials(attention=("instructed", "repeated")),), "abcd"))
         kinds = [step.kind for step in steps]
         places.add(kinds.index("attention"))
         bands.add(steps[kinds.index("attention")].settings["band"])
         assert sorted(kinds) == ["attention", "repeat", *["trial"] * 4]
-        assert (steps[-1].kind, steps[-1].item) == ("repeat", "a")
-    assert places == {1, 2, 3}
+        repeats.add("".join(step.item.upper() if step.kind == "repeat" else step.item for step in steps if step.item))
+    assert places == {1, 2, 3, 4}
+    assert repeats == {"abAcd", "abcAd", "abcdA", "abcBd", "abcdB", "abcdC"}
     assert bands == {0, 1, 3, 4}  # in the middle one the slider begins
 
 
@@ -128,7 +130,7 @@ def test_the_page_judges_on_the_server(folder: Path):
     names = ["Excellent", "Good", "Fair", "Poor", "Bad"]
     band = next(k for k, name in enumerate(names) if f"“{name}”" in page)
     path, token = attribute(page, "action")[0], field(page, "token")
-    for wrong in ("", "x", "101", "-1", "1e1"):
+    for wrong in ("", "x", "101", "-1", "1e1", "٣", 5000 * "0"):
         assert visitor.post(path, data={"token": token, "score": wrong}).status_code == 400
     visitor.post(path, data={"token": token, "score": str(15 + 20 * (4 - band))})
     visitor.post(path, data={"token": token, "score": "0"})  # a second click changes nothing
@@ -149,6 +151,23 @@ def test_a_repeated_trial_looks_like_the_others(folder: Path):
             data = {"token": field(page.text, "token"), "score": "50"}
             visitor.post(attribute(page.text, "action")[0], data=data)
     assert titles == [f"Trial {number} of 4" for number in (1, 2, 3, 4)]
+    assert "You have rated all 4 trials" in page.text
+
+
+def test_no_page_counts_a_repeated_trial_out(study_folder: Path):
+    """Three items and one of them again: four trials wherever a listener could count."""
+    (study_folder / "session.toml").write_text('attention = ["repeated"]\nbreak_after = 1\n')
+    visitor = Visitor(create_app(study_folder))
+    assert "<strong>4 trials.</strong>" in visitor.get("/").text
+    visitor.begin()
+    breaks = []
+    while (page := visitor.get("/continue")).request.path != "/thanks":
+        if page.request.path == "/trial":
+            visitor.rate(visitor.trial())
+        else:
+            breaks.append(re.search(r"\d of \d trials", page.text)[0])
+            visitor.go_on(page)
+    assert breaks == ["1 of 4 trials", "2 of 4 trials", "3 of 4 trials"]
 
 
 def test_every_rule_but_none_drops_who_missed_a_check():

@@ -17,6 +17,8 @@ from eval.levels import loudness
 from eval.run_folder import audio_path
 from mushra_app import study as studies
 from mushra_app.build import Request, build, listeners_needed
+from mushra_app.crowd import Crowd
+from mushra_app.store import open_store
 
 RATE = 16000
 FILES = {
@@ -148,10 +150,28 @@ def test_a_system_that_decoded_nothing_is_named(asked):
     assert build(replace(asked, systems=("opus@12",))).study.items
 
 
-def test_a_study_with_ratings_is_not_overwritten(asked):
+def test_a_study_with_listeners_is_not_overwritten(asked):
+    open_store(build(asked).study, asked.out).enrol("ada")
+    with pytest.raises(UserError, match="has listeners already"):
+        build(asked)
+
+
+def test_a_study_that_was_only_served_may_be_built_again_and_keeps_its_settings(asked):
+    """The server's start makes the database, whose study the second build is not."""
+    store = open_store(build(asked).study, asked.out)
+    store.crowd = Crowd(anonymous=False)
+    study = build(replace(asked, seed=1)).study
+    again = open_store(study, asked.out)
+    assert not again.crowd.anonymous
+    again.enrol("ada")
+    with pytest.raises(UserError, match="another study or an earlier build"):
+        open_store(replace(study, items=study.items[:1]), asked.out)
+
+
+def test_a_file_that_is_no_database_is_not_overwritten(asked):
     build(asked)
-    (asked.out / "ratings.sqlite").touch()
-    with pytest.raises(UserError, match="has ratings already"):
+    (asked.out / "ratings.sqlite").write_text("not a database " * 100)
+    with pytest.raises(UserError, match=r"ratings\.sqlite: the database cannot be used"):
         build(asked)
 
 

@@ -16,6 +16,7 @@ from mushra_app.crowd import (
     Crowd,
     cost,
     prolific_address,
+    prolific_code,
     read_arrival,
     turk_question,
     way_back,
@@ -109,6 +110,31 @@ def test_without_a_completion_code_nobody_comes_from_prolific(app: Flask):
     assert 'name="consent"' not in page.text
 
 
+def test_only_the_study_that_was_named_is_let_in_from_prolific(app: Flask):
+    store_of(app).crowd = Crowd(prolific_completion="C1DONE", prolific_study="610aa6c4")
+    assert 'name="consent"' in Visitor(app).get(PROLIFIC).text
+    page = Visitor(app).get(PROLIFIC.replace("610aa6c4", "610aa6c5")).text
+    assert "takes no listeners by this address" in page
+    assert "C1DONE" not in page
+
+
+@pytest.mark.parametrize(
+    ("pasted", "code"),
+    [
+        ("", ""), (" C1ABC \n", "C1ABC"), ("https://app.prolific.com/submissions/complete?cc=C1ABC", "C1ABC"),
+        ("app.prolific.com/submissions/complete?x=1&cc=C1ABC#top", "C1ABC"),
+    ],
+)  # fmt: skip
+def test_a_code_may_be_pasted_with_its_address(pasted: str, code: str):
+    assert prolific_code(pasted) == code
+
+
+@pytest.mark.parametrize("pasted", ["C1 ABC", "<b>", "https://app.prolific.com/submissions/complete", "?cc="])
+def test_what_has_no_code_in_it(pasted: str):
+    with pytest.raises(UserError, match="is no code of Prolific, which has letters"):
+        prolific_code(pasted)
+
+
 def test_a_closed_study_asks_to_return_the_submission(app: Flask):
     store_of(app).set_gate("closed")
     page = Visitor(app).get(PROLIFIC).text
@@ -150,6 +176,50 @@ def test_a_worker_submits_to_amazon(app: Flask):
     assert field(page, "assignmentId") == "3GU1KF0O"
     assert field(page, "receipt") == found.receipt
     assert re.fullmatch("L0001-[0-9a-f]{10}", found.receipt)
+
+
+ACCEPTED_AGAIN = HIT.replace("3GU1KF0O", "3SECOND0")
+
+
+def test_a_hit_that_was_returned_and_accepted_again_is_the_one_submitted(app: Flask):
+    visitor = Visitor(app)
+    visitor.begin(HIT)
+    visitor.rate(visitor.trial())
+    assert visitor.get(ACCEPTED_AGAIN).request.path == "/trial"
+    assert visitor.trial().title == "Trial 2 of 3"
+    while visitor.get("/continue").request.path == "/trial":
+        visitor.rate(visitor.trial())
+    assert field(visitor.get("/thanks").text, "assignmentId") == "3SECOND0"
+    found = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
+    assert (found.id, found.visit) == (1, "3SECOND0")
+    assert json.loads(found.arrival)["assignmentId"] == "3SECOND0"
+
+
+def test_a_worker_who_has_finished_cannot_take_another_hit(app: Flask):
+    """The same assignment leads to its form again, another one to nothing that can be submitted."""
+    visitor = Visitor(app)
+    take_all(visitor, HIT)
+    page = visitor.get(ACCEPTED_AGAIN).text
+    assert "You were here before" in page
+    assert "return the HIT" in page
+    assert 'name="assignmentId"' not in page
+    assert field(visitor.get(HIT).text, "assignmentId") == "3GU1KF0O"
+
+
+def test_a_worker_who_has_stopped_cannot_go_on_with_another_hit(app: Flask):
+    visitor = Visitor(app)
+    visitor.begin(HIT)
+    visitor.post("/stop", data={"token": visitor.trial().token})
+    assert "You were here before" in visitor.get(ACCEPTED_AGAIN).text
+
+
+def test_another_browser_cannot_take_over_a_worker_s_session(app: Flask):
+    """Worker ids are no secrets, assignments are: who has neither the cookie nor the assignment gets nothing."""
+    Visitor(app).begin(HIT)
+    page = Visitor(app).get(ACCEPTED_AGAIN).text
+    assert "Open this page there, and go on. Only if you cannot:" in page
+    assert "Please return the HIT" in page
+    assert store_of(app).participation(Arrival("mturk", "A2YC6PEM")).visit == "3GU1KF0O"
 
 
 @pytest.mark.parametrize(
@@ -229,8 +299,11 @@ def test_who_stops_is_thanked_and_cannot_go_on(app: Flask):
     visitor = Visitor(app)
     visitor.begin()
     visitor.rate(visitor.trial())
-    page = visitor.post("/stop", data={"token": visitor.trial().token})
+    left_behind = visitor.trial()
+    page = visitor.post("/stop", data={"token": left_behind.token})
     assert page.request.path == "/thanks"
+    late = visitor.rate(left_behind)
+    assert (late.status_code, late.json) == (400, {"error": "Your session is over, so nothing more is stored."})
     assert "The trials that you finished are stored" in page.text
     assert visitor.get("/trial").request.path == "/thanks"
     assert attribute(page.text, "action") == ["/leave"]

@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.crowd import Load, Server, check, crowd, write_study
+from benchmarks.crowd import Load, Server, check, crowd, too_slow, write_study
 
 LOAD = Load(listeners=40, items=8, annotations=20, trials=4, think=1.0, kills=1, sounds=False, vanish=0.0, stop=0.05,
             bad=0.1)  # fmt: skip
+
+
+@pytest.mark.parametrize(("late", "missed"), [(0.099, False), (0.1, True), (0.2, True)])
+def test_the_benchmark_fails_where_one_rating_in_a_hundred_is_late(late: float, missed: bool):
+    """Of 101 sorted values the 99th percentile is the hundredth, and two are late."""
+    problems = too_slow([0.01] * 99 + [late] * 2)
+    assert [problem.startswith("missed: ") for problem in problems] == [True] * missed
 
 
 def test_a_crowd_survives_the_death_of_its_server(tmp_path: Path):

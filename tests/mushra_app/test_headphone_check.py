@@ -248,6 +248,15 @@ def test_who_is_turned_away_gives_all_places_back(study_folder: Path):
     assert store_of(visitor).status().trials == 3  # the places are free again
 
 
+def test_who_is_turned_away_gets_no_fresh_try(study_folder: Path):
+    """On the open link, where the cookie is all that tells who was here."""
+    visitor = open_check(study_folder, 'headphone_check = "huggins"\nheadphone_attempts = 1\n')
+    token = field(visitor.get("/page/headphones").text, "token")
+    assert 'action="/leave"' not in answer(visitor, wrong=6).text
+    assert visitor.post("/leave", data={"token": token}).request.path == "/thanks"
+    assert visitor.get("/").request.path == "/thanks"
+
+
 def _key(visitor: Visitor) -> str:
     with visitor.client.session_transaction() as session:
         return session["listener"]

@@ -17,7 +17,10 @@ from earmark import cli
 from eval.alignment import estimate_lag
 from mushra_app import bs1534, preflight
 from mushra_app import study as studies
-from mushra_app.preflight import check_study, refuse_failures, session_minutes
+from mushra_app.duration import session_minutes
+from mushra_app.pages import Headphones, Questionnaire, Training, Trials, Volume
+from mushra_app.preflight import check_study, refuse_failures
+from mushra_app.questions import Question
 from mushra_app.stimulus_measures import CACHE, lag_and_correlation, measure_study
 from mushra_app.study import Condition, Item, Stimulus, Study
 
@@ -184,6 +187,21 @@ def test_session_length(tmp_path):
     assert preflight.session(replace(long, trials_per_listener=20), {}).status == "ok"
 
 
+def test_a_session_is_all_of_its_pages(tmp_path):
+    """Trials of 2 x 9 x 5 s = 90 s: 20 rated, 1 repeated, 2 of practice are 34.5 minutes. The headphone check sounds
+    6 x 4 s; with it 6 answers, two questions and the instruction are 6 x 4 s + 9 x 10 s = 1.9 minutes.
+    """
+    study = write(tmp_path)
+    eight = tuple(Condition(f"codec{number}", "system") for number in range(8))
+    questions = (Question("a", "A?", "text"), Question("b", "B?", "text"))
+    pages = (Questionnaire(questions), Volume(), Headphones("huggins"), Training("item-0"), Training("item-1"),
+             Trials(attention=("instructed", "repeated")))  # fmt: skip
+    items = (replace(study.items[0], seconds=5.0),) * 30
+    served = replace(study, conditions=eight, items=items, trials_per_listener=20, pages=pages)
+    assert session_minutes(served) == pytest.approx(34.5 + 1.9)
+    assert preflight.session(served, {}).evidence == "about 36 minutes; 15 trials a listener would make 30"
+
+
 def test_a_study_is_measured_again_only_when_a_file_changes(tmp_path):
     study = write(tmp_path)
     first = measure_study(study, tmp_path)
@@ -211,7 +229,17 @@ def test_bs1534_point_by_point(tmp_path):
     assert points["a mid anchor, 7 kHz low-pass"].evidence == "no condition is the mid anchor"
     assert points["a panel of about 20 assessors"].kept == "no"  # 10 annotations an item
     assert points["at least 5 items and 1.5 times as many as systems"].evidence == "2 items, 2 systems"
-    assert points["training with all signals before the test"].kept == "yours"
+    assert points["training with all signals before the test"].kept == "no"
+    assert "say so in the instructions" in points["headphones or loudspeakers of quality, one kind in a test"].evidence
+
+
+def test_bs1534_looks_at_the_pages_of_the_session(tmp_path):
+    study = replace(write(tmp_path), pages=(Headphones("huggins"), Training("item-0"), Trials()))
+    points = {point.asks: point for point in bs1534.points(study, check_study(study, tmp_path))}
+    training = points["training with all signals before the test"]
+    assert (training.kept, training.evidence) == ("yes", "1 practice trial")
+    headphones = points["headphones or loudspeakers of quality, one kind in a test"]
+    assert "the headphone check turns away who wears none" in headphones.evidence
 
 
 def test_earmark_mushra_check(tmp_path):

@@ -15,7 +15,7 @@ from mushra_app import admin_access
 from mushra_app import study as studies
 from mushra_app.importers import study_ratings
 from mushra_app.pages import Headphones, Questionnaire, Training, Trials, Volume, from_json, to_json
-from mushra_app.questions import AnswerError, Question, as_text, read_form
+from mushra_app.questions import AnswerError, Question, as_text, question_of, read_form
 from mushra_app.report import write_report
 from mushra_app.web import create_app
 from tests.mushra_app.visitor import Visitor, attribute, field
@@ -72,6 +72,7 @@ def asks(kind: str, **more: object) -> Question:
     [
         (asks("text"), [" hello \0"], "hello"),
         (asks("text", optional=True), ["  "], None),
+        (asks("text"), [999 * "x\r\n" + "xx"], 999 * "x\n" + "xx"),  # 2000, as the browser counts them
         (asks("number"), ["-3,5"], -3.5),
         (asks("number", low=0, high=10), ["10"], 10),
         (asks("scale"), ["5"], 5),
@@ -106,15 +107,37 @@ def test_what_is_no_answer_is_refused(question: Question, given: list[str]):
     [
         ({"kind": "essay"}, 'kind "essay"'),
         ({"kind": "choice"}, "needs choices"),
-        ({"kind": "text", "choices": ("a",)}, "has no choices"),
-        ({"kind": "choice", "choices": ("a", "a")}, "two choices are the same"),
+        ({"kind": "text", "choices": ["a"]}, "has no choices"),
+        ({"kind": "choice", "choices": ["a", "a"]}, "two choices are the same"),
         ({"kind": "number", "low": 2, "high": 1}, "low must be below high"),
         ({"kind": "scale", "low": 0, "high": 100}, "2 to 11 points"),
+        ({"kind": "scale", "low": 1.5}, "whole numbers"),
+        ({"kind": ["text"]}, "there are choice, choices, number, text, scale"),
+        ({"kind": "text", "name": 5}, "name must be a text"),
+        ({"kind": "text", "name": "age "}, 'name "age " begins or ends with a blank'),
+        ({"kind": "text", "ask": ["x"]}, "ask must be a text"),
+        ({"kind": "scale", "low_label": 0}, "low_label must be a text"),
+        ({"kind": "choice", "choices": [1, 2]}, "choices must be a list of texts"),
+        ({"kind": "choice", "choices": "abc"}, "choices must be a list of texts"),
+        ({"kind": "choice", "choices": ["yes ", "no"]}, 'choice "yes " is empty, or begins or ends with a blank'),
+        ({"kind": "choice", "choices": ["", "no"]}, 'choice "" is empty'),
+        ({"kind": "number", "low": "18"}, "low must be a number"),
+        ({"kind": "number", "low": True}, "low must be a number"),
+        ({"kind": "number", "high": float("nan")}, "high must be a number"),
+        ({"kind": "text", "optional": "no"}, "optional must be true or false"),
+        ({"kind": "text", "most": 3}, "no such key: most; there are name, ask, kind, choices"),
+        ({}, "a question lacks kind"),
     ],
 )
 def test_questions_that_cannot_be_asked(wrong: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        Question("name", "Ask?", **wrong)
+        question_of({"name": "name", "ask": "Ask?", **wrong})
+
+
+@pytest.mark.parametrize("said", ["x", 1, None, ["name"]])
+def test_a_question_is_a_table(said: object):
+    with pytest.raises(ValueError, match="a question is a table"):
+        question_of(said)
 
 
 def test_a_form_is_read_by_place_and_answers_go_by_name():
@@ -272,8 +295,21 @@ def test_pages_with_questions_survive_json(folder: Path):
         ("break_after = -1", "break_after must be a whole number, 0 or more"),
         ('attention = ["loud"]', "no such check: loud; there are instructed, repeated"),
         ('training = "x"', "training must be a list of texts"),
-        ('training = ["musical-001", "musical-001"]', "training has an item twice"),
-        ('training = ["nothing"]', "training trial of item nothing"),
+        ('training = ["musical-001", "musical-001"]', "training has musical-001 twice"),
+        (
+            'training = ["nothing"]',
+            r"session.toml: training: the study has no item nothing; it has musical-001, musical-003, speechlike-000, ",
+        ),
+        ('attention = ["repeated", "repeated"]', "attention has repeated twice"),
+        ("headphone_attempts = 3", "headphone_attempts: nothing is checked without headphone_check"),
+        ('headphone_failed = "flag"', "headphone_failed: nothing is checked without headphone_check"),
+        ('comments = "yes"', "comments must be true or false"),
+        ('questionnaire = ["x"]', "with two brackets"),
+        ('[[questionnaire]]\nplace = "before"\nquestions = ["x"]', "questions as"),
+        (
+            '[[questionnaire]]\nplace = "before"\n[[questionnaire.questions]]\nname = "a"',
+            "questionnaire with a: a question lacks ask, kind",
+        ),
         ('[questionnaire]\nplace = "before"', "with two brackets"),
         ('[[questionnaire]]\nplace = "between"', "place must be"),
         ('[[questionnaire]]\nplace = "before"', "questions as"),
@@ -287,3 +323,16 @@ def test_a_session_file_that_cannot_be_is_one_clear_line(study_folder: Path, tex
     with pytest.raises(UserError, match=message) as raised:
         studies.load(study_folder)
     assert "\n" not in str(raised.value)
+
+
+def test_a_session_file_may_begin_with_a_byte_order_mark(study_folder: Path):
+    (study_folder / "session.toml").write_bytes(b"\xef\xbb\xbftitle = 'x'")
+    assert studies.load(study_folder).texts.title == "x"
+
+
+@pytest.mark.parametrize(("text", "asked"), [("comments = true", True), ("comments = false", False), ("", False)])
+def test_comments_are_switched_on_by_the_session_file(study_folder: Path, text: str, asked: bool):
+    (study_folder / "session.toml").write_text(text)
+    visitor = Visitor(create_app(study_folder))
+    visitor.begin()
+    assert ('id="comment"' in visitor.get("/trial").text) == asked

@@ -10,11 +10,14 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from codec import audio
 from codec.errors import UserError
 from mushra_app import study as studies
 from mushra_app.web import Options, create_app
+from mushra_app.web.serving import address_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +48,15 @@ def test_a_port_in_use_is_one_line(study_folder):
     assert process.returncode == 2
     assert errors.count("\n") == 1
     assert f"--port {port}: cannot listen there (Address already in use)" in errors
+
+
+def test_a_study_that_fails_a_check_leaves_no_database(study_folder):
+    for path in (study_folder / "audio").iterdir():
+        audio.write(path, np.zeros((1, 24_000), np.float32), 48_000, "PCM_16")
+    _, errors = (process := serve(study_folder, 0)).communicate(timeout=30)
+    assert process.returncode == 2
+    assert "silence: " in errors.splitlines()[-1]
+    assert not (study_folder / "ratings.sqlite").exists()
 
 
 def test_a_damaged_study_is_one_line(tmp_path):
@@ -80,6 +92,18 @@ def test_several_workers_share_the_work_and_end_together(study_folder):
     assert "Traceback" not in errors
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000/"), ("localhost", "http://localhost:8000/"), ("::1", "http://[::1]:8000/"),
+        ("0.0.0.0", f"http://{socket.gethostname()}:8000/"), ("::", f"http://{socket.gethostname()}:8000/"),
+    ],
+)  # fmt: skip
+def test_the_address_is_one_that_browsers_take(host: str, address: str):
+    """RFC 3986, 3.2.2: an IPv6 address stands in brackets. No browser reaches 0.0.0.0 on another machine."""
+    assert address_of(host, 8000) == address
 
 
 def test_a_public_address_is_checked(study_folder):

@@ -22,6 +22,7 @@ from mushra_app.store import (
     Answer,
     NotOpenError,
     RefusedError,
+    SessionOverError,
     Status,
     Store,
     TookPartError,
@@ -343,6 +344,45 @@ def test_who_leaves_gives_back_what_is_not_rated(tmp_path: Path, make_study):
     assert trial.item == second.item
 
 
+def test_who_has_stopped_adds_no_ratings(store: Store):
+    """Neither from a tab left behind, nor by sending once more what was stored before."""
+    first, second, _ = store.enrol("ada").trials
+    store.submit("ada", first.key, answers_for(first), 1.0)
+    store.leave("ada")
+    with pytest.raises(SessionOverError):
+        store.submit("ada", second.key, answers_for(second), 1.0)
+    store.submit("ada", first.key, answers_for(first), 1.0)
+    assert len(ratings(store, store.study)) == 4
+
+
+def test_who_is_turned_away_adds_no_ratings(store: Store):
+    first = store.enrol("ada").trials[0]
+    store.complete("ada", store.listener("ada").open_step.key, None, turned_away="headphone check")
+    with pytest.raises(SessionOverError):
+        store.submit("ada", first.key, answers_for(first), 1.0)
+
+
+@pytest.mark.parametrize("rated", [False, True])
+def test_a_trial_exchanged_while_its_answers_arrive_is_unknown_and_not_called_stored(
+    store: Store, monkeypatch: pytest.MonkeyPatch, rated: bool
+):
+    """Another request renews the session between the look-up and the write; the new item may even be rated by then."""
+    first = store.enrol("ada").trials[0]
+    writing = store.writing
+
+    def exchange_first():
+        monkeypatch.setattr(store, "writing", writing)
+        with writing() as session:
+            session.get_one(Trial, first.id).key = "another"
+        if rated:
+            store.submit("ada", "another", answers_for(first, 10), 1.0)
+        return writing()
+
+    monkeypatch.setattr(store, "writing", exchange_first)
+    with pytest.raises(UnknownTrialError):
+        store.submit("ada", first.key, answers_for(first), 1.0)
+
+
 def test_who_is_turned_away_gives_everything_back(tmp_path: Path, make_study):
     store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
     store.enrol("ada")
@@ -519,6 +559,7 @@ def test_a_newer_schema_is_refused(store: Store, study: Study, study_folder: Pat
 
 
 def test_ratings_of_another_study_are_refused(store: Store, study: Study, study_folder: Path):
+    store.enrol("ada")
     with pytest.raises(UserError, match="another study"):
         open_store(replace(study, items=study.items[:2]), study_folder)
 
@@ -559,3 +600,11 @@ def test_a_folder_name_with_url_characters_is_only_a_name(tmp_path: Path, make_s
     folder = tmp_path / "50% off? #1"
     open_store(make_study(folder), folder)
     assert (folder / "ratings.sqlite").is_file()
+
+
+def test_a_database_elsewhere_stays_with_its_study_even_before_anybody_came(study: Study, study_folder: Path):
+    """That study may be being served: its listeners would rate what this one has not."""
+    url = f"sqlite:///{study_folder / 'elsewhere.sqlite'}"
+    open_store(study, study_folder, url)
+    with pytest.raises(UserError, match="another study"):
+        open_store(replace(study, items=study.items[:1]), study_folder, url)

@@ -2,10 +2,9 @@
 import { load, openContext, wake } from "./audio.js";
 import { notice } from "./page.js";
 
-const INTERVAL = 1; // seconds; as mushra_app/headphone_check.py makes them
-const GAP = 0.5;
-
 const form = document.querySelector("#headphones");
+const interval = Number(form.dataset.interval); // seconds, like gap
+const gap = Number(form.dataset.gap);
 const loading = document.querySelector("#loading");
 const rows = [...document.querySelectorAll(".round")].map((element) => ({
   element,
@@ -24,8 +23,8 @@ function play(buffer, answers) {
   const timer = setInterval(() => {
     const elapsed = context.currentTime - started;
     answers.forEach((answer, k) => {
-      const since = elapsed - k * (INTERVAL + GAP);
-      answer.parentElement.classList.toggle("sounding", since >= 0 && since < INTERVAL);
+      const since = elapsed - k * (interval + gap);
+      answer.parentElement.classList.toggle("sounding", since >= 0 && since < interval);
     });
   }, 30);
   return new Promise((resolve) => {
