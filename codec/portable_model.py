@@ -198,8 +198,11 @@ class PortableModel:
         scores = integers(torch.bmm(queries, cache.keys[layer, :, start:end].mT))
         if steps > 1:
             ages = np.arange(end - steps, end)[:, None] - np.arange(start, end)
-            scores[:, (ages < 0) | (ages > self.config.context)] = -SUM_LIMIT
+            hidden = (ages < 0) | (ages > self.config.context)
+            scores[:, hidden] = -SUM_LIMIT  # none is the largest
         weights = self._exponentials[f"layers.{layer}.softmax"](scores.reshape(batch, heads, steps, -1), heads)
+        if steps > 1:
+            weights[..., hidden] = 0
         weights *= (1 << 2 * WEIGHT_BITS) // weights.sum(axis=-1, keepdims=True, dtype=np.int32)
         weights >>= WEIGHT_BITS
         floats = torch.from_numpy(weights.reshape(scores.shape).astype(np.float32))

@@ -93,7 +93,7 @@ def _layer(
     tensors[f"{name}.attend.unit"] = _factor(2.0**-FRACTION / inputs.unit)
     tensors[f"{name}.attend.factor"] = _factor(steps / units)
     shifts, table = _exponentials(query * key / math.sqrt(width), WEIGHT_BITS, SOFTMAX_TABLE)
-    table[:, -1] = 0  # where the mask leads
+    table[:, -1] = 0  # all that lies beyond
     tensors[f"{name}.softmax.shift"], tensors[f"{name}.softmax.table"] = shifts, table
     _to_residual(state, f"{source}.self_attn.out_proj", f"{name}.join", value, tensors)
     tensors |= _norm(state, f"{source}.norm1", f"{name}.norm1")
@@ -159,7 +159,7 @@ def _norm(state: dict[str, Reals], source: str, name: str) -> Tensors:
 
 
 def _exponentials(steps: Reals, bits: int, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Tables of 2 ** bits e ** -x, whose index is x / step >> shift, so wide that they end near 1.
+    """Tables of 2 ** bits e ** -x, whose index is x / step >> shift, so wide that they end near 1 or hold all there is.
 
     Args:
         steps: natural units of 1 in what is looked up, one for each table.
@@ -168,7 +168,8 @@ def _exponentials(steps: Reals, bits: int, size: int) -> tuple[NDArray[np.int32]
         The shifts, [tables], and the tables, [tables, size].
     """
     wanted = bits * math.log(2) / (size - 1)
-    shifts = [max(0, math.ceil(math.log2(wanted / step))) for step in steps.tolist()]
+    most = (SUM_LIMIT // size).bit_length()  # no difference, less than 2 * SUM_LIMIT, is beyond the table
+    shifts = [min(max(0, math.ceil(math.log2(wanted / step))), most) for step in steps.tolist()]
     table = [
         [round(2**bits * math.exp(-index * step * 2**shift)) for index in range(size)]
         for step, shift in zip(steps.tolist(), shifts, strict=True)

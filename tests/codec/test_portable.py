@@ -117,6 +117,18 @@ def test_batch_and_step_by_step_give_the_same_beyond_the_context(portable):
     assert np.array_equal(np.concatenate(pieces, axis=1), together[2:3])
 
 
+@pytest.mark.parametrize("scale", [0.1, 0.02, 0])
+def test_no_step_attends_to_later_ones_however_flat_the_attention(scale):
+    model = random_model()
+    for layer in model.transformer.layers:
+        layer.self_attn.in_proj_weight[:400] *= scale  # queries and keys
+        layer.self_attn.in_proj_bias[:400] *= scale
+    coder = PortableModelCoder(quantized(model))
+    codes = random_codes(40)
+    [back] = coder.decode_all([coder.encode(codes, 10)], 3, [40], 10)
+    assert np.array_equal(back, codes)
+
+
 def test_fewer_codebooks_are_coded_by_the_same_model(portable):
     coder = PortableModelCoder(portable)
     codes = random_codes(10, codebooks=1)
