@@ -39,12 +39,15 @@ def quantized(model: LanguageModel) -> PortableModel:
     """The integer model closest to a float one.
 
     Raises:
-        UserError: more entries than the frequencies have room for.
+        UserError: more entries than the frequencies have room for, or weights that are not finite.
     """
     config = model.config
     if config.entries > MOST_ENTRIES:
         raise UserError(f"language model: {config.entries} entries; the portable coder has room for {MOST_ENTRIES}")
     state = {name: value.double().cpu().numpy() for name, value in model.state_dict().items()}
+    for name, values in state.items():
+        if not np.isfinite(values).all():
+            raise UserError(f"language model: {name} holds what is not a finite number; train it anew")
     tensors = _embedding(state, config.codebooks)
     tensors |= _norm(state, "transformer.norm_in", "norm_in")
     tensors["positions"] = _fixed(_positions(config.dimension), FRACTION, np.int16)

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from codec import language_model_files
+from codec.errors import UserError
 from codec.language_model import LanguageModel, shifted
 from codec.language_model_files import config_for
 from codec.model import EncodecConfig
@@ -72,7 +73,11 @@ class LanguageModelTrainer:
         self.updates = 0
 
     def update(self, sequences: CodeSequences) -> dict[str, float | Tensor]:
-        """One update; returns the loss, in bits per code, and what was drawn."""
+        """One update; returns the loss, in bits per code, and what was drawn.
+
+        Raises:
+            UserError: the loss or its gradient is not finite; the model is still that of the update before.
+        """
         recipe, codec = self.recipe, self.codec
         draws = np.random.default_rng([recipe.seed, self.updates])
         kbps = float(draws.choice(codec.kbps))
@@ -85,7 +90,12 @@ class LanguageModelTrainer:
         logits, _ = self.model(shifted(codes.clamp(min=0)), offset=offset)
         loss = functional.cross_entropy(logits, codes, ignore_index=UNKNOWN)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        if not torch.isfinite(loss + norm):
+            raise UserError(
+                f"train-lm: the loss of update {self.updates + 1} is no finite number; train anew with a lower "
+                f"--learning-rate than {recipe.learning_rate:g}"
+            )
         self.optimizer.step()
         self.updates += 1
         return {"bits_per_code": loss.detach() / math.log(2), "kbps": kbps}
@@ -135,6 +145,7 @@ def train(
 
     Raises:
         UserError: the folder holds a training and `resume` is False, or one of other settings.
+            Or the loss is not finite.
         KeyboardInterrupt: it was interrupted; the state is saved.
     """
     began = saved = time.monotonic()
@@ -152,12 +163,12 @@ def train(
                 told = trainer.update(sequences)
             journal.update(trainer.updates, told, stopwatch.seconds)
             stop = bool(interrupted) or (stop_after is not None and time.monotonic() - began > stop_after)
-            if stop or trainer.updates % recipe.every == 0 or trainer.updates == recipe.updates:
+            due = stop or trainer.updates % recipe.every == 0 or trainer.updates == recipe.updates
+            if due or time.monotonic() - saved > SECONDS_PER_STATE:
+                save_state(folder, trainer.state_dict())
+                saved = time.monotonic()
+            if due:
                 _validate(trainer, sequences, journal, folder, codec_identity)
-            elif time.monotonic() - saved < SECONDS_PER_STATE:
-                continue
-            save_state(folder, trainer.state_dict())
-            saved = time.monotonic()
             if stop:
                 break
     journal.close()

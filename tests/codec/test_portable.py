@@ -185,6 +185,15 @@ def test_threads_and_instruction_sets_give_the_same_bytes(tmp_path, plain, porta
     assert done.stdout.split() == expected
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["linears.0.weight", "transformer.layers.0.linear1.bias", "transformer.norm_in.weight"])
+def test_weights_that_are_not_finite_are_one_line(name, value):
+    model = random_model()
+    model.state_dict()[name].view(-1)[0] = value
+    with pytest.raises(UserError, match=f"{name} holds what is not a finite number"):
+        quantized(model)
+
+
 # The coder
 
 

@@ -81,6 +81,12 @@ def test_a_folder_belongs_to_one_training(trained, codec, corpus):
         raise train_lm(codec, corpus, trained, "--seed", 1, "--resume").exception
 
 
+def test_a_training_that_diverges_is_one_line(codec, corpus, tmp_path):
+    with pytest.raises(UserError, match="lower --learning-rate than 1e\\+30"):
+        raise train_lm(codec, corpus, tmp_path / "run", "--learning-rate", 1e30, "--every", 100).exception
+    assert not (tmp_path / "run" / "state.pt").exists()
+
+
 def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec, corpus, tmp_path):
     model, shards = checkpoints.load(codec), Shards(corpus)
     code_sequences.write(model, [shards], tmp_path)
