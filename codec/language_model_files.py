@@ -127,6 +127,9 @@ def _float_model(
         raise UserError(f"{path}: no language model of {codec.name}: {' '.join(str(error).split())[:160]}") from error
     if metadata.get("identity", checkpoints.digest(state)) != checkpoints.digest(state):
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"{path}: {name} holds what is not a finite number; train it anew")
     return model.eval().requires_grad_(False)
 
 

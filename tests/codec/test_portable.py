@@ -304,6 +304,14 @@ def test_a_damaged_model_file_is_one_line(tmp_path, portable, place):
         language_model_files.load_portable(path, ENCODEC_24KHZ)
 
 
+def test_a_file_of_weights_that_are_not_finite_is_one_line(tmp_path):
+    model = random_model()
+    model.linears[1].bias[7] = float("nan")
+    language_model_files.save(model, tmp_path / "float.safetensors")
+    with pytest.raises(UserError, match=r"float\.safetensors: linears\.1\.bias holds what is not a finite number"):
+        language_model_files.load_float(tmp_path / "float.safetensors", ENCODEC_24KHZ)
+
+
 def test_an_integer_file_cannot_make_public_files(tmp_path, portable):
     language_model_files.save(portable, tmp_path / "integer.safetensors")
     with pytest.raises(UserError, match="--format reference"):
