@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -138,8 +139,10 @@ class PortableModel:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the shape and of every tensor, by name, type, shape and little-endian values."""
-        digest = hashlib.sha256(repr(self.config).encode())
+        """SHA-256 of the shape, a line NAME=COUNT each, and of every tensor: name, type, shape, little-endian values."""
+        digest = hashlib.sha256()
+        for name, count in asdict(self.config).items():
+            digest.update(f"{name}={count}\n".encode())
         for name, value in sorted(self.tensors.items()):
             digest.update(f"{name} {value.dtype.name} {'x'.join(map(str, value.shape))}\n".encode())
             digest.update(np.ascontiguousarray(value, value.dtype.newbyteorder("<")).data)

@@ -293,6 +293,17 @@ def test_integer_and_float_files_give_the_same_coder(tmp_path, plain, portable):
     assert language_model_files.load_float(tmp_path / "official.th", ENCODEC_48KHZ).config.context == 525
 
 
+def test_the_identity_can_be_told_without_our_program(portable):
+    expected = hashlib.sha256(
+        b"codebooks=3\ncontext=20\nentries=1024\ndimension=200\nheads=8\nlayers=5\nfeed_forward=800\n"
+    )
+    for name in sorted(portable.tensors):
+        tensor = portable.tensors[name]
+        expected.update(f"{name} {tensor.dtype} {'x'.join(str(size) for size in tensor.shape)}\n".encode())
+        expected.update(tensor.tobytes())
+    assert portable.identity == expected.hexdigest()
+
+
 @pytest.mark.parametrize("place", [-5, -100_000])
 def test_a_damaged_model_file_is_one_line(tmp_path, portable, place):
     path = tmp_path / "integer.safetensors"
