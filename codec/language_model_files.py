@@ -107,6 +107,8 @@ def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> N
 
 def _read(source: str | Path) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
     path = cached(source) if isinstance(source, str) and source in OFFICIAL_FILES else Path(source)
+    if not path.exists():
+        raise UserError(f"{path}: no such file; give a language model by `earmark train-lm` or the official one")
     tensors, metadata = checkpoints.read(path)
     if metadata.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path}: no language model but {metadata['format']}; give one by `earmark train-lm`")

@@ -543,8 +543,16 @@ def test_with_a_language_model_the_same_audio_comes_out(earmark, weights, langua
         assert earmark("decode", coded, decoded, *checkpoint, *options[1:]).status == 0
     raw, lm = (soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0].astype(int) for name in ("raw", "lm"))
     assert abs(raw - lm).max() <= 1  # the codes are the same; they come in other pieces, and rounding differs
+    without = earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint)
+    if form == "reference":
+        assert_one_line(without, "give it by --language-model")
+        return
+    named = json.loads(earmark("inspect", tmp_path / "lm.ecdc").stdout)["language_model_identity"]
+    assert_one_line(without, f"lm.ecdc: coded by the language model {named}; give it by --language-model")
+    elsewhere = ("--language-model", tmp_path / "nowhere")
     assert_one_line(
-        earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint), "give it by --language-model"
+        earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint, *elsewhere),
+        "nowhere: no such file; give a language model",
     )
 
 
