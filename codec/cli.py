@@ -89,7 +89,7 @@ def encode(
     codebooks = model.config.codebooks(kbps)
     coder = None
     if lm or language_model is not None:
-        coder = _coder(language_model, checkpoint, model.config, portable=form == "earmark")
+        coder = _coder(language_model, checkpoint, model.config, portable=form == "earmark", codec=identity)
     done = 0
     with _written(target) as sink, _progress(target, recording.samples, rate) as advance:
         writer = ecdc.open_writer(
@@ -206,9 +206,15 @@ def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
 
 
 def _coder(
-    language_model: Path | None, checkpoint: str | None, config: EncodecConfig, portable: bool, missing: str = ""
+    language_model: Path | None, checkpoint: str | None, config: EncodecConfig, portable: bool, missing: str = "",
+    codec: str | None = None,
 ) -> SegmentCoder:  # fmt: skip
-    """The language model's coder, of our format or of the public one; `missing` is said of a file if none is known."""
+    """The language model's coder, of our format or of the public one.
+
+    Args:
+        missing: what to say of a file if no language model is known.
+        codec: identity of the weights that it must be for; a file names its language model itself.
+    """
     from codec import language_model_files
 
     try:
@@ -218,7 +224,7 @@ def _coder(
             raise UserError(missing) from error
         raise
     load = language_model_files.portable_coder if portable else language_model_files.public_coder
-    return load(source, config)
+    return load(source, config, codec)
 
 
 def _language_model_of(checkpoint: str | None, config: EncodecConfig) -> Path:

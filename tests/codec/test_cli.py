@@ -557,6 +557,20 @@ def test_with_a_language_model_the_same_audio_comes_out(earmark, weights, langua
 
 
 @pytest.mark.parametrize("form", ["earmark", "reference"])
+def test_the_language_model_of_other_weights_is_one_line(earmark, weights, tmp_path, form):
+    checkpoint = weights["encodec_24khz"]
+    config = LanguageModelConfig(codebooks=2, context=262, dimension=8, heads=2, layers=1)
+    model, identity = LanguageModel(config), checkpoints.identity(checkpoints.load(checkpoint))
+    language_model_files.save(model, tmp_path / "own.safetensors", codec=identity)
+    language_model_files.save(model, tmp_path / "other.safetensors", codec="0123456789abcdef" * 4)
+    source = wav(tmp_path / "in.wav", noise(2400), 24000)
+    given = ("encode", source, tmp_path / "a.ecdc", "--kbps", 1.5, "--format", form, "--checkpoint", checkpoint)
+    assert earmark(*given, "--language-model", tmp_path / "own.safetensors").status == 0
+    done = earmark(*given, "--language-model", tmp_path / "other.safetensors")
+    assert_one_line(done, f"other.safetensors: trained on the codes of the weights 0123456789abcdef, not {identity[:16]}")
+
+
+@pytest.mark.parametrize("form", ["earmark", "reference"])
 def test_inspect_reads_what_a_language_model_coded(earmark, weights, language_model, tmp_path, form):
     """By the same codes as without one; and where it is not here, no further than the header."""
     source = wav(tmp_path / "in.wav", noise(3 * 24000), 24000)
