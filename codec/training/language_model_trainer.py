@@ -1,6 +1,6 @@
 """Training of the language model over codes (EnCodec paper, section 3.3), in a folder like that of a codec's training.
 
-DIR/run.json                    settings, versions, the codec, command
+DIR/run.json                    settings, versions, the codec, data, command
 DIR/codes/                      codes of the recordings (code_sequences.py)
 DIR/state.pt                    all that the next update depends on
 DIR/log.jsonl                   losses, and bits per code of the validation
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,17 @@ from codec import language_model_files
 from codec.errors import UserError
 from codec.language_model import LanguageModel, shifted
 from codec.language_model_files import config_for
-from codec.model import EncodecConfig
-from codec.portable_model import MOST_STEPS, Cache, PortableModel
+from codec.model import EncodecConfig, EncodecModel
+from codec.portable_layout import MOST_STEPS
+from codec.portable_model import Cache, PortableModel
 from codec.portable_quantization import quantized
+from codec.training import code_sequences
 from codec.training.code_sequences import UNKNOWN, CodeSequences
 from codec.training.folder import STATE, load_state, open_folder, save_state
 from codec.training.interrupts import Interrupts
 from codec.training.journal import Journal
 from codec.training.run import SECONDS_PER_STATE
+from codec.training.shards import Shards
 from codec.training.stopwatch import Stopwatch
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
@@ -124,35 +127,39 @@ class LanguageModelTrainer:
 
 def train(
     recipe: LanguageModelRecipe,
-    codec: EncodecConfig,
+    codec: EncodecModel,
     codec_identity: str,
+    shards: Sequence[Shards],
     folder: Path,
     device: torch.device,
     *,
+    hours: float | None = None,
     resume: bool = False,
     stop_after: float | None = None,
     tensorboard: bool = True,
 ) -> bool:
-    """Train on the codes in folder/codes until the last update, an interrupt, or for a while.
+    """Train on the codes of recordings until the last update, an interrupt, or for a while.
 
     Args:
-        codec: that made the codes.
+        codec: in evaluation mode; it makes the codes.
         codec_identity: SHA-256 of its weights, kept beside the model.
+        hours: of recordings at most; see code_sequences.write.
         stop_after: seconds after which the state is saved and the training left, to be resumed.
 
     Returns:
         Whether the last update is done.
 
     Raises:
-        UserError: the folder holds a training and `resume` is False, or one of other settings.
-            Or the loss is not finite.
+        UserError: the folder holds a training and `resume` is False, or one of other settings, codec or data; or the
+            loss is not finite.
         KeyboardInterrupt: it was interrupted; the state is saved.
     """
     began = saved = time.monotonic()
-    about = {"recipe": asdict(recipe), "codec": codec_identity}
-    open_folder(folder, about, {"recipe": "other settings", "codec": "another codec"}, resume)
-    sequences = CodeSequences(folder / "codes", codec.codebooks())
-    trainer = LanguageModelTrainer(recipe, codec, device)
+    about = {"recipe": asdict(recipe), **code_sequences.source(codec.config, codec_identity, shards, hours)}
+    open_folder(folder, about, {"recipe": "other settings", **code_sequences.SAME}, resume)
+    code_sequences.write(codec, codec_identity, shards, folder / "codes", hours)
+    sequences = CodeSequences(folder / "codes", codec.config.codebooks())
+    trainer = LanguageModelTrainer(recipe, codec.config, device)
     if resume and (folder / STATE).exists():
         trainer.load_state_dict(load_state(folder, "model"))
     journal = Journal(folder, trainer.updates, recipe.updates, tensorboard)

@@ -81,6 +81,37 @@ def test_a_folder_belongs_to_one_training(trained, codec, corpus):
         raise train_lm(codec, corpus, trained, "--seed", 1, "--resume").exception
 
 
+def test_a_refused_command_leaves_the_codes_alone(trained, corpus, tmp_path):
+    torch.manual_seed(1)
+    checkpoints.save(EncodecModel(CONFIG), tmp_path / "other.safetensors")
+    before = (trained / "codes" / "codes.u16").read_bytes()
+    for options, says in (((), "add --resume"), (("--resume",), "another codec")):
+        with pytest.raises(UserError, match=says):
+            raise train_lm(tmp_path / "other.safetensors", corpus, trained, *options).exception
+    with pytest.raises(UserError, match="was begun with another codec"):
+        code_sequences.write(EncodecModel(CONFIG), "other", [Shards(corpus)], trained / "codes")
+    assert (trained / "codes" / "codes.u16").read_bytes() == before
+
+
+def test_goes_on_with_the_same_data_and_hours_only(trained, codec, corpus, tmp_path):
+    with pytest.raises(UserError, match="other --hours"):
+        raise train_lm(codec, corpus, trained, "--resume", "--hours", 0.001).exception
+    with pytest.raises(UserError, match="other data"):
+        raise train_lm(codec, corpus, trained, "--resume", "--data", corpus).exception  # twice as much
+
+
+def test_codes_that_were_lost_are_one_line(codec, corpus, tmp_path):
+    code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path)
+    whole = (tmp_path / "codes.u16").read_bytes()
+    (tmp_path / "codes.u16").write_bytes(whole[:-1])
+    for use in (
+        lambda: code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path),
+        lambda: CodeSequences(tmp_path, 2),
+    ):
+        with pytest.raises(UserError, match=r"codes\.u16: shorter than codes\.jsonl says"):
+            use()
+
+
 def test_a_training_that_diverges_is_one_line(codec, corpus, tmp_path):
     with pytest.raises(UserError, match="lower --learning-rate than 1e\\+30"):
         raise train_lm(codec, corpus, tmp_path / "run", "--learning-rate", 1e30, "--every", 100).exception
@@ -89,11 +120,11 @@ def test_a_training_that_diverges_is_one_line(codec, corpus, tmp_path):
 
 def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec, corpus, tmp_path):
     model, shards = checkpoints.load(codec), Shards(corpus)
-    code_sequences.write(model, [shards], tmp_path)
+    code_sequences.write(model, "", [shards], tmp_path)
     whole = (tmp_path / "codes.u16").read_bytes()
     lines = (tmp_path / "codes.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "codes.jsonl").write_text("".join(lines[:2]) + lines[2][:10])
-    code_sequences.write(model, [shards], tmp_path)
+    code_sequences.write(model, "", [shards], tmp_path)
     assert (tmp_path / "codes.u16").read_bytes() == whole
     first = next(stored for stored in shards.recordings if stored.entry.split != "test")
     expected = model.encode(torch.from_numpy(shards.read(first, 0, first.frames))).segments[0].codes[0]
@@ -102,7 +133,7 @@ def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec
 
 def test_sequences_that_end_early_are_filled_with_unknown(codec, corpus, tmp_path):
     """Recordings of 3 s are 225 steps."""
-    code_sequences.write(checkpoints.load(codec), [Shards(corpus)], tmp_path)
+    code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path)
     drawn = CodeSequences(tmp_path, 2).draw(np.random.default_rng(0), 5, 375)
     assert drawn.shape == (5, 2, 375)
     assert (drawn[..., :225] != UNKNOWN).all()
