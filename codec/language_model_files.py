@@ -27,6 +27,7 @@ from codec.public_coder import PublicModelCoder
 
 FORMAT = "earmark.language_model"
 VERSION = "1"
+PER_MODEL, PER_LAYER, PER_CODEBOOK = 2, 12, 3  # tensors
 MOST = 1 << 16  # of anything that a configuration counts
 HEAD_WEIGHT = re.compile(r"linears\.(\d+)\.weight")
 
@@ -126,6 +127,9 @@ def _float_model(
 ) -> LanguageModel:
     config = _described(path, metadata) if "config" in metadata else _official_config(path, tensors, codec)
     _require(path, config, codec)
+    wanted = PER_MODEL + PER_LAYER * config.layers + PER_CODEBOOK * config.codebooks
+    if len(tensors) != wanted:
+        raise UserError(f"{path}: no language model of {codec.name}: {len(tensors)} tensors instead of {wanted}")
     with torch.device("meta"):
         model = LanguageModel(config)
     state = {name: tensor.float().clone() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}

@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 from codec.errors import UserError
 from codec.exact_linear import LARGEST, SUM_LIMIT
 from codec.language_model import PERIOD, LanguageModel
-from codec.portable_model import (
+from codec.portable_layout import (
     FRACTION,
     FREQUENCY_BITS,
     GELU_BITS,
-    MOST_ENTRIES,
+    GELU_RANGE,
+    HEAD_TABLE,
     MOST_STEPS,
-    SHIFT,
+    SOFTMAX_TABLE,
     WEIGHT_BITS,
-    PortableModel,
 )
+from codec.portable_model import SHIFT, PortableModel
 
 SPREAD = 5.0  # standard deviations that 8 bits span; what lies beyond is limited
 EMBEDDING_LIMIT = 1 << 13
-SOFTMAX_TABLE, HEAD_TABLE = 2048, 4096
-GELU_RANGE = 16  # beyond it GELU is 0 or its argument
 
 Reals = NDArray[np.float64]
 Tensors = dict[str, NDArray[np.integer]]
@@ -39,11 +38,9 @@ def quantized(model: LanguageModel) -> PortableModel:
     """The integer model closest to a float one.
 
     Raises:
-        UserError: more entries than the frequencies have room for, or weights that are not finite.
+        UserError: weights that are not finite, or a shape or gains that 64 bits have no room for.
     """
     config = model.config
-    if config.entries > MOST_ENTRIES:
-        raise UserError(f"language model: {config.entries} entries; the portable coder has room for {MOST_ENTRIES}")
     state = {name: value.double().cpu().numpy() for name, value in model.state_dict().items()}
     for name, values in state.items():
         if not np.isfinite(values).all():
@@ -63,7 +60,10 @@ def quantized(model: LanguageModel) -> PortableModel:
     shifts, table = _exponentials(steps, FREQUENCY_BITS, HEAD_TABLE)
     tensors["head.shift"], tensors["head.table"] = shifts, np.maximum(table, 1)
     tensors["head.unit"] = _factor(2.0**-FRACTION / inputs.unit)
-    return PortableModel(config, tensors)
+    try:
+        return PortableModel(config, tensors)
+    except ValueError as error:
+        raise UserError(f"language model: {error}; train one of the paper's shape anew") from error
 
 
 class _Inputs:
@@ -194,7 +194,8 @@ def _positions(dimension: int) -> Reals:
 
 
 def _fixed(values: Reals, bits: int, dtype: type[np.integer]) -> NDArray[np.integer]:
-    return np.rint(values * 2.0**bits).astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.rint(values * 2.0**bits).clip(limits.min, limits.max).astype(dtype)
 
 
 def _factor(values: Reals) -> NDArray[np.int32]:

@@ -567,7 +567,7 @@ def test_the_language_model_of_other_weights_is_one_line(earmark, weights, tmp_p
     given = ("encode", source, tmp_path / "a.ecdc", "--kbps", 1.5, "--format", form, "--checkpoint", checkpoint)
     assert earmark(*given, "--language-model", tmp_path / "own.safetensors").status == 0
     done = earmark(*given, "--language-model", tmp_path / "other.safetensors")
-    assert_one_line(done, f"other.safetensors: trained on the codes of the weights 0123456789abcdef, not {identity[:16]}")
+    assert_one_line(done, f"trained on the codes of the weights 0123456789abcdef, not {identity[:16]}")
 
 
 @pytest.mark.parametrize("form", ["earmark", "reference"])

@@ -568,9 +568,9 @@ def test_the_flag_is_written_as_the_reference_writes_it():
 
 
 def test_without_the_language_model_its_files_and_its_option_are_one_line():
-    with pytest.raises(UserError, match="--lm: needs a language model; .* or encode without --lm$"):
+    with pytest.raises(UserError, match=r"--lm: needs a language model; .* or encode without --lm$"):
         ecdc.open_writer(io.BytesIO(), ENCODEC_24KHZ, 2, language_model=True)
-    with pytest.raises(UserError, match="the input: coded by a language model; give it by --language-model$"):
+    with pytest.raises(UserError, match=r"the input: coded by a language model; give it by --language-model$"):
         read(public(fields(lm=True)))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from codec.exact_linear import ExactLinear
 from codec.language_model import LanguageModel, LanguageModelConfig, shifted
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, Segment
 from codec.portable_coder import PortableModelCoder
-from codec.portable_model import MOST_STEPS, Cache, normalized, square_root
+from codec.portable_layout import MOST_STEPS
+from codec.portable_model import Cache, normalized, square_root
 from codec.portable_quantization import quantized
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,7 +189,7 @@ def test_threads_and_instruction_sets_give_the_same_bytes(tmp_path, plain, porta
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["linears.0.weight", "transformer.layers.0.linear1.bias", "transformer.norm_in.weight"])
+@pytest.mark.parametrize("name", ["linears.0.weight", "transformer.layers.0.linear1.bias"])
 def test_weights_that_are_not_finite_are_one_line(name, value):
     model = random_model()
     model.state_dict()[name].view(-1)[0] = value
@@ -321,6 +324,55 @@ def test_a_file_of_weights_that_are_not_finite_is_one_line(tmp_path):
     language_model_files.save(model, tmp_path / "float.safetensors")
     with pytest.raises(UserError, match=r"float\.safetensors: linears\.1\.bias holds what is not a finite number"):
         language_model_files.load_float(tmp_path / "float.safetensors", ENCODEC_24KHZ)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("head.table", lambda table: table * 0, "head.table holds values beyond 1 to 1048576"),
+        ("head.weight", None, "no head.weight"),
+        ("positions", lambda table: table[:5], "positions is not of the type or shape"),
+        ("gelu.table", lambda table: table.astype(np.int64), "gelu.table is not of the type or shape"),
+        ("layers.3.softmax.shift", lambda shift: shift + 23, "layers.3.softmax.shift holds values beyond 0 to 22"),
+        ("layers.2.softmax.table", lambda table: table * 0, "layers.2.softmax.table begins with 0"),
+        ("layers.1.norm2.gain", lambda gain: gain + (1 << 20), "layers.2.norm1 takes sums of squares"),
+    ],
+)
+def test_a_model_file_made_by_hand_is_one_line(tmp_path, name, change, says):
+    """Its identity matches, so that only the tensors themselves can tell."""
+    forged = quantized(random_model())
+    value = forged.tensors.pop(name)
+    if change is not None:
+        forged.tensors[name] = np.ascontiguousarray(change(value))
+    language_model_files.save(forged, tmp_path / "forged.safetensors")
+    with pytest.raises(UserError, match=f"forged.safetensors: damaged: {says}"):
+        language_model_files.load_portable(tmp_path / "forged.safetensors", ENCODEC_24KHZ)
+
+
+def test_a_shape_that_the_file_does_not_hold_is_one_line(tmp_path, plain, portable):
+    for model, says in ((portable, "damaged: no layers.5.attend.weight"), (plain, "71 tensors instead of 786443")):
+        forged = copy.copy(model)
+        forged.config = replace(CONFIG, layers=65536)
+        language_model_files.save(forged, tmp_path / "forged.safetensors")
+        with pytest.raises(UserError, match=says):
+            language_model_files.load_portable(tmp_path / "forged.safetensors", ENCODEC_24KHZ)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "heads", "says"), [(264, 1, "heads of 264 channels"), (512, 8, "sums of squares")]
+)
+def test_a_model_too_wide_for_exact_sums_is_one_line(dimension, heads, says):
+    """264 * 127 ** 2 is above 2 ** 22; 512 ** 3 * (2 ** 19) ** 2 is 2 ** 65."""
+    shape = LanguageModelConfig(1, 5, 16, dimension, heads, layers=1, feed_forward=8)
+    with pytest.raises(UserError, match=says):
+        quantized(LanguageModel(shape))
+
+
+def test_gains_too_large_for_64_bits_are_one_line():
+    model = random_model()
+    model.transformer.layers[4].norm1.weight[3] = 1e30
+    with pytest.raises(UserError, match=r"layers\.4\.norm2 takes sums of squares"):
+        quantized(model)
 
 
 def test_an_integer_file_cannot_make_public_files(tmp_path, portable):
