@@ -28,6 +28,7 @@ from codec.errors import UserError
 from codec.language_model import LanguageModel, shifted
 from codec.language_model_files import config_for
 from codec.model import EncodecConfig, EncodecModel
+from codec.portable_coder import PortableModelCoder
 from codec.portable_layout import MOST_STEPS
 from codec.portable_model import Cache, PortableModel
 from codec.portable_quantization import quantized
@@ -42,6 +43,7 @@ from codec.training.stopwatch import Stopwatch
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
 EXCERPTS = 24  # of the validation
+MOST_PERCENT = 1.0  # that the integer model may cost in bits over the float one
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,8 @@ def train(
         trainer.load_state_dict(load_state(folder, "model"))
     journal = Journal(folder, trainer.updates, recipe.updates, tensorboard)
     stopwatch = Stopwatch(device)
+    if trainer.updates == recipe.updates:  # it may have ended before its last validation did
+        _validate(trainer, sequences, journal, folder, codec_identity)
     with Interrupts() as interrupted:
         while trainer.updates < recipe.updates:
             with stopwatch("update"):
@@ -187,7 +191,12 @@ def train(
 def _validate(
     trainer: LanguageModelTrainer, sequences: CodeSequences, journal: Journal, folder: Path, codec_identity: str
 ) -> None:
-    """Score both models, and store them: the integer one is what files are coded by, so that it is what is reported."""
+    """Score both models, and store them: the integer one is what files are coded by, so that it is what is reported.
+
+    Raises:
+        UserError: the integer model costs too many bits or does not decode what it coded; then only the float one is
+            stored.
+    """
     codec = trainer.codec
     steps = min(round(trainer.recipe.seconds * codec.frame_rate), MOST_STEPS)
     excerpts = sequences.excerpts("valid", EXCERPTS, steps)
@@ -198,11 +207,28 @@ def _validate(
         plain, exact = float_bits(trainer.model, chosen), portable_bits(portable, chosen)
         scores[f"bits_per_code@{kbps:g}"] = exact
         scores[f"kbps@{kbps:g}"] = exact * codec.codebooks(kbps) * codec.frame_rate / 1000
+        scores[f"saving_percent@{kbps:g}"] = 100 * (1 - exact / math.log2(codec.entries))
         scores[f"quantisation_percent@{kbps:g}"] = 100 * (exact / plain - 1)
     about = {"codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
     language_model_files.save(trainer.model, folder / FLOAT, **about)
-    language_model_files.save(portable, folder / MODEL, **about, validation=json.dumps(scores))
     journal.validation(trainer.updates, scores, {})
+    worst = max(scores[f"quantisation_percent@{kbps:g}"] for kbps in codec.kbps)
+    if worst > MOST_PERCENT:
+        raise UserError(
+            f"{folder / MODEL}: not written: its integers cost {worst:.1f} % more bits than the float model, above "
+            f"{MOST_PERCENT:g} %; go on with --resume, or train anew with a lower --learning-rate"
+        )
+    if not decodes(portable, excerpts[0]):
+        raise UserError(f"{folder / MODEL}: not written: it does not decode here what it coded here; check the machine")
+    language_model_files.save(portable, folder / MODEL, **about, validation=json.dumps(scores))
+
+
+def decodes(model: PortableModel, codes: Tensor) -> bool:
+    """Whether codes, [codebooks, steps], come back step by step from what they were coded to as a whole."""
+    coder, entries = PortableModelCoder(model), codes.numpy().astype(np.uint16)
+    bits = (model.config.entries - 1).bit_length()
+    [back] = coder.decode_all([coder.encode(entries, bits)], len(entries), [entries.shape[1]], bits)
+    return np.array_equal(back, entries)
 
 
 @torch.no_grad()

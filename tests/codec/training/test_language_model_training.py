@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from codec import checkpoints, language_model_files
 from codec.errors import UserError
 from codec.model import ENCODEC_24KHZ, EncodecModel
-from codec.training import code_sequences
+from codec.portable_coder import PortableModelCoder
+from codec.training import code_sequences, language_model_trainer
 from codec.training.code_sequences import UNKNOWN, CodeSequences
 from codec.training.shards import Shards
 from earmark import cli
@@ -53,6 +54,8 @@ def test_reports_bits_per_code_and_bit_rate_of_both_rates(trained):
     scores = entry["validation"]
     for kbps, codebooks in ((0.75, 1), (1.5, 2)):
         assert scores[f"kbps@{kbps}"] == pytest.approx(scores[f"bits_per_code@{kbps}"] * codebooks * 75 / 1000)
+        bits = scores[f"bits_per_code@{kbps}"]
+        assert scores[f"saving_percent@{kbps}"] == pytest.approx(100 * (10 - bits) / 10)
         assert abs(scores[f"quantisation_percent@{kbps}"]) < 1
 
 
@@ -62,6 +65,25 @@ def test_its_models_code_files_and_know_their_codec(trained, codec):
     assert model.identity == again.identity
     _, metadata = checkpoints.read(trained / "model.safetensors")
     assert metadata["codec"] == checkpoints.identity(checkpoints.load(codec))
+
+
+def test_an_integer_model_that_costs_too_much_is_not_written(codec, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(language_model_trainer, "portable_bits", lambda model, excerpts: 20.0)
+    with pytest.raises(UserError, match=r"model\.safetensors: not written: its integers cost \d+\.\d % more bits"):
+        raise train_lm(codec, corpus, tmp_path / "run").exception
+    assert {path.name for path in (tmp_path / "run").glob("*.safetensors")} == {"float.safetensors"}
+
+    monkeypatch.undo()
+    assert train_lm(codec, corpus, tmp_path / "run", "--resume").exit_code == 0
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_an_integer_model_that_does_not_decode_is_not_written(codec, corpus, tmp_path, monkeypatch):
+    decode_all = PortableModelCoder.decode_all
+    monkeypatch.setattr(PortableModelCoder, "decode_all", lambda *given: [1 ^ codes for codes in decode_all(*given)])
+    with pytest.raises(UserError, match="does not decode here what it coded here"):
+        raise train_lm(codec, corpus, tmp_path / "run").exception
+    assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_resumes_to_the_bit(trained, codec, corpus, tmp_path):
