@@ -69,9 +69,20 @@ def test_a_linear_layer_is_exact_with_and_without_8_bit_instructions(monkeypatch
     inputs = rng.integers(-127, 128, (7, 800)).astype(np.int8)
     inputs[:2] = [[127], [-127]]
     expected = inputs.astype(np.int64) @ weight.astype(np.int64).T + bias
-    for exact_bytes in (exact_linear.has_exact_bytes(), False):
-        monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda exact_bytes=exact_bytes: exact_bytes)
-        assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+    assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+    monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda rows, columns: False)
+    assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+
+
+def test_8_bit_instructions_that_are_wrong_for_one_shape_are_left_alone_there(monkeypatch):
+    multiply = torch._int_mm
+
+    def wrong(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return multiply(a, b) + (b.shape == (604, 52))
+
+    monkeypatch.setattr(torch, "_int_mm", wrong)
+    weight, inputs = np.ones((52, 604), np.int8), np.ones((7, 604), np.int8)
+    assert (ExactLinear(weight, np.zeros(52, np.int32))(inputs) == 604).all()
 
 
 def test_weights_that_float32_could_not_sum_are_refused():
@@ -140,7 +151,7 @@ def test_fewer_codebooks_are_coded_by_the_same_model(portable):
 
 
 def test_noise_of_one_unit_in_the_last_place_changes_nothing(plain, monkeypatch):
-    monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda: False)
+    monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda rows, columns: False)
     codes = random_codes(40)
     model = quantized(plain)
     expected = model.frequencies(before(codes), Cache(model, 1, 40))
