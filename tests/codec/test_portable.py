@@ -119,6 +119,16 @@ def test_frequencies_cost_less_than_1_percent_more_than_the_float_model(plain, p
     assert cross < 1.01 * entropy
 
 
+def test_fewer_codebooks_have_the_frequencies_of_the_float_model_too(plain, portable):
+    codes = random_codes(60, codebooks=1)
+    logits, _ = plain(torch.from_numpy(before(codes)))
+    p = torch.softmax(logits.double(), dim=1)[0].permute(2, 1, 0).numpy()
+    frequencies = portable.frequencies(before(codes), Cache(portable, 1, 60))[0]
+    q = frequencies / frequencies.sum(axis=-1, keepdims=True)
+    assert q.shape == p.shape == (60, 1, 1024)
+    assert -(p * np.log2(q)).sum() < 1.01 * -(p * np.log2(p)).sum()
+
+
 def test_batch_and_step_by_step_give_the_same_beyond_the_context(portable):
     codes = [random_codes(50, seed=seed) for seed in range(4)]
     inputs = np.concatenate([before(one) for one in codes])

@@ -14,8 +14,16 @@ from codec import checkpoints, language_model_files
 from codec.errors import UserError
 from codec.model import ENCODEC_24KHZ, EncodecModel
 from codec.portable_coder import PortableModelCoder
+from codec.portable_layout import MOST_STEPS
+from codec.portable_quantization import quantized
 from codec.training import code_sequences, language_model_trainer
 from codec.training.code_sequences import UNKNOWN, CodeSequences
+from codec.training.language_model_trainer import (
+    LanguageModelRecipe,
+    LanguageModelTrainer,
+    float_bits,
+    portable_bits,
+)
 from codec.training.shards import Shards
 from earmark import cli
 
@@ -84,6 +92,55 @@ def test_an_integer_model_that_does_not_decode_is_not_written(codec, corpus, tmp
     with pytest.raises(UserError, match="does not decode here what it coded here"):
         raise train_lm(codec, corpus, tmp_path / "run").exception
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.fixture
+def periodic(tmp_path):
+    """Codes of two codebooks that repeat every five steps."""
+    codes = np.tile(np.random.default_rng(0).integers(0, 1024, (5, 2)), (100, 1))
+    (tmp_path / "codes.u16").write_bytes(codes.astype("<u2").tobytes())
+    sequence = {"split": "train", "start": 0, "steps": 500, "last": True}
+    (tmp_path / "codes.jsonl").write_text(json.dumps(sequence) + "\n")
+    return CodeSequences(tmp_path, 2)
+
+
+def test_learns_what_repeats(periodic):
+    """From 10 bits a code; only the first steps, before which nothing is known, cannot be told."""
+    recipe = LanguageModelRecipe(updates=60, batch=2, seconds=0.5, learning_rate=1e-3, warmup=10)
+    trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
+    excerpts = periodic.excerpts("train", 1, 40)
+    assert float_bits(trainer.model, excerpts) > 9
+    for _ in range(recipe.updates):
+        trainer.update(periodic)
+    assert float_bits(trainer.model, excerpts) < 2
+    assert portable_bits(quantized(trainer.model), excerpts) < 2
+
+
+def test_an_update_draws_offset_and_rate_and_follows_the_learning_rate(periodic, monkeypatch):
+    """Warm-up over 4 of 12 updates, then half a cosine over the other 8: half of it is left in the middle."""
+    recipe = LanguageModelRecipe(updates=12, batch=3, seconds=0.1, learning_rate=1e-3, warmup=4)
+    trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
+    forward, seen = trainer.model.forward, []
+
+    def spied(before, past=None, offset=0):
+        seen.append((before.shape[1], offset))
+        return forward(before, past, offset)
+
+    monkeypatch.setattr(trainer.model, "forward", spied)
+    rates, kbps = [], []
+    for _ in range(recipe.updates):
+        kbps.append(trainer.update(periodic)["kbps"])
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+    assert rates[:5] == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3])
+    assert rates[8] == pytest.approx(0.5e-3)
+    assert set(kbps) == {0.75, 1.5}
+    assert [count for count, _ in seen] == [{0.75: 1, 1.5: 2}[rate] for rate in kbps]
+    offsets = torch.cat([offset.flatten() for _, offset in seen])
+    assert len(offsets) == 12 * 3
+    assert len(offsets.unique()) > 30
+    assert offsets.min() >= 0
+    assert offsets.max() + 8 <= MOST_STEPS  # 0.1 s of 75 steps a second
+    assert offsets.max() > MOST_STEPS / 2
 
 
 def test_resumes_to_the_bit(trained, codec, corpus, tmp_path):
