@@ -36,10 +36,10 @@ def _model(source: Path) -> tuple[EncodecModel, str]:
 
 
 @functools.lru_cache(maxsize=2)
-def _coder(source: Path, config: EncodecConfig) -> PortableModelCoder:
+def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelCoder:
     from codec.language_model_files import portable_coder
 
-    return portable_coder(source, config)
+    return portable_coder(source, config, identity)
 
 
 @dataclass
@@ -161,7 +161,7 @@ class Encodec(Family):
         model, identity = _model(self.source(system))
         if system is None or "lm" not in system.options:
             return f"weights {identity[:16]}"
-        coder = _coder(self.language_model(system), model.config)
+        coder = _coder(self.language_model(system), model.config, identity)
         return f"weights {identity[:16]}, language model {coder.identity[:16]}"
 
     def check(self, system: System) -> None:
@@ -174,14 +174,14 @@ class Encodec(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> EncodecCodec:
-        model, _ = _model(self.source(system))
+        model, identity = _model(self.source(system))
         if model.config.name != self.name:
             raise UserError(
                 f"{system.text}: its checkpoint is one of {model.config.name}; write {model.config.name}@..."
             )
         kbps = rate_in_kbps(system)
         model.config.codebooks(kbps)  # a checkpoint may have fewer bit rates than the model of the paper
-        coder = _coder(self.language_model(system), model.config) if "lm" in system.options else None
+        coder = _coder(self.language_model(system), model.config, identity) if "lm" in system.options else None
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
 
     def _steps(self, system: System | None) -> tuple[float, ...]:

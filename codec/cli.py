@@ -89,7 +89,7 @@ def encode(
     codebooks = model.config.codebooks(kbps)
     coder = None
     if lm or language_model is not None:
-        coder = _coder(language_model, checkpoint, model.config, portable=form == "earmark")
+        coder = _coder(language_model, checkpoint, model.config, portable=form == "earmark", codec=identity)
     done = 0
     with _written(target) as sink, _progress(target, recording.samples, rate) as advance:
         writer = ecdc.open_writer(
@@ -117,7 +117,7 @@ def decode(source: Path, target: Path, checkpoint: str | None, language_model: P
     """
     from codec import audio_blocks, coding, ecdc
     from codec.audio import to_pcm16
-    from codec.container.coder import Entropy
+    from codec.container.coder import Entropy, coded_by
     from codec.model import ENCODEC_24KHZ, PRESETS
 
     if target != PIPE:
@@ -129,7 +129,10 @@ def decode(source: Path, target: Path, checkpoint: str | None, language_model: P
         def coder(header: ecdc.Header) -> SegmentCoder:
             config = given[0].config if given else PRESETS.get(header.model, ENCODEC_24KHZ)
             portable = header.entropy == Entropy.PORTABLE_MODEL
-            return _coder(language_model, checkpoint if portable else checkpoint or OFFICIAL, config, portable)
+            named = header.language_model_identity
+            missing = f"{label}: {coded_by(named)}" if named else ""
+            chosen = checkpoint if portable else checkpoint or OFFICIAL
+            return _coder(language_model, chosen, config, portable, missing)
 
         reader = ecdc.open_reader(file, given[0].config if given else None, coder=coder)
         header = reader.header
@@ -203,25 +206,42 @@ def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
 
 
 def _coder(
-    language_model: Path | None, checkpoint: str | None, config: EncodecConfig, portable: bool
+    language_model: Path | None, checkpoint: str | None, config: EncodecConfig, portable: bool, missing: str = "",
+    codec: str | None = None,
 ) -> SegmentCoder:  # fmt: skip
-    """The language model's coder, of our format or of the public one."""
+    """The language model's coder, of our format or of the public one.
+
+    Args:
+        missing: what to say of a file if no language model is known.
+        codec: identity of the weights that it must be for; a file names its language model itself.
+    """
     from codec import language_model_files
 
-    if language_model is None and checkpoint not in (None, OFFICIAL):
-        raise UserError("--lm: the language model for --checkpoint is not known; give it by --language-model")
-    source = language_model or language_model_for(config.name, official=checkpoint == OFFICIAL)
+    try:
+        source = language_model or _language_model_of(checkpoint, config)
+    except UserError as error:
+        if missing:
+            raise UserError(missing) from error
+        raise
     load = language_model_files.portable_coder if portable else language_model_files.public_coder
-    return load(source, config)
+    return load(source, config, codec)
+
+
+def _language_model_of(checkpoint: str | None, config: EncodecConfig) -> Path:
+    if checkpoint not in (None, OFFICIAL):
+        raise UserError("--lm: the language model for --checkpoint is not known; give it by --language-model")
+    return language_model_for(config.name, official=checkpoint == OFFICIAL)
 
 
 def _coder_of(facts: dict[str, Any], language_model: Path | None) -> SegmentCoder:
     """The coder of a file that `ecdc.inspect` tells of."""
+    from codec.container.coder import coded_by
     from codec.model import ENCODEC_24KHZ, PRESETS
 
     portable = facts["entropy"] == "portable_model"
     config = PRESETS.get(facts["model"], ENCODEC_24KHZ)
-    return _coder(language_model, None if portable else OFFICIAL, config, portable)
+    missing = coded_by(facts["language_model_identity"]) if portable else ""
+    return _coder(language_model, None if portable else OFFICIAL, config, portable, missing)
 
 
 def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractContextManager[Callable[[int], object]]:

@@ -18,7 +18,7 @@ import torch
 
 from codec.container.checked import CheckedReader, CheckedWriter, find_header
 from codec.container.chunks import with_chunks
-from codec.container.coder import CHUNK_SECONDS, Entropy, SegmentCoder, choose_coder
+from codec.container.coder import CHUNK_SECONDS, Entropy, SegmentCoder, choose_coder, coded_by
 from codec.container.header import Format, Header, short_identity
 from codec.container.lookahead import Lookahead, name_of
 from codec.container.parts import CodesDigest, Damage, Part, PartReader, PartWriter
@@ -60,7 +60,9 @@ def open_writer(
     """
     asked = Entropy.PUBLIC_MODEL if format == "reference" else Entropy.PORTABLE_MODEL
     entropy = asked if language_model else Entropy.RAW
-    coder = choose_coder(entropy, coder, "--lm")
+    coder = choose_coder(
+        entropy, coder, "--lm: needs a language model; give it by --language-model, or encode without --lm"
+    )
     header = Header.of_model(config, format, codebooks, samples, entropy)
     if format == "reference":
         return PublicWriter(sink, header, coder)
@@ -91,7 +93,7 @@ def open_reader(
     header, damage = _read_header(source, config)
     if coder is not None and not isinstance(coder, SegmentCoder):
         coder = None if header.entropy == Entropy.RAW else coder(header)
-    chosen = choose_coder(header.entropy, coder, source.name)
+    chosen = choose_coder(header.entropy, coder, f"{source.name}: {coded_by(header.language_model_identity)}")
     if header.language_model_identity not in ("", short_identity(chosen.identity)):
         raise UserError(
             f"{source.name}: coded by the language model {header.language_model_identity}, not "

@@ -36,7 +36,7 @@ class ExactLinear:
             raise ValueError("weights of which float32 could not hold every sum")
         self._weight = torch.from_numpy(weight).mT
         self._bias = torch.from_numpy(bias)
-        self._in_float = None if has_exact_bytes() else (self._bias.float(), self._weight.float())
+        self._in_float = None if has_exact_bytes(*weight.shape) else (self._bias.float(), self._weight.float())
 
     def __call__(self, inputs: NDArray[np.int8], rows: int | None = None) -> NDArray[np.int32]:
         """[..., columns] -> [..., rows], or the first `rows` of them."""
@@ -52,21 +52,20 @@ class ExactLinear:
 
 
 @functools.cache
-def has_exact_bytes() -> bool:
-    """Whether torch multiplies 8-bit integers here, and exactly: without VNNI some sums of two products are cut off."""
-    shapes = [(rows, columns) for rows in (1, 16) for columns in (200, 800)]
+def has_exact_bytes(rows: int, columns: int) -> bool:
+    """Whether torch multiplies 8-bit integers by weights of this shape here, and exactly.
+
+    Without VNNI some sums of two products are cut off, so that all are as large as there can be.
+    """
+    draw = torch.Generator().manual_seed(0)
+    weight = LARGEST * (2 * torch.randint(2, (rows, columns), generator=draw) - 1)
     try:
-        return all(
-            bool(
-                (torch._int_mm(_filled(a, shape), _filled(b, shape[::-1]).mT.contiguous().mT) == a * b * shape[1]).all()
-            )
-            for shape in shapes
-            for a in (LARGEST, -LARGEST)
-            for b in (LARGEST, -LARGEST)
-        )
+        for count in (1, 16, 128):  # one step of a segment, of several side by side, steps at once
+            inputs = LARGEST * (2 * torch.randint(2, (count, columns), generator=draw) - 1)
+            inputs[0] = weight[0]
+            product = torch._int_mm(inputs.to(torch.int8), weight.to(torch.int8).mT)
+            if not torch.equal(product.double(), inputs.double() @ weight.double().mT):  # exact below 2 ** 53
+                return False
     except (AttributeError, RuntimeError):  # another version or build of torch
         return False
-
-
-def _filled(value: int, shape: tuple[int, ...]) -> Tensor:
-    return torch.full(shape, value, dtype=torch.int8)
+    return True

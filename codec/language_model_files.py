@@ -27,6 +27,7 @@ from codec.public_coder import PublicModelCoder
 
 FORMAT = "earmark.language_model"
 VERSION = "1"
+PER_MODEL, PER_LAYER, PER_CODEBOOK = 2, 12, 3  # tensors
 MOST = 1 << 16  # of anything that a configuration counts
 HEAD_WEIGHT = re.compile(r"linears\.(\d+)\.weight")
 
@@ -36,49 +37,50 @@ def config_for(codec: EncodecConfig) -> LanguageModelConfig:
     return LanguageModelConfig(codec.codebooks(), int(CONTEXT_SECONDS * codec.frame_rate), codec.entries)
 
 
-def portable_coder(source: str | Path, codec: EncodecConfig) -> PortableModelCoder:
+def portable_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModelCoder:
     """The coder of the checked format; see `load_portable`."""
-    return PortableModelCoder(load_portable(source, codec))
+    return PortableModelCoder(load_portable(source, codec, identity))
 
 
-def public_coder(source: str | Path, codec: EncodecConfig) -> PublicModelCoder:
+def public_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PublicModelCoder:
     """The coder of the public format; see `load_float`."""
-    model = load_float(source, codec)
+    model = load_float(source, codec, identity)
     return PublicModelCoder(model, checkpoints.digest(model.state_dict()))
 
 
-def load_portable(source: str | Path, codec: EncodecConfig) -> PortableModel:
+def load_portable(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModel:
     """An integer model from a file of integers, or from a float one, which is quantised.
 
     Args:
         source: a file, or the name of an official checkpoint in the user's cache.
         codec: whose codes it is for.
+        identity: SHA-256 of the codec's weights, for which it must be where the file tells; None for any.
 
     Raises:
         UserError: no such file, damaged, or not a language model for this codec.
     """
-    path, tensors, metadata = _read(source)
+    path, tensors, metadata = _read(source, identity)
     if metadata.get("arithmetic") != "integer":
         return quantized(_float_model(path, tensors, metadata, codec))
     config = _described(path, metadata)
     _require(path, config, codec)
     try:
         model = PortableModel(config, {name: tensor.numpy() for name, tensor in tensors.items()})
-        identity = model.identity
+        saved = model.identity
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{path}: damaged: {error}; copy it again") from error
-    if metadata.get("identity") != identity:
+    if metadata.get("identity") != saved:
         raise UserError(f"{path}: damaged: its numbers are not those that were saved; copy it again")
     return model
 
 
-def load_float(source: str | Path, codec: EncodecConfig) -> LanguageModel:
+def load_float(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> LanguageModel:
     """A float model, in evaluation mode; see `load_portable`.
 
     Raises:
         UserError: likewise, or the file has the integers alone.
     """
-    path, tensors, metadata = _read(source)
+    path, tensors, metadata = _read(source, identity)
     if metadata.get("arithmetic") == "integer":
         raise UserError(f"{path}: an integer language model, which --format reference cannot use; give the float one")
     return _float_model(path, tensors, metadata, codec)
@@ -105,11 +107,18 @@ def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> N
             raise WriteError(f"{path}: cannot be written ({error}); is the disk full?") from error
 
 
-def _read(source: str | Path) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
+def _read(source: str | Path, codec: str | None) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
     path = cached(source) if isinstance(source, str) and source in OFFICIAL_FILES else Path(source)
+    if not path.exists():
+        raise UserError(f"{path}: no such file; give a language model by `earmark train-lm` or the official one")
     tensors, metadata = checkpoints.read(path)
     if metadata.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path}: no language model but {metadata['format']}; give one by `earmark train-lm`")
+    trained_for = metadata.get("codec")
+    if codec is not None and trained_for not in (None, codec):
+        raise UserError(
+            f"{path}: trained on the codes of the weights {trained_for[:16]}, not {codec[:16]}; give the one for these"
+        )
     return path, tensors, metadata
 
 
@@ -118,6 +127,9 @@ def _float_model(
 ) -> LanguageModel:
     config = _described(path, metadata) if "config" in metadata else _official_config(path, tensors, codec)
     _require(path, config, codec)
+    wanted = PER_MODEL + PER_LAYER * config.layers + PER_CODEBOOK * config.codebooks
+    if len(tensors) != wanted:
+        raise UserError(f"{path}: no language model of {codec.name}: {len(tensors)} tensors instead of {wanted}")
     with torch.device("meta"):
         model = LanguageModel(config)
     state = {name: tensor.float().clone() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
@@ -127,6 +139,9 @@ def _float_model(
         raise UserError(f"{path}: no language model of {codec.name}: {' '.join(str(error).split())[:160]}") from error
     if metadata.get("identity", checkpoints.digest(state)) != checkpoints.digest(state):
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"{path}: {name} holds what is not a finite number; train it anew")
     return model.eval().requires_grad_(False)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -21,17 +22,11 @@ from torch import Tensor
 
 from codec.exact_linear import LARGEST, SUM_LIMIT, ExactLinear, integers
 from codec.language_model import LanguageModelConfig
+from codec.portable_layout import FRACTION, GELU_BITS, RESIDUAL_LIMIT, WEIGHT_BITS, check
 
-FRACTION = 12  # bits of the residual stream behind the point
 SHIFT = 28  # a factor f stands for f / 2 ** SHIFT
-WEIGHT_BITS = 15  # of attention: weights that add up to 2 ** 15, times 127, stay below SUM_LIMIT
 NORM_BITS = 44
-RESIDUAL_LIMIT = 1 << 19
-GELU_BITS = 7  # fractional bits of GELU's argument in its table
-FREQUENCY_BITS = 20  # of the likeliest entry
-MOST_ENTRIES = 1024  # so that the frequencies add up to at most 2 ** 30
 FEW = 32  # values for which a loop is done before numpy has begun
-MOST_STEPS = 1023  # of a segment: positions are a table too
 
 Integers = NDArray[np.int64]
 Frequencies = NDArray[np.int32]
@@ -117,9 +112,13 @@ class PortableModel:
 
     Args:
         tensors: as codec/portable_quantization.py makes them and the model file keeps them; integers all.
+
+    Raises:
+        ValueError: they are not those of such a model, or beyond what its arithmetic holds (portable_layout.py).
     """
 
     def __init__(self, config: LanguageModelConfig, tensors: Mapping[str, NDArray[np.integer]]) -> None:
+        check(config, tensors)
         self.config = config
         self.tensors = dict(tensors)
         self._numbers: dict[str, Integers] = {}
@@ -138,8 +137,10 @@ class PortableModel:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the shape and of every tensor, by name, type, shape and little-endian values."""
-        digest = hashlib.sha256(repr(self.config).encode())
+        """SHA-256 of the shape, in lines NAME=COUNT, and of each tensor: name, type, shape, little-endian values."""
+        digest = hashlib.sha256()
+        for name, count in asdict(self.config).items():
+            digest.update(f"{name}={count}\n".encode())
         for name, value in sorted(self.tensors.items()):
             digest.update(f"{name} {value.dtype.name} {'x'.join(map(str, value.shape))}\n".encode())
             digest.update(np.ascontiguousarray(value, value.dtype.newbyteorder("<")).data)
@@ -198,8 +199,11 @@ class PortableModel:
         scores = integers(torch.bmm(queries, cache.keys[layer, :, start:end].mT))
         if steps > 1:
             ages = np.arange(end - steps, end)[:, None] - np.arange(start, end)
-            scores[:, (ages < 0) | (ages > self.config.context)] = -SUM_LIMIT
+            hidden = (ages < 0) | (ages > self.config.context)
+            scores[:, hidden] = -SUM_LIMIT  # none is the largest
         weights = self._exponentials[f"layers.{layer}.softmax"](scores.reshape(batch, heads, steps, -1), heads)
+        if steps > 1:
+            weights[..., hidden] = 0
         weights *= (1 << 2 * WEIGHT_BITS) // weights.sum(axis=-1, keepdims=True, dtype=np.int32)
         weights >>= WEIGHT_BITS
         floats = torch.from_numpy(weights.reshape(scores.shape).astype(np.float32))

@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 from codec.errors import UserError
 from codec.exact_linear import LARGEST, SUM_LIMIT
 from codec.language_model import PERIOD, LanguageModel
-from codec.portable_model import (
+from codec.portable_layout import (
     FRACTION,
     FREQUENCY_BITS,
     GELU_BITS,
-    MOST_ENTRIES,
+    GELU_RANGE,
+    HEAD_TABLE,
     MOST_STEPS,
-    SHIFT,
+    SOFTMAX_TABLE,
     WEIGHT_BITS,
-    PortableModel,
 )
+from codec.portable_model import SHIFT, PortableModel
 
 SPREAD = 5.0  # standard deviations that 8 bits span; what lies beyond is limited
 EMBEDDING_LIMIT = 1 << 13
-SOFTMAX_TABLE, HEAD_TABLE = 2048, 4096
-GELU_RANGE = 16  # beyond it GELU is 0 or its argument
 
 Reals = NDArray[np.float64]
 Tensors = dict[str, NDArray[np.integer]]
@@ -39,12 +38,13 @@ def quantized(model: LanguageModel) -> PortableModel:
     """The integer model closest to a float one.
 
     Raises:
-        UserError: more entries than the frequencies have room for.
+        UserError: weights that are not finite, or a shape or gains that 64 bits have no room for.
     """
     config = model.config
-    if config.entries > MOST_ENTRIES:
-        raise UserError(f"language model: {config.entries} entries; the portable coder has room for {MOST_ENTRIES}")
     state = {name: value.double().cpu().numpy() for name, value in model.state_dict().items()}
+    for name, values in state.items():
+        if not np.isfinite(values).all():
+            raise UserError(f"language model: {name} holds what is not a finite number; train it anew")
     tensors = _embedding(state, config.codebooks)
     tensors |= _norm(state, "transformer.norm_in", "norm_in")
     tensors["positions"] = _fixed(_positions(config.dimension), FRACTION, np.int16)
@@ -60,7 +60,10 @@ def quantized(model: LanguageModel) -> PortableModel:
     shifts, table = _exponentials(steps, FREQUENCY_BITS, HEAD_TABLE)
     tensors["head.shift"], tensors["head.table"] = shifts, np.maximum(table, 1)
     tensors["head.unit"] = _factor(2.0**-FRACTION / inputs.unit)
-    return PortableModel(config, tensors)
+    try:
+        return PortableModel(config, tensors)
+    except ValueError as error:
+        raise UserError(f"language model: {error}; train one of the paper's shape anew") from error
 
 
 class _Inputs:
@@ -93,7 +96,7 @@ def _layer(
     tensors[f"{name}.attend.unit"] = _factor(2.0**-FRACTION / inputs.unit)
     tensors[f"{name}.attend.factor"] = _factor(steps / units)
     shifts, table = _exponentials(query * key / math.sqrt(width), WEIGHT_BITS, SOFTMAX_TABLE)
-    table[:, -1] = 0  # where the mask leads
+    table[:, -1] = 0  # all that lies beyond
     tensors[f"{name}.softmax.shift"], tensors[f"{name}.softmax.table"] = shifts, table
     _to_residual(state, f"{source}.self_attn.out_proj", f"{name}.join", value, tensors)
     tensors |= _norm(state, f"{source}.norm1", f"{name}.norm1")
@@ -159,7 +162,7 @@ def _norm(state: dict[str, Reals], source: str, name: str) -> Tensors:
 
 
 def _exponentials(steps: Reals, bits: int, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Tables of 2 ** bits e ** -x, whose index is x / step >> shift, so wide that they end near 1.
+    """Tables of 2 ** bits e ** -x, whose index is x / step >> shift, so wide that they end near 1 or hold all there is.
 
     Args:
         steps: natural units of 1 in what is looked up, one for each table.
@@ -168,7 +171,8 @@ def _exponentials(steps: Reals, bits: int, size: int) -> tuple[NDArray[np.int32]
         The shifts, [tables], and the tables, [tables, size].
     """
     wanted = bits * math.log(2) / (size - 1)
-    shifts = [max(0, math.ceil(math.log2(wanted / step))) for step in steps.tolist()]
+    most = (SUM_LIMIT // size).bit_length()  # no difference, less than 2 * SUM_LIMIT, is beyond the table
+    shifts = [min(max(0, math.ceil(math.log2(wanted / step))), most) for step in steps.tolist()]
     table = [
         [round(2**bits * math.exp(-index * step * 2**shift)) for index in range(size)]
         for step, shift in zip(steps.tolist(), shifts, strict=True)
@@ -190,7 +194,8 @@ def _positions(dimension: int) -> Reals:
 
 
 def _fixed(values: Reals, bits: int, dtype: type[np.integer]) -> NDArray[np.integer]:
-    return np.rint(values * 2.0**bits).astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.rint(values * 2.0**bits).clip(limits.min, limits.max).astype(dtype)
 
 
 def _factor(values: Reals) -> NDArray[np.int32]:

@@ -39,7 +39,8 @@ class PublicModelCoder:
         self._model = model
 
     def encode(self, codes: NDArray[np.uint16], bits: int) -> bytes:
-        """See SegmentCoder."""
+        """See SegmentCoder; raises UserError for too many codebooks."""
+        self._check(codes.shape[0])
         coder = PublicEncoder()
         tables = Tables(self._model, codes.shape[0])
         for step in codes.T.astype(np.int64):
@@ -53,8 +54,9 @@ class PublicModelCoder:
 
         Raises:
             EOFError: the source ends before the codes.
-            UserError: bytes that no table of this machine gives.
+            UserError: bytes that no table of this machine gives, or too many codebooks.
         """
+        self._check(codebooks)
         coder = PublicDecoder(source)
         tables = Tables(self._model, codebooks)
         for _ in range(steps):
@@ -64,6 +66,11 @@ class PublicModelCoder:
 
     def size(self, codebooks: int, steps: int, bits: int) -> None:
         """See SegmentCoder."""
+
+    def _check(self, codebooks: int) -> None:
+        most = self._model.config.codebooks
+        if codebooks > most:
+            raise UserError(f"language model: {codebooks} codebooks asked for; it codes up to {most}")
 
 
 class Tables:

@@ -93,17 +93,23 @@ class RawCoder:
         return packed_size(codebooks * steps, bits)
 
 
-def choose_coder(entropy: Entropy, given: SegmentCoder | None, what: str) -> SegmentCoder:
-    """The coder for `what`, a file or an option.
+def coded_by(identity: str) -> str:
+    """What is said of a file whose language model, of this identity where the file tells it, is not here."""
+    model = f"the language model {identity}" if identity else "a language model"
+    return f"coded by {model}; give it by --language-model"
+
+
+def choose_coder(entropy: Entropy, given: SegmentCoder | None, missing: str) -> SegmentCoder:
+    """The coder of a file.
+
+    Args:
+        missing: what to say if the file needs a language model's coder, and `given` is not that.
 
     Raises:
-        UserError: the file needs a language model's coder, and `given` is not that.
+        UserError: that is so.
     """
     if entropy == Entropy.RAW:
         return RawCoder()
     if given is None or given.entropy != entropy:
-        raise UserError(
-            f"{what}: needs a language model; give it by --language-model, or the official one by "
-            "`earmark download encodec_lm_24khz`, or encode without --lm"
-        )
+        raise UserError(missing)
     return given

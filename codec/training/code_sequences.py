@@ -1,5 +1,6 @@
 """Codes of the recordings in shards, made once by a codec and kept in a folder, to train a language model on.
 
+FOLDER/run.json         of what codec and recordings they are
 FOLDER/codes.jsonl      one stretch of a recording a line: split, and where its codes lie
 FOLDER/codes.u16        codes, all codebooks of a step before the next step, as unsigned 16-bit little-endian integers
 """
@@ -10,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +19,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.errors import UserError
-from codec.model import EncodecModel
+from codec.model import EncodecConfig, EncodecModel
 from codec.progress import progress
+from codec.training import data
+from codec.training.folder import open_folder
 from codec.training.manifest import Split
 from codec.training.shards import Shards, Stored
 
+SPLITS: tuple[Split, ...] = ("train", "valid")
 STRETCH_SECONDS = 60.0  # coded in one go: memory does not grow with a recording's length
 BYTES = 2  # of a code
+NOTES, CODES = "codes.jsonl", "codes.u16"
+SAME = {
+    "codec": "another codec",
+    "codebooks": "another codec",
+    "data": "other data",
+    "validation": "other recordings to validate on",
+    "hours": "other --hours",
+}  # of `source`, in the words of codec.training.folder
 UNKNOWN = -1  # in the place of codes after the end of a sequence
 
 
@@ -43,11 +56,14 @@ class CodeSequences:
     Args:
         folder: that `write` filled.
         codebooks: of each step.
+
+    Raises:
+        UserError: there are fewer codes than noted.
     """
 
     def __init__(self, folder: Path, codebooks: int) -> None:
-        self._sequences = _noted(folder)
-        self._codes: NDArray[np.uint16] = np.memmap(folder / "codes.u16", "<u2", "r").reshape(-1, codebooks)
+        self._sequences = _noted(folder, codebooks)
+        self._codes: NDArray[np.uint16] = np.memmap(folder / CODES, "<u2", "r").reshape(-1, codebooks)
 
     def steps(self, split: Split) -> int:
         """Latent steps in a split."""
@@ -85,31 +101,51 @@ class CodeSequences:
         return codes
 
 
-def write(model: EncodecModel, shards: Sequence[Shards], folder: Path, hours: float | None = None) -> None:
-    """Code recordings by all codebooks of a model; goes on where an interrupted call stopped.
+def source(config: EncodecConfig, identity: str, shards: Sequence[Shards], hours: float | None) -> dict[str, Any]:
+    """What codes are made of, which tells them from others.
 
     Args:
-        model: in evaluation mode.
-        hours: of each split, at most; all of it for None. Shards begin with a fair sample.
+        identity: SHA-256 of the weights.
+        hours: see `write`.
 
     Raises:
         UserError: no recordings to train on, or none to validate with.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    recordings = list(_chosen(shards, hours))
-    for split in ("train", "valid"):
-        if not any(stored.entry.split == split for _, stored in recordings):
+    for split in SPLITS:
+        if not any(stored.entry.split == split for part in shards for stored in part.recordings):
             raise UserError(f"--data: no recordings of the split {split}; index more of them")
+    train, valid = (data.identity(shards, split) for split in SPLITS)
+    return {
+        "codec": identity, "codebooks": config.codebooks(), "data": train, "validation": valid, "hours": hours,
+    }  # fmt: skip
+
+
+def write(
+    model: EncodecModel, identity: str, shards: Sequence[Shards], folder: Path, hours: float | None = None
+) -> None:  # fmt: skip
+    """Code recordings by all codebooks of a model; goes on where an interrupted call stopped.
+
+    Args:
+        model: in evaluation mode.
+        identity: SHA-256 of its weights.
+        hours: of each split, at most; all of it for None. Shards begin with a fair sample.
+
+    Raises:
+        UserError: no recordings to train on, or none to validate with; the folder holds other codes, or has lost some.
+    """
+    about = source(model.config, identity, shards, hours)
+    codebooks = model.config.codebooks()
+    noted = _noted(folder, codebooks)
+    open_folder(folder, about, SAME, resume=True)
+    recordings = list(_chosen(shards, hours))
     # Sequences of a recording that was not finished are made again.
-    noted = _noted(folder)
     while noted and not noted[-1].last:
         noted.pop()
     done = sum(sequence.last for sequence in noted)
     position = noted[-1].start + noted[-1].steps if noted else 0
-    codebooks = model.config.codebooks()
     with (
-        (folder / "codes.u16").open("ab") as codes,
-        (folder / "codes.jsonl").open("w", encoding="utf-8") as notes,
+        (folder / CODES).open("ab") as codes,
+        (folder / NOTES).open("w", encoding="utf-8") as notes,
         progress("codes", len(recordings) - done) as advance,
     ):
         codes.truncate(position * codebooks * BYTES)
@@ -127,7 +163,7 @@ def write(model: EncodecModel, shards: Sequence[Shards], folder: Path, hours: fl
 
 
 def _chosen(shards: Sequence[Shards], hours: float | None) -> Iterator[tuple[Shards, Stored]]:
-    seconds = dict.fromkeys(("train", "valid"), 0.0)
+    seconds = dict.fromkeys(SPLITS, 0.0)
     for part in shards:
         for stored in part.recordings:
             split = stored.entry.split
@@ -145,10 +181,15 @@ def _coded(model: EncodecModel, shards: Shards, stored: Stored) -> Iterator[NDAr
             yield segment.codes[0].cpu().numpy()
 
 
-def _noted(folder: Path) -> list[CodeSequence]:
+def _noted(folder: Path, codebooks: int) -> list[CodeSequence]:
     """Sequences of which the codes are there; the last line may be incomplete."""
-    path = folder / "codes.jsonl"
+    path = folder / NOTES
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [CodeSequence(**json.loads(line)) for line in lines if line.endswith("\n")]
+    noted = [CodeSequence(**json.loads(line)) for line in lines if line.endswith("\n")]
+    steps = noted[-1].start + noted[-1].steps if noted else 0
+    codes = folder / CODES
+    if steps and (not codes.exists() or codes.stat().st_size < steps * codebooks * BYTES):
+        raise UserError(f"{codes}: shorter than {NOTES} says; delete the folder {folder} to have the codes made again")
+    return noted

@@ -41,7 +41,7 @@ def train_lm(
     from codec import checkpoints
     from codec.fast import accelerate
     from codec.model import PRESETS
-    from codec.training import code_sequences, shards
+    from codec.training import shards
     from codec.training.distributed import alone
     from codec.training.interrupts import saying_how_to_go_on
     from codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
@@ -55,12 +55,11 @@ def train_lm(
         accelerate(codec)
     rate, channels = codec.config.sample_rate, codec.config.channels
     parts = [shards.opened(path, out / f"shards-{index}", rate, channels, place) for index, path in enumerate(data)]
-    code_sequences.write(codec, parts, out / "codes", hours)
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
     stop_after = None if minutes is None else 60 * minutes
     with saying_how_to_go_on(out, resume):
         done = train(
-            recipe, codec.config, identity, out, place.device,
+            recipe, codec, identity, parts, out, place.device, hours=hours,
             resume=resume, stop_after=stop_after, tensorboard=tensorboard,
         )  # fmt: skip
     said = "done" if done else "time is up; the same command with --resume goes on"

@@ -1,6 +1,6 @@
 """Training of the language model over codes (EnCodec paper, section 3.3), in a folder like that of a codec's training.
 
-DIR/run.json                    settings, versions, the codec, command
+DIR/run.json                    settings, versions, the codec, data, command
 DIR/codes/                      codes of the recordings (code_sequences.py)
 DIR/state.pt                    all that the next update depends on
 DIR/log.jsonl                   losses, and bits per code of the validation
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,26 @@ from torch import Tensor
 from torch.nn import functional
 
 from codec import language_model_files
+from codec.errors import UserError
 from codec.language_model import LanguageModel, shifted
 from codec.language_model_files import config_for
-from codec.model import EncodecConfig
-from codec.portable_model import MOST_STEPS, Cache, PortableModel
+from codec.model import EncodecConfig, EncodecModel
+from codec.portable_coder import PortableModelCoder
+from codec.portable_layout import MOST_STEPS
+from codec.portable_model import Cache, PortableModel
 from codec.portable_quantization import quantized
+from codec.training import code_sequences
 from codec.training.code_sequences import UNKNOWN, CodeSequences
 from codec.training.folder import STATE, load_state, open_folder, save_state
 from codec.training.interrupts import Interrupts
 from codec.training.journal import Journal
 from codec.training.run import SECONDS_PER_STATE
+from codec.training.shards import Shards
 from codec.training.stopwatch import Stopwatch
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
 EXCERPTS = 24  # of the validation
+MOST_PERCENT = 1.0  # that the integer model may cost in bits over the float one
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,11 @@ class LanguageModelTrainer:
         self.updates = 0
 
     def update(self, sequences: CodeSequences) -> dict[str, float | Tensor]:
-        """One update; returns the loss, in bits per code, and what was drawn."""
+        """One update; returns the loss, in bits per code, and what was drawn.
+
+        Raises:
+            UserError: the loss or its gradient is not finite; the model is still that of the update before.
+        """
         recipe, codec = self.recipe, self.codec
         draws = np.random.default_rng([recipe.seed, self.updates])
         kbps = float(draws.choice(codec.kbps))
@@ -85,7 +95,12 @@ class LanguageModelTrainer:
         logits, _ = self.model(shifted(codes.clamp(min=0)), offset=offset)
         loss = functional.cross_entropy(logits, codes, ignore_index=UNKNOWN)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        if not torch.isfinite(loss + norm):
+            raise UserError(
+                f"train-lm: the loss of update {self.updates + 1} is no finite number; train anew with a lower "
+                f"--learning-rate than {recipe.learning_rate:g}"
+            )
         self.optimizer.step()
         self.updates += 1
         return {"bits_per_code": loss.detach() / math.log(2), "kbps": kbps}
@@ -114,50 +129,57 @@ class LanguageModelTrainer:
 
 def train(
     recipe: LanguageModelRecipe,
-    codec: EncodecConfig,
+    codec: EncodecModel,
     codec_identity: str,
+    shards: Sequence[Shards],
     folder: Path,
     device: torch.device,
     *,
+    hours: float | None = None,
     resume: bool = False,
     stop_after: float | None = None,
     tensorboard: bool = True,
 ) -> bool:
-    """Train on the codes in folder/codes until the last update, an interrupt, or for a while.
+    """Train on the codes of recordings until the last update, an interrupt, or for a while.
 
     Args:
-        codec: that made the codes.
+        codec: in evaluation mode; it makes the codes.
         codec_identity: SHA-256 of its weights, kept beside the model.
+        hours: of recordings at most; see code_sequences.write.
         stop_after: seconds after which the state is saved and the training left, to be resumed.
 
     Returns:
         Whether the last update is done.
 
     Raises:
-        UserError: the folder holds a training and `resume` is False, or one of other settings.
+        UserError: the folder holds a training and `resume` is False, or one of other settings, codec or data; or the
+            loss is not finite.
         KeyboardInterrupt: it was interrupted; the state is saved.
     """
     began = saved = time.monotonic()
-    about = {"recipe": asdict(recipe), "codec": codec_identity}
-    open_folder(folder, about, {"recipe": "other settings", "codec": "another codec"}, resume)
-    sequences = CodeSequences(folder / "codes", codec.codebooks())
-    trainer = LanguageModelTrainer(recipe, codec, device)
+    about = {"recipe": asdict(recipe), **code_sequences.source(codec.config, codec_identity, shards, hours)}
+    open_folder(folder, about, {"recipe": "other settings", **code_sequences.SAME}, resume)
+    code_sequences.write(codec, codec_identity, shards, folder / "codes", hours)
+    sequences = CodeSequences(folder / "codes", codec.config.codebooks())
+    trainer = LanguageModelTrainer(recipe, codec.config, device)
     if resume and (folder / STATE).exists():
         trainer.load_state_dict(load_state(folder, "model"))
     journal = Journal(folder, trainer.updates, recipe.updates, tensorboard)
     stopwatch = Stopwatch(device)
+    if trainer.updates == recipe.updates:  # it may have ended before its last validation did
+        _validate(trainer, sequences, journal, folder, codec_identity)
     with Interrupts() as interrupted:
         while trainer.updates < recipe.updates:
             with stopwatch("update"):
                 told = trainer.update(sequences)
             journal.update(trainer.updates, told, stopwatch.seconds)
             stop = bool(interrupted) or (stop_after is not None and time.monotonic() - began > stop_after)
-            if stop or trainer.updates % recipe.every == 0 or trainer.updates == recipe.updates:
+            due = stop or trainer.updates % recipe.every == 0 or trainer.updates == recipe.updates
+            if due or time.monotonic() - saved > SECONDS_PER_STATE:
+                save_state(folder, trainer.state_dict())
+                saved = time.monotonic()
+            if due:
                 _validate(trainer, sequences, journal, folder, codec_identity)
-            elif time.monotonic() - saved < SECONDS_PER_STATE:
-                continue
-            save_state(folder, trainer.state_dict())
-            saved = time.monotonic()
             if stop:
                 break
     journal.close()
@@ -169,7 +191,12 @@ def train(
 def _validate(
     trainer: LanguageModelTrainer, sequences: CodeSequences, journal: Journal, folder: Path, codec_identity: str
 ) -> None:
-    """Score both models, and store them: the integer one is what files are coded by, so that it is what is reported."""
+    """Score both models, and store them: the integer one is what files are coded by, so that it is what is reported.
+
+    Raises:
+        UserError: the integer model costs too many bits or does not decode what it coded; then only the float one is
+            stored.
+    """
     codec = trainer.codec
     steps = min(round(trainer.recipe.seconds * codec.frame_rate), MOST_STEPS)
     excerpts = sequences.excerpts("valid", EXCERPTS, steps)
@@ -180,11 +207,28 @@ def _validate(
         plain, exact = float_bits(trainer.model, chosen), portable_bits(portable, chosen)
         scores[f"bits_per_code@{kbps:g}"] = exact
         scores[f"kbps@{kbps:g}"] = exact * codec.codebooks(kbps) * codec.frame_rate / 1000
+        scores[f"saving_percent@{kbps:g}"] = 100 * (1 - exact / math.log2(codec.entries))
         scores[f"quantisation_percent@{kbps:g}"] = 100 * (exact / plain - 1)
     about = {"codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
     language_model_files.save(trainer.model, folder / FLOAT, **about)
-    language_model_files.save(portable, folder / MODEL, **about, validation=json.dumps(scores))
     journal.validation(trainer.updates, scores, {})
+    worst = max(scores[f"quantisation_percent@{kbps:g}"] for kbps in codec.kbps)
+    if worst > MOST_PERCENT:
+        raise UserError(
+            f"{folder / MODEL}: not written: its integers cost {worst:.1f} % more bits than the float model, above "
+            f"{MOST_PERCENT:g} %; go on with --resume, or train anew with a lower --learning-rate"
+        )
+    if not decodes(portable, excerpts[0]):
+        raise UserError(f"{folder / MODEL}: not written: it does not decode here what it coded here; check the machine")
+    language_model_files.save(portable, folder / MODEL, **about, validation=json.dumps(scores))
+
+
+def decodes(model: PortableModel, codes: Tensor) -> bool:
+    """Whether codes, [codebooks, steps], come back step by step from what they were coded to as a whole."""
+    coder, entries = PortableModelCoder(model), codes.numpy().astype(np.uint16)
+    bits = (model.config.entries - 1).bit_length()
+    [back] = coder.decode_all([coder.encode(entries, bits)], len(entries), [entries.shape[1]], bits)
+    return np.array_equal(back, entries)
 
 
 @torch.no_grad()

@@ -193,6 +193,15 @@ def test_the_language_model_of_a_checkpoint_has_to_be_named(weights):
         parse(f"encodec_24khz@3:lm:checkpoint={weights['encodec_24khz']}")
 
 
+def test_the_language_model_of_other_weights_is_one_line(weights, tmp_path):
+    config = LanguageModelConfig(codebooks=2, context=5, dimension=8, heads=2, layers=1)
+    language_model_files.save(LanguageModel(config), tmp_path / "lm.safetensors", codec="0123456789abcdef" * 4)
+    checkpoint = weights["encodec_24khz"]
+    identity = checkpoints.identity(checkpoints.load(checkpoint))
+    with pytest.raises(UserError, match=f"the weights 0123456789abcdef, not {identity[:16]}"):
+        open_system(f"encodec_24khz@1.5:lm={tmp_path / 'lm.safetensors'}:checkpoint={checkpoint}", 24000, 1)
+
+
 def test_a_language_model_that_is_not_there_is_one_line():
     for text, says in (
         ("encodec_24khz@3:lm=nowhere.safetensors", "nowhere.safetensors: no such file; give a language model"),

@@ -543,9 +543,31 @@ def test_with_a_language_model_the_same_audio_comes_out(earmark, weights, langua
         assert earmark("decode", coded, decoded, *checkpoint, *options[1:]).status == 0
     raw, lm = (soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0].astype(int) for name in ("raw", "lm"))
     assert abs(raw - lm).max() <= 1  # the codes are the same; they come in other pieces, and rounding differs
+    without = earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint)
+    if form == "reference":
+        assert_one_line(without, "give it by --language-model")
+        return
+    named = json.loads(earmark("inspect", tmp_path / "lm.ecdc").stdout)["language_model_identity"]
+    assert_one_line(without, f"lm.ecdc: coded by the language model {named}; give it by --language-model")
+    elsewhere = ("--language-model", tmp_path / "nowhere")
     assert_one_line(
-        earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint), "give it by --language-model"
+        earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint, *elsewhere),
+        "nowhere: no such file; give a language model",
     )
+
+
+@pytest.mark.parametrize("form", ["earmark", "reference"])
+def test_the_language_model_of_other_weights_is_one_line(earmark, weights, tmp_path, form):
+    checkpoint = weights["encodec_24khz"]
+    config = LanguageModelConfig(codebooks=2, context=262, dimension=8, heads=2, layers=1)
+    model, identity = LanguageModel(config), checkpoints.identity(checkpoints.load(checkpoint))
+    language_model_files.save(model, tmp_path / "own.safetensors", codec=identity)
+    language_model_files.save(model, tmp_path / "other.safetensors", codec="0123456789abcdef" * 4)
+    source = wav(tmp_path / "in.wav", noise(2400), 24000)
+    given = ("encode", source, tmp_path / "a.ecdc", "--kbps", 1.5, "--format", form, "--checkpoint", checkpoint)
+    assert earmark(*given, "--language-model", tmp_path / "own.safetensors").status == 0
+    done = earmark(*given, "--language-model", tmp_path / "other.safetensors")
+    assert_one_line(done, f"trained on the codes of the weights 0123456789abcdef, not {identity[:16]}")
 
 
 @pytest.mark.parametrize("form", ["earmark", "reference"])

@@ -137,3 +137,11 @@ def test_tables_of_another_machine_are_told_from_damage_that_ends_the_file(model
     coder = PublicModelCoder(models[1])
     with pytest.raises(UserError, match="floating point rounds otherwise"):
         list(coder.decode(io.BytesIO(bytes([255]) * 100), 2, 7, 10))
+
+
+def test_more_codebooks_than_the_model_has_are_one_line():
+    coder = PublicModelCoder(LanguageModel(LanguageModelConfig(2, CONTEXT, dimension=8, heads=2, layers=1)).eval())
+    with pytest.raises(UserError, match="3 codebooks asked for; it codes up to 2"):
+        coder.encode(np.zeros((3, 4), np.uint16), 10)
+    with pytest.raises(UserError, match="3 codebooks asked for; it codes up to 2"):
+        list(coder.decode(io.BytesIO(bytes(20)), 3, 4, 10))

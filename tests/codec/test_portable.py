@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from codec.exact_linear import ExactLinear
 from codec.language_model import LanguageModel, LanguageModelConfig, shifted
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, Segment
 from codec.portable_coder import PortableModelCoder
-from codec.portable_model import MOST_STEPS, Cache, normalized, square_root
+from codec.portable_layout import MOST_STEPS
+from codec.portable_model import Cache, normalized, square_root
 from codec.portable_quantization import quantized
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,9 +69,20 @@ def test_a_linear_layer_is_exact_with_and_without_8_bit_instructions(monkeypatch
     inputs = rng.integers(-127, 128, (7, 800)).astype(np.int8)
     inputs[:2] = [[127], [-127]]
     expected = inputs.astype(np.int64) @ weight.astype(np.int64).T + bias
-    for exact_bytes in (exact_linear.has_exact_bytes(), False):
-        monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda exact_bytes=exact_bytes: exact_bytes)
-        assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+    assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+    monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda rows, columns: False)
+    assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+
+
+def test_8_bit_instructions_that_are_wrong_for_one_shape_are_left_alone_there(monkeypatch):
+    multiply = torch._int_mm
+
+    def wrong(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return multiply(a, b) + (b.shape == (604, 52))
+
+    monkeypatch.setattr(torch, "_int_mm", wrong)
+    weight, inputs = np.ones((52, 604), np.int8), np.ones((7, 604), np.int8)
+    assert (ExactLinear(weight, np.zeros(52, np.int32))(inputs) == 604).all()
 
 
 def test_weights_that_float32_could_not_sum_are_refused():
@@ -105,6 +119,16 @@ def test_frequencies_cost_less_than_1_percent_more_than_the_float_model(plain, p
     assert cross < 1.01 * entropy
 
 
+def test_fewer_codebooks_have_the_frequencies_of_the_float_model_too(plain, portable):
+    codes = random_codes(60, codebooks=1)
+    logits, _ = plain(torch.from_numpy(before(codes)))
+    p = torch.softmax(logits.double(), dim=1)[0].permute(2, 1, 0).numpy()
+    frequencies = portable.frequencies(before(codes), Cache(portable, 1, 60))[0]
+    q = frequencies / frequencies.sum(axis=-1, keepdims=True)
+    assert q.shape == p.shape == (60, 1, 1024)
+    assert -(p * np.log2(q)).sum() < 1.01 * -(p * np.log2(p)).sum()
+
+
 def test_batch_and_step_by_step_give_the_same_beyond_the_context(portable):
     codes = [random_codes(50, seed=seed) for seed in range(4)]
     inputs = np.concatenate([before(one) for one in codes])
@@ -117,6 +141,18 @@ def test_batch_and_step_by_step_give_the_same_beyond_the_context(portable):
     assert np.array_equal(np.concatenate(pieces, axis=1), together[2:3])
 
 
+@pytest.mark.parametrize("scale", [0.1, 0.02, 0])
+def test_no_step_attends_to_later_ones_however_flat_the_attention(scale):
+    model = random_model()
+    for layer in model.transformer.layers:
+        layer.self_attn.in_proj_weight[:400] *= scale  # queries and keys
+        layer.self_attn.in_proj_bias[:400] *= scale
+    coder = PortableModelCoder(quantized(model))
+    codes = random_codes(40)
+    [back] = coder.decode_all([coder.encode(codes, 10)], 3, [40], 10)
+    assert np.array_equal(back, codes)
+
+
 def test_fewer_codebooks_are_coded_by_the_same_model(portable):
     coder = PortableModelCoder(portable)
     codes = random_codes(10, codebooks=1)
@@ -125,7 +161,7 @@ def test_fewer_codebooks_are_coded_by_the_same_model(portable):
 
 
 def test_noise_of_one_unit_in_the_last_place_changes_nothing(plain, monkeypatch):
-    monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda: False)
+    monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda rows, columns: False)
     codes = random_codes(40)
     model = quantized(plain)
     expected = model.frequencies(before(codes), Cache(model, 1, 40))
@@ -171,6 +207,15 @@ def test_threads_and_instruction_sets_give_the_same_bytes(tmp_path, plain, porta
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "float.safetensors"), str(threads)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | limits, capture_output=True, text=True, check=True)
     assert done.stdout.split() == expected
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["linears.0.weight", "transformer.layers.0.linear1.bias"])
+def test_weights_that_are_not_finite_are_one_line(name, value):
+    model = random_model()
+    model.state_dict()[name].view(-1)[0] = value
+    with pytest.raises(UserError, match=f"{name} holds what is not a finite number"):
+        quantized(model)
 
 
 # The coder
@@ -272,6 +317,17 @@ def test_integer_and_float_files_give_the_same_coder(tmp_path, plain, portable):
     assert language_model_files.load_float(tmp_path / "official.th", ENCODEC_48KHZ).config.context == 525
 
 
+def test_the_identity_can_be_told_without_our_program(portable):
+    expected = hashlib.sha256(
+        b"codebooks=3\ncontext=20\nentries=1024\ndimension=200\nheads=8\nlayers=5\nfeed_forward=800\n"
+    )
+    for name in sorted(portable.tensors):
+        tensor = portable.tensors[name]
+        expected.update(f"{name} {tensor.dtype} {'x'.join(str(size) for size in tensor.shape)}\n".encode())
+        expected.update(tensor.tobytes())
+    assert portable.identity == expected.hexdigest()
+
+
 @pytest.mark.parametrize("place", [-5, -100_000])
 def test_a_damaged_model_file_is_one_line(tmp_path, portable, place):
     path = tmp_path / "integer.safetensors"
@@ -281,6 +337,63 @@ def test_a_damaged_model_file_is_one_line(tmp_path, portable, place):
     path.write_bytes(data)
     with pytest.raises(UserError, match="damaged"):
         language_model_files.load_portable(path, ENCODEC_24KHZ)
+
+
+def test_a_file_of_weights_that_are_not_finite_is_one_line(tmp_path):
+    model = random_model()
+    model.linears[1].bias[7] = float("nan")
+    language_model_files.save(model, tmp_path / "float.safetensors")
+    with pytest.raises(UserError, match=r"float\.safetensors: linears\.1\.bias holds what is not a finite number"):
+        language_model_files.load_float(tmp_path / "float.safetensors", ENCODEC_24KHZ)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("head.table", lambda table: table * 0, "head.table holds values beyond 1 to 1048576"),
+        ("head.weight", None, "no head.weight"),
+        ("positions", lambda table: table[:5], "positions is not of the type or shape"),
+        ("gelu.table", lambda table: table.astype(np.int64), "gelu.table is not of the type or shape"),
+        ("layers.3.softmax.shift", lambda shift: shift + 23, "layers.3.softmax.shift holds values beyond 0 to 22"),
+        ("layers.2.softmax.table", lambda table: table * 0, "layers.2.softmax.table begins with 0"),
+        ("layers.1.norm2.gain", lambda gain: gain + (1 << 20), "layers.2.norm1 takes sums of squares"),
+    ],
+)
+def test_a_model_file_made_by_hand_is_one_line(tmp_path, name, change, says):
+    """Its identity matches, so that only the tensors themselves can tell."""
+    forged = quantized(random_model())
+    value = forged.tensors.pop(name)
+    if change is not None:
+        forged.tensors[name] = np.ascontiguousarray(change(value))
+    language_model_files.save(forged, tmp_path / "forged.safetensors")
+    with pytest.raises(UserError, match=f"forged.safetensors: damaged: {says}"):
+        language_model_files.load_portable(tmp_path / "forged.safetensors", ENCODEC_24KHZ)
+
+
+def test_a_shape_that_the_file_does_not_hold_is_one_line(tmp_path, plain, portable):
+    for model, says in ((portable, "damaged: no layers.5.attend.weight"), (plain, "71 tensors instead of 786443")):
+        forged = copy.copy(model)
+        forged.config = replace(CONFIG, layers=65536)
+        language_model_files.save(forged, tmp_path / "forged.safetensors")
+        with pytest.raises(UserError, match=says):
+            language_model_files.load_portable(tmp_path / "forged.safetensors", ENCODEC_24KHZ)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "heads", "says"), [(264, 1, "heads of 264 channels"), (512, 8, "sums of squares")]
+)
+def test_a_model_too_wide_for_exact_sums_is_one_line(dimension, heads, says):
+    """264 * 127 ** 2 is above 2 ** 22; 512 ** 3 * (2 ** 19) ** 2 is 2 ** 65."""
+    shape = LanguageModelConfig(1, 5, 16, dimension, heads, layers=1, feed_forward=8)
+    with pytest.raises(UserError, match=says):
+        quantized(LanguageModel(shape))
+
+
+def test_gains_too_large_for_64_bits_are_one_line():
+    model = random_model()
+    model.transformer.layers[4].norm1.weight[3] = 1e30
+    with pytest.raises(UserError, match=r"layers\.4\.norm2 takes sums of squares"):
+        quantized(model)
 
 
 def test_an_integer_file_cannot_make_public_files(tmp_path, portable):

@@ -13,8 +13,17 @@ from click.testing import CliRunner
 from codec import checkpoints, language_model_files
 from codec.errors import UserError
 from codec.model import ENCODEC_24KHZ, EncodecModel
-from codec.training import code_sequences
+from codec.portable_coder import PortableModelCoder
+from codec.portable_layout import MOST_STEPS
+from codec.portable_quantization import quantized
+from codec.training import code_sequences, language_model_trainer
 from codec.training.code_sequences import UNKNOWN, CodeSequences
+from codec.training.language_model_trainer import (
+    LanguageModelRecipe,
+    LanguageModelTrainer,
+    float_bits,
+    portable_bits,
+)
 from codec.training.shards import Shards
 from earmark import cli
 
@@ -53,6 +62,8 @@ def test_reports_bits_per_code_and_bit_rate_of_both_rates(trained):
     scores = entry["validation"]
     for kbps, codebooks in ((0.75, 1), (1.5, 2)):
         assert scores[f"kbps@{kbps}"] == pytest.approx(scores[f"bits_per_code@{kbps}"] * codebooks * 75 / 1000)
+        bits = scores[f"bits_per_code@{kbps}"]
+        assert scores[f"saving_percent@{kbps}"] == pytest.approx(100 * (10 - bits) / 10)
         assert abs(scores[f"quantisation_percent@{kbps}"]) < 1
 
 
@@ -62,6 +73,74 @@ def test_its_models_code_files_and_know_their_codec(trained, codec):
     assert model.identity == again.identity
     _, metadata = checkpoints.read(trained / "model.safetensors")
     assert metadata["codec"] == checkpoints.identity(checkpoints.load(codec))
+
+
+def test_an_integer_model_that_costs_too_much_is_not_written(codec, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(language_model_trainer, "portable_bits", lambda model, excerpts: 20.0)
+    with pytest.raises(UserError, match=r"model\.safetensors: not written: its integers cost \d+\.\d % more bits"):
+        raise train_lm(codec, corpus, tmp_path / "run").exception
+    assert {path.name for path in (tmp_path / "run").glob("*.safetensors")} == {"float.safetensors"}
+
+    monkeypatch.undo()
+    assert train_lm(codec, corpus, tmp_path / "run", "--resume").exit_code == 0
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_an_integer_model_that_does_not_decode_is_not_written(codec, corpus, tmp_path, monkeypatch):
+    decode_all = PortableModelCoder.decode_all
+    monkeypatch.setattr(PortableModelCoder, "decode_all", lambda *given: [1 ^ codes for codes in decode_all(*given)])
+    with pytest.raises(UserError, match="does not decode here what it coded here"):
+        raise train_lm(codec, corpus, tmp_path / "run").exception
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.fixture
+def periodic(tmp_path):
+    """Codes of two codebooks that repeat every five steps."""
+    codes = np.tile(np.random.default_rng(0).integers(0, 1024, (5, 2)), (100, 1))
+    (tmp_path / "codes.u16").write_bytes(codes.astype("<u2").tobytes())
+    sequence = {"split": "train", "start": 0, "steps": 500, "last": True}
+    (tmp_path / "codes.jsonl").write_text(json.dumps(sequence) + "\n")
+    return CodeSequences(tmp_path, 2)
+
+
+def test_learns_what_repeats(periodic):
+    """From 10 bits a code; only the first steps, before which nothing is known, cannot be told."""
+    recipe = LanguageModelRecipe(updates=60, batch=2, seconds=0.5, learning_rate=1e-3, warmup=10)
+    trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
+    excerpts = periodic.excerpts("train", 1, 40)
+    assert float_bits(trainer.model, excerpts) > 9
+    for _ in range(recipe.updates):
+        trainer.update(periodic)
+    assert float_bits(trainer.model, excerpts) < 2
+    assert portable_bits(quantized(trainer.model), excerpts) < 2
+
+
+def test_an_update_draws_offset_and_rate_and_follows_the_learning_rate(periodic, monkeypatch):
+    """Warm-up over 4 of 12 updates, then half a cosine over the other 8: half of it is left in the middle."""
+    recipe = LanguageModelRecipe(updates=12, batch=3, seconds=0.1, learning_rate=1e-3, warmup=4)
+    trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
+    forward, seen = trainer.model.forward, []
+
+    def spied(before, past=None, offset=0):
+        seen.append((before.shape[1], offset))
+        return forward(before, past, offset)
+
+    monkeypatch.setattr(trainer.model, "forward", spied)
+    rates, kbps = [], []
+    for _ in range(recipe.updates):
+        kbps.append(trainer.update(periodic)["kbps"])
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+    assert rates[:5] == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3])
+    assert rates[8] == pytest.approx(0.5e-3)
+    assert set(kbps) == {0.75, 1.5}
+    assert [count for count, _ in seen] == [{0.75: 1, 1.5: 2}[rate] for rate in kbps]
+    offsets = torch.cat([offset.flatten() for _, offset in seen])
+    assert len(offsets) == 12 * 3
+    assert len(offsets.unique()) > 30
+    assert offsets.min() >= 0
+    assert offsets.max() + 8 <= MOST_STEPS  # 0.1 s of 75 steps a second
+    assert offsets.max() > MOST_STEPS / 2
 
 
 def test_resumes_to_the_bit(trained, codec, corpus, tmp_path):
@@ -81,13 +160,50 @@ def test_a_folder_belongs_to_one_training(trained, codec, corpus):
         raise train_lm(codec, corpus, trained, "--seed", 1, "--resume").exception
 
 
+def test_a_refused_command_leaves_the_codes_alone(trained, corpus, tmp_path):
+    torch.manual_seed(1)
+    checkpoints.save(EncodecModel(CONFIG), tmp_path / "other.safetensors")
+    before = (trained / "codes" / "codes.u16").read_bytes()
+    for options, says in (((), "add --resume"), (("--resume",), "another codec")):
+        with pytest.raises(UserError, match=says):
+            raise train_lm(tmp_path / "other.safetensors", corpus, trained, *options).exception
+    with pytest.raises(UserError, match="was begun with another codec"):
+        code_sequences.write(EncodecModel(CONFIG), "other", [Shards(corpus)], trained / "codes")
+    assert (trained / "codes" / "codes.u16").read_bytes() == before
+
+
+def test_goes_on_with_the_same_data_and_hours_only(trained, codec, corpus, tmp_path):
+    with pytest.raises(UserError, match="other --hours"):
+        raise train_lm(codec, corpus, trained, "--resume", "--hours", 0.001).exception
+    with pytest.raises(UserError, match="other data"):
+        raise train_lm(codec, corpus, trained, "--resume", "--data", corpus).exception  # twice as much
+
+
+def test_codes_that_were_lost_are_one_line(codec, corpus, tmp_path):
+    code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path)
+    whole = (tmp_path / "codes.u16").read_bytes()
+    (tmp_path / "codes.u16").write_bytes(whole[:-1])
+    for use in (
+        lambda: code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path),
+        lambda: CodeSequences(tmp_path, 2),
+    ):
+        with pytest.raises(UserError, match=r"codes\.u16: shorter than codes\.jsonl says"):
+            use()
+
+
+def test_a_training_that_diverges_is_one_line(codec, corpus, tmp_path):
+    with pytest.raises(UserError, match="lower --learning-rate than 1e\\+30"):
+        raise train_lm(codec, corpus, tmp_path / "run", "--learning-rate", 1e30, "--every", 100).exception
+    assert not (tmp_path / "run" / "state.pt").exists()
+
+
 def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec, corpus, tmp_path):
     model, shards = checkpoints.load(codec), Shards(corpus)
-    code_sequences.write(model, [shards], tmp_path)
+    code_sequences.write(model, "", [shards], tmp_path)
     whole = (tmp_path / "codes.u16").read_bytes()
     lines = (tmp_path / "codes.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "codes.jsonl").write_text("".join(lines[:2]) + lines[2][:10])
-    code_sequences.write(model, [shards], tmp_path)
+    code_sequences.write(model, "", [shards], tmp_path)
     assert (tmp_path / "codes.u16").read_bytes() == whole
     first = next(stored for stored in shards.recordings if stored.entry.split != "test")
     expected = model.encode(torch.from_numpy(shards.read(first, 0, first.frames))).segments[0].codes[0]
@@ -96,7 +212,7 @@ def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec
 
 def test_sequences_that_end_early_are_filled_with_unknown(codec, corpus, tmp_path):
     """Recordings of 3 s are 225 steps."""
-    code_sequences.write(checkpoints.load(codec), [Shards(corpus)], tmp_path)
+    code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path)
     drawn = CodeSequences(tmp_path, 2).draw(np.random.default_rng(0), 5, 375)
     assert drawn.shape == (5, 2, 375)
     assert (drawn[..., :225] != UNKNOWN).all()
