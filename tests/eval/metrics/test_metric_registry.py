@@ -14,7 +14,7 @@ from eval.metrics.registry import Metric, Score, find, library, registered, scor
 
 NAMES = [
     "si_snr", "si_sdr", "visqol_speech", "visqol_audio", "pesq", "pesq_nb", "stoi", "estoi", "mel_distance",
-    "stft_distance", "loudness_difference",
+    "stft_distance", "loudness_difference", "dnsmos",
 ]  # fmt: skip
 
 
