@@ -45,14 +45,10 @@ def language_model_for(codec: str, official: bool) -> Path:
     """The language model that fits the weights of a codec: the official ones, or those that load without being named.
 
     Raises:
-        UserError: there is none, or it is not in the user's cache.
+        UserError: it is an official one, and not in the user's cache.
     """
     name = codec.replace("encodec_", "encodec_lm_")
-    if bundled(codec) and not official:
-        if path := bundled(name):
-            return path
-        raise UserError(f"{codec}: no language model comes with its weights; train one by `earmark train-lm`")
-    return cached(name)
+    return (None if official else bundled(name)) or cached(name)
 
 
 def cached(name: str) -> Path:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from baselines.systems import family_of, parse
 from baselines.transcode import transcode
 from codec import checkpoints, language_model_files
-from codec.audio import write
+from codec.audio import read, resample, write
 from codec.errors import UserError
 from codec.language_model import LanguageModel, LanguageModelConfig
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecModel
@@ -202,10 +202,20 @@ def test_the_language_model_of_other_weights_is_one_line(weights, tmp_path):
         open_system(f"encodec_24khz@1.5:lm={tmp_path / 'lm.safetensors'}:checkpoint={checkpoint}", 24000, 1)
 
 
+def test_the_language_model_in_the_box_shortens_real_speech(shared):
+    """And changes nothing else: the codes are the same."""
+    recording = read(shared / "audio" / "speech_lyra_1_48k.wav")
+    audio = resample(recording.samples[:, : 4 * recording.sample_rate], recording.sample_rate, 24000)
+    plain, coded = open_system("encodec_24khz@3"), open_system("encodec_24khz@3:lm")
+    fewer = coded.encode(audio)
+    assert fewer.payload_bits < 0.9 * plain.encode(audio).payload_bits
+    np.testing.assert_array_equal(coded.decode(fewer), plain.decode(plain.encode(audio)))
+
+
 def test_a_language_model_that_is_not_there_is_one_line():
     for text, says in (
         ("encodec_24khz@3:lm=nowhere.safetensors", "nowhere.safetensors: no such file; give a language model"),
-        ("encodec_24khz@3:lm", "no language model comes with its weights; train one by `earmark train-lm`"),
+        ("encodec_24khz@3:lm:checkpoint=official", "earmark download encodec_24khz"),
         ("encodec_48khz@3:lm", "earmark download encodec_48khz"),
     ):
         system = parse(text)

@@ -178,7 +178,12 @@ def test_the_weights_of_the_package_are_taken_unless_others_are_named(earmark, t
     ours = checkpoints.identity(checkpoints.load(downloads.bundled("encodec_24khz")))
     assert ours.startswith(facts["model_identity"])
     assert earmark("decode", coded, tmp_path / "a.wav").status == 0
-    assert_one_line(earmark("encode", source, coded, "--lm"), "encodec_24khz: no language model comes with its weights")
+
+    plain = json.loads(earmark("inspect", coded).stdout)
+    assert earmark("encode", source, coded, "--lm").status == 0
+    shorter = json.loads(earmark("inspect", coded).stdout)
+    assert shorter["codes_sha256"] == plain["codes_sha256"]
+    assert earmark("decode", coded, tmp_path / "b.wav").status == 0
 
 
 def test_the_official_checkpoint_in_the_cache(earmark, tmp_path, monkeypatch):
