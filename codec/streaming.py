@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from codec.errors import UserError
-from codec.model import EncodecModel, Segment, cross_fade_weight
+from codec.model import EncodecModel, Segment
+from codec.overlap import cross_fade_weight
 from codec.seanet import State
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from codec.model import overlap_add
+from codec.overlap import overlap_add
 from codec.training.generator import Generator
 from codec.training.manifest import KINDS
 from codec.training.shards import Shards, Stored
