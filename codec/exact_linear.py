@@ -7,20 +7,26 @@ import functools
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 LARGEST = 127  # absolute value of inputs and weights
 SUM_LIMIT = 1 << 22  # up to here one unit in the last place of float32 is less than half
 
 
-def integers(product: Tensor) -> NDArray[np.int32]:
+def integers(product: NDArray[np.float32]) -> NDArray[np.int32]:
     """The integers that a matrix product in floating point holds.
 
     No sum of absolute products reaches SUM_LIMIT: all partial sums are integers that float32 holds exactly, so that any
     order of adding, instruction set and number of threads give the same. Rounding would even undo an error of one unit
     in the last place.
     """
-    return torch.round(product).to(torch.int32).numpy()
+    return np.rint(product, out=product).astype(np.int32)
+
+
+def products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.int32]:
+    """[B, T, K] @ [B, K, N] of such integers -> [B, T, N]."""
+    if left.shape[1] == 1:  # numpy has done a product of one row before torch has begun
+        return integers(left @ right)
+    return integers(torch.bmm(torch.from_numpy(left), torch.from_numpy(right)).numpy())  # by torch's threads
 
 
 class ExactLinear:
@@ -34,20 +40,19 @@ class ExactLinear:
     def __init__(self, weight: NDArray[np.int8], bias: NDArray[np.int32]) -> None:
         if (LARGEST * np.abs(weight.astype(np.int64)).sum(axis=1) + np.abs(bias.astype(np.int64)) >= SUM_LIMIT).any():
             raise ValueError("weights of which float32 could not hold every sum")
-        self._weight = torch.from_numpy(weight).mT
-        self._bias = torch.from_numpy(bias)
-        self._in_float = None if has_exact_bytes(*weight.shape) else (self._bias.float(), self._weight.float())
+        weights = torch.from_numpy(weight).mT
+        self._weights = weights if has_exact_bytes(*weight.shape) else weights.float()
+        self._bias = bias
 
     def __call__(self, inputs: NDArray[np.int8], rows: int | None = None) -> NDArray[np.int32]:
         """[..., columns] -> [..., rows], or the first `rows` of them."""
         flat = torch.from_numpy(inputs.reshape(-1, inputs.shape[-1]))
-        if self._in_float is None:
-            output = torch._int_mm(flat, self._weight[:, :rows])
-            output += self._bias[:rows]
-            product = output.numpy()
+        weights, bias = (self._weights, self._bias) if rows is None else (self._weights[:, :rows], self._bias[:rows])
+        if weights.dtype == torch.int8:
+            product = torch._int_mm(flat, weights).numpy()
         else:
-            bias, weight = self._in_float
-            product = integers(torch.addmm(bias[:rows], flat.float(), weight[:, :rows]))
+            product = integers((flat.float() @ weights).numpy())
+        product += bias
         return product.reshape(*inputs.shape[:-1], -1)
 
 

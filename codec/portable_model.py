@@ -18,9 +18,8 @@ from dataclasses import asdict
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from codec.exact_linear import LARGEST, SUM_LIMIT, ExactLinear, integers
+from codec.exact_linear import LARGEST, SUM_LIMIT, ExactLinear, products
 from codec.language_model import LanguageModelConfig
 from codec.portable_layout import FRACTION, GELU_BITS, RESIDUAL_LIMIT, WEIGHT_BITS, check
 
@@ -30,6 +29,7 @@ FEW = 32  # values for which a loop is done before numpy has begun
 
 Integers = NDArray[np.int64]
 Frequencies = NDArray[np.int32]
+Floats = NDArray[np.float32]  # that hold integers
 
 
 def square_root(squares: Integers) -> Integers:
@@ -54,12 +54,19 @@ def normalized(x: Integers) -> Integers:
     return centred
 
 
-def scaled(x: NDArray[np.integer], factor: Integers, limit: int) -> Integers:
-    """x * factor / 2 ** SHIFT, rounded, from -limit to limit."""
+def times(x: NDArray[np.integer], factor: Integers, drop: int = 0) -> Integers:
+    """x * factor / 2 ** SHIFT, rounded, and then without its last `drop` bits."""
     product = x * factor
     product += 1 << SHIFT - 1
-    product >>= SHIFT
-    return np.clip(product, -limit, limit, out=product)
+    product >>= SHIFT + drop
+    return product
+
+
+def scaled(x: NDArray[np.integer], factor: Integers, limit: int) -> Integers:
+    """x * factor / 2 ** SHIFT, rounded, from -limit to limit."""
+    product = times(x, factor)
+    np.maximum(product, -limit, out=product)  # for a few values half as long as np.clip
+    return np.minimum(product, limit, out=product)
 
 
 class Exponential:
@@ -98,13 +105,16 @@ class Cache:
 
     def __init__(self, model: PortableModel, batch: int, steps: int) -> None:
         config = model.config
-        shape = (config.layers, batch * config.heads, 1 + steps, config.dimension // config.heads)
-        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
+        rows, width = batch * config.heads, config.dimension // config.heads
+        # Each in the order in which products of one row with it are fastest.
+        self.keys = np.zeros((config.layers, rows, width, 1 + steps), np.float32)
+        self.values = np.zeros((config.layers, rows, 1 + steps, width), np.float32)
         self.steps = 0
         # The vector of zeros in front of a segment: of its projections only the biases are left.
         empty = np.zeros((batch, 1, config.dimension), np.int8)
         for layer in range(config.layers):
-            _, self.keys[layer, :, :1], self.values[layer, :, :1] = model.projected(layer, empty)
+            _, keys, self.values[layer, :, :1] = model.projected(layer, empty)
+            self.keys[layer, :, :, :1] = keys.swapaxes(1, 2)
 
 
 class PortableModel:
@@ -165,12 +175,12 @@ class PortableModel:
         logits = self._linears["head"](self._bytes(x, "head"), count * self.config.entries)
         return self._exponentials["head"](logits.reshape(batch, steps, count, -1), count)
 
-    def projected(self, layer: int, inputs: NDArray[np.int8]) -> tuple[Tensor, Tensor, Tensor]:
+    def projected(self, layer: int, inputs: NDArray[np.int8]) -> tuple[Floats, Floats, Floats]:
         """Queries, keys and values, [B * heads, T, width] each, of inputs [B, T, dimension]."""
         batch, steps, _ = inputs.shape
         name, heads = f"layers.{layer}.attend", self.config.heads
         joined = scaled(self._linears[name](inputs), self._numbers[f"{name}.factor"], LARGEST).astype(np.float32)
-        parts = torch.from_numpy(joined).reshape(batch, steps, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        parts = joined.reshape(batch, steps, 3, heads, -1).transpose(2, 0, 3, 1, 4)
         queries, keys, values = parts.reshape(3, batch * heads, steps, -1)
         return queries, keys, values
 
@@ -182,8 +192,8 @@ class PortableModel:
     def _layer(self, name: str, layer: int, x: Integers, cache: Cache) -> Integers:
         attended = self._attention(layer, self._bytes(x, f"{name}.attend"), cache)
         x = self._norm(x + self._residual(attended, f"{name}.join"), f"{name}.norm1")
-        index = self._residual(self._bytes(x, f"{name}.expand"), f"{name}.expand")
-        index >>= FRACTION - GELU_BITS
+        expanded = self._linears[f"{name}.expand"](self._bytes(x, f"{name}.expand"))
+        index = times(expanded, self._numbers[f"{name}.expand.factor"], drop=FRACTION - GELU_BITS)
         index += len(self._gelu) // 2
         hidden = self._bytes(self._gelu.take(index, mode="clip"), f"{name}.contract")
         return self._norm(x + self._residual(hidden, f"{name}.contract"), f"{name}.norm2")
@@ -194,9 +204,9 @@ class PortableModel:
         queries, keys, values = self.projected(layer, inputs)
         end = 1 + cache.steps + steps
         start = max(0, end - steps - self.config.context)
-        cache.keys[layer, :, end - steps : end] = keys
+        cache.keys[layer, :, :, end - steps : end] = keys.swapaxes(1, 2)
         cache.values[layer, :, end - steps : end] = values
-        scores = integers(torch.bmm(queries, cache.keys[layer, :, start:end].mT))
+        scores = products(queries, cache.keys[layer, :, :, start:end])
         if steps > 1:
             ages = np.arange(end - steps, end)[:, None] - np.arange(start, end)
             hidden = (ages < 0) | (ages > self.config.context)
@@ -206,8 +216,7 @@ class PortableModel:
             weights[..., hidden] = 0
         weights *= (1 << 2 * WEIGHT_BITS) // weights.sum(axis=-1, keepdims=True, dtype=np.int32)
         weights >>= WEIGHT_BITS
-        floats = torch.from_numpy(weights.reshape(scores.shape).astype(np.float32))
-        mixed = integers(torch.bmm(floats, cache.values[layer, :, start:end]))
+        mixed = products(weights.reshape(scores.shape).astype(np.float32), cache.values[layer, :, start:end])
         mixed += 1 << WEIGHT_BITS - 1
         mixed >>= WEIGHT_BITS
         return mixed.astype(np.int8).reshape(batch, heads, steps, -1).swapaxes(1, 2).reshape(batch, steps, -1)
