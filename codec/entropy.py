@@ -7,8 +7,8 @@ zero bytes at its end as there can be, which are left out, tells all entries.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from bisect import bisect_right
+from collections.abc import Sequence
 
 STATE_BITS = 64
 UNIT = 16  # bits that a coder moves on by
@@ -52,19 +52,20 @@ class RangeDecoder:
         self._above = int.from_bytes(data[: self._at].ljust(self._at, b"\0"), "big")  # of the number over low
         self._span = 1 << STATE_BITS
 
-    def pull(self, cumulative: NDArray[np.integer]) -> int:
+    def pull(self, cumulative: Sequence[int]) -> int:
         """The next entry.
 
         Args:
-            cumulative: [entries], the sum of the frequencies up to each entry and with it; the last is the total.
+            cumulative: [entries], the sum of the frequencies up to each entry and with it; the last is the total. Of a
+                memoryview a few places are looked at sooner than by numpy.
         """
-        total = cumulative.item(-1)
+        total = cumulative[-1]
         part = self._span // total
         # A number that no encoder wrote may lie beyond the last entry.
-        entry = int(cumulative.searchsorted(min(self._above // part, total - 1), "right"))
-        start = cumulative.item(entry - 1) if entry else 0
+        entry = bisect_right(cumulative, min(self._above // part, total - 1))
+        start = cumulative[entry - 1] if entry else 0
         self._above -= start * part
-        self._span = (cumulative.item(entry) - start) * part
+        self._span = (cumulative[entry] - start) * part
         while self._span < LEAST_SPAN:
             self._span <<= UNIT
             self._above = self._above << UNIT | int.from_bytes(self._next(), "big")

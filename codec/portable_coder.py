@@ -61,10 +61,13 @@ class PortableModelCoder:
         before = np.zeros((len(payloads), codebooks, 1), np.int64)
         cache = Cache(self._model, len(payloads), longest)
         for step in range(longest):
-            cumulative = self._cumulative(before, cache)[:, 0]
+            cumulative = self._cumulative(before, cache)
+            entries, tables = cumulative.shape[-1], cumulative.reshape(-1).data
             for index, decoder in enumerate(decoders):
                 if step < steps[index]:
-                    codes[index, :, step] = [decoder.pull(row) for row in cumulative[index]]
+                    first, end = (place * codebooks * entries for place in (index, index + 1))
+                    starts = range(first, end, entries)
+                    codes[index, :, step] = [decoder.pull(tables[start : start + entries]) for start in starts]
             before = codes[:, :, step : step + 1] + np.int64(1)
         return [segment[:, :count] for segment, count in zip(codes, steps, strict=True)]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from codec.errors import UserError
 from codec.exact_linear import LARGEST, SUM_LIMIT
 from codec.language_model import PERIOD, LanguageModel
+from codec.portable_arithmetic import SHIFT
 from codec.portable_layout import (
     FRACTION,
     FREQUENCY_BITS,
@@ -25,7 +26,7 @@ from codec.portable_layout import (
     SOFTMAX_TABLE,
     WEIGHT_BITS,
 )
-from codec.portable_model import SHIFT, PortableModel
+from codec.portable_model import PortableModel
 
 SPREAD = 5.0  # standard deviations that 8 bits span; what lies beyond is limited
 EMBEDDING_LIMIT = 1 << 13

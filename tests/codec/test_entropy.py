@@ -20,7 +20,7 @@ def coded(entries: np.ndarray, tables: np.ndarray) -> bytes:
 
 def decoded(data: bytes, tables: np.ndarray) -> list[int]:
     decoder = RangeDecoder(data)
-    return [decoder.pull(widths.astype(np.int64).cumsum()) for widths in tables]
+    return [decoder.pull(widths.astype(np.int64).cumsum().tolist()) for widths in tables]
 
 
 def information(entries: np.ndarray, tables: np.ndarray) -> float:

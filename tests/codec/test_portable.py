@@ -20,9 +20,10 @@ from codec.errors import UserError
 from codec.exact_linear import ExactLinear
 from codec.language_model import LanguageModel, LanguageModelConfig, shifted
 from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, Segment
+from codec.portable_arithmetic import SHIFT, Norm, Projection, square_root
 from codec.portable_coder import PortableModelCoder
-from codec.portable_layout import MOST_STEPS
-from codec.portable_model import Cache, normalized, square_root
+from codec.portable_layout import FRACTION, MOST_STEPS
+from codec.portable_model import Cache
 from codec.portable_quantization import quantized
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,9 +70,11 @@ def test_a_linear_layer_is_exact_with_and_without_8_bit_instructions(monkeypatch
     inputs = rng.integers(-127, 128, (7, 800)).astype(np.int8)
     inputs[:2] = [[127], [-127]]
     expected = inputs.astype(np.int64) @ weight.astype(np.int64).T + bias
-    assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+    unchanged = np.full(50, 1 << SHIFT)  # the factor 1
+    assert np.array_equal(Projection(weight, bias, None, unchanged)(inputs, limits=None), expected)
     monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda rows, columns: False)
-    assert np.array_equal(ExactLinear(weight, bias)(inputs), expected)
+    assert np.array_equal(Projection(weight, bias, None, unchanged)(inputs, limits=None), expected)
+    assert np.array_equal(Projection(weight, bias, None, None).sums(inputs, 20), expected[:, :20])
 
 
 def test_8_bit_instructions_that_are_wrong_for_one_shape_are_left_alone_there(monkeypatch):
@@ -82,13 +85,13 @@ def test_8_bit_instructions_that_are_wrong_for_one_shape_are_left_alone_there(mo
 
     monkeypatch.setattr(torch, "_int_mm", wrong)
     weight, inputs = np.ones((52, 604), np.int8), np.ones((7, 604), np.int8)
-    assert (ExactLinear(weight, np.zeros(52, np.int32))(inputs) == 604).all()
+    assert (ExactLinear(weight)(inputs) == 604).all()
 
 
 def test_weights_that_float32_could_not_sum_are_refused():
     """800 * 127 * 127 is 12.9 million; half a unit in the last place is safe up to 2 ** 22."""
     with pytest.raises(ValueError, match="could not hold"):
-        ExactLinear(np.full((1, 800), 127, np.int8), np.zeros(1, np.int32))
+        ExactLinear(np.full((1, 800), 127, np.int8))
 
 
 def test_square_roots_are_exact_next_to_squares():
@@ -102,7 +105,9 @@ def test_square_roots_are_exact_next_to_squares():
 def test_normalisation_is_that_of_layer_norm():
     x = np.random.default_rng(0).integers(-(2**19), 2**19, (5, 200))
     expected = torch.nn.functional.layer_norm(torch.from_numpy(x).double(), (200,)).numpy()
-    np.testing.assert_allclose(normalized(x) / 4096, expected, atol=2 / 4096)
+    one = 1 << FRACTION
+    gain, offset = np.full(200, one), np.full(200, 3 * one)
+    np.testing.assert_allclose(Norm(gain, offset)(x) / one, expected + 3, atol=2 / one)
 
 
 # The model
