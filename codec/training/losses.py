@@ -55,7 +55,7 @@ class MultiScaleLogMel(MultiScaleMel):
     It hears what is quiet as well as what is loud, which otherwise a discriminator has to teach.
     """
 
-    FLOOR = 1e-4  # of the magnitudes: 80 dB below a sine at full scale, whose peak is near 1
+    FLOOR = 1e-4  # of the magnitudes, which white noise has at -74 dBFS in the shortest window, at -103 in the longest
 
     def forward(self, reference: Tensor, decoded: Tensor) -> Tensor:
         total = decoded.new_zeros(())
