@@ -82,7 +82,7 @@ def load_float(source: str | Path, codec: EncodecConfig, identity: str | None = 
     """
     path, tensors, metadata = _read(source, identity)
     if metadata.get("arithmetic") == "integer":
-        raise UserError(f"{path}: an integer language model, which --format reference cannot use; give the float one")
+        raise UserError(f"{path}: holds the integers of a language model; give the float one that they were made of")
     return _float_model(path, tensors, metadata, codec)
 
 

@@ -14,6 +14,10 @@ import click
     help="Manifest by `earmark data index`, or folder by `earmark data shards`; may be given several times.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
+@click.option(
+    "--start-from", "start", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="float.safetensors of an earlier training, to begin with its weights in place of random ones.",
+)  # fmt: skip
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Of recordings at most, a fair sample.")
 @click.option("--updates", type=click.IntRange(min=1), default=20000, show_default=True)
 @click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Sequences of an update.")
@@ -27,9 +31,9 @@ import click
 @click.option("--threads", type=click.IntRange(min=1), help="Of the processor; all cores otherwise.")
 @click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write what TensorBoard shows.")
 def train_lm(
-    checkpoint: str, data: tuple[Path, ...], out: Path, hours: float | None, updates: int, batch: int, seconds: float,
-    learning_rate: float, every: int, seed: int, resume: bool, minutes: float | None, device: str | None,
-    threads: int | None, tensorboard: bool,
+    checkpoint: str, data: tuple[Path, ...], out: Path, start: Path | None, hours: float | None, updates: int,
+    batch: int, seconds: float, learning_rate: float, every: int, seed: int, resume: bool, minutes: float | None,
+    device: str | None, threads: int | None, tensorboard: bool,
 ) -> None:  # fmt: skip
     """Train a language model for the codes of CODEC, a checkpoint or encodec_24khz or encodec_48khz.
 
@@ -59,8 +63,8 @@ def train_lm(
     stop_after = None if minutes is None else 60 * minutes
     with saying_how_to_go_on(out, resume):
         done = train(
-            recipe, codec, identity, parts, out, place.device, hours=hours,
-            resume=resume, stop_after=stop_after, tensorboard=tensorboard,
+            recipe, codec, identity, parts, out, place.device, start=start, hours=hours, resume=resume,
+            stop_after=stop_after, tensorboard=tensorboard,
         )  # fmt: skip
     said = "done" if done else "time is up; the same command with --resume goes on"
     click.echo(f"{said}: {out / MODEL}", err=True)

@@ -39,6 +39,7 @@ from codec.training.interrupts import Interrupts
 from codec.training.journal import Journal
 from codec.training.run import SECONDS_PER_STATE
 from codec.training.shards import Shards
+from codec.training.start import fingerprint
 from codec.training.stopwatch import Stopwatch
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
@@ -135,6 +136,7 @@ def train(
     folder: Path,
     device: torch.device,
     *,
+    start: Path | None = None,
     hours: float | None = None,
     resume: bool = False,
     stop_after: float | None = None,
@@ -145,6 +147,7 @@ def train(
     Args:
         codec: in evaluation mode; it makes the codes.
         codec_identity: SHA-256 of its weights, kept beside the model.
+        start: a float model, of other weights of the same codec too, to begin with; random weights if None.
         hours: of recordings at most; see code_sequences.write.
         stop_after: seconds after which the state is saved and the training left, to be resumed.
 
@@ -157,13 +160,22 @@ def train(
         KeyboardInterrupt: it was interrupted; the state is saved.
     """
     began = saved = time.monotonic()
-    about = {"recipe": asdict(recipe), **code_sequences.source(codec.config, codec_identity, shards, hours)}
-    open_folder(folder, about, {"recipe": "other settings", **code_sequences.SAME}, resume)
+    beginning = None if start is None else language_model_files.load_float(start, codec.config)
+    about = {
+        "recipe": asdict(recipe),
+        "start": start and fingerprint(start),
+        **code_sequences.source(codec.config, codec_identity, shards, hours),
+    }
+    open_folder(
+        folder, about, {"recipe": "other settings", "start": "another --start-from", **code_sequences.SAME}, resume
+    )
     code_sequences.write(codec, codec_identity, shards, folder / "codes", hours)
     sequences = CodeSequences(folder / "codes", codec.config.codebooks())
     trainer = LanguageModelTrainer(recipe, codec.config, device)
     if resume and (folder / STATE).exists():
         trainer.load_state_dict(load_state(folder, "model"))
+    elif beginning is not None:
+        trainer.model.load_state_dict(beginning.state_dict())
     journal = Journal(folder, trainer.updates, recipe.updates, tensorboard)
     stopwatch = Stopwatch(device)
     if trainer.updates == recipe.updates:  # it may have ended before its last validation did

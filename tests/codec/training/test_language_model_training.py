@@ -153,6 +153,27 @@ def test_resumes_to_the_bit(trained, codec, corpus, tmp_path):
         assert torch.equal(value, states[1]["model"][name]), name
 
 
+def test_begins_with_the_weights_of_an_earlier_training(trained, codec, corpus, tmp_path):
+    start = ["--start-from", trained / "float.safetensors"]
+    done = train_lm(codec, corpus, tmp_path, *start, "--learning-rate", 1e-12)  # so that they stay as they are
+    assert done.exit_code == 0, done.output
+    before, after = (
+        language_model_files.load_float(folder / "float.safetensors", CONFIG).state_dict()
+        for folder in (trained, tmp_path)
+    )
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-9)
+    other = train_lm(codec, corpus, tmp_path, "--learning-rate", 1e-12, "--resume")
+    assert isinstance(other.exception, UserError)
+    assert "was begun with another --start-from" in str(other.exception)
+
+
+def test_an_integer_model_cannot_be_trained_on(trained, codec, corpus, tmp_path):
+    done = train_lm(codec, corpus, tmp_path, "--start-from", trained / "model.safetensors")
+    assert isinstance(done.exception, UserError)
+    assert "model.safetensors: holds the integers of a language model; give the float one" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_belongs_to_one_training(trained, codec, corpus):
     with pytest.raises(UserError, match="add --resume"):
         raise train_lm(codec, corpus, trained).exception
