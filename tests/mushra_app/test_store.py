@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from codec.errors import UserError
 from mushra_app import leases
@@ -32,7 +33,7 @@ from mushra_app.store import (
 )
 from mushra_app.study import Study
 from mushra_app.study import load as load_study
-from mushra_app.tables import Trial
+from mushra_app.tables import Listener, Trial
 
 
 @pytest.fixture
@@ -286,6 +287,27 @@ def test_who_comes_back_late_goes_on_with_what_is_free(tmp_path: Path, make_stud
     assert store.status().state == "waiting"
     (trial,) = store.enrol("ada").trials
     store.submit("ada", trial.key, answers_for(trial), 1.0)
+
+
+def test_who_comes_back_a_moment_late_keeps_what_nobody_took(tmp_path: Path, make_study, clock: Clock):
+    """Others may not have the places for leases.GRACE_SECONDS more; that is no reason to take them from Ada."""
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    before = [trial.key for trial in store.enrol("ada").trials]
+    clock.now += stores.LEASE_SECONDS + 1
+    assert [trial.key for trial in store.listener("ada").rating_trials] == before
+
+
+def test_two_pages_of_a_late_listener_at_once_renew_once(tmp_path: Path, make_study, clock: Clock):
+    """Two tabs of a laptop that wakes up: the second finds the places leased, but by the first."""
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    before = [trial.key for trial in store.enrol("ada").trials]
+    clock.pass_lease()
+    with store.writing(gate=True) as session:
+        listener = session.scalars(select(Listener)).one()
+        for _ in range(2):
+            leases.renew(session, store.study, listener, clock.now)
+            listener.lease_until = clock.now + stores.LEASE_SECONDS
+    assert [trial.key for trial in store.listener("ada").rating_trials] == before
 
 
 def test_who_comes_back_late_gets_free_items_in_place_of_lost_ones(tmp_path: Path, make_study, clock: Clock):
