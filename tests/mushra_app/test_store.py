@@ -34,6 +34,7 @@ from mushra_app.store import (
 from mushra_app.study import Study
 from mushra_app.study import load as load_study
 from mushra_app.tables import Listener, Trial
+from mushra_app.web import Options, create_app
 
 
 @pytest.fixture
@@ -447,6 +448,22 @@ def test_the_paper_s_rule_frees_the_places_of_whom_it_drops(tmp_path: Path, make
     rate_by_role(store, "bob", reference=100, anchor=20)
     assert store.listener("bob").excluded == ""
     assert store.status() == Status("complete", "Every item has its 1 rating.", 0)
+
+
+def test_a_study_that_is_served_by_another_rule_judges_anew(tmp_path: Path, make_study):
+    """Ada rates the low anchor at 85: the paper's rule drops her for it, that of BS.1534-3 does not look there."""
+    study = make_study(tmp_path, items=3, annotations=2, trials=3)
+    create_app(tmp_path, Options(rule="paper"))
+    store = open_store(study, tmp_path, rule="paper")
+    rate_by_role(store, "ada", reference=100, anchor=85)
+    rate_by_role(store, "bob", reference=100, anchor=85)
+    store.exclude(2, "excluded by the experimenter")
+    for rule, verdict in (("paper", "low anchor above 80 in 3 of 3 ratings (100.0 %)"), ("bs1534", "")):
+        served = create_app(tmp_path, Options(rule=rule)).extensions["earmark"].store
+        served.settle()
+        assert served.listener("ada").excluded.endswith(verdict)
+        assert bool(served.listener("ada").excluded) == bool(verdict)
+        assert served.listener("bob").excluded == "excluded by the experimenter"
 
 
 def test_the_experimenter_s_word_is_the_last(tmp_path: Path, make_study):
