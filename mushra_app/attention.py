@@ -6,8 +6,8 @@ can do; it is the instructional manipulation check of Oppenheimer, Meyvis and Da
 one in five passes; who leaves the slider where it is never does.
 
 "repeated": an item, drawn anew for each session, comes once more with at least one other in between, its sounds in a
-new order. Who gives the same sound
-scores that differ by more than one of the scale's five bands, 20 points on average over the sounds, has missed it.
+new order. Who gives the same sound scores that differ by more than one of the scale's five bands, 20 points on average
+over the sounds, has missed it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Literal
 from mushra_app.duration import session_minutes
 from mushra_app.pages import Headphones, Training
 from mushra_app.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight
-from mushra_app.study import Study
+from mushra_app.study import Role, Study
 from mushra_app.wording import counted
 
 LONGEST_ITEM = 12.0  # seconds
@@ -43,14 +43,17 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
     systems = sum(condition.role == "system" for condition in study.conditions)
     wanted = max(FEWEST_ITEMS, math.ceil(ITEMS_PER_SYSTEM * systems))
     longest = max((item.seconds for item in study.items), default=0.0)
+    judging: tuple[Role, ...] = ("hidden reference", "mid anchor")
+    unjudged = [role for role in judging if study.condition(role) is None]
     minutes = session_minutes(study)
     training = sum(isinstance(page, Training) for page in study.pages)
     check = next((page for page in study.pages if isinstance(page, Headphones)), None)
     return [
         Point("4.1", "assessors with experience in listening critically", "yours",
               "a crowd has less of it; screening makes up for some"),
-        Point("4.1.2", "post-screening by hidden reference and mid anchor", "yes",
-              "earmark mushra report --screen bs1534"),
+        _point("4.1.2", "post-screening by hidden reference and mid anchor", not unjudged,
+               f"no condition is the {' or the '.join(unjudged)}" if unjudged else
+               "earmark mushra report --screen bs1534"),
         _point("4.2", f"a panel of about {PANEL} assessors", study.annotations >= PANEL,
                f"every item gets {counted(study.annotations, 'rating')} or more"),
         _has(study, "5.1", "a hidden reference", "hidden reference"),
@@ -87,6 +90,6 @@ def _point(clause: str, asks: str, kept: bool, evidence: str) -> Point:
     return Point(clause, asks, "yes" if kept else "no", evidence)
 
 
-def _has(study: Study, clause: str, asks: str, role: Literal["hidden reference", "low anchor", "mid anchor"]) -> Point:
+def _has(study: Study, clause: str, asks: str, role: Role) -> Point:
     condition = study.condition(role)
     return _point(clause, asks, condition is not None, condition.name if condition else f"no condition is the {role}")

@@ -195,7 +195,7 @@ def _from_long(path: Path, table: pd.DataFrame, layout: Layout) -> tuple[pd.Data
     for column in {"comment", "excluded", "excluded_by"} & names.keys():
         frame[column] = table[names[column]]
     if "seconds" in names:
-        seconds = pd.to_numeric(table[names["seconds"]], errors="coerce")
+        seconds = _numbers(table[names["seconds"]])
         frame["seconds"] = (seconds * layout.seconds_per_unit).astype(float)
     return _once_each(path, frame, layout)
 
@@ -271,9 +271,8 @@ def _identifiers(path: Path, column: pd.Series[str]) -> pd.Series[str]:
 
 
 def _scores(path: Path, column: pd.Series[str], *, may_be_empty: bool = False) -> pd.Series[float]:
-    """Text to scores from 0 to 100; "83,5" counts as 83.5, as spreadsheets of half the world write it."""
-    text = column.str.strip().str.replace(",", ".", regex=False)
-    scores = pd.to_numeric(text, errors="coerce").astype(float)
+    """Text to scores from 0 to 100."""
+    text, scores = column.str.strip(), _numbers(column)
     bad = ~scores.between(0, 100)
     if may_be_empty:
         bad &= text != ""
@@ -283,3 +282,8 @@ def _scores(path: Path, column: pd.Series[str], *, may_be_empty: bool = False) -
         what = f"“{tidy(column[row])}” is {rule}" if text[row] else "empty; leave the row out where nothing was rated"
         raise UserError(f"{path}: row {row}, column {column.name}: {what}")
     return scores
+
+
+def _numbers(column: pd.Series[str]) -> pd.Series[float]:
+    """Text to numbers, NaN where it is none; "83,5" counts as 83.5, as spreadsheets of half the world write it."""
+    return pd.to_numeric(column.str.strip().str.replace(",", ".", regex=False), errors="coerce").astype(float)

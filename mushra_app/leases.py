@@ -31,11 +31,12 @@ def valid(session: Session) -> dict[str, int]:
     return dict(session.execute(counts).all())
 
 
-def held(session: Session, now: float) -> dict[str, int]:
-    """Item id -> places that are rated or leased."""
+def held(session: Session, now: float, *, without: Listener | None = None) -> dict[str, int]:
+    """Item id -> places that are rated, or leased by anybody but the listener `without`."""
     leased = and_(
         Trial.purpose == "rating", Trial.submitted.is_(None),
         Listener.state == "active", Listener.lease_until > now - GRACE_SECONDS,
+        *([] if without is None else [Listener.id != without.id]),
     )  # fmt: skip
     counts = select(Trial.item, func.count()).join(Listener).where(or_(COUNTS, leased)).group_by(Trial.item)
     return dict(session.execute(counts).all())
@@ -82,10 +83,12 @@ def _stimuli(study: Study, trial_id: int) -> list[dict[str, object]]:
 def renew(session: Session, study: Study, listener: Listener, now: float) -> None:
     """Let a listener whose lease ran out go on: places that others took meanwhile are exchanged for free ones.
 
-    Where no free place is left the trial goes, and the session is the shorter for it; without any it is over. The
-    trial that the listener is at stays in any case: its answers may wait in the browser.
+    The listener's own leases take nothing from them: one that ran out a moment ago still stands against others, and
+    another page of theirs may have renewed it. Where no free place is left the trial goes, and the session is the
+    shorter for it; without any it is over. The trial that the listener is at stays in any case: its answers may wait
+    in the browser.
     """
-    taken = held(session, now)
+    taken = held(session, now, without=listener)
     here = listener.open_step
     for trial in [trial for trial in listener.rating_trials if trial.submitted is None]:
         if (here is None or here.trial_id != trial.id) and taken.get(trial.item, 0) >= study.annotations:

@@ -149,7 +149,7 @@ def as_text(answer: Answer) -> str:
         case list():
             return "; ".join(answer)
         case float() | int():
-            return f"{answer:g}"
+            return f"{answer:.15g}"  # every digit that was typed: it may be somebody's number
     return answer
 
 

@@ -271,6 +271,13 @@ class Store(Database):
 
     # Screening while the study runs
 
+    def adopt_rule(self) -> None:
+        """Have everybody judged anew where the study was last served by another rule."""
+        if self.setting("rule", self.rule) != self.rule:
+            with self.writing(gate=True) as session:
+                session.execute(update(Listener).values(judged=None))
+        self.set("rule", self.rule)
+
     def settle(self) -> None:
         """Judge by the rule whoever has finished, left or gone since the last look; bad ratings free their places."""
         with self.reading() as session:

@@ -47,6 +47,7 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
     study = studies.load(study_folder)
     check_audio(study, study_folder)
     store = open_store(study, study_folder, options.database, lease=options.lease, rule=options.rule)
+    store.adopt_rule()
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=store.setting("secret_key"),

@@ -240,6 +240,19 @@ def test_formulas_are_neutralised_in_csv_and_kept_in_parquet(admin: FlaskClient,
     assert set(pd.read_parquet(io.BytesIO(admin.get("/admin/ratings.parquet").data)).comment) == {evil}
 
 
+@pytest.mark.parametrize("end", [";", "\t", "\n", "\r\n"])
+def test_no_formula_hides_behind_what_a_spreadsheet_may_take_for_the_end_of_a_cell(end: str):
+    """Where a spreadsheet expects semicolons, a,"b;=c" is two cells, and the quotes keep no line together."""
+    sheet = as_csv(pd.DataFrame({"x": ["a"], "y": [f"b{end}=c"]})).decode()
+    assert sheet.replace('"', "") == f"x,y\na,b{end}'=c\n"
+    assert "'" not in as_csv(pd.DataFrame({"x": [f"as 3; -3 dB, a=b{end}c"]})).decode()
+
+
+def test_cells_of_columns_that_hold_more_than_text_are_neutralised_too():
+    table = pd.DataFrame({"x": ["=1", None, -2], "y": pd.Categorical(["+1", "a", "a"])})
+    assert as_csv(table) == b"x,y\n'=1,'+1\n,a\n-2,a\n"
+
+
 def test_negative_numbers_stay_numbers():
     assert as_csv(pd.DataFrame({"x": [-1.5], "y": ["-1.5"]})) == b"x,y\n-1.5,'-1.5\n"
 

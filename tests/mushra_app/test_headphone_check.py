@@ -257,6 +257,16 @@ def test_who_is_turned_away_gets_no_fresh_try(study_folder: Path):
     assert visitor.get("/").request.path == "/thanks"
 
 
+@pytest.mark.parametrize("reason", ["", "excluded by the experimenter"])
+def test_what_the_experimenter_says_of_who_was_turned_away_stays_between_them(study_folder: Path, reason: str):
+    visitor = open_check(study_folder, 'language = "de"\nheadphone_check = "huggins"\nheadphone_attempts = 1\n')
+    assert "nicht fortsetzen: der Kopfhörertest" in answer(visitor, wrong=6).text
+    store_of(visitor).exclude(1, reason)
+    assert re.findall('class="lead">(.*)</p>', visitor.get("/thanks").text) == [
+        "Leider können Sie diesen Hörtest nicht fortsetzen."
+    ]
+
+
 def _key(visitor: Visitor) -> str:
     with visitor.client.session_transaction() as session:
         return session["listener"]

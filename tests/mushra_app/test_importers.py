@@ -87,6 +87,12 @@ def test_optional_columns(tmp_path):
     assert frame["seconds"].isna().tolist() == [False, True]
 
 
+def test_decimal_commas(tmp_path):
+    """As a spreadsheet in German or French saves it."""
+    frame = read_ratings(written(tmp_path, "listener;item;condition;score;seconds\na;i;x;83,5;12,25\n")).frame
+    assert (frame["score"][0], frame["seconds"][0]) == (83.5, 12.25)
+
+
 # webMUSHRA and pymushra
 
 

@@ -227,6 +227,8 @@ def test_bs1534_point_by_point(tmp_path):
     assert points["a hidden reference"].kept == points["a low anchor, 3.5 kHz low-pass"].kept == "yes"
     assert points["a mid anchor, 7 kHz low-pass"].kept == "no"
     assert points["a mid anchor, 7 kHz low-pass"].evidence == "no condition is the mid anchor"
+    screening = points["post-screening by hidden reference and mid anchor"]
+    assert (screening.kept, screening.evidence) == ("no", "no condition is the mid anchor")
     assert points["a panel of about 20 assessors"].kept == "no"  # 10 annotations an item
     assert points["at least 5 items and 1.5 times as many as systems"].evidence == "2 items, 2 systems"
     assert points["training with all signals before the test"].kept == "no"

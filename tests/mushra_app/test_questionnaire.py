@@ -146,7 +146,11 @@ def test_a_form_is_read_by_place_and_answers_go_by_name():
     assert read_form(questions, form) == {"age": 7.0, "=cmd": ["a", "b"]}
 
 
-@pytest.mark.parametrize(("answer", "text"), [(None, ""), (7.0, "7"), (2.5, "2.5"), (["a", "b"], "a; b"), ("x", "x")])
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [(None, ""), (7.0, "7"), (2.5, "2.5"), (0.1, "0.1"), (60412345678.0, "60412345678"), (["a", "b"], "a; b"),
+     ("x", "x")],
+)  # fmt: skip
 def test_answers_as_tables_have_them(answer: object, text: str):
     assert as_text(answer) == text
 

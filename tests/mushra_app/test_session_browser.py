@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
-from werkzeug.serving import make_server
 
 from mushra_app import admin_access
 from mushra_app.attention import checks
@@ -24,6 +22,7 @@ from mushra_app.headphone_check import rounds
 from mushra_app.store import Store, ratings
 from mushra_app.tables import Step
 from mushra_app.web import create_app
+from tests.mushra_app.browsing import resize, serve
 
 pytestmark = pytest.mark.browser
 
@@ -152,16 +151,6 @@ class Person:
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
-def serve(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 @pytest.fixture
 def person(chromium: webdriver.Chrome, make_study, tmp_path: Path) -> Iterator[Person]:
     make_study(tmp_path, trials=2)
@@ -176,11 +165,6 @@ def person(chromium: webdriver.Chrome, make_study, tmp_path: Path) -> Iterator[P
         chromium.get("about:blank")
         chromium.delete_all_cookies()
         chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-def resize(browser: webdriver.Chrome, width: int, height: int) -> None:
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def test_a_whole_session_in_german_by_mouse(person: Person):
@@ -241,6 +225,21 @@ def test_each_row_of_the_headphone_check_plays_once_and_in_turn(person: Person):
     person.wait("[name=answer0]:enabled").click()
     buttons = person.browser.find_elements(By.CSS_SELECTOR, ".round button")
     assert [button.is_enabled() for button in buttons] == [False, True, False, False, False, False]
+
+
+def test_a_row_of_the_headphone_check_ends_by_the_clock(person: Person):
+    """A browser under load was seen to tell half a minute late that a sound had ended, or never."""
+    never = {"source": "AudioBufferSourceNode.prototype.addEventListener = () => {};"}
+    script = person.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", never)
+    try:
+        person.enter()
+        person.answer_questions()
+        person.set_volume()
+        person.click(".round:nth-of-type(1) button:enabled")
+        assert not person.wait("[name=answer0]").is_enabled()
+        person.wait("[name=answer0]:enabled")
+    finally:
+        person.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

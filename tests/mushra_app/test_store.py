@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from codec.errors import UserError
 from mushra_app import leases
@@ -32,7 +33,8 @@ from mushra_app.store import (
 )
 from mushra_app.study import Study
 from mushra_app.study import load as load_study
-from mushra_app.tables import Trial
+from mushra_app.tables import Listener, Trial
+from mushra_app.web import Options, create_app
 
 
 @pytest.fixture
@@ -288,6 +290,27 @@ def test_who_comes_back_late_goes_on_with_what_is_free(tmp_path: Path, make_stud
     store.submit("ada", trial.key, answers_for(trial), 1.0)
 
 
+def test_who_comes_back_a_moment_late_keeps_what_nobody_took(tmp_path: Path, make_study, clock: Clock):
+    """Others may not have the places for leases.GRACE_SECONDS more; that is no reason to take them from Ada."""
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    before = [trial.key for trial in store.enrol("ada").trials]
+    clock.now += stores.LEASE_SECONDS + 1
+    assert [trial.key for trial in store.listener("ada").rating_trials] == before
+
+
+def test_two_pages_of_a_late_listener_at_once_renew_once(tmp_path: Path, make_study, clock: Clock):
+    """Two tabs of a laptop that wakes up: the second finds the places leased, but by the first."""
+    store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
+    before = [trial.key for trial in store.enrol("ada").trials]
+    clock.pass_lease()
+    with store.writing(gate=True) as session:
+        listener = session.scalars(select(Listener)).one()
+        for _ in range(2):
+            leases.renew(session, store.study, listener, clock.now)
+            listener.lease_until = clock.now + stores.LEASE_SECONDS
+    assert [trial.key for trial in store.listener("ada").rating_trials] == before
+
+
 def test_who_comes_back_late_gets_free_items_in_place_of_lost_ones(tmp_path: Path, make_study, clock: Clock):
     """Ada holds 2 of 4 items, Bob takes 2 others or the same: Ada has exactly the other 2 then."""
     store = open_one(make_study, tmp_path, items=4, annotations=1, trials=2)
@@ -425,6 +448,22 @@ def test_the_paper_s_rule_frees_the_places_of_whom_it_drops(tmp_path: Path, make
     rate_by_role(store, "bob", reference=100, anchor=20)
     assert store.listener("bob").excluded == ""
     assert store.status() == Status("complete", "Every item has its 1 rating.", 0)
+
+
+def test_a_study_that_is_served_by_another_rule_judges_anew(tmp_path: Path, make_study):
+    """Ada rates the low anchor at 85: the paper's rule drops her for it, that of BS.1534-3 does not look there."""
+    study = make_study(tmp_path, items=3, annotations=2, trials=3)
+    create_app(tmp_path, Options(rule="paper"))
+    store = open_store(study, tmp_path, rule="paper")
+    rate_by_role(store, "ada", reference=100, anchor=85)
+    rate_by_role(store, "bob", reference=100, anchor=85)
+    store.exclude(2, "excluded by the experimenter")
+    for rule, verdict in (("paper", "low anchor above 80 in 3 of 3 ratings (100.0 %)"), ("bs1534", "")):
+        served = create_app(tmp_path, Options(rule=rule)).extensions["earmark"].store
+        served.settle()
+        assert served.listener("ada").excluded.endswith(verdict)
+        assert bool(served.listener("ada").excluded) == bool(verdict)
+        assert served.listener("bob").excluded == "excluded by the experimenter"
 
 
 def test_the_experimenter_s_word_is_the_last(tmp_path: Path, make_study):

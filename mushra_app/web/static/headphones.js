@@ -14,25 +14,23 @@ const rows = [...document.querySelectorAll(".round")].map((element) => ({
 
 const context = openContext(Number(form.dataset.sampleRate));
 
-/** Resolves when the sound has ended; meanwhile the interval that sounds is marked. */
+/** Resolves when the sound is over by the audio clock ("ended" may come late); meanwhile the interval that sounds is marked. */
 function play(buffer, answers) {
   const source = new AudioBufferSourceNode(context, { buffer });
   source.connect(context.destination);
   const started = context.currentTime;
   source.start();
-  const timer = setInterval(() => {
-    const elapsed = context.currentTime - started;
-    answers.forEach((answer, k) => {
-      const since = elapsed - k * (interval + gap);
-      answer.parentElement.classList.toggle("sounding", since >= 0 && since < interval);
-    });
-  }, 30);
   return new Promise((resolve) => {
-    source.addEventListener("ended", () => {
+    const timer = setInterval(() => {
+      const elapsed = context.currentTime - started;
+      answers.forEach((answer, k) => {
+        const since = elapsed - k * (interval + gap);
+        answer.parentElement.classList.toggle("sounding", since >= 0 && since < interval);
+      });
+      if (elapsed < buffer.duration) return;
       clearInterval(timer);
-      for (const answer of answers) answer.parentElement.classList.remove("sounding");
       resolve();
-    });
+    }, 30);
   });
 }
 
