@@ -95,8 +95,10 @@ def run(plan: Plan) -> Result:
     absent = _unavailable(plan.systems)
     if len(absent) == len(plan.systems):
         raise UserError(next(f"{system}: {reason}" for system, reason in absent.items()))
+    if plan.run.resolve() == plan.audio_dir.resolve():
+        raise UserError(f"--out {plan.run}: has the recordings; name another folder, e.g. {plan.run / 'run'}")
     if plan.audio_dir.is_file():
-        sources = read_corpus(plan.audio_dir)
+        sources = read_corpus(plan.audio_dir, leave_out=plan.run)
     else:
         sources = corpus.find(plan.audio_dir, leave_out=plan.run)
     tally = Tally(sources, plan.systems, plan.metrics, functools.partial(_metrics_for, plan))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,12 @@ def test_a_url_that_cannot_be_opened_is_one_line(url, earmark, tmp_path):
     done = earmark("compare", url, "--systems", "opus@12", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_runs_beside_recordings_at_a_url_are_none(corpus_dir):
+    for run in ("ours", "earlier"):
+        shutil.copytree(corpus_dir / "music", corpus_dir / run / "audio" / "opus@12")
+    (corpus_dir / "earlier" / "run.json").write_text("{}")
+    url = place(corpus_dir.as_uri())
+    found = [source.file for source in find(url, leave_out=url / "ours")]
+    assert found == ["music/b.wav", "music/c.wav", "speech/a.wav"]

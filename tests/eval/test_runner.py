@@ -206,6 +206,11 @@ def test_unknown_metrics_and_empty_folders_are_said_before_any_work(plan, tmp_pa
     assert not plan.run.exists()
 
 
+def test_results_do_not_go_among_the_recordings_where_the_next_run_would_judge_them(plan):
+    with pytest.raises(UserError, match=r"--out .*audio: has the recordings; name another folder, e\.g\. .*audio/run"):
+        runner.run(replace(plan, run=plan.audio_dir))
+
+
 def test_the_same_recording_under_two_names_is_remembered_under_both(plan):
     copy = plan.audio_dir / "speech" / "copy.wav"
     copy.write_bytes((plan.audio_dir / "speech" / "a.wav").read_bytes())
