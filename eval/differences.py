@@ -177,8 +177,8 @@ def grid(found: Sequence[Difference], metric: str, speech_categories: Collection
     unit = f" ({column.unit})" if column.unit else ""
     rows = tuple(
         (
-            one.category, one.a, one.b, f"{one.n}", _signed(one.mean, one.decimals),
-            f"{_signed(one.ci95_low, one.decimals)} to {_signed(one.ci95_high, one.decimals)}"
+            one.category, one.a, one.b, f"{one.n}", signed(one.mean, one.decimals),
+            f"{signed(one.ci95_low, one.decimals)} to {signed(one.ci95_high, one.decimals)}"
             if math.isfinite(one.ci95_low) else DASH,
             f"{100 * one.win_rate:.0f} %" if one.n else DASH,
             probability(one.p_holm) + (" *" if one.significant else ""),
@@ -226,7 +226,8 @@ def _correction(found: Sequence[Difference]) -> str:
     return f", after Holm's correction over the {pairs} pairs of each category" if pairs > 1 else ""
 
 
-def _signed(value: float, decimals: int) -> str:
+def signed(value: float, decimals: int) -> str:
+    """With its sign, the typographer's; a dash where there is none."""
     return f"{value:+.{decimals}f}".replace("-", "−") if math.isfinite(value) else DASH
 
 
