@@ -22,8 +22,10 @@ if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without
     from codec.model import EncodecConfig, EncodecModel
     from codec.portable_coder import PortableModelCoder
 
+MOST_LOADED = 8  # trainings that stay in memory, 0.1 GB each at the paper's size: a run takes turns with all of its own
 
-@functools.lru_cache(maxsize=2)
+
+@functools.lru_cache(MOST_LOADED)
 def _model(source: Path) -> tuple[EncodecModel, str]:
     """Model and identity, loaded once a process: workers code many files with it."""
     from codec import checkpoints
@@ -35,7 +37,7 @@ def _model(source: Path) -> tuple[EncodecModel, str]:
     return model, identity
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(MOST_LOADED)
 def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelCoder:
     from codec.language_model_files import portable_coder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -37,10 +38,11 @@ def run_on_cluster(
         died: the result of a task that has cost several workers their lives.
 
     Raises:
-        UserError: Dask is not installed, no scheduler answers, or it has no workers.
+        UserError: Dask is not installed, no scheduler answers, it has no workers, or it went away.
     """
     client = _connect(address)
     from distributed import KilledWorker, as_completed
+    from distributed.client import FutureCancelledError
 
     waiting, sent, settings = iter(tasks), {}, _settings()
     try:
@@ -54,6 +56,10 @@ def run_on_cluster(
                 result = future.result()
             except KilledWorker:
                 result = died(task)
+            except FutureCancelledError as error:
+                raise UserError(
+                    f"--cluster {address}: the scheduler is gone; start it, and run this again: what was done is kept"
+                ) from error
             for following in _take(waiting, 1):
                 another = client.submit(_do, work, following, settings, pure=False)
                 sent[another] = following
@@ -69,6 +75,7 @@ def _connect(address: str) -> Client:
         from distributed import Client
     except ImportError:
         raise UserError("--cluster: Dask is not installed; run `pip install 'earmark[cluster]'`") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # its tracebacks: we say it in a line
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, TimeoutError) as error:

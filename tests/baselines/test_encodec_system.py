@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +49,17 @@ def open_system(text, rate=24000, channels=1):
 
 def noise(seconds, rate, channels=1):
     return (0.1 * np.random.default_rng(0).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+
+def test_each_of_several_trainings_is_loaded_once_however_often_they_take_turns(weights, tmp_path, monkeypatch):
+    """A run codes a recording by all its systems before the next."""
+    loaded = []
+    load = checkpoints.load
+    monkeypatch.setattr(checkpoints, "load", lambda path: loaded.append(path) or load(path))
+    paths = [shutil.copy(weights["encodec_24khz"], tmp_path / f"{number}.safetensors") for number in range(6)]
+    for path in [*paths, *paths]:
+        open_system(f"encodec_24khz@3:checkpoint={path}")
+    assert loaded == paths
 
 
 @pytest.mark.parametrize("kbps", [1.5, 3, 6, 12, 24])

@@ -107,6 +107,11 @@ def test_a_worker_that_is_killed_loses_nothing(address, tmp_path):
     assert results == {(number, tmp_path): number * number for number in range(40)}
 
 
+def wait_and_answer(number: int) -> int:
+    time.sleep(0.1)
+    return number
+
+
 def commands_and_limit(_: int) -> tuple[list[str], float]:
     """What a task on a worker finds of the user's own codecs, and how long it would give them."""
     return sorted(defined()), patience(1.0)
@@ -137,6 +142,18 @@ def test_a_codec_of_the_users_own_is_compared_on_a_cluster(address, corpus_dir, 
     scores = read_scores(tmp_path / "run")
     assert (scores.loc[scores["system"] == "mine", "value"] > 0.999).all()  # a copy, but for 16 bits
     assert set(scores.loc[scores["status"] == "error", "system"]) == {"slow"}
+
+
+def test_a_scheduler_that_goes_away_is_one_line():
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    ) as cluster:
+        running = run_on_cluster(wait_and_answer, range(100), cluster.scheduler_address, lambda task: -1)
+        assert next(running)[1] in range(100)
+    with pytest.raises(
+        UserError, match=r"^--cluster \S+: the scheduler is gone; start it, and run this again: what was"
+    ):
+        list(running)
 
 
 def test_no_scheduler_is_one_line(monkeypatch):
