@@ -83,6 +83,8 @@ def test_a_run_from_and_to_a_url_has_the_table_of_a_local_one(corpus_dir, tmp_pa
     assert "0 of them computed now" in earmark(*arguments).stdout
     table = earmark("tables", (tmp_path / "remote").as_uri(), "--format", "csv")
     assert table.stdout.startswith("system,category,metric,n")
+    both = earmark("differences", tmp_path / "local", "--with", (tmp_path / "remote").as_uri(), "--format", "csv")
+    assert "opus@12 (remote)" in both.stdout, both.stderr
 
 
 def test_a_corpus_file_takes_urls(store, tmp_path):
