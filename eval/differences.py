@@ -154,7 +154,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
-    """The files on which each system does worst for its category.
+    """The files on which each system falls farthest behind its median; none for one whose files are all alike.
 
     Args:
         count: of each system.
@@ -167,7 +167,9 @@ def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
     """
     rows = _rows(scores, metric)[["system", "category", "file", "value"]].copy()
     rows["gap"] = rows["value"] - rows.groupby(["system", "category"])["value"].transform("median")
-    worst_first = rows.sort_values("gap", ascending=describe(metric).arrow != "↓", kind="stable")
+    more_is_better = describe(metric).arrow != "↓"
+    behind = rows[rows["gap"] < 0] if more_is_better else rows[rows["gap"] > 0]
+    worst_first = behind.sort_values("gap", ascending=more_is_better, kind="stable")
     return worst_first.groupby("system", sort=False).head(count).reset_index(drop=True)
 
 

@@ -198,7 +198,8 @@ def _worst(scores: pd.DataFrame) -> list[Grid]:
             for row in differences.outliers(coded, name, WORST_LISTED).to_dict("records")
         )  # fmt: skip
         headings = ("System", "Category", "Recording", "score", "against the median")
-        grids.append(Grid(describe(name).title, headings, rows, left=3))
+        if rows:
+            grids.append(Grid(describe(name).title, headings, rows, left=3))
     return grids
 
 
