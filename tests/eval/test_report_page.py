@@ -72,7 +72,7 @@ def info() -> dict[str, Any]:
         "command": "earmark compare '<folder>' --out RUN", "created": "2026-01-02T03:04:05+00:00", "earmark": "0.1.0",
         "versions": {"numpy": "2.0", "opus@6": "libopus 1.6.1"}, "systems": list(SYSTEMS), "audio_dir": "<folder>",
         "metrics": ["visqol", "si_snr"], "speech_categories": ["speech"], "recordings": recordings,
-        "notes": ["a.wav: <b>clipped</b>"], "sample_rate": None, "mono": False,
+        "notes": ["a.wav: <b>clipped</b>"], "sample_rate": None, "mono": False, "machine": "Abacus, 2 cores",
     }  # fmt: skip
 
 
@@ -105,6 +105,12 @@ def test_names_are_text_not_markup(page):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;co&#39;.wav" in page
     assert "&lt;b&gt;clipped&lt;/b&gt;" in page
     assert "&#39;&lt;folder&gt;&#39; --out RUN" in page
+
+
+def test_times_name_the_machine_that_took_them(page):
+    speed = page[page.index('id="speed"') : page.index('id="metrics"')]
+    assert "beside its other work. Abacus, 2 cores." in speed
+    assert "by Earmark 0.1.0 on Abacus, 2 cores." in page
 
 
 def test_no_two_elements_share_an_id(page):

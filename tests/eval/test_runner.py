@@ -17,6 +17,7 @@ from codec import audio
 from codec.errors import UserError
 from eval import runner
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat, find, sha256
+from eval.machine import machine
 from eval.metrics.si_snr import si_snr
 from eval.run_folder import audio_path, read_info, read_scores
 from eval.work import Task, attempt
@@ -88,12 +89,13 @@ def test_a_second_run_computes_nothing_and_a_new_system_or_metric_only_itself(pl
     assert audio_path(plan.run, "opus@12", "speech/a.wav").stat().st_mtime_ns == stamp  # decoded once
 
 
-def test_a_run_that_changes_nothing_leaves_its_folder_alone(plan):
+def test_a_run_that_changes_nothing_leaves_its_folder_alone(plan, monkeypatch):
     first = runner.run(plan)
+    monkeypatch.setattr(runner, "machine", lambda: "another")
     before = {path: path.stat().st_mtime_ns for path in plan.run.rglob("*")}
     again = runner.run(replace(plan, command="earmark compare, once more"))
     assert (first.changed, again.changed) == (True, False)
-    assert again.info == first.info  # the command that made it
+    assert again.info == first.info  # the command and the machine that made it
     assert {path: path.stat().st_mtime_ns for path in plan.run.rglob("*")} == before
     assert runner.run(replace(plan, metrics=("si_sdr",))).changed
 
@@ -138,6 +140,7 @@ def test_two_jobs_give_the_same_table_as_one(plan, tmp_path):
 def test_the_run_says_how_it_was_made(plan):
     runner.run(plan)
     info = read_info(plan.run)
+    assert info["machine"] == machine()
     assert info["systems"] == ["reference", "opus@12", "anchor@3.5k"]
     assert info["speech_categories"] == ["speech"]
     assert info["versions"]["opus@12"].startswith("libopus")
