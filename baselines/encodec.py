@@ -22,8 +22,10 @@ if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without
     from codec.model import EncodecConfig, EncodecModel
     from codec.portable_coder import PortableModelCoder
 
+MOST_LOADED = 8  # trainings that stay in memory, 0.1 GB each at the paper's size: a run takes turns with all of its own
 
-@functools.lru_cache(maxsize=2)
+
+@functools.lru_cache(MOST_LOADED)
 def _model(source: Path) -> tuple[EncodecModel, str]:
     """Model and identity, loaded once a process: workers code many files with it."""
     from codec import checkpoints
@@ -35,7 +37,7 @@ def _model(source: Path) -> tuple[EncodecModel, str]:
     return model, identity
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(MOST_LOADED)
 def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelCoder:
     from codec.language_model_files import portable_coder
 
@@ -158,11 +160,16 @@ class Encodec(Family):
         return None
 
     def version(self, system: System | None = None) -> str:
-        model, identity = _model(self.source(system))
+        """The identities of all weights; a run that has nothing to do knows our own without loading them."""
+        from codec.checkpoint_header import identity
+
+        source = self.source(system)
+        weights = identity(source) or _model(source)[1]
         if system is None or "lm" not in system.options:
-            return f"weights {identity[:16]}"
-        coder = _coder(self.language_model(system), model.config, identity)
-        return f"weights {identity[:16]}, language model {coder.identity[:16]}"
+            return f"weights {weights[:16]}"
+        path = self.language_model(system)
+        language_model = identity(path) or _coder(path, _model(source)[0].config, weights).identity
+        return f"weights {weights[:16]}, language model {language_model[:16]}"
 
     def check(self, system: System) -> None:
         if system.options.get("checkpoint", OFFICIAL) != OFFICIAL and system.options.get("lm") == "":

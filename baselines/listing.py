@@ -13,7 +13,10 @@ NARROWEST = 140  # characters; narrower, the columns would be read from top to b
 
 def print_listing(headings: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str]) -> None:
     """Print rows of text below headings, and then each note on lines of its own."""
-    table = Table(*(Column(name, overflow="fold") for name in headings), box=None, pad_edge=False)
+    names, *others = headings  # what is to be typed stays whole
+    table = Table(
+        Column(names, no_wrap=True), *(Column(name, overflow="fold") for name in others), box=None, pad_edge=False
+    )
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console()

@@ -180,7 +180,7 @@ def _digest(weights: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)  # some have hundreds of MB
 def _network(name: str, folder: Path) -> Network:
     """Loaded once a process: workers code many files with it."""
     from baselines import networks

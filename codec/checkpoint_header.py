@@ -26,7 +26,24 @@ def filters(path: Path) -> int:
     return int(_config(path)["seanet"]["filters"])
 
 
+def identity(path: Path) -> str | None:
+    """The SHA-256 that names the weights, as the file tells; None where it is not ours.
+
+    Of a language model it is the integer one's. Whoever loads the file checks it.
+    """
+    try:
+        metadata = _metadata(path)
+    except (SafetensorError, OSError):  # codec.checkpoints.load says what is wrong
+        return None
+    ours = metadata.get("format", "").startswith("earmark.")
+    return metadata.get("identity") if ours and metadata.get("arithmetic") != "float32" else None
+
+
 def _config(path: Path) -> dict[str, Any]:
-    with safe_open(path, framework="np") as file:
-        config: dict[str, Any] = json.loads((file.metadata() or {})["config"])
+    config: dict[str, Any] = json.loads(_metadata(path)["config"])
     return config
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="np") as file:
+        return file.metadata() or {}

@@ -18,7 +18,7 @@ from scipy.interpolate import PchipInterpolator
 
 from baselines.systems import parse
 from codec.errors import UserError
-from eval.differences import by_category
+from eval.differences import by_category, signed
 from eval.grid import Grid
 from eval.table_layout import DASH, apart_note, decimals_of, describe
 
@@ -162,14 +162,14 @@ def grid(found: Sequence[Delta], metric: str, speech_categories: Collection[str]
     unit = f" ({column.unit})" if column.unit else ""
     rows = tuple(
         (
-            one.category, one.a, one.b, f"{one.rate:+.1f} %" if math.isfinite(one.rate) else DASH,
-            f"{one.quality:+.{one.decimals}f}" if math.isfinite(one.quality) else DASH, one.reason,
+            one.category, one.a, one.b, f"{signed(one.rate, 1)} %" if math.isfinite(one.rate) else DASH,
+            signed(one.quality, one.decimals), one.reason,
         )
         for one in found
     )  # fmt: skip
     return Grid(
         f"{column.title}{unit}: Bjontegaard deltas",
-        ("Category", "Codec", "against", "bit rate", "quality", ""),
+        ("Category", "Codec", "against", "bit rate", "quality", "why none"),
         rows,
         (
             "Bit rate: what the first codec needs more (+) or less at the qualities that both reach. Quality: what its "

@@ -210,7 +210,7 @@ def demo_audio(folder: Path) -> None:
 @click.option("--metric", default=None, help="One of the run's metrics; all unless told.")
 @click.option("--against", default=None, metavar="SYSTEM", help="Compare all others with this system alone.")
 @click.option(
-    "--with", "other", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="RUN",
+    "--with", "other", type=Place(exists=True), metavar="RUN",
     help="Another run of the same recordings, whose systems join; where it is not comparable you are told why.",
 )  # fmt: skip
 @click.option("--bjontegaard", "rates", is_flag=True, help="The Bjontegaard deltas alone, also as CSV.")

@@ -14,6 +14,7 @@ from codec.audio import SUFFIXES, Recording, read, resample
 from codec.errors import UserError
 from codec.places import is_remote, local_copy
 from eval.mixture import Added, mixed
+from eval.run_folder import INFO
 
 HIGHEST_RATE = 48000  # no codec and no metric here hears more
 SPEECH_PATTERNS = ("*speech*", "*voice*", "*talk*")
@@ -55,7 +56,7 @@ class ReferenceFormat:
 
 
 def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
-    """All recordings below `audio_dir`, sorted by name.
+    """All recordings below `audio_dir`, sorted by name; what lies in the folder of a run is none.
 
     The category of a recording is its first sub-folder; beside the sub-folders it is a leading "speech_", "music_",
     "sound_", "mixed_" or "noise_" of the file's name, else the name of AUDIO_DIR.
@@ -66,7 +67,7 @@ def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
     Raises:
         UserError: there is none.
     """
-    paths = sorted(_audio_files(audio_dir, leave_out))
+    paths = sorted(audio_files(audio_dir, leave_out))
     if not paths:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise UserError(f"{audio_dir}: no recordings in it; put audio files there ({kinds})")
@@ -75,29 +76,36 @@ def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
     ]
 
 
-def _audio_files(audio_dir: Path, leave_out: Path | None) -> Iterator[Path]:
-    """Audio files below a folder, through links to folders too, each folder once."""
-    if is_remote(audio_dir):
-        inside_out = str(leave_out) if leave_out is not None else None
-        for path in audio_dir.rglob("*"):
-            hidden = any(part.startswith(".") for part in path.relative_to(audio_dir).parts)
-            ours = inside_out is not None and str(path).startswith(f"{inside_out.rstrip('/')}/")
-            if path.suffix.lower() in SUFFIXES and not hidden and not ours and path.is_file():
-                yield path
+def audio_files(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
+    """Audio files below a folder, through links to folders too, each folder once; hidden ones and runs are left out."""
+    if is_remote(folder):
+        yield from _remote_audio_files(folder, leave_out)
         return
     seen = set() if leave_out is None else {leave_out.resolve()}
-    for folder, names, files in os.walk(audio_dir, followlinks=True):
+    for place, names, files in os.walk(folder, followlinks=True):
+        if INFO in files:
+            names.clear()
+            continue
         inside = []
         for name in sorted(names):
-            place = (Path(folder) / name).resolve()
-            if not name.startswith(".") and place not in seen:
-                seen.add(place)
+            target = (Path(place) / name).resolve()
+            if not name.startswith(".") and target not in seen:
+                seen.add(target)
                 inside.append(name)
         names[:] = inside
         for name in files:
-            path = Path(folder) / name
+            path = Path(place) / name
             if path.suffix.lower() in SUFFIXES and not name.startswith(".") and path.is_file():
                 yield path
+
+
+def _remote_audio_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    paths = list(folder.rglob("*"))
+    runs = {path.parent for path in paths if path.name == INFO} | ({leave_out} if leave_out is not None else set())
+    for path in paths:
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and runs.isdisjoint(path.parents) and path.is_file():
+            yield path
 
 
 def _readable(name: str) -> str:

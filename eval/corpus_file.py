@@ -24,12 +24,11 @@ from typing import Any
 
 import soundfile
 
-from codec.audio import SUFFIXES
 from codec.errors import UserError
 from codec.places import local_copy
 from codec.places import place as place_of
 from codec.training.manifest import SPLITS
-from eval.corpus import Source
+from eval.corpus import Source, audio_files
 from eval.mixture import Added
 
 PLACE: dict[str, tuple[type, ...]] = {"path": (str,), "layout": (str,), "split": (str,), "pattern": (str,)}
@@ -37,8 +36,11 @@ KEYS = {**PLACE, "category": (str,), "count": (int,), "seconds": (int, float), "
 ADDED_KEYS = {**PLACE, "snr_db": (list,)}
 
 
-def read_corpus(file: Path) -> list[Source]:
+def read_corpus(file: Path, leave_out: Path | None = None) -> list[Source]:
     """The recordings, or excerpts of them, that a corpus file names, in its order and by name within a folder.
+
+    Args:
+        leave_out: a folder that may lie inside one of its folders, of results.
 
     Raises:
         UserError: not TOML, an unknown or impossible value, a folder that is not there or has too few recordings; it
@@ -55,7 +57,7 @@ def read_corpus(file: Path) -> list[Source]:
     for number, entry in enumerate(folders, 1):
         place = f"{file}: folder {number}"
         _check(place, entry)
-        for source in _of_folder(place, file.parent, entry, seed):
+        for source in _of_folder(place, file.parent, entry, seed, leave_out):
             if source.file in sources:
                 raise UserError(f"{place}: {source.file} comes from an earlier folder, too; give another category")
             sources[source.file] = source
@@ -85,9 +87,11 @@ def _check_values(place: str, entry: Mapping[str, Any], keys: Mapping[str, tuple
             raise UserError(f"{place}: {key} = {value!r} is not possible")
 
 
-def _of_folder(place: str, root: Path, entry: Mapping[str, Any], seed: int) -> list[Source]:
+def _of_folder(
+    place: str, root: Path, entry: Mapping[str, Any], seed: int, leave_out: Path | None
+) -> list[Source]:  # fmt: skip
     category = entry["category"]
-    folder, names = _recordings(place, root, entry)
+    folder, names = _recordings(place, root, entry, leave_out)
     count = entry.get("count", len(names))
     if not names or len(names) < count:
         raise UserError(f"{place}: {folder} has {len(names)} recordings that fit, not {max(1, count)}")
@@ -95,7 +99,7 @@ def _of_folder(place: str, root: Path, entry: Mapping[str, Any], seed: int) -> l
     drawn = sorted(random.Random(f"{seed} {category} {entry['path']}").sample(names, count))
     sounds: list[Path] = []
     if "add" in entry:
-        beside, others = _recordings(f"{place}: add", root, entry["add"])
+        beside, others = _recordings(f"{place}: add", root, entry["add"], leave_out)
         if not others:
             raise UserError(f"{place}: add: {beside} has no recordings that fit")
         sounds = [beside / name for name in others]
@@ -115,24 +119,26 @@ def _of_folder(place: str, root: Path, entry: Mapping[str, Any], seed: int) -> l
     return sources
 
 
-def _recordings(place: str, root: Path, entry: Mapping[str, Any]) -> tuple[Path, list[str]]:
+def _recordings(
+    place: str, root: Path, entry: Mapping[str, Any], leave_out: Path | None
+) -> tuple[Path, list[str]]:  # fmt: skip
     """A folder, and the paths below it of the recordings that an entry names, sorted."""
     folder = place_of(entry["path"]) if "://" in entry["path"] else root / entry["path"]
     if not folder.is_dir():
         raise UserError(f"{place}: {folder} is no folder")
-    paths = folder.glob(entry.get("pattern", "**/*"))
+    paths = set(audio_files(folder, leave_out))
+    if "pattern" in entry:
+        paths.intersection_update(folder.glob(entry["pattern"]))
     if "layout" in entry:
         from codec.training.layouts import LAYOUTS
 
         if entry["layout"] not in LAYOUTS:
             raise UserError(f"{place}: layout {entry['layout']} is unknown; there are {', '.join(LAYOUTS)}")
         split = entry.get("split", "test")
-        of_split = {found.file for found in LAYOUTS[entry["layout"]](folder) if found.split == split}
-        paths = (path for path in paths if path in of_split)
+        paths.intersection_update(found.file for found in LAYOUTS[entry["layout"]](folder) if found.split == split)
     elif "split" in entry:
         raise UserError(f'{place}: split: only a layout has splits; name it, e.g. layout = "dns4"')
-    fitting = (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
-    return folder, sorted(path.relative_to(folder).as_posix() for path in fitting)
+    return folder, sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def _start(chance: random.Random, path: Path, seconds: float) -> float:

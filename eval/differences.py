@@ -154,7 +154,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
-    """The files on which each system does worst for its category.
+    """The files on which each system falls farthest behind its median; none for one whose files are all alike.
 
     Args:
         count: of each system.
@@ -167,7 +167,9 @@ def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
     """
     rows = _rows(scores, metric)[["system", "category", "file", "value"]].copy()
     rows["gap"] = rows["value"] - rows.groupby(["system", "category"])["value"].transform("median")
-    worst_first = rows.sort_values("gap", ascending=describe(metric).arrow != "↓", kind="stable")
+    more_is_better = describe(metric).arrow != "↓"
+    behind = rows[rows["gap"] < 0] if more_is_better else rows[rows["gap"] > 0]
+    worst_first = behind.sort_values("gap", ascending=more_is_better, kind="stable")
     return worst_first.groupby("system", sort=False).head(count).reset_index(drop=True)
 
 
@@ -177,8 +179,8 @@ def grid(found: Sequence[Difference], metric: str, speech_categories: Collection
     unit = f" ({column.unit})" if column.unit else ""
     rows = tuple(
         (
-            one.category, one.a, one.b, f"{one.n}", _signed(one.mean, one.decimals),
-            f"{_signed(one.ci95_low, one.decimals)} to {_signed(one.ci95_high, one.decimals)}"
+            one.category, one.a, one.b, f"{one.n}", signed(one.mean, one.decimals),
+            f"{signed(one.ci95_low, one.decimals)} to {signed(one.ci95_high, one.decimals)}"
             if math.isfinite(one.ci95_low) else DASH,
             f"{100 * one.win_rate:.0f} %" if one.n else DASH,
             probability(one.p_holm) + (" *" if one.significant else ""),
@@ -226,7 +228,8 @@ def _correction(found: Sequence[Difference]) -> str:
     return f", after Holm's correction over the {pairs} pairs of each category" if pairs > 1 else ""
 
 
-def _signed(value: float, decimals: int) -> str:
+def signed(value: float, decimals: int) -> str:
+    """With its sign, the typographer's; a dash where there is none."""
     return f"{value:+.{decimals}f}".replace("-", "−") if math.isfinite(value) else DASH
 
 

@@ -25,6 +25,7 @@ from eval.corpus import ReferenceFormat, Source
 from eval.corpus_file import read_corpus
 from eval.digests import Digests
 from eval.failures import failures
+from eval.machine import machine
 from eval.metrics import registry
 from eval.pool import run_tasks
 from eval.records import Record
@@ -36,6 +37,9 @@ LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
     "pystoi", "safetensors", "scipy", "soundfile", "soxr", "torch", "visqol-python",
 )  # fmt: skip
+
+
+HOW = ("created", "command", "machine")  # of run.json: what another run may have otherwise and still say the same
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,10 @@ def run(plan: Plan) -> Result:
     absent = _unavailable(plan.systems)
     if len(absent) == len(plan.systems):
         raise UserError(next(f"{system}: {reason}" for system, reason in absent.items()))
+    if plan.run.resolve() == plan.audio_dir.resolve():
+        raise UserError(f"--out {plan.run}: has the recordings; name another folder, e.g. {plan.run / 'run'}")
     if plan.audio_dir.is_file():
-        sources = read_corpus(plan.audio_dir)
+        sources = read_corpus(plan.audio_dir, leave_out=plan.run)
     else:
         sources = corpus.find(plan.audio_dir, leave_out=plan.run)
     tally = Tally(sources, plan.systems, plan.metrics, functools.partial(_metrics_for, plan))
@@ -135,7 +141,7 @@ def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, 
     """What run.json holds already, if it and the scores beside it tell the same but for when and how they were made."""
     try:
         stored = read_info(run)
-        same = {**info, **{key: stored[key] for key in ("created", "command")}} == stored
+        same = {**info, **{key: stored[key] for key in HOW}} == stored
         return stored if same and read_scores(run).equals(scores) else None
     except (UserError, KeyError):  # no finished run yet
         return None
@@ -239,6 +245,7 @@ def _info(plan: Plan, sources: Sequence[Source], tasks: _Tasks, tally: Tally) ->
         "earmark": version("earmark"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": plan.command,
+        "machine": machine() if plan.cluster is None else f"workers of the cluster {plan.cluster}",
         "audio_dir": str(plan.audio_dir),
         "systems": [system.text for system in plan.systems],
         "metrics": list(plan.metrics),

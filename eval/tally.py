@@ -65,8 +65,7 @@ class Tally:
                 value = getattr(outcome, name)
                 values[row, column] = np.nan if value is None else value
         for number, computed in enumerate(self.metrics_of(self.sources[row].category).values()):
-            score = outcome.scores[cell(computed)] if isinstance(outcome, Record) else failed(outcome)
-            self._set((row, column, number), score)
+            self._set((row, column, number), _score(outcome, computed))
 
     def _set(self, place: tuple[int, int, int], score: Score) -> None:
         self._values[place] = np.nan if score.value is None else score.value
@@ -102,3 +101,11 @@ class Tally:
         return pd.DataFrame({name: pd.Series(table.pop(name), dtype=words.get(name)) for name in tuple(table)}).astype(
             {"lag": "Int64"}
         )
+
+
+def _score(outcome: Outcome, metric: str) -> Score:
+    if not isinstance(outcome, Record):
+        return failed(outcome)
+    if (score := outcome.scores.get(cell(metric))) is None:  # of a machine of a cluster
+        return failed(f"scored by another version than {cell(metric)}; install the same on every machine")
+    return score

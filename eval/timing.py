@@ -27,6 +27,7 @@ from codec.audio import Audio, Recording
 from codec.errors import UserError
 from codec.progress import progress
 from eval.grid import Grid
+from eval.machine import machine
 from eval.model_cost import ModelCost, language_model_cost, model_cost
 from eval.pool import ONE_THREAD
 from eval.table_layout import DASH, factor_text
@@ -281,10 +282,10 @@ def grid(
         (
             "Real-time factor: audio duration over processing time, bigger is faster; median and quartiles of "
             f"{repeats} turns over {recording.seconds:g} s at {recording.sample_rate} Hz, {threads} thread"
-            f"{'s' if threads != 1 else ''}, each system in a process of its own, in turns. Resampling to the codec's "
-            "own rate is not counted. Latency: what the method needs, without computing. Memory: the most that the "
-            "process had, Python and its libraries included. GFLOP/s: for each second of audio, "
-            "a multiplication and an addition being two.",
+            f"{'s' if threads != 1 else ''}, each system in a process of its own, in turns, on {machine()}. "
+            "Resampling to the codec's own rate is not counted. Latency: what the method needs, without computing. "
+            "Memory: the most that the process had, Python and its libraries included. GFLOP/s: for each second of "
+            "audio, a multiplication and an addition being two.",
             *(f"{text}: {reason}" for text, reason in failed.items()),
         ),
     )  # fmt: skip

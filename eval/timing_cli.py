@@ -46,6 +46,7 @@ def bench(
     from codec.audio import Recording, read
     from codec.files import write_text
     from eval import grid, timing
+    from eval.machine import machine
 
     if audio is None:
         recording = timing.swelling_chord(seconds)
@@ -60,7 +61,7 @@ def bench(
             "sample_rate": recording.sample_rate,
             "channels": recording.channels,
         }
-        about |= {"repeats": repeats, "warm_up": warm_up, "threads": threads}
+        about |= {"repeats": repeats, "warm_up": warm_up, "threads": threads, "machine": machine()}
         about |= {"systems": [asdict(one) for one in timings], "failed": failed}
         write_text(out, json.dumps(about, indent=1) + "\n")
     click.echo(grid.RENDERERS[form](timing.grid(timings, failed, recording, repeats, threads)), nl=False)

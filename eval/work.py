@@ -107,6 +107,10 @@ def perform(task: Task) -> Record:
 def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
     system = parse(task.system)
     family = family_of(system)
+    if (here := family.version(system)) != task.system_version:  # on a machine of a cluster
+        raise UserError(
+            f"{task.system}: {here} where the run has {task.system_version}; install the same on every machine"
+        )
     codec = family.open(system, reference.sample_rate, reference.channels)
     result = transcode(codec, reference.samples, reference.sample_rate)
     lag = estimate_lag(reference.samples, result.audio)

@@ -45,7 +45,7 @@ def mel_distance(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -
 
 @metric(
     name="stft_distance",
-    title="Multi-resolution STFT distance",
+    title="STFT distance (three resolutions)",
     better="lower",
     value_range="0 and above",
     sample_rate=SAMPLE_RATE,

@@ -82,8 +82,7 @@ def outlying(scores: pd.DataFrame) -> list[Choice]:
         return []
     found: dict[tuple[str, str], list[str]] = {}
     for row in outliers(coded, metric, 1).to_dict("records"):
-        if row["gap"] != 0:
-            found.setdefault((str(row["file"]), str(row["category"])), []).append(str(row["system"]))
+        found.setdefault((str(row["file"]), str(row["category"])), []).append(str(row["system"]))
     choices = []
     for (file, category), systems in list(found.items())[:MOST_WORST]:
         values = coded[(coded["file"] == file) & (coded["metric"] == metric)].set_index("system")["value"]

@@ -192,13 +192,14 @@ def _worst(scores: pd.DataFrame) -> list[Grid]:
         decimals = decimals_of(coded[coded["metric"] == name].groupby(["system", "category"])["value"].mean())
         rows = tuple(
             (
-                row["system"], row["category"], row["file"], f"{row['value']:.{decimals}f}",
+                row["system"], row["category"], row["file"], minus(f"{row['value']:.{decimals}f}"),
                 minus(f"{row['gap']:+.{decimals}f}"),
             )
             for row in differences.outliers(coded, name, WORST_LISTED).to_dict("records")
         )  # fmt: skip
         headings = ("System", "Category", "Recording", "score", "against the median")
-        grids.append(Grid(describe(name).title, headings, rows, left=3))
+        if rows:
+            grids.append(Grid(describe(name).title, headings, rows, left=3))
     return grids
 
 

@@ -34,6 +34,7 @@ RC: dict[Any, Any] = {
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": GRID,
 }  # fmt: skip
 _TICKS = 1.5 * 2.0 ** np.arange(-3, 12)  # the rates of neural codecs, and the octaves above
+MOST_COLUMNS, ROW_INCHES = 4, 0.2  # of a legend
 _DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)))
 
 
@@ -115,7 +116,7 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
         _draw_yardsticks(axes, yardsticks, shared)
         _dress(axes, metric, shared)
         if not coded.empty:
-            figure.legend(loc="outside upper left", ncols=4, frameon=False, handlelength=1.6, columnspacing=1.2)
+            draw_legend(figure, handlelength=1.6)
         return to_svg(figure)
 
 
@@ -146,6 +147,19 @@ def _dress(axes: Axes, metric: Column, shared: Limits) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=3)
+
+
+def draw_legend(figure: Figure, handlelength: float) -> None:
+    """Above the axes, in as many columns, up to four, as the names leave room for; the figure grows by the rows."""
+    for columns in range(MOST_COLUMNS, 0, -1):
+        legend = figure.legend(
+            loc="outside upper left", ncols=columns, frameon=False, handlelength=handlelength, columnspacing=1.2
+        )
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            rows = -(-len(legend.get_texts()) // columns)
+            figure.set_figheight(figure.get_figheight() + (rows - 1) * ROW_INCHES)
+            return
+        legend.remove()
 
 
 def to_svg(figure: Figure) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from eval.report.plots import MUTED, RC, Style, series_name, to_svg
+from eval.report.plots import MUTED, RC, Style, draw_legend, series_name, to_svg
 from eval.table_layout import describe, modes_of
 
 MOST_METRICS = 4  # so that there are six panels at most
@@ -77,5 +77,5 @@ def _draw(points: pd.DataFrame, x: str, y: str, looks: Mapping[str, Style], mode
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(length=3)
-        figure.legend(loc="outside upper left", ncols=4, frameon=False, handlelength=1, columnspacing=1.2)
+        draw_legend(figure, handlelength=1)
         return to_svg(figure)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 from click.testing import CliRunner
 
@@ -48,6 +53,17 @@ def open_system(text, rate=24000, channels=1):
 
 def noise(seconds, rate, channels=1):
     return (0.1 * np.random.default_rng(0).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+
+def test_each_of_several_trainings_is_loaded_once_however_often_they_take_turns(weights, tmp_path, monkeypatch):
+    """A run codes a recording by all its systems before the next."""
+    loaded = []
+    load = checkpoints.load
+    monkeypatch.setattr(checkpoints, "load", lambda path: loaded.append(path) or load(path))
+    paths = [shutil.copy(weights["encodec_24khz"], tmp_path / f"{number}.safetensors") for number in range(6)]
+    for path in [*paths, *paths]:
+        open_system(f"encodec_24khz@3:checkpoint={path}")
+    assert loaded == paths
 
 
 @pytest.mark.parametrize("kbps", [1.5, 3, 6, 12, 24])
@@ -220,3 +236,34 @@ def test_a_language_model_that_is_not_there_is_one_line():
     ):
         system = parse(text)
         assert says in family_of(system).unavailable(system)
+
+
+def test_a_version_is_the_identity_of_all_weights(weights, language_model, tmp_path):
+    """A language model of integers tells it; of a float one it is that of the integers which it becomes."""
+    model = checkpoints.load(weights["encodec_24khz"])
+    integers = language_model_files.load_portable(language_model, model.config)
+    language_model_files.save(integers, tmp_path / "integers.safetensors")
+    for lm in (language_model, tmp_path / "integers.safetensors"):
+        system = parse(f"encodec_24khz@3:lm={lm}:checkpoint={weights['encodec_24khz']}")
+        assert family_of(system).version(system) == (
+            f"weights {checkpoints.identity(model)[:16]}, language model {integers.identity[:16]}"
+        )
+
+
+def test_the_version_of_our_own_files_is_known_without_torch(weights):
+    """So that a run that has nothing to do takes a second, and not the seconds that torch takes."""
+    program = (
+        "import sys; from baselines.systems import parse, family_of\n"
+        f"system = parse('encodec_24khz@3:checkpoint={weights['encodec_24khz']}')\n"
+        "assert family_of(system).version(system).startswith('weights ')\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_file_that_tells_another_identity_than_its_own_codes_nothing(weights, tmp_path):
+    """Loading it checks what it tells."""
+    tensors, metadata = checkpoints.read(weights["encodec_24khz"])
+    safetensors.torch.save_file(tensors, tmp_path / "false.safetensors", {**metadata, "identity": "0" * 64})
+    with pytest.raises(UserError, match=r"false\.safetensors: damaged: its weights are not those that were saved"):
+        open_system(f"encodec_24khz@3:checkpoint={tmp_path / 'false.safetensors'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -14,6 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from baselines import commands, programs
+from baselines.commands import defined
+from baselines.programs import patience
 from baselines.systems import parse_list
 from codec import audio
 from codec.errors import UserError
@@ -21,8 +25,10 @@ from eval import runner, tables
 from eval.aggregate import summarise
 from eval.cluster import run_on_cluster
 from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
+from eval.run_folder import read_scores
 
 distributed = pytest.importorskip("distributed")
+COPY = "cp {input} {bitstream} && cp {bitstream} {output}"  # a codec
 MEASURED = ["encode_seconds", "decode_seconds"]
 
 
@@ -99,6 +105,55 @@ def test_a_worker_that_is_killed_loses_nothing(address, tmp_path):
     results = dict(run_on_cluster(mark_and_square, tasks, address, lambda task: -1))
     assert (tmp_path / "killed").exists()
     assert results == {(number, tmp_path): number * number for number in range(40)}
+
+
+def wait_and_answer(number: int) -> int:
+    time.sleep(0.1)
+    return number
+
+
+def commands_and_limit(_: int) -> tuple[list[str], float]:
+    """What a task on a worker finds of the user's own codecs, and how long it would give them."""
+    return sorted(defined()), patience(1.0)
+
+
+def test_the_options_of_each_command_reach_the_workers_and_end_with_it(address, monkeypatch):
+    """The workers were started before either command; without a limit a second of audio has 60 s + 30 s."""
+
+    def found() -> list[tuple[list[str], float]]:
+        return [answer for _, answer in run_on_cluster(commands_and_limit, range(8), address, lambda task: ([], 0.0))]
+
+    monkeypatch.setenv(programs.VARIABLE, "5")
+    monkeypatch.setenv(commands.VARIABLE, json.dumps({"mine": COPY}))
+    assert found() == [(["mine"], 5.0)] * 8
+    monkeypatch.delenv(programs.VARIABLE)
+    monkeypatch.setenv(commands.VARIABLE, json.dumps({"another": COPY}))
+    assert found() == [(["another"], 90.0)] * 8
+
+
+def test_a_codec_of_the_users_own_is_compared_on_a_cluster(address, corpus_dir, tmp_path, earmark):
+    done = earmark(
+        "compare", corpus_dir, "--systems", "opus@12", "--system", f"mine={COPY}", "--system",
+        "slow=sleep 9; cp {input} {bitstream} && cp {bitstream} {output}", "--timeout", 2, "--metrics", "stoi",
+        "--cluster", address, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr  # of the slow one
+    assert "slow: its encoder hung and was ended after 2 s (music/b.wav and 2 more)" in done.stderr
+    scores = read_scores(tmp_path / "run")
+    assert (scores.loc[scores["system"] == "mine", "value"] > 0.999).all()  # a copy, but for 16 bits
+    assert set(scores.loc[scores["status"] == "error", "system"]) == {"slow"}
+
+
+def test_a_scheduler_that_goes_away_is_one_line():
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    ) as cluster:
+        running = run_on_cluster(wait_and_answer, range(100), cluster.scheduler_address, lambda task: -1)
+        assert next(running)[1] in range(100)
+    with pytest.raises(
+        UserError, match=r"^--cluster \S+: the scheduler is gone; start it, and run this again: what was"
+    ):
+        list(running)
 
 
 def test_no_scheduler_is_one_line(monkeypatch):

@@ -83,3 +83,10 @@ def test_results_inside_the_folder_are_no_recordings_and_links_are_followed(tmp_
     (folder / "speech").symlink_to(tmp_path / "elsewhere")
     (folder / "speech" / "loop").symlink_to(folder)
     assert [source.file for source in find(folder, leave_out=folder / "run")] == ["speech/a.wav"]
+
+
+def test_the_runs_that_lie_beside_the_recordings_are_none(tmp_path):
+    put(tmp_path / "speech" / "a.wav")
+    put(tmp_path / "earlier" / "audio" / "opus@12" / "speech" / "a.wav")
+    (tmp_path / "earlier" / "run.json").write_text("{}")
+    assert [source.file for source in find(tmp_path)] == ["speech/a.wav"]

@@ -59,6 +59,15 @@ def test_names_categories_and_excerpts(write_corpus):
         assert seconds == 1.5
 
 
+def test_hidden_files_and_results_are_no_recordings(write_corpus, tmp_path):
+    """A Mac leaves "._0.wav" beside "0.wav" on other systems' disks."""
+    first = read_corpus(write_corpus(TWO))
+    for name in ("._0.wav", ".trash/6.wav", "run/audio/opus@12/6.wav", "earlier/audio/opus@12/6.wav"):
+        touch(tmp_path / "books" / name)
+    touch(tmp_path / "books" / "earlier" / "run.json")
+    assert read_corpus(write_corpus(TWO), leave_out=tmp_path / "books" / "run") == first
+
+
 def test_the_seed_decides_and_other_folders_do_not(write_corpus):
     first = read_corpus(write_corpus(TWO))
     assert read_corpus(write_corpus(TWO)) == first

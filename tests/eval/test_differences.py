@@ -133,11 +133,17 @@ def test_where_less_is_better_a_lower_score_wins():
 
 
 def test_worst_files_are_those_farthest_below_their_category():
-    """Medians of "a": speech 4, music 2; so 1.5 in music (0.5 below) is less of an outlier than 3 in speech."""
+    """Medians of "a": speech 4, music 2; so 1.5 in music (0.5 below) is less of an outlier than 3 in speech.
+
+    The others are no worse than their medians.
+    """
     rows = pd.concat([scores(a=[4.0, 3.0, 5.0]), scores(category="music", a=[2.0, 1.5, 3.0])])
-    found = outliers(rows, "visqol", 2)
+    found = outliers(rows, "visqol", 3)
     assert found["file"].tolist() == ["speech/1.wav", "music/1.wav"]
     assert found["gap"].tolist() == [-1.0, -0.5]
+    more_is_worse = outliers(scores("mel_distance", a=[4.0, 3.0, 5.0]), "mel_distance", 3)
+    assert more_is_worse["gap"].tolist() == [1.0]
+    assert outliers(scores(a=[4.0]), "visqol", 3).empty
 
 
 def test_the_printed_table():

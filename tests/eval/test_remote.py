@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,8 @@ def test_a_run_from_and_to_a_url_has_the_table_of_a_local_one(corpus_dir, tmp_pa
     assert "0 of them computed now" in earmark(*arguments).stdout
     table = earmark("tables", (tmp_path / "remote").as_uri(), "--format", "csv")
     assert table.stdout.startswith("system,category,metric,n")
+    both = earmark("differences", tmp_path / "local", "--with", (tmp_path / "remote").as_uri(), "--format", "csv")
+    assert "opus@12 (remote)" in both.stdout, both.stderr
 
 
 def test_a_corpus_file_takes_urls(store, tmp_path):
@@ -99,3 +102,12 @@ def test_a_url_that_cannot_be_opened_is_one_line(url, earmark, tmp_path):
     done = earmark("compare", url, "--systems", "opus@12", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_runs_beside_recordings_at_a_url_are_none(corpus_dir):
+    for run in ("ours", "earlier"):
+        shutil.copytree(corpus_dir / "music", corpus_dir / run / "audio" / "opus@12")
+    (corpus_dir / "earlier" / "run.json").write_text("{}")
+    url = place(corpus_dir.as_uri())
+    found = [source.file for source in find(url, leave_out=url / "ours")]
+    assert found == ["music/b.wav", "music/c.wav", "speech/a.wav"]

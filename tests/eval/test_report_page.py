@@ -72,7 +72,7 @@ def info() -> dict[str, Any]:
         "command": "earmark compare '<folder>' --out RUN", "created": "2026-01-02T03:04:05+00:00", "earmark": "0.1.0",
         "versions": {"numpy": "2.0", "opus@6": "libopus 1.6.1"}, "systems": list(SYSTEMS), "audio_dir": "<folder>",
         "metrics": ["visqol", "si_snr"], "speech_categories": ["speech"], "recordings": recordings,
-        "notes": ["a.wav: <b>clipped</b>"], "sample_rate": None, "mono": False,
+        "notes": ["a.wav: <b>clipped</b>"], "sample_rate": None, "mono": False, "machine": "Abacus, 2 cores",
     }  # fmt: skip
 
 
@@ -105,6 +105,12 @@ def test_names_are_text_not_markup(page):
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;co&#39;.wav" in page
     assert "&lt;b&gt;clipped&lt;/b&gt;" in page
     assert "&#39;&lt;folder&gt;&#39; --out RUN" in page
+
+
+def test_times_name_the_machine_that_took_them(page):
+    speed = page[page.index('id="speed"') : page.index('id="metrics"')]
+    assert "beside its other work. Abacus, 2 cores." in speed
+    assert "by Earmark 0.1.0 on Abacus, 2 cores." in page
 
 
 def test_no_two_elements_share_an_id(page):
@@ -503,6 +509,31 @@ def test_tables_sort_by_the_column_that_is_clicked_without_an_error(browser, run
     button.click()
     assert order() == ["opus@6", "anchor@3.5k", "opus@12", "mp3@64", "reference"]
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@pytest.mark.browser
+def test_fifty_recordings_in_eight_systems_open_without_an_error_and_stay_below_30_mb(browser, tmp_path, info):
+    """All versions are noise, which FLAC cannot make smaller: the players have to be fewer and shorter."""
+    files = [f"{category}/{number}.wav" for category in ("speech", "music", "sounds") for number in range(17)][:50]
+    rates = {f"{codec}@{kbps}": float(kbps) for codec in ("opus", "mp3") for kbps in (16, 32, 64, 96)}
+    rng = np.random.default_rng(0)
+    for system in ("reference", *rates):
+        noise = tmp_path / "noise" / f"{system}.wav"
+        audio.write(noise, rng.uniform(-0.5, 0.5, (1, 8 * 24000)).astype(np.float32), 24000)
+        for file in files:
+            path = audio_path(tmp_path, system, file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.hardlink_to(noise)
+    cells = [(file, system, metric) for file in files for system in rates for metric in ("visqol", "si_snr")]
+    scores = pd.DataFrame([row(*cell, value) for cell, value in zip(cells, rng.normal(3, 1, len(cells)), strict=True)])
+    scores["kbps"] = scores["kbps_nominal"] = scores["system"].map(rates)
+    usable = {"sha256": "ab" * 32, "error": None, "sample_rate": 24000, "channels": 1, "seconds": 8.0}
+    recordings = [{"file": file, "category": file.partition("/")[0], **usable} for file in files]
+    report = write_report(tmp_path, scores, info | {"systems": list(rates), "recordings": recordings})
+    assert 15e6 < report.stat().st_size < 30e6
+    browser.get(report.as_uri())
+    assert len(browser.find_elements("css selector", ".player")) >= 3  # one of each category at least
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
 
 
 @pytest.mark.browser

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from eval.report import plots, spectrograms
@@ -104,3 +106,20 @@ def test_a_metric_with_two_scales_has_a_panel_for_each():
 
 def test_one_metric_has_no_scatter():
     assert scatters(pd.DataFrame(rows("si_snr", {"opus@6": (1.0, 2.0, 3.0)})), {}) == []
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_the_names_in_a_legend_stay_within_their_figure_and_the_plot_keeps_its_height(count):
+    names = ["opus", "encodec_24khz:lm", "encodec_24khz:checkpoint=out/mpd/model.safetensors", "mp3"] * 2
+    heights = []
+    with mpl.rc_context(plots.RC):
+        for shown in (names[:1], names[:count]):
+            figure = Figure(figsize=(4.4, 3.1), layout="constrained")
+            axes = figure.add_subplot()
+            for name in shown:
+                axes.plot([0, 1], label=name)
+            plots.draw_legend(figure, handlelength=1.6)
+            figure.draw_without_rendering()
+            assert figure.legends[0].get_window_extent().width <= figure.bbox.width
+            heights.append(axes.get_window_extent().height / figure.dpi)
+    assert heights[1] == pytest.approx(heights[0], abs=0.05)  # inches

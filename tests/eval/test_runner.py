@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,11 @@ from baselines.systems import parse_list
 from codec import audio
 from codec.errors import UserError
 from eval import runner
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
+from eval.corpus import SPEECH_PATTERNS, ReferenceFormat, find, sha256
+from eval.machine import machine
 from eval.metrics.si_snr import si_snr
 from eval.run_folder import audio_path, read_info, read_scores
+from eval.work import Task, attempt
 
 COLUMNS = ["file", "category", "system", "metric", "value", "status", "reason", "kbps_nominal", "kbps", "lag",
            "lag_left", "encode_seconds", "decode_seconds", "duration"]  # fmt: skip
@@ -86,12 +89,13 @@ def test_a_second_run_computes_nothing_and_a_new_system_or_metric_only_itself(pl
     assert audio_path(plan.run, "opus@12", "speech/a.wav").stat().st_mtime_ns == stamp  # decoded once
 
 
-def test_a_run_that_changes_nothing_leaves_its_folder_alone(plan):
+def test_a_run_that_changes_nothing_leaves_its_folder_alone(plan, monkeypatch):
     first = runner.run(plan)
+    monkeypatch.setattr(runner, "machine", lambda: "another")
     before = {path: path.stat().st_mtime_ns for path in plan.run.rglob("*")}
     again = runner.run(replace(plan, command="earmark compare, once more"))
     assert (first.changed, again.changed) == (True, False)
-    assert again.info == first.info  # the command that made it
+    assert again.info == first.info  # the command and the machine that made it
     assert {path: path.stat().st_mtime_ns for path in plan.run.rglob("*")} == before
     assert runner.run(replace(plan, metrics=("si_sdr",))).changed
 
@@ -136,6 +140,7 @@ def test_two_jobs_give_the_same_table_as_one(plan, tmp_path):
 def test_the_run_says_how_it_was_made(plan):
     runner.run(plan)
     info = read_info(plan.run)
+    assert info["machine"] == machine()
     assert info["systems"] == ["reference", "opus@12", "anchor@3.5k"]
     assert info["speech_categories"] == ["speech"]
     assert info["versions"]["opus@12"].startswith("libopus")
@@ -204,6 +209,20 @@ def test_unknown_metrics_and_empty_folders_are_said_before_any_work(plan, tmp_pa
     with pytest.raises(UserError, match="no recordings in it"):
         runner.run(replace(plan, audio_dir=tmp_path / "empty"))
     assert not plan.run.exists()
+
+
+def test_results_do_not_go_among_the_recordings_where_the_next_run_would_judge_them(plan):
+    with pytest.raises(UserError, match=r"--out .*audio: has the recordings; name another folder, e\.g\. .*audio/run"):
+        runner.run(replace(plan, run=plan.audio_dir))
+
+
+def test_a_machine_with_another_version_of_a_codec_does_not_code_for_this_run(corpus_dir, tmp_path):
+    source = find(corpus_dir)[0]
+    task = Task(tmp_path, source, sha256(source.path), ReferenceFormat(), "mp3@64", "LAME3.90", {"si_snr": "si_snr"})
+    assert re.fullmatch(
+        r"mp3@64: LAME3\.\d+ where the run has LAME3\.90; install the same on every machine", attempt(task)
+    )
+    assert not task.audio_path.exists()
 
 
 def test_the_same_recording_under_two_names_is_remembered_under_both(plan):

@@ -45,3 +45,13 @@ def test_rows_in_the_order_that_was_asked_for_whatever_came_first():
     assert table.kbps_nominal[2:4].isna().all()
     assert tally.forms == {"a": (16000, 1, 2.0), "b": "not audio"}
     assert tally.notes == {"note 0", "note -2"}
+
+
+def test_a_score_of_another_version_of_a_library_is_none_of_this_run():
+    """A machine of a cluster may have another; its record then has the score under another name."""
+    tally = Tally([Source("a", Path("a"), "speech")], parse_list("opus@12"), ("si_snr", "stoi"), lambda _: METRICS)
+    theirs = record(1.0)
+    theirs.scores["stoi, pystoi 0.3.3"] = theirs.scores.pop(cell("stoi"))
+    tally.add("a", "opus@12", theirs)
+    assert tally.table().status.tolist() == ["ok", "error"]
+    assert tally.table().reason[1].startswith(f"scored by another version than {cell('stoi')}; install the same")

@@ -19,6 +19,7 @@ from codec.errors import UserError
 from codec.language_model import LanguageModel, LanguageModelConfig
 from codec.model import ENCODEC_24KHZ, EncodecModel
 from earmark import cli
+from eval.machine import machine
 from eval.model_cost import cost_of, language_model_cost_of
 from eval.timing import Spread, Worker, measure, swelling_chord
 
@@ -49,6 +50,7 @@ def test_every_system_in_a_process_of_its_own(checkpoint, tmp_path):
     assert done.exit_code == 0, done.exception
     found = json.loads((tmp_path / "bench.json").read_text())
     assert (found["threads"], found["repeats"], found["sample_rate"]) == (1, 2, 24000)
+    assert found["machine"] == machine()
     opus, anchor, encodec = found["systems"]
     assert opus["latency"] == pytest.approx(0.0265)
     assert anchor["latency"] is None

@@ -10,7 +10,7 @@ function keyOf(cell) {
 
 function compare(a, b) {
   if (typeof a === "number" && typeof b === "number") return a === b ? 0 : a - b;
-  return String(a).localeCompare(String(b));
+  return String(a).localeCompare(String(b), undefined, { numeric: true });
 }
 
 function sort(table, column, descending) {
