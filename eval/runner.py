@@ -149,7 +149,7 @@ def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, 
 
 def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:
     if plan.cluster is None:
-        return run_tasks(attempt, to_do, plan.jobs, _died)
+        return run_tasks(attempt, to_do, plan.jobs, _died, group=lambda task: task.source.file)
     first = next(to_do, None)
     if first is None:  # no need of a cluster
         return iter(())

@@ -84,6 +84,26 @@ def test_a_process_that_dies_late_costs_only_its_own_task():
     assert results == {n: -n if n in (3, 4) else n * n for n in numbers}
 
 
+def place_and_process(task: tuple[str, int]) -> int:
+    time.sleep(0.05)  # longer than handing out takes
+    return os.getpid()
+
+
+def test_what_belongs_together_is_done_by_one_process():
+    """As one recording in all systems; only the last group may be shared, lest one has nothing to do."""
+    tasks = [(name, number) for name in "abcdefgh" for number in range(5)]
+    by = {name: set() for name in "abcdefgh"}
+    for task, process in run_tasks(place_and_process, tasks, 2, lambda task: 0, group=lambda task: task[0]):
+        by[task[0]].add(process)
+    assert sum(len(processes) > 1 for processes in by.values()) <= 1
+    assert len(set.union(*by.values())) == 2
+
+
+def test_one_group_is_shared_by_all_when_there_is_no_other():
+    results = run_tasks(place_and_process, [("a", n) for n in range(20)], 2, lambda task: 0, group=lambda task: "a")
+    assert len({process for _, process in results}) == 2
+
+
 def test_a_disk_that_is_full_ends_the_run():
     with pytest.raises(WriteError, match="disk is full"):
         list(run_tasks(fail_to_write, range(5), 2, square))
