@@ -82,7 +82,9 @@ def load_float(source: str | Path, codec: EncodecConfig, identity: str | None = 
     """
     path, tensors, metadata = _read(source, identity)
     if metadata.get("arithmetic") == "integer":
-        raise UserError(f"{path}: holds the integers of a language model; give the float one that they were made of")
+        raise UserError(
+            f"{path}: holds a language model in integers; --format reference and training need it in floating point"
+        )
     return _float_model(path, tensors, metadata, codec)
 
 
