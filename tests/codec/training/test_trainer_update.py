@@ -41,7 +41,8 @@ def test_the_learning_rate_is_that_of_the_schedule():
     training.update(noise())
     for optimizer in training.optimizers.values():
         assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(0.001)]
-    steps = [(value.detach() - before[name]).abs().max().item() for name, value in training.generator.named_parameters()]
+    after = training.generator.named_parameters()
+    steps = [(value.detach() - before[name]).abs().max().item() for name, value in after]
     assert max(steps) == pytest.approx(0.001, rel=1e-2)
 
 
