@@ -23,7 +23,7 @@ FREQUENCY_BITS = 20  # of the likeliest entry
 SOFTMAX_TABLE, HEAD_TABLE = 2048, 4096
 MOST_ENTRIES = 1024  # so that the frequencies add up to at most 2 ** 30
 MOST_STEPS = 1023  # of a segment: positions are a table too
-MOST_SHIFT = 22  # a difference of two sums is below 2 * SUM_LIMIT
+MOST_SHIFT = 22  # a difference of two sums with their biases is below 4 * SUM_LIMIT
 
 Tensors = Mapping[str, NDArray[np.integer]]
 

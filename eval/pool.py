@@ -99,7 +99,7 @@ class _Worker(Generic[Task, Result]):
     def __init__(self, work: Callable[[Task], Result]) -> None:
         self._work = work
         self._pool = _process()
-        self._alone = False  # its only task was the next one when a process died, and is tried again without others
+        self._alone = False  # its only task was the next one when a process died, and is tried once more
         self.tasks: dict[Future[Result], Task] = {}
         self.group: Hashable = None
 
