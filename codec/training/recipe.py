@@ -30,6 +30,7 @@ class LossWeights:
     time: float
     mel: float
     log_mel: float
+    levels: float
     adversarial: float
     features: float
     commitment: float
@@ -66,6 +67,7 @@ class DataRecipe:
 
 @dataclass(frozen=True)
 class OptimizerRecipe:
+    kind: Literal["adam", "muon"]
     learning_rate: float
     betas: tuple[float, float]
     schedule: Literal["constant", "cosine"]

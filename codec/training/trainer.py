@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from codec.quantization.training import TrainableResidualVectorQuantizer
-from codec.training import discriminators
+from codec.training import discriminators, optimizers
 from codec.training.balancer import Balancer
+from codec.training.band_levels import BandLevels
 from codec.training.distributed import Place, average, average_gradients
 from codec.training.generator import Generator, Output
 from codec.training.losses import (
@@ -51,8 +52,8 @@ class Trainer:
         self.discriminators = discriminators.build(recipe).to(place.device)
         weights = asdict(recipe.losses)
         rate = recipe.model.sample_rate
-        mels = {"mel": MultiScaleMel(rate), "log_mel": MultiScaleLogMel(rate)}
-        distances: dict[str, Distance] = {"time": time_loss, **{k: mel.to(place.device) for k, mel in mels.items()}}
+        spectral = {"mel": MultiScaleMel(rate), "log_mel": MultiScaleLogMel(rate), "levels": BandLevels(rate)}
+        distances: dict[str, Distance] = {"time": time_loss, **{k: d.to(place.device) for k, d in spectral.items()}}
         self.distances = {name: distance for name, distance in distances.items() if weights[name] > 0}
         self.balancer = Balancer(
             {name: weight for name, weight in weights.items() if name != "commitment"},
@@ -62,7 +63,7 @@ class Trainer:
         )
         networks = {"generator": self.generator, "discriminators": self.discriminators}
         self.optimizers = {
-            name: _adam(network, recipe.optimizer)
+            name: optimizers.build(network, recipe.optimizer)
             for name, network in networks.items()
             if any(True for _ in network.parameters())  # a recipe may do without discriminators
         }
@@ -186,11 +187,6 @@ def learning_rate(recipe: OptimizerRecipe, update: int, total: int) -> float:
         return rate
     done = (update - recipe.warmup) / max(1, total - recipe.warmup)
     return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def _adam(module: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Adam:
-    first, second = recipe.betas
-    return torch.optim.Adam(module.parameters(), lr=recipe.learning_rate, betas=(first, second))
 
 
 @contextlib.contextmanager
