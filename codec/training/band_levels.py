@@ -9,33 +9,34 @@ from torch import Tensor, nn
 
 from codec.layers import reflect
 from codec.training.spectrogram import Spectrogram
+from codec.training.windows import MEL
 
 
 class BandLevels(nn.Module):
     """Mean absolute difference of levels in 32 auditory bands, [B, C, T] twice -> scalar, in dB.
 
     A level is that of the energy which a band passes in one window of 2048 samples, in dB against full scale. Levels
-    below `FLOOR` count as at it: as with the ear, and with ViSQOL, which has the same floor, nothing is gained by
-    making silence more silent. Spectrograms in mel bands over short windows cannot teach this: through 5 ms nothing is
-    seen that lies 60 dB below its neighbours.
+    below `FLOOR` count as at it, so nothing is gained by making silence more silent, nor does a decoder that is silent
+    where it should not be learn from this to be louder; other distances have to teach that. ViSQOL has the same floor
+    within 5 dB: its -45 are of 10 log10 of amplitudes. All frames weigh alike, faint ones too.
 
     Args:
         sample_rate: in Hz.
-        bands: their number, from 50 Hz to the Nyquist frequency.
     """
 
+    BANDS = 32  # from 50 Hz to the Nyquist frequency
     FLOOR = -90.0  # dB against full scale
-    WINDOW = 2048  # samples at any rate, as the longest of the mel spectrograms
+    WINDOW = MEL[-1]  # samples at any rate
 
     filters: Tensor
 
-    def __init__(self, sample_rate: int, bands: int = 32) -> None:
+    def __init__(self, sample_rate: int) -> None:
         super().__init__()
         self.spectrogram = Spectrogram(self.WINDOW)
-        self.register_buffer("filters", band_filters(sample_rate, self.WINDOW, bands).T, persistent=False)
+        self.register_buffer("filters", band_filters(sample_rate, self.WINDOW, self.BANDS).T, persistent=False)
 
     def levels(self, audio: Tensor) -> Tensor:
-        """Of [B, C, T], as [B, C, 1 + T // 512, bands] in dB."""
+        """Of [B, C, T], as [B, C, 1 + T // 512, 32] in dB."""
         spectrum = self.spectrogram(reflect(audio, self.WINDOW // 2, self.WINDOW // 2))
         with torch.autocast(audio.device.type, enabled=False):
             energy = torch.view_as_real(spectrum).square().sum(dim=-1) @ self.filters

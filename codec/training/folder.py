@@ -6,7 +6,7 @@ import json
 import pickle
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,12 +21,19 @@ ABOUT, STATE = "run.json", "state.pt"
 LIBRARIES = ("earmark", "torch", "numpy", "soundfile", "soxr", "safetensors")
 
 
-def open_folder(folder: Path, about: Mapping[str, Any], kinds: Mapping[str, str], resume: bool) -> None:
+def open_folder(
+    folder: Path,
+    about: Mapping[str, Any],
+    kinds: Mapping[str, str],
+    resume: bool,
+    upgrades: Mapping[str, Callable[[Any], Any]] | None = None,
+) -> None:
     """Make run.json of `about` and the circumstances, or check that the training there is the one it tells of.
 
     Args:
         kinds: keys of `about` that must be the same, and what to call them when they are not: "other data". A key that
             the file does not have yet is not compared.
+        upgrades: by key, what brings a value up to date that an earlier version may have written.
 
     Raises:
         UserError: the folder holds another training, or this one and `resume` is False.
@@ -45,7 +52,8 @@ def open_folder(folder: Path, about: Mapping[str, Any], kinds: Mapping[str, str]
         write_text(place, json.dumps({**about, **facts}, indent=1))
         return
     for key, what in kinds.items():
-        if key in earlier and earlier[key] != json.loads(json.dumps(about[key])):
+        upgrade = (upgrades or {}).get(key, lambda told: told)
+        if key in earlier and upgrade(earlier[key]) != json.loads(json.dumps(about[key])):
             raise UserError(f"--out {folder}: was begun with {what}; give the same, or name another folder")
 
 

@@ -72,6 +72,11 @@ def load(source: str | Path, settings: tuple[str, ...] = ()) -> Recipe:
     return from_tables(Path(source).stem, whole)
 
 
+def completed(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Tables that an earlier version recorded, with the settings there are since as the root has them: off."""
+    return _merged(_read(ROOT), recorded)
+
+
 def _files() -> list[str]:
     paths = (resources.files("codec.training") / "recipes").iterdir()
     return sorted(path.name.removesuffix(".toml") for path in paths if path.name.endswith(".toml"))

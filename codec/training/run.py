@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.errors import UserError, WriteError
+from codec.training import recipe_files
 from codec.training.data import TrainingData, identity
 from codec.training.distributed import Place, largest
 from codec.training.export import export
@@ -101,7 +102,7 @@ def train(
             "validation": identity(shards, "valid"), "rooms": rooms.identity,
             "start": start and fingerprint(start), "start_path": start and str(start.resolve()),
         }  # fmt: skip
-        open_folder(folder, about, _SAME, resume)
+        open_folder(folder, about, _SAME, resume, {"tables": recipe_files.completed})
         _check_start(folder, start, state is not None)
     spent = state.get("seconds", 0.0) if state else 0.0
     first, total = trainer.updates, recipe.training.total

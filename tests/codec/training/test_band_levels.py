@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.signal import freqz, gammatone
+from visqol.gammatone import calc_center_freqs
 
 from codec.training.band_levels import BandLevels, band_filters
 
@@ -16,10 +17,9 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def centres(bands=32, rate=RATE):
-    """By Glasberg and Moore's ERB-rate scale, from 50 Hz on."""
-    low, high = (21.4 * np.log10(1 + 0.00437 * f) for f in (50, rate / 2))
-    return (10 ** ((low + (high - low) * np.arange(bands) / bands) / 21.4) - 1) / 0.00437
+def centres():
+    """ViSQOL's, from low to high."""
+    return calc_center_freqs(50, RATE / 2, 32)[::-1]
 
 
 @pytest.mark.parametrize("band", [10, 16, 22, 28])

@@ -151,10 +151,18 @@ def flat(state, place=""):
     return [(place, state)]
 
 
-@pytest.mark.parametrize("quantizer", ["rvq", "diffq", "gumbel"])
-def test_both_processes_end_with_the_same_state(corpus, two_processes, tmp_path, quantizer):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["quantizer.kind=rvq"],
+        ["quantizer.kind=diffq"],
+        ["quantizer.kind=gumbel"],
+        ["optimizer.kind=muon", "losses.levels=1.0"],
+    ],
+)
+def test_both_processes_end_with_the_same_state(corpus, two_processes, tmp_path, settings):
     """Codebooks, networks, balancer and optimisers, to the bit."""
-    two_processes(training(corpus, f"quantizer.kind={quantizer}", "quantizer.penalty=0.1") + "train()")
+    two_processes(training(corpus, *settings, "quantizer.penalty=0.1") + "train()")
     first, second = (flat(state) for state in ranks(tmp_path))
     assert [name for name, _ in first] == [name for name, _ in second]
     for (name, ours), (_, theirs) in zip(first, second, strict=True):

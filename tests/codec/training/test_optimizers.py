@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from codec.quantization.gumbel import GumbelQuantizer
 from codec.training import recipe_files
 from codec.training.optimizers import Muon, build, orthogonalized
 
@@ -31,17 +32,17 @@ def test_a_matrix_moves_as_with_torch(shape):
     ours, theirs = (nn.Parameter(torch.zeros(shape)) for _ in range(2))
     reference = torch.optim.Muon([theirs], lr=1e-2, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
     moved = steps(reference, theirs)
-    assert (steps(Muon([ours], 1e-2, BETAS), ours) - moved).norm() < 0.05 * moved.norm()
+    assert (steps(Muon([("weight", ours)], 1e-2, BETAS), ours) - moved).norm() < 0.05 * moved.norm()
 
 
-@pytest.mark.parametrize("shape", [(12, 8, 7), (12, 3, 5, 4)])
+@pytest.mark.parametrize("shape", [(12, 8, 7), (40, 2, 3), (12, 3, 5, 4)])
 def test_a_kernel_moves_as_the_matrix_of_its_outputs(shape):
     kernel = nn.Parameter(torch.zeros(shape))
     matrix = nn.Parameter(torch.zeros(shape).flatten(1))
     kernel.grad = noise(*shape)
     matrix.grad = kernel.grad.flatten(1)
     for parameter in (kernel, matrix):
-        Muon([parameter], 1e-2, BETAS).step()
+        Muon([("weight", parameter)], 1e-2, BETAS).step()
     assert torch.equal(kernel.flatten(1), matrix)
 
 
@@ -55,56 +56,38 @@ def test_orthogonalized_keeps_the_directions_and_evens_out_their_sizes(shape):
         wanted = 3.4445 * wanted - 4.7750 * wanted**3 + 2.0315 * wanted**5
     found = u.T @ orthogonalized(matrix) @ v.T
     assert (found - wanted.float().diag()).abs().max() < 0.05  # bfloat16 has three digits
-    assert wanted[len(wanted) // 10 : -len(wanted) // 10].min() > 0.65
-    assert wanted.max() < 1.25
+    assert found.diagonal()[: -len(wanted) // 10].min() > 0.6
+    assert found.diagonal().max() < 1.25
 
 
 def test_orthogonalized_of_nothing_is_nothing():
     assert not orthogonalized(torch.zeros(4, 6)).any()
 
 
-@pytest.mark.parametrize("shape", [(7,), (7, 1, 1), (1, 1), ()])
-def test_gains_and_biases_move_as_with_torchs_adam(shape):
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("bias", (7,)), ("weight.original0", (7, 1, 1)), ("weight", (1, 1)), ("weight", ()), ("codebooks", (4, 16, 8))],
+)
+def test_all_else_moves_as_with_torchs_adam(name, shape):
     ours, theirs = (nn.Parameter(torch.ones(shape)) for _ in range(2))
     wanted = steps(torch.optim.Adam([theirs], lr=1e-2, betas=BETAS), theirs)
-    torch.testing.assert_close(steps(Muon([ours], 1e-2, BETAS), ours), wanted)
+    torch.testing.assert_close(steps(Muon([(name, ours)], 1e-2, BETAS), ours), wanted)
 
 
 def test_what_has_no_gradient_stays():
     """As with a discriminator that an update leaves out."""
-    parameters = [nn.Parameter(noise(3, 4)), nn.Parameter(noise(3))]
-    before = [parameter.detach().clone() for parameter in parameters]
-    Muon(parameters, 1e-2, BETAS).step()
-    assert all(torch.equal(parameter, old) for parameter, old in zip(parameters, before, strict=True))
-
-
-def test_it_goes_on_from_its_state_to_the_bit():
-    def network():
-        return nn.ParameterList([torch.ones(6, 4, 3), torch.ones(6, 1, 1)])
-
-    def some(parameters, optimizer, seeds):
-        for seed in seeds:
-            for parameter in parameters:
-                parameter.grad = noise(*parameter.shape, seed=seed)
-            optimizer.step()
-
-    whole, first = network(), network()
-    some(whole, Muon(whole, 1e-2, BETAS), range(6))
-    optimizer = Muon(first, 1e-2, BETAS)
-    some(first, optimizer, range(3))
-    later = Muon(first, 5e-3, BETAS)
-    later.load_state_dict(optimizer.state_dict())
-    some(first, later, range(3, 6))
-    assert all(torch.equal(a, b) for a, b in zip(whole, first, strict=True))
+    layer = nn.Linear(4, 3)
+    before = [parameter.detach().clone() for parameter in layer.parameters()]
+    Muon(layer.named_parameters(), 1e-2, BETAS).step()
+    assert all(torch.equal(parameter, old) for parameter, old in zip(layer.parameters(), before, strict=True))
 
 
 def test_the_recipe_chooses_and_every_weight_is_in_it():
-    network = nn.Sequential(weight_norm(nn.Conv1d(4, 6, 3)), nn.LSTM(6, 6))
+    network = nn.Sequential(weight_norm(nn.Conv1d(4, 6, 3)), nn.LSTM(6, 6), GumbelQuantizer(6, 2, 16))
     adam = build(network, recipe_files.load("tiny", ("optimizer.kind=adam",)).optimizer)
     muon = build(network, recipe_files.load("tiny", ("optimizer.kind=muon",)).optimizer)
     assert type(adam) is torch.optim.Adam
     assert isinstance(muon, Muon)
     matrices, rest = muon.param_groups
-    assert sorted(p.ndim for p in matrices["params"]) == [2, 2, 3]
-    assert {tuple(p.shape) for p in rest["params"]} == {(6, 1, 1), (6,), (24,)}
+    assert [tuple(p.shape) for p in matrices["params"]] == [(6, 4, 3), (24, 6), (24, 6)]
     assert len(matrices["params"]) + len(rest["params"]) == len(list(network.parameters()))

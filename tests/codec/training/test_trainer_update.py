@@ -52,6 +52,29 @@ def test_adam_has_the_recipes_betas():
         assert [group["betas"] for group in optimizer.param_groups] == [(0.25, 0.75)]
 
 
+@pytest.mark.parametrize("name", ["time", "mel", "log_mel", "levels"])
+def test_each_distance_takes_part_with_its_weight(name):
+    others = [f"losses.{other}=0.0" for other in ("time", "mel", "log_mel", "levels") if other != name]
+    told = trainer(*others, f"losses.{name}=2.0", "discriminators.kinds=[]").update(noise())
+    assert told[name] > 0
+    assert told[f"fraction_{name}"] == pytest.approx(1)
+
+
+def test_muon_moves_a_kernel_in_all_directions():
+    """What it adds to a kernel has singular values that are nearly one another's, as Adam's has not."""
+
+    def spread(kind):
+        training = trainer(f"optimizer.kind={kind}", "model.seanet.filters=8", "model.seanet.norm='none'")
+        kernel = training.generator.encoder.layers[0].conv.weight
+        before = kernel.detach().clone()
+        training.update(noise())
+        sizes = torch.linalg.svdvals((kernel.detach() - before).flatten(1))
+        return sizes.min() / sizes.max()
+
+    assert spread("muon") > 0.4
+    assert spread("adam") < 0.2
+
+
 @pytest.mark.parametrize(("probability", "trained"), [(0.0, False), (1.0, True)])
 def test_discriminators_are_trained_with_their_probability(probability, trained):
     training = trainer(f"discriminators.update_probability={probability}")
@@ -79,8 +102,9 @@ class _Nothing:
         self.decoded = audio
 
 
-def test_only_the_discriminator_of_the_batchs_bit_rate_learns():
-    training = trainer("discriminators.update_probability=1.0")
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_only_the_discriminator_of_the_batchs_bit_rate_learns(optimizer):
+    training = trainer("discriminators.update_probability=1.0", f"optimizer.kind={optimizer}")
     seen = set()
     for _ in range(6):
         before = copied(training.discriminators)

@@ -95,11 +95,13 @@ def test_log_tells_losses_gradients_and_codebooks(uninterrupted, log):
     assert sum(value for key, value in last.items() if key.startswith("fraction_")) == pytest.approx(1, abs=0.5)
 
 
-@pytest.mark.parametrize("quantizer", ["rvq", "diffq", "gumbel"])
+@pytest.mark.parametrize(
+    "settings", ["quantizer.kind=rvq", "quantizer.kind=diffq", "quantizer.kind=gumbel", "optimizer.kind=muon"]
+)
 @pytest.mark.parametrize("cut", [1, 5, 6, 7])
-def test_resumes_to_the_bit(corpus, tmp_path, quantizer, cut):
+def test_resumes_to_the_bit(corpus, tmp_path, settings, cut):
     """Cut before, in, at and after the first epoch's end; with the noise of the quantisers that have some."""
-    recipe = small("training.updates=6", f"quantizer.kind={quantizer}")
+    recipe = small("training.updates=6", settings)
     data = torch.randn(12, 2, 1, 6000, generator=torch.Generator().manual_seed(0))
     whole, first = Trainer(recipe, ALONE), Trainer(recipe, ALONE)
     for batch in data:

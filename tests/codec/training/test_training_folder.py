@@ -101,6 +101,14 @@ def test_a_state_without_its_seconds_goes_on(begun, resume):
     assert resume()
 
 
+def test_a_training_of_before_some_settings_were_goes_on(begun, resume):
+    edit(
+        begun / "run.json",
+        lambda about: [about["tables"]["losses"].pop("levels"), about["tables"]["optimizer"].pop("kind")],
+    )
+    assert resume()
+
+
 def test_seconds_add_up_over_the_parts_of_a_training(begun, resume):
     state = torch.load(begun / STATE, weights_only=True)
     torch.save({**state, "seconds": 1000.0}, begun / STATE)
