@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from baselines import ffmpeg
-from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
-from codec.audio import Audio, fit_length
-from codec.errors import UserError
+from earmark.baselines import ffmpeg
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import rate_in_kbps
+from earmark.codec.audio import Audio, fit_length
+from earmark.codec.errors import UserError
 
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 RATE_INDEX = {48000: 3, 44100: 4, 32000: 5, 24000: 6, 22050: 7, 16000: 8, 12000: 9, 11025: 10, 8000: 11}  # table 1.18

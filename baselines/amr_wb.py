@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from baselines import ffmpeg
-from baselines.interface import Encoded, Family, System
-from baselines.systems import in_words, rate_in_kbps, require_rate
-from codec.audio import Audio, fit_length, to_pcm16
+from earmark.baselines import ffmpeg
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.codec.audio import Audio, fit_length, to_pcm16
 
 SAMPLE_RATE = 16000
 FRAME = 320  # samples: 20 ms

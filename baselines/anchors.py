@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.codec.audio import Audio
+from earmark.codec.errors import UserError
 from numpy.typing import NDArray
-
-from baselines.interface import Encoded, Family, System
-from codec.audio import Audio
-from codec.errors import UserError
 
 STOP_BAND_DB = 60.0  # the mask asks for 25 dB at 8/7 of the cut-off and 50 dB at 9/7
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import click
-
-from baselines.listing import print_listing
-from baselines.systems import families
+from earmark.baselines.listing import print_listing
+from earmark.baselines.systems import families
 
 COLUMNS = ("System", "Codec", "Rates", "Sample rates", "Latency", "Version", "Licence", "Here")
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from baselines import programs
-from baselines.interface import Encoded, Family, System
-from baselines.systems import in_words, rate_in_kbps, require_rate
-from codec.audio import Audio, fit_length, to_pcm16
+from earmark.baselines import programs
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.codec.audio import Audio, fit_length, to_pcm16
 
 SAMPLE_RATE = 8000
 KBPS = (0.7, 1.2, 1.3, 1.4, 1.6, 2.4, 3.2)

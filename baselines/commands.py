@@ -13,10 +13,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from baselines import programs
-from baselines.interface import Encoded, Family, System
-from codec.audio import Audio, fit_length, read, write
-from codec.errors import UserError
+from earmark.baselines import programs
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.codec.audio import Audio, fit_length, read, write
+from earmark.codec.errors import UserError
 
 VARIABLE = "EARMARK_COMMANDS"  # JSON: name -> command
 FILES = {"{input}": "input.wav", "{bitstream}": "bitstream", "{output}": "output.wav"}
@@ -136,7 +136,7 @@ def define(text: str) -> str:
     Raises:
         UserError: it is not of that form, or the name is a known codec's.
     """
-    from baselines.systems import BUILT_IN, families
+    from earmark.baselines.systems import BUILT_IN, families
 
     name, _, command = text.partition("=")
     name = name.strip()

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.codec.audio import Audio
+from earmark.codec.container.coder import CHUNK_SECONDS, SCALE, RawCoder
+from earmark.codec.downloads import OFFICIAL, bundled, cached, language_model_for
+from earmark.codec.errors import UserError
 from numpy.typing import NDArray
 
-from baselines.interface import Encoded, Family, System
-from baselines.systems import in_words, rate_in_kbps, require_rate
-from codec.audio import Audio
-from codec.container.coder import CHUNK_SECONDS, SCALE, RawCoder
-from codec.downloads import OFFICIAL, bundled, cached, language_model_for
-from codec.errors import UserError
-
 if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
-    from codec.model import EncodecConfig, EncodecModel
-    from codec.portable_coder import PortableModelCoder
+    from earmark.codec.model import EncodecConfig, EncodecModel
+    from earmark.codec.portable_coder import PortableModelCoder
 
 MOST_LOADED = 8  # trainings that stay in memory, 0.1 GB each at the paper's size: a run takes turns with all of its own
 
@@ -28,8 +27,8 @@ MOST_LOADED = 8  # trainings that stay in memory, 0.1 GB each at the paper's siz
 @functools.lru_cache(MOST_LOADED)
 def _model(source: Path) -> tuple[EncodecModel, str]:
     """Model and identity, loaded once a process: workers code many files with it."""
-    from codec import checkpoints
-    from codec.fast import accelerate
+    from earmark.codec import checkpoints
+    from earmark.codec.fast import accelerate
 
     model = checkpoints.load(source)
     identity = checkpoints.identity(model)
@@ -39,7 +38,7 @@ def _model(source: Path) -> tuple[EncodecModel, str]:
 
 @functools.lru_cache(MOST_LOADED)
 def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelCoder:
-    from codec.language_model_files import portable_coder
+    from earmark.codec.language_model_files import portable_coder
 
     return portable_coder(source, config, identity)
 
@@ -93,8 +92,7 @@ class EncodecCodec:
 
     def decode(self, encoded: Encoded) -> Audio:
         import torch
-
-        from codec.model import Codes, Segment
+        from earmark.codec.model import Codes, Segment
 
         config = self.model.config
         codebooks, bits = config.codebooks(self.kbps), self.model.quantizer.bits
@@ -116,7 +114,7 @@ class EncodecCodec:
         self, payloads: list[bytes], codebooks: int, steps: list[int], bits: int
     ) -> list[NDArray[np.uint16]]:  # fmt: skip
         """Codes [codebooks, n] of each packet."""
-        from codec.bits import unpack
+        from earmark.codec.bits import unpack
 
         if self.coder is None:
             return [
@@ -161,7 +159,7 @@ class Encodec(Family):
 
     def version(self, system: System | None = None) -> str:
         """The identities of all weights; a run that has nothing to do knows our own without loading them."""
-        from codec.checkpoint_header import identity
+        from earmark.codec.checkpoint_header import identity
 
         source = self.source(system)
         weights = identity(source) or _model(source)[1]
@@ -193,7 +191,7 @@ class Encodec(Family):
 
     def _steps(self, system: System | None) -> tuple[float, ...]:
         """Bit rates of the weights, or where these do not tell, those of the paper."""
-        from codec.checkpoint_header import bit_rates
+        from earmark.codec.checkpoint_header import bit_rates
 
         try:
             return bit_rates(self.source(system)) or self.kbps_steps

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from baselines import g192, programs
-from baselines.interface import Encoded, Family, System
-from baselines.systems import in_words, rate_in_kbps, require_rate
-from codec.audio import Audio, fit_length, to_pcm16
-from codec.errors import UserError
+from earmark.baselines import g192, programs
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.codec.audio import Audio, fit_length, to_pcm16
+from earmark.codec.errors import UserError
 
 SAMPLE_RATES = (8000, 16000, 32000, 48000)
 KBPS = (5.9, 7.2, 8.0, 9.6, 13.2, 16.4, 24.4, 32.0, 48.0, 64.0, 96.0, 128.0)

@@ -6,8 +6,7 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-
-from codec.audio import Audio, fit_length
+from earmark.codec.audio import Audio, fit_length
 
 
 def missing(*codecs: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from codec.audio import Audio
+from earmark.codec.audio import Audio
 
 
 @dataclass(frozen=True)

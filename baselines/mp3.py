@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-
-from baselines import ffmpeg
-from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps, require_rate
-from codec.audio import Audio, fit_length
+from earmark.baselines import ffmpeg
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import rate_in_kbps, require_rate
+from earmark.codec.audio import Audio, fit_length
 
 # Bit rates in kbps by version of the standard, and the sample rates each version has.
 MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)

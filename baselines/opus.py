@@ -16,11 +16,10 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-
-from baselines.interface import Encoded, Family, System
-from baselines.systems import option, rate_in_kbps
-from codec.audio import Audio, fit_length
-from codec.errors import UserError
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import option, rate_in_kbps
+from earmark.codec.audio import Audio, fit_length
+from earmark.codec.errors import UserError
 
 NATIVE_RATES = (8000, 12000, 16000, 24000, 48000)
 LOWEST_KBPS, HIGHEST_KBPS = 6, 510

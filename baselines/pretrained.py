@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from baselines.interface import Encoded, Family, System
-from baselines.systems import rate_in_kbps
-from codec.audio import Audio, fit_length
-from codec.errors import UserError
+from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.systems import rate_in_kbps
+from earmark.codec.audio import Audio, fit_length
+from earmark.codec.errors import UserError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
-    from baselines.networks import Network
+    from earmark.baselines.networks import Network
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CLOSE_ENOUGH = 0.01  # 7.75 kbps are meant where 9 code books make 7.7519
@@ -65,8 +64,7 @@ class TokenCodec:
 
     def encode(self, audio: Audio) -> Encoded:
         import torch
-
-        from codec.bits import pack
+        from earmark.codec.bits import pack
 
         with torch.inference_mode():
             levels = self.network.encode(torch.from_numpy(np.ascontiguousarray(audio[0])), self.codebooks)
@@ -75,8 +73,7 @@ class TokenCodec:
 
     def decode(self, encoded: Encoded) -> Audio:
         import torch
-
-        from codec.bits import unpack
+        from earmark.codec.bits import unpack
 
         # Entries have 8 bits at least, so what fills up a packet's last byte is never taken for one.
         counts = [8 * len(packet) // self.width for packet in encoded.packets]
@@ -183,7 +180,7 @@ def _digest(weights: Path) -> str:
 @functools.lru_cache(maxsize=4)  # some have hundreds of MB
 def _network(name: str, folder: Path) -> Network:
     """Loaded once a process: workers code many files with it."""
-    from baselines import networks
+    from earmark.baselines import networks
 
     network: Network = getattr(networks, name)(folder)
     return network

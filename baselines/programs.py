@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from codec.errors import UserError
+from earmark.codec.errors import UserError
 
 VARIABLE = "EARMARK_TIMEOUT"  # seconds; in the environment, where the processes that do the work find it too
 PATIENCE_SECONDS = 60.0  # for start-up

@@ -13,32 +13,32 @@ import re
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 
-from baselines import commands
-from baselines.interface import Codec, Family, System
-from codec.errors import UserError
+from earmark.baselines import commands
+from earmark.baselines.interface import Codec, Family, System
+from earmark.codec.errors import UserError
 
 BUILT_IN = {
-    "reference": "baselines.anchors:Reference",
-    "anchor": "baselines.anchors:Anchor",
-    "opus": "baselines.opus:Opus",
-    "mp3": "baselines.mp3:Mp3",
-    "aac": "baselines.aac:Aac",
-    "amr_wb": "baselines.amr_wb:AmrWb",
-    "evs": "baselines.evs:Evs",
-    "lyra": "baselines.lyra:Lyra",
-    "codec2": "baselines.codec2:Codec2",
-    "encodec_24khz": "baselines.encodec:Encodec",
-    "encodec_48khz": "baselines.encodec:Encodec48",
-    "soundstream": "baselines.encodec:SoundStream",
-    "dac_16khz": "baselines.pretrained:dac_16khz",
-    "dac_24khz": "baselines.pretrained:dac_24khz",
-    "dac_44khz": "baselines.pretrained:dac_44khz",
-    "snac_24khz": "baselines.pretrained:snac_24khz",
-    "snac_32khz": "baselines.pretrained:snac_32khz",
-    "snac_44khz": "baselines.pretrained:snac_44khz",
-    "mimi": "baselines.pretrained:mimi",
-    "hilcodec": "baselines.hilcodec:Hil",
-    "encodec_24khz_hf": "baselines.pretrained:encodec_24khz_hf",
+    "reference": "earmark.baselines.anchors:Reference",
+    "anchor": "earmark.baselines.anchors:Anchor",
+    "opus": "earmark.baselines.opus:Opus",
+    "mp3": "earmark.baselines.mp3:Mp3",
+    "aac": "earmark.baselines.aac:Aac",
+    "amr_wb": "earmark.baselines.amr_wb:AmrWb",
+    "evs": "earmark.baselines.evs:Evs",
+    "lyra": "earmark.baselines.lyra:Lyra",
+    "codec2": "earmark.baselines.codec2:Codec2",
+    "encodec_24khz": "earmark.baselines.encodec:Encodec",
+    "encodec_48khz": "earmark.baselines.encodec:Encodec48",
+    "soundstream": "earmark.baselines.encodec:SoundStream",
+    "dac_16khz": "earmark.baselines.pretrained:dac_16khz",
+    "dac_24khz": "earmark.baselines.pretrained:dac_24khz",
+    "dac_44khz": "earmark.baselines.pretrained:dac_44khz",
+    "snac_24khz": "earmark.baselines.pretrained:snac_24khz",
+    "snac_32khz": "earmark.baselines.pretrained:snac_32khz",
+    "snac_44khz": "earmark.baselines.pretrained:snac_44khz",
+    "mimi": "earmark.baselines.pretrained:mimi",
+    "hilcodec": "earmark.baselines.hilcodec:Hil",
+    "encodec_24khz_hf": "earmark.baselines.pretrained:encodec_24khz_hf",
 }
 
 _SHAPE = re.compile(r"(?P<family>[A-Za-z]\w*)(?:@(?P<rate>[\w.]+))?(?P<options>(?::[^:,]+)*)")

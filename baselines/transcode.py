@@ -6,9 +6,8 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-
-from baselines.interface import Codec, Encoded
-from codec.audio import Audio, fit_length, resample
+from earmark.baselines.interface import Codec, Encoded
+from earmark.codec.audio import Audio, fit_length, resample
 
 
 @dataclass(frozen=True)

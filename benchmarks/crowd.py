@@ -33,11 +33,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from earmark.codec import audio
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.study import Condition, Item, Stimulus, Study
 from sqlalchemy import create_engine, text
-
-from codec import audio
-from mushra_app import study as studies
-from mushra_app.study import Condition, Item, Stimulus, Study
 
 MOST_MILLISECONDS = 100  # the target for the 99th percentile of a rating request
 ROOT = Path(__file__).resolve().parents[1]

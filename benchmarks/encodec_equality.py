@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from earmark.codec.audio import read, resample
+from earmark.codec.fast import accelerate
+from earmark.codec.model import Codes, EncodecModel, Segment
 from encodec_speed import CLIPS, reference_model, same_model
 from torch import Tensor
-
-from codec.audio import read, resample
-from codec.fast import accelerate
-from codec.model import Codes, EncodecModel, Segment
 
 SECONDS = 5
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "audio"

@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from earmark.codec import audio as audio_files
+from earmark.codec.checkpoints import load
+from earmark.codec.errors import UserError
+from earmark.codec.fast import accelerate
+from earmark.codec.model import EncodecModel
+from earmark.codec.streaming import StreamingDecoder, StreamingEncoder
 from torch import Tensor
-
-from codec import audio as audio_files
-from codec.checkpoints import load
-from codec.errors import UserError
-from codec.fast import accelerate
-from codec.model import EncodecModel
-from codec.streaming import StreamingDecoder, StreamingEncoder
 
 SECONDS, KBPS = 10, 6.0
 CLIPS = {"encodec_24khz": "mixed_encodec_24k.wav", "encodec_48khz": "music_encodec_48k_stereo.wav"}

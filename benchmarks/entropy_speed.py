@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from earmark.codec import audio as audio_files
+from earmark.codec import ecdc
+from earmark.codec.fast import accelerate
+from earmark.codec.language_model import LanguageModel, LanguageModelConfig
+from earmark.codec.model import EncodecModel
+from earmark.codec.portable_coder import PortableModelCoder
+from earmark.codec.portable_quantization import quantized
 from encodec_speed import CLIPS, KBPS, medians, reference_model, same_model
 from torch import Tensor
-
-from codec import audio as audio_files
-from codec import ecdc
-from codec.fast import accelerate
-from codec.language_model import LanguageModel, LanguageModelConfig
-from codec.model import EncodecModel
-from codec.portable_coder import PortableModelCoder
-from codec.portable_quantization import quantized
 
 NAME = "encodec_24khz"
 

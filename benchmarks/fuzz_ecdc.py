@@ -28,9 +28,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from codec import ecdc
-from codec.container.records import (
+from earmark.codec import ecdc
+from earmark.codec.container.records import (
     CHUNK_MARKER,
     CHUNK_OVERHEAD,
     ChunkRecord,
@@ -38,8 +37,8 @@ from codec.container.records import (
     fixed_part,
     header_record,
 )
-from codec.errors import UserError
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, EncodecConfig, Segment
+from earmark.codec.errors import UserError
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, EncodecConfig, Segment
 
 MEMORY = 1 << 30  # bytes
 SECONDS_PER_FILE = 10

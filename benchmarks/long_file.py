@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-
-from codec import checkpoints
-from codec.model import PRESETS, EncodecConfig, EncodecModel
+from earmark.codec import checkpoints
+from earmark.codec.model import PRESETS, EncodecConfig, EncodecModel
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """

@@ -18,13 +18,12 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-
-from mushra_app.importers import read_ratings
-from mushra_app.ratings import Ratings
-from mushra_app.report import write_report
-from mushra_app.screening import screen
-from mushra_app.statistics import summarise
-from mushra_app.study import Role
+from earmark.mushra_app.importers import read_ratings
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.report import write_report
+from earmark.mushra_app.screening import screen
+from earmark.mushra_app.statistics import summarise
+from earmark.mushra_app.study import Role
 
 Result = TypeVar("Result")
 

@@ -19,13 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from codec import exact_linear, language_model_files
-from codec.errors import UserError
-from codec.language_model import LanguageModel, LanguageModelConfig
-from codec.model import ENCODEC_24KHZ
-from codec.portable_coder import PortableModelCoder
-from codec.public_coder import PublicModelCoder, Tables
+from earmark.codec import exact_linear, language_model_files
+from earmark.codec.errors import UserError
+from earmark.codec.language_model import LanguageModel, LanguageModelConfig
+from earmark.codec.model import ENCODEC_24KHZ
+from earmark.codec.portable_coder import PortableModelCoder
+from earmark.codec.public_coder import PublicModelCoder, Tables
 
 CODEBOOKS, STEPS, BITS = 8, 150, 10
 LIMITS = {

@@ -15,17 +15,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from baselines.systems import parse_list
-from eval import records
-from eval.aggregate import summarise
-from eval.corpus import Source, sha256
-from eval.metrics.registry import Score
-from eval.records import Record
-from eval.report.page import write_report
-from eval.run_folder import read_scores
-from eval.tally import Tally
-from eval.timing import peak_bytes
-from eval.work import cell
+from earmark.baselines.systems import parse_list
+from earmark.eval import records
+from earmark.eval.aggregate import summarise
+from earmark.eval.corpus import Source, sha256
+from earmark.eval.metrics.registry import Score
+from earmark.eval.records import Record
+from earmark.eval.report.page import write_report
+from earmark.eval.run_folder import read_scores
+from earmark.eval.tally import Tally
+from earmark.eval.timing import peak_bytes
+from earmark.eval.work import cell
 
 SYSTEMS = parse_list("opus@6,opus@12,opus@24,mp3@32,mp3@64,aac@32,aac@64,anchor@3.5k,anchor@7k,reference")
 METRICS = {"si_snr": "si_snr", "stoi": "stoi"}

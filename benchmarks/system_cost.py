@@ -15,8 +15,8 @@ import statistics
 import sys
 import time
 
-from eval.pool import ONE_THREAD
-from eval.timing import peak_bytes, swelling_chord
+from earmark.eval.pool import ONE_THREAD
+from earmark.eval.timing import peak_bytes, swelling_chord
 
 SYSTEMS = (
     "opus@12", "mp3@64", "aac@64", "amr_wb@12.65", "codec2@3.2", "lyra@6", "anchor@3.5k", "encodec_24khz@6",
@@ -26,8 +26,8 @@ SECONDS, TURNS, RATE = 5.0, 5, 24_000
 
 
 def _measured(text: str, began: float) -> None:
-    from baselines.systems import family_of, parse
-    from baselines.transcode import transcode
+    from earmark.baselines.systems import family_of, parse
+    from earmark.baselines.transcode import transcode
 
     system = parse(text)
     family = family_of(system)

@@ -18,18 +18,17 @@ import click
 import numpy as np
 import soundfile
 import torch
-
-from codec.training import manifest, recipe_files, shards
-from codec.training.data import TrainingData
-from codec.training.distributed import alone
-from codec.training.export import device_name
-from codec.training.journal import WAITING
-from codec.training.recipe import Recipe
-from codec.training.reverb import SimulatedRooms
-from codec.training.run import data_of, workers_for
-from codec.training.shards import Shards
-from codec.training.stopwatch import Stopwatch
-from codec.training.trainer import Trainer
+from earmark.codec.training import manifest, recipe_files, shards
+from earmark.codec.training.data import TrainingData
+from earmark.codec.training.distributed import alone
+from earmark.codec.training.export import device_name
+from earmark.codec.training.journal import WAITING
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.reverb import SimulatedRooms
+from earmark.codec.training.run import data_of, workers_for
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.stopwatch import Stopwatch
+from earmark.codec.training.trainer import Trainer
 
 WARM_UP = 10  # updates
 

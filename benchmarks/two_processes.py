@@ -12,11 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from baselines.systems import parse_list
-from codec import audio
-from eval import runner
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
-from eval.timing import swelling_chord
+from earmark.baselines.systems import parse_list
+from earmark.codec import audio
+from earmark.eval import runner
+from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.timing import swelling_chord
 
 SYSTEMS, METRICS, SECONDS = "opus@12,mp3@64,anchor@3.5k", ("si_snr", "stoi", "visqol"), 5.0
 

@@ -11,13 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from earmark.codec import audio
+from earmark.eval.metrics import visqol
+from earmark.eval.metrics.registry import find, score
+from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
+from earmark.eval.timing import swelling_chord
 from visqol.gammatone import GammatoneSpectrogramBuilder
-
-from codec import audio
-from eval.metrics import visqol
-from eval.metrics.registry import find, score
-from eval.metrics.visqol_spectrograms import RememberingBuilder
-from eval.timing import swelling_chord
 
 SYSTEMS, ROUNDS = 8, 3
 BANDS = {"speech": 21, "audio": 32}

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
+from earmark.codec.native_messages import silenced
 from numpy.typing import NDArray
-
-from codec.errors import UserError, WriteError
-from codec.files import written_whole
-from codec.native_messages import silenced
 
 Audio = NDArray[np.float32]
 Pcm = NDArray[np.int16]

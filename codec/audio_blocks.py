@@ -11,13 +11,21 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 import soxr
-
-from codec import wav_stream
-from codec.audio import Audio, Pcm, fit_length, is_cut_short, opened, require_finite, resampled_length, truncated
-from codec.container.lookahead import name_of
-from codec.errors import UserError, WriteError
-from codec.files import written_whole
-from codec.native_messages import silenced
+from earmark.codec import wav_stream
+from earmark.codec.audio import (
+    Audio,
+    Pcm,
+    fit_length,
+    is_cut_short,
+    opened,
+    require_finite,
+    resampled_length,
+    truncated,
+)
+from earmark.codec.container.lookahead import name_of
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
+from earmark.codec.native_messages import silenced
 
 BLOCK_FRAMES = 4096
 OUTPUTS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
@@ -42,7 +50,7 @@ class AudioStream:
     blocks: Iterator[Audio]
 
     def converted(self, sample_rate: int, channels: int) -> AudioStream:
-        """The same at another rate and with another number of channels, equal to `codec.audio.resample` of the whole.
+        """The same at another rate and with another number of channels; equals `audio.resample` of the whole.
 
         Stereo becomes mono by averaging, mono becomes stereo by repetition.
 
@@ -74,7 +82,7 @@ def open_pipe(file: BinaryIO) -> AudioStream:
     """A WAV of one or two channels on a pipe, whose header need not know its length.
 
     Raises:
-        UserError: see `codec.wav_stream`; while iterating also NaN or infinite samples.
+        UserError: see `earmark.codec.wav_stream`; while iterating also NaN or infinite samples.
     """
     form = wav_stream.read_header(file)
     blocks = _finite(wav_stream.read_blocks(file, form), name_of(file))

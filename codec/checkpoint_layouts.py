@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from earmark.codec.errors import UserError
+from earmark.codec.layers import ConvTranspose1d, fold
+from earmark.codec.model import ENCODEC_24KHZ, PRESETS, EncodecConfig, EncodecModel
 from torch import Tensor
-
-from codec.errors import UserError
-from codec.layers import ConvTranspose1d, fold
-from codec.model import ENCODEC_24KHZ, PRESETS, EncodecConfig, EncodecModel
 
 Layout = Literal["official", "hugging face", "ours"]
 Shape = tuple[int, ...]

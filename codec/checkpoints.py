@@ -15,15 +15,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import safetensors.torch
 import torch
+from earmark.codec.checkpoint_layouts import layout_of, public_config, state_of
+from earmark.codec.config_json import config_from_json, config_to_json
+from earmark.codec.downloads import bundled, cached
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
+from earmark.codec.model import PRESETS, EncodecConfig, EncodecModel
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-
-from codec.checkpoint_layouts import layout_of, public_config, state_of
-from codec.config_json import config_from_json, config_to_json
-from codec.downloads import bundled, cached
-from codec.errors import UserError, WriteError
-from codec.files import written_whole
-from codec.model import PRESETS, EncodecConfig, EncodecModel
 
 FORMAT = "earmark.encodec"
 _identities: WeakKeyDictionary[EncodecModel, tuple[tuple[tuple[int, int], ...], str]] = WeakKeyDictionary()

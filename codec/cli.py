@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
-
-from codec.downloads import OFFICIAL, cached, language_model_for
-from codec.errors import UserError, WriteError
-from codec.files import written_whole
+from earmark.codec.downloads import OFFICIAL, cached, language_model_for
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
-    from codec.audio import Pcm
-    from codec.container.coder import SegmentCoder
-    from codec.model import EncodecConfig, EncodecModel
+    from earmark.codec.audio import Pcm
+    from earmark.codec.container.coder import SegmentCoder
+    from earmark.codec.model import EncodecConfig, EncodecModel
 
 MODELS = ("encodec_24khz", "encodec_48khz")
 PIPE = Path("-")
@@ -72,7 +71,7 @@ def encode(
         raise UserError(f"{target}: codes go to a file that ends in .ecdc, or to - for a pipe")
     if source == PIPE and form == "reference":
         raise UserError("--format reference: needs the length first, which a pipe does not tell; give a file as IN")
-    from codec import audio_blocks, coding, ecdc
+    from earmark.codec import audio_blocks, coding, ecdc
 
     if checkpoint is None and form == "reference":
         checkpoint = OFFICIAL  # whoever reads that format has no other weights
@@ -115,10 +114,10 @@ def decode(source: Path, target: Path, checkpoint: str | None, language_model: P
     OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. What is
     damaged in IN.ecdc is silent in OUT and told line by line, and the exit status is 1.
     """
-    from codec import audio_blocks, coding, ecdc
-    from codec.audio import to_pcm16
-    from codec.container.coder import Entropy, coded_by
-    from codec.model import ENCODEC_24KHZ, PRESETS
+    from earmark.codec import audio_blocks, coding, ecdc
+    from earmark.codec.audio import to_pcm16
+    from earmark.codec.container.coder import Entropy, coded_by
+    from earmark.codec.model import ENCODEC_24KHZ, PRESETS
 
     if target != PIPE:
         audio_blocks.require_output(target)
@@ -170,7 +169,7 @@ def inspect(file: Path, language_model: Path | None) -> int:
     The exit status is 1 if it is damaged. Where the language model of a file is not here, what only its payload tells
     is null.
     """
-    from codec import ecdc
+    from earmark.codec import ecdc
 
     facts = ecdc.inspect(file)
     if facts["entropy"] != "raw":
@@ -187,9 +186,8 @@ def inspect(file: Path, language_model: Path | None) -> int:
 def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
     """A model ready to code, and its identity: of a checkpoint, or the model `name` of MODELS."""
     import torch
-
-    from codec import checkpoints
-    from codec.fast import accelerate
+    from earmark.codec import checkpoints
+    from earmark.codec.fast import accelerate
 
     if "OMP_NUM_THREADS" not in os.environ:
         # One thread is many times real time. Several wait for each other in a busy loop, which costs a factor of five
@@ -215,7 +213,7 @@ def _coder(
         missing: what to say of a file if no language model is known.
         codec: identity of the weights that it must be for; a file names its language model itself.
     """
-    from codec import language_model_files
+    from earmark.codec import language_model_files
 
     try:
         source = language_model or _language_model_of(checkpoint, config)
@@ -235,8 +233,8 @@ def _language_model_of(checkpoint: str | None, config: EncodecConfig) -> Path:
 
 def _coder_of(facts: dict[str, Any], language_model: Path | None) -> SegmentCoder:
     """The coder of a file that `ecdc.inspect` tells of."""
-    from codec.container.coder import coded_by
-    from codec.model import ENCODEC_24KHZ, PRESETS
+    from earmark.codec.container.coder import coded_by
+    from earmark.codec.model import ENCODEC_24KHZ, PRESETS
 
     portable = facts["entropy"] == "portable_model"
     config = PRESETS.get(facts["model"], ENCODEC_24KHZ)
@@ -246,7 +244,7 @@ def _coder_of(facts: dict[str, Any], language_model: Path | None) -> SegmentCode
 
 def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractContextManager[Callable[[int], object]]:
     """A bar, but none where what comes out goes to another program: that one may show its own."""
-    from codec.progress import audio_progress
+    from earmark.codec.progress import audio_progress
 
     return nullcontext(lambda count: None) if target == PIPE else audio_progress(target.name, samples, sample_rate)
 
@@ -289,7 +287,7 @@ def _written(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _written_audio(path: Path, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
-    from codec import audio_blocks
+    from earmark.codec import audio_blocks
 
     if path != PIPE:
         with audio_blocks.written_file(path, sample_rate, channels) as write:

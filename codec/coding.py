@@ -7,13 +7,12 @@ from itertools import groupby
 
 import numpy as np
 import torch
-
-from codec.audio import Audio
-from codec.audio_blocks import AudioStream, regrouped
-from codec.container.parts import Part, PartReader, PartWriter
-from codec.errors import UserError
-from codec.model import EncodecModel, Segment
-from codec.streaming import StreamingDecoder, StreamingEncoder
+from earmark.codec.audio import Audio
+from earmark.codec.audio_blocks import AudioStream, regrouped
+from earmark.codec.container.parts import Part, PartReader, PartWriter
+from earmark.codec.errors import UserError
+from earmark.codec.model import EncodecModel, Segment
+from earmark.codec.streaming import StreamingDecoder, StreamingEncoder
 
 PIECE_SECONDS = 2.0  # of the signal between one call of the encoder and the next: long enough to be efficient
 FADE_SECONDS = 0.005

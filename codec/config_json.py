@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, get_args
 
-from codec.errors import UserError
-from codec.layers import Norm
-from codec.model import EncodecConfig
-from codec.seanet import SEANetConfig
+from earmark.codec.errors import UserError
+from earmark.codec.layers import Norm
+from earmark.codec.model import EncodecConfig
+from earmark.codec.seanet import SEANetConfig
 
 MOST_CODEBOOKS = 1024
 LONGEST_DILATION = 65536  # samples

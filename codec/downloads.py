@@ -11,8 +11,8 @@ from contextlib import closing
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from codec.errors import UserError, WriteError
-from codec.progress import byte_progress
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.progress import byte_progress
 
 OFFICIAL = "official"  # what asks for these where a checkpoint is named
 OFFICIAL_URL = "https://dl.fbaipublicfiles.com/encodec/v0/"

@@ -15,16 +15,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-
-from codec.container.checked import CheckedReader, CheckedWriter, find_header
-from codec.container.chunks import with_chunks
-from codec.container.coder import CHUNK_SECONDS, Entropy, SegmentCoder, choose_coder, coded_by
-from codec.container.header import Format, Header, short_identity
-from codec.container.lookahead import Lookahead, name_of
-from codec.container.parts import CodesDigest, Damage, Part, PartReader, PartWriter
-from codec.container.public import MAGIC, PublicReader, PublicWriter, read_public_header
-from codec.errors import UserError
-from codec.model import Codes, EncodecConfig, Segment
+from earmark.codec.container.checked import CheckedReader, CheckedWriter, find_header
+from earmark.codec.container.chunks import with_chunks
+from earmark.codec.container.coder import CHUNK_SECONDS, Entropy, SegmentCoder, choose_coder, coded_by
+from earmark.codec.container.header import Format, Header, short_identity
+from earmark.codec.container.lookahead import Lookahead, name_of
+from earmark.codec.container.parts import CodesDigest, Damage, Part, PartReader, PartWriter
+from earmark.codec.container.public import MAGIC, PublicReader, PublicWriter, read_public_header
+from earmark.codec.errors import UserError
+from earmark.codec.model import Codes, EncodecConfig, Segment
 
 __all__ = [
     "Contents", "Damage", "Header", "Part", "PartReader", "PartWriter", "SegmentCoder", "inspect", "open_reader",

@@ -6,15 +6,14 @@ from itertools import groupby
 from typing import Any
 
 import torch
+from earmark.codec.errors import UserError
+from earmark.codec.fast_layers import FastConv, FastLSTM, FastResidual, FastUpsampling, Layer
+from earmark.codec.layers import LSTM, Conv1d, ConvTranspose1d
+from earmark.codec.model import EncodecModel
+from earmark.codec.packed import PackedLinear, supports
+from earmark.codec.quantization.rvq import ResidualVectorQuantizer
+from earmark.codec.seanet import ResidualUnit, SEANetConfig, SEANetDecoder, SEANetEncoder, State
 from torch import Tensor, nn
-
-from codec.errors import UserError
-from codec.fast_layers import FastConv, FastLSTM, FastResidual, FastUpsampling, Layer
-from codec.layers import LSTM, Conv1d, ConvTranspose1d
-from codec.model import EncodecModel
-from codec.packed import PackedLinear, supports
-from codec.quantization.rvq import ResidualVectorQuantizer
-from codec.seanet import ResidualUnit, SEANetConfig, SEANetDecoder, SEANetEncoder, State
 
 _TILE = 150  # latent steps in one go: activations stay near the cache, and memory does not grow with the signal
 _SEGMENTS = 8  # that the LSTM takes together: it waits for its weights, and one reading serves them all

@@ -11,12 +11,21 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import torch
+from earmark.codec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, TimeLayerNorm, reflect
+from earmark.codec.packed import (
+    ROWS_EXPECTED,
+    NarrowConv,
+    PackedConv,
+    PackedLinear,
+    PlainProduct,
+    elu,
+    few,
+    follow,
+    onednn,
+)
+from earmark.codec.seanet import ResidualUnit
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-
-from codec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, TimeLayerNorm, reflect
-from codec.packed import ROWS_EXPECTED, NarrowConv, PackedConv, PackedLinear, PlainProduct, elu, few, follow, onednn
-from codec.seanet import ResidualUnit
 
 _LSTM_MODE = 2  # at::native: 0 ReLU, 1 tanh, 2 LSTM, 3 GRU
 

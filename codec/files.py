@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from codec.errors import WriteError
-from codec.places import is_remote
+from earmark.codec.errors import WriteError
+from earmark.codec.places import is_remote
 
 
 @contextmanager

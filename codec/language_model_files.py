@@ -11,19 +11,18 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from earmark.codec import checkpoints
+from earmark.codec.downloads import OFFICIAL_FILES, cached
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
+from earmark.codec.language_model import CONTEXT_SECONDS, LanguageModel, LanguageModelConfig
+from earmark.codec.model import EncodecConfig
+from earmark.codec.portable_coder import PortableModelCoder
+from earmark.codec.portable_model import PortableModel
+from earmark.codec.portable_quantization import quantized
+from earmark.codec.public_coder import PublicModelCoder
 from safetensors import SafetensorError
 from torch import Tensor
-
-from codec import checkpoints
-from codec.downloads import OFFICIAL_FILES, cached
-from codec.errors import UserError, WriteError
-from codec.files import written_whole
-from codec.language_model import CONTEXT_SECONDS, LanguageModel, LanguageModelConfig
-from codec.model import EncodecConfig
-from codec.portable_coder import PortableModelCoder
-from codec.portable_model import PortableModel
-from codec.portable_quantization import quantized
-from codec.public_coder import PublicModelCoder
 
 FORMAT = "earmark.language_model"
 VERSION = "1"
@@ -116,7 +115,7 @@ def _read(source: str | Path, codec: str | None) -> tuple[Path, dict[str, Tensor
     tensors, metadata = checkpoints.read(path)
     if metadata.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path}: no language model but {metadata['format']}; give one by `earmark train-lm`")
-    trained_for = metadata.get("codec")
+    trained_for = metadata.get("earmark.codec")
     if codec is not None and trained_for not in (None, codec):
         raise UserError(
             f"{path}: trained on the codes of the weights {trained_for[:16]}, not {codec[:16]}; give the one for these"

@@ -11,13 +11,12 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import torch
+from earmark.codec.errors import UserError
+from earmark.codec.overlap import overlap_add
+from earmark.codec.quantization.rvq import ResidualVectorQuantizer
+from earmark.codec.seanet import SEANetConfig, SEANetDecoder, SEANetEncoder
 from numpy.typing import NDArray
 from torch import Tensor, nn
-
-from codec.errors import UserError
-from codec.overlap import overlap_add
-from codec.quantization.rvq import ResidualVectorQuantizer
-from codec.seanet import SEANetConfig, SEANetDecoder, SEANetEncoder
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,10 @@ class EncodecModel(nn.Module):
         Raises:
             UserError: see `encode`; a batch of several signals.
         """
-        from codec import checkpoints, ecdc  # which need this module
+        from earmark.codec import (
+            checkpoints,
+            ecdc,  # which need this module
+        )
 
         file = io.BytesIO()
         identity = checkpoints.identity(self) if format == "earmark" else ""
@@ -206,9 +208,9 @@ class EncodecModel(nn.Module):
         """Audio of the bytes of an .ecdc file, [1, channels, T].
 
         Raises:
-            UserError: no .ecdc file of these weights, or a damaged one; `codec.ecdc.read` gives what is left of that.
+            UserError: no .ecdc file of these weights, or a damaged one; `ecdc.read` gives what is left of that.
         """
-        from codec import checkpoints, ecdc
+        from earmark.codec import checkpoints, ecdc
 
         contents = ecdc.read(io.BytesIO(data), self.config)
         if contents.header.model_identity:

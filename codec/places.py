@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from codec.errors import UserError
+from earmark.codec.errors import UserError
 
 
 def place(text: str) -> Path:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from earmark.codec.exact_linear import LARGEST, ExactLinear
+from earmark.codec.portable_layout import FRACTION, RESIDUAL_LIMIT
 from numpy.typing import NDArray
-
-from codec.exact_linear import LARGEST, ExactLinear
-from codec.portable_layout import FRACTION, RESIDUAL_LIMIT
 
 SHIFT = 28  # a factor f stands for f / 2 ** SHIFT
 NORM_BITS = 44

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from earmark.codec.container.coder import ByteSource, Entropy
+from earmark.codec.entropy import RangeDecoder, RangeEncoder
+from earmark.codec.errors import UserError
+from earmark.codec.portable_layout import MOST_STEPS
+from earmark.codec.portable_model import Cache, Frequencies, PortableModel
 from numpy.typing import NDArray
-
-from codec.container.coder import ByteSource, Entropy
-from codec.entropy import RangeDecoder, RangeEncoder
-from codec.errors import UserError
-from codec.portable_layout import MOST_STEPS
-from codec.portable_model import Cache, Frequencies, PortableModel
 
 PIECE = 128  # steps whose tables are made at once; 4 MiB of them at 8 codebooks
 LONGEST = 1 << 20  # bytes; a segment of MOST_STEPS in 128 codebooks has fewer

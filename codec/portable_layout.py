@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from earmark.codec.exact_linear import LARGEST, SUM_LIMIT
+from earmark.codec.language_model import LanguageModelConfig
 from numpy.typing import DTypeLike, NDArray
-
-from codec.exact_linear import LARGEST, SUM_LIMIT
-from codec.language_model import LanguageModelConfig
 
 FRACTION = 12  # bits of the residual stream behind the point
 WEIGHT_BITS = 15  # of attention: weights that add up to 2 ** 15, times 127, stay below SUM_LIMIT

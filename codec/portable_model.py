@@ -17,12 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from earmark.codec.exact_linear import SUM_LIMIT, products
+from earmark.codec.language_model import LanguageModelConfig
+from earmark.codec.portable_arithmetic import BYTES, SHIFT, Exponential, Integers, Norm, Projection
+from earmark.codec.portable_layout import FRACTION, GELU_BITS, WEIGHT_BITS, check
 from numpy.typing import NDArray
-
-from codec.exact_linear import SUM_LIMIT, products
-from codec.language_model import LanguageModelConfig
-from codec.portable_arithmetic import BYTES, SHIFT, Exponential, Integers, Norm, Projection
-from codec.portable_layout import FRACTION, GELU_BITS, WEIGHT_BITS, check
 
 Frequencies = NDArray[np.int32]
 Floats = NDArray[np.float32]  # that hold integers

@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
-
-from codec.errors import UserError
-from codec.exact_linear import LARGEST, SUM_LIMIT
-from codec.language_model import PERIOD, LanguageModel
-from codec.portable_arithmetic import SHIFT
-from codec.portable_layout import (
+from earmark.codec.errors import UserError
+from earmark.codec.exact_linear import LARGEST, SUM_LIMIT
+from earmark.codec.language_model import PERIOD, LanguageModel
+from earmark.codec.portable_arithmetic import SHIFT
+from earmark.codec.portable_layout import (
     FRACTION,
     FREQUENCY_BITS,
     GELU_BITS,
@@ -26,7 +24,8 @@ from codec.portable_layout import (
     SOFTMAX_TABLE,
     WEIGHT_BITS,
 )
-from codec.portable_model import PortableModel
+from earmark.codec.portable_model import PortableModel
+from numpy.typing import NDArray
 
 SPREAD = 5.0  # standard deviations that 8 bits span; what lies beyond is limited
 EMBEDDING_LIMIT = 1 << 13

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from earmark.codec.container.coder import ByteSource, Entropy
+from earmark.codec.errors import UserError
+from earmark.codec.language_model import LanguageModel
 from numpy.typing import NDArray
 from torch import Tensor
-
-from codec.container.coder import ByteSource, Entropy
-from codec.errors import UserError
-from codec.language_model import LanguageModel
 
 RANGE_BITS = 24
 TOTAL = 1 << RANGE_BITS

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from earmark.codec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, Norm, Stepping
 from torch import Tensor, nn
-
-from codec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, Norm, Stepping
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
+from earmark.codec.errors import UserError
+from earmark.codec.model import EncodecModel, Segment
+from earmark.codec.overlap import cross_fade_weight
+from earmark.codec.seanet import State
 from torch import Tensor
-
-from codec.errors import UserError
-from codec.model import EncodecModel, Segment
-from codec.overlap import cross_fade_weight
-from codec.seanet import State
 
 
 class StreamingEncoder:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-
-from codec.audio import Audio, is_unknown_length, surround, truncated
-from codec.container.lookahead import name_of
-from codec.errors import UserError
+from earmark.codec.audio import Audio, is_unknown_length, surround, truncated
+from earmark.codec.container.lookahead import name_of
+from earmark.codec.errors import UserError
 
 BLOCK_FRAMES = 4096
 LONGEST_FORMAT = 4096  # bytes of a "fmt " chunk; 16, 18 or 40 in practice

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from earmark.baselines.systems import parse
+from earmark.codec.errors import UserError
+from earmark.eval.differences import by_category, signed
+from earmark.eval.grid import Grid
+from earmark.eval.table_layout import DASH, apart_note, decimals_of, describe
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
-
-from baselines.systems import parse
-from codec.errors import UserError
-from eval.differences import by_category, signed
-from eval.grid import Grid
-from eval.table_layout import DASH, apart_note, decimals_of, describe
 
 
 @dataclass(frozen=True)
@@ -102,14 +101,14 @@ def curves(scores: pd.DataFrame, metric: str, speech_categories: Collection[str]
 
     Args:
         scores: the rows of RUN/scores.parquet.
-        speech_categories: as `eval.differences.differences` has them.
+        speech_categories: as `earmark.eval.differences.differences` has them.
     """
     rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok") & scores["kbps"].notna()]
     names = {system: _codec(system) for system in rows["system"].unique()}
     rows = rows.assign(codec=rows["system"].map(names))
     found: dict[str, dict[str, Curve]] = {}
     for category, block in by_category(rows, metric, speech_categories):
-        for codec, points in block.groupby("codec", sort=False):
+        for codec, points in block.groupby("earmark.codec", sort=False):
             if points["system"].nunique() < 2:
                 continue
             whole = points.groupby("file")["system"].transform("size") == points["system"].nunique()
@@ -133,7 +132,7 @@ def deltas(scores: pd.DataFrame, metric: str, speech_categories: Collection[str]
 
     Args:
         scores: the rows of RUN/scores.parquet.
-        speech_categories: as `eval.differences.differences` has them.
+        speech_categories: as `earmark.eval.differences.differences` has them.
     """
     sign = -1.0 if describe(metric).arrow == "↓" else 1.0
     rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]

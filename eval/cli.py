@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from earmark.baselines.interface import System
+from earmark.codec.errors import UserError
+from earmark.codec.places import is_remote
+from earmark.codec.places import place as place_of
+from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.pool import usable_cores
+from earmark.eval.system_options import SystemList, own_codecs, timeout, together
 from rich.console import Console
-
-from baselines.interface import System
-from codec.errors import UserError
-from codec.places import is_remote
-from codec.places import place as place_of
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
-from eval.pool import usable_cores
-from eval.system_options import SystemList, own_codecs, timeout, together
 
 
 class NameList(click.ParamType):
@@ -109,9 +108,9 @@ def compare(
     Sub-folders of AUDIO_DIR are categories; or it is a corpus file (TOML) that names folders, categories and excerpts.
     The exit status is 1 if a recording or a score failed, or a system cannot run here.
     """
-    from eval import aggregate, runner, tables
-    from eval.failures import unavailable_metrics
-    from eval.run_folder import EXCERPTS, REPORT
+    from earmark.eval import aggregate, runner, tables
+    from earmark.eval.failures import unavailable_metrics
+    from earmark.eval.run_folder import EXCERPTS, REPORT
 
     systems = together(systems, commands)
     if not systems:
@@ -125,7 +124,7 @@ def compare(
     result = runner.run(plan)
     summary = aggregate.summarise(result.scores)
     if result.changed or not (out / REPORT).exists() or (out / EXCERPTS).exists() != link_audio:
-        from eval.report import page
+        from earmark.eval.report import page
 
         tables.write_all(summary, result.info, out)
         page.write_report(out, result.scores, result.info, linked=link_audio)
@@ -165,14 +164,14 @@ def tables(
     run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None
 ) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
-    from eval import aggregate
-    from eval import tables as layouts
-    from eval.run_folder import read_info, read_scores
+    from earmark.eval import aggregate
+    from earmark.eval import tables as layouts
+    from earmark.eval.run_folder import read_info, read_scores
 
     summary = aggregate.summarise(read_scores(run))
     info = read_info(run)
     if paper is not None:
-        from eval import grid, paper_sources, paper_tables
+        from earmark.eval import grid, paper_sources, paper_tables
 
         study = paper_sources.read_study(mushra) if mushra is not None else None
         timings = paper_sources.read_bench(bench) if bench is not None else None
@@ -192,7 +191,7 @@ def tables(
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def demo_audio(folder: Path) -> None:
     """Write a small synthetic set of speech, music and sounds into FOLDER; the same every time."""
-    from eval.demo import write_demo_audio
+    from earmark.eval.demo import write_demo_audio
 
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder}: not empty; name a new folder, the set is written as a whole")
@@ -222,10 +221,10 @@ def differences(
     run: Path, metric: str | None, against: str | None, other: Path | None, rates: bool, form: str
 ) -> None:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
-    from eval import bjontegaard, grid
-    from eval import differences as pairs
-    from eval.comparability import joined
-    from eval.run_folder import read_info, read_scores
+    from earmark.eval import bjontegaard, grid
+    from earmark.eval import differences as pairs
+    from earmark.eval.comparability import joined
+    from earmark.eval.run_folder import read_info, read_scores
 
     scores = read_scores(run) if other is None else joined(run, other)
     if scores["system"].nunique() < 2:

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from baselines.systems import families
-from codec.errors import UserError
-from eval.pool import ONE_THREAD
+from earmark.baselines.systems import families
+from earmark.codec.errors import UserError
+from earmark.eval.pool import ONE_THREAD
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,7 +28,7 @@ _SETTLING = threading.Lock()  # a worker may have threads
 def run_on_cluster(
     work: Callable[[Task], Result], tasks: Iterable[Task], address: str, died: Callable[[Task], Result]
 ) -> Iterator[tuple[Task, Result]]:
-    """Yield each task with its result, in order of completion; like `eval.pool.run_tasks`.
+    """Yield each task with its result, in order of completion; like `earmark.eval.pool.run_tasks`.
 
     A task whose worker dies is done again by another. The workers see the same files under the same paths, and take our
     settings with every task: one that joins late has them, and the next command's are not mixed with ours.

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from codec.errors import UserError
-from eval.run_folder import read_info, read_scores
+from earmark.codec.errors import UserError
+from earmark.eval.run_folder import read_info, read_scores
 
 NAMED = 3  # recordings in one reason
 # What makes two recordings of one name the same, beside the name, and how it is called.

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from codec.audio import SUFFIXES, Recording, read, resample
-from codec.errors import UserError
-from codec.places import is_remote, local_copy
-from eval.mixture import Added, mixed
-from eval.run_folder import INFO
+from earmark.codec.audio import SUFFIXES, Recording, read, resample
+from earmark.codec.errors import UserError
+from earmark.codec.places import is_remote, local_copy
+from earmark.eval.mixture import Added, mixed
+from earmark.eval.run_folder import INFO
 
 HIGHEST_RATE = 48000  # no codec and no metric here hears more
 SPEECH_PATTERNS = ("*speech*", "*voice*", "*talk*")
@@ -134,7 +134,7 @@ def load(source: Source, form: ReferenceFormat) -> tuple[Recording, str | None]:
     """Read a recording in the form in which it is judged, and a note if that drops something.
 
     Raises:
-        UserError: it cannot be used (see `codec.audio.read`).
+        UserError: it cannot be used (see `earmark.codec.audio.read`).
     """
     with local_copy(source.path) as path:
         original = read(path)

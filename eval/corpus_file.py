@@ -23,13 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-
-from codec.errors import UserError
-from codec.places import local_copy
-from codec.places import place as place_of
-from codec.training.manifest import SPLITS
-from eval.corpus import Source, audio_files
-from eval.mixture import Added
+from earmark.codec.errors import UserError
+from earmark.codec.places import local_copy
+from earmark.codec.places import place as place_of
+from earmark.codec.training.manifest import SPLITS
+from earmark.eval.corpus import Source, audio_files
+from earmark.eval.mixture import Added
 
 PLACE: dict[str, tuple[type, ...]] = {"path": (str,), "layout": (str,), "split": (str,), "pattern": (str,)}
 KEYS = {**PLACE, "category": (str,), "count": (int,), "seconds": (int, float), "add": (dict,)}
@@ -130,7 +129,7 @@ def _recordings(
     if "pattern" in entry:
         paths.intersection_update(folder.glob(entry["pattern"]))
     if "layout" in entry:
-        from codec.training.layouts import LAYOUTS
+        from earmark.codec.training.layouts import LAYOUTS
 
         if entry["layout"] not in LAYOUTS:
             raise UserError(f"{place}: layout {entry['layout']} is unknown; there are {', '.join(LAYOUTS)}")

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
+from earmark.codec.errors import UserError
+from earmark.eval.aggregate import ALL, mean_interval
+from earmark.eval.grid import Grid
+from earmark.eval.metrics import registry
+from earmark.eval.table_layout import DASH, apart_note, decimals_of, describe, modes_of
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
-
-from codec.errors import UserError
-from eval.aggregate import ALL, mean_interval
-from eval.grid import Grid
-from eval.metrics import registry
-from eval.table_layout import DASH, apart_note, decimals_of, describe, modes_of
 
 FEW = 30  # files below which resampled means are too close together: of 10, they cover 90 % where they claim 95
 RESAMPLES = 5000

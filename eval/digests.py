@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from codec.files import write_text
-from codec.places import is_remote
-from eval.corpus import sha256
+from earmark.codec.files import write_text
+from earmark.codec.places import is_remote
+from earmark.eval.corpus import sha256
 
 FILE = "digests.json"
 

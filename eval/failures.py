@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-
-from eval.metrics.registry import UNAVAILABLE
+from earmark.eval.metrics.registry import UNAVAILABLE
 
 SHOWN = 20  # lines; the report and scores.parquet have them all
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from earmark.eval.latex import latex_document, latex_rows, latex_table
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from eval.latex import latex_document, latex_rows, latex_table
 
 
 @dataclass(frozen=True)

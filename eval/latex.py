@@ -28,7 +28,7 @@ def latex_table(
     Args:
         blocks: lines made by `latex_rows`, with a rule between two blocks.
         left: the first so many columns are aligned left, the others right.
-        groups: what stands above each heading, see `eval.grid.Grid`.
+        groups: what stands above each heading, see `earmark.eval.grid.Grid`.
     """
     environment = "table*" if len(headings) > ONE_COLUMN else "table"
     body = "\n\\midrule\n".join("\n".join(lines) for lines in [_head(headings, groups), *blocks])

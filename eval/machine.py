@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from eval.pool import usable_cores
+from earmark.eval.pool import usable_cores
 
 CPUINFO = Path("/proc/cpuinfo")
 

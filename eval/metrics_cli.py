@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import click
-
-from baselines.listing import print_listing
+from earmark.baselines.listing import print_listing
 
 HEADINGS = ("Metric", "Title", "Unit", "Range", "Better", "Heard", "Version", "Licence", "Here", "Reference")
 
@@ -13,8 +12,8 @@ HEADINGS = ("Metric", "Title", "Unit", "Range", "Better", "Heard", "Version", "L
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True)
 def metrics(form: str) -> None:
     """List every metric: available or not and why, unit, range, direction, rate, reference, licence."""
-    from eval import grid
-    from eval.metrics import registry
+    from earmark.eval import grid
+    from earmark.eval.metrics import registry
 
     known = registry.registered()
     rows, missing = [], []

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from codec.audio import Audio, read, resample
-from codec.errors import UserError
-from codec.places import local_copy
+from earmark.codec.audio import Audio, read, resample
+from earmark.codec.errors import UserError
+from earmark.codec.places import local_copy
 
 
 @dataclass(frozen=True)

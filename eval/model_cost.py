@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark.codec.language_model import LanguageModelConfig
+    from earmark.codec.model import EncodecModel
     from torch import Tensor, nn
-
-    from codec.language_model import LanguageModelConfig
-    from codec.model import EncodecModel
 
 SECONDS = 2  # counted; the 48 kHz model's segments overlap, which costs it 1 % more
 
@@ -44,7 +43,7 @@ def model_cost(source: str | Path, kbps: float) -> ModelCost:
     Raises:
         UserError: it cannot be loaded.
     """
-    from codec import checkpoints
+    from earmark.codec import checkpoints
 
     return cost_of(checkpoints.load(source), kbps)
 
@@ -55,8 +54,8 @@ def language_model_cost(source: str | Path, checkpoint: str | Path, kbps: float)
     Raises:
         UserError: one of them cannot be loaded, or they do not fit together.
     """
-    from codec import checkpoints
-    from codec.language_model_files import load_portable
+    from earmark.codec import checkpoints
+    from earmark.codec.language_model_files import load_portable
 
     codec = checkpoints.load(checkpoint).config
     model = load_portable(source, codec)
@@ -71,8 +70,7 @@ def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: f
         codebooks: that are coded; each has an output layer.
     """
     import torch
-
-    from codec.language_model import LanguageModel
+    from earmark.codec.language_model import LanguageModel
 
     width = config.dimension
     layer = 4 * width**2 + 2 * (config.context + 1) * width + 2 * width * config.feed_forward

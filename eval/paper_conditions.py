@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from baselines.encodec import Encodec
-from baselines.systems import families
-from codec.checkpoint_header import filters
-from codec.downloads import OFFICIAL, bundled
-from eval.published_tables import Condition
+from earmark.baselines.encodec import Encodec
+from earmark.baselines.systems import families
+from earmark.codec.checkpoint_header import filters
+from earmark.codec.downloads import OFFICIAL, bundled
+from earmark.eval.published_tables import Condition
 
 DOUBLE_DAGGER = "‡"
 PAPER_FILTERS = 32  # channels of the encoder's first layer (section 3.1)

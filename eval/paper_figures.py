@@ -9,10 +9,9 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
-
-from eval.aggregate import ALL
-from eval.published_tables import PaperColumn
-from eval.table_layout import Column, Row, Speed, factor_text, kbps_text
+from earmark.eval.aggregate import ALL
+from earmark.eval.published_tables import PaperColumn
+from earmark.eval.table_layout import Column, Row, Speed, factor_text, kbps_text
 
 PCM_BITS = 16
 
@@ -147,7 +146,7 @@ def pcm_kbps(info: Mapping[str, Any]) -> float:
 
 
 def mushra_figures(study: pd.DataFrame | None) -> dict[tuple[str, str], Figure]:
-    """By condition and category in lower case, from `eval.paper_sources.read_study`; "83.1 ± 2.7"."""
+    """By condition and category in lower case, from `earmark.eval.paper_sources.read_study`; "83.1 ± 2.7"."""
     found: dict[tuple[str, str], Figure] = {}
     if study is not None:
         for row in study.to_dict("records"):

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from codec.errors import UserError
+from earmark.codec.errors import UserError
 
 SUMMARY = "summary.csv"
 

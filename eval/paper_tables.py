@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-
-from codec.errors import UserError
-from eval.aggregate import ALL
-from eval.grid import Grid
-from eval.paper_conditions import DOUBLE_DAGGER, condition_note, other_weights, weights_note
-from eval.paper_figures import FIGURES, PCM_BITS, Figure, Measured, Variant, figure, mushra_figures, pcm_kbps
-from eval.published_tables import PaperColumn, PaperRow, PaperTable, published
-from eval.table_layout import lay_out
+from earmark.codec.errors import UserError
+from earmark.eval.aggregate import ALL
+from earmark.eval.grid import Grid
+from earmark.eval.paper_conditions import DOUBLE_DAGGER, condition_note, other_weights, weights_note
+from earmark.eval.paper_figures import FIGURES, PCM_BITS, Figure, Measured, Variant, figure, mushra_figures, pcm_kbps
+from earmark.eval.published_tables import PaperColumn, PaperRow, PaperTable, published
+from earmark.eval.table_layout import lay_out
 
 PAPER_NOTE = (
     "“paper” is what arXiv 2210.13438 has; “ours” is this run's, over all its files, and empty where a system was not "
@@ -37,10 +36,10 @@ def lay_out_like(
     """The run's systems in the paper's rows, a line for each system that stands for one.
 
     Args:
-        summary: from `eval.aggregate.summarise`.
+        summary: from `earmark.eval.aggregate.summarise`.
         info: content of run.json.
-        study: from `eval.paper_sources.read_study`.
-        bench: from `eval.paper_sources.read_bench`; real-time factors are the run's own where it is None.
+        study: from `earmark.eval.paper_sources.read_study`.
+        bench: from `earmark.eval.paper_sources.read_bench`; real-time factors are the run's own where it is None.
         metrics: of the run, to stand beside those that the table has.
 
     Returns:

@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
-from baselines import programs
+from earmark.baselines import programs
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -168,7 +168,7 @@ def _context() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["eval.work"])
+    context.set_forkserver_preload(["earmark.eval.work"])
     return context
 
 

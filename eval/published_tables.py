@@ -14,11 +14,11 @@ from importlib import resources
 from pathlib import PurePosixPath
 from typing import Any
 
-from codec.errors import UserError
-from codec.training import recipe_files
-from eval.table_layout import DASH
+from earmark.codec.errors import UserError
+from earmark.codec.training import recipe_files
+from earmark.eval.table_layout import DASH
 
-HOME = resources.files("eval") / "published"
+HOME = resources.files("earmark.eval") / "published"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PaperColumn:
     """A column of published figures.
 
     Args:
-        figure: what our own beside it is, a key of `eval.paper_figures.FIGURES`; "none" has none.
+        figure: what our own beside it is, a key of `earmark.eval.paper_figures.FIGURES`; "none" has none.
         categories: of a listening test, those that are the paper's, in lower case; all together where empty.
     """
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codec.files import written_whole
-from eval.metrics.registry import Score
+from earmark.codec.files import written_whole
+from earmark.eval.metrics.registry import Score
 
 if TYPE_CHECKING:  # workers only need the record
     import pyarrow as pa

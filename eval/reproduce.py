@@ -16,24 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from codec.errors import UserError
-from codec.files import write_text
-from codec.training import recipe_files
-from codec.training.data import identity
-from codec.training.distributed import Place
-from codec.training.export import device_name, export
-from codec.training.folder import ABOUT, STATE, load_state
-from codec.training.manifest import KINDS, SPLITS
-from codec.training.recipe import Recipe
-from codec.training.recipe_files import Row, Table
-from codec.training.run import Scorer, train
-from codec.training.shards import Shards
-from codec.training.trainer import Trainer
-from codec.training.validation import Excerpt, excerpts_of, validate
-from eval.aggregate import mean_interval
-from eval.grid import RENDERERS, Grid
-from eval.table_layout import DASH
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.codec.training import recipe_files
+from earmark.codec.training.data import identity
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.export import device_name, export
+from earmark.codec.training.folder import ABOUT, STATE, load_state
+from earmark.codec.training.manifest import KINDS, SPLITS
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.recipe_files import Row, Table
+from earmark.codec.training.run import Scorer, train
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.trainer import Trainer
+from earmark.codec.training.validation import Excerpt, excerpts_of, validate
+from earmark.eval.aggregate import mean_interval
+from earmark.eval.grid import RENDERERS, Grid
+from earmark.eval.table_layout import DASH
 
 NAMES = {"si_snr": "SI-SNR (dB)", "visqol": "ViSQOL", "mushra": "MUSHRA"}
 SCORES = "scores.json"

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from eval.cli import NameList
+from earmark.eval.cli import NameList
 
 if TYPE_CHECKING:
-    from codec.training.recipe import Recipe
+    from earmark.codec.training.recipe import Recipe
 
 
 class BudgetType(click.ParamType):
@@ -19,7 +18,7 @@ class BudgetType(click.ParamType):
     name = "budget"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from eval.reproduce import Budget
+        from earmark.eval.reproduce import Budget
 
         return Budget.parse(value) if isinstance(value, str) else value
 
@@ -48,12 +47,11 @@ def reproduce(
     A row that is done is not done again, and one that was interrupted goes on: run the same command again.
     """
     import torch
-
-    from codec.training import recipe_files, shards
-    from codec.training.distributed import alone
-    from eval import grid as grids
-    from eval import reproduce as rows_of
-    from eval.training_cli import visqol_scorer
+    from earmark.codec.training import recipe_files, shards
+    from earmark.codec.training.distributed import alone
+    from earmark.eval import grid as grids
+    from earmark.eval import reproduce as rows_of
+    from earmark.eval.training_cli import visqol_scorer
 
     if threads:
         torch.set_num_threads(threads)

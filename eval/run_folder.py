@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codec.audio import SUFFIXES
-from codec.errors import UserError
+from earmark.codec.audio import SUFFIXES
+from earmark.codec.errors import UserError
 
 if TYPE_CHECKING:  # workers only need the paths
     import pandas as pd

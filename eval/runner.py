@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from baselines.interface import System
-from baselines.systems import family_of, parse
-from codec.errors import UserError
-from codec.files import write_text, written_whole
-from codec.progress import progress
-from eval import corpus, records
-from eval.corpus import ReferenceFormat, Source
-from eval.corpus_file import read_corpus
-from eval.digests import Digests
-from eval.failures import failures
-from eval.machine import machine
-from eval.metrics import registry
-from eval.pool import run_tasks
-from eval.records import Record
-from eval.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
-from eval.tally import Tally
-from eval.work import Outcome, Task, attempt
+from earmark.baselines.interface import System
+from earmark.baselines.systems import family_of, parse
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text, written_whole
+from earmark.codec.progress import progress
+from earmark.eval import corpus, records
+from earmark.eval.corpus import ReferenceFormat, Source
+from earmark.eval.corpus_file import read_corpus
+from earmark.eval.digests import Digests
+from earmark.eval.failures import failures
+from earmark.eval.machine import machine
+from earmark.eval.metrics import registry
+from earmark.eval.pool import run_tasks
+from earmark.eval.records import Record
+from earmark.eval.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
+from earmark.eval.tally import Tally
+from earmark.eval.work import Outcome, Task, attempt
 
 LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
@@ -153,7 +152,7 @@ def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome
     first = next(to_do, None)
     if first is None:  # no need of a cluster
         return iter(())
-    from eval.cluster import run_on_cluster
+    from earmark.eval.cluster import run_on_cluster
 
     return run_on_cluster(attempt, itertools.chain([first], to_do), plan.cluster, _died)
 

@@ -6,11 +6,10 @@ import os
 from typing import Any
 
 import click
-
-from baselines import programs
-from baselines.commands import define
-from baselines.interface import System
-from baselines.systems import families, parse, parse_list
+from earmark.baselines import programs
+from earmark.baselines.commands import define
+from earmark.baselines.interface import System
+from earmark.baselines.systems import families, parse, parse_list
 
 
 class SystemList(click.ParamType):

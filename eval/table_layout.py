@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-
-from codec.errors import UserError
-from eval.aggregate import ALL
-from eval.metrics import registry
+from earmark.codec.errors import UserError
+from earmark.eval.aggregate import ALL
+from earmark.eval.metrics import registry
 
 DASH = "–"
 DAGGER = "†"
@@ -143,7 +142,7 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     """Arrange the means of a run.
 
     Args:
-        summary: from `eval.aggregate.summarise`.
+        summary: from `earmark.eval.aggregate.summarise`.
         speech_categories: those that a metric which follows the category heard in speech mode; a run that has both
             kinds gets a footnote beside the means over all files.
     """

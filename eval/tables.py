@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from codec.files import write_text
-from eval.grid import markdown_escape, markdown_table
-from eval.latex import latex_document, latex_escape, latex_rows, latex_table
-from eval.table_layout import SPEED_MEANING, Layout, factor_text, kbps_text, lay_out, nominal_text
-from eval.terminal_table import TerminalTable
+from earmark.codec.files import write_text
+from earmark.eval.grid import markdown_escape, markdown_table
+from earmark.eval.latex import latex_document, latex_escape, latex_rows, latex_table
+from earmark.eval.table_layout import SPEED_MEANING, Layout, factor_text, kbps_text, lay_out, nominal_text
+from earmark.eval.terminal_table import TerminalTable
 
 
 def terminal_table(summary: pd.DataFrame, info: Mapping[str, Any]) -> TerminalTable:
     """For a rich console of any width.
 
     Args:
-        summary: from `eval.aggregate.summarise`.
+        summary: from `earmark.eval.aggregate.summarise`.
         info: content of run.json.
     """
     return TerminalTable(_lay_out(summary, info))

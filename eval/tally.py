@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from baselines.interface import System
-from baselines.systems import family_of
-from eval.corpus import Source
-from eval.metrics.registry import Score, failed
-from eval.records import Record
-from eval.run_folder import REFERENCE
-from eval.work import Outcome, cell
+from earmark.baselines.interface import System
+from earmark.baselines.systems import family_of
+from earmark.eval.corpus import Source
+from earmark.eval.metrics.registry import Score, failed
+from earmark.eval.records import Record
+from earmark.eval.run_folder import REFERENCE
+from earmark.eval.work import Outcome, cell
 
 STATUS = ("ok", "undefined", "error")
 # Columns of the table that a recording in a system has once, and every metric's row repeats; attributes of Record.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from earmark.eval.table_layout import SPEED_MEANING, Cell, Layout, factor_text, kbps_text, nominal_text
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-from eval.table_layout import SPEED_MEANING, Cell, Layout, factor_text, kbps_text, nominal_text
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from baselines import programs
-from baselines.interface import System
-from baselines.systems import family_of, parse
-from baselines.transcode import transcode
-from codec.audio import Audio, Recording
-from codec.errors import UserError
-from codec.progress import progress
-from eval.grid import Grid
-from eval.machine import machine
-from eval.model_cost import ModelCost, language_model_cost, model_cost
-from eval.pool import ONE_THREAD
-from eval.table_layout import DASH, factor_text
+from earmark.baselines import programs
+from earmark.baselines.interface import System
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec.audio import Audio, Recording
+from earmark.codec.errors import UserError
+from earmark.codec.progress import progress
+from earmark.eval.grid import Grid
+from earmark.eval.machine import machine
+from earmark.eval.model_cost import ModelCost, language_model_cost, model_cost
+from earmark.eval.pool import ONE_THREAD
+from earmark.eval.table_layout import DASH, factor_text
 
 SEED = 5
 STATUS = Path("/proc/self/status")
@@ -140,7 +139,7 @@ def measure(
 
 
 def _cost(system: System) -> ModelCost | None:
-    from baselines.encodec import Encodec
+    from earmark.baselines.encodec import Encodec
 
     family = family_of(system)
     if not isinstance(family, Encodec):

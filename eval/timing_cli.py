@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from baselines.interface import System
-from eval.system_options import SystemList, own_codecs, timeout, together
+from earmark.baselines.interface import System
+from earmark.eval.system_options import SystemList, own_codecs, timeout, together
 
 DEFAULT = "opus@6,opus@12,mp3@64"
 
@@ -42,11 +41,11 @@ def bench(
 
     The exit status is 1 if a system failed, or cannot run here.
     """
-    from baselines.systems import parse_list
-    from codec.audio import Recording, read
-    from codec.files import write_text
-    from eval import grid, timing
-    from eval.machine import machine
+    from earmark.baselines.systems import parse_list
+    from earmark.codec.audio import Recording, read
+    from earmark.codec.files import write_text
+    from earmark.eval import grid, timing
+    from earmark.eval.machine import machine
 
     if audio is None:
         recording = timing.swelling_chord(seconds)

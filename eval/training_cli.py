@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-
-from codec.errors import UserError
+from earmark.codec.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+    from earmark.codec.training.run import Scorer
     from numpy.typing import NDArray
-
-    from codec.training.run import Scorer
 
 
 @click.command()
@@ -61,12 +59,11 @@ def train(
     last saved state with --resume, and ends with the weights it would have had otherwise.
     """
     import torch
-
-    from codec.training import recipe_files, shards
-    from codec.training.distributed import join, leave
-    from codec.training.interrupts import saying_how_to_go_on
-    from codec.training.reverb import MeasuredRooms
-    from codec.training.run import train as run
+    from earmark.codec.training import recipe_files, shards
+    from earmark.codec.training.distributed import join, leave
+    from earmark.codec.training.interrupts import saying_how_to_go_on
+    from earmark.codec.training.reverb import MeasuredRooms
+    from earmark.codec.training.run import train as run
 
     if threads:
         torch.set_num_threads(threads)
@@ -98,7 +95,7 @@ def train(
 
 def visqol_scorer() -> Scorer:
     """ViSQOL by the kind of recording: speech mode for speech, audio mode for everything else."""
-    from eval.metrics import registry
+    from earmark.eval.metrics import registry
 
     metrics = {name: registry.find(name) for name in ("visqol_speech", "visqol_audio")}
     if missing := next((reason for metric in metrics.values() if (reason := metric.available())), None):

@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.systems import family_of, parse
-from baselines.transcode import transcode
-from codec import audio
-from codec.errors import UserError, WriteError
-from codec.places import local_copy
-from eval import corpus, run_folder
-from eval.alignment import MAX_LAG, advance, estimate_lag, lag_left
-from eval.corpus import ReferenceFormat, Source
-from eval.metrics import registry
-from eval.records import Record
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec import audio
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.places import local_copy
+from earmark.eval import corpus, run_folder
+from earmark.eval.alignment import MAX_LAG, advance, estimate_lag, lag_left
+from earmark.eval.corpus import ReferenceFormat, Source
+from earmark.eval.metrics import registry
+from earmark.eval.records import Record
 
 # Part of every key: raise it when the same inputs no longer give the same record.
 RECORD_VERSION = 1

@@ -9,11 +9,10 @@ import hashlib
 import secrets
 import time
 
+from earmark.mushra_app.store import Store
+from earmark.mushra_app.tables import AdminSession, FailedSignIn, Setting
 from sqlalchemy import delete, func, select
 from werkzeug.security import check_password_hash, generate_password_hash
-
-from mushra_app.store import Store
-from mushra_app.tables import AdminSession, FailedSignIn, Setting
 
 SESSION_SECONDS = 12 * 3600
 WINDOW_SECONDS = 15 * 60

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from mushra_app.study import Item, Study
+from earmark.mushra_app.study import Item, Study
 
 
 def allocate(

@@ -17,10 +17,9 @@ from collections import defaultdict
 from statistics import mean
 
 import pandas as pd
+from earmark.mushra_app.tables import Listener, Rating, Step, Trial
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
-
-from mushra_app.tables import Listener, Rating, Step, Trial
 
 BANDS = ((80, 100), (60, 80), (40, 60), (20, 40), (0, 20))  # excellent to bad (BS.1534-3, 5.4)
 FARTHEST = 20.0  # points that the scores of a repeated trial may differ, on average

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from mushra_app.duration import session_minutes
-from mushra_app.pages import Headphones, Training
-from mushra_app.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight
-from mushra_app.study import Role, Study
-from mushra_app.wording import counted
+from earmark.mushra_app.duration import session_minutes
+from earmark.mushra_app.pages import Headphones, Training
+from earmark.mushra_app.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight
+from earmark.mushra_app.study import Role, Study
+from earmark.mushra_app.wording import counted
 
 LONGEST_ITEM = 12.0  # seconds
 FEWEST_ITEMS, ITEMS_PER_SYSTEM = 5, 1.5

@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.codec.progress import progress
+from earmark.eval.levels import match
+from earmark.eval.run_folder import REFERENCE, audio_path, read_info, read_scores
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.database import has_listeners
+from earmark.mushra_app.excerpts import SHORTEST, Excerpt, choose, cut
+from earmark.mushra_app.preflight import MOST_CONDITIONS
+from earmark.mushra_app.study import Condition, Item, Role, Stimulus, Study
+from earmark.mushra_app.wording import counted
 from numpy.typing import NDArray
-
-from baselines.systems import family_of, parse
-from baselines.transcode import transcode
-from codec import audio
-from codec.errors import UserError
-from codec.progress import progress
-from eval.levels import match
-from eval.run_folder import REFERENCE, audio_path, read_info, read_scores
-from mushra_app import study as studies
-from mushra_app.database import has_listeners
-from mushra_app.excerpts import SHORTEST, Excerpt, choose, cut
-from mushra_app.preflight import MOST_CONDITIONS
-from mushra_app.study import Condition, Item, Role, Stimulus, Study
-from mushra_app.wording import counted
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
 SAMPLE_RATE = 48000  # what browsers and sound cards run at, so that nothing resamples the stimuli on the way

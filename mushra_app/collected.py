@@ -6,15 +6,14 @@ import json
 from datetime import UTC, datetime
 
 import pandas as pd
+from earmark.mushra_app import attention
+from earmark.mushra_app.pages import questions_of
+from earmark.mushra_app.questions import as_text
+from earmark.mushra_app.ratings import Ratings, excluded_by_hand
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.tables import Listener, Rating, Step, Trial
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
-
-from mushra_app import attention
-from mushra_app.pages import questions_of
-from mushra_app.questions import as_text
-from mushra_app.ratings import Ratings, excluded_by_hand
-from mushra_app.study import Study
-from mushra_app.tables import Listener, Rating, Step, Trial
 
 COLUMNS = ["listener", "item", "condition", "score", "position", "seconds", "submitted", "comment", "excluded",
            "excluded_by"]  # fmt: skip

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from codec.errors import UserError
-from mushra_app.messages import marked
+from earmark.codec.errors import UserError
+from earmark.mushra_app.messages import marked
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"  # the assignmentId of somebody who only looks at a HIT

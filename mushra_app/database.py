@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from earmark.codec.errors import UserError
+from earmark.mushra_app.migrations import can_migrate, migrate
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.tables import SCHEMA_VERSION, Base, Listener, Setting
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-
-from codec.errors import UserError
-from mushra_app.migrations import can_migrate, migrate
-from mushra_app.study import Study
-from mushra_app.tables import SCHEMA_VERSION, Base, Listener, Setting
 
 try:
     import fcntl

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from earmark.mushra_app.plot_style import STYLES, add_role_legend, draw_bands, drawing
+from earmark.mushra_app.study import Role
 from matplotlib.figure import Figure
-
-from mushra_app.plot_style import STYLES, add_role_legend, draw_bands, drawing
-from mushra_app.study import Role
 
 MOST_DOTS = 300  # listeners; more would be a blot
 GOLDEN = 0.6180339887  # its multiples fill an interval evenly, the same way every time

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statistics import mean
 
-from mushra_app import headphone_check
-from mushra_app.pages import Headphones, Page, Questionnaire, Training, Trials, trial_count
-from mushra_app.study import Study
+from earmark.mushra_app import headphone_check
+from earmark.mushra_app.pages import Headphones, Page, Questionnaire, Training, Trials, trial_count
+from earmark.mushra_app.study import Study
 
 HEARINGS = 2  # of each signal in a trial: with it, a trial of 8 conditions of 5 s takes the 86 s that real ones took
 ANSWER = 10.0  # seconds for a question, our guess

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
-
-from mushra_app.analysis.reliability import agreement
-from mushra_app.ratings import Ratings
-from mushra_app.screening import bs1534_outliers
-from mushra_app.wording import counted
+from earmark.mushra_app.analysis.reliability import agreement
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.screening import bs1534_outliers
+from earmark.mushra_app.wording import counted
 
 TRIAL = ["listener", "item"]
 QUICK_SHARE = 1 / 3  # of the typical listener's time
@@ -67,7 +66,7 @@ def flat(ratings: Ratings) -> pd.Series[str]:
 
 
 def outlying(ratings: Ratings) -> pd.Series[str]:
-    """Rates systems far from everybody else: see `mushra_app.screening.bs1534_outliers`."""
+    """Rates systems far from everybody else: see `earmark.mushra_app.screening.bs1534_outliers`."""
     found = bs1534_outliers(ratings.with_role("system"))
     return found["evidence"].where(found["violated"], "")
 

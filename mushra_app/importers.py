@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from codec.errors import UserError
-from eval.aggregate import ALL
-from mushra_app.ratings import Ratings, assign_roles, excluded_by_hand
-from mushra_app.study import Role
-from mushra_app.text_table import read_table, tidied, tidy
+from earmark.codec.errors import UserError
+from earmark.eval.aggregate import ALL
+from earmark.mushra_app.ratings import Ratings, assign_roles, excluded_by_hand
+from earmark.mushra_app.study import Role
+from earmark.mushra_app.text_table import read_table, tidied, tidy
 
 KEY = ["listener", "item", "condition"]
 AUDIO_NAME = re.compile(r"(.+)\.(wav|flac|mp3|ogg|oga|opus|aiff?|m4a|aac|webm)", re.IGNORECASE)
@@ -62,7 +61,7 @@ LONG = Layout(
     {
         "listener": ("listener", "listener_id", "participant", "participant_id", "subject", "subject_id", "assessor"),
         "item": ("item", "item_id", "trial", "trial_id", "excerpt"),
-        "condition": ("condition", "system", "codec", "stimulus"),
+        "condition": ("condition", "system", "earmark.codec", "stimulus"),
         "score": ("score", "rating"),
         "category": ("category",),
         "comment": ("comment",),
@@ -122,8 +121,12 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     Raises:
         UserError: there is no such study or database, or no listener has finished a trial.
     """
-    from mushra_app import collected, store, study  # SQLAlchemy is not needed to read a file
-    from mushra_app.analysis.objective import metric_scores
+    from earmark.mushra_app import (
+        collected,
+        store,
+        study,  # SQLAlchemy is not needed to read a file
+    )
+    from earmark.mushra_app.analysis.objective import metric_scores
 
     test = study.load(folder)
     opened = store.open_store(test, folder, database, create=False)

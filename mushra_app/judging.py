@@ -6,13 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from earmark.mushra_app.collected import as_ratings, collected
+from earmark.mushra_app.screening import screen
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.tables import Listener, Step, Trial
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
-
-from mushra_app.collected import as_ratings, collected
-from mushra_app.screening import screen
-from mushra_app.study import Study
-from mushra_app.tables import Listener, Step, Trial
 
 UNFINISHED = exists().where(Step.listener_id == Listener.id, Step.done.is_(None))
 AT_END = and_(Listener.state == "active", ~UNFINISHED)

@@ -12,13 +12,12 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 
+from earmark.mushra_app import pages
+from earmark.mushra_app.allocation import allocate
+from earmark.mushra_app.study import Item, Study
+from earmark.mushra_app.tables import Listener, Step, Stimulus, Trial
 from sqlalchemy import and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
-
-from mushra_app import pages
-from mushra_app.allocation import allocate
-from mushra_app.study import Item, Study
-from mushra_app.tables import Listener, Step, Stimulus, Trial
 
 GRACE_SECONDS = 5
 

@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
+from earmark.mushra_app.plot_style import INK, LINE, STYLES, add_role_legend, drawing
+from earmark.mushra_app.study import Role
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from mushra_app.plot_style import INK, LINE, STYLES, add_role_legend, drawing
-from mushra_app.study import Role
 
 PANELS_PER_ROW = 2
 
@@ -19,7 +18,7 @@ def plot(joined: pd.DataFrame, roles: Mapping[str, Role]) -> Figure:
     """A small dot for each item in each condition, a large named marker for each condition's mean.
 
     Args:
-        joined: from `mushra_app.analysis.objective.pairs`.
+        joined: from `earmark.mushra_app.analysis.objective.pairs`.
     """
     metrics = list(joined["metric"].unique())
     columns = min(len(metrics), PANELS_PER_ROW)

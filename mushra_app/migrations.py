@@ -10,9 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from earmark.mushra_app.tables import SCHEMA_VERSION, Base
 from sqlalchemy import Connection, Integer, MetaData, func, insert, select, text
-
-from mushra_app.tables import SCHEMA_VERSION, Base
 
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows, column -> value
 

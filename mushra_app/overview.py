@@ -11,14 +11,13 @@ from statistics import mean, median
 from typing import Any
 
 import pandas as pd
+from earmark.mushra_app import leases
+from earmark.mushra_app.collected import as_ratings
+from earmark.mushra_app.screening import screen
+from earmark.mushra_app.store import Status, Store, ratings
+from earmark.mushra_app.tables import Listener, Step
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
-
-from mushra_app import leases
-from mushra_app.collected import as_ratings
-from mushra_app.screening import screen
-from mushra_app.store import Status, Store, ratings
-from mushra_app.tables import Listener, Step
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,9 @@ def _minutes(listener: Listener) -> float:
 
 
 def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
-    from mushra_app.statistics import summarise  # SciPy takes long to import, and a killed server must be back soon
+    from earmark.mushra_app.statistics import (
+        summarise,  # SciPy takes long to import, and a killed server must be back soon
+    )
 
     summary = summarise(frame[["listener", "item", "condition", "score"]]) if len(frame) else pd.DataFrame()
     means: dict[str, Any] = {row["condition"]: row for row in summary.to_dict("records")}

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from random import SystemRandom
 from typing import Any
 
-from mushra_app.headphone_check import Method
-from mushra_app.questions import Question, question_of
+from earmark.mushra_app.headphone_check import Method
+from earmark.mushra_app.questions import Question, question_of
 
 
 @dataclass(frozen=True)

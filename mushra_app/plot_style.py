@@ -10,11 +10,10 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib
+from earmark.mushra_app.study import Role
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-
-from mushra_app.study import Role
 
 BANDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # twenty points each (BS.1534-3, 5.4)
 GROUND, INK, MUTED, LINE = "#ffffff", "#1c2430", "#5a6270", "#d5d9e0"

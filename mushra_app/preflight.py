@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from codec.errors import UserError
-from eval.levels import SILENCE_LUFS
-from mushra_app.duration import session_minutes
-from mushra_app.stimulus_measures import Measured, Measures, measure_study
-from mushra_app.study import Study
-from mushra_app.wording import counted
+from earmark.codec.errors import UserError
+from earmark.eval.levels import SILENCE_LUFS
+from earmark.mushra_app.duration import session_minutes
+from earmark.mushra_app.stimulus_measures import Measured, Measures, measure_study
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.wording import counted
 
 Status = Literal["ok", "warn", "fail"]
 

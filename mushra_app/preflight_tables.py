@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from earmark.mushra_app.bs1534 import Point
+from earmark.mushra_app.preflight import Preflight
 from rich import box
 from rich.table import Table
 from rich.text import Text
-
-from mushra_app.bs1534 import Point
-from mushra_app.preflight import Preflight
 
 LOOKS = {"ok": ("ok", "green"), "warn": ("look", "yellow"), "fail": ("FAIL", "bold red")}
 KEPT = {"yes": ("yes", "green"), "no": ("no", "yellow"), "yours": ("yours", "dim")}

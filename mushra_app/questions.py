@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
-from mushra_app.messages import marked
+from earmark.mushra_app.messages import marked
 
 Kind = Literal["choice", "choices", "number", "text", "scale"]
 Answer = str | float | list[str] | None

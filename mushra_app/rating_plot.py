@@ -6,12 +6,11 @@ import math
 from typing import cast
 
 import pandas as pd
+from earmark.eval.aggregate import ALL
+from earmark.mushra_app.plot_style import MUTED, STYLES, add_role_legend, draw_bands, drawing
+from earmark.mushra_app.study import Role
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from eval.aggregate import ALL
-from mushra_app.plot_style import MUTED, STYLES, add_role_legend, draw_bands, drawing
-from mushra_app.study import Role
 
 LIMITS = (-3, 103)  # of the drawing: the scale, and room for a marker at its ends
 PANELS_PER_ROW = 3
@@ -24,7 +23,7 @@ def plot(summary: pd.DataFrame) -> Figure:
     that leaves the scale is cut at its edge, so that a few ratings do not squeeze everything else.
 
     Args:
-        summary: rows of summary.csv, see `mushra_app.analysis.results`; the best condition is drawn on top.
+        summary: rows of summary.csv, see `earmark.mushra_app.analysis.results`; the best condition is drawn on top.
     """
     categories = list(summary["category"].unique())
     panels = categories if len(categories) > 2 else categories[:1] or [ALL]

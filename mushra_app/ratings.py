@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import pandas as pd
-
-from codec.errors import UserError
-from mushra_app.study import Role
+from earmark.codec.errors import UserError
+from earmark.mushra_app.study import Role
 
 SPECIAL_ROLES: tuple[Role, ...] = ("hidden reference", "low anchor", "mid anchor")
 assert {*SPECIAL_ROLES, "system"} == set(get_args(Role))
@@ -41,7 +40,7 @@ class Ratings:
         source: the study or file, for titles.
         notes: what was guessed, repaired or left out, a sentence each.
         metrics: for a study that was cut from a run, its objective scores: item, condition, metric, value.
-        checks: what listeners made of checks of attention and headphones, see `mushra_app.attention.checks`.
+        checks: what listeners made of checks of attention and headphones, see `earmark.mushra_app.attention.checks`.
         answers: to questionnaires: listener, question, answer (text).
         excluded: listener -> why the experimenter or a page of the session excluded this listener, whom no rule can
             bring back.

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from earmark.codec.files import write_text, written_whole
+from earmark.eval.aggregate import ALL
+from earmark.mushra_app import distribution_plot, metric_plot, plot_style, rating_plot, report_page
+from earmark.mushra_app.analysis.results import Results, analyse
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.report_page import interval, number, shown_categories
+from earmark.mushra_app.safe_csv import csv_text
+from earmark.mushra_app.screening import Screening, screen
 from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 from rich.text import Text
-
-from codec.files import write_text, written_whole
-from eval.aggregate import ALL
-from mushra_app import distribution_plot, metric_plot, plot_style, rating_plot, report_page
-from mushra_app.analysis.results import Results, analyse
-from mushra_app.ratings import Ratings
-from mushra_app.report_page import interval, number, shown_categories
-from mushra_app.safe_csv import csv_text
-from mushra_app.screening import Screening, screen
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def write_report(ratings: Ratings, rule: str, out: Path) -> Report:
     When no listener is left the report is written all the same: it shows why, and the means before screening.
 
     Args:
-        rule: a key of `mushra_app.screening.RULES`.
+        rule: a key of `earmark.mushra_app.screening.RULES`.
 
     Raises:
         UserError: there is no such rule, or `out` cannot be written.

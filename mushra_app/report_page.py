@@ -7,18 +7,17 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
+from earmark.eval.aggregate import ALL
+from earmark.mushra_app import rating_plot
+from earmark.mushra_app.analysis.results import Results
+from earmark.mushra_app.flags import FLAGS
+from earmark.mushra_app.pages import ATTENTION
+from earmark.mushra_app.plot_style import in_page
+from earmark.mushra_app.ratings import SPECIAL_ROLES, Ratings
+from earmark.mushra_app.screening import Screening
+from earmark.mushra_app.wording import counted
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-
-from eval.aggregate import ALL
-from mushra_app import rating_plot
-from mushra_app.analysis.results import Results
-from mushra_app.flags import FLAGS
-from mushra_app.pages import ATTENTION
-from mushra_app.plot_style import in_page
-from mushra_app.ratings import SPECIAL_ROLES, Ratings
-from mushra_app.screening import Screening
-from mushra_app.wording import counted
 
 Row = Mapping[Hashable, Any]  # of a table
 
@@ -34,7 +33,7 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
         drawings: SVG files by name: plot, and where there are any distribution and metrics.
     """
     environment = Environment(
-        loader=PackageLoader("mushra_app"), autoescape=True, undefined=StrictUndefined,
+        loader=PackageLoader("earmark.mushra_app"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pandas as pd
-
-from codec.errors import UserError
-from mushra_app.pages import ATTENTION
-from mushra_app.ratings import Ratings
-from mushra_app.study import Role
-from mushra_app.wording import counted
+from earmark.codec.errors import UserError
+from earmark.mushra_app.pages import ATTENTION
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.study import Role
+from earmark.mushra_app.wording import counted
 
 # A clause looks at the ratings of one role's conditions (listener, item, score) and answers, per listener, a table with
 # violated (bool) and evidence (text).
@@ -114,7 +113,7 @@ def bs1534_outliers(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def missed_attention_checks(checks: pd.DataFrame) -> pd.DataFrame:
-    """Attention checks that a study has switched on, see `mushra_app.attention`: one that is missed is enough.
+    """Attention checks that a study has switched on, see `earmark.mushra_app.attention`: one that is missed is enough.
 
     Args:
         checks: listener, check, passed, evidence.

@@ -29,9 +29,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from codec.errors import UserError
-from mushra_app.headphone_check import Method
-from mushra_app.pages import ATTENTION, Headphones, Page, Questionnaire, Training, Trials, Volume, questions_of
+from earmark.codec.errors import UserError
+from earmark.mushra_app.headphone_check import Method
+from earmark.mushra_app.pages import ATTENTION, Headphones, Page, Questionnaire, Training, Trials, Volume, questions_of
 
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 TEXTS = ("title", "instructions", "consent")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-
-from eval.aggregate import ALL, half_widths
+from earmark.eval.aggregate import ALL, half_widths
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:

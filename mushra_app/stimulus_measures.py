@@ -10,15 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.codec.progress import progress
+from earmark.eval.levels import loudness
+from earmark.mushra_app.study import Item, Study
 from numpy.typing import NDArray
 from scipy.signal import correlate
-
-from codec import audio
-from codec.errors import UserError
-from codec.files import write_text
-from codec.progress import progress
-from eval.levels import loudness
-from mushra_app.study import Item, Study
 
 CACHE = "preflight.json"
 FORMAT = 1

@@ -17,16 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, Select, and_, insert, select, update
-from sqlalchemy.orm import Session, selectinload
-
-from mushra_app import judging, leases
-from mushra_app.allocation import allocate, is_complete
-from mushra_app.collected import collected
-from mushra_app.crowd import Arrival, Crowd
-from mushra_app.database import connect
-from mushra_app.messages import marked
-from mushra_app.refusals import (
+from earmark.mushra_app import judging, leases
+from earmark.mushra_app.allocation import allocate, is_complete
+from earmark.mushra_app.collected import collected
+from earmark.mushra_app.crowd import Arrival, Crowd
+from earmark.mushra_app.database import connect
+from earmark.mushra_app.messages import marked
+from earmark.mushra_app.refusals import (
     AlreadyRatedError,
     NotOpenError,
     RefusedError,
@@ -35,10 +32,12 @@ from mushra_app.refusals import (
     TookPartError,
     UnknownTrialError,
 )
-from mushra_app.study import Study
-from mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
-from mushra_app.transactions import Database
-from mushra_app.wording import counted
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.tables import Listener, Rating, Setting, Step, Stimulus, Trial
+from earmark.mushra_app.transactions import Database
+from earmark.mushra_app.wording import counted
+from sqlalchemy import Engine, Select, and_, insert, select, update
+from sqlalchemy.orm import Session, selectinload
 
 LEASE_SECONDS = 3600.0  # for so long a listener who does nothing keeps the places of unfinished trials
 

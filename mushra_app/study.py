@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from codec.errors import UserError
-from codec.files import write_text
-from mushra_app import pages
-from mushra_app.pages import Page, Training, Trials
-from mushra_app.session_file import Texts, read_session
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.mushra_app import pages
+from earmark.mushra_app.pages import Page, Training, Trials
+from earmark.mushra_app.session_file import Texts, read_session
 
 FORMAT = 1
 Role = Literal["hidden reference", "low anchor", "mid anchor", "system"]

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
-
-from codec.errors import UserError
+from earmark.codec.errors import UserError
 
 
 def read_table(path: Path) -> pd.DataFrame:

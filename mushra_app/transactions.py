@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from earmark.mushra_app.database import queue_for
+from earmark.mushra_app.tables import Setting
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
-
-from mushra_app.database import queue_for
-from mushra_app.tables import Setting
 
 
 class Database:

@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 import yaml
-
-from baselines.systems import family_of, parse
-from baselines.transcode import transcode
-from codec import audio
-from codec.errors import UserError
-from codec.progress import progress
-from eval.levels import loudness
-from mushra_app import study as studies
-from mushra_app.ratings import assign_roles
-from mushra_app.study import Condition, Item, Role, Stimulus, Study
-from mushra_app.text_table import tidy
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.codec.progress import progress
+from earmark.eval.levels import loudness
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.ratings import assign_roles
+from earmark.mushra_app.study import Condition, Item, Role, Stimulus, Study
+from earmark.mushra_app.text_table import tidy
 
 REFERENCE = "reference"  # what webMUSHRA calls the hidden reference in its results
 # The anchors that webMUSHRA makes itself: option of the page -> its name for them, our system.

@@ -11,14 +11,12 @@ from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
-
-from codec.container.chunks import Chunks
-from codec.container.coder import SCALE, BatchCoder, SegmentCoder
-from codec.container.header import Header
-from codec.container.lookahead import Lookahead
-from codec.container.parts import CodesDigest, Damage, Part, StepBuffer
-from codec.container.records import (
+from earmark.codec.container.chunks import Chunks
+from earmark.codec.container.coder import SCALE, BatchCoder, SegmentCoder
+from earmark.codec.container.header import Header
+from earmark.codec.container.lookahead import Lookahead
+from earmark.codec.container.parts import CodesDigest, Damage, Part, StepBuffer
+from earmark.codec.container.records import (
     DIGEST_SIZE,
     HEADER_MARKER,
     MOST_CHUNKS,
@@ -31,7 +29,8 @@ from codec.container.records import (
     next_header,
     parse_header,
 )
-from codec.errors import UserError
+from earmark.codec.errors import UserError
+from numpy.typing import NDArray
 
 # Beyond as many chunks as were received, no more than these are believed to be lost (9 hours at 1.5 kbps, 2 hours at 24
 # kbps), so that a forged index or length cannot ask for endless silence.

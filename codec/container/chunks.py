@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codec.container.coder import SCALE
-from codec.container.header import Header
-from codec.container.records import LONGEST_PAYLOAD, MOST_STEPS
-from codec.errors import UserError
+from earmark.codec.container.coder import SCALE
+from earmark.codec.container.header import Header
+from earmark.codec.container.records import LONGEST_PAYLOAD, MOST_STEPS
+from earmark.codec.errors import UserError
 
 
 def with_chunks(header: Header, seconds: float) -> Header:

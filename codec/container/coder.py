@@ -8,10 +8,9 @@ from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from earmark.codec.bits import pack, packed_size, unpack
+from earmark.codec.errors import UserError
 from numpy.typing import NDArray
-
-from codec.bits import pack, packed_size, unpack
-from codec.errors import UserError
 
 SCALE = struct.Struct("!f")  # in front of the codes of a segment that was normalised
 CHUNK_SECONDS = 2.0  # that are coded on their own by a model without segments

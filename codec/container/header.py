@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from codec.container.coder import Entropy
-from codec.errors import UserError
-from codec.model import EncodecConfig
+from earmark.codec.container.coder import Entropy
+from earmark.codec.errors import UserError
+from earmark.codec.model import EncodecConfig
 
 Format = Literal["earmark", "reference"]
 LONGEST_SIGNAL = 1 << 62  # samples

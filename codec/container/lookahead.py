@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from codec.errors import UserError
+from earmark.codec.errors import UserError
 
 
 def name_of(file: BinaryIO) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from earmark.codec.container.header import Header
 from numpy.typing import NDArray
-
-from codec.container.header import Header
 
 
 @dataclass(frozen=True)

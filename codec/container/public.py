@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
+from earmark.codec.container.coder import SCALE, Entropy, SegmentCoder
+from earmark.codec.container.header import LONGEST_SIGNAL, Header
+from earmark.codec.container.lookahead import Lookahead
+from earmark.codec.container.parts import Damage, Part, StepBuffer
+from earmark.codec.errors import UserError
+from earmark.codec.model import PRESETS, EncodecConfig
 from numpy.typing import NDArray
-
-from codec.container.coder import SCALE, Entropy, SegmentCoder
-from codec.container.header import LONGEST_SIGNAL, Header
-from codec.container.lookahead import Lookahead
-from codec.container.parts import Damage, Part, StepBuffer
-from codec.errors import UserError
-from codec.model import PRESETS, EncodecConfig
 
 MAGIC = b"ECDC\x00"
 LENGTH = struct.Struct("!I")

@@ -19,10 +19,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from codec.container.coder import Entropy
-from codec.container.header import LONGEST_SIGNAL, Header
-from codec.container.lookahead import Lookahead
-from codec.errors import UserError
+from earmark.codec.container.coder import Entropy
+from earmark.codec.container.header import LONGEST_SIGNAL, Header
+from earmark.codec.container.lookahead import Lookahead
+from earmark.codec.errors import UserError
 
 HEADER_MARKER = b"ECDC\x01"
 CHUNK_MARKER = b"\xec\xdc"

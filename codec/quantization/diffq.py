@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
+from earmark.codec.quantization.joint_batch import mean_over_processes
+from earmark.codec.quantization.quantized import Quantized
 from torch import Tensor, nn
-
-from codec.quantization.joint_batch import mean_over_processes
-from codec.quantization.quantized import Quantized
 
 LIMIT = 3.0  # L: standard deviations to either side of the mean that the quantised range covers
 MAX_BITS = 15.0

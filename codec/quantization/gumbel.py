@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
+from earmark.codec.quantization.quantized import Quantized
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-
-from codec.quantization.quantized import Quantized
 
 TEMPERATURE = 0.5
 

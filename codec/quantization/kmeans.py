@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
+from earmark.codec.quantization.rvq import nearest
 from torch import Tensor
-
-from codec.quantization.rvq import nearest
 
 
 def kmeans(samples: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, Tensor]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from earmark.codec.quantization.joint_batch import JointBatch, add_up
+from earmark.codec.quantization.kmeans import count_and_sum, kmeans
+from earmark.codec.quantization.quantized import Quantized
+from earmark.codec.quantization.rvq import ResidualVectorQuantizer, nearest
 from torch import Tensor
-
-from codec.quantization.joint_batch import JointBatch, add_up
-from codec.quantization.kmeans import count_and_sum, kmeans
-from codec.quantization.quantized import Quantized
-from codec.quantization.rvq import ResidualVectorQuantizer, nearest
 
 _STARTING, _REPLACING = 0, 1  # what a random number is for
 _FRESH = 2.0  # count of a fresh entry over the least that keeps it alive: 0.99^70 = 1 / 2

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from earmark.codec.training.distributed import average
 from torch import Tensor
 from torch import distributed as dist
-
-from codec.training.distributed import average
 
 SMALLEST = torch.finfo(torch.float32).tiny  # of the norms that have an inverse
 

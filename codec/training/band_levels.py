@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+from earmark.codec.layers import reflect
+from earmark.codec.training.spectrogram import Spectrogram
+from earmark.codec.training.windows import MEL
 from torch import Tensor, nn
-
-from codec.layers import reflect
-from codec.training.spectrogram import Spectrogram
-from codec.training.windows import MEL
 
 
 class BandLevels(nn.Module):

@@ -15,23 +15,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from earmark.codec.errors import UserError
+from earmark.codec.model import EncodecConfig, EncodecModel
+from earmark.codec.progress import progress
+from earmark.codec.training import data
+from earmark.codec.training.folder import open_folder
+from earmark.codec.training.manifest import Split
+from earmark.codec.training.shards import Shards, Stored
 from numpy.typing import NDArray
 from torch import Tensor
-
-from codec.errors import UserError
-from codec.model import EncodecConfig, EncodecModel
-from codec.progress import progress
-from codec.training import data
-from codec.training.folder import open_folder
-from codec.training.manifest import Split
-from codec.training.shards import Shards, Stored
 
 SPLITS: tuple[Split, ...] = ("train", "valid")
 STRETCH_SECONDS = 60.0  # coded in one go: memory does not grow with a recording's length
 BYTES = 2  # of a code
 NOTES, CODES = "codes.jsonl", "codes.u16"
 SAME = {
-    "codec": "another codec",
+    "earmark.codec": "another codec",
     "codebooks": "another codec",
     "data": "other data",
     "validation": "other recordings to validate on",
@@ -116,7 +115,7 @@ def source(config: EncodecConfig, identity: str, shards: Sequence[Shards], hours
             raise UserError(f"--data: no recordings of the split {split}; index more of them")
     train, valid = (data.identity(shards, split) for split in SPLITS)
     return {
-        "codec": identity, "codebooks": config.codebooks(), "data": train, "validation": valid, "hours": hours,
+        "earmark.codec": identity, "codebooks": config.codebooks(), "data": train, "validation": valid, "hours": hours,
     }  # fmt: skip
 
 

@@ -9,17 +9,16 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 import torch
+from earmark.codec.audio import Audio
+from earmark.codec.errors import UserError
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.excerpts import Excerpts
+from earmark.codec.training.manifest import Split
+from earmark.codec.training.mixing import STRATEGIES, Mixing, mix
+from earmark.codec.training.reverb import Rooms, SimulatedRooms
+from earmark.codec.training.shards import Shards
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-
-from codec.audio import Audio
-from codec.errors import UserError
-from codec.training.distributed import Place
-from codec.training.excerpts import Excerpts
-from codec.training.manifest import Split
-from codec.training.mixing import STRATEGIES, Mixing, mix
-from codec.training.reverb import Rooms, SimulatedRooms
-from codec.training.shards import Shards
 
 AHEAD = 2  # batches that each worker has ready
 

@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-
-from codec.errors import UserError
-from codec.training import layouts, open_corpus, shards
-from codec.training.indexing import Found, Index, index
-from codec.training.manifest import KINDS, SPLITS, Entry, Kind
-from codec.training.screening import Limits
+from earmark.codec.errors import UserError
+from earmark.codec.training import layouts, open_corpus, shards
+from earmark.codec.training.indexing import Found, Index, index
+from earmark.codec.training.manifest import KINDS, SPLITS, Entry, Kind
+from earmark.codec.training.screening import Limits
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from earmark.codec.audio import Audio
+from earmark.codec.training.manifest import Kind, Split
+from earmark.codec.training.shards import Shards, Stored
 from numpy.typing import NDArray
-
-from codec.audio import Audio
-from codec.training.manifest import Kind, Split
-from codec.training.shards import Shards, Stored
 
 SILENT = 1e-3  # root mean square, of recordings normalised to full scale: -60 dB
 MOST_SILENT = 8  # excerpts drawn in search of one that is not silent

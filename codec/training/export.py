@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from codec import checkpoints
-from codec.files import write_text
-from codec.training import recipe_files
-from codec.training.distributed import Place
-from codec.training.folder import LIBRARIES, told_of, version_of
-from codec.training.recipe import Recipe
-from codec.training.shards import Shards
-from codec.training.trainer import Trainer
+from earmark.codec import checkpoints
+from earmark.codec.files import write_text
+from earmark.codec.training import recipe_files
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.folder import LIBRARIES, told_of, version_of
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.trainer import Trainer
 
 MODEL, CARD = "model.safetensors", "model-card.md"
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from codec.errors import UserError, WriteError
-from codec.files import write_text, written_whole
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import write_text, written_whole
 
 ABOUT, STATE = "run.json", "state.pt"
 LIBRARIES = ("earmark", "torch", "numpy", "soundfile", "soxr", "safetensors")

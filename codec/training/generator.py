@@ -6,15 +6,14 @@ import math
 from dataclasses import dataclass
 
 import torch
+from earmark.codec.model import EncodecModel
+from earmark.codec.quantization.diffq import DiffQuantizer
+from earmark.codec.quantization.gumbel import GumbelQuantizer
+from earmark.codec.quantization.quantized import Quantized
+from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
+from earmark.codec.training.initialization import initialize
+from earmark.codec.training.recipe import Recipe
 from torch import Tensor, nn
-
-from codec.model import EncodecModel
-from codec.quantization.diffq import DiffQuantizer
-from codec.quantization.gumbel import GumbelQuantizer
-from codec.quantization.quantized import Quantized
-from codec.quantization.training import TrainableResidualVectorQuantizer
-from codec.training.initialization import initialize
-from codec.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

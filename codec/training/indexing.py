@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import soundfile
-
-from codec import audio
-from codec.errors import UserError
-from codec.files import write_text
-from codec.progress import progress
-from codec.training import manifest
-from codec.training.in_order import in_order
-from codec.training.manifest import Entry, Kind, Split
-from codec.training.screening import Limits, Quality, measure
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.codec.progress import progress
+from earmark.codec.training import manifest
+from earmark.codec.training.in_order import in_order
+from earmark.codec.training.manifest import Entry, Kind, Split
+from earmark.codec.training.screening import Limits, Quality, measure
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-
-from codec.training.folder import ABOUT
+from earmark.codec.training.folder import ABOUT
 
 Awaited = TypeVar("Awaited")
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import click
 import torch
+from earmark.codec.errors import WriteError
+from earmark.codec.files import write_text
 from torch import Tensor
-
-from codec.errors import WriteError
-from codec.files import write_text
 
 UPDATES_PER_ENTRY = 50
 SECONDS_PER_LINE = 60.0

@@ -41,14 +41,13 @@ def train_lm(
     validation says what is left of the bit rate, by the integer model that files are coded by.
     """
     import torch
-
-    from codec import checkpoints
-    from codec.fast import accelerate
-    from codec.model import PRESETS
-    from codec.training import shards
-    from codec.training.distributed import alone
-    from codec.training.interrupts import saying_how_to_go_on
-    from codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
+    from earmark.codec import checkpoints
+    from earmark.codec.fast import accelerate
+    from earmark.codec.model import PRESETS
+    from earmark.codec.training import shards
+    from earmark.codec.training.distributed import alone
+    from earmark.codec.training.interrupts import saying_how_to_go_on
+    from earmark.codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
 
     if threads:
         torch.set_num_threads(threads)

@@ -20,27 +20,26 @@ from typing import Any
 
 import numpy as np
 import torch
+from earmark.codec import language_model_files
+from earmark.codec.errors import UserError
+from earmark.codec.language_model import LanguageModel, shifted
+from earmark.codec.language_model_files import config_for
+from earmark.codec.model import EncodecConfig, EncodecModel
+from earmark.codec.portable_coder import PortableModelCoder
+from earmark.codec.portable_layout import MOST_STEPS
+from earmark.codec.portable_model import Cache, PortableModel
+from earmark.codec.portable_quantization import quantized
+from earmark.codec.training import code_sequences
+from earmark.codec.training.code_sequences import UNKNOWN, CodeSequences
+from earmark.codec.training.folder import STATE, load_state, open_folder, save_state
+from earmark.codec.training.interrupts import Interrupts
+from earmark.codec.training.journal import Journal
+from earmark.codec.training.run import SECONDS_PER_STATE
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.start import fingerprint
+from earmark.codec.training.stopwatch import Stopwatch
 from torch import Tensor
 from torch.nn import functional
-
-from codec import language_model_files
-from codec.errors import UserError
-from codec.language_model import LanguageModel, shifted
-from codec.language_model_files import config_for
-from codec.model import EncodecConfig, EncodecModel
-from codec.portable_coder import PortableModelCoder
-from codec.portable_layout import MOST_STEPS
-from codec.portable_model import Cache, PortableModel
-from codec.portable_quantization import quantized
-from codec.training import code_sequences
-from codec.training.code_sequences import UNKNOWN, CodeSequences
-from codec.training.folder import STATE, load_state, open_folder, save_state
-from codec.training.interrupts import Interrupts
-from codec.training.journal import Journal
-from codec.training.run import SECONDS_PER_STATE
-from codec.training.shards import Shards
-from codec.training.start import fingerprint
-from codec.training.stopwatch import Stopwatch
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
 EXCERPTS = 24  # of the validation
@@ -221,7 +220,7 @@ def _validate(
         scores[f"kbps@{kbps:g}"] = exact * codec.codebooks(kbps) * codec.frame_rate / 1000
         scores[f"saving_percent@{kbps:g}"] = 100 * (1 - exact / math.log2(codec.entries))
         scores[f"quantisation_percent@{kbps:g}"] = 100 * (exact / plain - 1)
-    about = {"codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
+    about = {"earmark.codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
     language_model_files.save(trainer.model, folder / FLOAT, **about)
     journal.validation(trainer.updates, scores, {})
     worst = max(scores[f"quantisation_percent@{kbps:g}"] for kbps in codec.kbps)

@@ -6,8 +6,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from codec import audio
-from codec.errors import UserError
+from earmark.codec import audio
+from earmark.codec.errors import UserError
 
 
 def audio_files(root: Path) -> Iterator[Path]:

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from codec.errors import UserError
-from codec.training.indexing import Found
-from codec.training.layout_files import audio_files, file_key, first_folder, table_rows
-from codec.training.manifest import Kind, split_of
-from codec.training.studio_layouts import daps, libritts, musdb, vctk
+from earmark.codec.errors import UserError
+from earmark.codec.training.indexing import Found
+from earmark.codec.training.layout_files import audio_files, file_key, first_folder, table_rows
+from earmark.codec.training.manifest import Kind, split_of
+from earmark.codec.training.studio_layouts import daps, libritts, musdb, vctk
 
 Layout = Callable[[Path], list[Found]]
 
@@ -82,7 +82,7 @@ def audioset(root: Path) -> list[Found]:
     return _trained_and_evaluated(
         "audioset",
         first_folder(root, "unbalanced_train_segments", "audios/unbalanced_train_segments", "unbalanced_train"),
-        first_folder(root, "eval_segments", "audios/eval_segments", "eval"),
+        first_folder(root, "eval_segments", "audios/eval_segments", "earmark.eval"),
         lambda file: (None, "not stated: YouTube"),
     )
 
@@ -94,7 +94,7 @@ def fsd50k(root: Path) -> list[Found]:
         root: holds FSD50K.dev_audio/, FSD50K.eval_audio/ and, with each clip's uploader and licence, FSD50K.metadata/.
     """
     about: dict[str, tuple[str | None, str]] = {}
-    for part in ("dev", "eval"):
+    for part in ("dev", "earmark.eval"):
         path = root / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
         if path.is_file():
             clips = json.loads(path.read_text(encoding="utf-8"))

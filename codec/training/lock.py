@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from codec.errors import UserError, WriteError
+from earmark.codec.errors import UserError, WriteError
 
 try:
     import fcntl

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from earmark.codec.training.distributed import average
+from earmark.codec.training.spectrogram import MelSpectrogram
+from earmark.codec.training.windows import MEL
 from torch import Tensor, nn
-
-from codec.training.distributed import average
-from codec.training.spectrogram import MelSpectrogram
-from codec.training.windows import MEL
 
 
 def time_loss(reference: Tensor, decoded: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from codec.errors import UserError
-from codec.files import write_text
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
 
 Kind = Literal["speech", "music", "sound"]  # the paper's domains; sound is its "general audio"
 Split = Literal["train", "valid", "test"]

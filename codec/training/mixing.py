@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from codec.audio import Audio
-from codec.training.excerpts import Excerpts
-from codec.training.manifest import Kind
-from codec.training.reverb import Rooms, reverberate
+from earmark.codec.audio import Audio
+from earmark.codec.training.excerpts import Excerpts
+from earmark.codec.training.manifest import Kind
+from earmark.codec.training.reverb import Rooms, reverberate
 
 MOST_DRAWS = 100  # of a mix that clips; with the paper's gains one draw in two or three is enough
 

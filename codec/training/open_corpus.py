@@ -10,9 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from codec.training.indexing import Found
-from codec.training.layout_files import audio_files
-from codec.training.manifest import Kind, Split, split_of
+from earmark.codec.training.indexing import Found
+from earmark.codec.training.layout_files import audio_files
+from earmark.codec.training.manifest import Kind, Split, split_of
 
 HELD_OUT = 0.05  # share of the files, or of the creators, that validation and test get each
 
@@ -41,7 +41,7 @@ class Source:
 
 def sources() -> list[Source]:
     """The parts of the open corpus, as its recipe lists them."""
-    text = resources.files("codec.training").joinpath("corpora/open_corpus.toml").read_text(encoding="utf-8")
+    text = resources.files("earmark.codec.training").joinpath("corpora/open_corpus.toml").read_text(encoding="utf-8")
     return [
         Source(**{**table, "test_creators": tuple(table.get("test_creators", ()))})
         for table in tomllib.loads(text)["source"]

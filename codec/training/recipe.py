@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from codec.config_json import config_from_json
-from codec.errors import UserError
-from codec.model import EncodecConfig
-from codec.seanet import SEANetConfig
-from codec.training import windows
+from earmark.codec.config_json import config_from_json
+from earmark.codec.errors import UserError
+from earmark.codec.model import EncodecConfig
+from earmark.codec.seanet import SEANetConfig
+from earmark.codec.training import windows
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from codec.errors import UserError
-from codec.training.recipe import Recipe, from_tables
+from earmark.codec.errors import UserError
+from earmark.codec.training.recipe import Recipe, from_tables
 
 ROOT = "encodec_24khz"  # the recipe that states everything
 
@@ -78,12 +78,12 @@ def completed(recorded: dict[str, Any]) -> dict[str, Any]:
 
 
 def _files() -> list[str]:
-    paths = (resources.files("codec.training") / "recipes").iterdir()
+    paths = (resources.files("earmark.codec.training") / "recipes").iterdir()
     return sorted(path.name.removesuffix(".toml") for path in paths if path.name.endswith(".toml"))
 
 
 def _read(source: str) -> dict[str, Any]:
-    ours = resources.files("codec.training") / "recipes" / f"{source}.toml"
+    ours = resources.files("earmark.codec.training") / "recipes" / f"{source}.toml"
     place = ours if ours.is_file() else Path(source)
     if not place.is_file():
         raise UserError(f"{source}: no such recipe; give a TOML file or one of {', '.join(names())}")

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from earmark.codec import audio
+from earmark.codec.audio import Audio
+from earmark.codec.errors import UserError
+from earmark.codec.training.layout_files import audio_files
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
-
-from codec import audio
-from codec.audio import Audio
-from codec.errors import UserError
-from codec.training.layout_files import audio_files
 
 RT60 = (0.3, 1.3)  # seconds
 LOUDEST_DIRECT = 9.0  # dB: direct sound over reverberation in a simulated room, far from and close to the source

@@ -15,24 +15,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.training import recipe_files
+from earmark.codec.training.data import TrainingData, identity
+from earmark.codec.training.distributed import Place, largest
+from earmark.codec.training.export import export
+from earmark.codec.training.folder import STATE, load_state, open_folder, save_state, told_of
+from earmark.codec.training.interrupts import Interrupts
+from earmark.codec.training.journal import Journal
+from earmark.codec.training.mixing import Mixing
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.reverb import Rooms, SimulatedRooms
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.start import fingerprint, start_from
+from earmark.codec.training.trainer import Trainer
+from earmark.codec.training.validation import excerpts_of, validate
 from numpy.typing import NDArray
 from torch import Tensor
-
-from codec.errors import UserError, WriteError
-from codec.training import recipe_files
-from codec.training.data import TrainingData, identity
-from codec.training.distributed import Place, largest
-from codec.training.export import export
-from codec.training.folder import STATE, load_state, open_folder, save_state, told_of
-from codec.training.interrupts import Interrupts
-from codec.training.journal import Journal
-from codec.training.mixing import Mixing
-from codec.training.recipe import Recipe
-from codec.training.reverb import Rooms, SimulatedRooms
-from codec.training.shards import Shards
-from codec.training.start import fingerprint, start_from
-from codec.training.trainer import Trainer
-from codec.training.validation import excerpts_of, validate
 
 SECONDS_PER_STATE = 600.0
 MOST_WORKERS = 8  # of a GPU: 0.5 ms for an example of a second, on one core

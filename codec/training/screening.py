@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from earmark.codec.audio import Recording
+from earmark.codec.training.manifest import Kind
 from numpy.typing import NDArray
-
-from codec.audio import Recording
-from codec.training.manifest import Kind
 
 FULL_SCALE = 0.985  # clipped peaks, which lossy coding scatters around 1
 WINDOW = 2048  # samples of the spectrum behind the bandwidth

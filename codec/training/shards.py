@@ -19,17 +19,16 @@ from typing import Any
 
 import click
 import numpy as np
-
-from codec import audio
-from codec.audio import Audio, Pcm
-from codec.errors import UserError, WriteError
-from codec.files import write_text
-from codec.progress import progress
-from codec.training import manifest
-from codec.training.distributed import Place, largest
-from codec.training.in_order import in_order
-from codec.training.lock import locked
-from codec.training.manifest import Entry
+from earmark.codec import audio
+from earmark.codec.audio import Audio, Pcm
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import write_text
+from earmark.codec.progress import progress
+from earmark.codec.training import manifest
+from earmark.codec.training.distributed import Place, largest
+from earmark.codec.training.in_order import in_order
+from earmark.codec.training.lock import locked
+from earmark.codec.training.manifest import Entry
 
 FULL_SCALE = 32767
 BYTES = 2  # of a sample

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
+from earmark.codec.layers import reflect
 from torch import Tensor, nn
-
-from codec.layers import reflect
 
 
 class Spectrogram(nn.Module):

@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from earmark.codec import checkpoints
+from earmark.codec.errors import UserError
+from earmark.codec.model import EncodecModel
+from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
+from earmark.codec.training.folder import STATE, load_state
+from earmark.codec.training.trainer import Trainer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-
-from codec import checkpoints
-from codec.errors import UserError
-from codec.model import EncodecModel
-from codec.quantization.training import TrainableResidualVectorQuantizer
-from codec.training.folder import STATE, load_state
-from codec.training.trainer import Trainer
 
 
 def start_from(trainer: Trainer, source: Path) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from codec.errors import UserError
-from codec.training.indexing import Found
-from codec.training.layout_files import audio_files, first_folder
-from codec.training.manifest import Split, split_of
+from earmark.codec.errors import UserError
+from earmark.codec.training.indexing import Found
+from earmark.codec.training.layout_files import audio_files, first_folder
+from earmark.codec.training.manifest import Split, split_of
 
 LIBRITTS_SPLITS: dict[str, Split] = {"train": "train", "dev": "valid", "test": "test"}
 

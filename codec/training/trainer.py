@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-
-from codec.quantization.training import TrainableResidualVectorQuantizer
-from codec.training import discriminators, optimizers
-from codec.training.balancer import Balancer
-from codec.training.band_levels import BandLevels
-from codec.training.distributed import Place, average, average_gradients
-from codec.training.generator import Generator, Output
-from codec.training.losses import (
+from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
+from earmark.codec.training import discriminators, optimizers
+from earmark.codec.training.balancer import Balancer
+from earmark.codec.training.band_levels import BandLevels
+from earmark.codec.training.distributed import Place, average, average_gradients
+from earmark.codec.training.generator import Generator, Output
+from earmark.codec.training.losses import (
     MultiScaleLogMel,
     MultiScaleMel,
     feature_matching,
@@ -26,9 +24,10 @@ from codec.training.losses import (
     hinge_generator,
     time_loss,
 )
-from codec.training.recipe import OptimizerRecipe, Recipe
-from codec.training.stopwatch import Stopwatch
-from codec.training.weight_average import WeightAverage
+from earmark.codec.training.recipe import OptimizerRecipe, Recipe
+from earmark.codec.training.stopwatch import Stopwatch
+from earmark.codec.training.weight_average import WeightAverage
+from torch import Tensor, nn
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from earmark.codec.overlap import overlap_add
+from earmark.codec.training.generator import Generator
+from earmark.codec.training.manifest import KINDS
+from earmark.codec.training.shards import Shards, Stored
 from torch import Tensor
 
-from codec.overlap import overlap_add
-from codec.training.generator import Generator
-from codec.training.manifest import KINDS
-from codec.training.shards import Shards, Stored
-
 if TYPE_CHECKING:
-    from codec.training.run import Scorer
+    from earmark.codec.training.run import Scorer
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-
-from codec.audio import Audio, write
-from codec.errors import UserError
-from eval.demo import music, sounds, speech, voice
-from eval.demo.stage import Stage, master
+from earmark.codec.audio import Audio, write
+from earmark.codec.errors import UserError
+from earmark.eval.demo import music, sounds, speech, voice
+from earmark.eval.demo.stage import Stage, master
 
 log = logging.getLogger(__name__)
 

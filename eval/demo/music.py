@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-
-from codec.audio import Audio
-from eval.demo import instruments as play
-from eval.demo.instruments import frequency_of
-from eval.demo.stage import Stage, master
+from earmark.codec.audio import Audio
+from earmark.eval.demo import instruments as play
+from earmark.eval.demo.instruments import frequency_of
+from earmark.eval.demo.stage import Stage, master
 
 
 def river_waltz(sample_rate: int, rng: np.random.Generator) -> Audio:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from codec.audio import Audio, resample
-from codec.errors import UserError
-from eval.demo.espeak_process import SAMPLE_RATE
+from earmark.codec.audio import Audio, resample
+from earmark.codec.errors import UserError
+from earmark.eval.demo.espeak_process import SAMPLE_RATE
 
 
 @dataclass(frozen=True)

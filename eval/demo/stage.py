@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from earmark.codec.audio import Audio
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfilt
-
-from codec.audio import Audio
 
 Signal = NDArray[np.float64]  # [time]
 

@@ -13,11 +13,10 @@ from importlib.metadata import version as installed_version
 from typing import Literal
 
 import numpy as np
+from earmark.codec.audio import resample
+from earmark.codec.errors import UserError
+from earmark.eval.metrics.silence import silent_one
 from numpy.typing import NDArray
-
-from codec.audio import resample
-from codec.errors import UserError
-from eval.metrics.silence import silent_one
 
 Status = Literal["ok", "undefined", "error"]
 Better = Literal["higher", "lower"]
@@ -139,7 +138,7 @@ def library(distribution: str) -> str:
 def registered() -> dict[str, Metric]:
     """All metrics by name, in order of registration."""
     for module in _MODULES:
-        importlib.import_module(f"eval.metrics.{module}")
+        importlib.import_module(f"earmark.eval.metrics.{module}")
     return dict(_REGISTRY)
 
 

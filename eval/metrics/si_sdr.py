@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from earmark.eval.metrics.registry import Score, metric
+from earmark.eval.metrics.si_snr import projection_ratio
 from numpy.typing import NDArray
-
-from eval.metrics.registry import Score, metric
-from eval.metrics.si_snr import projection_ratio
 
 
 @metric(

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from earmark.eval.metrics.registry import UNAVAILABLE, Score, library, metric, undefined
 from numpy.typing import NDArray
-
-from eval.metrics.registry import UNAVAILABLE, Score, library, metric, undefined
 
 if TYPE_CHECKING:
     from visqol.visqol_manager import VisqolManager
@@ -140,9 +139,8 @@ def _visqol(reference: NDArray[np.float32], decoded: NDArray[np.float32], mode: 
 def _manager(mode: Mode) -> VisqolManager:
     """The library, its models loaded; one a process."""
     import visqol
+    from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
     from visqol import visqol_manager as parts
-
-    from eval.metrics.visqol_spectrograms import RememberingBuilder
 
     manager = parts.VisqolManager()
     if mode == "speech":
@@ -152,7 +150,7 @@ def _manager(mode: Mode) -> VisqolManager:
         return manager
     # init() would take libsvm for the mapper. It cannot be built everywhere, and its OpenMP threads hang for ever in
     # a process forked from one that has used them.
-    from eval.metrics.svr import NumpySvrMapper
+    from earmark.eval.metrics.svr import NumpySvrMapper
 
     manager.spect_builder = RememberingBuilder(parts.NUM_BANDS_AUDIO, parts.MINIMUM_FREQ, speech_mode=False)
     manager.patch_creator = parts.ImagePatchCreator(parts.PATCH_SIZE_AUDIO)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pandas as pd
-
-from eval.differences import outliers
-from eval.table_layout import describe
+from earmark.eval.differences import outliers
+from earmark.eval.table_layout import describe
 
 MOST = 9  # recordings spread over the categories
 MOST_PER_CATEGORY = 3

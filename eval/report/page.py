@@ -11,23 +11,21 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
-
-from codec.errors import UserError
-from codec.files import write_text
-from eval import bjontegaard, differences
-from eval.aggregate import summarise
-from eval.grid import Grid
-from eval.metrics import registry
-from eval.metrics.registry import Metric
-from eval.report import plots
-from eval.report.choice import OUTLIER, ranking_metric
-from eval.report.excerpts import cut, lay_beside, remove
-from eval.report.missing import missing
-from eval.report.scatter import scatters
-from eval.report.summary import headline_metric, sentences
-from eval.run_folder import REPORT
-from eval.table_layout import (
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.eval import bjontegaard, differences
+from earmark.eval.aggregate import summarise
+from earmark.eval.grid import Grid
+from earmark.eval.metrics import registry
+from earmark.eval.metrics.registry import Metric
+from earmark.eval.report import plots
+from earmark.eval.report.choice import OUTLIER, ranking_metric
+from earmark.eval.report.excerpts import cut, lay_beside, remove
+from earmark.eval.report.missing import missing
+from earmark.eval.report.scatter import scatters
+from earmark.eval.report.summary import headline_metric, sentences
+from earmark.eval.run_folder import REPORT
+from earmark.eval.table_layout import (
     SPEED_MEANING,
     Column,
     Layout,
@@ -38,6 +36,7 @@ from eval.table_layout import (
     lay_out,
     nominal_text,
 )  # fmt: skip
+from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 WORST_LISTED = 3  # recordings of each system

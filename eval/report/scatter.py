@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import pandas as pd
+from earmark.eval.report.plots import MUTED, RC, Style, draw_legend, series_name, to_svg
+from earmark.eval.table_layout import describe, modes_of
 from markupsafe import Markup
 from matplotlib.figure import Figure
-
-from eval.report.plots import MUTED, RC, Style, draw_legend, series_name, to_svg
-from eval.table_layout import describe, modes_of
 
 MOST_METRICS = 4  # so that there are six panels at most
 MOST_POINTS = 1500  # drawn in a panel; the correlation is of all
@@ -37,7 +36,7 @@ def scatters(
 
     Args:
         scores: the rows of RUN/scores.parquet.
-        looks: from `eval.report.plots.styles`.
+        looks: from `earmark.eval.report.plots.styles`.
         speech_categories: those heard in speech mode.
     """
     good = scores[scores["status"] == "ok"]

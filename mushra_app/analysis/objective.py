@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from earmark.codec.errors import UserError
+from earmark.eval.aggregate import ALL
+from earmark.eval.run_folder import read_scores
+from earmark.mushra_app.study import Study
 from scipy.stats import pearsonr, spearmanr
-
-from codec.errors import UserError
-from eval.aggregate import ALL
-from eval.run_folder import read_scores
-from mushra_app.study import Study
 
 LEAST_PAIRS = 3
 COLUMNS = ["metric", "category", "over", "n", "pearson", "pearson95_low", "pearson95_high", "spearman"]

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-
-from eval.aggregate import ALL
-from mushra_app.analysis import mixed_model, objective, significance
-from mushra_app.analysis.intervals import cluster_bootstrap, listeners_to_halve
-from mushra_app.analysis.reliability import agreement, krippendorff_alpha
-from mushra_app.flags import flag, trial_seconds
-from mushra_app.ratings import Ratings
-from mushra_app.screening import RULES, Screening, screen
-from mushra_app.statistics import summarise
+from earmark.eval.aggregate import ALL
+from earmark.mushra_app.analysis import mixed_model, objective, significance
+from earmark.mushra_app.analysis.intervals import cluster_bootstrap, listeners_to_halve
+from earmark.mushra_app.analysis.reliability import agreement, krippendorff_alpha
+from earmark.mushra_app.flags import flag, trial_seconds
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.screening import RULES, Screening, screen
+from earmark.mushra_app.statistics import summarise
 
 SUMMARY_COLUMNS = [
     "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median", "q1", "q3",
@@ -34,7 +33,7 @@ class Results:
         listeners: of everybody: listener, kept, reason, evidence, n, items, seconds_per_trial (median, where known),
             agreement (correlation with the mean of the others), flags, and a column for each question of the
             questionnaires.
-        rules: how many listeners each rule of `mushra_app.screening` would drop: rule, title, dropped, skipped
+        rules: how many listeners each rule of `earmark.mushra_app.screening` would drop: rule, title, dropped, skipped
             (clauses that could not be applied).
         alpha_before, alpha: Krippendorff's alpha before and after screening.
         more_listeners: how many more would halve the intervals over listeners.

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from earmark.eval.aggregate import half_widths
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import friedmanchisquare, rankdata, wilcoxon
-
-from eval.aggregate import half_widths
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from earmark.mushra_app.store import Answer
 from flask import Request, abort
-
-from mushra_app.store import Answer
 
 LONGEST_COMMENT = 1000  # characters
 LONGEST_TRIAL = 30 * 24 * 3600  # seconds; the session's cookie lives no longer

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 import pandas as pd
-
-from mushra_app.overview import Overview
-from mushra_app.safe_csv import csv_text
+from earmark.mushra_app.overview import Overview
+from earmark.mushra_app.safe_csv import csv_text
 
 
 def as_csv(table: pd.DataFrame) -> bytes:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from earmark.mushra_app.crowd import Arrival, ArrivalError
+from earmark.mushra_app.messages import marked
 from flask import current_app, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
-
-from mushra_app.crowd import Arrival, ArrivalError
-from mushra_app.messages import marked
 
 SALT = "invitation"
 

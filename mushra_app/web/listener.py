@@ -9,20 +9,17 @@ from pathlib import Path
 from statistics import mean
 
 import flask
-from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, session, url_for
-from flask.typing import ResponseReturnValue
-
-import eval.report
-from mushra_app import headphone_check
-from mushra_app.crowd import Arrival, way_back
-from mushra_app.duration import trial_seconds
-from mushra_app.questions import AnswerError
-from mushra_app.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
-from mushra_app.tables import Listener, Step
-from mushra_app.web.answers import LONGEST_COMMENT, read_answers
-from mushra_app.web.languages import gettext
-from mushra_app.web.safety import check_token, session_token
-from mushra_app.web.served import (
+from earmark.eval import report
+from earmark.mushra_app import headphone_check
+from earmark.mushra_app.crowd import Arrival, way_back
+from earmark.mushra_app.duration import trial_seconds
+from earmark.mushra_app.questions import AnswerError
+from earmark.mushra_app.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
+from earmark.mushra_app.tables import Listener, Step
+from earmark.mushra_app.web.answers import LONGEST_COMMENT, read_answers
+from earmark.mushra_app.web.languages import gettext
+from earmark.mushra_app.web.safety import check_token, session_token
+from earmark.mushra_app.web.served import (
     TRIAL_KINDS,
     address_of,
     counted_steps,
@@ -32,9 +29,11 @@ from mushra_app.web.served import (
     this_listener,
     whole_minutes,
 )
-from mushra_app.web.steps import STEP_PAGES
+from earmark.mushra_app.web.steps import STEP_PAGES
+from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, session, url_for
+from flask.typing import ResponseReturnValue
 
-PLAYER = Path(eval.report.__file__).parent / "static" / "player.js"
+PLAYER = Path(report.__file__).parent / "static" / "player.js"
 
 pages = Blueprint("listener", __name__)
 

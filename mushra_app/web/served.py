@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from earmark.mushra_app.store import Store
+from earmark.mushra_app.study import Item, Study
+from earmark.mushra_app.tables import Listener, Step
 from flask import abort, current_app, session, url_for
-
-from mushra_app.store import Store
-from mushra_app.study import Item, Study
-from mushra_app.tables import Listener, Step
 
 EXTENSION = "earmark"
 TRIAL_KINDS = ("trial", "training", "repeat")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from baselines import amr_wb
-from baselines.systems import families, family_of, parse
-from baselines.transcode import transcode
-from codec.audio import read
-from codec.errors import UserError
+from earmark.baselines import amr_wb
+from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec.audio import read
+from earmark.codec.errors import UserError
 
 MODES = ["6.6", "8.85", "12.65", "14.25", "15.85", "18.25", "19.85", "23.05", "23.85"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from earmark.baselines.anchors import low_pass
+from earmark.baselines.systems import family_of, parse
 from scipy.signal import freqz
-
-from baselines.anchors import low_pass
-from baselines.systems import family_of, parse
 
 RATES = [16000, 22050, 24000, 32000, 44100, 48000]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from earmark.baselines.interface import Codec
+from earmark.baselines.mp3 import DELAY
+from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec.audio import read, resample
 from scipy.signal import correlate, lfilter
-
-from baselines.interface import Codec
-from baselines.mp3 import DELAY
-from baselines.systems import families, family_of, parse
-from baselines.transcode import transcode
-from codec.audio import read, resample
 
 CODED = ["opus@12", "opus@64", "mp3@64", "aac@64"]
 

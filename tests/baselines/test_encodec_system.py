@@ -14,15 +14,15 @@ import pytest
 import safetensors.torch
 import torch
 from click.testing import CliRunner
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec import checkpoints, language_model_files
+from earmark.codec.audio import read, resample, write
+from earmark.codec.errors import UserError
+from earmark.codec.language_model import LanguageModel, LanguageModelConfig
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecModel
+from earmark.codec.training import recipe_files
 
-from baselines.systems import family_of, parse
-from baselines.transcode import transcode
-from codec import checkpoints, language_model_files
-from codec.audio import read, resample, write
-from codec.errors import UserError
-from codec.language_model import LanguageModel, LanguageModelConfig
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecModel
-from codec.training import recipe_files
 from earmark import cli
 
 NARROW = 4  # filters
@@ -253,7 +253,7 @@ def test_a_version_is_the_identity_of_all_weights(weights, language_model, tmp_p
 def test_the_version_of_our_own_files_is_known_without_torch(weights):
     """So that a run that has nothing to do takes a second, and not the seconds that torch takes."""
     program = (
-        "import sys; from baselines.systems import parse, family_of\n"
+        "import sys; from earmark.baselines.systems import parse, family_of\n"
         f"system = parse('encodec_24khz@3:checkpoint={weights['encodec_24khz']}')\n"
         "assert family_of(system).version(system).startswith('weights ')\n"
         "assert 'torch' not in sys.modules"

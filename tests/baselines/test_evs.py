@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from baselines import evs, g192, programs
-from baselines.systems import families, family_of, parse
-from baselines.transcode import transcode
-from codec.audio import read
-from codec.errors import UserError
+from earmark.baselines import evs, g192, programs
+from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec.audio import read
+from earmark.codec.errors import UserError
 
 REAL = evs.find_programs()
 KBPS = [5.9, 7.2, 8, 9.6, 13.2, 16.4, 24.4, 32, 48, 64, 96, 128]

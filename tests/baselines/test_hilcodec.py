@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from baselines import hilcodec
-from baselines.systems import families, family_of, parse
-from baselines.transcode import transcode
-from codec.errors import UserError
+from earmark.baselines import hilcodec
+from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec.errors import UserError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

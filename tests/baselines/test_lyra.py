@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-
-from baselines import lyra
-from baselines.systems import families, family_of, parse
-from baselines.transcode import transcode
-from codec.audio import read, resample
-from codec.errors import UserError
+from earmark.baselines import lyra
+from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec.audio import read, resample
+from earmark.codec.errors import UserError
 
 RATES = [("3.2", 16), ("6", 30), ("9.2", 46)]
 
@@ -122,7 +121,8 @@ def test_stereo_is_two_channels_at_twice_the_rate(speech):
 def test_the_runtime_announces_nothing(weights):
     """In a process of its own, as it does so once."""
     code = (
-        "import numpy as np; from baselines.systems import *; s = parse('lyra@6'); c = family_of(s).open(s, 16000, 1);"
+        "import numpy as np; from earmark.baselines.systems import *; s = parse('lyra@6');"
+        "c = family_of(s).open(s, 16000, 1);"
         "c.decode(c.encode(np.zeros((1, 640), np.float32)))"
     )
     environment = os.environ | {"EARMARK_LYRA_DIR": str(weights)}

@@ -10,11 +10,10 @@ import json
 import numpy as np
 import pytest
 import torch
-
-from baselines.networks import _length_after
-from baselines.systems import families, family_of, parse
-from baselines.transcode import transcode
-from codec.errors import UserError
+from earmark.baselines.networks import _length_after
+from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec.errors import UserError
 
 transformers = pytest.importorskip("transformers")
 snac = pytest.importorskip("snac")
@@ -195,7 +194,7 @@ def test_nominal_rates_are_the_published_ones():
 
 
 def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("baselines.pretrained._cached", lambda repository: None)
+    monkeypatch.setattr("earmark.baselines.pretrained._cached", lambda repository: None)
     assert "hf download kyutai/mimi" in families()["mimi"].unavailable()
     system = parse(f"mimi@1.1:checkpoint={tmp_path}")
     assert "no folder with config.json" in family_of(system).unavailable(system)

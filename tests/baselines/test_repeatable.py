@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from earmark.baselines.systems import family_of, parse
+from earmark.codec.audio import read, resample, write
 
-from baselines.systems import family_of, parse
-from codec.audio import read, resample, write
 from earmark import cli
 
 SYSTEMS = ["opus@6", "opus@12:vbr=off", "mp3@64", "aac@64", "amr_wb@12.65", "lyra@6", "codec2@3.2", "encodec_24khz@3"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
+from earmark.baselines.systems import families, family_of, parse, parse_list
+from earmark.codec.errors import UserError
 
-from baselines.systems import families, family_of, parse, parse_list
-from codec.errors import UserError
 from earmark import cli
 
 
@@ -84,7 +84,7 @@ class BrokenEntry:
 
 @pytest.fixture
 def broken_entry(monkeypatch):
-    monkeypatch.setattr("baselines.systems.entry_points", lambda group: [BrokenEntry()])
+    monkeypatch.setattr("earmark.baselines.systems.entry_points", lambda group: [BrokenEntry()])
     families.cache_clear()
     yield
     families.cache_clear()

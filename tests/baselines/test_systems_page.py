@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from baselines.systems import BUILT_IN, families, parse
-from baselines.transcode import transcode
+from earmark.baselines.systems import BUILT_IN, families, parse
+from earmark.baselines.transcode import transcode
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
 
@@ -32,7 +31,7 @@ class Entry:
 
 @pytest.fixture
 def installed(monkeypatch):
-    monkeypatch.setattr("baselines.systems.entry_points", lambda group: [Entry()])
+    monkeypatch.setattr("earmark.baselines.systems.entry_points", lambda group: [Entry()])
     families.cache_clear()
     yield
     families.cache_clear()

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-
-from codec.layers import fold_weight_norm
-from codec.model import PRESETS, EncodecModel
+from earmark.codec.layers import fold_weight_norm
+from earmark.codec.model import PRESETS, EncodecModel
 
 torch.set_num_threads(1)  # small networks, and test workers beside each other: more threads only wait for one another
 

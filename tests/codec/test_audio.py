@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
-from codec import audio
-from codec.errors import UserError
+from earmark.codec import audio
+from earmark.codec.errors import UserError
 
 
 def tone(seconds: float = 0.5, rate: int = 16000, channels: int = 1, frequency: float = 440.0) -> np.ndarray:

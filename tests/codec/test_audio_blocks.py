@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
-from codec import audio, audio_blocks, wav_stream
-from codec.audio_blocks import AudioStream
-from codec.errors import UserError
+from earmark.codec import audio, audio_blocks, wav_stream
+from earmark.codec.audio_blocks import AudioStream
+from earmark.codec.errors import UserError
 
 
 def noise(samples: int, channels: int = 1, seed: int = 0) -> np.ndarray:

@@ -6,8 +6,7 @@ import io
 
 import numpy as np
 import pytest
-
-from codec.bits import BLOCK, pack, packed_size, unpack
+from earmark.codec.bits import BLOCK, pack, packed_size, unpack
 
 
 def test_three_codes_by_hand():

@@ -18,16 +18,15 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
+from earmark.codec import config_json, downloads
+from earmark.codec.checkpoints import identity, load, read, save
+from earmark.codec.config_json import config_from_json, config_to_json
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.layers import fold
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, EncodecConfig, EncodecModel
+from earmark.codec.seanet import SEANetConfig
 from torch import Tensor
 from torch.nn.utils import parametrize
-
-from codec import config_json, downloads
-from codec.checkpoints import identity, load, read, save
-from codec.config_json import config_from_json, config_to_json
-from codec.errors import UserError, WriteError
-from codec.layers import fold
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, EncodecConfig, EncodecModel
-from codec.seanet import SEANetConfig
 
 NAMES = list(PRESETS)
 TINY = EncodecConfig(
@@ -168,7 +167,7 @@ def test_names_that_the_public_files_have(references):
 
 def test_a_known_name_without_weights_in_the_package_is_the_official_file(references, tmp_path, monkeypatch):
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path))
-    monkeypatch.setattr("codec.checkpoints.bundled", lambda name: None)
+    monkeypatch.setattr("earmark.codec.checkpoints.bundled", lambda name: None)
     with pytest.raises(UserError, match="encodec_24khz: its official checkpoint is not on this machine"):
         load("encodec_24khz")
     path = written(references("encodec_24khz").state_dict(), tmp_path / "model.th")

@@ -25,11 +25,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from earmark.codec import audio, checkpoints, cli, downloads, ecdc, language_model_files
+from earmark.codec.language_model import LanguageModel, LanguageModelConfig
+from earmark.codec.model import ENCODEC_24KHZ, PRESETS, EncodecConfig, EncodecModel
 
 import earmark as program
-from codec import audio, checkpoints, cli, downloads, ecdc, language_model_files
-from codec.language_model import LanguageModel, LanguageModelConfig
-from codec.model import ENCODEC_24KHZ, PRESETS, EncodecConfig, EncodecModel
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {

@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from codec import coding, ecdc
-from codec.audio_blocks import AudioStream
-from codec.container.chunks import Chunks
-from codec.errors import UserError
-from codec.fast import accelerate
-from codec.model import PRESETS, Codes, EncodecConfig, EncodecModel
-from codec.seanet import SEANetConfig
+from earmark.codec import coding, ecdc
+from earmark.codec.audio_blocks import AudioStream
+from earmark.codec.container.chunks import Chunks
+from earmark.codec.errors import UserError
+from earmark.codec.fast import accelerate
+from earmark.codec.model import PRESETS, Codes, EncodecConfig, EncodecModel
+from earmark.codec.seanet import SEANetConfig
 
 SMALL = {
     name: replace(config, seanet=replace(config.seanet, filters=4, dimension=8, lstm=1))

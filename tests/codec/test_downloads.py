@@ -10,10 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from codec import downloads
-from codec.downloads import OFFICIAL_FILES, OFFICIAL_URL, cache_folder, cached, download
-from codec.errors import UserError, WriteError
+from earmark.codec import downloads
+from earmark.codec.downloads import OFFICIAL_FILES, OFFICIAL_URL, cache_folder, cached, download
+from earmark.codec.errors import UserError, WriteError
 
 CONTENT = bytes(range(256)) * 1200  # more than one piece
 FILE = f"encodec_24khz-{hashlib.sha256(CONTENT).hexdigest()[:8]}.th"

@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from codec import ecdc
-from codec.container.coder import Entropy
-from codec.errors import UserError
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, Codes, EncodecConfig, Segment
-from codec.seanet import SEANetConfig
+from earmark.codec import ecdc
+from earmark.codec.container.coder import Entropy
+from earmark.codec.errors import UserError
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, Codes, EncodecConfig, Segment
+from earmark.codec.seanet import SEANetConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [ENCODEC_24KHZ, ENCODEC_48KHZ]

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-
-from codec.entropy import MOST_TOTAL, RangeDecoder, RangeEncoder
+from earmark.codec.entropy import MOST_TOTAL, RangeDecoder, RangeEncoder
 
 
 def coded(entries: np.ndarray, tables: np.ndarray) -> bytes:

@@ -10,17 +10,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from earmark.codec.checkpoints import identity
+from earmark.codec.errors import UserError
+from earmark.codec.fast import FastDecoder, FastEncoder, accelerate
+from earmark.codec.fast_layers import FastConvState, FastLSTM
+from earmark.codec.layers import LSTM
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig, EncodecModel
+from earmark.codec.packed import supports
+from earmark.codec.seanet import SEANetConfig, State
+from earmark.codec.streaming import StreamingDecoder, StreamingEncoder
 from torch import Tensor, nn
-
-from codec.checkpoints import identity
-from codec.errors import UserError
-from codec.fast import FastDecoder, FastEncoder, accelerate
-from codec.fast_layers import FastConvState, FastLSTM
-from codec.layers import LSTM
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig, EncodecModel
-from codec.packed import supports
-from codec.seanet import SEANetConfig, State
-from codec.streaming import StreamingDecoder, StreamingEncoder
 
 pytestmark = pytest.mark.skipif(not supports(torch.float32), reason="torch has no oneDNN here")
 bfloat16 = pytest.mark.skipif(not supports(torch.bfloat16), reason="this CPU has no bfloat16")
@@ -82,8 +81,8 @@ def route(request: pytest.FixtureRequest) -> Iterator[None]:
     """How the same layers compute few values and many; the small shapes here would never go the second way."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "all by oneDNN":
-            patch.setattr("codec.packed._FEW_PRODUCTS", 0)
-            patch.setattr("codec.packed._FEW_VALUES", 0)
+            patch.setattr("earmark.codec.packed._FEW_PRODUCTS", 0)
+            patch.setattr("earmark.codec.packed._FEW_VALUES", 0)
         yield
 
 
@@ -298,7 +297,7 @@ def test_another_precision_goes_to_the_plain_layers():
 
 
 def test_without_onednn_the_model_stays_as_it_is(monkeypatch):
-    monkeypatch.setattr("codec.fast.supports", lambda dtype: False)
+    monkeypatch.setattr("earmark.codec.fast.supports", lambda dtype: False)
     model = model_of(SMALL)
     encoder = model.encoder
     accelerate(model)

@@ -7,8 +7,7 @@ import stat
 import threading
 
 import pytest
-
-from codec.files import write_text, written_whole
+from earmark.codec.files import write_text, written_whole
 
 
 def fail_half_way(path):

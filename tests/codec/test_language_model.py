@@ -8,12 +8,11 @@ import io
 import numpy as np
 import pytest
 import torch
-
-from codec import ecdc
-from codec.errors import UserError
-from codec.language_model import LanguageModel, LanguageModelConfig, shifted
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS
-from codec.public_coder import PublicModelCoder
+from earmark.codec import ecdc
+from earmark.codec.errors import UserError
+from earmark.codec.language_model import LanguageModel, LanguageModelConfig, shifted
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS
+from earmark.codec.public_coder import PublicModelCoder
 
 CONTEXT = 12  # short, so that a small signal is longer
 

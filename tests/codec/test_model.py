@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from codec.audio import read, resample
-from codec.errors import UserError
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, EncodecConfig
-from codec.seanet import SEANetConfig
+from earmark.codec.audio import read, resample
+from earmark.codec.errors import UserError
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, EncodecConfig
+from earmark.codec.seanet import SEANetConfig
 
 HOP_512 = EncodecConfig(
     "wide", 44100, tuple(round(0.87 * n, 2) for n in range(1, 33)), SEANetConfig(ratios=(8, 8, 4, 2))

@@ -7,11 +7,10 @@ import threading
 
 import numpy as np
 import pytest
-
-from baselines.systems import family_of, parse
-from codec.audio import read
-from codec.errors import UserError
-from codec.native_messages import silenced
+from earmark.baselines.systems import family_of, parse
+from earmark.codec.audio import read
+from earmark.codec.errors import UserError
+from earmark.codec.native_messages import silenced
 
 
 def test_only_what_is_written_inside_is_lost(capfd):

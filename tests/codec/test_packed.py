@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from earmark.codec.packed import NarrowConv, PackedConv, PackedLinear, elu, elu_into, follow, supports
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
-
-from codec.packed import NarrowConv, PackedConv, PackedLinear, elu, elu_into, follow, supports
 
 pytestmark = pytest.mark.skipif(not supports(torch.float32), reason="torch has no oneDNN here")
 
@@ -18,8 +17,8 @@ pytestmark = pytest.mark.skipif(not supports(torch.float32), reason="torch has n
 def _route(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "all by oneDNN":
-            patch.setattr("codec.packed._FEW_PRODUCTS", 0)
-            patch.setattr("codec.packed._FEW_VALUES", 0)
+            patch.setattr("earmark.codec.packed._FEW_PRODUCTS", 0)
+            patch.setattr("earmark.codec.packed._FEW_VALUES", 0)
         with torch.inference_mode():
             yield
 

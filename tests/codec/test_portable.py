@@ -14,17 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from codec import ecdc, exact_linear, language_model_files
-from codec.errors import UserError
-from codec.exact_linear import ExactLinear
-from codec.language_model import LanguageModel, LanguageModelConfig, shifted
-from codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, Segment
-from codec.portable_arithmetic import SHIFT, Norm, Projection, square_root
-from codec.portable_coder import PortableModelCoder
-from codec.portable_layout import FRACTION, MOST_STEPS
-from codec.portable_model import Cache
-from codec.portable_quantization import quantized
+from earmark.codec import ecdc, exact_linear, language_model_files
+from earmark.codec.errors import UserError
+from earmark.codec.exact_linear import ExactLinear
+from earmark.codec.language_model import LanguageModel, LanguageModelConfig, shifted
+from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, Segment
+from earmark.codec.portable_arithmetic import SHIFT, Norm, Projection, square_root
+from earmark.codec.portable_coder import PortableModelCoder
+from earmark.codec.portable_layout import FRACTION, MOST_STEPS
+from earmark.codec.portable_model import Cache
+from earmark.codec.portable_quantization import quantized
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = LanguageModelConfig(codebooks=3, context=20)
@@ -185,9 +184,9 @@ def test_noise_of_one_unit_in_the_last_place_changes_nothing(plain, monkeypatch)
 
 PROGRAM = """
 import hashlib, sys, numpy, torch
-from codec.model import ENCODEC_24KHZ
-from codec.language_model_files import load_portable
-from codec.portable_coder import PortableModelCoder
+from earmark.codec.model import ENCODEC_24KHZ
+from earmark.codec.language_model_files import load_portable
+from earmark.codec.portable_coder import PortableModelCoder
 torch.set_num_threads(int(sys.argv[2]))
 coder = PortableModelCoder(load_portable(sys.argv[1], ENCODEC_24KHZ))
 codes = numpy.random.default_rng(0).integers(0, 1024, (3, 30)).astype(numpy.uint16)

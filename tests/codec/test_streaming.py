@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from codec.errors import UserError
-from codec.fast import accelerate
-from codec.layers import Conv1d, ConvState, ConvTranspose1d, ConvTransposeState
-from codec.model import PRESETS, EncodecModel, Segment
-from codec.seanet import SEANetConfig, SEANetDecoder, SEANetEncoder
-from codec.streaming import StreamingDecoder, StreamingEncoder
+from earmark.codec.errors import UserError
+from earmark.codec.fast import accelerate
+from earmark.codec.layers import Conv1d, ConvState, ConvTranspose1d, ConvTransposeState
+from earmark.codec.model import PRESETS, EncodecModel, Segment
+from earmark.codec.seanet import SEANetConfig, SEANetDecoder, SEANetEncoder
+from earmark.codec.streaming import StreamingDecoder, StreamingEncoder
 
 CHUNKS = [[320] * 20, [640, 320, 5440], [6400], [1, 2, 3, 7, 313, 6074], [6399, 1]]
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from earmark.codec import audio
 from scipy.signal import lfilter
-
-from codec import audio
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
-from eval.aggregate import summarise
+from earmark.eval.aggregate import summarise
 
 
 def cell(

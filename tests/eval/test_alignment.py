@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec import audio
+from earmark.eval.alignment import MAX_LAG, advance, estimate_lag, lag_left
 from scipy.signal import lfilter
-
-from baselines.systems import family_of, parse
-from baselines.transcode import transcode
-from codec import audio
-from eval.alignment import MAX_LAG, advance, estimate_lag, lag_left
 
 
 def noise(channels: int = 1, length: int = 4000, seed: int = 0) -> np.ndarray:

@@ -6,8 +6,7 @@ import math
 
 import pandas as pd
 import pytest
-
-from eval.bjontegaard import Curve, curves, delta_quality, delta_rate, deltas, grid
+from earmark.eval.bjontegaard import Curve, curves, delta_quality, delta_rate, deltas, grid
 
 TEST = Curve((1356.24, 2451.52, 4469.00, 9787.80), (34.987, 36.970, 38.651, 40.121))
 ANCHOR = Curve((1358.24, 2486.44, 4593.60, 9487.76), (34.851, 36.845, 38.615, 40.037))

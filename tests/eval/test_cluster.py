@@ -14,18 +14,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from baselines import commands, programs
-from baselines.commands import defined
-from baselines.programs import patience
-from baselines.systems import parse_list
-from codec import audio
-from codec.errors import UserError
-from eval import runner, tables
-from eval.aggregate import summarise
-from eval.cluster import run_on_cluster
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
-from eval.run_folder import read_scores
+from earmark.baselines import commands, programs
+from earmark.baselines.commands import defined
+from earmark.baselines.programs import patience
+from earmark.baselines.systems import parse_list
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.eval import runner, tables
+from earmark.eval.aggregate import summarise
+from earmark.eval.cluster import run_on_cluster
+from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.run_folder import read_scores
 
 distributed = pytest.importorskip("distributed")
 COPY = "cp {input} {bitstream} && cp {bitstream} {output}"  # a codec
@@ -157,6 +156,6 @@ def test_a_scheduler_that_goes_away_is_one_line():
 
 
 def test_no_scheduler_is_one_line(monkeypatch):
-    monkeypatch.setattr("eval.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("earmark.eval.cluster.CONNECT_SECONDS", 1)
     with pytest.raises(UserError, match=r"--cluster tcp://127\.0\.0\.1:9: no scheduler answers there"):
         list(run_on_cluster(mark_and_square, [], "tcp://127.0.0.1:9", lambda task: -1))

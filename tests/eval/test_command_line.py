@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-
-from codec import audio
-from eval import records
+from earmark.codec import audio
+from earmark.eval import records
 
 ROOT = Path(__file__).resolve().parents[2]
 

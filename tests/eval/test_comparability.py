@@ -9,12 +9,11 @@ import json
 
 import pandas as pd
 import pytest
-
-from baselines.systems import parse_list
-from codec.errors import UserError
-from eval import runner
-from eval.comparability import joined, reasons
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.baselines.systems import parse_list
+from earmark.codec.errors import UserError
+from earmark.eval import runner
+from earmark.eval.comparability import joined, reasons
+from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat
 
 
 def info():

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from codec import audio
-from codec.errors import UserError
-from eval.corpus import ReferenceFormat, Source, find, is_speech, load
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.eval.corpus import ReferenceFormat, Source, find, is_speech, load
 
 
 def put(path: Path, rate: int = 16000, channels: int = 1, seconds: float = 0.1) -> Path:

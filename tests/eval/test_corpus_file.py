@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from baselines.systems import parse_list
-from codec import audio
-from codec.errors import UserError
-from codec.training.layouts import LAYOUTS
-from eval import corpus, runner
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat
-from eval.corpus_file import read_corpus
+from earmark.baselines.systems import parse_list
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.codec.training.layouts import LAYOUTS
+from earmark.eval import corpus, runner
+from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.corpus_file import read_corpus
 
 RECIPES = Path(__file__).parents[2] / "docs" / "corpora"
 TWO = """

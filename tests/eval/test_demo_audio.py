@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earmark.codec.audio import read, resample
+from earmark.codec.errors import UserError
+from earmark.eval import demo
+from earmark.eval.corpus import is_speech
+from earmark.eval.demo import CLIPS, Clip, instruments, speech, voice, write_demo_audio
+from earmark.eval.demo.stage import Stage, master
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
 from scipy.signal import butter, find_peaks, firwin, resample_poly, sosfilt
-
-import eval.demo
-from codec.audio import read, resample
-from codec.errors import UserError
-from eval.corpus import is_speech
-from eval.demo import CLIPS, Clip, instruments, speech, voice, write_demo_audio
-from eval.demo.stage import Stage, master
 
 needs_espeak = pytest.mark.skipif(
     speech.importlib.util.find_spec("espeakng_loader") is None, reason="eSpeak NG (espeakng-loader) is not installed"
@@ -53,15 +52,15 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_same_bytes_from_another_process(folder: Path, tmp_path: Path) -> None:
-    program = "import sys, pathlib, eval.demo; eval.demo.write_demo_audio(pathlib.Path(sys.argv[1]))"
-    root = Path(eval.demo.__file__).parents[2]
+    program = "import sys, pathlib, earmark.eval.demo; earmark.eval.demo.write_demo_audio(pathlib.Path(sys.argv[1]))"
+    root = Path(demo.__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env=environment)
     assert digests(tmp_path) == digests(folder)
 
 
 def test_another_seed_is_another_performance(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eval.demo, "CLIPS", [clip for clip in CLIPS if "waltz" in clip.path or "low" in clip.path])
+    monkeypatch.setattr(demo, "CLIPS", [clip for clip in CLIPS if "waltz" in clip.path or "low" in clip.path])
     for file in write_demo_audio(tmp_path, seed=1):
         other = folder / file.relative_to(tmp_path)
         assert file.read_bytes() != other.read_bytes()
@@ -69,7 +68,7 @@ def test_another_seed_is_another_performance(folder: Path, tmp_path: Path, monke
 
 
 def test_returns_the_files_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eval.demo, "CLIPS", CLIPS[5:7])
+    monkeypatch.setattr(demo, "CLIPS", CLIPS[5:7])
     assert write_demo_audio(tmp_path) == [tmp_path / "music/river_waltz.wav", tmp_path / "music/two_voices.wav"]
 
 
@@ -141,7 +140,7 @@ def test_without_espeak_the_rest_is_written_and_a_line_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    monkeypatch.setattr(eval.demo, "CLIPS", CLIPS[:4])
+    monkeypatch.setattr(demo, "CLIPS", CLIPS[:4])
     with caplog.at_level(logging.WARNING):
         files = write_demo_audio(tmp_path)
     assert files == [tmp_path / "speech_like/low_voice.wav"]

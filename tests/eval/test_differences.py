@@ -10,11 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from earmark.codec.errors import UserError
+from earmark.eval.differences import differences, grid, holm, outliers, probability
+from earmark.eval.grid import comma_separated
 from scipy.stats import ttest_rel
-
-from codec.errors import UserError
-from eval.differences import differences, grid, holm, outliers, probability
-from eval.grid import comma_separated
 
 
 def scores(metric="visqol", category="speech", **systems):

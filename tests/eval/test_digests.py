@@ -6,10 +6,9 @@ import hashlib
 import os
 
 import pytest
-
-from codec.errors import UserError
-from eval import digests
-from eval.digests import Digests
+from earmark.codec.errors import UserError
+from earmark.eval import digests
+from earmark.eval.digests import Digests
 
 
 @pytest.fixture

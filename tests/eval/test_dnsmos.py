@@ -7,9 +7,8 @@ import types
 
 import numpy as np
 import pytest
-
-from codec import audio
-from eval.metrics.registry import find, registered, score
+from earmark.codec import audio
+from earmark.eval.metrics.registry import find, registered, score
 
 pytest.importorskip("onnxruntime")
 if find("dnsmos").available() is not None:

@@ -7,11 +7,11 @@ import itertools
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from earmark.baselines import commands
+from earmark.baselines.systems import families
+from earmark.eval.failures import SHOWN, failures, unavailable_metrics
 
-from baselines import commands
-from baselines.systems import families
 from earmark import cli
-from eval.failures import SHOWN, failures, unavailable_metrics
 
 METRICS = ("si_snr", "stoi")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from eval.levels import HIGHEST_PEAK_DB, SILENCE_LUFS, TARGET_LUFS, loudness, match
+from earmark.eval.levels import HIGHEST_PEAK_DB, SILENCE_LUFS, TARGET_LUFS, loudness, match
 
 RATE = 48000
 

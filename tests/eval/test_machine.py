@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from eval import machine
+from earmark.eval import machine
 
 CPUINFO = """processor\t: 0
 vendor_id\t: GenuineIntel

@@ -9,13 +9,12 @@ import math
 
 import pandas as pd
 import pytest
-
-from codec.errors import UserError
-from eval.grid import RENDERERS
-from eval.paper_figures import FIGURES
-from eval.paper_sources import read_bench, read_study
-from eval.paper_tables import lay_out_like
-from eval.published_tables import names, published
+from earmark.codec.errors import UserError
+from earmark.eval.grid import RENDERERS
+from earmark.eval.paper_figures import FIGURES
+from earmark.eval.paper_sources import read_bench, read_study
+from earmark.eval.paper_tables import lay_out_like
+from earmark.eval.published_tables import names, published
 
 
 def mean(system, kbps, value=4.0, metric="visqol_audio", category="music"):

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from baselines import programs
-from codec.errors import WriteError
-from eval.pool import IN_HAND, run_tasks, usable_cores
+from earmark.baselines import programs
+from earmark.codec.errors import WriteError
+from earmark.eval.pool import IN_HAND, run_tasks, usable_cores
 
 
 def square(number: int) -> int:
@@ -129,7 +128,7 @@ def test_workers_and_their_programs_end_with_their_parent(tmp_path, task, how):
         "import sys, time\n"
         "from pathlib import Path\n"
         "from test_pool import run_a_program, tell_and_wait\n"
-        "from eval.pool import run_tasks\n"
+        "from earmark.eval.pool import run_tasks\n"
         "if __name__ == '__main__':\n"
         f"    list(run_tasks({task}, [Path(sys.argv[1]) / str(n) for n in range(2)], 2, bool))\n"
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from baselines.systems import family_of, parse
-from baselines.transcode import transcode
-from codec import audio
-from eval.metrics.registry import find, score
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec import audio
+from earmark.eval.metrics.registry import find, score
 
 SPEECH = ("speech_libri_f_198.ogg", "speech_libri_m_3436.ogg", "speech_libri_m_5703.ogg", "speech_lyra_1_48k.wav")
 

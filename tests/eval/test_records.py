@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from earmark.eval import records
+from earmark.eval.metrics.registry import Score, failed, undefined
+from earmark.eval.records import Record
 from pyarrow import parquet
-
-from eval import records
-from eval.metrics.registry import Score, failed, undefined
-from eval.records import Record
 
 
 def record(kbps=6.0, **scores):
@@ -44,7 +43,7 @@ def test_a_failed_score_is_tried_again(tmp_path):
 def test_a_crash_costs_what_is_in_no_part_yet(tmp_path, monkeypatch):
     """With parts of 2 s and a record a second, a process that vanishes after the fifth leaves four."""
     clock = iter(range(100))
-    monkeypatch.setattr("eval.records.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("earmark.eval.records.time.monotonic", lambda: float(next(clock)))
     adding = records.appended(tmp_path)
     add = adding.__enter__()
     for key in "abcde":
@@ -57,9 +56,9 @@ def test_parts_grow_with_the_run(tmp_path, monkeypatch):
     """From 200 s on a hundredth of the time is more than 2 s: 30 minutes of a record a second make a hundred parts and
     then ln(1800 / 200) / ln(1.01) = 221 at most."""
     clock = iter(range(10000))
-    monkeypatch.setattr("eval.records.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("earmark.eval.records.time.monotonic", lambda: float(next(clock)))
     written = []
-    monkeypatch.setattr("eval.records._write", lambda run, waiting: written.append(len(waiting)))
+    monkeypatch.setattr("earmark.eval.records._write", lambda run, waiting: written.append(len(waiting)))
     with records.appended(tmp_path) as add:
         for number in range(1800):
             add(str(number), record())

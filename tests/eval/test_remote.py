@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-from baselines.systems import parse_list
-from codec import audio
-from codec.errors import UserError
-from codec.files import write_text
-from codec.places import is_remote, local_copy, place
-from eval import runner
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat, find
-from eval.corpus_file import read_corpus
-from eval.run_folder import read_info, read_scores
+from earmark.baselines.systems import parse_list
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.codec.places import is_remote, local_copy, place
+from earmark.eval import runner
+from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat, find
+from earmark.eval.corpus_file import read_corpus
+from earmark.eval.run_folder import read_info, read_scores
 
 pytest.importorskip("upath")
 MEASURED = ["encode_seconds", "decode_seconds"]

@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-
-from codec import audio
-from eval.aggregate import summarise
-from eval.report import plots
-from eval.report.choice import choices, choose, outlying
-from eval.report.excerpts import cut, loudest
-from eval.report.missing import missing
-from eval.report.page import clock, write_report
-from eval.run_folder import audio_path
-from eval.table_layout import describe
+from earmark.codec import audio
+from earmark.eval.aggregate import summarise
+from earmark.eval.report import plots
+from earmark.eval.report.choice import choices, choose, outlying
+from earmark.eval.report.excerpts import cut, loudest
+from earmark.eval.report.missing import missing
+from earmark.eval.report.page import clock, write_report
+from earmark.eval.run_folder import audio_path
+from earmark.eval.table_layout import describe
 
 RATE = 16_000
 SECONDS = 1.5

@@ -9,11 +9,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from earmark.eval.report import plots, spectrograms
+from earmark.eval.report.scatter import scatters
 from matplotlib.figure import Figure
 from PIL import Image
-
-from eval.report import plots, spectrograms
-from eval.report.scatter import scatters
 
 RATE = 16000
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-
-from eval.aggregate import summarise
-from eval.differences import differences
-from eval.report.summary import headline_metric, leads, sentences
+from earmark.eval.aggregate import summarise
+from earmark.eval.differences import differences
+from earmark.eval.report.summary import headline_metric, leads, sentences
 
 RATES = {"opus@6": 5.7, "encodec_24khz@6": 6.0, "opus@12": 11.7, "mp3@64": 64.0, "reference": np.nan}
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from earmark.codec import audio, checkpoints
+from earmark.codec.errors import UserError
+from earmark.codec.training import manifest, recipe_files, shards
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.validation import si_snr
+from earmark.eval.aggregate import mean_interval
+from earmark.eval.metrics import registry
+from earmark.eval.reproduce import Budget, Experiment, RowScores, chosen_rows, grid, held_out, recipes_of
 
-from codec import audio, checkpoints
-from codec.errors import UserError
-from codec.training import manifest, recipe_files, shards
-from codec.training.shards import Shards
-from codec.training.validation import si_snr
 from earmark import cli
-from eval.aggregate import mean_interval
-from eval.metrics import registry
-from eval.reproduce import Budget, Experiment, RowScores, chosen_rows, grid, held_out, recipes_of
 
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[1.2, 6]", "data.batch=2",
@@ -138,7 +138,7 @@ def test_a_killed_row_has_spent_what_it_saved(data, tmp_path, monkeypatch):
     state = torch.load(tmp_path / "ms_stft" / "state.pt", weights_only=True)
     torch.save({**state, "seconds": 480.0}, tmp_path / "ms_stft" / "state.pt")
     left = []
-    monkeypatch.setattr("eval.reproduce.train", lambda *_, stop_after, **__: left.append(stop_after))
+    monkeypatch.setattr("earmark.eval.reproduce.train", lambda *_, stop_after, **__: left.append(stop_after))
     assert reproduce(data, tmp_path, "--rows", "ms_stft", budget="9min").exit_code == 0
     assert left == [60]
 
@@ -153,7 +153,7 @@ def test_minutes_go_on_where_they_stopped(data, tmp_path):
 
 
 def test_an_interrupt_keeps_the_time_that_was_spent(data, tmp_path, monkeypatch):
-    from codec.training import run
+    from earmark.codec.training import run
 
     def interrupting(trainer, batch, update=run.Trainer.update):
         if trainer.updates == 3:

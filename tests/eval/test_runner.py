@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-
-from baselines.systems import parse_list
-from codec import audio
-from codec.errors import UserError
-from eval import runner
-from eval.corpus import SPEECH_PATTERNS, ReferenceFormat, find, sha256
-from eval.machine import machine
-from eval.metrics.si_snr import si_snr
-from eval.run_folder import audio_path, read_info, read_scores
-from eval.work import Task, attempt
+from earmark.baselines.systems import parse_list
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.eval import runner
+from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat, find, sha256
+from earmark.eval.machine import machine
+from earmark.eval.metrics.si_snr import si_snr
+from earmark.eval.run_folder import audio_path, read_info, read_scores
+from earmark.eval.work import Task, attempt
 
 COLUMNS = ["file", "category", "system", "metric", "value", "status", "reason", "kbps_nominal", "kbps", "lag",
            "lag_left", "encode_seconds", "decode_seconds", "duration"]  # fmt: skip

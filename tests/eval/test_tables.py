@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from earmark.eval import tables
+from earmark.eval.table_layout import Cell, factor_text, lay_out
 from rich.console import Console
-
-from eval import tables
-from eval.table_layout import Cell, factor_text, lay_out
 
 NAN = float("nan")
 

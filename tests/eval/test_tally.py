@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-
-from baselines.systems import parse_list
-from eval.corpus import Source
-from eval.metrics.registry import Score, undefined
-from eval.records import Record
-from eval.tally import Tally
-from eval.work import cell
+from earmark.baselines.systems import parse_list
+from earmark.eval.corpus import Source
+from earmark.eval.metrics.registry import Score, undefined
+from earmark.eval.records import Record
+from earmark.eval.tally import Tally
+from earmark.eval.work import cell
 
 METRICS = {"si_snr": "si_snr", "stoi": "stoi"}
 

@@ -10,18 +10,18 @@ from dataclasses import replace
 import pytest
 import torch
 from click.testing import CliRunner
+from earmark.baselines import commands, programs
+from earmark.baselines.interface import Family
+from earmark.baselines.systems import families, parse
+from earmark.codec import checkpoints, language_model_files
+from earmark.codec.errors import UserError
+from earmark.codec.language_model import LanguageModel, LanguageModelConfig
+from earmark.codec.model import ENCODEC_24KHZ, EncodecModel
+from earmark.eval.machine import machine
+from earmark.eval.model_cost import cost_of, language_model_cost_of
+from earmark.eval.timing import Spread, Worker, measure, swelling_chord
 
-from baselines import commands, programs
-from baselines.interface import Family
-from baselines.systems import families, parse
-from codec import checkpoints, language_model_files
-from codec.errors import UserError
-from codec.language_model import LanguageModel, LanguageModelConfig
-from codec.model import ENCODEC_24KHZ, EncodecModel
 from earmark import cli
-from eval.machine import machine
-from eval.model_cost import cost_of, language_model_cost_of
-from eval.timing import Spread, Worker, measure, swelling_chord
 
 
 @pytest.fixture(scope="module")

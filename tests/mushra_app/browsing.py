@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 
 import pandas as pd
+from earmark.mushra_app.store import ratings
+from earmark.mushra_app.tables import Stimulus
 from flask import Flask
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
@@ -14,9 +16,6 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 from werkzeug.serving import make_server
-
-from mushra_app.store import ratings
-from mushra_app.tables import Stimulus
 
 
 class Listener:

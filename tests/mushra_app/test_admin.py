@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from earmark.mushra_app import admin_access
+from earmark.mushra_app.importers import study_ratings
+from earmark.mushra_app.overview import overview
+from earmark.mushra_app.screening import screen
+from earmark.mushra_app.store import Answer, Store
+from earmark.mushra_app.web import Options, create_app
+from earmark.mushra_app.web.downloads import as_csv
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from mushra_app import admin_access
-from mushra_app.importers import study_ratings
-from mushra_app.overview import overview
-from mushra_app.screening import screen
-from mushra_app.store import Answer, Store
-from mushra_app.web import Options, create_app
-from mushra_app.web.downloads import as_csv
 from tests.mushra_app.visitor import Visitor, field
 
 SCORES = {"hidden-original": 100, "anchor@3.5k": 20, "opus@6": 50, "mp3@64": 70}

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-
-from mushra_app.analysis.intervals import cluster_bootstrap, listeners_to_halve
-from mushra_app.analysis.mixed_model import fit
-from mushra_app.importers import read_ratings
-from mushra_app.statistics import summarise
+from earmark.mushra_app.analysis.intervals import cluster_bootstrap, listeners_to_halve
+from earmark.mushra_app.analysis.mixed_model import fit
+from earmark.mushra_app.importers import read_ratings
+from earmark.mushra_app.statistics import summarise
 
 
 def balanced(scores: np.ndarray) -> pd.DataFrame:

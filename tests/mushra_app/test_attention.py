@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from earmark.mushra_app import attention
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.attention import in_band
+from earmark.mushra_app.importers import study_ratings
+from earmark.mushra_app.pages import Trials, plan
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.screening import RULES, screen
+from earmark.mushra_app.store import Answer, Store, open_store
+from earmark.mushra_app.tables import Trial
+from earmark.mushra_app.web import create_app
 
-from mushra_app import attention
-from mushra_app import study as studies
-from mushra_app.attention import in_band
-from mushra_app.importers import study_ratings
-from mushra_app.pages import Trials, plan
-from mushra_app.ratings import Ratings
-from mushra_app.screening import RULES, screen
-from mushra_app.store import Answer, Store, open_store
-from mushra_app.tables import Trial
-from mushra_app.web import create_app
 from tests.mushra_app.visitor import Visitor, attribute, field
 
 HONEST = {"hidden-original": 100, "anchor@3.5k": 20, "opus@6": 50, "mp3@64": 70}
@@ -193,8 +193,8 @@ def test_a_repetition_goes_with_its_trial_and_the_session_with_both(
     make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Ada's lease runs out at the volume page and Bob takes her items meanwhile: nothing is left to rate or repeat."""
-    from mushra_app import leases
-    from mushra_app import store as stores
+    from earmark.mushra_app import leases
+    from earmark.mushra_app import store as stores
 
     make_study(tmp_path, items=2, annotations=1, trials=2)
     (tmp_path / "session.toml").write_text('attention = ["repeated"]\n')

@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from earmark.mushra_app.web import create_app
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from mushra_app.web import create_app
 from tests.mushra_app.browsing import Listener, network, resize, serve
 
 pytestmark = pytest.mark.browser

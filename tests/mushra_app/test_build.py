@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-
-from codec import audio
-from codec.errors import UserError
-from eval.levels import loudness
-from eval.run_folder import audio_path
-from mushra_app import study as studies
-from mushra_app.build import Request, build, listeners_needed
-from mushra_app.crowd import Crowd
-from mushra_app.store import open_store
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.eval.levels import loudness
+from earmark.eval.run_folder import audio_path
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.build import Request, build, listeners_needed
+from earmark.mushra_app.crowd import Crowd
+from earmark.mushra_app.store import open_store
 
 RATE = 16000
 FILES = {

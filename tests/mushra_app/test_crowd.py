@@ -7,10 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from flask import Flask
-
-from codec.errors import UserError
-from mushra_app.crowd import (
+from earmark.codec.errors import UserError
+from earmark.mushra_app.crowd import (
     Arrival,
     ArrivalError,
     Crowd,
@@ -21,9 +19,11 @@ from mushra_app.crowd import (
     turk_question,
     way_back,
 )
-from mushra_app.store import Store
-from mushra_app.web import create_app
-from mushra_app.web.invitations import invitation
+from earmark.mushra_app.store import Store
+from earmark.mushra_app.web import create_app
+from earmark.mushra_app.web.invitations import invitation
+from flask import Flask
+
 from tests.mushra_app.visitor import Visitor, attribute, field
 
 PROLIFIC = "/?PROLIFIC_PID=60fd9a0c&STUDY_ID=610aa6c4&SESSION_ID=62b1b7ce"

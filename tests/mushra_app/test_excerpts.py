@@ -6,8 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-
-from mushra_app.excerpts import Excerpt, choose, cut
+from earmark.mushra_app.excerpts import Excerpt, choose, cut
 
 RATE = 1000
 

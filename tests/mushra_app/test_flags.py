@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-
-from mushra_app.flags import flag, trial_seconds
-from mushra_app.importers import read_ratings
-from mushra_app.ratings import Ratings
+from earmark.mushra_app.flags import flag, trial_seconds
+from earmark.mushra_app.importers import read_ratings
+from earmark.mushra_app.ratings import Ratings
 
 QUALITY = {"ref": 100.0, "good": 80.0, "fair": 50.0, "low": 10.0}
 

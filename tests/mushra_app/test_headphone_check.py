@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earmark.mushra_app import headphone_check
+from earmark.mushra_app.flags import flag
+from earmark.mushra_app.headphone_check import Round, rounds
+from earmark.mushra_app.importers import study_ratings
+from earmark.mushra_app.store import Store
+from earmark.mushra_app.tables import Step
+from earmark.mushra_app.web import create_app
 
-from mushra_app import headphone_check
-from mushra_app.flags import flag
-from mushra_app.headphone_check import Round, rounds
-from mushra_app.importers import study_ratings
-from mushra_app.store import Store
-from mushra_app.tables import Step
-from mushra_app.web import create_app
 from tests.mushra_app.visitor import Visitor, attribute, field
 
 RATE = 48_000

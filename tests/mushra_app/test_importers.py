@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from codec.errors import UserError
-from mushra_app import store, study
-from mushra_app.importers import read_ratings, study_ratings
-from mushra_app.store import Answer
-from mushra_app.web.downloads import as_csv
+from earmark.codec.errors import UserError
+from earmark.mushra_app import store, study
+from earmark.mushra_app.importers import read_ratings, study_ratings
+from earmark.mushra_app.store import Answer
+from earmark.mushra_app.web.downloads import as_csv
 
 LONG = """listener,item,condition,score,category
 007,01,reference,100,speech
@@ -199,7 +198,7 @@ def test_golisten_names_that_make_no_grid(tmp_path, names):
 )  # fmt: skip
 def test_roles_by_usual_names(tmp_path, name, role):
     ratings = read_ratings(written(tmp_path, f"listener,item,condition,score\na,i,{name},5\na,i,codec,5\n"))
-    assert ratings.roles == {name: role, "codec": "system"}
+    assert ratings.roles == {name: role, "earmark.codec": "system"}
     if role != "system":
         assert any(f"The {role} is taken to be “{name}”" in note for note in ratings.notes)
 

@@ -9,11 +9,11 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from earmark.mushra_app.session_file import LANGUAGES
+from earmark.mushra_app.web import create_app
+from earmark.mushra_app.web.languages import CATALOGUES, catalogue
 
-import mushra_app
-from mushra_app.session_file import LANGUAGES
-from mushra_app.web import create_app
-from mushra_app.web.languages import CATALOGUES, catalogue
+from earmark import mushra_app
 from tests.mushra_app.visitor import Visitor
 
 TRANSLATED = [language for language in LANGUAGES if language != "en"]

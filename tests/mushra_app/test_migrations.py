@@ -6,13 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
-from codec.errors import UserError
-from mushra_app import migrations
-from mushra_app.store import Answer, Store, open_store, ratings
-from mushra_app.study import Study
-from mushra_app.study import load as load_study
-from mushra_app.tables import SCHEMA_VERSION
+from earmark.codec.errors import UserError
+from earmark.mushra_app import migrations
+from earmark.mushra_app.store import Answer, Store, open_store, ratings
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.study import load as load_study
+from earmark.mushra_app.tables import SCHEMA_VERSION
 
 VERSION_1 = Path(__file__).parent / "data" / "database-version-1.sql"  # Ada rated 3 of 3 trials, Bob 1 of 3
 

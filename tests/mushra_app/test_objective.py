@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-
-from mushra_app import store, study
-from mushra_app.analysis.objective import correlate, metric_scores, pairs
-from mushra_app.importers import study_ratings
-from mushra_app.report import write_report
-from mushra_app.store import Answer
+from earmark.mushra_app import store, study
+from earmark.mushra_app.analysis.objective import correlate, metric_scores, pairs
+from earmark.mushra_app.importers import study_ratings
+from earmark.mushra_app.report import write_report
+from earmark.mushra_app.store import Answer
 
 
 def write_run(folder: Path, test: study.Study, values: dict[str, float]) -> None:

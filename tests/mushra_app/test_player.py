@@ -10,9 +10,9 @@ from typing import Any
 import flask
 import numpy as np
 import pytest
+from earmark.eval import report
 from selenium import webdriver
 
-import eval.report
 from tests.mushra_app.browsing import serve
 from tests.mushra_app.rendering import FADE, RATE, SWITCH, edged, noise, play, rise, sounding, tones
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 def page(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
     """The browser on an empty page that can import player.js."""
     app = flask.Flask(__name__)
-    source = Path(eval.report.__file__).parent / "static" / "player.js"
+    source = Path(report.__file__).parent / "static" / "player.js"
     app.add_url_rule("/", "page", lambda: "<!doctype html><title>player</title>")
     app.add_url_rule("/player.js", "player", lambda: flask.send_file(source, mimetype="text/javascript"))
     for url in serve(app):

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from earmark.mushra_app import admin_access
+from earmark.mushra_app.crowd import Arrival
+from earmark.mushra_app.store import AlreadyRatedError, Answer, NotOpenError, Store, TookPartError, open_store, ratings
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.tables import SCHEMA_VERSION, Trial
 from sqlalchemy import create_engine, text
 
 from benchmarks.crowd import postgresql
-from mushra_app import admin_access
-from mushra_app.crowd import Arrival
-from mushra_app.store import AlreadyRatedError, Answer, NotOpenError, Store, TookPartError, open_store, ratings
-from mushra_app.study import Study
-from mushra_app.tables import SCHEMA_VERSION, Trial
 
 VERSION_1 = Path(__file__).parent / "data" / "database-version-1.sql"
 

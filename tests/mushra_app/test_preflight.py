@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.eval.alignment import estimate_lag
+from earmark.mushra_app import bs1534, preflight
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.duration import session_minutes
+from earmark.mushra_app.pages import Headphones, Questionnaire, Training, Trials, Volume
+from earmark.mushra_app.preflight import check_study, refuse_failures
+from earmark.mushra_app.questions import Question
+from earmark.mushra_app.stimulus_measures import CACHE, lag_and_correlation, measure_study
+from earmark.mushra_app.study import Condition, Item, Stimulus, Study
 
-from codec import audio
-from codec.errors import UserError
 from earmark import cli
-from eval.alignment import estimate_lag
-from mushra_app import bs1534, preflight
-from mushra_app import study as studies
-from mushra_app.duration import session_minutes
-from mushra_app.pages import Headphones, Questionnaire, Training, Trials, Volume
-from mushra_app.preflight import check_study, refuse_failures
-from mushra_app.questions import Question
-from mushra_app.stimulus_measures import CACHE, lag_and_correlation, measure_study
-from mushra_app.study import Condition, Item, Stimulus, Study
 
 RATE = 48_000
 NAMES = {"reference": "hidden reference", "anchor@3.5k": "low anchor", "opus@6": "system", "mp3@64": "system"}

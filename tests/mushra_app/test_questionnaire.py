@@ -7,17 +7,17 @@ import io
 from pathlib import Path
 
 import pytest
+from earmark.codec.errors import UserError
+from earmark.mushra_app import admin_access
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.importers import study_ratings
+from earmark.mushra_app.pages import Headphones, Questionnaire, Training, Trials, Volume, from_json, to_json
+from earmark.mushra_app.questions import AnswerError, Question, as_text, question_of, read_form
+from earmark.mushra_app.report import write_report
+from earmark.mushra_app.web import create_app
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from codec.errors import UserError
-from mushra_app import admin_access
-from mushra_app import study as studies
-from mushra_app.importers import study_ratings
-from mushra_app.pages import Headphones, Questionnaire, Training, Trials, Volume, from_json, to_json
-from mushra_app.questions import AnswerError, Question, as_text, question_of, read_form
-from mushra_app.report import write_report
-from mushra_app.web import create_app
 from tests.mushra_app.visitor import Visitor, attribute, field
 
 SESSION = """

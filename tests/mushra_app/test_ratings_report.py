@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from earmark.codec.errors import UserError
+from earmark.mushra_app.importers import read_ratings
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.report import terminal_table, write_report
 from rich.console import Console
-
-from codec.errors import UserError
-from mushra_app.importers import read_ratings
-from mushra_app.ratings import Ratings
-from mushra_app.report import terminal_table, write_report
 
 ROLES = {"reference": "hidden reference", "anchor@3.5k": "low anchor", "opus@6": "system"}
 

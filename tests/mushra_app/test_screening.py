@@ -9,13 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from earmark.codec.errors import UserError
+from earmark.mushra_app.importers import read_ratings
+from earmark.mushra_app.ratings import Ratings
+from earmark.mushra_app.screening import RULES, screen
 
-from codec.errors import UserError
-from mushra_app.importers import read_ratings
-from mushra_app.ratings import Ratings
-from mushra_app.screening import RULES, screen
-
-ROLES = {"ref": "hidden reference", "low": "low anchor", "mid": "mid anchor", "codec": "system"}
+ROLES = {"ref": "hidden reference", "low": "low anchor", "mid": "mid anchor", "earmark.codec": "system"}
 
 
 def panel(**listeners: dict[str, list[float]]) -> Ratings:
@@ -116,7 +115,7 @@ def test_both_clauses_violated_are_both_named():
 
 
 def test_listeners_table_has_evidence_for_everybody():
-    screening = screen(panel(A={"ref": [100] * 4, "low": [10] * 4}, B={"codec": [50]}), "paper")
+    screening = screen(panel(A={"ref": [100] * 4, "low": [10] * 4}, B={"earmark.codec": [50]}), "paper")
     a, b = screening.listeners.to_dict("records")
     assert a == {
         "listener": "A",
@@ -131,7 +130,7 @@ def test_listeners_table_has_evidence_for_everybody():
 
 
 def test_clause_whose_role_is_missing_is_skipped_and_named():
-    screening = screen(panel(A={"ref": [50] * 4, "codec": [50] * 4}), "paper")
+    screening = screen(panel(A={"ref": [50] * 4, "earmark.codec": [50] * 4}), "paper")
     assert list(screening.dropped["listener"]) == ["A"]  # the other clause still holds
     assert len(screening.applied) == 1
     assert screening.skipped == (
@@ -182,17 +181,17 @@ def test_outliers_lie_more_than_one_and_a_half_interquartile_ranges_outside_the_
     With the ninth and tenth below, the ten scores 32, 40, 42, ..., 54, 90 have quartiles 42.5 and 51.5, so fences at
     29 and 65: 90 is outside, 32 is not. `far` is outside in 1 of 4 items, 25 %: dropped; `rare` in 1 of 7: kept.
     """
-    calm = {f"L{place}": {"codec": [40 + 2 * place] * 7} for place in range(8)}
-    ratings = panel(**calm, near={"codec": [32] * 7}, rare={"codec": [90] + [47] * 6})
+    calm = {f"L{place}": {"earmark.codec": [40 + 2 * place] * 7} for place in range(8)}
+    ratings = panel(**calm, near={"earmark.codec": [32] * 7}, rare={"earmark.codec": [90] + [47] * 6})
     assert dropped(ratings, "bs1534-iqr") == {}
-    ratings = panel(**calm, near={"codec": [32] * 7}, far={"codec": [90] + [47] * 3})
+    ratings = panel(**calm, near={"earmark.codec": [32] * 7}, far={"earmark.codec": [90] + [47] * 3})
     assert dropped(ratings, "bs1534-iqr") == {
         "far": "system outside 1.5 interquartile ranges in 1 of 4 ratings (25.0 %)"
     }
 
 
 def test_outliers_need_four_listeners_to_lie_outside_of():
-    ratings = panel(A={"codec": [50] * 5}, B={"codec": [50] * 5}, C={"codec": [0] * 5})
+    ratings = panel(A={"earmark.codec": [50] * 5}, B={"earmark.codec": [50] * 5}, C={"earmark.codec": [0] * 5})
     assert dropped(ratings, "bs1534-iqr") == {}
     assert set(screen(ratings, "bs1534-iqr").listeners["evidence"]) == {"no system to judge by"}
 
@@ -227,5 +226,5 @@ def test_others_are_judged_without_those_excluded():
 
 
 def test_everybody_may_be_excluded_by_hand():
-    ratings = replace(panel(A={"ref": [100], "codec": [50]}), excluded={"A": "loudspeakers"})
+    ratings = replace(panel(A={"ref": [100], "earmark.codec": [50]}), excluded={"A": "loudspeakers"})
     assert all(dropped(ratings, rule) == {"A": "loudspeakers"} for rule in RULES)

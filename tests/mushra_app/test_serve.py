@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from codec import audio
-from codec.errors import UserError
-from mushra_app import study as studies
-from mushra_app.web import Options, create_app
-from mushra_app.web.serving import address_of
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.web import Options, create_app
+from earmark.mushra_app.web.serving import address_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

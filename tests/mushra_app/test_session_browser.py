@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from earmark.mushra_app import admin_access
+from earmark.mushra_app.attention import checks
+from earmark.mushra_app.collected import answered
+from earmark.mushra_app.headphone_check import rounds
+from earmark.mushra_app.store import Store, ratings
+from earmark.mushra_app.tables import Step
+from earmark.mushra_app.web import create_app
 from flask import Flask
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
@@ -15,13 +22,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from mushra_app import admin_access
-from mushra_app.attention import checks
-from mushra_app.collected import answered
-from mushra_app.headphone_check import rounds
-from mushra_app.store import Store, ratings
-from mushra_app.tables import Step
-from mushra_app.web import create_app
 from tests.mushra_app.browsing import resize, serve
 
 pytestmark = pytest.mark.browser

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from earmark.mushra_app.analysis.reliability import agreement, krippendorff_alpha
+from earmark.mushra_app.analysis.significance import friedman, holm, listener_means, pairwise, rank_biserial
+from earmark.mushra_app.importers import read_ratings
 from statsmodels.stats.multitest import multipletests
-
-from mushra_app.analysis.reliability import agreement, krippendorff_alpha
-from mushra_app.analysis.significance import friedman, holm, listener_means, pairwise, rank_biserial
-from mushra_app.importers import read_ratings
 
 # Hollander and Wolfe (1973), p. 140: 22 players round first base in three ways, seconds.
 ROUNDING_TIMES = """

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-
-from mushra_app.importers import read_ratings
-from mushra_app.statistics import summarise
+from earmark.mushra_app.importers import read_ratings
+from earmark.mushra_app.statistics import summarise
 
 T_0975 = {208: 1.9714347, 285: 1.9683229}  # Student's t for 209 and 286 ratings, from tables
 

@@ -10,15 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
-
-from codec.errors import UserError
-from mushra_app import leases
-from mushra_app import store as stores
-from mushra_app.allocation import allocate, is_complete
-from mushra_app.crowd import Arrival
-from mushra_app.pages import Training, Trials, Volume
-from mushra_app.store import (
+from earmark.codec.errors import UserError
+from earmark.mushra_app import leases
+from earmark.mushra_app import store as stores
+from earmark.mushra_app.allocation import allocate, is_complete
+from earmark.mushra_app.crowd import Arrival
+from earmark.mushra_app.pages import Training, Trials, Volume
+from earmark.mushra_app.store import (
     AlreadyRatedError,
     Answer,
     NotOpenError,
@@ -31,10 +29,11 @@ from mushra_app.store import (
     open_store,
     ratings,
 )
-from mushra_app.study import Study
-from mushra_app.study import load as load_study
-from mushra_app.tables import Listener, Trial
-from mushra_app.web import Options, create_app
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.study import load as load_study
+from earmark.mushra_app.tables import Listener, Trial
+from earmark.mushra_app.web import Options, create_app
+from sqlalchemy import select
 
 
 @pytest.fixture

@@ -13,19 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from earmark.codec.errors import UserError
+from earmark.mushra_app import store as stores
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.pages import Training, Trials, Volume
+from earmark.mushra_app.store import ratings
+from earmark.mushra_app.study import Study
+from earmark.mushra_app.tables import Listener
+from earmark.mushra_app.web import create_app
 from flask import Flask
 from itsdangerous.url_safe import URLSafeTimedSerializer
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from codec.errors import UserError
-from mushra_app import store as stores
-from mushra_app import study as studies
-from mushra_app.pages import Training, Trials, Volume
-from mushra_app.store import ratings
-from mushra_app.study import Study
-from mushra_app.tables import Listener
-from mushra_app.web import create_app
 from tests.mushra_app.visitor import Visitor, attribute, field
 
 COMPLAINT = re.compile('Traceback|File "|werkzeug|sqlalchemy', re.IGNORECASE)
@@ -403,8 +403,8 @@ def test_an_oversize_body_is_refused(refused: Visitor):
 
 def test_the_longest_comments_of_twelve_conditions_fit():
     """12 conditions x 1000 characters, each at most 4 bytes in the UTF-8 that JSON.stringify and fetch send."""
-    from mushra_app.web import LONGEST_REQUEST
-    from mushra_app.web.answers import LONGEST_COMMENT
+    from earmark.mushra_app.web import LONGEST_REQUEST
+    from earmark.mushra_app.web.answers import LONGEST_COMMENT
 
     assert 12 * (4 * LONGEST_COMMENT + 100) < LONGEST_REQUEST
 

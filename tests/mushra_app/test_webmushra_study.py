@@ -9,13 +9,13 @@ import pytest
 import soundfile
 import yaml
 from click.testing import CliRunner
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.mushra_app import study as studies
+from earmark.mushra_app.preflight import check_study
+from earmark.mushra_app.webmushra_study import import_webmushra
 
-from codec import audio
-from codec.errors import UserError
 from earmark import cli
-from mushra_app import study as studies
-from mushra_app.preflight import check_study
-from mushra_app.webmushra_study import import_webmushra
 
 RATE = 44_100
 CONFIG = """

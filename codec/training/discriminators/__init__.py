@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from earmark.codec.training.discriminators.judgement import Judgement
+from earmark.codec.training.discriminators.mono_stft import MonoSTFT
+from earmark.codec.training.discriminators.mpd import MultiPeriod
+from earmark.codec.training.discriminators.ms_stft import MultiScaleSTFT
+from earmark.codec.training.discriminators.msd import MultiScale
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.windows import MONO_STFT, MS_STFT, scaled
 from torch import Tensor, nn
-
-from codec.training.discriminators.judgement import Judgement
-from codec.training.discriminators.mono_stft import MonoSTFT
-from codec.training.discriminators.mpd import MultiPeriod
-from codec.training.discriminators.ms_stft import MultiScaleSTFT
-from codec.training.discriminators.msd import MultiScale
-from codec.training.recipe import Recipe
-from codec.training.windows import MONO_STFT, MS_STFT, scaled
 
 EVERY = "every"  # name of the one set that judges all bit rates
 

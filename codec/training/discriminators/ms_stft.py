@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from earmark.codec.training.discriminators.judgement import Judge, Judgement, each_channel
+from earmark.codec.training.spectrogram import Spectrogram, two_channels
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
-
-from codec.training.discriminators.judgement import Judge, Judgement, each_channel
-from codec.training.spectrogram import Spectrogram, two_channels
 
 DILATIONS = (1, 2, 4)  # in time
 

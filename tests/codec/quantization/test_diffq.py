@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from earmark.codec.quantization.diffq import DiffQuantizer
 from torch import Tensor
-
-from codec.quantization.diffq import DiffQuantizer
 
 
 def quantizer(bits: Sequence[float]) -> DiffQuantizer:

@@ -6,9 +6,8 @@ import math
 
 import pytest
 import torch
+from earmark.codec.quantization.gumbel import GumbelQuantizer
 from torch import Tensor
-
-from codec.quantization.gumbel import GumbelQuantizer
 
 
 def latents(dimension: int, seed: int = 0, batch: int = 2, steps: int = 20) -> Tensor:

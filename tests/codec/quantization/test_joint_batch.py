@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
 from torch import Tensor
-
-from codec.quantization.training import TrainableResidualVectorQuantizer
 
 WORKER = """
 import sys
 import torch
 from torch import distributed
-from codec.quantization.diffq import DiffQuantizer
-from codec.quantization.training import TrainableResidualVectorQuantizer
+from earmark.codec.quantization.diffq import DiffQuantizer
+from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
 
 torch.set_num_threads(1)
 folder, rank = sys.argv[1], int(sys.argv[2])

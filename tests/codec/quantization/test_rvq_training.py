@@ -8,13 +8,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from earmark.codec.quantization.kmeans import count_and_sum, kmeans
+from earmark.codec.quantization.quantized import Quantized
+from earmark.codec.quantization.rvq import ResidualVectorQuantizer
+from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
-
-from codec.quantization.kmeans import count_and_sum, kmeans
-from codec.quantization.quantized import Quantized
-from codec.quantization.rvq import ResidualVectorQuantizer
-from codec.quantization.training import TrainableResidualVectorQuantizer
 
 BUFFERS = ("codebooks", "counts", "sums", "usage", "started", "updates")
 

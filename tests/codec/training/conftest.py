@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from codec.audio import write
-from codec.training import manifest, shards
+from earmark.codec.audio import write
+from earmark.codec.training import manifest, shards
 
 RATE = 24000
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,9 +63,9 @@ def log():
 WORKER = """
 import os, sys, torch
 from pathlib import Path
-from codec.training import recipe_files, run, shards
-from codec.training.distributed import join, leave
-from codec.training.trainer import Trainer
+from earmark.codec.training import recipe_files, run, shards
+from earmark.codec.training.distributed import join, leave
+from earmark.codec.training.trainer import Trainer
 
 torch.set_num_threads(1)
 folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])

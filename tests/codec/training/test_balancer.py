@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from earmark.codec.training.balancer import Balancer
 from torch import nn
 
-import codec
-from codec.training.balancer import Balancer
+from earmark import codec
 
 
 def silence() -> torch.Tensor:
@@ -212,10 +212,10 @@ def test_a_continued_balancer_is_the_one_that_stopped():
 UPDATES = """
 import sys, torch
 from torch import distributed as dist
-from codec.training.balancer import Balancer
-from codec.training.discriminators.ms_stft import MultiScaleSTFT
-from codec.training.distributed import average_gradients
-from codec.training.losses import MultiScaleMel, feature_matching, hinge_generator, time_loss
+from earmark.codec.training.balancer import Balancer
+from earmark.codec.training.discriminators.ms_stft import MultiScaleSTFT
+from earmark.codec.training.distributed import average_gradients
+from earmark.codec.training.losses import MultiScaleMel, feature_matching, hinge_generator, time_loss
 
 def updates(rank, processes):
     torch.manual_seed(0)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from earmark.codec.training.band_levels import BandLevels, band_filters
 from scipy.signal import freqz, gammatone
 from visqol.gammatone import calc_center_freqs
-
-from codec.training.band_levels import BandLevels, band_filters
 
 RATE = 24000
 

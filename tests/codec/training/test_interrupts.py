@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from codec.training.interrupts import Interrupted, Interrupts, saying_how_to_go_on
+from earmark.codec.training.interrupts import Interrupted, Interrupts, saying_how_to_go_on
 
 ROOT = Path(__file__).resolve().parents[3]
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,9 +6,8 @@ import json
 
 import pytest
 import torch
-
-from codec.errors import WriteError
-from codec.training.journal import UPDATES_PER_ENTRY, Journal
+from earmark.codec.errors import WriteError
+from earmark.codec.training.journal import UPDATES_PER_ENTRY, Journal
 
 
 def entries(folder):
@@ -67,7 +66,7 @@ def usage():
 @pytest.fixture
 def clock(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("codec.training.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("earmark.codec.training.journal.time.monotonic", lambda: now[0])
     return now
 
 

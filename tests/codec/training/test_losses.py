@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.signal import get_window
-
-from codec.training.losses import (
+from earmark.codec.training.losses import (
     MultiScaleMel,
     feature_matching,
     hinge_discriminator,
     hinge_generator,
     time_loss,
 )
-from codec.training.spectrogram import MelSpectrogram, Spectrogram, mel_filters
+from earmark.codec.training.spectrogram import MelSpectrogram, Spectrogram, mel_filters
+from scipy.signal import get_window
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

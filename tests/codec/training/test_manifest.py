@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earmark.codec.audio import Recording
+from earmark.codec.errors import UserError
+from earmark.codec.training import layouts, manifest, open_corpus
+from earmark.codec.training.indexing import Found, index
+from earmark.codec.training.manifest import Entry, split_of
+from earmark.codec.training.screening import Limits, measure
 from scipy.signal import butter, sosfilt
-
-from codec.audio import Recording
-from codec.errors import UserError
-from codec.training import layouts, manifest, open_corpus
-from codec.training.indexing import Found, index
-from codec.training.manifest import Entry, split_of
-from codec.training.screening import Limits, measure
 
 RATE = 24000
 
@@ -396,7 +395,7 @@ def test_an_interrupted_index_goes_on_where_it_stopped(tmp_path, monkeypatch):
         return original(path)
 
     original = soundfile.info
-    monkeypatch.setattr("codec.training.indexing.soundfile.info", info)
+    monkeypatch.setattr("earmark.codec.training.indexing.soundfile.info", info)
     with pytest.raises(KeyboardInterrupt):
         index(files, tmp_path / "m.jsonl", jobs=1)
     notes = tmp_path / ".m.jsonl.measured"

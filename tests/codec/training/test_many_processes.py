@@ -7,11 +7,10 @@ from datetime import timedelta
 
 import pytest
 import torch
-
-from codec.errors import UserError
-from codec.training import distributed, recipe_files
-from codec.training.distributed import Place, alone, join
-from codec.training.folder import STATE
+from earmark.codec.errors import UserError
+from earmark.codec.training import distributed, recipe_files
+from earmark.codec.training.distributed import Place, alone, join
+from earmark.codec.training.folder import STATE
 
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
@@ -106,7 +105,7 @@ leave()
 
 
 TRAINING = """
-from codec.training import run
+from earmark.codec.training import run
 trainers = []
 
 class Watched(run.Trainer):

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from codec.training.excerpts import Excerpts
-from codec.training.manifest import Entry, Kind
-from codec.training.mixing import Mixing, mix
-from codec.training.reverb import SimulatedRooms
-from codec.training.shards import Shards
+from earmark.codec.training.excerpts import Excerpts
+from earmark.codec.training.manifest import Entry, Kind
+from earmark.codec.training.mixing import Mixing, mix
+from earmark.codec.training.reverb import SimulatedRooms
+from earmark.codec.training.shards import Shards
 
 RATE = 12000
 SAMPLES = 1200  # an example; its spectrum has a line every 10 Hz

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from earmark.codec.quantization.gumbel import GumbelQuantizer
+from earmark.codec.training import recipe_files
+from earmark.codec.training.optimizers import Muon, build, orthogonalized
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
-
-from codec.quantization.gumbel import GumbelQuantizer
-from codec.training import recipe_files
-from codec.training.optimizers import Muon, build, orthogonalized
 
 BETAS = (0.8, 0.99)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from codec.errors import UserError
-from codec.model import PRESETS
-from codec.training.distributed import Place
-from codec.training.recipe_files import load, names, table, tables
-from codec.training.trainer import Trainer
+from earmark.codec.errors import UserError
+from earmark.codec.model import PRESETS
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.recipe_files import load, names, table, tables
+from earmark.codec.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("name", ["encodec_24khz", "encodec_48khz"])

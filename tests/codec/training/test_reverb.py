@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
-
-from codec.errors import UserError
-from codec.training.reverb import MeasuredRooms, SimulatedRooms, reverberate, reverberation_time, simulate
+from earmark.codec.errors import UserError
+from earmark.codec.training.reverb import MeasuredRooms, SimulatedRooms, reverberate, reverberation_time, simulate
 
 RATE = 24000
 

@@ -7,16 +7,15 @@ import shutil
 
 import pytest
 import torch
-
-from codec import checkpoints
-from codec.errors import UserError
-from codec.training import recipe_files
-from codec.training.distributed import Place
-from codec.training.folder import STATE
-from codec.training.run import train
-from codec.training.shards import Shards
-from codec.training.start import start_from
-from codec.training.trainer import Trainer
+from earmark.codec import checkpoints
+from earmark.codec.errors import UserError
+from earmark.codec.training import recipe_files
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.folder import STATE
+from earmark.codec.training.run import train
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.start import start_from
+from earmark.codec.training.trainer import Trainer
 
 ALONE = Place(0, 1, torch.device("cpu"))
 SMALL = (

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from codec.training import recipe_files
-from codec.training.distributed import Place
-from codec.training.trainer import Trainer
+from earmark.codec.training import recipe_files
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.trainer import Trainer
 
 ALONE = Place(0, 1, torch.device("cpu"))
 SMALL = (

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from earmark.codec import checkpoints
+from earmark.codec.errors import UserError
+from earmark.codec.training import recipe_files
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.folder import STATE
+from earmark.codec.training.run import train
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.trainer import Trainer, learning_rate
+from earmark.codec.training.validation import excerpts_of, si_snr
 
-from codec import checkpoints
-from codec.errors import UserError
-from codec.training import recipe_files
-from codec.training.distributed import Place
-from codec.training.folder import STATE
-from codec.training.run import train
-from codec.training.shards import Shards
-from codec.training.trainer import Trainer, learning_rate
-from codec.training.validation import excerpts_of, si_snr
 from earmark import cli
 
 ROOT = Path(__file__).resolve().parents[3]

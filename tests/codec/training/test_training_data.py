@@ -14,19 +14,18 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-
-from codec import audio
-from codec.errors import UserError, WriteError
-from codec.training import manifest, shards
-from codec.training.data import TrainingData
-from codec.training.data_cli import data as data_command
-from codec.training.distributed import Place
-from codec.training.excerpts import Excerpts
-from codec.training.in_order import in_order
-from codec.training.lock import locked
-from codec.training.manifest import Entry
-from codec.training.mixing import Mixing
-from codec.training.shards import Shards
+from earmark.codec import audio
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.training import manifest, shards
+from earmark.codec.training.data import TrainingData
+from earmark.codec.training.data_cli import data as data_command
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.excerpts import Excerpts
+from earmark.codec.training.in_order import in_order
+from earmark.codec.training.lock import locked
+from earmark.codec.training.manifest import Entry
+from earmark.codec.training.mixing import Mixing
+from earmark.codec.training.shards import Shards
 
 RATE = 8000
 ALONE = Place(0, 1, torch.device("cpu"))

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-
-from codec import checkpoints
-from codec.errors import UserError, WriteError
-from codec.training import recipe_files, run
-from codec.training.data import identity
-from codec.training.distributed import Place
-from codec.training.folder import STATE, load_state
-from codec.training.reverb import MeasuredRooms
-from codec.training.run import train
-from codec.training.shards import Shards
-from codec.training.start import start_from
-from codec.training.trainer import Trainer
-from codec.training.validation import Excerpt, excerpts_of, validate
+from earmark.codec import checkpoints
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.training import recipe_files, run
+from earmark.codec.training.data import identity
+from earmark.codec.training.distributed import Place
+from earmark.codec.training.folder import STATE, load_state
+from earmark.codec.training.reverb import MeasuredRooms
+from earmark.codec.training.run import train
+from earmark.codec.training.shards import Shards
+from earmark.codec.training.start import start_from
+from earmark.codec.training.trainer import Trainer
+from earmark.codec.training.validation import Excerpt, excerpts_of, validate
 
 ALONE = Place(0, 1, torch.device("cpu"))
 SMALL = (

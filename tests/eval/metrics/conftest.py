@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from codec import audio
+from earmark.codec import audio
 
 Clip = Callable[[str, float, int], np.ndarray]
 

@@ -8,9 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-
-from codec.errors import UserError
-from eval.metrics.registry import Metric, Score, find, library, registered, score
+from earmark.codec.errors import UserError
+from earmark.eval.metrics.registry import Metric, Score, find, library, registered, score
 
 NAMES = [
     "si_snr", "si_sdr", "visqol_speech", "visqol_audio", "pesq", "pesq_nb", "stoi", "estoi", "mel_distance",
@@ -76,7 +75,10 @@ def test_pesq_says_which_pesq_it_is():
 
 def test_listing_the_metrics_loads_no_library():
     heavy = "{'visqol', 'numba', 'pesq', 'pystoi', 'scipy', 'ai_edge_litert', 'torch', 'matplotlib'}"
-    code = f"import sys; from eval.metrics import registry; registry.registered(); print({heavy} & set(sys.modules))"
+    code = (
+        "import sys; from earmark.eval.metrics import registry; registry.registered();"
+        f"print({heavy} & set(sys.modules))"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from codec.audio import resample
-from eval.metrics import pesq as module
-from eval.metrics.pesq import most_utterances
-from eval.metrics.registry import Score, find, score
+from earmark.codec.audio import resample
+from earmark.eval.metrics import pesq as module
+from earmark.eval.metrics.pesq import most_utterances
+from earmark.eval.metrics.registry import Score, find, score
 
 library = pytest.importorskip("pesq")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.registry import Score, find, score
 
 EQUAL = Score(None, "undefined", "the decoded signal equals the reference")
 TIME = np.arange(48000) / 48000

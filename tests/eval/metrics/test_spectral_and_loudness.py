@@ -9,11 +9,11 @@ import pyloudnorm
 import pystoi
 import pytest
 from click.testing import CliRunner
+from earmark.codec.audio import resample
+from earmark.eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.spectral import mel_filters
 
-from codec.audio import resample
 from earmark import cli
-from eval.metrics.registry import Score, find, score
-from eval.metrics.spectral import mel_filters
 
 
 def noise(seconds: float, rate: int, channels: int = 1) -> np.ndarray:

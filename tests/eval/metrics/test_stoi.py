@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pystoi
 import pytest
-
-from codec.audio import resample
-from eval.metrics.registry import Score, find, score
+from earmark.codec.audio import resample
+from earmark.eval.metrics.registry import Score, find, score
 
 TOO_SHORT = Score(None, "undefined", "less than 0.41 s once pauses are removed")
 

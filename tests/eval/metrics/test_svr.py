@@ -11,7 +11,7 @@ import pytest
 
 visqol = pytest.importorskip("visqol")
 
-from eval.metrics.svr import NumpySvrMapper, read  # noqa: E402  (needs visqol)
+from earmark.eval.metrics.svr import NumpySvrMapper, read  # noqa: E402  (needs visqol)
 
 MODEL = Path(visqol.__file__).with_name("model") / "libsvm_nu_svr_model.txt"
 

@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-
-from codec.audio import resample
-from eval.metrics import visqol as module
-from eval.metrics.registry import Score, find, score
-from eval.metrics.visqol import has_voice
+from earmark.codec.audio import resample
+from earmark.eval.metrics import visqol as module
+from earmark.eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.visqol import has_voice
 
 pytest.importorskip("visqol")
 pytest.importorskip("ai_edge_litert")
@@ -86,10 +85,9 @@ def test_a_reference_is_analysed_once_for_all_systems_and_the_scores_keep_every_
 
 def test_memory_of_spectrograms_is_bounded(monkeypatch):
     """Of a second at 16 kHz ViSQOL makes 47 frames of 21 bands, 8 bytes each: 7896 bytes, so that two fit."""
+    from earmark.eval.metrics import visqol_spectrograms
     from visqol.analysis_window import AnalysisWindow
     from visqol.audio_utils import AudioSignal
-
-    from eval.metrics import visqol_spectrograms
 
     monkeypatch.setattr(visqol_spectrograms, "MOST_BYTES", 2 * 47 * 21 * 8)
     builder = visqol_spectrograms.RememberingBuilder(21, 50.0, speech_mode=True)
@@ -175,7 +173,7 @@ def test_nothing_is_printed_when_the_models_are_loaded(tmp_path, noisy):
     np.save(tmp_path / "x.npy", noisy)
     code = """if True:
         import sys, numpy
-        from eval.metrics.registry import find, score
+        from earmark.eval.metrics.registry import find, score
         x = numpy.load(sys.argv[1])
         for name in ("visqol_speech", "visqol_audio"):
             assert score(find(name), x, x, 16000).status == "ok"

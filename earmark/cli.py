@@ -12,23 +12,43 @@ from typing import NoReturn
 
 import click
 
-# name -> (module, attribute, one-line help: shown by `earmark --help` without importing the module)
+# name -> (module of earmark, attribute, one-line help: shown by `earmark --help` without importing the module)
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "systems": ("baselines.cli", "systems", "List every codec: available or not and why, bit rates, version."),
-    "metrics": ("eval.metrics_cli", "metrics", "List every metric: range, direction, rate, reference, licence."),
+    "metrics": (
+        "earmark.eval.metrics_cli",
+        "metrics",
+        "List every metric: range, direction, rate, reference, licence.",
+    ),
     "compare": ("eval.cli", "compare", "Encode, decode and score recordings with each system."),
     "tables": ("eval.cli", "tables", "Print a run's table as text, Markdown, LaTeX or CSV."),
     "differences": ("eval.cli", "differences", "Compare a run's systems pair by pair, with significance."),
     "bench": ("eval.timing_cli", "bench", "Time the codecs: real-time factors, latency, memory, model size."),
     "data": ("codec.training.data_cli", "data", "Index and decode recordings to train on."),
-    "demo-audio": ("eval.cli", "demo_audio", "Write the small synthetic set of recordings that `make demo` uses."),
+    "demo-audio": (
+        "earmark.eval.cli",
+        "demo_audio",
+        "Write the small synthetic set of recordings that `make demo` uses.",
+    ),
     "encode": ("codec.cli", "encode", "Code a recording by EnCodec into an .ecdc file."),
     "decode": ("codec.cli", "decode", "Decode an .ecdc file to audio."),
     "inspect": ("codec.cli", "inspect", "Print what an .ecdc file holds as JSON: model, segments, damage."),
-    "download": ("baselines.download_cli", "download", "Fetch published weights, as EnCodec's, into the user's cache."),
+    "download": (
+        "earmark.baselines.download_cli",
+        "download",
+        "Fetch published weights, as EnCodec's, into the user's cache.",
+    ),
     "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
-    "train-lm": ("codec.training.language_model_cli", "train_lm", "Train the language model for a codec's codes."),
-    "reproduce": ("eval.reproduce_cli", "reproduce", "Train a table of the paper at a budget, beside its numbers."),
+    "train-lm": (
+        "earmark.codec.training.language_model_cli",
+        "train_lm",
+        "Train the language model for a codec's codes.",
+    ),
+    "reproduce": (
+        "earmark.eval.reproduce_cli",
+        "reproduce",
+        "Train a table of the paper at a budget, beside its numbers.",
+    ),
     "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
 }
 
@@ -43,7 +63,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module), attribute)
+        command = getattr(importlib.import_module(f"earmark.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
 
@@ -67,7 +87,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a UserError is one line and status 2, an interrupt is status 130."""
-    from codec.errors import UserError
+    from earmark.codec.errors import UserError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is to be interrupted
     try:
@@ -90,7 +110,3 @@ def fail(message: str, status: int) -> NoReturn:
     """Print one line on stderr and leave."""
     click.echo("earmark: " + " ".join(message.split()), err=True)
     sys.exit(status)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Earmark: objective metrics and listening tests for audio codecs."""
