@@ -38,6 +38,9 @@ test: $(COMPILED)
 lint: $(COMPILED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@# mypy does not read the mapping of packages to folders in setup.py, so it gets links in the installed layout.
+	@rm -rf build/mypy && mkdir -p build/mypy/earmark && \
+	ln -s $(CURDIR)/earmark/* $(addprefix $(CURDIR)/,codec baselines eval mushra_app) build/mypy/earmark/
 	$(BIN)/mypy
 
 format: $(COMPILED)
@@ -50,7 +53,7 @@ bench: $(COMPILED)
 clean:
 	rm -rf .venv build *.egg-info $(DEMO)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml setup.py constraints.txt
 	@if [ -z '$(PYTHON)' ]; then echo 'earmark: no Python 3.11 or newer found; install one or run make PYTHON=/path/to/python3' >&2; exit 1; fi
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo 'earmark: $(PYTHON) cannot make a virtual environment;' \
 		'on Debian and Ubuntu its package python3-venv is missing' >&2; exit 1; }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from earmark.baselines import ffmpeg
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import rate_in_kbps

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from earmark.baselines import ffmpeg
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import in_words, rate_in_kbps, require_rate

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.codec.audio import Audio
 from earmark.codec.errors import UserError
-from numpy.typing import NDArray
 
 STOP_BAND_DB = 60.0  # the mask asks for 25 dB at 8/7 of the cut-off and 50 dB at 9/7
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+
 from earmark.baselines.listing import print_listing
 from earmark.baselines.systems import families
 

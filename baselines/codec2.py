@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from earmark.baselines import programs
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import in_words, rate_in_kbps, require_rate

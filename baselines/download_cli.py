@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 
 import click
-from earmark.codec.downloads import OFFICIAL_FILES, OFFICIAL_URL
+
+from earmark.codec.checkpoints.downloads import OFFICIAL_FILES, OFFICIAL_URL
 
 LYRA_WEIGHTS = "lyra_v2"
 
@@ -19,7 +20,7 @@ def download(names: tuple[str, ...], url: str | None) -> None:
     Each file is checked by its hash. Run it again to go on with a download that broke off.
     """
     from earmark.baselines import lyra
-    from earmark.codec import downloads
+    from earmark.codec.checkpoints import downloads
 
     for name in names:
         folder = url or (lyra.WEIGHTS_URL if name == LYRA_WEIGHTS else OFFICIAL_URL)

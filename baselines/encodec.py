@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio
-from earmark.codec.container.coder import CHUNK_SECONDS, SCALE, RawCoder
-from earmark.codec.downloads import OFFICIAL, bundled, cached, language_model_for
+from earmark.codec.checkpoints.downloads import OFFICIAL, bundled, cached, language_model_for
+from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS, SCALE, RawCoder
 from earmark.codec.errors import UserError
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
-    from earmark.codec.model import EncodecConfig, EncodecModel
-    from earmark.codec.portable_coder import PortableModelCoder
+    from earmark.codec.encodec.config import EncodecConfig
+    from earmark.codec.encodec.model import EncodecModel
+    from earmark.codec.language_model.portable_coder import PortableModelCoder
 
 MOST_LOADED = 8  # trainings that stay in memory, 0.1 GB each at the paper's size: a run takes turns with all of its own
 
@@ -27,8 +29,8 @@ MOST_LOADED = 8  # trainings that stay in memory, 0.1 GB each at the paper's siz
 @functools.lru_cache(MOST_LOADED)
 def _model(source: Path) -> tuple[EncodecModel, str]:
     """Model and identity, loaded once a process: workers code many files with it."""
-    from earmark.codec import checkpoints
-    from earmark.codec.fast import accelerate
+    from earmark.codec.checkpoints import loading as checkpoints
+    from earmark.codec.encodec.fast.accelerate import accelerate
 
     model = checkpoints.load(source)
     identity = checkpoints.identity(model)
@@ -38,7 +40,7 @@ def _model(source: Path) -> tuple[EncodecModel, str]:
 
 @functools.lru_cache(MOST_LOADED)
 def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelCoder:
-    from earmark.codec.language_model_files import portable_coder
+    from earmark.codec.language_model.files import portable_coder
 
     return portable_coder(source, config, identity)
 
@@ -92,7 +94,8 @@ class EncodecCodec:
 
     def decode(self, encoded: Encoded) -> Audio:
         import torch
-        from earmark.codec.model import Codes, Segment
+
+        from earmark.codec.encodec.codes import Codes, Segment
 
         config = self.model.config
         codebooks, bits = config.codebooks(self.kbps), self.model.quantizer.bits
@@ -114,7 +117,7 @@ class EncodecCodec:
         self, payloads: list[bytes], codebooks: int, steps: list[int], bits: int
     ) -> list[NDArray[np.uint16]]:  # fmt: skip
         """Codes [codebooks, n] of each packet."""
-        from earmark.codec.bits import unpack
+        from earmark.codec.ecdc.bits import unpack
 
         if self.coder is None:
             return [
@@ -159,7 +162,7 @@ class Encodec(Family):
 
     def version(self, system: System | None = None) -> str:
         """The identities of all weights; a run that has nothing to do knows our own without loading them."""
-        from earmark.codec.checkpoint_header import identity
+        from earmark.codec.checkpoints.header import identity
 
         source = self.source(system)
         weights = identity(source) or _model(source)[1]
@@ -191,7 +194,7 @@ class Encodec(Family):
 
     def _steps(self, system: System | None) -> tuple[float, ...]:
         """Bit rates of the weights, or where these do not tell, those of the paper."""
-        from earmark.codec.checkpoint_header import bit_rates
+        from earmark.codec.checkpoints.header import bit_rates
 
         try:
             return bit_rates(self.source(system)) or self.kbps_steps

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from earmark.baselines import g192, programs
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import in_words, rate_in_kbps, require_rate

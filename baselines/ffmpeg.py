@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+
 from earmark.codec.audio import Audio, fit_length
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import option, rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
-from earmark.codec.downloads import cache_folder
+from earmark.codec.checkpoints.downloads import cache_folder
 from earmark.codec.errors import UserError
 
 SAMPLE_RATE = 24000
@@ -61,7 +62,7 @@ class HilCodec:
     channels: int = 1
 
     def encode(self, audio: Audio) -> Encoded:
-        from earmark.codec.bits import pack
+        from earmark.codec.ecdc.bits import pack
 
         encoder, state = self._network("enc"), self._fresh_state("enc")
         quantizers = [self._network(f"vq{number}") for number in range(self.codebooks)]
@@ -79,7 +80,7 @@ class HilCodec:
         return Encoded(packets, audio.shape[-1], bits=entries.size * BITS)
 
     def decode(self, encoded: Encoded) -> Audio:
-        from earmark.codec.bits import unpack
+        from earmark.codec.ecdc.bits import unpack
 
         decoder, state = self._network("dec"), self._fresh_state("dec")
         dequantizers = [self._network(f"deq{number}") for number in range(self.codebooks)]

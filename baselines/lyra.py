@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length, to_pcm16
-from earmark.codec.downloads import cache_folder, fetch, hash_fits
-from earmark.codec.native_messages import silenced
-from numpy.typing import NDArray
+from earmark.codec.audio.native_messages import silenced
+from earmark.codec.checkpoints.downloads import cache_folder, fetch, hash_fits
 
 SAMPLE_RATE = 16000
 HOP = 320  # samples: 20 ms

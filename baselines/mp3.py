@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+
 from earmark.baselines import ffmpeg
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import rate_in_kbps, require_rate

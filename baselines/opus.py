@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import option, rate_in_kbps
 from earmark.codec.audio import Audio, fit_length

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.systems import rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
@@ -64,7 +65,8 @@ class TokenCodec:
 
     def encode(self, audio: Audio) -> Encoded:
         import torch
-        from earmark.codec.bits import pack
+
+        from earmark.codec.ecdc.bits import pack
 
         with torch.inference_mode():
             levels = self.network.encode(torch.from_numpy(np.ascontiguousarray(audio[0])), self.codebooks)
@@ -73,7 +75,8 @@ class TokenCodec:
 
     def decode(self, encoded: Encoded) -> Audio:
         import torch
-        from earmark.codec.bits import unpack
+
+        from earmark.codec.ecdc.bits import unpack
 
         # Entries have 8 bits at least, so what fills up a packet's last byte is never taken for one.
         counts = [8 * len(packet) // self.width for packet in encoded.packets]

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+
 from earmark.baselines.interface import Codec, Encoded
 from earmark.codec.audio import Audio, fit_length, resample
 

@@ -33,10 +33,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from earmark.codec import audio
-from earmark.mushra_app import study as studies
-from earmark.mushra_app.study import Condition, Item, Stimulus, Study
 from sqlalchemy import create_engine, text
+
+from earmark.codec import audio
+from earmark.mushra_app.study import study as studies
+from earmark.mushra_app.study.study import Condition, Item, Stimulus, Study
 
 MOST_MILLISECONDS = 100  # the target for the 99th percentile of a rating request
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,7 +105,7 @@ class Server:
     def __init__(self, folder: Path, database: str | None, load: Load) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self._command = [sys.executable, str(ROOT / "earmark.py"), "mushra", "serve", str(folder), "--workers", "2",
+        self._command = [sys.executable, "-m", "earmark", "mushra", "serve", str(folder), "--workers", "2",
                          "--port", str(self.port), "--screen", "bs1534", "--lease", str(load.lease)]  # fmt: skip
         if database is not None:
             self._command += ["--database", database]

@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from earmark.codec.audio import read, resample
-from earmark.codec.fast import accelerate
-from earmark.codec.model import Codes, EncodecModel, Segment
 from encodec_speed import CLIPS, reference_model, same_model
 from torch import Tensor
+
+from earmark.codec.audio import read, resample
+from earmark.codec.encodec.codes import Codes, Segment
+from earmark.codec.encodec.fast.accelerate import accelerate
+from earmark.codec.encodec.model import EncodecModel
 
 SECONDS = 5
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "audio"

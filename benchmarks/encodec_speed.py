@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from earmark.codec import audio as audio_files
-from earmark.codec.checkpoints import load
-from earmark.codec.errors import UserError
-from earmark.codec.fast import accelerate
-from earmark.codec.model import EncodecModel
-from earmark.codec.streaming import StreamingDecoder, StreamingEncoder
 from torch import Tensor
+
+from earmark.codec import audio as audio_files
+from earmark.codec.checkpoints.loading import load
+from earmark.codec.encodec.fast.accelerate import accelerate
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.encodec.streaming import StreamingDecoder, StreamingEncoder
+from earmark.codec.errors import UserError
 
 SECONDS, KBPS = 10, 6.0
 CLIPS = {"encodec_24khz": "mixed_encodec_24k.wav", "encodec_48khz": "music_encodec_48k_stereo.wav"}

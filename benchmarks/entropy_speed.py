@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from earmark.codec import audio as audio_files
-from earmark.codec import ecdc
-from earmark.codec.fast import accelerate
-from earmark.codec.language_model import LanguageModel, LanguageModelConfig
-from earmark.codec.model import EncodecModel
-from earmark.codec.portable_coder import PortableModelCoder
-from earmark.codec.portable_quantization import quantized
 from encodec_speed import CLIPS, KBPS, medians, reference_model, same_model
 from torch import Tensor
+
+from earmark.codec import audio as audio_files
+from earmark.codec import ecdc
+from earmark.codec.encodec.fast.accelerate import accelerate
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
+from earmark.codec.language_model.portable_coder import PortableModelCoder
+from earmark.codec.language_model.portable_quantization import quantized
 
 NAME = "encodec_24khz"
 

@@ -28,8 +28,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from earmark.codec import ecdc
-from earmark.codec.container.records import (
+from earmark.codec.ecdc.records import (
     CHUNK_MARKER,
     CHUNK_OVERHEAD,
     ChunkRecord,
@@ -37,8 +38,9 @@ from earmark.codec.container.records import (
     fixed_part,
     header_record,
 )
+from earmark.codec.encodec.codes import Codes, Segment
+from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig
 from earmark.codec.errors import UserError
-from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, Codes, EncodecConfig, Segment
 
 MEMORY = 1 << 30  # bytes
 SECONDS_PER_FILE = 10

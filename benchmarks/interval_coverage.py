@@ -13,9 +13,10 @@ import sys
 
 import numpy as np
 import pandas as pd
+
 from earmark.mushra_app.analysis import mixed_model
 from earmark.mushra_app.analysis.intervals import cluster_bootstrap
-from earmark.mushra_app.statistics import summarise
+from earmark.mushra_app.ratings.statistics import summarise
 
 QUALITY = np.array([100.0, 80, 60, 40, 20])
 ITEMS = 12

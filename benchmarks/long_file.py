@@ -18,14 +18,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from earmark.codec import checkpoints
-from earmark.codec.model import PRESETS, EncodecConfig, EncodecModel
+
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.encodec.config import PRESETS, EncodecConfig
+from earmark.codec.encodec.model import EncodecModel
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
-import sys, earmark
+import sys, earmark.cli
 try:
-    earmark.main()
+    earmark.cli.main()
 finally:
     status = open("/proc/self/status").read()
     print("peak", status.split("VmHWM:")[1].split()[0], file=sys.stderr)

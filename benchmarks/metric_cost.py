@@ -13,6 +13,7 @@ import sys
 import time
 
 import numpy as np
+
 from earmark.eval.metrics.registry import Metric, registered, score
 
 SECONDS, RATE = 10, 48000

@@ -18,12 +18,13 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from earmark.mushra_app.importers import read_ratings
-from earmark.mushra_app.ratings import Ratings
-from earmark.mushra_app.report import write_report
-from earmark.mushra_app.screening import screen
-from earmark.mushra_app.statistics import summarise
-from earmark.mushra_app.study import Role
+
+from earmark.mushra_app.ratings.importers import read_ratings
+from earmark.mushra_app.ratings.screening import screen
+from earmark.mushra_app.ratings.statistics import summarise
+from earmark.mushra_app.ratings.table import Ratings
+from earmark.mushra_app.report.writing import write_report
+from earmark.mushra_app.study.study import Role
 
 Result = TypeVar("Result")
 

@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from earmark.codec import exact_linear, language_model_files
+
+from earmark.codec.encodec.config import ENCODEC_24KHZ
 from earmark.codec.errors import UserError
-from earmark.codec.language_model import LanguageModel, LanguageModelConfig
-from earmark.codec.model import ENCODEC_24KHZ
-from earmark.codec.portable_coder import PortableModelCoder
-from earmark.codec.public_coder import PublicModelCoder, Tables
+from earmark.codec.language_model import exact_linear
+from earmark.codec.language_model import files as language_model_files
+from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
+from earmark.codec.language_model.portable_coder import PortableModelCoder
+from earmark.codec.language_model.public_coder import PublicModelCoder, Tables
 
 CODEBOOKS, STEPS, BITS = 8, 150, 10
 LIMITS = {

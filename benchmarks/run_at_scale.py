@@ -16,16 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from earmark.baselines.systems import parse_list
-from earmark.eval import records
-from earmark.eval.aggregate import summarise
-from earmark.eval.corpus import Source, sha256
+from earmark.eval.comparison import records
+from earmark.eval.comparison.corpus import Source, sha256
+from earmark.eval.comparison.records import Record
+from earmark.eval.comparison.run_folder import read_scores
+from earmark.eval.comparison.tally import Tally
+from earmark.eval.comparison.work import cell
 from earmark.eval.metrics.registry import Score
-from earmark.eval.records import Record
 from earmark.eval.report.page import write_report
-from earmark.eval.run_folder import read_scores
-from earmark.eval.tally import Tally
-from earmark.eval.timing import peak_bytes
-from earmark.eval.work import cell
+from earmark.eval.speed.timing import peak_bytes
+from earmark.eval.statistics.aggregate import summarise
 
 SYSTEMS = parse_list("opus@6,opus@12,opus@24,mp3@32,mp3@64,aac@32,aac@64,anchor@3.5k,anchor@7k,reference")
 METRICS = {"si_snr": "si_snr", "stoi": "stoi"}

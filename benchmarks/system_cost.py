@@ -15,8 +15,8 @@ import statistics
 import sys
 import time
 
-from earmark.eval.pool import ONE_THREAD
-from earmark.eval.timing import peak_bytes, swelling_chord
+from earmark.eval.comparison.pool import ONE_THREAD
+from earmark.eval.speed.timing import peak_bytes, swelling_chord
 
 SYSTEMS = (
     "opus@12", "mp3@64", "aac@64", "amr_wb@12.65", "codec2@3.2", "lyra@6", "anchor@3.5k", "encodec_24khz@6",

@@ -18,15 +18,18 @@ import click
 import numpy as np
 import soundfile
 import torch
-from earmark.codec.training import manifest, recipe_files, shards
-from earmark.codec.training.data import TrainingData
+
+from earmark.codec.datasets import manifest
+from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import alone
+from earmark.codec.training.examples import shards
+from earmark.codec.training.examples.batches import TrainingData
+from earmark.codec.training.examples.reverb import SimulatedRooms
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.export import device_name
 from earmark.codec.training.journal import WAITING
 from earmark.codec.training.recipe import Recipe
-from earmark.codec.training.reverb import SimulatedRooms
 from earmark.codec.training.run import data_of, workers_for
-from earmark.codec.training.shards import Shards
 from earmark.codec.training.stopwatch import Stopwatch
 from earmark.codec.training.trainer import Trainer
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from earmark.baselines.systems import parse_list
 from earmark.codec import audio
-from earmark.eval import runner
-from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat
-from earmark.eval.timing import swelling_chord
+from earmark.eval.comparison import runner
+from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.speed.timing import swelling_chord
 
 SYSTEMS, METRICS, SECONDS = "opus@12,mp3@64,anchor@3.5k", ("si_snr", "stoi", "visqol"), 5.0
 

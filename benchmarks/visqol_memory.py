@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from visqol.gammatone import GammatoneSpectrogramBuilder
+
 from earmark.codec import audio
 from earmark.eval.metrics import visqol
 from earmark.eval.metrics.registry import find, score
 from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
-from earmark.eval.timing import swelling_chord
-from visqol.gammatone import GammatoneSpectrogramBuilder
+from earmark.eval.speed.timing import swelling_chord
 
 SYSTEMS, ROUNDS = 8, 3
 BANDS = {"speech": 21, "audio": 32}

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
-from earmark.codec.downloads import OFFICIAL, cached, language_model_for
+
+from earmark.codec.checkpoints.downloads import OFFICIAL, cached, language_model_for
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import written_whole
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
     from earmark.codec.audio import Pcm
-    from earmark.codec.container.coder import SegmentCoder
-    from earmark.codec.model import EncodecConfig, EncodecModel
+    from earmark.codec.ecdc.segment_coders import SegmentCoder
+    from earmark.codec.encodec.config import EncodecConfig
+    from earmark.codec.encodec.model import EncodecModel
 
 MODELS = ("encodec_24khz", "encodec_48khz")
 PIPE = Path("-")
@@ -71,7 +73,9 @@ def encode(
         raise UserError(f"{target}: codes go to a file that ends in .ecdc, or to - for a pipe")
     if source == PIPE and form == "reference":
         raise UserError("--format reference: needs the length first, which a pipe does not tell; give a file as IN")
-    from earmark.codec import audio_blocks, coding, ecdc
+    from earmark.codec import ecdc
+    from earmark.codec import recordings as coding
+    from earmark.codec.audio import blocks as audio_blocks
 
     if checkpoint is None and form == "reference":
         checkpoint = OFFICIAL  # whoever reads that format has no other weights
@@ -114,10 +118,12 @@ def decode(source: Path, target: Path, checkpoint: str | None, language_model: P
     OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. What is
     damaged in IN.ecdc is silent in OUT and told line by line, and the exit status is 1.
     """
-    from earmark.codec import audio_blocks, coding, ecdc
+    from earmark.codec import ecdc
+    from earmark.codec import recordings as coding
+    from earmark.codec.audio import blocks as audio_blocks
     from earmark.codec.audio import to_pcm16
-    from earmark.codec.container.coder import Entropy, coded_by
-    from earmark.codec.model import ENCODEC_24KHZ, PRESETS
+    from earmark.codec.ecdc.segment_coders import Entropy, coded_by
+    from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
 
     if target != PIPE:
         audio_blocks.require_output(target)
@@ -186,8 +192,9 @@ def inspect(file: Path, language_model: Path | None) -> int:
 def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
     """A model ready to code, and its identity: of a checkpoint, or the model `name` of MODELS."""
     import torch
-    from earmark.codec import checkpoints
-    from earmark.codec.fast import accelerate
+
+    from earmark.codec.checkpoints import loading as checkpoints
+    from earmark.codec.encodec.fast.accelerate import accelerate
 
     if "OMP_NUM_THREADS" not in os.environ:
         # One thread is many times real time. Several wait for each other in a busy loop, which costs a factor of five
@@ -213,7 +220,7 @@ def _coder(
         missing: what to say of a file if no language model is known.
         codec: identity of the weights that it must be for; a file names its language model itself.
     """
-    from earmark.codec import language_model_files
+    from earmark.codec.language_model import files as language_model_files
 
     try:
         source = language_model or _language_model_of(checkpoint, config)
@@ -233,8 +240,8 @@ def _language_model_of(checkpoint: str | None, config: EncodecConfig) -> Path:
 
 def _coder_of(facts: dict[str, Any], language_model: Path | None) -> SegmentCoder:
     """The coder of a file that `ecdc.inspect` tells of."""
-    from earmark.codec.container.coder import coded_by
-    from earmark.codec.model import ENCODEC_24KHZ, PRESETS
+    from earmark.codec.ecdc.segment_coders import coded_by
+    from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
 
     portable = facts["entropy"] == "portable_model"
     config = PRESETS.get(facts["model"], ENCODEC_24KHZ)
@@ -287,7 +294,7 @@ def _written(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _written_audio(path: Path, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
-    from earmark.codec import audio_blocks
+    from earmark.codec.audio import blocks as audio_blocks
 
     if path != PIPE:
         with audio_blocks.written_file(path, sample_rate, channels) as write:

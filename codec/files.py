@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from earmark.codec.errors import WriteError
-from earmark.codec.places import is_remote
+from earmark.codec.remote_paths import is_remote
 
 
 @contextmanager

@@ -15,40 +15,20 @@ import click
 # name -> (module of earmark, attribute, one-line help: shown by `earmark --help` without importing the module)
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "systems": ("baselines.cli", "systems", "List every codec: available or not and why, bit rates, version."),
-    "metrics": (
-        "earmark.eval.metrics_cli",
-        "metrics",
-        "List every metric: range, direction, rate, reference, licence.",
-    ),
+    "metrics": ("eval.metrics.cli", "metrics", "List every metric: range, direction, rate, reference, licence."),
     "compare": ("eval.cli", "compare", "Encode, decode and score recordings with each system."),
     "tables": ("eval.cli", "tables", "Print a run's table as text, Markdown, LaTeX or CSV."),
     "differences": ("eval.cli", "differences", "Compare a run's systems pair by pair, with significance."),
-    "bench": ("eval.timing_cli", "bench", "Time the codecs: real-time factors, latency, memory, model size."),
+    "bench": ("eval.speed.cli", "bench", "Time the codecs: real-time factors, latency, memory, model size."),
     "data": ("codec.training.data_cli", "data", "Index and decode recordings to train on."),
-    "demo-audio": (
-        "earmark.eval.cli",
-        "demo_audio",
-        "Write the small synthetic set of recordings that `make demo` uses.",
-    ),
+    "demo-audio": ("eval.cli", "demo_audio", "Write the small synthetic set of recordings that `make demo` uses."),
     "encode": ("codec.cli", "encode", "Code a recording by EnCodec into an .ecdc file."),
     "decode": ("codec.cli", "decode", "Decode an .ecdc file to audio."),
     "inspect": ("codec.cli", "inspect", "Print what an .ecdc file holds as JSON: model, segments, damage."),
-    "download": (
-        "earmark.baselines.download_cli",
-        "download",
-        "Fetch published weights, as EnCodec's, into the user's cache.",
-    ),
+    "download": ("baselines.download_cli", "download", "Fetch published weights, as EnCodec's, into the user's cache."),
     "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
-    "train-lm": (
-        "earmark.codec.training.language_model_cli",
-        "train_lm",
-        "Train the language model for a codec's codes.",
-    ),
-    "reproduce": (
-        "earmark.eval.reproduce_cli",
-        "reproduce",
-        "Train a table of the paper at a budget, beside its numbers.",
-    ),
+    "train-lm": ("codec.training.language_model_cli", "train_lm", "Train the language model for a codec's codes."),
+    "reproduce": ("eval.paper.reproduce_cli", "reproduce", "Train a table of the paper, beside its numbers."),
     "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
 }
 

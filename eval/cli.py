@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from rich.console import Console
+
 from earmark.baselines.interface import System
 from earmark.codec.errors import UserError
-from earmark.codec.places import is_remote
-from earmark.codec.places import place as place_of
-from earmark.eval.corpus import SPEECH_PATTERNS, ReferenceFormat
-from earmark.eval.pool import usable_cores
+from earmark.codec.remote_paths import is_remote
+from earmark.codec.remote_paths import place as place_of
+from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.comparison.pool import usable_cores
 from earmark.eval.system_options import SystemList, own_codecs, timeout, together
-from rich.console import Console
 
 
 class NameList(click.ParamType):
@@ -108,9 +109,11 @@ def compare(
     Sub-folders of AUDIO_DIR are categories; or it is a corpus file (TOML) that names folders, categories and excerpts.
     The exit status is 1 if a recording or a score failed, or a system cannot run here.
     """
-    from earmark.eval import aggregate, runner, tables
-    from earmark.eval.failures import unavailable_metrics
-    from earmark.eval.run_folder import EXCERPTS, REPORT
+    from earmark.eval.comparison import runner
+    from earmark.eval.comparison.failures import unavailable_metrics
+    from earmark.eval.comparison.run_folder import EXCERPTS, REPORT
+    from earmark.eval.statistics import aggregate
+    from earmark.eval.tables import renderers as tables
 
     systems = together(systems, commands)
     if not systems:
@@ -164,14 +167,16 @@ def tables(
     run: Path, form: str, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None
 ) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
-    from earmark.eval import aggregate
-    from earmark.eval import tables as layouts
-    from earmark.eval.run_folder import read_info, read_scores
+    from earmark.eval.comparison.run_folder import read_info, read_scores
+    from earmark.eval.statistics import aggregate
+    from earmark.eval.tables import renderers as layouts
 
     summary = aggregate.summarise(read_scores(run))
     info = read_info(run)
     if paper is not None:
-        from earmark.eval import grid, paper_sources, paper_tables
+        from earmark.eval.paper import sources as paper_sources
+        from earmark.eval.paper import tables as paper_tables
+        from earmark.eval.tables import grid
 
         study = paper_sources.read_study(mushra) if mushra is not None else None
         timings = paper_sources.read_bench(bench) if bench is not None else None
@@ -221,10 +226,11 @@ def differences(
     run: Path, metric: str | None, against: str | None, other: Path | None, rates: bool, form: str
 ) -> None:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
-    from earmark.eval import bjontegaard, grid
-    from earmark.eval import differences as pairs
-    from earmark.eval.comparability import joined
-    from earmark.eval.run_folder import read_info, read_scores
+    from earmark.eval.comparison.comparability import joined
+    from earmark.eval.comparison.run_folder import read_info, read_scores
+    from earmark.eval.statistics import bjontegaard
+    from earmark.eval.statistics import differences as pairs
+    from earmark.eval.tables import grid
 
     scores = read_scores(run) if other is None else joined(run, other)
     if scores["system"].nunique() < 2:

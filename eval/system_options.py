@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import click
+
 from earmark.baselines import programs
 from earmark.baselines.commands import define
 from earmark.baselines.interface import System

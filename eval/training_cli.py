@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from earmark.codec.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
-    from earmark.codec.training.run import Scorer
     from numpy.typing import NDArray
+
+    from earmark.codec.training.run import Scorer
 
 
 @click.command()
@@ -59,10 +61,12 @@ def train(
     last saved state with --resume, and ends with the weights it would have had otherwise.
     """
     import torch
-    from earmark.codec.training import recipe_files, shards
+
+    from earmark.codec.training import recipe_files
     from earmark.codec.training.distributed import join, leave
+    from earmark.codec.training.examples import shards
+    from earmark.codec.training.examples.reverb import MeasuredRooms
     from earmark.codec.training.interrupts import saying_how_to_go_on
-    from earmark.codec.training.reverb import MeasuredRooms
     from earmark.codec.training.run import train as run
 
     if threads:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.console import Console
+
 from earmark.codec.errors import UserError
 from earmark.mushra_app.wording import counted
-from rich.console import Console
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -38,9 +39,9 @@ def build(
     mid_anchor: bool, seed: int,
 ) -> None:  # fmt: skip
     """Cut a listening test from RUN: excerpts, hidden reference, low anchor, levels matched (EBU R 128)."""
-    from earmark.mushra_app.build import Request, listeners_needed
-    from earmark.mushra_app.build import build as build_study
-    from earmark.mushra_app.preflight import check_study
+    from earmark.mushra_app.building.build import Request, listeners_needed
+    from earmark.mushra_app.building.build import build as build_study
+    from earmark.mushra_app.building.preflight import check_study
 
     names = tuple(name.strip() for name in systems.split(",") if name.strip())
     built = build_study(Request(run, out, names, per_category, seconds, annotations, trials, mid_anchor, seed))
@@ -69,7 +70,7 @@ def build(
 )
 def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> None:
     """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
-    from earmark.mushra_app.webmushra_study import import_webmushra
+    from earmark.mushra_app.building.webmushra_study import import_webmushra
 
     imported = import_webmushra(config, out, audio, annotations)
     for note in imported.notes:
@@ -87,8 +88,8 @@ def check(study: Path) -> None:
 
     Ends with status 1 when a check fails. `earmark mushra serve` then opens the study only with --force.
     """
-    from earmark.mushra_app import bs1534, preflight, preflight_tables
-    from earmark.mushra_app.study import load
+    from earmark.mushra_app.building import bs1534, preflight, preflight_tables
+    from earmark.mushra_app.study.study import load
 
     test = load(study)
     found = preflight.check_study(test, study)
@@ -129,9 +130,9 @@ def serve(
     lease: float, force: bool, new_password: bool,
 ) -> None:  # fmt: skip
     """Serve the listening test STUDY to browsers until interrupted."""
-    from earmark.mushra_app import admin_access
-    from earmark.mushra_app.preflight import refuse_failures
-    from earmark.mushra_app.study import load
+    from earmark.mushra_app.building.preflight import refuse_failures
+    from earmark.mushra_app.database import admin_access
+    from earmark.mushra_app.study.study import load
     from earmark.mushra_app.web import Options, create_app, serving
     from earmark.mushra_app.web.served import EXTENSION
 
@@ -200,8 +201,8 @@ def report(
     screen: str, database: str | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Screen the listeners of STUDY, or of a foreign rating file, and report means with 95 % intervals."""
-    from earmark.mushra_app import report as reports
-    from earmark.mushra_app.importers import read_ratings, study_ratings
+    from earmark.mushra_app.ratings.importers import read_ratings, study_ratings
+    from earmark.mushra_app.report import writing as reports
 
     if (study is None) == (ratings is None):
         raise UserError("name either a STUDY or --ratings FILE")

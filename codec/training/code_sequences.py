@@ -15,22 +15,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from earmark.codec.errors import UserError
-from earmark.codec.model import EncodecConfig, EncodecModel
-from earmark.codec.progress import progress
-from earmark.codec.training import data
-from earmark.codec.training.folder import open_folder
-from earmark.codec.training.manifest import Split
-from earmark.codec.training.shards import Shards, Stored
 from numpy.typing import NDArray
 from torch import Tensor
+
+from earmark.codec.datasets.manifest import Split
+from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.errors import UserError
+from earmark.codec.progress import progress
+from earmark.codec.training.examples import batches as data
+from earmark.codec.training.examples.shards import Shards, Stored
+from earmark.codec.training.folder import open_folder
 
 SPLITS: tuple[Split, ...] = ("train", "valid")
 STRETCH_SECONDS = 60.0  # coded in one go: memory does not grow with a recording's length
 BYTES = 2  # of a code
 NOTES, CODES = "codes.jsonl", "codes.u16"
 SAME = {
-    "earmark.codec": "another codec",
+    "codec": "another codec",
     "codebooks": "another codec",
     "data": "other data",
     "validation": "other recordings to validate on",
@@ -115,7 +117,7 @@ def source(config: EncodecConfig, identity: str, shards: Sequence[Shards], hours
             raise UserError(f"--data: no recordings of the split {split}; index more of them")
     train, valid = (data.identity(shards, split) for split in SPLITS)
     return {
-        "earmark.codec": identity, "codebooks": config.codebooks(), "data": train, "validation": valid, "hours": hours,
+        "codec": identity, "codebooks": config.codebooks(), "data": train, "validation": valid, "hours": hours,
     }  # fmt: skip
 
 

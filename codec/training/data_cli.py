@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+
+from earmark.codec.datasets import layouts, open_corpus
+from earmark.codec.datasets.indexing import Found, Index, index
+from earmark.codec.datasets.manifest import KINDS, SPLITS, Entry, Kind
+from earmark.codec.datasets.screening import Limits
 from earmark.codec.errors import UserError
-from earmark.codec.training import layouts, open_corpus, shards
-from earmark.codec.training.indexing import Found, Index, index
-from earmark.codec.training.manifest import KINDS, SPLITS, Entry, Kind
-from earmark.codec.training.screening import Limits
+from earmark.codec.training.examples import shards
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -9,9 +9,10 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from earmark.codec.errors import UserError
-from earmark.codec.quantization.joint_batch import add_up, spread
 from torch import Tensor
+
+from earmark.codec.errors import UserError
+from earmark.codec.training.quantizers.joint_batch import add_up, spread
 
 # A process that dies is noticed at once, by torchrun. The others wait this long for one that is at work alone: the
 # first process decodes a corpus, or validates with ViSQOL.

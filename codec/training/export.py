@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from earmark.codec import checkpoints
+
+from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.files import write_text
 from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import Place
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import LIBRARIES, told_of, version_of
 from earmark.codec.training.recipe import Recipe
-from earmark.codec.training.shards import Shards
 from earmark.codec.training.trainer import Trainer
 
 MODEL, CARD = "model.safetensors", "model-card.md"

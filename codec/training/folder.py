@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import write_text, written_whole
 

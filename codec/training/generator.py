@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass
 
 import torch
-from earmark.codec.model import EncodecModel
-from earmark.codec.quantization.diffq import DiffQuantizer
-from earmark.codec.quantization.gumbel import GumbelQuantizer
-from earmark.codec.quantization.quantized import Quantized
-from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
-from earmark.codec.training.initialization import initialize
-from earmark.codec.training.recipe import Recipe
 from torch import Tensor, nn
+
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.training.initialization import initialize
+from earmark.codec.training.quantizers.diffq import DiffQuantizer
+from earmark.codec.training.quantizers.gumbel import GumbelQuantizer
+from earmark.codec.training.quantizers.quantized import Quantized
+from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
+from earmark.codec.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

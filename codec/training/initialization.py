@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from earmark.codec.layers import Conv1d, ConvTranspose1d
-from earmark.codec.seanet import ResidualUnit, SEANetDecoder
 from torch import Tensor, nn
+
+from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d
+from earmark.codec.encodec.seanet import ResidualUnit, SEANetDecoder
 
 ELU_GAIN = 1.25  # by which ELU narrows a Gaussian of unit variance: 1 / sqrt(0.64)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
 from earmark.codec.training.folder import ABOUT
 
 Awaited = TypeVar("Awaited")

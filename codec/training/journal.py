@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 import torch
+from torch import Tensor
+
 from earmark.codec.errors import WriteError
 from earmark.codec.files import write_text
-from torch import Tensor
 
 UPDATES_PER_ENTRY = 50
 SECONDS_PER_LINE = 60.0

@@ -41,11 +41,12 @@ def train_lm(
     validation says what is left of the bit rate, by the integer model that files are coded by.
     """
     import torch
-    from earmark.codec import checkpoints
-    from earmark.codec.fast import accelerate
-    from earmark.codec.model import PRESETS
-    from earmark.codec.training import shards
+
+    from earmark.codec.checkpoints import loading as checkpoints
+    from earmark.codec.encodec.config import PRESETS
+    from earmark.codec.encodec.fast.accelerate import accelerate
     from earmark.codec.training.distributed import alone
+    from earmark.codec.training.examples import shards
     from earmark.codec.training.interrupts import saying_how_to_go_on
     from earmark.codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
 

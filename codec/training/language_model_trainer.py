@@ -20,26 +20,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from earmark.codec import language_model_files
+from torch import Tensor
+from torch.nn import functional
+
+from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
-from earmark.codec.language_model import LanguageModel, shifted
-from earmark.codec.language_model_files import config_for
-from earmark.codec.model import EncodecConfig, EncodecModel
-from earmark.codec.portable_coder import PortableModelCoder
-from earmark.codec.portable_layout import MOST_STEPS
-from earmark.codec.portable_model import Cache, PortableModel
-from earmark.codec.portable_quantization import quantized
+from earmark.codec.language_model import files as language_model_files
+from earmark.codec.language_model.files import config_for
+from earmark.codec.language_model.network import LanguageModel, shifted
+from earmark.codec.language_model.portable_coder import PortableModelCoder
+from earmark.codec.language_model.portable_layout import MOST_STEPS
+from earmark.codec.language_model.portable_model import Cache, PortableModel
+from earmark.codec.language_model.portable_quantization import quantized
 from earmark.codec.training import code_sequences
 from earmark.codec.training.code_sequences import UNKNOWN, CodeSequences
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE, load_state, open_folder, save_state
 from earmark.codec.training.interrupts import Interrupts
 from earmark.codec.training.journal import Journal
 from earmark.codec.training.run import SECONDS_PER_STATE
-from earmark.codec.training.shards import Shards
 from earmark.codec.training.start import fingerprint
 from earmark.codec.training.stopwatch import Stopwatch
-from torch import Tensor
-from torch.nn import functional
 
 MODEL, FLOAT = "model.safetensors", "float.safetensors"
 EXCERPTS = 24  # of the validation
@@ -220,7 +222,7 @@ def _validate(
         scores[f"kbps@{kbps:g}"] = exact * codec.codebooks(kbps) * codec.frame_rate / 1000
         scores[f"saving_percent@{kbps:g}"] = 100 * (1 - exact / math.log2(codec.entries))
         scores[f"quantisation_percent@{kbps:g}"] = 100 * (exact / plain - 1)
-    about = {"earmark.codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
+    about = {"codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
     language_model_files.save(trainer.model, folder / FLOAT, **about)
     journal.validation(trainer.updates, scores, {})
     worst = max(scores[f"quantisation_percent@{kbps:g}"] for kbps in codec.kbps)

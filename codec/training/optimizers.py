@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from earmark.codec.training.recipe import OptimizerRecipe
 from torch import Tensor, nn
+
+from earmark.codec.training.recipe import OptimizerRecipe
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # of x, x^3 and x^5: Jordan's, steep at 0 rather than exact at 1
 ITERATIONS = 5

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from earmark.codec.config_json import config_from_json
+from earmark.codec.checkpoints.config_json import config_from_json
+from earmark.codec.encodec.config import EncodecConfig, SEANetConfig
 from earmark.codec.errors import UserError
-from earmark.codec.model import EncodecConfig
-from earmark.codec.seanet import SEANetConfig
-from earmark.codec.training import windows
+from earmark.codec.training.losses import windows
 
 
 @dataclass(frozen=True)

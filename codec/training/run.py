@@ -11,27 +11,26 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
+from torch import Tensor
+
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.training import recipe_files
-from earmark.codec.training.data import TrainingData, identity
 from earmark.codec.training.distributed import Place, largest
+from earmark.codec.training.examples.batches import TrainingData, identity
+from earmark.codec.training.examples.mixing import Mixing
+from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.export import export
 from earmark.codec.training.folder import STATE, load_state, open_folder, save_state, told_of
 from earmark.codec.training.interrupts import Interrupts
 from earmark.codec.training.journal import Journal
-from earmark.codec.training.mixing import Mixing
 from earmark.codec.training.recipe import Recipe
-from earmark.codec.training.reverb import Rooms, SimulatedRooms
-from earmark.codec.training.shards import Shards
 from earmark.codec.training.start import fingerprint, start_from
 from earmark.codec.training.trainer import Trainer
-from earmark.codec.training.validation import excerpts_of, validate
-from numpy.typing import NDArray
-from torch import Tensor
+from earmark.codec.training.validation import Scorer, excerpts_of, validate
 
 SECONDS_PER_STATE = 600.0
 MOST_WORKERS = 8  # of a GPU: 0.5 ms for an example of a second, on one core
@@ -42,8 +41,6 @@ _SAME = {
     "validation": "other recordings to validate on",
     "rooms": "other --rooms",
 }
-
-Scorer = Callable[[str, NDArray[np.float32], NDArray[np.float32], int], float]
 
 
 def train(

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from earmark.codec import checkpoints
-from earmark.codec.errors import UserError
-from earmark.codec.model import EncodecModel
-from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
-from earmark.codec.training.folder import STATE, load_state
-from earmark.codec.training.trainer import Trainer
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.errors import UserError
+from earmark.codec.training.folder import STATE, load_state
+from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
+from earmark.codec.training.trainer import Trainer
 
 
 def start_from(trainer: Trainer, source: Path) -> None:

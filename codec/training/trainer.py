@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from earmark.codec.quantization.training import TrainableResidualVectorQuantizer
+from torch import Tensor, nn
+
 from earmark.codec.training import discriminators, optimizers
-from earmark.codec.training.balancer import Balancer
-from earmark.codec.training.band_levels import BandLevels
 from earmark.codec.training.distributed import Place, average, average_gradients
 from earmark.codec.training.generator import Generator, Output
-from earmark.codec.training.losses import (
+from earmark.codec.training.losses.balancer import Balancer
+from earmark.codec.training.losses.band_levels import BandLevels
+from earmark.codec.training.losses.terms import (
     MultiScaleLogMel,
     MultiScaleMel,
     feature_matching,
@@ -24,10 +25,10 @@ from earmark.codec.training.losses import (
     hinge_generator,
     time_loss,
 )
+from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
 from earmark.codec.training.recipe import OptimizerRecipe, Recipe
 from earmark.codec.training.stopwatch import Stopwatch
 from earmark.codec.training.weight_average import WeightAverage
-from torch import Tensor, nn
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from earmark.codec.overlap import overlap_add
-from earmark.codec.training.generator import Generator
-from earmark.codec.training.manifest import KINDS
-from earmark.codec.training.shards import Shards, Stored
+from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from earmark.codec.training.run import Scorer
+from earmark.codec.datasets.manifest import KINDS
+from earmark.codec.encodec.overlap import overlap_add
+from earmark.codec.training.examples.shards import Shards, Stored
+from earmark.codec.training.generator import Generator
+
+# Category of the recording, reference, decoded (both [time]), sample rate in Hz -> score; NaN if undefined.
+Scorer = Callable[[str, NDArray[np.float32], NDArray[np.float32], int], float]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
 from earmark.codec.audio import Audio, write
 from earmark.codec.errors import UserError
 from earmark.eval.demo import music, sounds, speech, voice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from earmark.codec.audio import Audio
 from earmark.eval.demo import instruments as play
 from earmark.eval.demo.instruments import frequency_of

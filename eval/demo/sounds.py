@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import butter, lfilter, sosfilt
+
 from earmark.codec.audio import Audio
 from earmark.eval.demo.instruments import Signal, damped_partials, frequency_of, noise_stroke
 from earmark.eval.demo.stage import Stage, master
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import butter, lfilter, sosfilt
 
 # A minor-third bell (Fletcher and Rossing, The Physics of Musical Instruments, chapter 21): hum, prime, tierce, quint,
 # nominal and above, as frequency over the strike note, level, and decay over the hum's; the last two are our choice.

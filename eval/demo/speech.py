@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from earmark.codec.audio import Audio, resample
 from earmark.codec.errors import UserError
 from earmark.eval.demo.espeak_process import SAMPLE_RATE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from earmark.codec.audio import Audio
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfilt
+
+from earmark.codec.audio import Audio
 
 Signal = NDArray[np.float64]  # [time]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from earmark.eval.metrics.registry import UNAVAILABLE, Score, library, metric
 from numpy.typing import NDArray
+
+from earmark.eval.metrics.registry import UNAVAILABLE, Score, library, metric
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from earmark.eval.metrics.registry import Score, library, metric, undefined
 from numpy.typing import NDArray
+
+from earmark.eval.metrics.registry import Score, library, metric, undefined
 
 SAMPLE_RATE = 48_000
 BLOCK = 0.4  # seconds, a gating block

@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
-from earmark.eval.metrics.registry import UNAVAILABLE, Score, failed, library, metric, undefined
 from numpy.typing import NDArray
+
+from earmark.eval.metrics.registry import UNAVAILABLE, Score, failed, library, metric, undefined
 
 SHORTEST = 0.25  # seconds, the library's rule
 LONGEST = 90.0  # seconds: its table of 1000 bad intervals, each of at least 6 frames of 16 ms, could overflow at 96

@@ -13,10 +13,11 @@ from importlib.metadata import version as installed_version
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earmark.codec.audio import resample
 from earmark.codec.errors import UserError
 from earmark.eval.metrics.silence import silent_one
-from numpy.typing import NDArray
 
 Status = Literal["ok", "undefined", "error"]
 Better = Literal["higher", "lower"]

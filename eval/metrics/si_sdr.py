@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
 from earmark.eval.metrics.registry import Score, metric
 from earmark.eval.metrics.si_snr import projection_ratio
-from numpy.typing import NDArray
 
 
 @metric(

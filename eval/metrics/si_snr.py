@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from earmark.eval.metrics.registry import Score, metric, undefined
 from numpy.typing import NDArray
+
+from earmark.eval.metrics.registry import Score, metric, undefined
 
 ROUNDING = 2.0**-24  # largest relative error of a float32 sample
 

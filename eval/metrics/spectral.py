@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from earmark.eval.metrics.registry import Score, metric
 from numpy.typing import NDArray
+
+from earmark.eval.metrics.registry import Score, metric
 
 SAMPLE_RATE = 24_000
 BANDS, WINDOW, HOP = 80, 1024, 256

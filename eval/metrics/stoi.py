@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from earmark.eval.metrics.registry import Score, library, metric, undefined
 from numpy.typing import NDArray
+
+from earmark.eval.metrics.registry import Score, library, metric, undefined
 
 SAMPLE_RATE = 10_000  # the rate of the method; resampled here, so that the library leaves the signals as they are
 SHORTEST = 256 + 30 * 128  # samples in the 31 frames, half overlapping, that one intermediate measure takes

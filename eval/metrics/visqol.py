@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from earmark.eval.metrics.registry import UNAVAILABLE, Score, library, metric, undefined
 from numpy.typing import NDArray
+
+from earmark.eval.metrics.registry import UNAVAILABLE, Score, library, metric, undefined
 
 if TYPE_CHECKING:
     from visqol.visqol_manager import VisqolManager
@@ -139,8 +140,9 @@ def _visqol(reference: NDArray[np.float32], decoded: NDArray[np.float32], mode: 
 def _manager(mode: Mode) -> VisqolManager:
     """The library, its models loaded; one a process."""
     import visqol
-    from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
     from visqol import visqol_manager as parts
+
+    from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
 
     manager = parts.VisqolManager()
     if mode == "speech":

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pandas as pd
-from earmark.eval.differences import outliers
-from earmark.eval.table_layout import describe
+
+from earmark.eval.statistics.differences import outliers
+from earmark.eval.tables.layout import describe
 
 MOST = 9  # recordings spread over the categories
 MOST_PER_CATEGORY = 3

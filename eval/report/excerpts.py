@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
+
 from earmark.codec.audio import Audio, fit_length
 from earmark.codec.files import written_whole
-from earmark.codec.places import local_copy
+from earmark.codec.remote_paths import local_copy
+from earmark.eval.comparison.run_folder import EXCERPTS, REFERENCE, audio_path
 from earmark.eval.levels import match
 from earmark.eval.report import spectrograms
 from earmark.eval.report.choice import OUTLIER, RANKS, Choice, choices, ranking_metric
-from earmark.eval.run_folder import EXCERPTS, REFERENCE, audio_path
-from earmark.eval.table_layout import decimals_of
+from earmark.eval.tables.layout import decimals_of
 
 SHORTEST, LONGEST = 5.0, 8.0  # seconds
 BUDGET = 22_000_000  # characters of base64 in one report

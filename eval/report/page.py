@@ -11,11 +11,11 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
+
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
-from earmark.eval import bjontegaard, differences
-from earmark.eval.aggregate import summarise
-from earmark.eval.grid import Grid
+from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.registry import Metric
 from earmark.eval.report import plots
@@ -24,8 +24,10 @@ from earmark.eval.report.excerpts import cut, lay_beside, remove
 from earmark.eval.report.missing import missing
 from earmark.eval.report.scatter import scatters
 from earmark.eval.report.summary import headline_metric, sentences
-from earmark.eval.run_folder import REPORT
-from earmark.eval.table_layout import (
+from earmark.eval.statistics import bjontegaard, differences
+from earmark.eval.statistics.aggregate import summarise
+from earmark.eval.tables.grid import Grid
+from earmark.eval.tables.layout import (
     SPEED_MEANING,
     Column,
     Layout,
@@ -36,7 +38,6 @@ from earmark.eval.table_layout import (
     lay_out,
     nominal_text,
 )  # fmt: skip
-from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 WORST_LISTED = 3  # recordings of each system

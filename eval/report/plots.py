@@ -12,11 +12,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from earmark.eval.table_layout import Column
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from earmark.eval.tables.layout import Column
 
 # Okabe and Ito's palette, told apart with every common kind of colour blindness; its black is the text's, its yellow
 # does not show on white. Each stands in the SVG as a CSS variable, so that a page can lighten it on a dark ground.
@@ -91,7 +92,7 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
     """Mean score and its 95 % confidence interval against measured bit rate, as an SVG element.
 
     Args:
-        summary: from `earmark.eval.aggregate.summarise`.
+        summary: from `earmark.eval.statistics.aggregate.summarise`.
         looks: from `styles`.
         shared: from `limits`.
 

@@ -7,9 +7,10 @@ import io
 
 import matplotlib as mpl
 import numpy as np
-from earmark.codec.audio import Audio
 from numpy.typing import NDArray
 from PIL import Image
+
+from earmark.codec.audio import Audio
 
 Levels = NDArray[np.float32]  # dB, [ROWS, COLUMNS], the lowest band first
 

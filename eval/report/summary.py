@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from earmark.eval.aggregate import ALL
-from earmark.eval.differences import Difference, probability, too_few
+
 from earmark.eval.report.choice import ranking_metric
-from earmark.eval.table_layout import decimals_of, describe
+from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.statistics.differences import Difference, probability, too_few
+from earmark.eval.tables.layout import decimals_of, describe
 
 PERCEPTUAL = ("visqol", "visqol_audio", "visqol_speech")
 SAME_RATE = 1.1  # measured bit rates so near to each other are taken for one
@@ -45,7 +46,7 @@ def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
     """The leading systems by rising bit rate.
 
     Args:
-        summary: from `earmark.eval.aggregate.summarise`.
+        summary: from `earmark.eval.statistics.aggregate.summarise`.
     """
     sign = -1.0 if describe(metric).arrow == "↓" else 1.0
     chosen = summary[(summary["metric"] == metric) & (summary["category"] == category) & (summary["n"] > 0)]
@@ -64,8 +65,8 @@ def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -
     """For each category a sentence on the leaders and one on the pairs; none where no codec has a score.
 
     Args:
-        summary: from `earmark.eval.aggregate.summarise`.
-        pairs: from `earmark.eval.differences.differences`, by the same metric.
+        summary: from `earmark.eval.statistics.aggregate.summarise`.
+        pairs: from `earmark.eval.statistics.differences.differences`, by the same metric.
     """
     decimals = decimals_of(summary.loc[summary["metric"] == metric, "mean"])
     found = []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from earmark.eval.aggregate import ALL
 from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
+
+from earmark.eval.statistics.aggregate import ALL
 
 REPLICATES = 2000
 BLOCK_WEIGHTS = 8_000_000  # listeners times replicates that are held at once: 64 MB

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from earmark.codec.errors import UserError
-from earmark.eval.aggregate import ALL
-from earmark.eval.run_folder import read_scores
-from earmark.mushra_app.study import Study
 from scipy.stats import pearsonr, spearmanr
+
+from earmark.codec.errors import UserError
+from earmark.eval.comparison.run_folder import read_scores
+from earmark.eval.statistics.aggregate import ALL
+from earmark.mushra_app.study.study import Study
 
 LEAST_PAIRS = 3
 COLUMNS = ["metric", "category", "over", "n", "pearson", "pearson95_low", "pearson95_high", "spearman"]

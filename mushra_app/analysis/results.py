@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from earmark.eval.aggregate import ALL
+
+from earmark.eval.statistics.aggregate import ALL
 from earmark.mushra_app.analysis import mixed_model, objective, significance
+from earmark.mushra_app.analysis.flags import flag, trial_seconds
 from earmark.mushra_app.analysis.intervals import cluster_bootstrap, listeners_to_halve
 from earmark.mushra_app.analysis.reliability import agreement, krippendorff_alpha
-from earmark.mushra_app.flags import flag, trial_seconds
-from earmark.mushra_app.ratings import Ratings
-from earmark.mushra_app.screening import RULES, Screening, screen
-from earmark.mushra_app.statistics import summarise
+from earmark.mushra_app.ratings.screening import RULES, Screening, screen
+from earmark.mushra_app.ratings.statistics import summarise
+from earmark.mushra_app.ratings.table import Ratings
 
 SUMMARY_COLUMNS = [
     "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median", "q1", "q3",
@@ -33,7 +34,7 @@ class Results:
         listeners: of everybody: listener, kept, reason, evidence, n, items, seconds_per_trial (median, where known),
             agreement (correlation with the mean of the others), flags, and a column for each question of the
             questionnaires.
-        rules: how many listeners each rule of `earmark.mushra_app.screening` would drop: rule, title, dropped, skipped
+        rules: how many listeners each rule of `mushra_app.ratings.screening` would drop: rule, title, dropped, skipped
             (clauses that could not be applied).
         alpha_before, alpha: Krippendorff's alpha before and after screening.
         more_listeners: how many more would halve the intervals over listeners.

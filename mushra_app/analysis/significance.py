@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from earmark.eval.aggregate import half_widths
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import friedmanchisquare, rankdata, wilcoxon
+
+from earmark.eval.statistics.aggregate import half_widths
 
 
 @dataclass(frozen=True)

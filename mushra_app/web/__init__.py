@@ -7,14 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import soundfile
-from earmark.codec.errors import UserError
-from earmark.mushra_app import study as studies
-from earmark.mushra_app.store import LEASE_SECONDS, open_store
-from earmark.mushra_app.study import Study
-from earmark.mushra_app.web import admin, entrance, languages, listener, safety
-from earmark.mushra_app.web.served import EXTENSION, Served
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database.store import LEASE_SECONDS, open_store
+from earmark.mushra_app.study import study as studies
+from earmark.mushra_app.study.study import Study
+from earmark.mushra_app.web import admin, entrance, languages, listener, safety
+from earmark.mushra_app.web.served import EXTENSION, Served
 
 LONGEST_REQUEST = 64 * 1024  # bytes; a trial of 12 conditions, each with a long comment, is half of that
 

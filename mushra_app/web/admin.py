@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from earmark.codec.errors import UserError
-from earmark.mushra_app import attention, collected, crowd
-from earmark.mushra_app.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
-from earmark.mushra_app.duration import session_minutes
-from earmark.mushra_app.overview import Overview, overview
-from earmark.mushra_app.store import Store, ratings
-from earmark.mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
-from earmark.mushra_app.web.invitations import invitation
-from earmark.mushra_app.web.served import served
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database import attention, collected
+from earmark.mushra_app.database.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
+from earmark.mushra_app.database.store import Store, ratings
+from earmark.mushra_app.study import crowd
+from earmark.mushra_app.study.duration import session_minutes
+from earmark.mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
+from earmark.mushra_app.web.invitations import invitation
+from earmark.mushra_app.web.overview import Overview, overview
+from earmark.mushra_app.web.served import served
 
 MOST_INVITATIONS = 500
 MOST_PAY = 1000  # for an hour

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from earmark.mushra_app.store import Answer
 from flask import Request, abort
+
+from earmark.mushra_app.database.store import Answer
 
 LONGEST_COMMENT = 1000  # characters
 LONGEST_TRIAL = 30 * 24 * 3600  # seconds; the session's cookie lives no longer

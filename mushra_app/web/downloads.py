@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from io import BytesIO
 
 import pandas as pd
-from earmark.mushra_app.overview import Overview
-from earmark.mushra_app.safe_csv import csv_text
+
+from earmark.mushra_app.ratings.safe_csv import csv_text
+from earmark.mushra_app.web.overview import Overview
 
 
 def as_csv(table: pd.DataFrame) -> bytes:

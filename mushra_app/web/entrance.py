@@ -6,17 +6,18 @@ import secrets
 from dataclasses import asdict
 from typing import Any
 
-from earmark.mushra_app.crowd import Arrival, ArrivalError, read_arrival, way_back
-from earmark.mushra_app.duration import session_minutes
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from earmark.mushra_app.database.refusals import NotOpenError, Status, TookPartError
 from earmark.mushra_app.messages import marked
-from earmark.mushra_app.pages import trial_count
-from earmark.mushra_app.refusals import NotOpenError, Status, TookPartError
+from earmark.mushra_app.study.crowd import Arrival, ArrivalError, read_arrival, way_back
+from earmark.mushra_app.study.duration import session_minutes
+from earmark.mushra_app.study.pages import trial_count
 from earmark.mushra_app.web.invitations import read_invitation
 from earmark.mushra_app.web.languages import gettext
 from earmark.mushra_app.web.safety import check_token, session_token
 from earmark.mushra_app.web.served import open_step, served, this_listener, whole_minutes
-from flask import Blueprint, abort, redirect, render_template, request, session, url_for
-from flask.typing import ResponseReturnValue
 
 pages = Blueprint("entrance", __name__)
 

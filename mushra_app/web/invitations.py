@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from earmark.mushra_app.crowd import Arrival, ArrivalError
-from earmark.mushra_app.messages import marked
 from flask import current_app, url_for
 from itsdangerous import BadSignature, URLSafeSerializer
+
+from earmark.mushra_app.messages import marked
+from earmark.mushra_app.study.crowd import Arrival, ArrivalError
 
 SALT = "invitation"
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from earmark.mushra_app.session_file import LANGUAGES
-from earmark.mushra_app.web.served import served
 from flask import Flask, request
+
+from earmark.mushra_app.study.session_file import LANGUAGES
+from earmark.mushra_app.web.served import served
 
 CATALOGUES = Path(__file__).parent / "translations"
 # What <html lang> says: BCP 47, with the script where the language has two.

@@ -9,13 +9,16 @@ from pathlib import Path
 from statistics import mean
 
 import flask
+from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, session, url_for
+from flask.typing import ResponseReturnValue
+
 from earmark.eval import report
-from earmark.mushra_app import headphone_check
-from earmark.mushra_app.crowd import Arrival, way_back
-from earmark.mushra_app.duration import trial_seconds
-from earmark.mushra_app.questions import AnswerError
-from earmark.mushra_app.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
-from earmark.mushra_app.tables import Listener, Step
+from earmark.mushra_app.database.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
+from earmark.mushra_app.database.tables import Listener, Step
+from earmark.mushra_app.study import headphone_check
+from earmark.mushra_app.study.crowd import Arrival, way_back
+from earmark.mushra_app.study.duration import trial_seconds
+from earmark.mushra_app.study.questions import AnswerError
 from earmark.mushra_app.web.answers import LONGEST_COMMENT, read_answers
 from earmark.mushra_app.web.languages import gettext
 from earmark.mushra_app.web.safety import check_token, session_token
@@ -30,8 +33,6 @@ from earmark.mushra_app.web.served import (
     whole_minutes,
 )
 from earmark.mushra_app.web.steps import STEP_PAGES
-from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, session, url_for
-from flask.typing import ResponseReturnValue
 
 PLAYER = Path(report.__file__).parent / "static" / "player.js"
 

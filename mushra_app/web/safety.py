@@ -5,14 +5,15 @@ from __future__ import annotations
 import secrets
 from urllib.parse import unquote
 
-from earmark.mushra_app.crowd import TURK_HOSTS
-from earmark.mushra_app.messages import marked
-from earmark.mushra_app.web.languages import gettext
 from flask import Flask, Response, abort, jsonify, render_template, request, session
 from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
+
+from earmark.mushra_app.messages import marked
+from earmark.mushra_app.study.crowd import TURK_HOSTS
+from earmark.mushra_app.web.languages import gettext
 
 # Mechanical Turk shows the listener's pages in a frame, and takes a form at the end.
 TURK = "https://*.mturk.com"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.mushra_app.store import Store
-from earmark.mushra_app.study import Item, Study
-from earmark.mushra_app.tables import Listener, Step
 from flask import abort, current_app, session, url_for
+
+from earmark.mushra_app.database.store import Store
+from earmark.mushra_app.database.tables import Listener, Step
+from earmark.mushra_app.study.study import Item, Study
 
 EXTENSION = "earmark"
 TRIAL_KINDS = ("trial", "training", "repeat")

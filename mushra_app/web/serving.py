@@ -6,8 +6,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from earmark.codec.errors import UserError
 from flask import Flask
+
+from earmark.codec.errors import UserError
 
 BACKLOG = 1024  # connections that wait to be taken
 THREADS = 8  # in each worker; a request waits for the database more than it computes

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from earmark.mushra_app.attention import in_band
-from earmark.mushra_app.headphone_check import GAP, INTERVAL, PASS_MARKS, TRIALS, rounds
+from earmark.mushra_app.database.attention import in_band
 from earmark.mushra_app.messages import marked
-from earmark.mushra_app.pages import questions_of
-from earmark.mushra_app.questions import LONGEST_TEXT, AnswerError, read_form
+from earmark.mushra_app.study.headphone_check import GAP, INTERVAL, PASS_MARKS, TRIALS, rounds
+from earmark.mushra_app.study.pages import questions_of
+from earmark.mushra_app.study.questions import LONGEST_TEXT, AnswerError, read_form
 
 Settings = Mapping[str, Any]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from earmark.baselines import amr_wb
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode

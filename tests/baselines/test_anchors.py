@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import freqz
+
 from earmark.baselines.anchors import low_pass
 from earmark.baselines.systems import family_of, parse
-from scipy.signal import freqz
 
 RATES = [16000, 22050, 24000, 32000, 44100, 48000]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import correlate
+
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import read, resample
 from earmark.codec.errors import UserError
-from scipy.ndimage import uniform_filter1d
-from scipy.signal import correlate
 
 pytest.importorskip("pycodec2")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import correlate, lfilter
+
 from earmark.baselines.interface import Codec
 from earmark.baselines.mp3 import DELAY
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import read, resample
-from scipy.signal import correlate, lfilter
 
 CODED = ["opus@12", "opus@64", "mp3@64", "aac@64"]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+
 from earmark.baselines import commands, programs
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode
+from earmark.cli import cli
 from earmark.codec.audio import write
 from earmark.codec.errors import UserError
-
-from earmark import cli
 
 COPY = "cp {input} {bitstream} && cp {bitstream} {output}"
 

@@ -14,16 +14,18 @@ import pytest
 import safetensors.torch
 import torch
 from click.testing import CliRunner
+
 from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
-from earmark.codec import checkpoints, language_model_files
+from earmark.cli import cli
 from earmark.codec.audio import read, resample, write
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ
+from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
-from earmark.codec.language_model import LanguageModel, LanguageModelConfig
-from earmark.codec.model import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecModel
+from earmark.codec.language_model import files as language_model_files
+from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
 from earmark.codec.training import recipe_files
-
-from earmark import cli
 
 NARROW = 4  # filters
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from earmark.baselines import evs, g192, programs
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from earmark.baselines import hilcodec
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+
 from earmark.baselines import lyra
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
+
 from earmark.baselines.opus import bundled_libopus, find_libopus
 from earmark.baselines.systems import family_of, parse
 from earmark.codec.errors import UserError
-from scipy.signal import lfilter
 
 FRAMES_OF_CONFIG = {  # RFC 6716, table 2: ms by the TOC byte's configuration number
     **{config: (10, 20, 40, 60)[config % 4] for config in range(12)},

@@ -10,6 +10,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from earmark.baselines.networks import _length_after
 from earmark.baselines.systems import families, family_of, parse
 from earmark.baselines.transcode import transcode

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from earmark.baselines.systems import family_of, parse
-from earmark.codec.audio import read, resample, write
 
-from earmark import cli
+from earmark.baselines.systems import family_of, parse
+from earmark.cli import cli
+from earmark.codec.audio import read, resample, write
 
 SYSTEMS = ["opus@6", "opus@12:vbr=off", "mp3@64", "aac@64", "amr_wb@12.65", "lyra@6", "codec2@3.2", "encodec_24khz@3"]
 CAUSAL = [text for text in SYSTEMS if not text.startswith("aac")]  # its rate control looks at frames to come

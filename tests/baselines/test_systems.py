@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
-from earmark.baselines.systems import families, family_of, parse, parse_list
-from earmark.codec.errors import UserError
 
-from earmark import cli
+from earmark.baselines.systems import families, family_of, parse, parse_list
+from earmark.cli import cli
+from earmark.codec.errors import UserError
 
 
 @pytest.mark.parametrize(

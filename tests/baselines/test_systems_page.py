@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from earmark.baselines.systems import BUILT_IN, families, parse
 from earmark.baselines.transcode import transcode
 

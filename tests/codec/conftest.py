@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from earmark.codec.layers import fold_weight_norm
-from earmark.codec.model import PRESETS, EncodecModel
+
+from earmark.codec.encodec.config import PRESETS
+from earmark.codec.encodec.layers import fold_weight_norm
+from earmark.codec.encodec.model import EncodecModel
 
 torch.set_num_threads(1)  # small networks, and test workers beside each other: more threads only wait for one another
 

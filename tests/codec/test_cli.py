@@ -25,11 +25,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from earmark.codec import audio, checkpoints, cli, downloads, ecdc, language_model_files
-from earmark.codec.language_model import LanguageModel, LanguageModelConfig
-from earmark.codec.model import ENCODEC_24KHZ, PRESETS, EncodecConfig, EncodecModel
 
-import earmark as program
+import earmark.cli as program
+from earmark.codec import audio, cli, ecdc
+from earmark.codec.checkpoints import downloads
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS, EncodecConfig
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.language_model import files as language_model_files
+from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -67,7 +71,7 @@ def earmark(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def command(*arguments: object) -> list[str]:
     """The same for a process of its own."""
-    return [sys.executable, str(ROOT / "earmark.py"), *map(str, arguments)]
+    return [sys.executable, "-m", "earmark", *map(str, arguments)]
 
 
 def save_model(config: EncodecConfig, path: Path, seed: int = 0) -> Path:
@@ -508,9 +512,9 @@ def test_the_models_offered_are_the_presets():
 
 def test_help_of_a_command_imports_no_torch():
     script = (
-        "import sys, click.testing, earmark\n"
+        "import sys, click.testing, earmark.cli\n"
         "for name in ('encode', 'decode', 'inspect', 'download'):\n"
-        "    result = click.testing.CliRunner().invoke(earmark.cli, [name, '--help'])\n"
+        "    result = click.testing.CliRunner().invoke(earmark.cli.cli, [name, '--help'])\n"
         "    assert result.exit_code == 0 and 'Usage' in result.output, result.output\n"
         "assert not {'torch', 'numpy'} & set(sys.modules)\n"
     )

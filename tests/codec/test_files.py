@@ -7,6 +7,7 @@ import stat
 import threading
 
 import pytest
+
 from earmark.codec.files import write_text, written_whole
 
 

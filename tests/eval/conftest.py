@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from earmark.codec import audio
 from scipy.signal import lfilter
+
+from earmark.codec import audio
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +42,7 @@ def earmark() -> Run:
     """Run `earmark ARGUMENTS` in a process of its own."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(ROOT / "earmark.py"), *map(str, arguments)]
+        command = [sys.executable, "-m", "earmark", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
 
     return run

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+
 from earmark.codec import audio
-from earmark.eval import records
+from earmark.eval.comparison import records
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,8 +53,8 @@ def test_a_missing_or_empty_folder_is_one_line(earmark, tmp_path):
 
 def test_help_imports_neither_torch_nor_flask_nor_pandas():
     program = (
-        "import sys, click.testing, earmark\n"
-        "result = click.testing.CliRunner().invoke(earmark.cli, ['--help'])\n"
+        "import sys, click.testing, earmark.cli\n"
+        "result = click.testing.CliRunner().invoke(earmark.cli.cli, ['--help'])\n"
         "assert result.exit_code == 0, result.output\n"
         "assert 'compare' in result.output and 'mushra' in result.output\n"
         "heavy = {'torch', 'flask', 'pandas', 'numpy', 'scipy', 'matplotlib'} & set(sys.modules)\n"
@@ -64,7 +65,7 @@ def test_help_imports_neither_torch_nor_flask_nor_pandas():
 
 def test_scoring_workers_import_neither_pandas_nor_torch_nor_matplotlib():
     program = (
-        "import sys, eval.work\n"
+        "import sys, earmark.eval.comparison.work\n"
         "heavy = {'torch', 'flask', 'pandas', 'matplotlib', 'visqol', 'numba'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -105,7 +106,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(corpus_dir, tmp_path):
         noise = np.random.default_rng(number).uniform(-0.5, 0.5, (1, 96000)).astype(np.float32)
         audio.write(corpus_dir / "music" / f"more-{number}.wav", noise, 48000)
     run = tmp_path / "run"
-    command = [sys.executable, str(ROOT / "earmark.py"), "compare", str(corpus_dir), "--systems", "opus@12",
+    command = [sys.executable, "-m", "earmark", "compare", str(corpus_dir), "--systems", "opus@12",
                "--metrics", "si_snr,stoi", "--out", str(run), "--jobs", "1"]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -128,7 +129,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(corpus_dir, tmp_path):
 
 def test_a_full_disk_ends_the_run_with_one_line(corpus_dir, tmp_path):
     """A file size limit of 64 KiB stands for the disk."""
-    command = [sys.executable, str(ROOT / "earmark.py"), "compare", str(corpus_dir), "--systems", "opus@12",
+    command = [sys.executable, "-m", "earmark", "compare", str(corpus_dir), "--systems", "opus@12",
                "--metrics", "si_snr", "--out", str(tmp_path / "run")]  # fmt: skip
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from earmark.eval.levels import HIGHEST_PEAK_DB, SILENCE_LUFS, TARGET_LUFS, loudness, match
 
 RATE = 48000

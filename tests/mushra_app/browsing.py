@@ -6,8 +6,6 @@ import threading
 from collections.abc import Iterator
 
 import pandas as pd
-from earmark.mushra_app.store import ratings
-from earmark.mushra_app.tables import Stimulus
 from flask import Flask
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
@@ -16,6 +14,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 from werkzeug.serving import make_server
+
+from earmark.mushra_app.database.store import ratings
+from earmark.mushra_app.database.tables import Stimulus
 
 
 class Listener:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from earmark.codec import audio
-from earmark.mushra_app import study as studies
-from earmark.mushra_app.study import Condition, Item, Stimulus, Study
-from earmark.mushra_app.web import create_app
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from earmark.codec import audio
+from earmark.mushra_app.study import study as studies
+from earmark.mushra_app.study.study import Condition, Item, Stimulus, Study
+from earmark.mushra_app.web import create_app
 from tests.mushra_app.browsing import Listener, resize, serve
 
 RATE = 48_000

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from torch import Tensor, nn
+
 from earmark.codec.training.discriminators.judgement import Judgement
 from earmark.codec.training.discriminators.mono_stft import MonoSTFT
 from earmark.codec.training.discriminators.mpd import MultiPeriod
 from earmark.codec.training.discriminators.ms_stft import MultiScaleSTFT
 from earmark.codec.training.discriminators.msd import MultiScale
+from earmark.codec.training.losses.windows import MONO_STFT, MS_STFT, scaled
 from earmark.codec.training.recipe import Recipe
-from earmark.codec.training.windows import MONO_STFT, MS_STFT, scaled
-from torch import Tensor, nn
 
 EVERY = "every"  # name of the one set that judges all bit rates
 

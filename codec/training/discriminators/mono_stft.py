@@ -5,10 +5,11 @@ In Table 2 and in SoundStream's re-implementation (EnCodec paper, sections 4.2, 
 
 from __future__ import annotations
 
-from earmark.codec.training.discriminators.judgement import SLOPE, Judge, Judgement, each_channel
-from earmark.codec.training.spectrogram import Spectrogram, two_channels
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from earmark.codec.training.discriminators.judgement import SLOPE, Judge, Judgement, each_channel
+from earmark.codec.training.losses.spectrogram import Spectrogram, two_channels
 
 # Each unit's width, in units of the first convolution's, by how much it widens, and its strides in time and frequency.
 UNITS = ((1, 2, (1, 2)), (2, 2, (2, 2)), (4, 1, (1, 2)), (4, 2, (2, 2)), (8, 1, (1, 2)), (8, 2, (2, 2)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from earmark.codec.layers import reflect
-from earmark.codec.training.discriminators.judgement import Judge, Judgement, each_channel
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from earmark.codec.encodec.layers import reflect
+from earmark.codec.training.discriminators.judgement import Judge, Judgement, each_channel
 
 PERIODS = (2, 3, 5, 7, 11)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from earmark.codec.training.discriminators.judgement import Judge, Judgement, each_channel
-from earmark.codec.training.spectrogram import Spectrogram, two_channels
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from earmark.codec.training.discriminators.judgement import Judge, Judgement, each_channel
+from earmark.codec.training.losses.spectrogram import Spectrogram, two_channels
 
 DILATIONS = (1, 2, 4)  # in time
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 
-from earmark.codec.training.discriminators.judgement import Judge, Judgement, each_channel
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+from earmark.codec.training.discriminators.judgement import Judge, Judgement, each_channel
 
 SCALES = 3
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from earmark.codec.audio import write
-from earmark.codec.training import manifest, shards
+from earmark.codec.datasets import manifest
+from earmark.codec.training.examples import shards
 
 RATE = 24000
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,7 +65,8 @@ def log():
 WORKER = """
 import os, sys, torch
 from pathlib import Path
-from earmark.codec.training import recipe_files, run, shards
+from earmark.codec.training import recipe_files, run
+from earmark.codec.training.examples import shards
 from earmark.codec.training.distributed import join, leave
 from earmark.codec.training.trainer import Trainer
 

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
+
 from earmark.codec.training.discriminators import build
 from earmark.codec.training.discriminators.mono_stft import MonoSTFT, _TimeStepNorm
 from earmark.codec.training.discriminators.mpd import MultiPeriod
 from earmark.codec.training.discriminators.ms_stft import MultiScaleSTFT
 from earmark.codec.training.discriminators.msd import MultiScale
 from earmark.codec.training.recipe_files import load
-from torch import nn
 
 WINDOWS = [2048, 1024, 512, 256, 128]
 SMALL = {

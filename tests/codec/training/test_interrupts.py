@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from earmark.codec.training.interrupts import Interrupted, Interrupts, saying_how_to_go_on
 
 ROOT = Path(__file__).resolve().parents[3]

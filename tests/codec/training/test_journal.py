@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+
 from earmark.codec.errors import WriteError
 from earmark.codec.training.journal import UPDATES_PER_ENTRY, Journal
 

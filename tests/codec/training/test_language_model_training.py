@@ -9,23 +9,25 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from earmark.codec import checkpoints, language_model_files
+
+from earmark.cli import cli
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.encodec.config import ENCODEC_24KHZ
+from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
-from earmark.codec.model import ENCODEC_24KHZ, EncodecModel
-from earmark.codec.portable_coder import PortableModelCoder
-from earmark.codec.portable_layout import MOST_STEPS
-from earmark.codec.portable_quantization import quantized
+from earmark.codec.language_model import files as language_model_files
+from earmark.codec.language_model.portable_coder import PortableModelCoder
+from earmark.codec.language_model.portable_layout import MOST_STEPS
+from earmark.codec.language_model.portable_quantization import quantized
 from earmark.codec.training import code_sequences, language_model_trainer
 from earmark.codec.training.code_sequences import UNKNOWN, CodeSequences
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.language_model_trainer import (
     LanguageModelRecipe,
     LanguageModelTrainer,
     float_bits,
     portable_bits,
 )
-from earmark.codec.training.shards import Shards
-
-from earmark import cli
 
 CONFIG = replace(
     ENCODEC_24KHZ, name="small", kbps=(0.75, 1.5), seanet=replace(ENCODEC_24KHZ.seanet, filters=2, dimension=8, lstm=0)
@@ -38,7 +40,7 @@ def codec(tmp_path_factory):
     torch.manual_seed(0)
     model = EncodecModel(CONFIG)
     torch.nn.init.normal_(model.quantizer.codebooks, std=0.3)
-    path = tmp_path_factory.mktemp("earmark.codec") / "earmark.codec.safetensors"
+    path = tmp_path_factory.mktemp("codec") / "codec.safetensors"
     checkpoints.save(model, path)
     return path
 
@@ -72,7 +74,7 @@ def test_its_models_code_files_and_know_their_codec(trained, codec):
     again = language_model_files.load_portable(trained / "float.safetensors", CONFIG)
     assert model.identity == again.identity
     _, metadata = checkpoints.read(trained / "model.safetensors")
-    assert metadata["earmark.codec"] == checkpoints.identity(checkpoints.load(codec))
+    assert metadata["codec"] == checkpoints.identity(checkpoints.load(codec))
 
 
 def test_an_integer_model_that_costs_too_much_is_not_written(codec, corpus, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import torch
+
 from earmark.codec.errors import UserError
 from earmark.codec.training import distributed, recipe_files
 from earmark.codec.training.distributed import Place, alone, join

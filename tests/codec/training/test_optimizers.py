@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from earmark.codec.quantization.gumbel import GumbelQuantizer
-from earmark.codec.training import recipe_files
-from earmark.codec.training.optimizers import Muon, build, orthogonalized
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from earmark.codec.training import recipe_files
+from earmark.codec.training.optimizers import Muon, build, orthogonalized
+from earmark.codec.training.quantizers.gumbel import GumbelQuantizer
 
 BETAS = (0.8, 0.99)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from earmark.codec.encodec.config import PRESETS
 from earmark.codec.errors import UserError
-from earmark.codec.model import PRESETS
 from earmark.codec.training.distributed import Place
 from earmark.codec.training.recipe_files import load, names, table, tables
 from earmark.codec.training.trainer import Trainer

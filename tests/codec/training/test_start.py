@@ -7,13 +7,14 @@ import shutil
 
 import pytest
 import torch
-from earmark.codec import checkpoints
+
+from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError
 from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import Place
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE
 from earmark.codec.training.run import train
-from earmark.codec.training.shards import Shards
 from earmark.codec.training.start import start_from
 from earmark.codec.training.trainer import Trainer
 

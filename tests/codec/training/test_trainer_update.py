@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import Place
 from earmark.codec.training.trainer import Trainer

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from earmark.codec import checkpoints
+
+from earmark.cli import cli
+from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError
 from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import Place
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE
 from earmark.codec.training.run import train
-from earmark.codec.training.shards import Shards
 from earmark.codec.training.trainer import Trainer, learning_rate
 from earmark.codec.training.validation import excerpts_of, si_snr
-
-from earmark import cli
 
 ROOT = Path(__file__).resolve().parents[3]
 ALONE = Place(0, 1, torch.device("cpu"))

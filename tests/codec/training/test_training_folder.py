@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from earmark.codec import checkpoints
+
+from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.training import recipe_files, run
-from earmark.codec.training.data import identity
 from earmark.codec.training.distributed import Place
+from earmark.codec.training.examples.batches import identity
+from earmark.codec.training.examples.reverb import MeasuredRooms
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE, load_state
-from earmark.codec.training.reverb import MeasuredRooms
 from earmark.codec.training.run import train
-from earmark.codec.training.shards import Shards
 from earmark.codec.training.start import start_from
 from earmark.codec.training.trainer import Trainer
 from earmark.codec.training.validation import Excerpt, excerpts_of, validate

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from earmark.codec.training.weight_average import WeightAverage
 from torch import nn
+
+from earmark.codec.training.weight_average import WeightAverage
 
 
 def test_follows_the_weights_with_its_decay():

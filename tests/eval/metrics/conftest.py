@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from earmark.codec import audio
 
 Clip = Callable[[str, float, int], np.ndarray]

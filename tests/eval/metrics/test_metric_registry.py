@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from earmark.codec.errors import UserError
 from earmark.eval.metrics.registry import Metric, Score, find, library, registered, score
 

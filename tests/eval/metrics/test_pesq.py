@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from earmark.codec.audio import resample
 from earmark.eval.metrics import pesq as module
 from earmark.eval.metrics.pesq import most_utterances

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from earmark.eval.metrics.registry import Score, find, score
 
 EQUAL = Score(None, "undefined", "the decoded signal equals the reference")

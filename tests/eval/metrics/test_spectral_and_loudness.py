@@ -9,11 +9,11 @@ import pyloudnorm
 import pystoi
 import pytest
 from click.testing import CliRunner
+
+from earmark.cli import cli
 from earmark.codec.audio import resample
 from earmark.eval.metrics.registry import Score, find, score
 from earmark.eval.metrics.spectral import mel_filters
-
-from earmark import cli
 
 
 def noise(seconds: float, rate: int, channels: int = 1) -> np.ndarray:

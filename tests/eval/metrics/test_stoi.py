@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pystoi
 import pytest
+
 from earmark.codec.audio import resample
 from earmark.eval.metrics.registry import Score, find, score
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+
 from earmark.codec.audio import resample
 from earmark.eval.metrics import visqol as module
 from earmark.eval.metrics.registry import Score, find, score
@@ -85,9 +86,10 @@ def test_a_reference_is_analysed_once_for_all_systems_and_the_scores_keep_every_
 
 def test_memory_of_spectrograms_is_bounded(monkeypatch):
     """Of a second at 16 kHz ViSQOL makes 47 frames of 21 bands, 8 bytes each: 7896 bytes, so that two fit."""
-    from earmark.eval.metrics import visqol_spectrograms
     from visqol.analysis_window import AnalysisWindow
     from visqol.audio_utils import AudioSignal
+
+    from earmark.eval.metrics import visqol_spectrograms
 
     monkeypatch.setattr(visqol_spectrograms, "MOST_BYTES", 2 * 47 * 21 * 8)
     builder = visqol_spectrograms.RememberingBuilder(21, 50.0, speech_mode=True)

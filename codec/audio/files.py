@@ -1,0 +1,161 @@
+"""Reading whole audio files and writing WAV files."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from earmark.codec.audio.native_messages import silenced
+from earmark.codec.audio.signals import Audio, fit_length
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
+
+LONGEST_OGG_PAGE = 65307  # bytes (RFC 3533)
+UNKNOWN_FRAMES = 1 << 62  # or more, where a FLAC has 0 for its number of samples (RFC 9639, section 8.2)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A decoded audio file: samples [channels, time] in float32, sample_rate in Hz."""
+
+    samples: Audio
+    sample_rate: int
+
+    @property
+    def channels(self) -> int:
+        return int(self.samples.shape[0])
+
+    @property
+    def seconds(self) -> float:
+        return float(self.samples.shape[1] / self.sample_rate)
+
+
+def read(path: Path, max_channels: int = 2) -> Recording:
+    """Read a whole WAV, FLAC, Ogg, Opus, MP3 or AIFF file.
+
+    Raises:
+        UserError: not audio, empty, truncated, more than `max_channels` channels, NaN or infinite samples.
+    """
+    # libmpg123 notes on the terminal whatever it stumbles over, without the file's name.
+    with silenced(), opened(path, max_channels) as file:
+        samples = file.read(dtype="float32", always_2d=True).T
+        frames, rate, ogg = file.frames, file.samplerate, file.format == "OGG"
+    if samples.shape[1] == 0:
+        raise UserError(f"{path}: no samples in it")
+    if is_cut_short(path) or (samples.shape[1] < frames and not ogg):
+        raise truncated(path)
+    require_finite(samples, path)
+    # Of some whole Ogg files libsndfile leaves out the last few samples.
+    return Recording(np.ascontiguousarray(fit_length(samples, frames)), rate)
+
+
+@contextmanager
+def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
+    """Open an audio file and read from it inside the block.
+
+    Raises:
+        UserError: not audio, damaged, or more than `max_channels` channels.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.channels > max_channels:
+                raise surround(path, file.channels)
+            if file.frames >= UNKNOWN_FRAMES:
+                raise UserError(f"{path}: its header does not tell its length; convert it to a file again")
+            yield file
+    except soundfile.LibsndfileError as error:
+        detail = str(error.error_string).strip().rstrip(".")
+        raise UserError(f"{path}: not readable as audio ({detail}); is it damaged or another kind of file?") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+
+
+def surround(name: object, channels: int) -> UserError:
+    """The error for a recording `name` of more channels than two."""
+    return UserError(f"{name}: {channels} channels; only mono and stereo can be used, so downmix it first")
+
+
+def truncated(name: object) -> UserError:
+    """The error for a recording `name` that lacks its end."""
+    return UserError(f"{name}: truncated: the file ends before the audio that its header announces; copy it again")
+
+
+def require_finite(samples: Audio, name: object) -> None:
+    """Check the samples of a recording `name`.
+
+    Raises:
+        UserError: some are NaN or infinite.
+    """
+    if not np.isfinite(samples).all():
+        raise UserError(f"{name}: {np.count_nonzero(~np.isfinite(samples))} NaN or infinite samples; export it again")
+
+
+def is_cut_short(path: Path) -> bool:
+    """Whether a WAV's data chunk or an Ogg stream ends early: libsndfile shortens both without a word."""
+    with path.open("rb") as file:
+        head = file.read(65536)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LONGEST_OGG_PAGE))
+        tail = file.read()
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return _is_cut_short_wav(head, size)
+    if head[:4] == b"FORM":  # AIFF: the length of all that follows
+        return 8 + struct.unpack_from(">I", head, 4)[0] > size
+    return head[:4] == b"OggS" and _is_cut_short_ogg(tail)
+
+
+def _is_cut_short_wav(head: bytes, size: int) -> bool:
+    """Whether the data chunk is longer than what is left of a file of `size` bytes that begins with `head`."""
+    position = 12
+    while position + 8 <= len(head):
+        name, length = struct.unpack_from("<4sI", head, position)
+        if name == b"data":
+            return not is_unknown_length(length) and position + 8 + length > size
+        position += 8 + length + length % 2
+    return False
+
+
+def is_unknown_length(length: int) -> bool:
+    """Whether a WAV chunk's length is a stand-in: programs that write to a pipe cannot go back to fill it in.
+
+    They leave 0, or the most that 31 or 32 bits hold, or what is left of that without header and odd bytes (SoX:
+    0x7ffff000, rounded down to whole frames).
+    """
+    return -length % (1 << 31) <= 8192
+
+
+def _is_cut_short_ogg(tail: bytes) -> bool:
+    """Whether the last page (RFC 3533, section 6) is not all there, or ends within a packet.
+
+    The end-of-stream bit tells less: some encoders forget it.
+    """
+    last = tail.rfind(b"OggS")
+    if last < 0 or last + 27 > len(tail):
+        return True
+    lacing = tail[last + 27 : last + 27 + tail[last + 26]]
+    return last + 27 + tail[last + 26] + sum(lacing) > len(tail) or lacing[-1:] == b"\xff"
+
+
+def write(path: Path, samples: Audio, sample_rate: int, subtype: str = "FLOAT") -> None:
+    """Write a WAV file, whole or not at all.
+
+    Args:
+        samples: [channels, time]. With subtype "PCM_16" or "PCM_24" values beyond full scale are clipped.
+
+    Raises:
+        WriteError: the disk is full or the folder cannot be written.
+    """
+    with written_whole(path) as aside:
+        try:
+            soundfile.write(aside, samples.T, sample_rate, subtype=subtype, format="WAV")
+        except soundfile.LibsndfileError as error:
+            raise WriteError(f"{path}: cannot be written ({error.error_string}); is the disk full?") from error

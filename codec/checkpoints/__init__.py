@@ -1,0 +1,1 @@
+"""Weights: layouts of checkpoint files, loading, saving, downloads."""

@@ -1,0 +1,181 @@
+"""The official checkpoints: where they are, and their way into the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.progress import byte_progress
+
+OFFICIAL = "official"  # what asks for these where a checkpoint is named
+OFFICIAL_URL = "https://dl.fbaipublicfiles.com/encodec/v0/"
+OFFICIAL_FILES = {  # behind the dash: the first eight hexadecimal digits of the file's SHA-256
+    "encodec_24khz": "encodec_24khz-d7cc33bc.th",
+    "encodec_48khz": "encodec_48khz-7e698e3e.th",
+    "encodec_lm_24khz": "encodec_lm_24khz-1608e3c0.th",
+    "encodec_lm_48khz": "encodec_lm_48khz-7add9fc3.th",
+}
+PART_BYTES = 1 << 18
+TIMEOUT_SECONDS = 30.0
+
+
+def cache_folder() -> Path:
+    """$EARMARK_CACHE, else $XDG_CACHE_HOME/earmark, else ~/.cache/earmark."""
+    if folder := os.environ.get("EARMARK_CACHE"):
+        return Path(folder)
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "earmark"
+    return Path.home() / ".cache" / "earmark"
+
+
+def bundled(name: str) -> Path | None:
+    """The weights `name`, encodec_24khz or the like, that come with the package; None where there are none."""
+    path = Path(__file__).parents[1] / "weights" / f"{name}.safetensors"
+    return path if path.is_file() else None
+
+
+def language_model_for(codec: str, official: bool) -> Path:
+    """The language model that fits the weights of a codec: the official ones, or those that load without being named.
+
+    Raises:
+        UserError: it is an official one, and not in the user's cache.
+    """
+    name = codec.replace("encodec_", "encodec_lm_")
+    return (None if official else bundled(name)) or cached(name)
+
+
+def cached(name: str) -> Path:
+    """The official file `name` in the user's cache, checked by its hash.
+
+    Raises:
+        UserError: it is not there, or is not the official file.
+    """
+    path = cache_folder() / _file_name(name)
+    if not path.is_file():
+        raise UserError(
+            f"{name}: its official checkpoint is not on this machine; fetch it by `earmark download {name}`, "
+            f"or put {OFFICIAL_URL}{path.name} at {path} by hand"
+        )
+    if not hash_fits(path, _hash_in_name(path)):
+        raise UserError(f"{path}: its SHA-256 does not begin as its name says; delete it and download it again")
+    return path
+
+
+def download(name: str, url: str = OFFICIAL_URL) -> Path:
+    """Fetch the official file `name` into the user's cache, unless it is there.
+
+    Args:
+        name: one of OFFICIAL_FILES.
+        url: folder that holds the files, with the slash at its end; a mirror of the official one.
+
+    Raises:
+        UserError: no connection, an HTTP error, a transfer that broke off, or a file with another hash.
+        WriteError: the cache folder cannot be written or the disk is full.
+    """
+    path = cache_folder() / _file_name(name)
+    fetch(url + path.name, path, _hash_in_name(path))
+    return path
+
+
+def fetch(url: str, path: Path, sha256: str) -> None:
+    """Bring the file at `url` to `path`, unless it is there.
+
+    A transfer that broke off leaves FILE.part behind, and the next call goes on where it stopped. The file gets its
+    name only after its hash was checked.
+
+    Args:
+        sha256: what the hash of the file begins with, in hexadecimal digits.
+
+    Raises:
+        UserError: no connection, an HTTP error, a transfer that broke off, or a file with another hash.
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    if path.is_file() and hash_fits(path, sha256):
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, part, path)
+        if not hash_fits(part, sha256):
+            part.unlink()
+            raise UserError(
+                f"{url}: what came has another SHA-256 than {sha256[:8]}..., and was deleted; download it again, or "
+                f"put the file at {path} by hand"
+            )
+        part.replace(path)
+    except OSError as error:  # of the disk: those of the network have become UserErrors
+        raise WriteError(f"{path}: cannot be written: {error.strerror or error}; is the disk full?") from error
+
+
+def _file_name(name: str) -> str:
+    if name not in OFFICIAL_FILES:
+        raise UserError(f"{name}: no official checkpoint has this name; there are {', '.join(OFFICIAL_FILES)}")
+    return OFFICIAL_FILES[name]
+
+
+def _hash_in_name(path: Path) -> str:
+    """HASH of NAME-HASH.th."""
+    return path.stem.rpartition("-")[2]
+
+
+def hash_fits(path: Path, sha256: str) -> bool:
+    """Whether the SHA-256 of a file begins with these hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256)
+
+
+def _fetch(url: str, part: Path, path: Path) -> None:
+    """Complete `part` from `url`; `path` is for the message, the place where a user can put the file by hand."""
+    here = part.stat().st_size if part.exists() else 0
+    by_hand = f"or put the file at {path} by hand"
+    response = _open(url, here, by_hand)
+    if response is None:
+        return
+    with closing(response):
+        if response.status != 206:  # not the rest but the whole file
+            here = 0
+        announced = response.headers.get("Content-Length", "")
+        total = here + int(announced) if announced.isdecimal() else None
+        with part.open("ab" if here else "wb") as file, byte_progress(part.stem, here, total) as advance:
+            for piece in _pieces(response, url, by_hand):
+                file.write(piece)
+                advance(len(piece))
+    size = part.stat().st_size
+    if total is not None and size < total:
+        raise UserError(f"{url}: broke off after {size} of {total} bytes; download it again to go on, {by_hand}")
+
+
+def _open(url: str, here: int, by_hand: str) -> HTTPResponse | None:
+    """Ask for `url` from byte `here` on; None if there are no more bytes than those."""
+    headers = {"User-Agent": "earmark"} | ({"Range": f"bytes={here}-"} if here else {})
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and here:
+            return None
+        raise UserError(f"{url}: the server answers {error.code} {error.reason}; try again later, {by_hand}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise _broken(url, error, by_hand) from error
+    return response
+
+
+def _pieces(response: HTTPResponse, url: str, by_hand: str) -> Iterator[bytes]:
+    try:
+        while piece := response.read(PART_BYTES):
+            yield piece
+    except (OSError, HTTPException) as error:
+        raise _broken(url, error, by_hand) from error
+
+
+def _broken(url: str, error: Exception, by_hand: str) -> UserError:
+    reason = str(getattr(error, "reason", error)) or type(error).__name__
+    return UserError(f"{url}: no download ({reason}); check the connection and download it again, {by_hand}")

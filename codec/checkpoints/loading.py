@@ -1,0 +1,180 @@
+"""Checkpoints: loading any of the three layouts, saving ours, and a model's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from earmark.codec.checkpoints.config_json import config_from_json, config_to_json
+from earmark.codec.checkpoints.downloads import bundled, cached
+from earmark.codec.checkpoints.layouts import layout_of, public_config, state_of
+from earmark.codec.encodec.config import PRESETS, EncodecConfig
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
+
+FORMAT = "earmark.encodec"
+_identities: WeakKeyDictionary[EncodecModel, tuple[tuple[tuple[int, int], ...], str]] = WeakKeyDictionary()
+VERSION = "1"
+
+
+def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecModel:
+    """A model ready for inference: in eval mode, weight norm folded, no gradients, float32 in memory of its own.
+
+    Args:
+        source: a file of PyTorch or safetensors, or "encodec_24khz" or "encodec_48khz": the weights that come with
+            the package, or where there are none the official file in the user's cache, where
+            codec.downloads.download() puts it. codec.downloads.cached() gives the official file of either.
+        config: the shape to expect. Without it our own files tell theirs; in other files the number of audio channels
+            tells the two public models apart.
+
+    Raises:
+        UserError: no such file or not in the cache; not readable or holding code; the first key that does not fit.
+    """
+    known = isinstance(source, str) and source in PRESETS
+    path = bundled(str(source)) or cached(str(source)) if known else Path(source)
+    tensors, metadata = read(path)
+    ours = metadata.get("format") == FORMAT
+    layout = "ours" if ours else layout_of(path, tensors)
+    if ours:
+        described = _described(path, metadata)
+        if config not in (None, described):
+            raise UserError(f"{path}: a checkpoint of {described.name} in another shape than asked for")
+        config = described
+    model = _skeleton(config or public_config(tensors))
+    state = state_of(tensors, layout, model, str(path))
+    if ours and metadata.get("identity") != digest(state):
+        raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
+    model.load_state_dict(state, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def save(model: EncodecModel, path: Path, **metadata: str) -> None:
+    """Write a model in our layout: safetensors with folded weights, and metadata that tell its shape and identity.
+
+    Args:
+        metadata: more to store beside it, e.g. what it was trained on.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    state = folded_state(model)
+    about = {"format": FORMAT, "version": VERSION, "config": config_to_json(model.config), "identity": digest(state)}
+    if taken := about.keys() & metadata.keys():
+        raise ValueError(f"metadata {', '.join(sorted(taken))}: the format's own")
+    with written_whole(path) as aside:
+        try:
+            safetensors.torch.save_file(state, aside, {**metadata, **about})
+        except SafetensorError as error:
+            raise WriteError(f"{path}: cannot be written ({error}); is the disk full?") from error
+
+
+def identity(model: EncodecModel) -> str:
+    """What names a model in a bitstream: a SHA-256, the same in every layout and on every machine.
+
+    It covers name, shape and little-endian float32 values of every tensor of folded_state(), in the order of the names:
+    "NAME SHAPE\\n" in ASCII, with SHAPE as 32x1x7, then the values. A model that was converted to a narrower type is
+    another model: ask for the identity before. It is kept until a weight changes, as a hash of them takes a while.
+    """
+    state = model.state_dict()
+    if any(tensor.is_inference() for tensor in state.values()):  # they do not count their changes
+        return digest(folded_state(model))
+    version = tuple((tensor.data_ptr(), tensor._version) for tensor in state.values())
+    known, found = _identities.get(model, ((), ""))
+    if known != version:
+        found = digest(folded_state(model))
+        _identities[model] = version, found
+    return found
+
+
+def folded_state(model: EncodecModel) -> dict[str, Tensor]:
+    """The tensors of a model, trained or loaded, with weight norm folded: float32 copies in main memory."""
+    return state_of(model.state_dict(), "ours", _skeleton(model.config), model.config.name)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Named tensors and metadata of a PyTorch or safetensors file; the tensors may lie in the file still.
+
+    Raises:
+        UserError: no such file, damaged, of another kind, or holding more than tensors: code in it is never run.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give a checkpoint or one of {', '.join(PRESETS)}") from error
+    except OSError as error:
+        raise UserError(f"{path}: not readable: {error.strerror or error}") from error
+    unreadable = f"{path}: not readable as a checkpoint: truncated, damaged or another kind of file; copy it again"
+    if head[8:] == b"{":  # the length of a JSON header, and the header
+        try:
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError) as error:
+            raise UserError(unreadable) from error
+    is_zip = head[:4] == b"PK\x03\x04"  # else the format of before PyTorch 1.6
+    try:
+        if is_zip:
+            _refuse_compressed(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a damaged pickle makes of a tensor
+            tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError as error:
+        if foreign := re.search(r"GLOBAL ([\w.]{1,120})", str(error)):
+            raise UserError(
+                f"{path}: holds {foreign[1]}, which is no tensor and could run code, so nothing was loaded; "
+                "give a file of tensors alone"
+            ) from error
+        raise UserError(unreadable) from error
+    except Exception as error:  # what a damaged pickle makes the reader raise is any type
+        raise UserError(unreadable) from error
+    if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
+        raise UserError(f"{path}: holds no named tensors; a checkpoint is the state dict of a model")
+    return tensors, {}
+
+
+def _refuse_compressed(path: Path) -> None:
+    """PyTorch stores without compression; what is compressed could be any size once it is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+            raise zipfile.BadZipFile("compressed")
+
+
+def _described(path: Path, metadata: Mapping[str, str]) -> EncodecConfig:
+    if metadata.get("version") != VERSION:
+        raise UserError(f"{path}: another version of Earmark wrote this checkpoint; update Earmark")
+    try:
+        return config_from_json(metadata.get("config", ""))
+    except UserError as error:
+        raise UserError(f"{path}: {error}; the file is damaged or made by hand: save the model again") from error
+
+
+def _skeleton(config: EncodecConfig) -> EncodecModel:
+    """A model with the names and shapes of folded weights, that holds no memory."""
+    norm = "none" if config.seanet.norm == "weight_norm" else config.seanet.norm
+    with torch.device("meta"):
+        model = EncodecModel(replace(config, seanet=replace(config.seanet, norm=norm)))
+    model.config = config
+    return model
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named float32 tensors; see identity()."""
+    hashed = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        hashed.update(f"{name} {'x'.join(map(str, tensor.shape))}\n".encode("ascii"))
+        hashed.update(np.ascontiguousarray(tensor.numpy(), "<f4").data)
+    return hashed.hexdigest()

@@ -1,0 +1,283 @@
+"""Version 1 of .ecdc, Earmark's: chunks with a CRC each, so that damage is found and stays local."""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.codec.audio.lookahead import Lookahead
+from earmark.codec.ecdc.chunks import Chunks
+from earmark.codec.ecdc.header import Header
+from earmark.codec.ecdc.parts import CodesDigest, Damage, Part, StepBuffer
+from earmark.codec.ecdc.records import (
+    DIGEST_SIZE,
+    HEADER_MARKER,
+    MOST_CHUNKS,
+    ChunkRecord,
+    HeaderRecord,
+    RecordScanner,
+    chunk_record,
+    fixed_part,
+    header_record,
+    next_header,
+    parse_header,
+)
+from earmark.codec.ecdc.segment_coders import SCALE, BatchCoder, SegmentCoder
+from earmark.codec.errors import UserError
+
+# Beyond as many chunks as were received, no more than these are believed to be lost (9 hours at 1.5 kbps, 2 hours at 24
+# kbps), so that a forged index or length cannot ask for endless silence.
+MOST_LOST_CHUNKS = 1 << 14
+MOST_LOST_CODES = 1 << 24
+
+
+class CheckedWriter:
+    """Writes the header with the first chunk, chunks as they fill, and the header again at the end; see PartWriter."""
+
+    def __init__(self, sink: BinaryIO, header: Header, coder: SegmentCoder) -> None:
+        self.header = header
+        self.payload_bytes = 0
+        self._sink = sink
+        self._coder = coder
+        self._chunks = Chunks(header)
+        self._pending = StepBuffer(header)
+        self._digest = CodesDigest()
+        self._seed = 0
+        self._index = 0
+        self._last_steps = 0  # of the last chunk
+
+    def write(self, codes: NDArray[np.integer], scale: float | None = None) -> None:
+        """See PartWriter; raises ValueError for a segment that is too long or empty."""
+        self._pending.append(codes, scale)
+        if self.header.segment is None:
+            while self._pending.steps >= self._chunks.steps:
+                self._write_chunk(self._chunks.steps, None)
+        elif not 1 <= codes.shape[1] <= self._chunks.steps:
+            raise ValueError(f"a segment of {codes.shape[1]} steps; the model's have 1 to {self._chunks.steps}")
+        else:
+            self._write_chunk(codes.shape[1], scale)
+
+    def close(self, samples: int | None = None) -> None:
+        """See PartWriter; raises ValueError where the length is not that of the codes."""
+        if self._pending.steps:
+            self._write_chunk(self._pending.steps, None)
+        known = self.header.samples
+        total = known if samples is None else samples
+        if total is None or known not in (None, total) or self._chunks.count(total) != self._index:
+            raise ValueError(f"{self._index} chunks written of a signal of {total} samples, announced as {known}")
+        if self._index and self._chunks.steps_of(self._index - 1, total) != self._last_steps:
+            raise ValueError(f"the last chunk has {self._last_steps} steps, too many or too few for {total} samples")
+        if not self._index:
+            self._write_header(b"")
+        self._sink.write(header_record(replace(self.header, samples=total), self._digest.digest()[:DIGEST_SIZE]))
+
+    def _write_chunk(self, steps: int, scale: float | None) -> None:
+        if self._index == MOST_CHUNKS:
+            raise UserError(f"{self.header.model}: a signal of more than {MOST_CHUNKS} chunks; write several files")
+        codes = self._pending.take(steps)
+        self._digest.update(codes)
+        payload = b"" if scale is None else SCALE.pack(scale)
+        payload += self._coder.encode(codes, self.header.bits)
+        if not self._index:
+            self._write_header(payload)
+        self._sink.write(chunk_record(ChunkRecord(self._index, steps, payload), self._seed))
+        self.payload_bytes += len(payload)
+        self._last_steps = steps
+        self._index += 1
+
+    def _write_header(self, first_payload: bytes) -> None:
+        self.header = replace(self.header, signal_id=zlib.crc32(first_payload))
+        self._seed = zlib.crc32(fixed_part(self.header))
+        self._sink.write(header_record(self.header))
+
+
+class CheckedReader:
+    """Reads whatever chunks are whole; see PartReader. Lost chunks come out as parts that say so.
+
+    Args:
+        header: from `find_header`.
+        damage: found while the header was read.
+    """
+
+    def __init__(self, source: Lookahead, header: Header, coder: SegmentCoder, damage: list[Damage]) -> None:
+        self.header = header
+        self.samples = 0
+        self.damage = damage
+        self.payload_bytes = 0
+        self.chunks = 0
+        self.complete = False
+        self._source = source
+        self._coder = coder
+        self._chunks = Chunks(header)
+        self._length = header.samples  # None until the end is read
+        self._most = MOST_CHUNKS if self._length is None else self._chunks.count(self._length)
+        self._written: bytes | None = None  # digest
+        self._digest = CodesDigest()
+        self._lost = 0
+        self._allowance = min(MOST_LOST_CHUNKS, MOST_LOST_CODES // (self._chunks.steps * header.codebooks))
+        self._before = np.zeros(header.codebooks, np.uint16)  # the last step that was read
+
+    def __iter__(self) -> Iterator[Part]:
+        scanner = RecordScanner(self._source, self.header, self._is_plausible)
+        unusable = 0
+        for record, part in self._decoded(self._chunks_of(scanner)):
+            if part is None or not self._is_plausible(record.index, record.steps, len(record.payload)):
+                unusable += 1
+                continue
+            yield from self._fill(record.index)
+            self._take(record, part)
+            yield part
+        if self._length is not None and self._may_lose(self._most):
+            yield from self._fill(self._most)
+        self._conclude(scanner.skipped, unusable)
+
+    def _is_plausible(self, index: int, steps: int, size: int) -> bool:
+        if not self.chunks <= index < self._most or not self._may_lose(index):
+            return False
+        most = self._chunks.steps_of(index, self._length)
+        if not 1 <= steps <= most or (steps < most and self._length is not None):
+            return False
+        coded = self._coder.size(self.header.codebooks, steps, self.header.bits)
+        return coded is None or size == coded + SCALE.size * self.header.scaled
+
+    def _may_lose(self, until: int) -> bool:
+        """Whether a gap up to the chunk `until` is believed."""
+        received = self.chunks - self._lost
+        return self._lost + until - self.chunks <= self._allowance + received
+
+    def _learn_end(self, record: HeaderRecord) -> None:
+        """Take the length and the digest from the record that ends the file."""
+        samples = record.header.samples
+        if record.digest is None or samples is None or self._written is not None:
+            return
+        count = self._chunks.count(samples)
+        if self._length in (None, samples) and self.chunks <= count <= self._most:
+            self._length, self._most, self._written = samples, count, record.digest
+
+    def _chunks_of(self, records: Iterable[HeaderRecord | ChunkRecord]) -> Iterator[ChunkRecord]:
+        for record in records:
+            if isinstance(record, HeaderRecord):
+                self._learn_end(record)
+            else:
+                yield record
+
+    def _decoded(self, chunks: Iterator[ChunkRecord]) -> Iterator[tuple[ChunkRecord, Part | None]]:
+        """Chunks with their codes; None where a writer other than ours put nonsense below a right CRC."""
+        # Nobody who listens at a pipe should wait for chunks that have not come.
+        ahead = self._coder.batch if isinstance(self._coder, BatchCoder) and self._source.seekable else 1
+        while batch := list(islice(chunks, ahead)):
+            yield from zip(batch, self._decode(batch), strict=True)
+
+    def _decode(self, records: list[ChunkRecord]) -> list[Part | None]:
+        scales = [self._scale(record) for record in records]
+        usable = [record for record, scale in zip(records, scales, strict=True) if scale is None or scale >= 0]
+        codes = iter(self._decode_codes(usable))
+        parts: list[Part | None] = []
+        for record, scale in zip(records, scales, strict=True):
+            decoded = next(codes) if scale is None or scale >= 0 else None
+            segment, first = self._chunks.place(record.index)
+            parts.append(None if decoded is None else Part(segment, first, decoded, scale))
+        return parts
+
+    def _scale(self, record: ChunkRecord) -> float | None:
+        """Of a chunk, None for a model without; NaN where it makes no sense."""
+        if not self.header.scaled:
+            return None
+        if len(record.payload) < SCALE.size:
+            return math.nan
+        scale = float(SCALE.unpack_from(record.payload)[0])
+        return scale if math.isfinite(scale) else math.nan
+
+    def _decode_codes(self, records: list[ChunkRecord]) -> list[NDArray[np.uint16] | None]:
+        payloads = [record.payload[SCALE.size * self.header.scaled :] for record in records]
+        codebooks, bits = self.header.codebooks, self.header.bits
+        if isinstance(self._coder, BatchCoder):
+            return [*self._coder.decode_all(payloads, codebooks, [record.steps for record in records], bits)]
+        decoded: list[NDArray[np.uint16] | None] = []
+        for record, payload in zip(records, payloads, strict=True):
+            try:
+                pieces = list(self._coder.decode(io.BytesIO(payload), codebooks, record.steps, bits))
+                decoded.append(np.concatenate(pieces, axis=1))
+            except EOFError:
+                decoded.append(None)
+        return decoded
+
+    def _take(self, record: ChunkRecord, part: Part) -> None:
+        self._digest.update(part.codes)
+        self._before = part.codes[:, -1]
+        self.payload_bytes += len(record.payload)
+        self.chunks = record.index + 1
+        end = self._chunks.end(record.index, record.steps)
+        self.samples = max(self.samples, end)
+        if record.steps < self._chunks.steps:  # the signal ends in it, so that only an overlapping segment can follow
+            self._most = min(self._most, self._chunks.count(end))
+
+    def _fill(self, until: int) -> Iterator[Part]:
+        """Stand-ins for the chunks from the next one up to `until`."""
+        first = self.chunks
+        if first == until:
+            return
+        start, end = self._chunks.start(first), self._chunks.end(until - 1, self._chunks.steps)
+        end = end if self._length is None else min(end, self._length)
+        name = f"chunk {first} is" if until == first + 1 else f"chunks {first} to {until - 1} are"
+        seconds = f"{start / self.header.sample_rate:.2f} to {end / self.header.sample_rate:.2f} s"
+        self.damage.append(Damage(f"{name} damaged or missing: {seconds}", (first, until), (start, end)))
+        self._lost += until - first
+        for index in range(first, until):
+            steps = self._chunks.steps_of(index, self._length)
+            segment, step = self._chunks.place(index)
+            codes = np.repeat(self._before[:, None], steps, axis=1)
+            self.chunks = index + 1
+            self.samples = max(self.samples, self._chunks.end(index, steps))
+            yield Part(segment, step, codes, 0.0 if self.header.scaled else None, lost=True)
+
+    def _conclude(self, skipped: int, unusable: int) -> None:
+        """Settle the length, and report what cannot be told before the end."""
+        missing = 0
+        if self._length is not None:
+            missing = self._chunks.count(self._length) - self.chunks
+            if missing:
+                there = (self.chunks, self.chunks + missing)
+                self.damage.append(Damage(f"the last {missing} chunks are missing; the signal ends before them", there))
+            self.samples = min(self.samples, self._length)
+        if self._written is None:
+            self.damage.append(Damage("the record that ends the file is damaged or missing; was the file cut short?"))
+        self.complete = self._length is not None and not self._lost and not missing
+        if self.complete and self._written not in (None, self._digest.digest()[:DIGEST_SIZE]):
+            self.complete = False
+            self.damage.append(Damage("the codes are not those that were written; are chunks of another file in it?"))
+        if skipped and not self._lost and not missing:  # else they are what is left of chunks
+            self.damage.append(Damage(f"{skipped} bytes belong to no chunk"))
+        if unusable:
+            self.damage.append(Damage(f"{unusable} chunks make no sense"))
+
+
+def find_header(source: Lookahead) -> tuple[Header, list[Damage]] | None:
+    """Read the header, or if it is damaged its copy at the end, and go back to the start; None if there is none.
+
+    Raises:
+        UserError: a newer Earmark wrote it.
+    """
+    damage: list[Damage] = []
+    record = next_header(source)
+    if record is None:
+        if not source.rewind():
+            return None
+        damage.append(Damage("the header is damaged; it was read from its copy"))
+        while record is None and source.skip_to((HEADER_MARKER,)):
+            record = next_header(source)
+        source.rewind()
+    if record is None:
+        return None
+    parsed = parse_header(record)
+    if parsed is None:
+        raise UserError(f"{source.name}: its header makes no sense to this version of Earmark; is there a newer one?")
+    return parsed.header, damage

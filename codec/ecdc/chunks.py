@@ -1,0 +1,66 @@
+"""How the checked .ecdc version cuts a signal into chunks: segments, or stretches of a model that has none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from earmark.codec.ecdc.header import Header
+from earmark.codec.ecdc.records import LONGEST_PAYLOAD, MOST_STEPS
+from earmark.codec.ecdc.segment_coders import SCALE
+from earmark.codec.errors import UserError
+
+
+def with_chunks(header: Header, seconds: float) -> Header:
+    """Fix the length of the chunks: one segment, or `seconds` of a model that codes the signal as one.
+
+    Raises:
+        UserError: a segment does not fit into a chunk.
+    """
+    payload = 8 * (LONGEST_PAYLOAD - SCALE.size) // (header.codebooks * header.bits)
+    most = min(MOST_STEPS, payload)
+    if header.segment is None:
+        return replace(header, steps_per_chunk=max(1, min(most, round(seconds * header.sample_rate / header.hop))))
+    steps = -(-header.segment // header.hop)
+    if steps > most:
+        raise UserError(
+            f"{header.model}: segments of {steps} latent steps do not fit into .ecdc chunks of at most {most}; "
+            "use --format reference"
+        )
+    return replace(header, steps_per_chunk=steps)
+
+
+class Chunks:
+    """Where the chunks of a signal lie: in a model with segments each chunk is one of them."""
+
+    def __init__(self, header: Header) -> None:
+        assert header.steps_per_chunk is not None
+        self._header = header
+        self.steps = header.steps_per_chunk
+        self._one_segment = header.segment is None
+
+    def count(self, samples: int) -> int:
+        """Chunks of a signal of `samples` samples."""
+        if self._one_segment:
+            return -(-samples // (self.steps * self._header.hop))
+        return self._header.segments(samples)
+
+    def steps_of(self, index: int, samples: int | None) -> int:
+        """Steps of a chunk of a signal of `samples` samples; the most it can have where that is not known."""
+        if samples is None:
+            return self.steps
+        if self._one_segment:
+            return min(self.steps, -(-samples // self._header.hop) - index * self.steps)
+        return self._header.steps(index, samples) or 0
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Number of the segment and of the first step in it."""
+        return (0, index * self.steps) if self._one_segment else (index, 0)
+
+    def start(self, index: int) -> int:
+        """First sample."""
+        return index * (self.steps * self._header.hop if self._one_segment else self._header.stride or 0)
+
+    def end(self, index: int, steps: int) -> int:
+        """The sample after the last that `steps` steps can stand for."""
+        length = steps * self._header.hop
+        return self.start(index) + min(length, self._header.segment or length)

@@ -1,0 +1,189 @@
+"""Records of the checked .ecdc version: how header and chunks are framed, and found again after damage.
+
+All numbers are big-endian. A file is a header record, chunk records, and the header record once more, which then knows
+the length of the signal and a digest of its codes:
+
+    header   "ECDC" 1 | length of what follows up to the CRC (2) | fixed part | changing part | CRC-32 (4)
+    chunk    EC DC | index (22 bits) and steps (10 bits) | length of the payload (2) | CRC-32 (4) | payload
+
+The CRC of a header covers all before it. The CRC of a chunk covers its index, steps, length and payload, and starts
+from the CRC of the header's fixed part, so that a chunk of another file is no chunk here: the fixed part holds model,
+bit rate and the CRC of the first chunk's payload. It is binary and not JSON: a third of the size, and every value of
+every field is either valid or refused.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from earmark.codec.audio.lookahead import Lookahead
+from earmark.codec.ecdc.header import LONGEST_SIGNAL, Header
+from earmark.codec.ecdc.segment_coders import Entropy
+from earmark.codec.errors import UserError
+
+HEADER_MARKER = b"ECDC\x01"
+CHUNK_MARKER = b"\xec\xdc"
+CHUNK = struct.Struct("!IHI")
+CHUNK_OVERHEAD = len(CHUNK_MARKER) + CHUNK.size  # 12 bytes
+STEP_BITS = 10
+MOST_STEPS = (1 << STEP_BITS) - 1  # in a chunk
+MOST_CHUNKS = 1 << 32 - STEP_BITS
+LONGEST_PAYLOAD = (1 << 16) - 1  # bytes of a chunk
+
+SIZE = struct.Struct("!H")
+CRC = struct.Struct("!I")
+# entropy, channels, sample rate, codebooks, bits, hop, segment, stride, scaled, steps per chunk,
+# model identity, language model identity, signal id, length of the name that follows
+FIXED = struct.Struct("!BBIHBHIIBH8s8sIB")
+CHANGING = struct.Struct("!Q8sB")  # samples, digest of the codes, whether this is the end
+UNKNOWN_SAMPLES = (1 << 64) - 1
+DIGEST_SIZE = 8
+
+
+@dataclass(frozen=True)
+class HeaderRecord:
+    """The header, and in the record that ends a file the first bytes of the SHA-256 of its codes."""
+
+    header: Header
+    digest: bytes | None
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """`steps` latent steps of the chunk `index`, coded."""
+
+    index: int
+    steps: int
+    payload: bytes
+
+
+def fixed_part(header: Header) -> bytes:
+    """What the header's records and the CRCs of all chunks share.
+
+    Raises:
+        UserError: the model has a shape that the format cannot hold.
+    """
+    name = header.model.encode()
+    try:
+        return FIXED.pack(
+            header.entropy, header.channels, header.sample_rate, header.codebooks, header.bits, header.hop,
+            header.segment or 0, header.stride or 0, header.scaled, header.steps_per_chunk or 0,
+            bytes.fromhex(header.model_identity), bytes.fromhex(header.language_model_identity), header.signal_id,
+            len(name),
+        ) + name  # fmt: skip
+    except struct.error as error:
+        raise UserError(f"{header.model}: cannot be stored in the .ecdc format ({error})") from error
+
+
+def header_record(header: Header, digest: bytes | None = None) -> bytes:
+    """The record that opens a file, or with the digest of all codes the one that ends it."""
+    samples = UNKNOWN_SAMPLES if header.samples is None else header.samples
+    changing = CHANGING.pack(samples, digest or b"", digest is not None)
+    body = fixed_part(header) + changing
+    record = HEADER_MARKER + SIZE.pack(len(body)) + body
+    return record + CRC.pack(zlib.crc32(record))
+
+
+def chunk_record(chunk: ChunkRecord, seed: int) -> bytes:
+    """A chunk; `seed` is the CRC of the header's fixed part."""
+    place = chunk.index << STEP_BITS | chunk.steps
+    crc = _chunk_crc(place, chunk.payload, seed)
+    return CHUNK_MARKER + CHUNK.pack(place, len(chunk.payload), crc) + chunk.payload
+
+
+def _chunk_crc(place: int, payload: bytes, seed: int) -> int:
+    return zlib.crc32(payload, zlib.crc32(struct.pack("!IH", place, len(payload)), seed))
+
+
+def next_header(source: Lookahead) -> bytes | None:
+    """The header record that comes next, still unread, if its CRC is right."""
+    start = source.peek(len(HEADER_MARKER) + SIZE.size)
+    if len(start) < len(HEADER_MARKER) + SIZE.size or not start.startswith(HEADER_MARKER):
+        return None
+    body = SIZE.unpack(start[-SIZE.size :])[0]
+    if not FIXED.size + CHANGING.size <= body <= FIXED.size + 255 + CHANGING.size:
+        return None
+    size = len(start) + body + CRC.size
+    record = source.peek(size)
+    if len(record) < size or zlib.crc32(record[: -CRC.size]) != CRC.unpack(record[-CRC.size :])[0]:
+        return None
+    return record
+
+
+def parse_header(record: bytes) -> HeaderRecord | None:
+    """What a header record says; None if that makes no sense to this version of Earmark."""
+    body = record[len(HEADER_MARKER) + SIZE.size : -CRC.size]
+    (entropy, channels, rate, codebooks, bits, hop, segment, stride, scaled, steps, identity, language, signal,
+     length) = FIXED.unpack_from(body)  # fmt: skip
+    samples, digest, ends = CHANGING.unpack(body[-CHANGING.size :])
+    name = body[FIXED.size : -CHANGING.size]
+    model = name.decode(errors="replace")
+    unknown = samples == UNKNOWN_SAMPLES
+    if (
+        entropy not in list(Entropy) or len(name) != length or not model.isprintable() or scaled > 1
+        or 0 in (channels, rate, codebooks, bits, hop, steps) or bits > 16 or steps > MOST_STEPS
+        or (segment > 0) != (stride > 0) or stride > segment or (segment and steps != -(-segment // hop))
+        or codebooks * bits * steps > 8 * LONGEST_PAYLOAD
+        or (ends and unknown) or (samples > LONGEST_SIGNAL and not unknown)
+    ):  # fmt: skip
+        return None
+    header = Header(
+        "earmark", model, rate, channels, None if unknown else samples, codebooks, bits, hop, segment or None,
+        stride or None, bool(scaled), Entropy(entropy), _digits(identity), _digits(language), steps, signal,
+    )  # fmt: skip
+    return HeaderRecord(header, digest if ends else None)
+
+
+def _digits(identity: bytes) -> str:
+    return identity.hex() if any(identity) else ""
+
+
+class RecordScanner:
+    """Finds the records of a file, whatever lies between them.
+
+    Args:
+        plausible: whether index, steps and payload length can be right, asked before the CRC.
+
+    `skipped` counts the bytes that belong to no record.
+    """
+
+    def __init__(self, source: Lookahead, header: Header, plausible: Callable[[int, int, int], bool]) -> None:
+        self.skipped = 0
+        self._source = source
+        self._seed = zlib.crc32(fixed_part(header))
+        self._same = replace(header, samples=None)
+        self._plausible = plausible
+
+    def __iter__(self) -> Iterator[HeaderRecord | ChunkRecord]:
+        while self._source.peek(1):
+            found = self._next_chunk() or self._next_own_header()
+            if found is None:
+                self.skipped += self._source.skip_to((CHUNK_MARKER, HEADER_MARKER))
+                continue
+            record, size = found
+            self._source.read(size)
+            yield record
+
+    def _next_own_header(self) -> tuple[HeaderRecord, int] | None:
+        record = next_header(self._source)
+        parsed = None if record is None else parse_header(record)
+        if record is None or parsed is None or replace(parsed.header, samples=None) != self._same:
+            return None
+        return parsed, len(record)
+
+    def _next_chunk(self) -> tuple[ChunkRecord, int] | None:
+        start = self._source.peek(CHUNK_OVERHEAD)
+        if len(start) < CHUNK_OVERHEAD or not start.startswith(CHUNK_MARKER):
+            return None
+        place, length, crc = CHUNK.unpack(start[len(CHUNK_MARKER) :])
+        index, steps = place >> STEP_BITS, place & MOST_STEPS
+        if not self._plausible(index, steps, length):
+            return None
+        size = CHUNK_OVERHEAD + length
+        payload = self._source.peek(size)[CHUNK_OVERHEAD:]
+        if len(payload) < length or _chunk_crc(place, payload, self._seed) != crc:
+            return None
+        return ChunkRecord(index, steps, payload), size

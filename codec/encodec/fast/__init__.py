@@ -1,0 +1,1 @@
+"""The same network, faster on a CPU."""

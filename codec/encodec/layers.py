@@ -1,0 +1,243 @@
+"""Convolutions, norms and LSTM of SEANet, on whole signals and step by step (EnCodec paper, section 3.1).
+
+Every layer runs `forward` on a whole signal. Causal layers also run `step` on whatever has come so far, with a typed
+state between calls, and give the same output: a step answers as soon as the whole-signal output is determined.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import weight_norm
+
+from earmark.codec.encodec.config import Norm
+
+
+class TimeLayerNorm(nn.LayerNorm):
+    """Layer norm over the channels of each time step, [B, C, T]; causal."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.transpose(1, 2)).transpose(1, 2)
+
+
+def _norm(norm: Norm, channels: int, causal: bool) -> nn.Module:
+    if norm == "layer_norm":
+        return TimeLayerNorm(channels)
+    if norm == "time_group_norm":
+        if causal:
+            raise ValueError("time_group_norm looks at the whole segment, so it cannot be causal")
+        return nn.GroupNorm(1, channels)
+    return nn.Identity()
+
+
+def fold_weight_norm(module: nn.Module) -> None:
+    """Replace every weight norm below `module` by the plain weight it gives: the same function, for inference."""
+    for part in list(module.modules()):
+        if parametrize.is_parametrized(part, "weight"):
+            originals: Any = part.get_submodule("parametrizations.weight")
+            weight = fold(originals.original0.detach(), originals.original1.detach())
+            parametrize.remove_parametrizations(part, "weight")
+            part.weight = nn.Parameter(weight)
+
+
+def fold(g: Tensor, v: Tensor) -> Tensor:
+    """The weight g v / |v| with the norm over all axes but the first, in float32; equal to the bit everywhere.
+
+    torch's own kernel adds in an order that depends on the processor, which shows in the last bit. Here every step is
+    correctly rounded by IEEE 754 and the order is fixed: in float64, the second half of a row of squares is added to
+    the first, which is the longer one if the row is odd, until one value is left.
+
+    Args:
+        g: [D, 1, 1].
+        v: [D, C, K].
+    """
+    g, v = g.double(), v.double()
+    squares = v.flatten(1).square()
+    while (width := squares.shape[1]) > 1:
+        half = (width + 1) // 2
+        squares[:, : width - half] += squares[:, half:]
+        squares = squares[:, :half]
+    return (g * v / squares.sqrt()[..., None]).float()
+
+
+def reflect(x: Tensor, left: int, right: int) -> Tensor:
+    """Reflection padding of [B, C, T] that also serves signals shorter than the padding.
+
+    A signal that is too short is first continued with zeros, reflected, and cut again, as the public reference does.
+    """
+    short = max(left, right) - x.shape[-1] + 1
+    if short <= 0:
+        return F.pad(x, (left, right), "reflect")
+    padded = F.pad(F.pad(x, (0, short)), (left, right), "reflect")
+    return padded[..., : padded.shape[-1] - short]
+
+
+class LayerState:
+    """What a layer remembers between calls."""
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A layer that continues a signal from a state, which starts as `new_state()`; `last` ends the signal."""
+
+    def new_state(self) -> LayerState: ...
+
+    def step(self, x: Tensor, state: Any, last: bool) -> Tensor: ...  # [B, C, n] -> [B, D, m]
+
+
+@dataclass
+class ConvState(LayerState):
+    """What a causal convolution remembers between calls.
+
+    Args:
+        pending: input not yet used up, [B, C, n]: padded in front once the layer has started.
+        recent: the last inputs themselves, [B, C, <= stride], which the end of the signal reflects.
+        received: input samples so far.
+        started: whether enough has come to reflect at the front.
+    """
+
+    pending: Tensor | None = None
+    recent: Tensor | None = None
+    received: int = 0
+    started: bool = False
+
+
+class Conv1d(nn.Module):
+    """1-d convolution whose output has ceil(T / stride) steps, [B, C, T] -> [B, D, ceil(T / stride)].
+
+    Padding is by reflection: all of it, dilation * (kernel - 1) + 1 - stride samples, before the first sample if
+    causal, else half on each side (the larger half before). What the last frame lacks is reflected at the end.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1,
+        *, causal: bool, norm: Norm = "none",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        conv = nn.Conv1d(in_channels, out_channels, kernel_size, stride, dilation=dilation)
+        self.conv = weight_norm(conv) if norm == "weight_norm" else conv
+        self.norm = _norm(norm, out_channels, causal)
+        self.causal = causal
+        self.stride = stride
+        self.span = (kernel_size - 1) * dilation + 1
+        self.padding = self.span - stride
+
+    def missing(self, length: int) -> int:
+        """Samples that the last frame of a signal of `length` samples lacks."""
+        frames = math.ceil((length - self.span + self.padding) / self.stride) + 1
+        return (frames - 1) * self.stride + self.span - self.padding - length
+
+    def forward(self, x: Tensor) -> Tensor:
+        right = 0 if self.causal else self.padding // 2
+        left = self.padding - right
+        missing = self.missing(x.shape[-1])
+        if left or right or missing:
+            x = reflect(x, left, right + missing)
+        y: Tensor = self.norm(self.conv(x))
+        return y
+
+    def new_state(self) -> ConvState:
+        return ConvState()
+
+    def step(self, x: Tensor, state: ConvState, last: bool) -> Tensor:
+        """Continue with any number of samples, [B, C, n] -> [B, D, m]; `last` ends the signal."""
+        pending = x if state.pending is None else torch.cat([state.pending, x], dim=-1)
+        recent = x if state.recent is None else torch.cat([state.recent, x], dim=-1)
+        state.received += x.shape[-1]
+        if not state.started and (last or pending.shape[-1] > self.padding):
+            pending = reflect(pending, self.padding, self.missing(state.received) if last else 0)
+            state.started = True
+        elif last:
+            missing = self.missing(state.received)
+            pending = torch.cat([pending, reflect(recent, 0, missing)[..., recent.shape[-1] :]], dim=-1)
+        frames = max(0, (pending.shape[-1] - self.span) // self.stride + 1) if state.started else 0
+        state.recent = recent[..., -max(1, self.stride) :]
+        state.pending = pending[..., frames * self.stride :]
+        if not frames:
+            return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
+        y: Tensor = self.norm(self.conv(pending[..., : (frames - 1) * self.stride + self.span]))
+        return y
+
+
+@dataclass
+class ConvTransposeState(LayerState):
+    """Output that later input adds to, [B, D, kernel - stride], without bias."""
+
+    tail: Tensor | None = None
+
+
+class ConvTranspose1d(nn.Module):
+    """Transposed convolution whose output has T * stride steps, [B, C, T] -> [B, D, T * stride].
+
+    The kernel - stride samples too many are cut at the end if causal, else half on each side (the larger half in
+    front).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, *, causal: bool, norm: Norm = "none"
+    ) -> None:
+        super().__init__()
+        conv = nn.ConvTranspose1d(in_channels, out_channels, kernel_size, stride)
+        self.conv = weight_norm(conv, dim=0) if norm == "weight_norm" else conv
+        self.norm = _norm(norm, out_channels, causal)
+        self.causal = causal
+        self.stride = stride
+        self.excess = kernel_size - stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The norm sees the samples that are cut, as in the public reference.
+        y: Tensor = self.norm(self.conv(x))
+        left = 0 if self.causal else self.excess - self.excess // 2
+        return y[..., left : left + x.shape[-1] * self.stride]
+
+    def new_state(self) -> ConvTransposeState:
+        return ConvTransposeState()
+
+    def step(self, x: Tensor, state: ConvTransposeState, last: bool) -> Tensor:
+        """Continue with n steps, [B, C, n] -> [B, D, n * stride]."""
+        if x.shape[-1] == 0:
+            return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
+        y = F.conv_transpose1d(x, self.conv.weight, None, self.stride)
+        if state.tail is not None:
+            y[..., : self.excess] += state.tail
+        cut = x.shape[-1] * self.stride
+        state.tail = y[..., cut:].clone()
+        assert self.conv.bias is not None
+        out: Tensor = self.norm(y[..., :cut] + self.conv.bias[:, None])
+        return out
+
+
+@dataclass
+class LSTMState(LayerState):
+    """Hidden and cell state, each [layers, B, C]."""
+
+    hidden: tuple[Tensor, Tensor] | None = field(default=None)
+
+
+class LSTM(nn.Module):
+    """LSTM over time with a skip connection, [B, C, T] -> [B, C, T]; causal."""
+
+    def __init__(self, channels: int, layers: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(channels, channels, layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.step(x, self.new_state(), last=True)
+
+    def new_state(self) -> LSTMState:
+        return LSTMState()
+
+    def step(self, x: Tensor, state: LSTMState, last: bool) -> Tensor:
+        """Continue with n steps, [B, C, n] -> [B, C, n]."""
+        if x.shape[-1] == 0:
+            return x
+        steps = x.permute(2, 0, 1)
+        y, state.hidden = self.lstm(steps, state.hidden)
+        out: Tensor = (y + steps).permute(1, 2, 0)
+        return out

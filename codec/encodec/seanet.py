@@ -1,0 +1,120 @@
+"""SEANet encoder and decoder (EnCodec paper, section 3.1, "Encoder & Decoder Architecture"; Table A.3 varies it)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from earmark.codec.encodec.config import SEANetConfig
+from earmark.codec.encodec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, Stepping
+
+State = dict[int, LayerState]  # of the layers of a stack, by their index
+
+
+def step_through(stack: nn.Sequential, x: Tensor, state: State, last: bool) -> Tensor:
+    """Run whatever has come, [B, C, n], through a causal stack, keeping each layer's state in `state`."""
+    for index, layer in enumerate(stack):
+        if isinstance(layer, Stepping):
+            if index not in state:
+                state[index] = layer.new_state()
+            x = layer.step(x, state[index], last)
+        else:
+            x = layer(x)
+    return x
+
+
+@dataclass
+class ResidualState(LayerState):
+    """States of the branch, and skip output for which the branch has no answer yet, [B, C, n]."""
+
+    branch: State = field(default_factory=dict)
+    waiting: Tensor | None = None
+
+
+class ResidualUnit(nn.Module):
+    """Skip connection beside ELU, dilated convolution, ELU, 1x1 convolution; [B, C, T] -> [B, C, T]."""
+
+    def __init__(self, channels: int, dilation: int, config: SEANetConfig) -> None:
+        super().__init__()
+        hidden = channels // config.compress
+        how: Any = {"causal": config.causal, "norm": config.norm}
+        self.block = nn.Sequential(
+            nn.ELU(),
+            Conv1d(channels, hidden, config.residual_kernel_size, dilation=dilation, **how),
+            nn.ELU(),
+            Conv1d(hidden, channels, 1, **how),
+        )
+        self.shortcut = nn.Identity() if config.true_skip else Conv1d(channels, channels, 1, **how)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.shortcut(x) + self.block(x)
+        return y
+
+    def new_state(self) -> ResidualState:
+        return ResidualState()
+
+    def step(self, x: Tensor, state: ResidualState, last: bool) -> Tensor:
+        """Continue with n samples; the branch answers late only at the start, while it waits for what it reflects."""
+        skip = self.shortcut(x) if x.shape[-1] else x  # a 1x1 convolution remembers nothing
+        if state.waiting is not None:
+            skip = torch.cat([state.waiting, skip], dim=-1)
+        y = step_through(self.block, x, state.branch, last)
+        state.waiting = skip[..., y.shape[-1] :]
+        return skip[..., : y.shape[-1]] + y
+
+
+class SEANetEncoder(nn.Module):
+    """Audio to latent, [B, channels, T] -> [B, dimension, ceil(T / hop)]."""
+
+    def __init__(self, config: SEANetConfig) -> None:
+        super().__init__()
+        how: Any = {"causal": config.causal, "norm": config.norm}
+        width = config.filters
+        layers: list[nn.Module] = [Conv1d(config.channels, width, config.kernel_size, **how)]
+        for ratio in reversed(config.ratios):
+            layers += [ResidualUnit(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
+            layers += [nn.ELU(), Conv1d(width, 2 * width, 2 * ratio, ratio, **how)]
+            width *= 2
+        if config.lstm:
+            layers.append(LSTM(width, config.lstm))
+        layers += [nn.ELU(), Conv1d(width, config.dimension, config.last_kernel_size, **how)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        latent: Tensor = self.layers(audio)
+        return latent
+
+    def step(self, audio: Tensor, state: State, last: bool) -> Tensor:
+        """Continue a signal by any number of samples; `state` is {} at its start, `last` ends it."""
+        return step_through(self.layers, audio, state, last)
+
+
+class SEANetDecoder(nn.Module):
+    """Latent to audio, [B, dimension, T] -> [B, channels, T * hop]."""
+
+    def __init__(self, config: SEANetConfig) -> None:
+        super().__init__()
+        how: Any = {"causal": config.causal, "norm": config.norm}
+        width = config.filters * 2 ** len(config.ratios)
+        layers: list[nn.Module] = [Conv1d(config.dimension, width, config.kernel_size, **how)]
+        if config.lstm:
+            layers.append(LSTM(width, config.lstm))
+        for ratio in config.ratios:
+            layers += [nn.ELU(), ConvTranspose1d(width, width // 2, 2 * ratio, ratio, **how)]
+            width //= 2
+            layers += [ResidualUnit(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
+        layers += [nn.ELU(), Conv1d(width, config.channels, config.last_kernel_size, **how)]
+        if config.tanh:
+            layers.append(nn.Tanh())
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        audio: Tensor = self.layers(latent)
+        return audio
+
+    def step(self, latent: Tensor, state: State, last: bool) -> Tensor:
+        """Continue a signal by any number of latent steps; `state` is {} at its start, `last` ends it."""
+        return step_through(self.layers, latent, state, last)

@@ -1,0 +1,179 @@
+"""Language models in files: the official checkpoints, and ours, in float32 or in integers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.checkpoints.downloads import OFFICIAL_FILES, cached
+from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import written_whole
+from earmark.codec.language_model.network import CONTEXT_SECONDS, LanguageModel, LanguageModelConfig
+from earmark.codec.language_model.portable_coder import PortableModelCoder
+from earmark.codec.language_model.portable_model import PortableModel
+from earmark.codec.language_model.portable_quantization import quantized
+from earmark.codec.language_model.public_coder import PublicModelCoder
+
+FORMAT = "earmark.language_model"
+VERSION = "1"
+PER_MODEL, PER_LAYER, PER_CODEBOOK = 2, 12, 3  # tensors
+MOST = 1 << 16  # of anything that a configuration counts
+HEAD_WEIGHT = re.compile(r"linears\.(\d+)\.weight")
+
+
+def config_for(codec: EncodecConfig) -> LanguageModelConfig:
+    """The paper's language model for a codec: all its codebooks, and 3.5 s to look back."""
+    return LanguageModelConfig(codec.codebooks(), int(CONTEXT_SECONDS * codec.frame_rate), codec.entries)
+
+
+def portable_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModelCoder:
+    """The coder of the checked format; see `load_portable`."""
+    return PortableModelCoder(load_portable(source, codec, identity))
+
+
+def public_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PublicModelCoder:
+    """The coder of the public format; see `load_float`."""
+    model = load_float(source, codec, identity)
+    return PublicModelCoder(model, checkpoints.digest(model.state_dict()))
+
+
+def load_portable(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModel:
+    """An integer model from a file of integers, or from a float one, which is quantised.
+
+    Args:
+        source: a file, or the name of an official checkpoint in the user's cache.
+        codec: whose codes it is for.
+        identity: SHA-256 of the codec's weights, for which it must be where the file tells; None for any.
+
+    Raises:
+        UserError: no such file, damaged, or not a language model for this codec.
+    """
+    path, tensors, metadata = _read(source, identity)
+    if metadata.get("arithmetic") != "integer":
+        return quantized(_float_model(path, tensors, metadata, codec))
+    config = _described(path, metadata)
+    _require(path, config, codec)
+    try:
+        model = PortableModel(config, {name: tensor.numpy() for name, tensor in tensors.items()})
+        saved = model.identity
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise UserError(f"{path}: damaged: {error}; copy it again") from error
+    if metadata.get("identity") != saved:
+        raise UserError(f"{path}: damaged: its numbers are not those that were saved; copy it again")
+    return model
+
+
+def load_float(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> LanguageModel:
+    """A float model, in evaluation mode; see `load_portable`.
+
+    Raises:
+        UserError: likewise, or the file has the integers alone.
+    """
+    path, tensors, metadata = _read(source, identity)
+    if metadata.get("arithmetic") == "integer":
+        raise UserError(
+            f"{path}: holds a language model in integers; --format reference and training need it in floating point"
+        )
+    return _float_model(path, tensors, metadata, codec)
+
+
+def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> None:
+    """Write a model in our layout: safetensors, and metadata that tell shape, arithmetic and identity.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    if isinstance(model, PortableModel):
+        state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in model.tensors.items()}
+        arithmetic, identity = "integer", model.identity
+    else:
+        state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+        arithmetic, identity = "float32", checkpoints.digest(state)
+    config = json.dumps(asdict(model.config))
+    about = {"format": FORMAT, "version": VERSION, "arithmetic": arithmetic, "config": config, "identity": identity}
+    with written_whole(path) as aside:
+        try:
+            safetensors.torch.save_file(state, aside, {**metadata, **about})
+        except SafetensorError as error:
+            raise WriteError(f"{path}: cannot be written ({error}); is the disk full?") from error
+
+
+def _read(source: str | Path, codec: str | None) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
+    path = cached(source) if isinstance(source, str) and source in OFFICIAL_FILES else Path(source)
+    if not path.exists():
+        raise UserError(f"{path}: no such file; give a language model by `earmark train-lm` or the official one")
+    tensors, metadata = checkpoints.read(path)
+    if metadata.get("format", FORMAT) != FORMAT:
+        raise UserError(f"{path}: no language model but {metadata['format']}; give one by `earmark train-lm`")
+    trained_for = metadata.get("codec")
+    if codec is not None and trained_for not in (None, codec):
+        raise UserError(
+            f"{path}: trained on the codes of the weights {trained_for[:16]}, not {codec[:16]}; give the one for these"
+        )
+    return path, tensors, metadata
+
+
+def _float_model(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], codec: EncodecConfig
+) -> LanguageModel:
+    config = _described(path, metadata) if "config" in metadata else _official_config(path, tensors, codec)
+    _require(path, config, codec)
+    wanted = PER_MODEL + PER_LAYER * config.layers + PER_CODEBOOK * config.codebooks
+    if len(tensors) != wanted:
+        raise UserError(f"{path}: no language model of {codec.name}: {len(tensors)} tensors instead of {wanted}")
+    with torch.device("meta"):
+        model = LanguageModel(config)
+    state = {name: tensor.float().clone() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise UserError(f"{path}: no language model of {codec.name}: {' '.join(str(error).split())[:160]}") from error
+    if metadata.get("identity", checkpoints.digest(state)) != checkpoints.digest(state):
+        raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"{path}: {name} holds what is not a finite number; train it anew")
+    return model.eval().requires_grad_(False)
+
+
+def _official_config(path: Path, tensors: Mapping[str, Tensor], codec: EncodecConfig) -> LanguageModelConfig:
+    heads = [match for key in tensors if (match := HEAD_WEIGHT.fullmatch(key))]
+    if not heads or not isinstance(tensors[heads[0][0]], Tensor) or tensors[heads[0][0]].ndim != 2:
+        raise UserError(f"{path}: holds no language model; give an official one or one by `earmark train-lm`")
+    entries, dimension = tensors[heads[0][0]].shape
+    return LanguageModelConfig(len(heads), config_for(codec).context, entries, dimension, feed_forward=4 * dimension)
+
+
+def _described(path: Path, metadata: Mapping[str, str]) -> LanguageModelConfig:
+    if metadata.get("version") != VERSION:
+        raise UserError(f"{path}: another version of Earmark wrote this language model; update Earmark")
+    try:
+        data = json.loads(metadata.get("config", ""))
+    except (ValueError, RecursionError):
+        data = None
+    names = [field.name for field in fields(LanguageModelConfig)]
+    if not isinstance(data, dict) or sorted(data) != sorted(names):
+        raise UserError(f"{path}: damaged: it does not tell the model's shape; copy it again")
+    if any(type(value) is not int or not 1 <= value <= MOST for value in data.values()):
+        raise UserError(f"{path}: damaged: the model's shape makes no sense; copy it again")
+    return LanguageModelConfig(**data)
+
+
+def _require(path: Path, config: LanguageModelConfig, codec: EncodecConfig) -> None:
+    if config.entries != codec.entries:
+        raise UserError(
+            f"{path}: for codebooks of {config.entries} entries; those of {codec.name} have {codec.entries}"
+        )
+    if config.dimension % config.heads or config.dimension % 2:
+        raise UserError(f"{path}: damaged: {config.dimension} channels do not divide among {config.heads} heads")

@@ -1,0 +1,130 @@
+"""What an integer language model consists of, and the bounds within which its arithmetic is exact.
+
+A tensor of the model file is refused before anything is computed: one entry too large would wrap around silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from earmark.codec.language_model.exact_linear import LARGEST, SUM_LIMIT
+from earmark.codec.language_model.network import LanguageModelConfig
+
+FRACTION = 12  # bits of the residual stream behind the point
+WEIGHT_BITS = 15  # of attention: weights that add up to 2 ** 15, times 127, stay below SUM_LIMIT
+RESIDUAL_LIMIT = 1 << 19
+GELU_BITS = 7  # fractional bits of GELU's argument in its table
+GELU_RANGE = 16  # beyond it GELU is 0 or its argument
+FREQUENCY_BITS = 20  # of the likeliest entry
+SOFTMAX_TABLE, HEAD_TABLE = 2048, 4096
+MOST_ENTRIES = 1024  # so that the frequencies add up to at most 2 ** 30
+MOST_STEPS = 1023  # of a segment: positions are a table too
+MOST_SHIFT = 22  # a difference of two sums with their biases is below 4 * SUM_LIMIT
+
+Tensors = Mapping[str, NDArray[np.integer]]
+
+
+class Expected(NamedTuple):
+    """A tensor's type, shape, and least and largest value."""
+
+    dtype: DTypeLike
+    shape: tuple[int, ...]
+    least: int
+    largest: int
+
+
+def check(config: LanguageModelConfig, tensors: Tensors) -> None:
+    """Raise ValueError, in the words of a message, unless the tensors are those of such a model and safe to use."""
+    if config.entries > MOST_ENTRIES:
+        raise ValueError(f"{config.entries} entries, where frequencies have room for {MOST_ENTRIES}")
+    if LARGEST**2 * (config.dimension // config.heads) >= SUM_LIMIT:  # the products of a query and a key
+        raise ValueError(f"heads of {config.dimension // config.heads} channels, where 260 can be summed exactly")
+    names = set()
+    for name, expected in _layout(config):  # lazily: a shape that makes no sense has no end
+        names.add(name)
+        if name not in tensors:
+            raise ValueError(f"no {name}")
+        value = tensors[name]
+        if value.dtype != expected.dtype or value.shape != expected.shape:
+            raise ValueError(f"{name} is not of the type or shape that the model's shape asks for")
+        if value.min() < expected.least or value.max() > expected.largest:
+            raise ValueError(f"{name} holds values beyond {expected.least} to {expected.largest}")
+    if unknown := tensors.keys() - names:
+        raise ValueError(f"{min(unknown)} is not part of such a model")
+    _check_tables(config, tensors)
+    _check_norms(config, tensors)
+
+
+def _layout(config: LanguageModelConfig) -> Iterator[tuple[str, Expected]]:
+    size, hidden, wide = config.dimension, config.feed_forward, 1 << 31
+    rows = config.codebooks * config.entries
+    yield "embedding", Expected(np.int16, (config.codebooks, config.entries + 1, size), -(1 << 15), (1 << 15) - 1)
+    yield "positions", Expected(np.int16, (MOST_STEPS, size), -(1 << FRACTION), 1 << FRACTION)
+    yield "gelu.table", Expected(np.int32, (2 * GELU_RANGE << GELU_BITS,), -wide, wide)
+    yield from _norm("norm_in", size)
+    for layer in range(config.layers):
+        name = f"layers.{layer}"
+        yield from _linear(f"{name}.attend", 3 * size, size)
+        yield f"{name}.softmax.shift", Expected(np.int32, (config.heads,), 0, MOST_SHIFT)
+        yield f"{name}.softmax.table", Expected(np.int32, (config.heads, SOFTMAX_TABLE), 0, 1 << WEIGHT_BITS)
+        yield from _linear(f"{name}.join", size, size, unit=False)
+        yield from _norm(f"{name}.norm1", size)
+        yield from _linear(f"{name}.expand", hidden, size)
+        yield from _linear(f"{name}.contract", size, hidden)
+        yield from _norm(f"{name}.norm2", size)
+    yield from _linear("head", rows, size, factor=False)
+    yield "head.shift", Expected(np.int32, (config.codebooks,), 0, MOST_SHIFT)
+    # An entry of frequency 0 could not be coded.
+    yield "head.table", Expected(np.int32, (config.codebooks, HEAD_TABLE), 1, 1 << FREQUENCY_BITS)
+
+
+def _linear(
+    name: str, rows: int, columns: int, *, unit: bool = True, factor: bool = True
+) -> Iterator[tuple[str, Expected]]:  # fmt: skip
+    most = (1 << 31) - 1
+    yield f"{name}.weight", Expected(np.int8, (rows, columns), -LARGEST, LARGEST)
+    yield f"{name}.bias", Expected(np.int32, (rows,), -SUM_LIMIT, SUM_LIMIT)
+    if unit:
+        yield f"{name}.unit", Expected(np.int32, (columns,), 0, most)
+    if factor:
+        yield f"{name}.factor", Expected(np.int32, (rows,), 0, most)
+
+
+def _norm(name: str, size: int) -> Iterator[tuple[str, Expected]]:
+    for kind in ("gain", "offset"):
+        yield f"{name}.{kind}", Expected(np.int32, (size,), -(1 << 31), 1 << 31)
+
+
+def _check_tables(config: LanguageModelConfig, tensors: Tensors) -> None:
+    for layer in range(config.layers):
+        if not tensors[f"layers.{layer}.softmax.table"][:, 0].all():  # attention divides by the sum
+            raise ValueError(f"layers.{layer}.softmax.table begins with 0")
+
+
+def _check_norms(config: LanguageModelConfig, tensors: Tensors) -> None:
+    """Raise ValueError if the sum of squares in a norm could leave 64 bits.
+
+    Of x, [n], with a root mean square of at most r, it is n ** 2 * sum((x - mean) ** 2) <= n ** 3 * r ** 2. Norms give
+    no more than 2 * gain + offset, 2 for the rounding of small roots.
+    """
+
+    def require(name: str, root_mean_square: int) -> None:
+        if config.dimension**3 * root_mean_square**2 >= 1 << 63:
+            raise ValueError(f"{name} takes sums of squares that 64 bits do not hold: too many channels or large gains")
+
+    def largest(name: str) -> int:
+        return int(np.abs(tensors[name].astype(np.int64)).max())
+
+    require("norm_in", config.codebooks * largest("embedding"))
+    before = 2 * largest("norm_in.gain") + largest("norm_in.offset") + largest("positions")
+    for layer in range(config.layers):
+        for norm in ("norm1", "norm2"):
+            name = f"layers.{layer}.{norm}"
+            require(name, before + RESIDUAL_LIMIT)
+            before = 2 * largest(f"{name}.gain") + largest(f"{name}.offset")
+    # What the norms give fits the 31 bits of a unit too: it is then below 2 ** 26.
+    require("the head", before)

@@ -1,0 +1,178 @@
+"""The language model in integers, so that every machine gets the same frequencies (EnCodec paper, section 3.3).
+
+Matrix products are exact (codec/exact_linear.py), and where floating point computes them it only ever holds integers.
+Everything else is integer arithmetic and tables:
+
+    residual stream, outputs of norms      int64, 12 fractional bits
+    inputs of linear layers                -127 to 127, each channel in a unit of its own, which its weights undo
+    softmax, GELU                          tables of the model file
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark.codec.language_model.exact_linear import SUM_LIMIT, products
+from earmark.codec.language_model.network import LanguageModelConfig
+from earmark.codec.language_model.portable_arithmetic import BYTES, SHIFT, Exponential, Integers, Norm, Projection
+from earmark.codec.language_model.portable_layout import FRACTION, GELU_BITS, WEIGHT_BITS, check
+
+Frequencies = NDArray[np.int32]
+Floats = NDArray[np.float32]  # that hold integers
+
+INDEX = np.array(SHIFT + FRACTION - GELU_BITS)
+
+
+class Cache:
+    """Keys and values of the segments that are being coded side by side.
+
+    Args:
+        batch: how many.
+        steps: the most that each has.
+    """
+
+    def __init__(self, model: PortableModel, batch: int, steps: int) -> None:
+        config = model.config
+        rows, width = batch * config.heads, config.dimension // config.heads
+        # Each in the order in which products of one row with it are fastest.
+        self.keys = np.zeros((config.layers, rows, width, 1 + steps), np.float32)
+        self.values = np.zeros((config.layers, rows, 1 + steps, width), np.float32)
+        self.batch, self.steps = batch, 0
+        # The vector of zeros in front of a segment: of its projections only the biases are left.
+        empty = np.zeros((batch, config.dimension), np.int8)
+        for layer in range(config.layers):
+            _, keys, self.values[layer, :, :1] = model.projected(layer, empty, batch)
+            self.keys[layer, :, :, :1] = keys.swapaxes(1, 2)
+
+
+class Layer(NamedTuple):
+    """The parts of one layer, in the order of their work."""
+
+    attend: Projection
+    softmax: Exponential
+    join: Projection
+    norm1: Norm
+    expand: Projection
+    contract: Projection
+    norm2: Norm
+
+
+class PortableModel:
+    """An integer language model.
+
+    Args:
+        tensors: as codec/portable_quantization.py makes them and the model file keeps them; integers all.
+
+    Raises:
+        ValueError: they are not those of such a model, or beyond what its arithmetic holds (portable_layout.py).
+    """
+
+    def __init__(self, config: LanguageModelConfig, tensors: Mapping[str, NDArray[np.integer]]) -> None:
+        check(config, tensors)
+        self.config = config
+        self.tensors = dict(tensors)
+        self._embedding = self.tensors["embedding"]
+        self._positions = self.tensors["positions"].astype(np.int64)
+        self._gelu = self.tensors["gelu.table"].astype(np.int64)
+        self._norm_in = self._norm("norm_in")
+        self._layers = [self._layer(f"layers.{layer}") for layer in range(config.layers)]
+        self._head, self._head_exponential = self._projection("head"), self._exponential("head", 1)
+
+    def _norm(self, name: str) -> Norm:
+        return Norm(self.tensors[f"{name}.gain"], self.tensors[f"{name}.offset"])
+
+    def _projection(self, name: str) -> Projection:
+        unit, factor = (self.tensors.get(f"{name}.{kind}") for kind in ("unit", "factor"))
+        return Projection(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"], unit, factor)
+
+    def _exponential(self, name: str, inner: int) -> Exponential:
+        return Exponential(self.tensors[f"{name}.table"], self.tensors[f"{name}.shift"], inner)
+
+    def _layer(self, name: str) -> Layer:
+        return Layer(
+            attend=self._projection(f"{name}.attend"),
+            softmax=self._exponential(f"{name}.softmax", 2),
+            join=self._projection(f"{name}.join"),
+            norm1=self._norm(f"{name}.norm1"),
+            expand=self._projection(f"{name}.expand"),
+            contract=self._projection(f"{name}.contract"),
+            norm2=self._norm(f"{name}.norm2"),
+        )
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the shape, in lines NAME=COUNT, and of each tensor: name, type, shape, little-endian values."""
+        digest = hashlib.sha256()
+        for name, count in asdict(self.config).items():
+            digest.update(f"{name}={count}\n".encode())
+        for name, value in sorted(self.tensors.items()):
+            digest.update(f"{name} {value.dtype.name} {'x'.join(map(str, value.shape))}\n".encode())
+            digest.update(np.ascontiguousarray(value, value.dtype.newbyteorder("<")).data)
+        return digest.hexdigest()
+
+    @torch.inference_mode()
+    def frequencies(self, before: NDArray[np.integer], cache: Cache) -> Frequencies:
+        """Frequencies of the entries in the next steps of some segments.
+
+        Args:
+            before: codes + 1 of the step before each, 0 where there is none, [B, codebooks, T].
+            cache: of these segments; it goes T steps on.
+
+        Returns:
+            [B, T, codebooks, entries], 1 to 2 ** FREQUENCY_BITS each.
+        """
+        batch, count, steps = before.shape
+        embedded = self._embedding[np.arange(count)[:, None], before].sum(axis=1, dtype=np.int64)
+        x = self._norm_in(embedded) + self._positions[cache.steps : cache.steps + steps]
+        x = x.reshape(batch * steps, -1)
+        for index, layer in enumerate(self._layers):
+            x = self._through(layer, index, x, cache)
+        cache.steps += steps
+        logits = self._head.sums(self._head.bytes(x), count * self.config.entries)
+        return self._head_exponential(logits.reshape(batch, steps, count, -1), count)
+
+    def projected(self, layer: int, inputs: NDArray[np.int8], batch: int) -> tuple[Floats, Floats, Floats]:
+        """Queries, keys and values, [B * heads, T, width] each, of inputs [B * T, dimension]."""
+        heads = self.config.heads
+        joined = self._layers[layer].attend(inputs, limits=BYTES).astype(np.float32)
+        parts = joined.reshape(batch, -1, 3, heads, joined.shape[1] // (3 * heads)).transpose(2, 0, 3, 1, 4)
+        queries, keys, values = parts.reshape(3, batch * heads, len(inputs) // batch, -1)
+        return queries, keys, values
+
+    def _through(self, layer: Layer, index: int, x: Integers, cache: Cache) -> Integers:
+        """One layer, [B * T, dimension]."""
+        x = layer.norm1(x + layer.join(self._attention(layer, index, x, cache)))
+        arguments = layer.expand(layer.expand.bytes(x), shift=INDEX, limits=None)  # the table's ends are limits enough
+        arguments += len(self._gelu) // 2
+        hidden = layer.contract.bytes(self._gelu.take(arguments, mode="clip"))
+        return layer.norm2(x + layer.contract(hidden))
+
+    def _attention(self, layer: Layer, index: int, x: Integers, cache: Cache) -> NDArray[np.int8]:
+        heads, batch = self.config.heads, cache.batch
+        queries, keys, values = self.projected(index, layer.attend.bytes(x), batch)
+        steps = queries.shape[1]
+        end = 1 + cache.steps + steps
+        start = max(0, end - steps - self.config.context)
+        cache.keys[index, :, :, end - steps : end] = keys.swapaxes(1, 2)
+        cache.values[index, :, end - steps : end] = values
+        scores = products(queries, cache.keys[index, :, :, start:end])
+        if steps > 1:
+            ages = np.arange(end - steps, end)[:, None] - np.arange(start, end)
+            hidden = (ages < 0) | (ages > self.config.context)
+            scores[:, hidden] = -SUM_LIMIT  # none is the largest
+        weights = layer.softmax(scores.reshape(batch, heads, steps, -1), heads).reshape(scores.shape)
+        if steps > 1:
+            weights[:, hidden] = 0
+        weights *= (1 << 2 * WEIGHT_BITS) // np.add.reduce(weights, axis=-1, keepdims=True, dtype=np.int32)
+        weights >>= WEIGHT_BITS
+        mixed = products(weights.astype(np.float32), cache.values[index, :, start:end])
+        mixed += 1 << WEIGHT_BITS - 1
+        mixed >>= WEIGHT_BITS
+        return mixed.astype(np.int8).reshape(batch, heads, steps, -1).swapaxes(1, 2).reshape(len(x), -1)

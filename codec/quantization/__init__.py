@@ -1,1 +1,0 @@
-"""Quantisers of the latent (EnCodec paper, sections 3.2 and A.2)."""

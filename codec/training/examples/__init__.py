@@ -1,0 +1,1 @@
+"""Training examples: shards, excerpts, mixing, reverberation, batches."""

@@ -1,0 +1,311 @@
+"""Shards: a corpus decoded once, at one sample rate, in a few large files that are mapped into memory.
+
+A folder of shards holds
+    format.json      {"format": "earmark.shards", "version": 1, "sample_rate": 24000, "channels": 1}
+    index.jsonl      one recording a line; until all are written it is named index.part.jsonl
+    shard-0000.pcm   samples: 16 bits, little-endian, channels interleaved, recordings one after the other
+Every recording is normalised: its largest sample, over all channels, is at full scale. The recordings come in the order
+of their fingerprints, so that any beginning of the corpus is a fair sample of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from earmark.codec import audio
+from earmark.codec.audio import Audio, Pcm
+from earmark.codec.datasets import manifest
+from earmark.codec.datasets.manifest import Entry
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.files import write_text
+from earmark.codec.in_order import in_order
+from earmark.codec.lock import locked
+from earmark.codec.progress import progress
+from earmark.codec.training.distributed import Place, largest
+
+FULL_SCALE = 32767
+BYTES = 2  # of a sample
+SHARD_BYTES = 1_000_000_000
+FORMAT = "format.json"
+INDEX = "index.jsonl"
+UNFINISHED = "index.part.jsonl"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples `start` to `start + frames` of each channel of a shard, which is a number."""
+
+    shard: int
+    start: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A recording and where its samples lie: in several parts if it goes from one shard into the next.
+
+    A recording that is silent or cannot be read has none.
+    """
+
+    entry: Entry
+    parts: tuple[Part, ...]
+
+    @property
+    def frames(self) -> int:
+        """Samples of each channel."""
+        return sum(part.frames for part in self.parts)
+
+
+class Shards:
+    """A folder of shards, opened to read from.
+
+    Raises:
+        UserError: no such folder, unfinished, of another version, or a file of it is missing or too short.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        about = _format(folder)
+        if not (folder / INDEX).is_file():
+            raise UserError(f"{folder}: unfinished shards; run `earmark data shards` again to go on where it stopped")
+        self.folder = folder
+        self.sample_rate: int = about["sample_rate"]
+        self.channels: int = about["channels"]
+        self.recordings = [stored for stored in _stored(folder / INDEX) if stored.parts]
+        self._ends: dict[int, int] = {}
+        for part in (part for stored in self.recordings for part in stored.parts):
+            self._ends[part.shard] = max(self._ends.get(part.shard, 0), part.start + part.frames)
+        for shard, frames in self._ends.items():
+            path = _path(folder, shard)
+            if not path.is_file() or path.stat().st_size < frames * self.channels * BYTES:
+                raise UserError(f"{path}: missing or cut short; copy it again or make the shards anew")
+
+    def read(self, stored: Stored, start: int, frames: int) -> Audio:
+        """[channels, frames] of a recording from `start` on, in [-1, 1]; zeros beyond its beginning and end."""
+        excerpt = np.zeros((self.channels, frames), np.float32)
+        for part in stored.parts:
+            first, last = max(start, 0), min(start + frames, part.frames)
+            if first < last:
+                samples = self._maps[part.shard][part.start + first : part.start + last]
+                np.multiply(samples.T, np.float32(1 / FULL_SCALE), out=excerpt[:, first - start : last - start])
+            start -= part.frames
+        return excerpt
+
+    @cached_property
+    def _maps(self) -> dict[int, Pcm]:
+        """[frames, channels] of each shard."""
+        return {
+            shard: np.memmap(_path(self.folder, shard), "<i2", "r", shape=(frames, self.channels))
+            for shard, frames in self._ends.items()
+        }
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        """Without the maps: a worker process opens its own, of the same memory, instead of getting a copy."""
+        return {name: value for name, value in vars(self).items() if name != "_maps"}
+
+
+def write(
+    manifests: Sequence[Path],
+    folder: Path,
+    *,
+    sample_rate: int,
+    channels: int,
+    shard_bytes: int = SHARD_BYTES,
+    hours: float | None = None,
+    jobs: int = 2,
+) -> list[Stored]:
+    """Decode the recordings of some manifests into shards; go on where an interrupted call stopped.
+
+    Recordings are resampled; mono is repeated for stereo, stereo averaged for mono.
+
+    Args:
+        shard_bytes: a shard's largest size.
+        hours: take no more than about this much audio, a fair sample of the corpus; None for all.
+
+    Returns:
+        All recordings, also those without samples because they are silent or damaged.
+
+    Raises:
+        UserError: a manifest cannot be read, or the folder holds shards of other recordings or another format.
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    about = {"format": "earmark.shards", "version": 1, "sample_rate": sample_rate, "channels": channels}
+    if (folder / FORMAT).exists() and _format(folder) != about:
+        raise UserError(f"--out {folder}: holds shards of another sample rate or channel number; name another folder")
+    with locked(folder):
+        return _write(manifests, folder, about, shard_bytes, hours, jobs)
+
+
+def _write(
+    manifests: Sequence[Path], folder: Path, about: Mapping[str, Any], shard_bytes: int, hours: float | None, jobs: int
+) -> list[Stored]:
+    wanted = _wanted(manifests, hours)
+    sample_rate, channels = about["sample_rate"], about["channels"]
+    finished = (folder / INDEX).exists()
+    done = list(_stored(folder / (INDEX if finished else UNFINISHED)))
+    same = [stored.entry for stored in done] == [entry for entry, _ in wanted[: len(done)]]
+    if not same or (finished and len(done) < len(wanted)):
+        raise UserError(f"--out {folder}: holds shards of other recordings; name another folder or remove it")
+    if finished:
+        return done
+    rest = wanted[len(done) :]
+    if missing := [file for _, file in rest if not file.is_file()]:
+        raise UserError(f"{missing[0]}: is not there; the paths in a manifest are relative to its folder")
+    write_text(folder / FORMAT, json.dumps(about) + "\n")
+    try:
+        with (
+            _Writer(folder, done, channels, shard_bytes) as writer,
+            progress("shards", len(rest)) as advance,
+        ):
+            for (entry, _), samples in in_order(lambda item: _decoded(item[1], sample_rate, channels), rest, jobs):
+                done.append(writer.append(entry, samples))
+                advance(entry.path)
+        if not any(stored.parts for stored in done):
+            raise UserError(f"{manifests[0]}: every recording is silent or cannot be read; nothing to train on")
+        if len(list(_stored(folder / UNFINISHED))) != len(wanted):
+            raise WriteError(f"{folder}: another process writes there too; remove it and make the shards anew")
+        (folder / UNFINISHED).replace(folder / INDEX)
+    except OSError as error:
+        raise WriteError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    return done
+
+
+def opened(path: Path, cache: Path, sample_rate: int, channels: int, place: Place) -> Shards:
+    """The shards in `path`, or, where that is a manifest, shards of it that are kept in the folder `cache`.
+
+    The first process makes them; the others wait.
+
+    Raises:
+        UserError: shards of another sample rate or number of channels, or what Shards and write() raise.
+    """
+    if path.is_dir():
+        shards = Shards(path)
+        if (shards.sample_rate, shards.channels) != (sample_rate, channels):
+            raise UserError(
+                f"{path}: shards of {shards.sample_rate} Hz and {shards.channels} channel(s), but the recipe asks for "
+                f"{sample_rate} Hz and {channels}; make others with `earmark data shards`"
+            )
+        return shards
+    try:
+        if place.rank == 0:
+            write([path], cache, sample_rate=sample_rate, channels=channels)
+    finally:
+        largest(0)
+    return Shards(cache)
+
+
+class _Writer:
+    """Appends recordings; one is noted in the index once its samples are in the shards.
+
+    Args:
+        done: what the index notes already; samples beyond, of an interrupted call, are removed.
+    """
+
+    def __init__(self, folder: Path, done: Sequence[Stored], channels: int, shard_bytes: int) -> None:
+        last = max((part for stored in done for part in stored.parts), key=_end, default=Part(0, 0, 0))
+        self._folder, self._number = folder, last.shard
+        self._room = max(1, shard_bytes // (channels * BYTES))  # samples of each channel in a shard
+        self._used = last.start + last.frames
+        self._shard = _path(folder, last.shard).open("ab")
+        self._shard.truncate(self._used * channels * BYTES)
+        write_text(folder / UNFINISHED, "".join(map(_to_line, done)))
+        self._index = (folder / UNFINISHED).open("a", encoding="utf-8")
+
+    def append(self, entry: Entry, samples: Pcm) -> Stored:
+        """Store [frames, channels]."""
+        parts = []
+        while len(samples):
+            if self._used == self._room:
+                self._shard.close()
+                self._number, self._used = self._number + 1, 0
+                self._shard = _path(self._folder, self._number).open("wb")
+            fitting, samples = np.split(samples, [self._room - self._used])
+            self._shard.write(fitting.tobytes())
+            parts.append(Part(self._number, self._used, len(fitting)))
+            self._used += len(fitting)
+        self._shard.flush()
+        stored = Stored(entry, tuple(parts))
+        self._index.write(_to_line(stored))
+        self._index.flush()
+        return stored
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._shard.close()
+        self._index.close()
+
+
+def _wanted(manifests: Sequence[Path], hours: float | None) -> list[tuple[Entry, Path]]:
+    """Entries with their files, in the order of the fingerprints; a recording in several manifests once."""
+    entries = [(entry, path.parent / entry.path) for path in manifests for entry in manifest.read(path)]
+    found = {entry.fingerprint: (entry, file) for entry, file in entries}
+    if twice := len(entries) - len(found):
+        click.echo(f"{twice} recording(s) are in the manifests more than once, and taken once", err=True)
+    wanted, seconds = [], 0.0
+    for _, (entry, file) in sorted(found.items()):
+        if hours is not None and seconds >= hours * 3600:
+            break
+        seconds += entry.seconds
+        wanted.append((entry, file))
+    return wanted
+
+
+def _decoded(path: Path, sample_rate: int, channels: int) -> Pcm:
+    """[frames, channels], the largest sample at full scale; no frames if it is silent or cannot be read."""
+    unusable = np.zeros((0, channels), np.int16)
+    try:
+        recording = audio.read(path)
+    except (UserError, UnicodeEncodeError):  # the latter: libsndfile takes no name that is not UTF-8
+        return unusable
+    samples = recording.samples.mean(axis=0, keepdims=True) if channels == 1 else recording.samples
+    samples = audio.resample(samples, recording.sample_rate, sample_rate)
+    peak = np.abs(samples).max(initial=0)
+    if peak == 0:
+        return unusable
+    stored = np.rint(samples * (FULL_SCALE / peak)).astype("<i2")
+    return np.ascontiguousarray(np.broadcast_to(stored, (channels, stored.shape[1])).T)
+
+
+def _path(folder: Path, shard: int) -> Path:
+    return folder / f"shard-{shard:04d}.pcm"
+
+
+def _end(part: Part) -> tuple[int, int]:
+    return part.shard, part.start + part.frames
+
+
+def _format(folder: Path) -> dict[str, Any]:
+    path = folder / FORMAT
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: no shards here; `earmark data shards` makes them of a manifest") from error
+    if not isinstance(about, dict) or (about.get("format"), about.get("version")) != ("earmark.shards", 1):
+        raise UserError(f"{path}: shards of another version; make them anew")
+    return about
+
+
+def _stored(index: Path) -> Iterator[Stored]:
+    """The recordings that an index notes, none if there is no index; a line that was never finished is left out."""
+    if not index.exists():
+        return
+    for line in index.read_text(encoding="utf-8").split("\n")[:-1]:
+        try:
+            data = json.loads(line)
+            yield Stored(manifest.entry_from(data["entry"]), tuple(Part(*part) for part in data["parts"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{index}: damaged; remove its folder and make the shards anew") from error
+
+
+def _to_line(stored: Stored) -> str:
+    parts = [(part.shard, part.start, part.frames) for part in stored.parts]
+    return json.dumps({"entry": asdict(stored.entry), "parts": parts}) + "\n"

@@ -1,0 +1,129 @@
+"""The loss balancer (EnCodec paper, section 3.4, "Balancer")."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from earmark.codec.training.distributed import average
+
+SMALLEST = torch.finfo(torch.float32).tiny  # of the norms that have an inverse
+
+
+@dataclass
+class _Average:
+    """Exponential moving average that is right from the first value on.
+
+    It is the mean of all values so far, each weighted by decay to the power of its age, so it does not start from 0
+    nor from the first value alone: total / weight.
+    """
+
+    total: float = 0.0
+    weight: float = 0.0
+
+    def update(self, value: float, decay: float) -> float:
+        self.total = decay * self.total + value
+        self.weight = decay * self.weight + 1
+        return self.total / self.weight
+
+
+class Balancer:
+    """Lets each loss have a given share of the gradient that reaches the decoder, whatever its scale (equation 5).
+
+    With g_i the gradient of loss i in the decoded audio x^, the network receives the sum of
+
+        g~_i = R lambda_i / sum_j lambda_j * g_i / <|g_i|_2>_beta
+
+    where <.>_beta is an exponential moving average over the batches, this one included, and |g_i|_2 the norm of the
+    whole gradient: all examples, channels and samples. The losses are means over the batch. Where processes share it
+    and average the gradients of their weights afterwards, the norm is that of the joint batch on all of them, so that
+    the update is the one which a single process would have made of it.
+
+    A gradient that is zero, as of a saturated hinge, has no scale, and one that is not finite has no direction: in that
+    batch the loss takes no part, on any process, and its average stays as it was. The others keep their scale.
+
+    Args:
+        weights: lambda_i of every loss; a batch may lack some, then the sum is over those it has.
+        reference_norm: R.
+        decay: beta.
+        enabled: otherwise the gradient is that of the plain sum of lambda_i loss_i, as for Table A.4.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, float], *, reference_norm: float = 1.0, decay: float = 0.999, enabled: bool = True
+    ) -> None:
+        self.weights = dict(weights)
+        self.reference_norm = reference_norm
+        self.decay = decay
+        self.enabled = enabled
+        self._averages = {name: _Average() for name in self.weights}
+
+    def backward(
+        self, losses: Mapping[str, Tensor], decoded: Tensor, unbalanced: Tensor | None = None
+    ) -> dict[str, float]:
+        """Add to the gradients of all that `decoded` was computed from, in one pass through it.
+
+        Args:
+            losses: scalars that depend on the weights to train through `decoded` alone, by their names in `weights`.
+                Their graphs are kept.
+            decoded: output of the decoder, [B, C, T].
+            unbalanced: what is not defined on `decoded` and is only added, such as the commitment loss.
+
+        Returns:
+            The share of each loss in this batch: the norm of what it contributes over the sum of these norms.
+
+        Raises:
+            ValueError: a loss without a weight.
+        """
+        if unknown := losses.keys() - self.weights.keys():
+            raise ValueError(f"no weight for the losses {', '.join(sorted(unknown))}")
+        gradients = [torch.autograd.grad(loss, decoded, retain_graph=True)[0] for loss in losses.values()]
+        norms = dict(zip(losses, _joint_norms(gradients), strict=True))
+        scales = self._scales(norms)
+        total = torch.zeros_like(decoded)
+        for name, gradient in zip(losses, gradients, strict=True):
+            if name in scales:
+                total.add_(gradient, alpha=scales[name])
+        if unbalanced is not None and unbalanced.requires_grad:
+            torch.autograd.backward([decoded, unbalanced], [total, None])
+        else:
+            decoded.backward(total)
+        contributions = {name: scales[name] * norms[name] if name in scales else 0.0 for name in losses}
+        whole = sum(contributions.values())
+        return {name: norm / whole if whole else 0.0 for name, norm in contributions.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The moving averages."""
+        return {name: asdict(norm) for name, norm in self._averages.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave."""
+        self._averages = {name: _Average(**norm) for name, norm in state.items()}
+
+    def _scales(self, norms: Mapping[str, float]) -> dict[str, float]:
+        """The factor of each gradient that takes part."""
+        usable = {name: norm for name, norm in norms.items() if SMALLEST <= norm < math.inf}
+        if not self.enabled:
+            return {name: self.weights[name] for name in usable}
+        averages = {name: self._averages[name].update(norm, self.decay) for name, norm in usable.items()}
+        weights = sum(self.weights[name] for name in norms)
+        return {
+            name: self.reference_norm * self.weights[name] / weights / averages[name] if weights else 0.0
+            for name in usable
+        }
+
+
+def _joint_norms(gradients: list[Tensor]) -> list[float]:
+    """Norms of the gradients of the joint batch, of which each process has those of its own part's mean loss."""
+    squares = torch.stack([torch.linalg.vector_norm(g, dtype=torch.float64).square() for g in gradients])
+    average([squares])
+    # With W processes the joint gradient holds that of each, divided by W: sum |g|^2 / W^2 = mean |g|^2 / W.
+    processes = dist.get_world_size() if dist.is_initialized() else 1
+    norms: list[float] = (squares / processes).sqrt().tolist()
+    return norms

@@ -1,0 +1,1 @@
+"""Quantizers as they are trained: RVQ, DiffQ, Gumbel-softmax."""

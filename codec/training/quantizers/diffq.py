@@ -1,0 +1,96 @@
+"""DiffQ: scalar quantisation with a learned number of bits per dimension (EnCodec paper, section A.2.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from earmark.codec.training.quantizers.joint_batch import mean_over_processes
+from earmark.codec.training.quantizers.quantized import Quantized
+
+LIMIT = 3.0  # L: standard deviations to either side of the mean that the quantised range covers
+MAX_BITS = 15.0
+BOOST = 5.0  # alpha: of the learning rate of the bits
+DECAY = 0.9  # of the moving averages that replace a batch's mean and standard deviation at test time
+
+
+class DiffQuantizer(nn.Module):
+    """Every dimension of the latent is rounded to levels of its own number, which training finds.
+
+    A dimension spends B = 15 sigmoid(5 v) bits, v learned. Training adds the noise that rounding would make, so that
+    everything is differentiable, B included; in evaluation mode values are rounded to round(2^B) levels.
+
+    Where B falls below 1, the deviation from the mean is scaled by B and the noise by sqrt(B) ("Sparsity"), so that a
+    dimension without bits is its mean and says nothing about the latent. The paper defines this for training; decoding
+    scales alike, so that the decoder network meets the range it was trained on. There is one bit rate: `count` of
+    `encode` is there for the sake of the other quantisers' interface.
+
+    Args:
+        bits_per_codebook: a budget of n codebooks is one of n times as many bits a latent step.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, dimension: int, bits_per_codebook: int = 10) -> None:
+        super().__init__()
+        self.bits_per_codebook = bits_per_codebook
+        self.v = nn.Parameter(torch.zeros(dimension))
+        self.register_buffer("mean", torch.zeros(dimension))
+        self.register_buffer("deviation", torch.ones(dimension))
+
+    @property
+    def bits_per_dimension(self) -> Tensor:
+        """B, [D]."""
+        return MAX_BITS * torch.sigmoid(BOOST * self.v)
+
+    @property
+    def levels(self) -> Tensor:
+        """round(2^B), what a dimension's values are rounded to at test time, [D]; one level is no information."""
+        return torch.exp2(self.bits_per_dimension).round()
+
+    def forward(self, latent: Tensor, codebooks: int) -> Quantized:
+        """Equation (6) in training mode, rounding in evaluation mode.
+
+        `bits` is the estimate of the bandwidth, the sum of B, less the budget; 0 as long as it is within the budget.
+
+        Args:
+            latent: [B, D, T] of any floating-point type; inside, everything is float32.
+            codebooks: the budget, as many bits as that many codebooks take.
+        """
+        with torch.autocast(latent.device.type, enabled=False):
+            z = latent.float()
+            codes = self.encode(z.detach())
+            quantized = self._pseudo_quantized(z) if self.training else self.decode(codes)
+            over = (self.bits_per_dimension.sum() - codebooks * self.bits_per_codebook).relu()
+        return Quantized(quantized, codes, commitment=z.new_zeros(()), bits=over)
+
+    def _pseudo_quantized(self, z: Tensor) -> Tensor:
+        mean = z.mean(dim=(0, 2))
+        # The constant keeps the gradient finite where a dimension does not vary at all.
+        deviation = (z.var(dim=(0, 2), correction=0) + 1e-8).sqrt()
+        with torch.no_grad():
+            self.mean.lerp_(mean_over_processes(mean), 1 - DECAY)
+            self.deviation.lerp_(mean_over_processes(deviation), 1 - DECAY)
+        mean, reach = mean[:, None], LIMIT * deviation[:, None]
+        bits = self.bits_per_dimension[:, None]
+        noise = (2 * torch.rand_like(z) - 1) * reach * torch.exp2(-bits)
+        scale = bits.clamp(max=1)
+        return mean + scale * (z.clamp(mean - reach, mean + reach) - mean) + scale.sqrt() * noise
+
+    def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
+        """Equation (7): the level of every value, [B, D, T] -> codes [B, D, T]."""
+        u = (LIMIT + (latent - self.mean[:, None]) / self.deviation[:, None]) / (2 * LIMIT)
+        levels = self.levels[:, None]
+        return torch.minimum((levels * u.clamp(0, 1)).floor(), levels - 1).long()
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The middle of every level, codes [B, D, T] -> [B, D, T]."""
+        deviations = LIMIT * (2 * (codes + 0.5) / self.levels[:, None] - 1)
+        scale = self.bits_per_dimension.clamp(max=1)[:, None]
+        return self.mean[:, None] + scale * self.deviation[:, None] * deviations
+
+    @torch.no_grad()
+    def bits_per_step(self, codes: Tensor) -> float:
+        """Bits that a latent step takes, whatever its codes."""
+        return float(self.levels.log2().sum())

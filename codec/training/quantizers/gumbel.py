@@ -1,0 +1,75 @@
+"""Gumbel-softmax quantisation with a learned prior (EnCodec paper, section A.2.2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from earmark.codec.training.quantizers.quantized import Quantized
+
+TEMPERATURE = 0.5
+
+
+class GumbelQuantizer(nn.Module):
+    """Codebooks whose entries are drawn from a distribution that the latent decides; their sum is the output.
+
+    Codebook i gives its entries the probabilities q_i(z) = softmax(C_i z + b_i), with C_i the entries themselves.
+    Training mixes the entries by a sample of the Gumbel-softmax of q_i, which is nearly one-hot. At test time the
+    paper draws from q_i; here the most probable entry is taken, so that a signal has one encoding.
+
+    Parameters are `codebooks` [codebooks, entries, dimension], `bias` b and the logits of the `prior`, each
+    [codebooks, entries]. An entropy coder that knows the prior takes -log2 p_i(k) bits for entry k.
+    """
+
+    def __init__(self, dimension: int, codebooks: int, entries: int = 1024) -> None:
+        super().__init__()
+        # So that a latent of unit variance starts with logits of unit variance.
+        self.codebooks = nn.Parameter(torch.randn(codebooks, entries, dimension) / math.sqrt(dimension))
+        self.bias = nn.Parameter(torch.zeros(codebooks, entries))
+        self.prior = nn.Parameter(torch.zeros(codebooks, entries))
+
+    def forward(self, latent: Tensor, codebooks: int) -> Quantized:
+        """Equation (8) in training mode, the most probable entries in evaluation mode.
+
+        `bits` is the cross entropy of the prior and q, summed over the codebooks and averaged over the latent steps:
+        to minimise it is to fit the prior and to save bandwidth.
+
+        Args:
+            latent: [B, dimension, T] of any floating-point type; inside, everything is float32.
+        """
+        with torch.autocast(latent.device.type, enabled=False):
+            log_q = self._logits(latent.float(), codebooks).log_softmax(dim=-1)
+            codes = log_q.argmax(dim=-1)
+            if self.training:
+                mixture = F.gumbel_softmax(log_q, TEMPERATURE)
+                quantized = torch.einsum("bktn,knd->bdt", mixture, self.codebooks[:codebooks])
+            else:
+                quantized = self.decode(codes)
+            shares = log_q.exp().mean(dim=(0, 2))
+            cross_entropy = -(shares * self._log2_prior()[:codebooks]).sum()
+        return Quantized(quantized, codes, commitment=cross_entropy.new_zeros(()), bits=cross_entropy)
+
+    def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
+        """The most probable entries, [B, dimension, T] -> codes [B, count, T] by the first `count` codebooks."""
+        return self._logits(latent, count).argmax(dim=-1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The sum of the entries, codes [B, count, T] -> [B, dimension, T]."""
+        chosen = [book[code] for book, code in zip(self.codebooks, codes.unbind(1), strict=False)]
+        return torch.stack(chosen).sum(dim=0).transpose(1, 2)
+
+    @torch.no_grad()
+    def bits_per_step(self, codes: Tensor) -> float:
+        """Bits that a latent step of `codes`, [B, K, T], takes on average when they are coded by the prior."""
+        prior = self._log2_prior()[: codes.shape[1]].expand(len(codes), -1, -1)
+        return -float(prior.gather(2, codes).sum(dim=1).mean())
+
+    def _logits(self, latent: Tensor, count: int | None) -> Tensor:
+        """C z + b, [B, dimension, T] -> [B, count, T, entries]."""
+        return torch.einsum("bdt,knd->bktn", latent, self.codebooks[:count]) + self.bias[:count, None]
+
+    def _log2_prior(self) -> Tensor:
+        return self.prior.log_softmax(dim=-1) / math.log(2)

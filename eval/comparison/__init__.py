@@ -1,0 +1,1 @@
+"""One run: recordings x systems x metrics."""

@@ -1,0 +1,27 @@
+"""The machine that times were measured on, in words for a report: processor, cores and system, and no name of it."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from earmark.eval.comparison.pool import usable_cores
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def machine() -> str:
+    """ "AMD EPYC 7763 64-Core Processor, 2 cores, Linux 6.1.0 x86_64"; cores that this process may use."""
+    cores = usable_cores()
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return ", ".join(filter(None, (processor(), f"{cores} core{'s' if cores != 1 else ''}", system)))
+
+
+def processor() -> str:
+    """As it names itself, or ""."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

@@ -1,0 +1,165 @@
+"""One unit of work: one recording through one system, aligned and scored, and the key under which it is remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from earmark.baselines.systems import family_of, parse
+from earmark.baselines.transcode import transcode
+from earmark.codec import audio
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.remote_paths import local_copy
+from earmark.eval.comparison import corpus, run_folder
+from earmark.eval.comparison.alignment import MAX_LAG, advance, estimate_lag, lag_left
+from earmark.eval.comparison.corpus import ReferenceFormat, Source
+from earmark.eval.comparison.records import Record
+from earmark.eval.metrics import registry
+
+# Part of every key: raise it when the same inputs no longer give the same record.
+RECORD_VERSION = 1
+STAMP_PARTS, STAMP_BYTES = 9, 4096
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recording through one system, with the metrics to compute.
+
+    Args:
+        sha256: of the source file.
+        added_sha256: of the file that is mixed into it; None where there is none.
+        metrics: as requested -> as computed for this category, e.g. {"visqol": "visqol_speech"}.
+        earlier: what is known of it already, to be completed.
+    """
+
+    run: Path
+    source: Source
+    sha256: str
+    form: ReferenceFormat
+    system: str
+    system_version: str
+    metrics: dict[str, str]
+    added_sha256: str | None = None
+    earlier: Record | None = None
+
+    @property
+    def key(self) -> str:
+        """Hash of all that determines the decoded signal, and of its name, under which it is stored."""
+        parts: list[Any] = [
+            RECORD_VERSION,
+            self.source.file,
+            self.sha256,
+            asdict(self.form),
+            self.system,
+            self.system_version,
+        ]
+        if self.source.excerpt is not None:
+            parts.append(list(self.source.excerpt))
+        if self.source.added is not None:
+            parts.append([self.added_sha256, self.source.added.start, self.source.added.snr_db])
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def audio_path(self) -> Path:
+        return run_folder.audio_path(self.run, self.system, self.source.file)
+
+    def describes(self, record: Record) -> bool:
+        """Whether the decoded file is still the one that the record tells of."""
+        try:
+            return record.audio_stamp == _stamp(self.audio_path)
+        except OSError:  # lost
+            return False
+
+    def missing(self, record: Record) -> list[str]:
+        """Metrics that the record has no score for."""
+        return [name for name in dict.fromkeys(self.metrics.values()) if cell(name) not in record.scores]
+
+
+def cell(metric: str) -> str:
+    """Name of a metric's score in a record: another version of its library is another score."""
+    return f"{metric}, {registry.find(metric).version()}"
+
+
+def perform(task: Task) -> Record:
+    """The record of one task, complete.
+
+    Raises:
+        UserError: the recording cannot be read.
+        WriteError: results cannot be stored.
+    """
+    reference, note = corpus.load(task.source, task.form)
+    if task.earlier is None:
+        record, decoded = _decode(task, reference)
+        record.notes += [note] if note else []
+    else:
+        with local_copy(task.audio_path) as path:
+            record, decoded = task.earlier, audio.read(path).samples
+    for name in task.missing(record):
+        score = registry.score(registry.find(name), reference.samples, decoded, reference.sample_rate)
+        record.scores[cell(name)] = score
+    return record
+
+
+def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
+    system = parse(task.system)
+    family = family_of(system)
+    if (here := family.version(system)) != task.system_version:  # on a machine of a cluster
+        raise UserError(
+            f"{task.system}: {here} where the run has {task.system_version}; install the same on every machine"
+        )
+    codec = family.open(system, reference.sample_rate, reference.channels)
+    result = transcode(codec, reference.samples, reference.sample_rate)
+    lag = estimate_lag(reference.samples, result.audio)
+    decoded = advance(result.audio, lag) if lag else result.audio
+    notes = []
+    if abs(lag) == MAX_LAG:
+        late = f"{abs(lag)} samples {'late' if lag > 0 else 'early'}"
+        notes.append(f"{task.source.file}: {task.system} is {late}, the most that is looked for")
+    audio.write(task.audio_path, decoded, reference.sample_rate)
+    record = Record(
+        sample_rate=reference.sample_rate,
+        channels=reference.channels,
+        duration=reference.seconds,
+        kbps=result.payload_bits / reference.seconds / 1000 if family.coded else None,
+        lag=lag,
+        lag_left=lag_left(reference.samples, decoded),
+        encode_seconds=result.encode_seconds,
+        decode_seconds=result.decode_seconds,
+        audio_stamp=_stamp(task.audio_path),
+        notes=notes,
+    )
+    return record, decoded
+
+
+def _stamp(path: Path) -> str:
+    """Size of a file and a hash of samples of it: reading all of a large run again would take longer than a glance."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for part in range(STAMP_PARTS):
+            file.seek(part * max(0, size - STAMP_BYTES) // (STAMP_PARTS - 1))
+            digest.update(file.read(STAMP_BYTES))
+    return f"{size} {digest.hexdigest()[:32]}"
+
+
+Outcome = Record | str  # a record, or why there is none
+
+
+def attempt(task: Task, work: Callable[[Task], Record] = perform) -> Outcome:
+    """Like `perform`, but a failure is the answer: one bad file or codec must not cost the others their scores.
+
+    Raises:
+        WriteError: results cannot be stored, so there is no point in going on.
+    """
+    try:
+        return work(task)
+    except WriteError:
+        raise
+    except UserError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""The EnCodec paper's tables beside our figures."""

@@ -1,0 +1,113 @@
+"""The tables of the EnCodec paper (arXiv 2210.13438) as they were published, and which systems stand in their rows.
+
+eval/published/TABLE.toml has a table's title, columns and rows; rows that are trainings come from the recipes' table of
+the same rows, so that what each was trained by and what the paper found stand in one place.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib import resources
+from pathlib import PurePosixPath
+from typing import Any
+
+from earmark.codec.errors import UserError
+from earmark.codec.training import recipe_files
+from earmark.eval.tables.layout import DASH
+
+HOME = resources.files("earmark.eval.paper") / "published"
+
+
+@dataclass(frozen=True)
+class PaperColumn:
+    """A column of published figures.
+
+    Args:
+        figure: what our own beside it is, a key of `earmark.eval.paper.figures.FIGURES`; "none" has none.
+        categories: of a listening test, those that are the paper's, in lower case; all together where empty.
+    """
+
+    heading: str
+    figure: str
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A row of the paper.
+
+    Args:
+        systems: shell patterns of our system strings that stand for it, with or without a language model.
+        paper: what is published, as printed, for each of the table's columns.
+    """
+
+    label: str
+    systems: tuple[str, ...]
+    paper: tuple[str, ...]
+
+    def stands_for(self, system: str) -> bool:
+        """Whether a system, named without its language model, belongs here."""
+        return any(fnmatch(system, pattern) for pattern in self.systems)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the recordings behind a table were: sample rate in Hz, 1 or 2 channels."""
+
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of the paper.
+
+    Args:
+        notes: sentences below it.
+        condition: None where it is about several.
+    """
+
+    title: str
+    columns: tuple[PaperColumn, ...]
+    rows: tuple[PaperRow, ...]
+    notes: tuple[str, ...]
+    condition: Condition | None
+
+
+def names() -> list[str]:
+    """The tables that are here."""
+    return sorted(path.name.removesuffix(".toml") for path in HOME.iterdir() if path.name.endswith(".toml"))
+
+
+def published(name: str) -> PaperTable:
+    """One of the paper's tables.
+
+    Raises:
+        UserError: there is none of that name here.
+    """
+    if name not in names():
+        raise UserError(f"--paper {name}: not one of {', '.join(names())}")
+    content = tomllib.loads((HOME / f"{name}.toml").read_text(encoding="utf-8"))
+    columns = tuple(
+        PaperColumn(one["heading"], one["figure"], tuple(one.get("categories", ()))) for one in content["columns"]
+    )
+    rows = [PaperRow(row["label"], tuple(row["systems"]), tuple(row["paper"])) for row in content.get("rows", ())]
+    if "recipes" in content:
+        rows += _trainings(content["recipes"], columns, content.get("stand_ins", {}))
+    condition = Condition(**content["condition"]) if "condition" in content else None
+    return PaperTable(content["title"], columns, tuple(rows), tuple(content.get("notes", ())), condition)
+
+
+def _trainings(name: str, columns: Sequence[PaperColumn], stand_ins: Mapping[str, Any]) -> list[PaperRow]:
+    """Rows of a recipes' table: a system stands for the row that its checkpoint's folder is named after."""
+    table = recipe_files.table(name)
+    rows = []
+    for row in table.rows:
+        key = PurePosixPath(row.recipe.partition(":")[2])
+        figures = {"kbps": f"{table.kbps:.1f}", **row.paper}
+        systems = (f"*@{table.kbps:g}:checkpoint=*/{key}/*", *stand_ins.get(str(key), ()))
+        rows.append(PaperRow(row.label, systems, tuple(figures.get(column.figure, DASH) for column in columns)))
+    return rows

@@ -1,0 +1,132 @@
+"""What a neural codec weighs and computes: parameters, bytes, and FLOPs for each second of audio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from earmark.codec.encodec.model import EncodecModel
+    from earmark.codec.language_model.network import LanguageModelConfig
+
+SECONDS = 2  # counted; the 48 kHz model's segments overlap, which costs it 1 % more
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """Args: encode_flops, decode_flops: for each second of audio, a multiplication and an addition being two."""
+
+    parameters: int
+    weight_bytes: int
+    encode_flops: float
+    decode_flops: float
+
+    def __add__(self, other: ModelCost) -> ModelCost:
+        return ModelCost(
+            self.parameters + other.parameters,
+            self.weight_bytes + other.weight_bytes,
+            self.encode_flops + other.encode_flops,
+            self.decode_flops + other.decode_flops,
+        )
+
+
+def model_cost(source: str | Path, kbps: float) -> ModelCost:
+    """Cost of a checkpoint, "encodec_24khz" or a file, at a bit rate.
+
+    Convolutions, LSTMs and matrix products are counted; element by element operations, some percent of the time, are
+    not.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    from earmark.codec.checkpoints import loading as checkpoints
+
+    return cost_of(checkpoints.load(source), kbps)
+
+
+def language_model_cost(source: str | Path, checkpoint: str | Path, kbps: float) -> ModelCost:
+    """Cost of the language model that codes a checkpoint's codes; see `model_cost`.
+
+    Raises:
+        UserError: one of them cannot be loaded, or they do not fit together.
+    """
+    from earmark.codec.checkpoints import loading as checkpoints
+    from earmark.codec.language_model.files import load_portable
+
+    codec = checkpoints.load(checkpoint).config
+    model = load_portable(source, codec)
+    weight_bytes = sum(tensor.nbytes for tensor in model.tensors.values())
+    return language_model_cost_of(model.config, codec.codebooks(kbps), codec.frame_rate, weight_bytes)
+
+
+def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: float, weight_bytes: int) -> ModelCost:
+    """Matrix products of `steps` latent steps a second, each with all of its context to look back on.
+
+    Args:
+        codebooks: that are coded; each has an output layer.
+    """
+    import torch
+
+    from earmark.codec.language_model.network import LanguageModel
+
+    width = config.dimension
+    layer = 4 * width**2 + 2 * (config.context + 1) * width + 2 * width * config.feed_forward
+    flops = 2 * steps * (config.layers * layer + codebooks * width * config.entries)
+    with torch.device("meta"):
+        parameters = sum(weight.numel() for weight in LanguageModel(config).parameters())
+    return ModelCost(parameters, weight_bytes, flops, flops)
+
+
+def cost_of(model: EncodecModel, kbps: float) -> ModelCost:
+    """Cost of a model as it was loaded, before `accelerate` puts packed operators in the place of its layers."""
+    import torch
+
+    config = model.config
+    audio = torch.zeros(1, config.channels, SECONDS * config.sample_rate)
+    codebooks = config.codebooks(kbps)
+    with torch.no_grad():
+        with _counted(model) as encoding:
+            codes = model.encode(audio, kbps)
+        with _counted(model) as decoding:
+            model.decode(codes)
+    steps = sum(segment.codes.shape[-1] for segment in codes.segments)
+    search = 2 * steps * codebooks * model.quantizer.codebooks[0].numel()  # an inner product with every entry
+    weights = [*model.parameters(), *model.buffers()]
+    return ModelCost(
+        parameters=sum(weight.numel() for weight in weights),
+        weight_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
+        encode_flops=(sum(encoding) + search) / SECONDS,
+        decode_flops=sum(decoding) / SECONDS,
+    )
+
+
+@contextmanager
+def _counted(model: nn.Module) -> Iterator[list[int]]:
+    """Collect the FLOPs of every layer that is called."""
+    from torch import nn
+
+    found: list[int] = []
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        x = inputs[0]
+        if isinstance(layer, nn.ConvTranspose1d):  # every input sample meets the whole kernel
+            found.append(2 * x.numel() * layer.out_channels // layer.groups * layer.kernel_size[0])
+        elif isinstance(layer, nn.Conv1d):  # every output sample does
+            found.append(2 * output.numel() * layer.in_channels // layer.groups * layer.kernel_size[0])
+        elif isinstance(layer, nn.LSTM):  # four gates, each of input and state
+            first = layer.input_size + layer.hidden_size
+            gates = 4 * layer.hidden_size * (first + (layer.num_layers - 1) * 2 * layer.hidden_size)
+            found.append(2 * x.numel() // layer.input_size * gates)
+
+    kinds = (nn.Conv1d, nn.ConvTranspose1d, nn.LSTM)
+    hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, kinds)]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()

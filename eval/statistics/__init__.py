@@ -1,0 +1,1 @@
+"""Means, paired differences and Bjontegaard deltas."""

@@ -1,0 +1,97 @@
+"""A titled grid of text with notes, as terminal text, Markdown, LaTeX or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from earmark.eval.tables.latex import latex_document, latex_rows, latex_table
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of text below headings.
+
+    Args:
+        rows: as many cells each as there are headings.
+        notes: sentences below the grid.
+        left: the first so many columns are text and aligned left; the others, numbers, right.
+        groups: what stands above each heading, the same for all of one group and "" for none; where there are any.
+        data: for programs, in the place of the rows: records of one shape with every number in full.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    left: int = 1
+    data: tuple[Mapping[str, Any], ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def flat(self) -> tuple[str, ...]:
+        """The headings, each with its group: "SI-SNR, paper"."""
+        groups = self.groups or ("",) * len(self.headings)
+        return tuple(f"{group}, {name}" if group else name for group, name in zip(groups, self.headings, strict=True))
+
+
+def text(grid: Grid) -> str:
+    """For a terminal, as wide as it needs."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for index, heading in enumerate(grid.flat):
+        table.add_column(Text(heading), justify="left" if index < grid.left else "right", no_wrap=True)
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    file = io.StringIO()
+    Console(file=file, width=1000).print(table)
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    return "\n".join([grid.title, "", *lines, "", *grid.notes]).rstrip() + "\n"
+
+
+def markdown(grid: Grid) -> str:
+    """A pipe table as GitHub and Pandoc read it, title above and notes below."""
+    table = markdown_table(grid.flat, grid.rows, grid.left)
+    return "\n\n".join([f"**{markdown_escape(grid.title)}**", table, *map(markdown_escape, grid.notes)]) + "\n"
+
+
+def latex(grid: Grid) -> str:
+    """A floating table with a label made of its title, the notes below it."""
+    return latex_document([
+        latex_table(grid.title, grid.headings, [latex_rows(grid.rows)], grid.notes, left=grid.left, groups=grid.groups)
+    ])  # fmt: skip
+
+
+def comma_separated(grid: Grid) -> str:
+    """The data, or where there are none headings and rows alone; a number that is NaN is an empty cell."""
+    records = grid.data or [dict(zip(grid.flat, row, strict=True)) for row in grid.rows]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(records[0] if records else grid.flat)
+    writer.writerows(["" if value != value else value for value in record.values()] for record in records)
+    return file.getvalue()
+
+
+RENDERERS: Mapping[str, Callable[[Grid], str]] = {
+    "text": text, "markdown": markdown, "latex": latex, "csv": comma_separated,
+}  # fmt: skip
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """The first `left` columns are aligned left, the others right."""
+    first, *others = ([markdown_escape(cell) for cell in row] for row in (headings, *rows))
+    rule = [":--" if index < left else "--:" for index in range(len(first))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (first, rule, *others))
+
+
+def markdown_escape(text: str) -> str:
+    """Underscores inside words mean nothing in Markdown and stay as they are."""
+    return re.sub(r"[\\|*`<\[]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", " ".join(text.split()))

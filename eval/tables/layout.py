@@ -1,0 +1,267 @@
+"""What the table of a run shows: a column per metric, a block per category, every mean with its interval and n."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from earmark.codec.errors import UserError
+from earmark.eval.metrics import registry
+from earmark.eval.statistics.aggregate import ALL
+
+DASH = "–"
+DAGGER = "†"
+MEANING = (
+    "Mean ± half width of its 95 % confidence interval (Student t over files), in brackets the number of files with a "
+    "score; undefined and failed cells are counted and never enter a mean."
+)
+SPEED_MEANING = (
+    "Real-time factor: audio duration over processing time, bigger is faster; timed during this run, beside its "
+    "other work."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric's column.
+
+    Args:
+        name: as requested, "pesq".
+        title, detail: as registered, "PESQ wide band" and "P.862.2, before Corrigendum 2".
+        arrow: points to where better is.
+    """
+
+    name: str
+    title: str
+    detail: str
+    unit: str
+    arrow: str
+
+    @property
+    def heading(self) -> str:
+        return f"{self.title}{f' ({self.unit})' if self.unit else ''} {self.arrow}".strip()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One mean with all that must stand beside it.
+
+    Args:
+        half_width: of the 95 % confidence interval, NaN for a single file.
+        n: files with a score.
+        undefined, failed: files without one; where n > 0, less those that a note counts for the whole category.
+        mark: footnote mark, or "".
+    """
+
+    mean: float
+    half_width: float
+    n: int
+    undefined: int
+    failed: int
+    decimals: int
+    mark: str
+
+    @property
+    def mean_text(self) -> str:
+        return f"{self.mean:.{self.decimals}f}" if self.n else DASH
+
+    @property
+    def half_width_text(self) -> str:
+        return f"{self.half_width:.{self.decimals}f}" if math.isfinite(self.half_width) else ""
+
+    @property
+    def score(self) -> str:
+        """ "4.12 ± 0.15 (12)", "4.12 (1)" for a single file, a dash where there is none."""
+        if self.n == 0:
+            return DASH
+        half_width = f" ± {self.half_width_text}" if self.half_width_text else ""
+        return f"{self.mean_text}{half_width} ({self.n}){self.mark}"
+
+    @property
+    def missing(self) -> str:
+        """ "2 undefined, 1 failed", or "" where every file has a score."""
+        return _lacking(self.undefined, self.failed)
+
+    @property
+    def text(self) -> str:
+        if not self.missing:
+            return self.score
+        return f"{self.score}, {self.missing}" if self.n else f"{DASH} ({self.missing})"
+
+
+def _lacking(undefined: int, failed: int) -> str:
+    return ", ".join(f"{count} {what}" for count, what in ((undefined, "undefined"), (failed, "failed")) if count)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system in one category: requested and measured bit rate in kbps, NaN where it has none; a cell per column."""
+
+    system: str
+    kbps_nominal: float
+    kbps: float
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """The systems of one category."""
+
+    category: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One codec's real-time factors over all files."""
+
+    system: str
+    encode: float
+    decode: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What every rendering of the table shows.
+
+    Args:
+        sections: one per category, "all" last; "all" is left out where there is but one category.
+        notes: footnotes, the general one first.
+    """
+
+    columns: tuple[Column, ...]
+    sections: tuple[Section, ...]
+    speeds: tuple[Speed, ...]
+    notes: tuple[str, ...]
+
+
+def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> Layout:
+    """Arrange the means of a run.
+
+    Args:
+        summary: from `earmark.eval.statistics.aggregate.summarise`.
+        speech_categories: those that a metric which follows the category heard in speech mode; a run that has both
+            kinds gets a footnote beside the means over all files.
+    """
+    categories = [category for category in summary["category"].unique() if category != ALL]
+    metrics = list(summary["metric"].unique())
+    modes = mode_notes(metrics, categories, speech_categories)
+    mixed = [name for name, note in modes.items() if note.startswith(DAGGER)]
+    columns = tuple(map(describe, metrics))
+    decimals = {name: decimals_of(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
+    sections, common = [], []
+    for category in [*categories, ALL] if len(categories) > 1 else categories:
+        block = summary[summary["category"] == category]
+        undefined, failed = int(block["undefined"].min()), int(block["failed"].min())
+        found: dict[tuple[str, str], Any] = {(row.system, row.metric): row for row in _tuples(block)}
+        rows = []
+        for first in _tuples(block.drop_duplicates("system")):
+            cells = (
+                _cell(
+                    found.get((first.system, name)), undefined, failed, decimals[name],
+                    DAGGER if category == ALL and name in mixed else "",
+                )
+                for name in metrics
+            )  # fmt: skip
+            rows.append(Row(first.system, first.kbps_nominal, first.kbps, tuple(cells)))
+        sections.append(Section(category, tuple(rows)))
+        if undefined or failed:
+            common.append(f"{category}: in every cell {_lacking(undefined, failed)}.")
+
+    coded = summary[(summary["category"] == ALL) & summary["kbps"].notna()].drop_duplicates("system")
+    speeds = tuple(Speed(row.system, row.encode_rtf, row.decode_rtf) for row in _tuples(coded))
+    details = [f"{column.title}: {column.detail}." for column in columns if column.detail]
+    return Layout(columns, tuple(sections), speeds, (MEANING, *common, *details, *modes.values()))
+
+
+def _tuples(frame: pd.DataFrame) -> Iterable[Any]:
+    """Rows with attributes, whose types no checker can know."""
+    return frame.itertuples(index=False)
+
+
+def mode_notes(
+    metrics: Iterable[str], categories: Collection[str], speech_categories: Collection[str]
+) -> dict[str, str]:
+    """For metrics that follow the category, which mode was used; with a dagger where the mean over all mixes two."""
+    notes = {}
+    for name in metrics:
+        modes = modes_of(name, categories, speech_categories)
+        if len(modes) > 1:
+            notes[name] = f"{DAGGER} {describe(name).title} over all files mixes two scales: {_listed(modes)}."
+        elif modes:
+            notes[name] = f"{describe(name).title}: {next(iter(modes))} mode."
+    return notes
+
+
+def modes_of(
+    metric: str, categories: Collection[str], speech_categories: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Mode, "speech" or "audio", -> the categories heard in it; none for a metric that does not follow the category.
+
+    Scores of two modes are on two scales.
+    """
+    if metric not in registry.BY_CATEGORY:
+        return {}
+    speech = tuple(category for category in categories if category in speech_categories)
+    others = tuple(category for category in categories if category not in speech_categories)
+    return {mode: heard for mode, heard in (("speech", speech), ("audio", others)) if heard}
+
+
+def apart_note(metric: str, categories: Collection[str], speech_categories: Collection[str]) -> list[str]:
+    """Says, where a metric's scores are on two scales, why there is nothing over all files."""
+    modes = modes_of(metric, [category for category in categories if category != ALL], speech_categories)
+    if len(modes) < 2:
+        return []
+    return [f"{describe(metric).title} has two scales, {_listed(modes)}: nothing is taken over all files."]
+
+
+def _listed(modes: Mapping[str, Sequence[str]]) -> str:
+    return " and ".join(f"{mode} mode ({', '.join(heard)})" for mode, heard in modes.items())
+
+
+def describe(name: str) -> Column:
+    """How a metric is headed; one that is not known here keeps its name."""
+    try:
+        metric = registry.find(name)
+    except UserError:
+        return Column(name, name, "", "", "")
+    title, _, detail = metric.title.partition(" (")
+    if name in registry.BY_CATEGORY:
+        title = title.partition(",")[0]  # without the mode, which is the category's
+    return Column(name, title, detail.removesuffix(")"), metric.unit, "↑" if metric.better == "higher" else "↓")
+
+
+def decimals_of(means: pd.Series[float]) -> int:
+    """Two, or three for a metric whose means stay within +-1; so many have all its figures."""
+    return 3 if means.abs().max() <= 1 else 2
+
+
+def _cell(row: Any, common_undefined: int, common_failed: int, decimals: int, mark: str) -> Cell:
+    if row is None:
+        return Cell(math.nan, math.nan, 0, 0, 0, decimals, "")
+    half_width = (row.ci95_high - row.ci95_low) / 2
+    if row.n == 0:  # a dash alone would hide how many files there are
+        return Cell(row.mean, half_width, 0, row.undefined, row.failed, decimals, "")
+    undefined, failed = row.undefined - common_undefined, row.failed - common_failed
+    return Cell(row.mean, half_width, row.n, undefined, failed, decimals, mark)
+
+
+def kbps_text(kbps: float) -> str:
+    """Two decimals, a dash where there is no bit rate."""
+    return f"{kbps:.2f}" if math.isfinite(kbps) else DASH
+
+
+def nominal_text(kbps: float) -> str:
+    """As it was asked for: 6, 24.4."""
+    return f"{kbps:g}" if math.isfinite(kbps) else DASH
+
+
+def factor_text(factor: float) -> str:
+    """Three significant digits at most, whole from 100 on: 8.51, 85.1, 851."""
+    if not math.isfinite(factor):
+        return DASH
+    return f"{factor:,.0f}" if factor >= 100 else f"{factor:.3g}"

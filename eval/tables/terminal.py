@@ -1,0 +1,77 @@
+"""The table of a run on a terminal: as many metrics side by side as its width holds, the others below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from earmark.eval.tables.layout import SPEED_MEANING, Cell, Layout, factor_text, kbps_text, nominal_text
+
+
+@dataclass(frozen=True)
+class TerminalTable:
+    """What rich prints: a block of systems per category, the notes, the speeds; 100 columns hold four metrics."""
+
+    layout: Layout
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        lead = self._grid([])
+        room = options.max_width - console.measure(lead, options=options.update_width(1000)).maximum
+        group: list[int] = []
+        for index in range(len(self.layout.columns)):
+            if group and sum(self._width(member) for member in [*group, index]) > room:
+                yield self._grid(group)
+                group = []
+            group.append(index)
+        yield self._grid(group)
+        yield Text("\n".join(["", *self.layout.notes, ""]), style="dim")
+        if self.layout.speeds:
+            yield self._speeds()
+            yield Text(f"\n{SPEED_MEANING}", style="dim")
+
+    def _heading(self, index: int) -> str:
+        metric = self.layout.columns[index]
+        return f"{metric.name} {metric.arrow}\n{metric.unit}".rstrip()
+
+    def _width(self, index: int) -> int:
+        """Of a metric's column with the space before it."""
+        cells = (_lines(row.cells[index]) for section in self.layout.sections for row in section.rows)
+        return 1 + max(len(line) for text in [self._heading(index), *cells] for line in text.splitlines())
+
+    def _grid(self, metrics: list[int]) -> Table:
+        grid = _table()
+        for heading in ("kbps\nasked", "kbps\nreal"):
+            grid.add_column(heading, justify="right", no_wrap=True)
+        for index in metrics:
+            grid.add_column(self._heading(index), justify="right", no_wrap=True)
+        for section in self.layout.sections:
+            grid.add_section()
+            grid.add_row(Text(section.category, style="bold"))
+            for row in section.rows:
+                cells = (Text(_lines(row.cells[index])) for index in metrics)
+                grid.add_row(Text(f" {row.system}"), nominal_text(row.kbps_nominal), kbps_text(row.kbps), *cells)
+        return grid
+
+    def _speeds(self) -> Table:
+        grid = _table()
+        for heading in ("encode ×", "decode ×"):
+            grid.add_column(heading, justify="right")
+        for speed in self.layout.speeds:
+            grid.add_row(Text(f" {speed.system}"), factor_text(speed.encode), factor_text(speed.decode))
+        return grid
+
+
+def _table() -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("system", no_wrap=True)
+    return table
+
+
+def _lines(cell: Cell) -> str:
+    """Narrow, with what is missing on lines of its own."""
+    return "\n".join([cell.score.replace(" ± ", "±"), *cell.missing.split(", ")]).rstrip()

@@ -1,0 +1,1 @@
+"""From a run or another tool to a study, and the checks before it opens."""

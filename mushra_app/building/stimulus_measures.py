@@ -1,0 +1,159 @@
+"""What the pre-flight check measures in every stimulus; kept in STUDY/preflight.json until a file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import correlate
+
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.codec.progress import progress
+from earmark.eval.levels import loudness
+from earmark.mushra_app.study.study import Item, Study
+
+CACHE = "preflight.json"
+FORMAT = 1
+LONGEST_LAG = 0.1  # seconds; how far a decoder's delay is looked for
+CLIPPED_RUN = 3  # samples in a row at full scale: a single one may be a peak that just reaches it
+FULL_SCALE = 32767 / 32768
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One stimulus.
+
+    Args:
+        error: why the file cannot be read, "" if it can; nothing else is known then.
+        size: of the file, in bytes.
+        samples, sample_rate, channels: of its audio.
+        clipped: runs of three or more samples at full scale, over all channels.
+        loudness: integrated, in LUFS; -70 for silence.
+        lag: samples by which it is late against the hidden reference, within 0.1 s.
+        correlation: normalised, with the reference at that lag; near 0 the lag means nothing.
+        is_reference_copy: whether every sample equals the hidden reference's.
+    """
+
+    error: str = ""
+    size: int = 0
+    samples: int = 0
+    sample_rate: int = 0
+    channels: int = 0
+    clipped: int = 0
+    loudness: float = 0.0
+    lag: int = 0
+    correlation: float = 0.0
+    is_reference_copy: bool = False
+
+
+Measured = Mapping[str, Mapping[str, Measures]]  # item id -> condition -> what was measured
+
+
+def measure_study(study: Study, folder: Path) -> Measured:
+    """Measure every stimulus, or take the measures of an earlier call if no file has changed since.
+
+    Args:
+        folder: the study's; STUDY/preflight.json is written there where that is allowed.
+    """
+    stamp = _stamp(study, folder)
+    cache = folder / CACHE
+    try:
+        kept = json.loads(cache.read_text(encoding="utf-8"))
+        if kept["stamp"] == stamp:
+            return {
+                item: {name: Measures(**values) for name, values in conditions.items()}
+                for item, conditions in kept["measured"].items()
+            }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # none yet, or not ours: measured again
+    measured = {}
+    with progress("check stimuli", len(study.items)) as advance:
+        for item in study.items:
+            measured[item.id] = measure_item(study, item, folder / "audio")
+            advance(item.id)
+    plain = {item: {name: asdict(one) for name, one in conditions.items()} for item, conditions in measured.items()}
+    with suppress(UserError):  # a folder that cannot be written is measured again each time
+        write_text(cache, json.dumps({"stamp": stamp, "measured": plain}))
+    return measured
+
+
+def measure_item(study: Study, item: Item, audio_folder: Path) -> dict[str, Measures]:
+    """Every condition of one item that the study says it has, beside its hidden reference."""
+    recordings: dict[str, audio.Recording] = {}
+    measured: dict[str, Measures] = {}
+    for name, stimulus in item.stimuli.items():
+        try:
+            recordings[name] = audio.read(audio_folder / stimulus.audio)
+        except UserError as error:
+            measured[name] = Measures(error=str(error))
+    hidden = study.condition("hidden reference")
+    reference = recordings.get(hidden.name) if hidden else None
+    for name, recording in recordings.items():
+        size = (audio_folder / item.stimuli[name].audio).stat().st_size
+        measured[name] = _measure(recording, reference, size)
+    return measured
+
+
+def lag_and_correlation(reference: NDArray[np.float32], signal: NDArray[np.float32], max_lag: int) -> tuple[int, float]:
+    """Lag of the peak of the cross-correlation, channels summed, and its height over that of two equal signals.
+
+    The same lag as `eval.alignment.estimate_lag` finds, by FFT, for thousands of lags; 0 is preferred where it is
+    within 1 % of the peak, as in periodic signals. Positive: `signal` is late.
+
+    Args:
+        reference, signal: [channels, time], of equal shape.
+        max_lag: bound of the search, in samples.
+    """
+    energy = float(np.linalg.norm(reference)) * float(np.linalg.norm(signal))
+    if energy == 0:
+        return 0, 0.0
+    products = sum(
+        correlate(one.astype(np.float64), other.astype(np.float64), method="fft")
+        for one, other in zip(signal, reference, strict=True)
+    )
+    middle = reference.shape[-1] - 1
+    reach = min(max_lag, middle)
+    near = np.asarray(products)[middle - reach : middle + reach + 1]
+    best = reach if near[reach] >= 0.99 * near.max() else int(np.argmax(near))
+    return best - reach, float(near[best]) / energy
+
+
+def _measure(recording: audio.Recording, reference: audio.Recording | None, size: int) -> Measures:
+    samples = recording.samples
+    lag, correlation, is_copy = 0, 0.0, False
+    if reference is not None and reference.samples.shape == samples.shape:
+        is_copy = bool(np.array_equal(reference.samples, samples))
+        max_lag = round(LONGEST_LAG * recording.sample_rate)
+        lag, correlation = (0, 1.0) if is_copy else lag_and_correlation(reference.samples, samples, max_lag)
+    return Measures(
+        size=size, samples=samples.shape[1], sample_rate=recording.sample_rate, channels=recording.channels,
+        clipped=_clipped_runs(samples), loudness=loudness(samples, recording.sample_rate),
+        lag=lag, correlation=round(correlation, 4), is_reference_copy=is_copy,
+    )  # fmt: skip
+
+
+def _clipped_runs(samples: NDArray[np.float32]) -> int:
+    """Runs of CLIPPED_RUN samples or more at full scale."""
+    full = np.abs(samples) >= FULL_SCALE
+    edges = np.diff(np.pad(full, [(0, 0), (1, 1)]).astype(np.int8), axis=1)
+    lengths = np.argwhere(edges == -1)[:, 1] - np.argwhere(edges == 1)[:, 1]
+    return int((lengths >= CLIPPED_RUN).sum())
+
+
+def _stamp(study: Study, folder: Path) -> str:
+    """Of the files as they are now: names, sizes, times of change."""
+    said: list[object] = [FORMAT, [[condition.name, condition.role] for condition in study.conditions]]
+    for item in study.items:
+        for name, stimulus in item.stimuli.items():
+            path = folder / "audio" / stimulus.audio
+            status = path.stat() if path.is_file() else None
+            said.append([item.id, name, stimulus.audio, status and (status.st_size, status.st_mtime_ns)])
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Tables of ratings, importers and post-screening."""

@@ -1,0 +1,110 @@
+"""How the plots of a listening test look, on paper and inside a page that may be light or dark."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from earmark.mushra_app.study.study import Role
+
+BANDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # twenty points each (BS.1534-3, 5.4)
+GROUND, INK, MUTED, LINE = "#ffffff", "#1c2430", "#5a6270", "#d5d9e0"
+SHADES = ("#f4f5f7", "#e9ebef")
+# Of Okabe and Ito's palette, told apart with every common kind of colour blindness; a marker each as well.
+STYLES: dict[Role, tuple[str, str]] = {
+    "system": ("o", "#0072b2"),
+    "hidden reference": ("D", "#009e73"),
+    "mid anchor": ("s", "#e69f00"),
+    "low anchor": ("v", "#d55e00"),
+}
+# In a page each colour is a CSS variable, which the page's style sheet lightens on a dark ground.
+VARIABLES = {
+    GROUND: "--ground", INK: "--ink", MUTED: "--soft", LINE: "--rule", SHADES[0]: "--band-0", SHADES[1]: "--band-1",
+    **{colour: f"--{role.replace(' ', '-')}" for role, (_, colour) in STYLES.items()},
+}  # fmt: skip
+SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
+    "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": MUTED, "axes.facecolor": "none",
+    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's font where ours lacks a script
+    "svg.hashsalt": "earmark",  # the same ratings give the same file
+    "pdf.fonttype": 42,  # TrueType, which journals ask for
+    "text.parse_math": False,  # a condition may be called "$6"
+}  # fmt: skip
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw and save in this style; nothing is said of glyphs that the font lacks."""
+    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def draw_bands(axes: Axes, named: bool = True) -> None:
+    """The five bands of the quality scale along the x axis, with their names unless told otherwise."""
+    for place, band in enumerate(BANDS):
+        axes.axvspan(20 * place, 20 * place + 20, color=SHADES[place % 2], linewidth=0, zorder=0)
+        if named:
+            axes.annotate(
+                band, (20 * place + 10, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                textcoords="offset points", ha="center", va="bottom", fontsize=7, color=MUTED,
+            )  # fmt: skip
+
+
+def add_role_legend(figure: Figure, roles: Iterable[str]) -> None:
+    """Which marker is which role, below the panels; none where there is one role only."""
+    shown = set(roles)
+    handles = [
+        Line2D([], [], marker=marker, color=colour, linewidth=1.6, markersize=5, label=role)
+        for role, (marker, colour) in STYLES.items()
+        if role in shown
+    ]
+    if len(handles) > 1:
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an SVG file on white."""
+    return _rendered(figure, "svg").decode("utf-8")
+
+
+def pdf(figure: Figure) -> bytes:
+    """The figure as a PDF file: vectors and text."""
+    return _rendered(figure, "pdf")
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG image of 200 dots per inch."""
+    return _rendered(figure, "png")
+
+
+def in_page(drawn: str) -> str:
+    """An SVG file of `svg` as an element for a page: no style sheet or ids of its own, colours as CSS variables."""
+    text = drawn[drawn.index("<svg") :]
+    text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    return re.sub(r'style="[^"]*"', _with_variables, text)  # in styles only: a condition may be called "#1c2430"
+
+
+def _with_variables(style: re.Match[str]) -> str:
+    return re.sub(r"#[0-9a-f]{6}\b", lambda colour: f"var({VARIABLES[colour[0]]}, {colour[0]})"
+                  if colour[0] in VARIABLES else colour[0], style[0])  # fmt: skip
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    buffer = BytesIO()
+    with drawing():
+        figure.savefig(buffer, format=kind, dpi=200, metadata=undated[kind])
+    return buffer.getvalue()

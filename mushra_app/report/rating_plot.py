@@ -1,0 +1,76 @@
+"""The plot of a listening test: mean and 95 % confidence intervals of every condition on the scale's five bands."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from earmark.eval.statistics.aggregate import ALL
+from earmark.mushra_app.report.plot_style import MUTED, STYLES, add_role_legend, draw_bands, drawing
+from earmark.mushra_app.study.study import Role
+
+LIMITS = (-3, 103)  # of the drawing: the scale, and room for a marker at its ends
+PANELS_PER_ROW = 3
+
+
+def plot(summary: pd.DataFrame) -> Figure:
+    """One panel for all ratings and, where there are several categories, one for each.
+
+    The thick bar is the interval over ratings that the paper prints, the thin line the one over listeners. An interval
+    that leaves the scale is cut at its edge, so that a few ratings do not squeeze everything else.
+
+    Args:
+        summary: rows of summary.csv, see `earmark.mushra_app.analysis.results`; the best condition is drawn on top.
+    """
+    categories = list(summary["category"].unique())
+    panels = categories if len(categories) > 2 else categories[:1] or [ALL]
+    conditions = list(dict.fromkeys(summary["condition"]))
+    columns = 2 if len(panels) == 4 else min(len(panels), PANELS_PER_ROW)
+    rows = math.ceil(len(panels) / columns)
+    label_width = 0.075 * max([len(name) for name in conditions], default=0) + 0.3
+    width = label_width + (4.4 if columns == 1 else 2.6 * columns)
+    height = rows * (0.27 * max(len(conditions), 2) + 0.75) + 0.6
+    with drawing():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        grid = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
+        for axes, category in zip(grid, panels, strict=False):
+            _draw(axes, summary[summary["category"] == category], conditions)
+            if len(panels) > 1:
+                title = "all categories" if category == ALL else category
+                axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left", pad=16)
+        for axes in grid[len(panels) :]:
+            axes.set_visible(False)
+        for axes in grid[: len(panels)][-columns:]:  # the lowest panel of each column
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel("mean score, 95 % intervals", fontsize=8)
+        add_role_legend(figure, summary["role"])
+    return figure
+
+
+def cuts_an_interval(summary: pd.DataFrame) -> bool:
+    """Whether an interval leaves the drawing."""
+    return bool(((summary["ci95_low"] < LIMITS[0]) | (summary["ci95_high"] > LIMITS[1])).any())
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
+    draw_bands(axes)
+    for role, group in rows.groupby("role"):
+        marker, colour = STYLES[cast(Role, role)]
+        places = group["condition"].map(conditions.index)
+        axes.hlines(places, group["boot95_low"], group["boot95_high"], color=colour, linewidth=1, zorder=2)
+        axes.errorbar(
+            group["mean"], places, xerr=group["ci95_high"] - group["mean"], fmt=marker, color=colour, markersize=5.5,
+            markeredgecolor="white", markeredgewidth=0.6, elinewidth=3.2, capsize=0, zorder=3,
+        )  # fmt: skip
+    if rows.empty:
+        axes.text(50, 0.5, "no ratings left", ha="center", va="center", color=MUTED)
+    axes.set_xlim(*LIMITS)
+    axes.set_ylim(max(len(conditions), 2) - 0.4, -0.6)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_yticks(range(len(conditions)), conditions)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)

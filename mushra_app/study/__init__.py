@@ -1,0 +1,1 @@
+"""What a listening test is: items, conditions, pages, questions."""

@@ -1,0 +1,150 @@
+"""What a listening test is: conditions, items and stimuli (ITU-R BS.1534-3); STUDY/study.json beside STUDY/audio."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from earmark.codec.errors import UserError
+from earmark.codec.files import write_text
+from earmark.mushra_app.study import pages
+from earmark.mushra_app.study.pages import Page, Training, Trials
+from earmark.mushra_app.study.session_file import Texts, read_session
+
+FORMAT = 1
+Role = Literal["hidden reference", "low anchor", "mid anchor", "system"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One version under test. `name` is the system string; it never reaches a listener's browser."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One item in one condition.
+
+    Args:
+        audio: file below STUDY/audio, a random name that tells nothing.
+        gain_db: gain that was applied to match levels.
+        loudness: integrated loudness after the gain, in LUFS (ITU-R BS.1770).
+    """
+
+    audio: str
+    gain_db: float
+    loudness: float
+
+
+@dataclass(frozen=True)
+class Item:
+    """An excerpt of one recording, in every condition.
+
+    Args:
+        id: "music-007": unique, shown to nobody but the experimenter.
+        file: the recording, relative to the run's AUDIO_DIR.
+        start, seconds: the excerpt.
+        stimuli: condition name -> Stimulus; all of the same length, rate and format.
+    """
+
+    id: str
+    category: str
+    file: str
+    start: float
+    seconds: float
+    stimuli: Mapping[str, Stimulus]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A listening test.
+
+    Args:
+        sample_rate: of every stimulus, in Hz.
+        annotations: every item gets at least this many ratings.
+        trials_per_listener: items that one listener rates.
+        provenance: the run of `earmark compare` it was cut from, with versions and seed.
+        pages: what a session consists of, in order, after consent; study.json's, as session.toml changes them.
+        texts: of session.toml.
+        comments: whether listeners may write a comment on each sound; study.json's, as session.toml changes it.
+    """
+
+    name: str
+    sample_rate: int
+    annotations: int
+    trials_per_listener: int
+    conditions: tuple[Condition, ...]
+    items: tuple[Item, ...]
+    provenance: Mapping[str, str]
+    pages: tuple[Page, ...] = pages.DEFAULT
+    texts: Texts = field(default_factory=Texts)
+    comments: bool = False
+
+    def condition(self, role: Role) -> Condition | None:
+        """The first condition with that role."""
+        return next((condition for condition in self.conditions if condition.role == role), None)
+
+    @property
+    def hidden_reference(self) -> Condition:
+        found = self.condition("hidden reference")
+        assert found is not None, "a study always has a hidden reference"
+        return found
+
+
+def save(study: Study, folder: Path) -> None:
+    """Write STUDY/study.json; what session.toml says stays there."""
+    data = {"format": FORMAT, **asdict(study), "pages": [pages.to_json(page) for page in study.pages]}
+    del data["texts"]
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    write_text(folder / "study.json", text + "\n")
+
+
+def load(folder: Path) -> Study:
+    """Read STUDY/study.json, and STUDY/session.toml where there is one.
+
+    Raises:
+        UserError: there is no study, it was written by a newer Earmark, or session.toml says what cannot be.
+    """
+    path = folder / "study.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder}: no study.json in it; make one with `earmark mushra build RUN --out {folder}`"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as a study ({error})") from error
+    if data.pop("format", None) != FORMAT:
+        raise UserError(f"{path}: another version of Earmark wrote this study; build it again")
+    try:
+        study = _from_json(data)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path}: damaged or made by hand ({error}); build the study again") from error
+    study = replace(study, **read_session(folder, study.pages, {item.id for item in study.items}))
+    _check_pages(study, path)
+    return study
+
+
+def _from_json(data: dict[str, Any]) -> Study:
+    data["conditions"] = tuple(Condition(**condition) for condition in data["conditions"])
+    data["items"] = tuple(
+        Item(**{**item, "stimuli": {name: Stimulus(**stimulus) for name, stimulus in item["stimuli"].items()}})
+        for item in data["items"]
+    )
+    if "pages" in data:
+        data["pages"] = tuple(pages.from_json(page) for page in data["pages"])
+    return Study(**data)
+
+
+def _check_pages(study: Study, path: Path) -> None:
+    if sum(isinstance(page, Trials) for page in study.pages) != 1:
+        raise UserError(f'{path}: "pages" needs exactly one page of kind "trials"')
+    known = {item.id for item in study.items}
+    for page in study.pages:
+        if isinstance(page, Training) and page.item not in known:
+            raise UserError(f'{path}: "pages" has a training trial of item {page.item}, which the study has not')

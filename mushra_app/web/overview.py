@@ -1,0 +1,208 @@
+"""What the admin page shows of a running study: progress, live means, who listens, who stopped where, screening."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from earmark.mushra_app.database import leases
+from earmark.mushra_app.database.collected import as_ratings
+from earmark.mushra_app.database.store import Status, Store, ratings
+from earmark.mushra_app.database.tables import Listener, Step
+from earmark.mushra_app.ratings.screening import screen
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """An item: ratings that count, places leased, median seconds of a trial (None without any), mean by condition."""
+
+    id: str
+    category: str
+    valid: int
+    leased: int
+    seconds: float | None
+    means: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ConditionRow:
+    """A condition: its role, ratings that count, their mean and its 95 % interval (None below two ratings)."""
+
+    name: str
+    role: str
+    n: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ListenerRow:
+    """A listener: `state` is "at work", "gone" (the lease ran out), "finished", "left" or "turned away"."""
+
+    listener: Listener
+    state: str
+    done: int
+    trials: int
+    seconds: float | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of the session: how many came to it, and how many of these stopped there for good."""
+
+    name: str
+    reached: int
+    stopped: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All of it; `minutes` is what a finished session took, by median, None before there is one."""
+
+    status: Status
+    needed: int
+    valid: int
+    states: dict[str, int]
+    excluded: int
+    minutes: float | None
+    conditions: Sequence[ConditionRow]
+    items: Sequence[ItemRow]
+    listeners: Sequence[ListenerRow]
+    steps: Sequence[StepRow]
+
+    @property
+    def missing(self) -> int:
+        """Ratings of items that are still to come."""
+        return self.needed - self.valid
+
+
+def overview(store: Store) -> Overview:
+    """Look at the whole study; judges first whoever has ended since the last look."""
+    store.settle()
+    now, study = time.time(), store.study
+    everything = select(Listener).options(selectinload(Listener.steps), selectinload(Listener.trials))
+    with store.reading() as session:
+        listeners = session.scalars(everything.order_by(Listener.id)).all()
+        valid, held = leases.valid(session), leases.held(session, now)
+    frame = ratings(store, study)
+    counting = frame[frame["excluded"] == ""]
+    rows = _listeners(store, listeners, frame, now)
+    took = [_minutes(listener) for listener in listeners if listener.state == "finished"]
+    return Overview(
+        status=store.status(),
+        needed=study.annotations * len(study.items),
+        valid=sum(min(count, study.annotations) for count in valid.values()),
+        states=dict(Counter(row.state for row in rows)),
+        excluded=sum(listener.excluded != "" for listener in listeners),
+        minutes=median(took) if took else None,
+        conditions=_conditions(store, counting),
+        items=_items(store, counting, valid, held),
+        listeners=rows,
+        steps=_steps(rows),
+    )
+
+
+def _minutes(listener: Listener) -> float:
+    return (max(step.done or listener.started for step in listener.steps) - listener.started) / 60
+
+
+def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
+    from earmark.mushra_app.ratings.statistics import (
+        summarise,  # SciPy takes long to import, and a killed server must be back soon
+    )
+
+    summary = summarise(frame[["listener", "item", "condition", "score"]]) if len(frame) else pd.DataFrame()
+    means: dict[str, Any] = {row["condition"]: row for row in summary.to_dict("records")}
+    rows = []
+    for condition in store.study.conditions:
+        found = means.get(condition.name)
+        if found is None:
+            rows.append(ConditionRow(condition.name, condition.role, 0, None, None, None))
+            continue
+        low, high = (None if math.isnan(found[end]) else found[end] for end in ("ci95_low", "ci95_high"))
+        rows.append(ConditionRow(condition.name, condition.role, found["n"], found["mean"], low, high))
+    return sorted(rows, key=lambda row: -1 if row.mean is None else row.mean, reverse=True)
+
+
+def _items(store: Store, frame: pd.DataFrame, valid: dict[str, int], held: dict[str, int]) -> list[ItemRow]:
+    means: dict[str, dict[str, float]] = defaultdict(dict)
+    for item, condition, score in frame.groupby(["item", "condition"])["score"].mean().reset_index().to_numpy():
+        means[item][condition] = score
+    seconds = frame.groupby("item")["seconds"].median()
+    return [
+        ItemRow(
+            item.id, item.category, valid.get(item.id, 0), held.get(item.id, 0) - valid.get(item.id, 0),
+            float(seconds[item.id]) if item.id in seconds.index else None,
+            means.get(item.id, {}),
+        )
+        for item in store.study.items
+    ]  # fmt: skip
+
+
+def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame, now: float) -> list[ListenerRow]:
+    rule = "paper" if store.rule == "none" else store.rule
+    evidence = {}
+    if len(frame):
+        with store.reading() as session:
+            found = as_ratings(session, store.study, frame)
+        judged = screen(found, rule).listeners
+        evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
+    rows = []
+    for listener in listeners:
+        spent = [trial.seconds for trial in listener.rating_trials if trial.seconds is not None]
+        at_work = "at work" if listener.lease_until > now else "gone"
+        rows.append(ListenerRow(
+            listener, at_work if listener.state == "active" else listener.state, len(spent),
+            len(listener.rating_trials), median(spent) if spent else None, evidence.get(listener.label, ""),
+        ))  # fmt: skip
+    return rows
+
+
+def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
+    """Steps by name, in the order of their mean place: sessions differ in length, and in where the checks come."""
+    places: dict[str, list[int]] = defaultdict(list)
+    stopped: Counter[str] = Counter()
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        trials = {trial.id: trial for trial in row.listener.trials}
+        names = _names(row.listener.steps)
+        here = None if row.state == "turned away" else row.listener.open_step
+        done = [step for step in row.listener.steps if step.done is not None]
+        for step in [*done, *([] if here is None else [here])]:
+            places[names[step.id]].append(step.position)
+            if step.trial_id is not None and (spent := trials[step.trial_id].seconds) is not None:
+                seconds[names[step.id]].append(spent)
+        if row.state in ("gone", "left") and here is not None:
+            stopped[names[here.id]] += 1
+        elif row.state == "turned away":
+            stopped[names[done[-1].id]] += 1
+    return [
+        StepRow(name, len(places[name]), stopped[name], median(seconds[name]) if seconds[name] else None)
+        for name in sorted(places, key=lambda name: mean(places[name]))
+    ]
+
+
+def _names(steps: Sequence[Step]) -> dict[int, str]:
+    """What each step of a session is called, by id: trials as listeners see them numbered, other kinds from the second.
+
+    A repeated trial is a trial here: it comes anywhere, and whoever stops at it stops at that trial.
+    """
+    seen: Counter[str] = Counter()
+    names = {}
+    for step in steps:
+        kind = "trial" if step.kind == "repeat" else step.kind
+        seen[kind] += 1
+        names[step.id] = f"{kind} {seen[kind]}" if kind == "trial" or seen[kind] > 1 else kind
+    return names

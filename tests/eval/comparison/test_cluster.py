@@ -1,0 +1,163 @@
+"""The same run on a Dask cluster of separate worker processes, one of which is killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from earmark.baselines import commands, programs
+from earmark.baselines.commands import defined
+from earmark.baselines.programs import patience
+from earmark.baselines.systems import parse_list
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.eval.comparison import runner
+from earmark.eval.comparison.cluster import run_on_cluster
+from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.comparison.run_folder import read_scores
+from earmark.eval.statistics.aggregate import summarise
+from earmark.eval.tables import renderers as tables
+
+distributed = pytest.importorskip("distributed")
+COPY = "cp {input} {bitstream} && cp {bitstream} {output}"  # a codec
+MEASURED = ["encode_seconds", "decode_seconds"]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A scheduler with two workers, each a process."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def mark_and_square(task: tuple[int, Path]) -> int:
+    """The first to reach number 5 takes its process along."""
+    number, folder = task
+    if number == 5 and not (folder / "killed").exists():
+        (folder / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+    return number * number
+
+
+@pytest.fixture
+def plan(corpus_dir, tmp_path) -> runner.Plan:
+    return runner.Plan(
+        audio_dir=corpus_dir, systems=tuple(parse_list("opus@12,anchor@3.5k")), metrics=("si_snr", "stoi"),
+        run=tmp_path / "one", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
+    )  # fmt: skip
+
+
+def table(result: runner.Result) -> str:
+    """What is printed of a run, without the times."""
+    summary = summarise(result.scores.drop(columns=MEASURED).assign(encode_seconds=1.0, decode_seconds=1.0))
+    return tables.markdown(summary, result.info)
+
+
+def test_one_process_two_processes_and_a_cluster_give_the_same_table(address, plan, tmp_path):
+    alone = runner.run(plan)
+    for run, how in (("two", {"jobs": 2}), ("many", {"cluster": address})):
+        other = runner.run(replace(plan, run=tmp_path / run, **how))
+        assert other.computed == 6
+        pd.testing.assert_frame_equal(other.scores.drop(columns=MEASURED), alone.scores.drop(columns=MEASURED))
+        assert table(other) == table(alone)
+
+
+def kill_when_busy(address: str, run: Path, files: int) -> int:
+    """Kill one of the cluster's workers once so many recordings are decoded; return how many were."""
+    with distributed.Client(address, set_as_default=False) as client:
+        victim = next(iter(client.run(os.getpid).values()))
+    deadline = time.monotonic() + 60
+    while (done := len(list(run.glob("audio/opus@12/**/*.wav")))) < files and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(victim, signal.SIGKILL)
+    return done
+
+
+def test_a_run_whose_worker_is_killed_has_the_same_table(address, plan, tmp_path):
+    for number in range(30):
+        noise = np.random.default_rng(number).uniform(-0.5, 0.5, (1, 96000)).astype(np.float32)
+        audio.write(plan.audio_dir / "speech" / f"{number}.wav", noise, 48000)
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill_when_busy, address, tmp_path / "many", 5)
+        together = runner.run(replace(plan, run=tmp_path / "many", cluster=address))
+        assert 5 <= killing.result() < 33  # in the middle
+    assert together.failures == []
+    assert together.computed == 2 * 33
+    alone = runner.run(plan)
+    assert table(together) == table(alone)
+    pd.testing.assert_frame_equal(together.scores.drop(columns=MEASURED), alone.scores.drop(columns=MEASURED))
+
+
+def test_a_worker_that_is_killed_loses_nothing(address, tmp_path):
+    tasks = [(number, tmp_path) for number in range(40)]
+    results = dict(run_on_cluster(mark_and_square, tasks, address, lambda task: -1))
+    assert (tmp_path / "killed").exists()
+    assert results == {(number, tmp_path): number * number for number in range(40)}
+
+
+def wait_and_answer(number: int) -> int:
+    time.sleep(0.1)
+    return number
+
+
+def commands_and_limit(_: int) -> tuple[list[str], float]:
+    """What a task on a worker finds of the user's own codecs, and how long it would give them."""
+    return sorted(defined()), patience(1.0)
+
+
+def test_the_options_of_each_command_reach_the_workers_and_end_with_it(address, monkeypatch):
+    """The workers were started before either command; without a limit a second of audio has 60 s + 30 s."""
+
+    def found() -> list[tuple[list[str], float]]:
+        return [answer for _, answer in run_on_cluster(commands_and_limit, range(8), address, lambda task: ([], 0.0))]
+
+    monkeypatch.setenv(programs.VARIABLE, "5")
+    monkeypatch.setenv(commands.VARIABLE, json.dumps({"mine": COPY}))
+    assert found() == [(["mine"], 5.0)] * 8
+    monkeypatch.delenv(programs.VARIABLE)
+    monkeypatch.setenv(commands.VARIABLE, json.dumps({"another": COPY}))
+    assert found() == [(["another"], 90.0)] * 8
+
+
+def test_a_codec_of_the_users_own_is_compared_on_a_cluster(address, corpus_dir, tmp_path, earmark):
+    done = earmark(
+        "compare", corpus_dir, "--systems", "opus@12", "--system", f"mine={COPY}", "--system",
+        "slow=sleep 9; cp {input} {bitstream} && cp {bitstream} {output}", "--timeout", 2, "--metrics", "stoi",
+        "--cluster", address, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr  # of the slow one
+    assert "slow: its encoder hung and was ended after 2 s (music/b.wav and 2 more)" in done.stderr
+    scores = read_scores(tmp_path / "run")
+    assert (scores.loc[scores["system"] == "mine", "value"] > 0.999).all()  # a copy, but for 16 bits
+    assert set(scores.loc[scores["status"] == "error", "system"]) == {"slow"}
+
+
+def test_a_scheduler_that_goes_away_is_one_line():
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    ) as cluster:
+        running = run_on_cluster(wait_and_answer, range(100), cluster.scheduler_address, lambda task: -1)
+        assert next(running)[1] in range(100)
+    with pytest.raises(
+        UserError, match=r"^--cluster \S+: the scheduler is gone; start it, and run this again: what was"
+    ):
+        list(running)
+
+
+def test_no_scheduler_is_one_line(monkeypatch):
+    monkeypatch.setattr("earmark.eval.comparison.cluster.CONNECT_SECONDS", 1)
+    with pytest.raises(UserError, match=r"--cluster tcp://127\.0\.0\.1:9: no scheduler answers there"):
+        list(run_on_cluster(mark_and_square, [], "tcp://127.0.0.1:9", lambda task: -1))

@@ -1,0 +1,152 @@
+"""Tasks over processes, one of which may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from earmark.baselines import programs
+from earmark.codec.errors import WriteError
+from earmark.eval.comparison.pool import IN_HAND, run_tasks, usable_cores
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def square_or_die(number: int) -> int:
+    if number in (3, 4):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def fail_to_write(number: int) -> int:
+    raise WriteError("disk is full")
+
+
+def leave_a_mark(path: Path) -> bool:
+    path.touch()
+    return True
+
+
+def tell_and_wait(path: Path) -> bool:
+    path.write_text(str(os.getpid()))
+    time.sleep(300)
+    return True
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_every_task_has_its_result():
+    assert sorted(run_tasks(square, range(20), 2, square)) == [(n, n * n) for n in range(20)]
+    assert list(run_tasks(square, [], 2, square)) == []
+
+
+def test_a_process_that_dies_costs_only_its_own_task():
+    """Crashes in native code and the kernel's out-of-memory killer look like this."""
+    results = dict(run_tasks(square_or_die, range(10), 2, lambda number: -number))
+    assert results == {n: -n if n in (3, 4) else n * n for n in range(10)}
+
+
+def test_few_tasks_are_in_hand_at_once():
+    """100,000 tasks are made one by one: never more than the window ahead of what is done."""
+    made = done = furthest = 0
+
+    def tasks():
+        nonlocal made, furthest
+        for number in range(200):
+            made += 1
+            furthest = max(furthest, made - done)
+            yield number
+
+    for _ in run_tasks(square, tasks(), 2, square):
+        done += 1
+    assert made == done == 200
+    assert furthest <= 2 * IN_HAND + 1
+
+
+def test_a_process_that_dies_late_costs_only_its_own_task():
+    """Beyond the first window."""
+    numbers = [*range(50, 90), 3, *range(90, 100), 4, 5]
+    results = dict(run_tasks(square_or_die, iter(numbers), 1, lambda number: -number))
+    assert results == {n: -n if n in (3, 4) else n * n for n in numbers}
+
+
+def place_and_process(task: tuple[str, int]) -> int:
+    time.sleep(0.05)  # longer than handing out takes
+    return os.getpid()
+
+
+def test_what_belongs_together_is_done_by_one_process():
+    """As one recording in all systems; only the last group may be shared, lest one has nothing to do."""
+    tasks = [(name, number) for name in "abcdefgh" for number in range(5)]
+    by = {name: set() for name in "abcdefgh"}
+    for task, process in run_tasks(place_and_process, tasks, 2, lambda task: 0, group=lambda task: task[0]):
+        by[task[0]].add(process)
+    assert sum(len(processes) > 1 for processes in by.values()) <= 1
+    assert len(set.union(*by.values())) == 2
+
+
+def test_one_group_is_shared_by_all_when_there_is_no_other():
+    results = run_tasks(place_and_process, [("a", n) for n in range(20)], 2, lambda task: 0, group=lambda task: "a")
+    assert len({process for _, process in results}) == 2
+
+
+def test_a_disk_that_is_full_ends_the_run():
+    with pytest.raises(WriteError, match="disk is full"):
+        list(run_tasks(fail_to_write, range(5), 2, square))
+
+
+def test_leaving_early_stops_handing_out_tasks(tmp_path):
+    results = run_tasks(leave_a_mark, [tmp_path / str(n) for n in range(200)], 1, bool)
+    next(results)
+    results.close()
+    assert len(list(tmp_path.iterdir())) < 200
+
+
+def run_a_program(path: Path) -> bool:
+    programs.run(["sh", "-c", f"echo $$ > {path}; exec sleep 300"], path.parent, 300, "mine")
+    return True
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("task", ["tell_and_wait", "run_a_program"])
+def test_workers_and_their_programs_end_with_their_parent(tmp_path, task, how):
+    """SIGKILL leaves the parent no time to tell them; after an interrupt nothing is said of leaked semaphores."""
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from test_pool import run_a_program, tell_and_wait\n"
+        "from earmark.eval.comparison.pool import run_tasks\n"
+        "if __name__ == '__main__':\n"
+        f"    list(run_tasks({task}, [Path(sys.argv[1]) / str(n) for n in range(2)], 2, bool))\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "marks").mkdir()
+    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[3])))
+    command = [sys.executable, tmp_path / "program.py", tmp_path / "marks"]
+    parent = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": paths}, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: sum(mark.read_text() != "" for mark in (tmp_path / "marks").iterdir()) == 2)
+    workers = [int(mark.read_text()) for mark in (tmp_path / "marks").iterdir()]
+    os.killpg(parent.pid, how) if how == signal.SIGINT else parent.kill()
+    _, said = parent.communicate(timeout=60)
+    assert how == signal.SIGKILL or "leaked" not in said
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_there_is_a_core():
+    assert usable_cores() >= 1

@@ -1,0 +1,244 @@
+"""`earmark reproduce`: rows of a table trained at a budget, beside the paper's numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from earmark.cli import cli
+from earmark.codec import audio
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.datasets import manifest
+from earmark.codec.errors import UserError
+from earmark.codec.training import recipe_files
+from earmark.codec.training.examples import shards
+from earmark.codec.training.examples.shards import Shards
+from earmark.codec.training.validation import si_snr
+from earmark.eval.metrics import registry
+from earmark.eval.paper.reproduce import Budget, Experiment, RowScores, chosen_rows, grid, held_out, recipes_of
+from earmark.eval.statistics.aggregate import mean_interval
+
+SMALL = (
+    "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[1.2, 6]", "data.batch=2",
+    "data.seconds=0.25", "discriminators.filters=2", "discriminators.per_bandwidth=false", "discriminators.start=99",
+    "training.precision=float32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Shards of one recording of each kind in each split."""
+    root = tmp_path_factory.mktemp("corpus")
+    entries = []
+    for number, (kind, split) in enumerate((kind, split) for kind in manifest.KINDS for split in manifest.SPLITS):
+        path = root / f"{split}-{kind}.wav"
+        audio.write(path, 0.1 * np.random.default_rng(number).standard_normal((1, 48000), np.float32), 24000)
+        entries.append(
+            manifest.Entry(
+                path=path.name, dataset="noise", kind=kind, split=split, creator=None, licence="CC0-1.0", seconds=2.0,
+                sample_rate=24000, channels=1, fingerprint=manifest.fingerprint(path),
+            )
+        )  # fmt: skip
+    manifest.write(root / "manifest.jsonl", entries)
+    shards.write([root / "manifest.jsonl"], root / "shards", sample_rate=24000, channels=1)
+    return root / "shards"
+
+
+def reproduce(data, out, *more, table="table2", budget="2updates"):
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    arguments = ["reproduce", table, "--data", data, "--out", out, "--budget", budget, "--excerpts", 3, "--seconds", 1]
+    return CliRunner().invoke(cli, [*map(str, arguments), "--device", "cpu", "--no-visqol", *settings, *more])
+
+
+def test_two_rows_beside_the_papers(data, tmp_path):
+    """Table A.3 prints 6.67 dB and 4.35 for the base, 6.40 dB and 4.35 without the LSTM."""
+    done = reproduce(data, tmp_path, "--rows", "base,no_lstm", table="table_a3")
+    assert done.exit_code == 0, done.output
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in (tmp_path / "table.md").read_text().split("\n")
+    ]
+    rows = {cells[0]: cells[1:] for cells in lines if len(cells) > 1}
+    assert rows["Row"] == ["SI-SNR (dB), paper", "SI-SNR (dB), ours", "ViSQOL, paper", "ViSQOL, ours", "Updates"]
+    ours = rows["LSTM = 0"][1]
+    assert ours.endswith("(3)")
+    assert rows["LSTM = 0"] == ["6.40", ours, "4.35", "–", "2"]
+    assert rows["norm = None"] == ["6.45", "–", "4.29", "–", "–"]  # not trained here
+    assert "each row trained for 2 updates from scratch on" in (tmp_path / "table.md").read_text()
+    assert checkpoints.load(tmp_path / "no_lstm" / "model.safetensors").config.seanet.filters == 2
+    excerpts = json.loads((tmp_path / "no_lstm" / "scores.json").read_text())["experiment"]["excerpts"]
+    assert sorted(name.partition("+")[0] for name in excerpts) == [
+        "test-music.wav",
+        "test-sound.wav",
+        "test-speech.wav",
+    ]
+
+
+def test_what_is_done_is_not_done_again(data, tmp_path):
+    first = reproduce(data, tmp_path, "--rows", "ms_stft")
+    state = (tmp_path / "ms_stft" / "state.pt").stat()
+    again = reproduce(data, tmp_path, "--rows", "ms_stft")
+    assert again.stdout == first.stdout
+    assert (tmp_path / "ms_stft" / "state.pt").stat() == state
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--set", "losses.time=9.0"), "was begun with another recipe or --set"),
+        (("--set", "training.seed=3"), "was begun with another recipe or --set"),
+    ],
+)
+def test_scores_of_another_recipe_are_not_shown(data, tmp_path, more, said):
+    assert reproduce(data, tmp_path, "--rows", "ms_stft").exit_code == 0
+    assert said in str(reproduce(data, tmp_path, "--rows", "ms_stft", *more).exception)
+    other = reproduce(data, tmp_path, "--rows", "mpd", *more)
+    ours = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in table_rows(tmp_path)}
+    assert other.exit_code == 0, other.exception
+    assert (ours["MPD"], ours["MS-STFT"]) == ("2", "–")
+
+
+def table_rows(out):
+    return [line for line in (out / "table.md").read_text().splitlines() if line.startswith("| M")]
+
+
+def test_scores_of_other_excerpts_are_made_anew(data, tmp_path):
+    reproduce(data, tmp_path, "--rows", "ms_stft")
+    first = json.loads((tmp_path / "ms_stft" / "scores.json").read_text())
+    reproduce(data, tmp_path, "--rows", "ms_stft", "--seconds", "0.5")
+    second = json.loads((tmp_path / "ms_stft" / "scores.json").read_text())
+    assert (first["experiment"]["excerpt_seconds"], second["experiment"]["excerpt_seconds"]) == (1, 0.5)
+    assert first["scores"] != second["scores"]
+
+
+def test_scores_of_other_data_are_not_shown(data, tmp_path):
+    """The same file names and lengths, other samples."""
+    reproduce(data, tmp_path / "out", "--rows", "ms_stft")
+    other = shutil.copytree(data, tmp_path / "other")
+    index = (other / "index.jsonl").read_text()
+    (other / "index.jsonl").write_text(re.sub('"fingerprint": "..', '"fingerprint": "xx', index))
+    said = str(reproduce(other, tmp_path / "out", "--rows", "ms_stft").exception)
+    assert "was begun with other data" in said
+
+
+def test_torchrun_is_refused(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    said = str(reproduce(data, tmp_path, "--rows", "ms_stft").exception)
+    assert said == "reproduce: trains in one process, but torchrun started several; run it without torchrun"
+
+
+def test_a_killed_row_has_spent_what_it_saved(data, tmp_path, monkeypatch):
+    """SIGKILL runs no clean-up: 8 of 9 minutes are in the state alone, and the row has one more."""
+    reproduce(data, tmp_path, "--rows", "ms_stft", budget="0.001min")
+    (tmp_path / "ms_stft" / "scores.json").unlink()
+    state = torch.load(tmp_path / "ms_stft" / "state.pt", weights_only=True)
+    torch.save({**state, "seconds": 480.0}, tmp_path / "ms_stft" / "state.pt")
+    left = []
+    monkeypatch.setattr("earmark.eval.paper.reproduce.train", lambda *_, stop_after, **__: left.append(stop_after))
+    assert reproduce(data, tmp_path, "--rows", "ms_stft", budget="9min").exit_code == 0
+    assert left == [60]
+
+
+def test_minutes_go_on_where_they_stopped(data, tmp_path):
+    """One update however short the budget, then some seconds more of the same training."""
+    updates = []
+    for budget in ("0.001min", "0.1min"):
+        assert reproduce(data, tmp_path, "--rows", "ms_stft", budget=budget).exit_code == 0
+        updates.append(json.loads((tmp_path / "ms_stft" / "scores.json").read_text())["updates"])
+    assert updates[0] < updates[1]
+
+
+def test_an_interrupt_keeps_the_time_that_was_spent(data, tmp_path, monkeypatch):
+    from earmark.codec.training import run
+
+    def interrupting(trainer, batch, update=run.Trainer.update):
+        if trainer.updates == 3:
+            signal.raise_signal(signal.SIGINT)
+        return update(trainer, batch)
+
+    monkeypatch.setattr(run.Trainer, "update", interrupting)
+    assert isinstance(
+        reproduce(data, tmp_path, "--rows", "ms_stft", budget="9min").exception, SystemExit | KeyboardInterrupt
+    )
+    assert 0 < torch.load(tmp_path / "ms_stft" / "state.pt", weights_only=True)["seconds"] < 540
+    assert not (tmp_path / "ms_stft" / "scores.json").exists()
+
+
+def test_a_row_without_a_bitstream(data, tmp_path):
+    """Table A.4 trains DiffQ on music alone, and is judged on music."""
+    done = reproduce(data, tmp_path, "--rows", "1_1_1_1_off", table="table_a4")
+    assert done.exit_code == 0, done.exception
+    found = json.loads((tmp_path / "1_1_1_1_off" / "scores.json").read_text())
+    assert {name.partition("+")[0] for name in found["experiment"]["excerpts"]} == {"test-music.wav"}
+    assert len(found["scores"]["si_snr"]) == 3
+    assert not (tmp_path / "1_1_1_1_off" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(("text", "minutes", "updates"), [("30min", 30.0, None), ("2000updates", None, 2000)])
+def test_budgets(text, minutes, updates):
+    assert Budget.parse(text) == Budget(minutes, updates)
+
+
+@pytest.mark.parametrize("text", ["30", "0min", "1.5updates", "soon"])
+def test_no_budgets(text):
+    with pytest.raises(UserError, match=r"--budget .*: write minutes or updates of each row"):
+        Budget.parse(text)
+
+
+def test_a_setting_must_not_undo_what_the_rows_differ_in():
+    rows = chosen_rows("table_a3", ("base", "channels_16"))
+    with pytest.raises(UserError, match="channels_16 and table_a3:base would be the same training"):
+        recipes_of(rows, ("model.seanet.filters=8",))
+    assert [recipe.model.seanet.filters for recipe in recipes_of(rows, ())] == [32, 16]
+
+
+def test_a_row_that_is_none():
+    with pytest.raises(UserError, match="table2 has no row 'stft'; it has msd_mono_stft, mpd"):
+        chosen_rows("table2", ("stft",))
+
+
+def test_excerpts_come_from_test_where_there_is_one(data):
+    found = held_out(recipe_files.load("tiny"), [Shards(data)], 4, 0.5)
+    assert [excerpt.name.partition("+")[0] for excerpt in found] == [
+        "test-speech.wav", "test-speech.wav", "test-music.wav", "test-sound.wav",
+    ]  # fmt: skip
+
+
+def test_an_interval_by_hand():
+    """1, 2, 3: mean 2, s = 1, t(0.975, 2) = 4.303, so 4.303 / sqrt 3 = 2.484."""
+    mean, half_width, n = mean_interval(np.array([1.0, math.nan, 2.0, 3.0]))
+    assert (mean, n) == (2.0, 3)
+    assert half_width == pytest.approx(2.484, abs=1e-3)
+
+
+def test_validation_scores_si_snr_as_the_metric_does():
+    """The metric is eval's, which codec may not import."""
+    rng = np.random.default_rng(0)
+    reference = rng.standard_normal((1, 8000)).astype(np.float32)
+    decoded = 0.3 * reference + 0.1 * rng.standard_normal((1, 8000)).astype(np.float32) + 0.2
+    expected = registry.score(registry.find("si_snr"), reference, decoded, 24000).value
+    assert si_snr(torch.from_numpy(reference), torch.from_numpy(decoded)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_mushra_has_the_papers_column_alone():
+    """Table A.2 prints nothing but MUSHRA scores: 71.8, 72.3, 76.8."""
+    table = recipe_files.table("table_a2")
+    experiment = Experiment("1 min", {}, [], ["a"], 5.0)
+    scores = RowScores(experiment, 9, 60.0, "1 CPU thread", {"si_snr": [1.0]})
+    shown = grid(table, {"table_a2:rvq": scores}, Budget(1, None))
+    assert shown.flat == (
+        "Row",
+        "MUSHRA, paper",
+        "MUSHRA, ours",
+        "SI-SNR (dB), paper",
+        "SI-SNR (dB), ours",
+        "Updates",
+    )
+    assert shown.rows[2] == ("EnCodec (RVQ)", "76.8 ± 1.31", "–", "–", "1.00 (1)", "9")

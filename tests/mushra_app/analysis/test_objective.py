@@ -1,0 +1,130 @@
+"""Metrics against ratings, for a study that came from a run: by hand, and through a whole report."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from earmark.mushra_app.analysis.objective import correlate, metric_scores, pairs
+from earmark.mushra_app.database import store
+from earmark.mushra_app.database.store import Answer
+from earmark.mushra_app.ratings.importers import study_ratings
+from earmark.mushra_app.report.writing import write_report
+from earmark.mushra_app.study import study
+
+
+def write_run(folder: Path, test: study.Study, values: dict[str, float]) -> None:
+    """RUN/scores.parquet with a metric for each condition's recordings, and a cell that is undefined."""
+    rows = [
+        {"file": item.file, "system": name, "metric": "visqol", "value": value + 0.01 * number, "status": "ok"}
+        for number, item in enumerate(test.items)
+        for name, value in values.items()
+    ]
+    rows.append(
+        {"file": test.items[0].file, "system": "opus@6", "metric": "pesq", "value": np.nan, "status": "undefined"}
+    )
+    folder.mkdir()
+    pd.DataFrame(rows).to_parquet(folder / "scores.parquet")
+
+
+@pytest.fixture
+def rated(study_folder: Path) -> Path:
+    """The study of conftest, cut from STUDY/../RUN, rated by three listeners by what a condition is worth."""
+    test = replace(study.load(study_folder), provenance={"run": "somewhere/RUN"})
+    study.save(test, study_folder)
+    values = {"hidden-original": 5.0, "anchor@3.5k": 1.5, "opus@6": 3.0, "mp3@64": 4.5}
+    write_run(study_folder.parent / "RUN", test, values)
+    database = store.open_store(test, study_folder)
+    for key in "abc":
+        for trial in database.enrol(key).trials:
+            answers = {one.token: Answer(round(20 * values[one.condition])) for one in trial.conditions}
+            database.submit(key, trial.key, answers, seconds=60)
+    return study_folder
+
+
+def test_scores_of_the_run_meet_the_items_cut_from_its_recordings(rated):
+    """The run is where the study says, or beside the study; the hidden reference and undefined scores are left out."""
+    test = study.load(rated)
+    metrics, said = metric_scores(test, rated)
+    assert "run RUN" in said
+    assert set(metrics["condition"]) == {"anchor@3.5k", "opus@6", "mp3@64"}
+    assert set(metrics["metric"]) == {"visqol"}
+    assert len(metrics) == 3 * len(test.items)
+
+
+def test_a_run_that_is_gone_is_said(rated):
+    (rated.parent / "RUN/scores.parquet").unlink()
+    (rated.parent / "RUN").rmdir()
+    ratings = study_ratings(rated)
+    assert ratings.metrics is None
+    assert any("somewhere/RUN) is gone" in note for note in ratings.notes)
+
+
+def test_a_study_without_a_run_has_no_metrics(study_folder):
+    assert metric_scores(replace(study.load(study_folder), provenance={}), study_folder) == (None, "")
+
+
+def test_report_of_a_study_that_came_from_a_run(rated, tmp_path):
+    """Every rating is 20 times the metric, but for the 0.01 that items differ by: r is 1 to three digits."""
+    report = write_report(study_ratings(rated), "none", tmp_path / "report")
+    with (tmp_path / "report/metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["metric"], row["category"], row["over"]) for row in rows} == {
+        ("visqol", category, over) for category in ("all", "musical", "speechlike") for over in ("conditions", "items")
+    }
+    assert all(float(row["pearson"]) == pytest.approx(1, abs=1e-3) for row in rows)
+    assert all(float(row["spearman"]) > 0.9 for row in rows)
+    page = report.page.read_text()
+    assert "Do the metrics agree with the listeners?" in page
+    assert page.count("<svg") == 3
+    assert {path.name for path in (tmp_path / "report").glob("metrics.*")} == {
+        "metrics.csv", "metrics.svg", "metrics.pdf", "metrics.png"
+    }  # fmt: skip
+
+
+def test_correlations_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    joined = pd.DataFrame(
+        {
+            "metric": "m", "category": ["a", "b"] * 20, "item": np.repeat([f"i{n}" for n in range(8)], 5),
+            "condition": [f"c{n}" for n in range(5)] * 8, "score": rng.uniform(0, 100, 40),
+            "value": rng.normal(size=40),
+        }
+    )  # fmt: skip
+    rows = {(row["category"], row["over"]): row for row in correlate(joined).to_dict("records")}
+    items = rows["all", "items"]
+    expected = scipy.stats.pearsonr(joined["value"], joined["score"])
+    assert (items["n"], items["pearson"]) == (40, pytest.approx(expected.statistic))
+    # Fisher's z by hand: atanh r -+ 1.959964 / sqrt(n - 3)
+    low, high = np.tanh(np.arctanh(expected.statistic) + np.array([-1, 1]) * 1.959964 / np.sqrt(37))
+    assert (items["pearson95_low"], items["pearson95_high"]) == (pytest.approx(low), pytest.approx(high))
+    assert items["spearman"] == pytest.approx(scipy.stats.spearmanr(joined["value"], joined["score"]).statistic)
+    means = joined.groupby("condition")[["score", "value"]].mean()
+    assert rows["all", "conditions"]["n"] == 5
+    assert rows["all", "conditions"]["pearson"] == pytest.approx(np.corrcoef(means["score"], means["value"])[0, 1])
+    assert rows["a", "items"]["n"] == 20
+
+
+def test_three_points_have_no_interval_and_constants_no_correlation():
+    joined = pd.DataFrame({"metric": "m", "category": "all", "item": "i", "condition": list("abc"),
+                           "score": [1.0, 2, 4], "value": [1.0, 2, 3]})  # fmt: skip
+    (row, _) = correlate(joined).to_dict("records")
+    assert row["pearson"] == pytest.approx(np.corrcoef([1, 2, 4], [1, 2, 3])[0, 1])
+    assert np.isnan(row["pearson95_low"])
+    assert correlate(joined.assign(value=7.0))["pearson"].isna().all()
+    assert correlate(joined.iloc[:2]).empty
+
+
+def test_pairs_are_means_over_listeners():
+    frame = pd.DataFrame(
+        {"listener": ["a", "b", "a"], "item": ["1", "1", "2"], "condition": "x", "score": [10.0, 30, 7]}
+    )
+    metrics = pd.DataFrame({"item": ["1", "3"], "condition": "x", "metric": "m", "value": [0.5, 0.6]})
+    (row,) = pairs(frame, metrics).to_dict("records")
+    assert (row["item"], row["score"], row["value"], row["category"]) == ("1", 20, 0.5, "all")

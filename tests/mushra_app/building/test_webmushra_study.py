@@ -1,0 +1,205 @@
+"""webMUSHRA configurations become studies that the pre-flight check passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from click.testing import CliRunner
+
+from earmark.cli import cli
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.mushra_app.building.preflight import check_study
+from earmark.mushra_app.building.webmushra_study import import_webmushra
+from earmark.mushra_app.study import study as studies
+
+RATE = 44_100
+CONFIG = """
+testname: A small test
+testId: 0042
+pages:
+    - type: generic
+      id: first
+      name: Welcome
+    -
+        - random
+        - type: mushra
+          id: 007
+          reference: audio/one_ref.wav
+          createAnchor35: true
+          createAnchor70: false
+          stimuli:
+              C1: audio/one_c1.wav
+              C2: audio/one_c2.wav
+        - type: mushra
+          id: on
+          reference: audio/two_ref.wav
+          createAnchor35: true
+          stimuli:
+              C2: audio/two_c2.wav
+              C1: audio/two_c1.wav
+    - type: finish
+"""
+
+
+def noise(seed: int, channels: int = 1, samples: int = RATE) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal((channels, samples))).astype(np.float32)
+
+
+def webmushra(folder: Path, config: str = CONFIG) -> Path:
+    """A folder as webMUSHRA has it: configs/test.yaml, and the audio beside configs/."""
+    for number, item in enumerate(("one", "two")):
+        for place, name in enumerate(("ref", "c1", "c2")):
+            signal = noise(number) + 0.1 * noise(10 * number + place + 5)
+            audio.write(folder / f"audio/{item}_{name}.wav", signal, RATE, "PCM_16")
+    (folder / "configs").mkdir()
+    (folder / "configs/test.yaml").write_text(config, encoding="utf-8")
+    return folder / "configs/test.yaml"
+
+
+def test_items_conditions_and_what_was_left_out(tmp_path):
+    imported = import_webmushra(webmushra(tmp_path), tmp_path / "study", annotations=7)
+    study = imported.study
+    assert study == studies.load(tmp_path / "study")
+    assert [item.id for item in study.items] == ["007", "on"]  # not 7, not True
+    assert {condition.name: condition.role for condition in study.conditions} == {
+        "reference": "hidden reference", "C1": "system", "C2": "system", "anchor35": "low anchor"
+    }  # fmt: skip
+    assert (study.name, study.sample_rate, study.annotations, study.trials_per_listener) == ("A small test", RATE, 7, 2)
+    assert study.provenance["webMUSHRA testId"] == "0042"
+    assert imported.notes[0] == "Left out are pages that are no MUSHRA trials: finish, generic."
+    assert not any("--" in note for note in imported.notes)
+
+
+def test_audio_is_unchanged_but_for_the_anchor(tmp_path):
+    study = import_webmushra(webmushra(tmp_path), tmp_path / "study").study
+    stimuli = study.items[0].stimuli
+    for condition, name in (("reference", "one_ref"), ("C1", "one_c1"), ("C2", "one_c2")):
+        original, _ = soundfile.read(tmp_path / f"audio/{name}.wav", dtype="int16")
+        copied, rate = soundfile.read(tmp_path / "study/audio" / stimuli[condition].audio, dtype="int16")
+        assert rate == RATE
+        np.testing.assert_array_equal(original, copied)
+    anchor = audio.read(tmp_path / "study/audio" / stimuli["anchor35"].audio).samples[0]
+    spectrum = np.abs(np.fft.rfft(anchor)) ** 2  # one bin a hertz
+    assert 10 * np.log10(spectrum[4500:].mean() / spectrum[:3500].mean()) < -50  # BS.1534-3, 5.1: at 4.5 kHz
+
+
+def test_the_study_passes_the_preflight_check_and_names_tell_nothing(tmp_path):
+    study = import_webmushra(webmushra(tmp_path), tmp_path / "study").study
+    assert [
+        finding.check for finding in check_study(study, tmp_path / "study").findings if finding.status == "fail"
+    ] == []
+    names = [path.name for path in (tmp_path / "study/audio").iterdir()]
+    assert len(names) == 8
+    assert all(len(name) == len(names[0]) and "c1" not in name[:2] for name in names)
+    assert len({path.stat().st_size for path in (tmp_path / "study/audio").iterdir()}) == 1
+
+
+def test_the_real_configuration(shared, tmp_path):
+    """13 trials of a published test, 7 stimuli each; the audio is made up, mono for Mono and stereo for the rest."""
+    real = shared / "mushra/ambisonics_webmushra/webmushra_config.yaml"
+    config = tmp_path / "configs/real.yaml"
+    config.parent.mkdir()
+    config.write_bytes(real.read_bytes())
+    pages = [page for page in yaml.safe_load(real.read_text())["pages"][1] if isinstance(page, dict)]
+    assert len(pages) == 13
+    for number, page in enumerate(pages):
+        for place, path in enumerate([page["reference"], *page["stimuli"].values()]):
+            audio.write(tmp_path / path, noise(100 * number + place, 1 if "mono" in path else 2, 4800), 48_000)
+    study = import_webmushra(config, tmp_path / "study").study
+    assert [item.id for item in study.items] == [page["id"] for page in pages]
+    assert [condition.name for condition in study.conditions] == ["reference", *pages[0]["stimuli"]]
+    assert study.hidden_reference.name == "reference"
+    assert study.condition("low anchor") is None
+    assert check_study(study, tmp_path / "study").with_status("fail") == []
+
+
+def test_rates_that_differ_become_one(tmp_path):
+    config = webmushra(tmp_path)
+    audio.write(tmp_path / "audio/one_c1.wav", noise(3, samples=24_000), 24_000)
+    study = import_webmushra(config, tmp_path / "study").study
+    assert study.sample_rate == 48_000
+    assert check_study(study, tmp_path / "study").with_status("fail") == []
+
+
+def test_audio_folder_that_is_named(tmp_path):
+    config = webmushra(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "audio").rename(tmp_path / "elsewhere/audio")
+    with pytest.raises(UserError, match=r"one_c1.wav: missing and 5 more; say with --audio DIR"):
+        import_webmushra(config, tmp_path / "study")
+    assert len(import_webmushra(config, tmp_path / "study", tmp_path / "elsewhere").study.items) == 2
+
+
+def test_the_reference_among_the_stimuli_is_not_a_second_one(tmp_path):
+    config = CONFIG.replace("C1: audio/one_c1.wav", "C1: audio/one_c1.wav\n              hidden: audio/one_ref.wav")
+    imported = import_webmushra(webmushra(tmp_path, config), tmp_path / "study")
+    assert len(imported.study.conditions) == 4
+    assert "hidden: the reference itself, which is hidden among the conditions anyway." in imported.notes
+
+
+def test_an_anchor_by_its_usual_name(tmp_path):
+    config = CONFIG.replace("createAnchor35: true", "").replace("C2:", "Anchor70:")
+    study = import_webmushra(webmushra(tmp_path, config), tmp_path / "study").study
+    assert study.condition("mid anchor").name == "Anchor70"
+
+
+LAUGHS = "pages:\n" + "".join(f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]\n" for n in range(9))
+BAD = {
+    "no yaml": ("pages: [", "line 1: .*is it a webMUSHRA configuration"),
+    "text": ("hello", "no list of pages"),
+    "no pages": ("testname: x", "no list of pages"),
+    "a tag": ("pages: !!python/object/apply:os.system ['true']", "no page of type mushra"),
+    "no mushra page": ("pages:\n - type: generic\n   id: a", "no page of type mushra"),
+    "no id": ("pages:\n - type: mushra", "page 1 has no id"),
+    "no reference": ("pages:\n - type: mushra\n   id: a", "page a has no reference"),
+    "no stimuli": ("pages:\n - {type: mushra, id: a, reference: r.wav}", "page a has no stimuli"),
+    "a list of stimuli": ("pages:\n - {type: mushra, id: a, reference: r.wav, stimuli: [b]}", "page a has no stimuli"),
+    "only the reference": (
+        "pages:\n - {type: mushra, id: a, reference: r, stimuli: {C: r}}",
+        "no stimulus but its ref",
+    ),
+    "a reserved name": (
+        "pages:\n - {type: mushra, id: a, reference: r, stimuli: {reference: s}}",
+        "calls a stimulus ref",
+    ),
+    "twice an id": (CONFIG.replace("id: on", "id: 007"), "two pages have the id 007"),
+    "other conditions": (CONFIG.replace("C1: audio/two", "C3: audio/two"), r"007 and on differ .*\(C1, C3\)"),
+    "lists that hold themselves": ("pages: &a [*a]", "recursive"),
+    "a billion laughs": (LAUGHS, "hold themselves"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_bad_configurations(tmp_path, text, message):
+    with pytest.raises(UserError, match=message) as caught:
+        import_webmushra(webmushra(tmp_path, text), tmp_path / "study")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "study").exists()
+
+
+def test_conditions_of_unequal_length(tmp_path):
+    config = webmushra(tmp_path)
+    audio.write(tmp_path / "audio/two_c2.wav", noise(3, samples=44_000), RATE)
+    with pytest.raises(UserError, match=r"page on: C2 has 0\.99773 s, reference 1\.00000 s"):
+        import_webmushra(config, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_is_not_overwritten(tmp_path):
+    config = webmushra(tmp_path)
+    import_webmushra(config, tmp_path / "study")
+    with pytest.raises(UserError, match="holds a study or audio already"):
+        import_webmushra(config, tmp_path / "study")
+
+
+def test_earmark_mushra_import(tmp_path):
+    result = CliRunner().invoke(cli, ["mushra", "import", str(webmushra(tmp_path)), "--out", str(tmp_path / "study")])
+    assert result.exit_code == 0
+    assert "2 items, 4 conditions at 44100 Hz" in result.output
+    assert "note: Left out are pages that are no MUSHRA trials: finish, generic." in result.output
+    assert (tmp_path / "study/study.json").exists()

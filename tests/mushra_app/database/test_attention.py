@@ -1,0 +1,206 @@
+"""Attention checks: where they come, what passes, and what screening makes of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from earmark.mushra_app.database import attention
+from earmark.mushra_app.database.attention import in_band
+from earmark.mushra_app.database.store import Answer, Store, open_store
+from earmark.mushra_app.database.tables import Trial
+from earmark.mushra_app.ratings.importers import study_ratings
+from earmark.mushra_app.ratings.screening import RULES, screen
+from earmark.mushra_app.ratings.table import Ratings
+from earmark.mushra_app.study import study as studies
+from earmark.mushra_app.study.pages import Trials, plan
+from earmark.mushra_app.web import create_app
+from tests.mushra_app.visitor import Visitor, attribute, field
+
+HONEST = {"hidden-original": 100, "anchor@3.5k": 20, "opus@6": 50, "mp3@64": 70}
+
+
+@pytest.fixture
+def folder(study_folder: Path) -> Path:
+    (study_folder / "session.toml").write_text('attention = ["instructed", "repeated"]\n')
+    return study_folder
+
+
+@pytest.fixture
+def store(folder: Path) -> Store:
+    return open_store(studies.load(folder), folder, rule="paper")
+
+
+def rate(store: Store, key: str, trial: Trial, scores: Mapping[str, int]) -> None:
+    full = store.trial(trial.id)
+    store.submit(key, trial.key, {one.token: Answer(scores[one.condition]) for one in full.conditions}, 20)
+
+
+def take_part(store: Store, key: str, *, obeys: bool = True, again: Mapping[str, int] = HONEST) -> None:
+    """Rate everything honestly, the repeated trial as `again` says."""
+    store.enrol(key)
+    while (step := store.listener(key).open_step) is not None:
+        trials = {trial.id: trial for trial in store.listener(key).trials}
+        if step.trial_id is not None:
+            rate(store, key, trials[step.trial_id], again if step.kind == "repeat" else HONEST)
+        elif step.kind == "attention":
+            band = json.loads(step.settings)["band"]
+            store.complete(key, step.key, {"band": band, "score": 90 - 20 * band, "passed": obeys})
+        else:
+            store.complete(key, step.key, None)
+    store.settle()
+
+
+def checks(store: Store) -> dict[str, tuple[bool, str]]:
+    with store.reading() as session:
+        return {row.check: (row.passed, row.evidence) for row in attention.checks(session).itertuples()}
+
+
+@pytest.mark.parametrize("score", range(101))
+def test_the_bands_are_those_of_the_scale(score: int):
+    """BS.1534-3, 5.4: excellent from 80 to 100, down to bad from 0 to 20; a mark belongs to both its neighbours."""
+    names = [band for band in range(5) if in_band(score, band)]
+    assert names == sorted({4 - min(score // 20, 4), 4 - min(max(score - 1, 0) // 20, 4)})
+
+
+def test_where_the_checks_come():
+    """The instructed one after any trial but the last; any item again after at least one other."""
+    places, bands, repeats = set(), set(), set()
+    for _ in range(200):
+        steps = list(plan((Trials(attention=("instructed", "repeated")),), "abcd"))
+        kinds = [step.kind for step in steps]
+        places.add(kinds.index("attention"))
+        bands.add(steps[kinds.index("attention")].settings["band"])
+        assert sorted(kinds) == ["attention", "repeat", *["trial"] * 4]
+        repeats.add("".join(step.item.upper() if step.kind == "repeat" else step.item for step in steps if step.item))
+    assert places == {1, 2, 3, 4}
+    assert repeats == {"abAcd", "abcAd", "abcdA", "abcBd", "abcdB", "abcdC"}
+    assert bands == {0, 1, 3, 4}  # in the middle one the slider begins
+
+
+def test_one_trial_is_not_repeated():
+    assert [step.kind for step in plan((Trials(attention=("repeated",)),), "a")] == ["trial"]
+
+
+def test_who_attends_passes(store: Store):
+    take_part(store, "ada")
+    found = checks(store)
+    assert found["repeated"] == (True, "a repeated trial differs by 0.0 points on average")
+    assert found["instructed"][0]
+    assert store.listener("ada").excluded == ""
+
+
+def test_who_misses_the_instruction_is_dropped_and_replaced(store: Store):
+    take_part(store, "ada", obeys=False)
+    assert store.listener("ada").excluded.startswith("missed an attention check: asked for ")
+    assert "repeated" not in store.listener("ada").excluded
+    assert store.status().state == "open"
+
+
+@pytest.mark.parametrize(("shift", "passes"), [(20, True), (21, False)])
+def test_a_repeated_trial_may_differ_by_a_band_on_average(store: Store, shift: int, passes: bool):
+    """Each of the four scores is moved by the shift, so that is the average."""
+    moved = {name: score - shift if score > 50 else score + shift for name, score in HONEST.items()}
+    take_part(store, "ada", again=moved)
+    assert checks(store)["repeated"] == (passes, f"a repeated trial differs by {shift}.0 points on average")
+    assert (store.listener("ada").excluded == "") == passes
+
+
+def test_a_repeated_trial_is_no_rating(store: Store, folder: Path):
+    take_part(store, "ada", again=dict.fromkeys(HONEST, 0))
+    frame = study_ratings(folder).frame
+    assert len(frame) == 3 * 4
+    assert frame["score"].min() == 20
+    with store.reading() as session:
+        places = [row.position for row in session.query(Trial).filter_by(purpose="repeat")]
+    assert places == [1]
+
+
+def test_the_page_judges_on_the_server(folder: Path):
+    visitor = Visitor(create_app(folder))
+    visitor.begin()
+    while visitor.get("/continue").request.path == "/trial":
+        visitor.rate(visitor.trial())
+    page = visitor.get("/page/attention").text
+    names = ["Excellent", "Good", "Fair", "Poor", "Bad"]
+    band = next(k for k, name in enumerate(names) if f"“{name}”" in page)
+    path, token = attribute(page, "action")[0], field(page, "token")
+    for wrong in ("", "x", "101", "-1", "1e1", "٣", 5000 * "0"):
+        assert visitor.post(path, data={"token": token, "score": wrong}).status_code == 400
+    visitor.post(path, data={"token": token, "score": str(15 + 20 * (4 - band))})
+    visitor.post(path, data={"token": token, "score": "0"})  # a second click changes nothing
+    passed, evidence = checks(visitor.client.application.extensions["earmark"].store)["instructed"]
+    assert passed
+    assert evidence.endswith(f"set to {15 + 20 * (4 - band)}")
+
+
+def test_a_repeated_trial_looks_like_the_others(folder: Path):
+    visitor = Visitor(create_app(folder))
+    visitor.begin()
+    titles = []
+    while (page := visitor.get("/continue")).request.path != "/thanks":
+        if page.request.path == "/trial":
+            titles.append(visitor.trial().title)
+            visitor.rate(visitor.trial())
+        else:
+            data = {"token": field(page.text, "token"), "score": "50"}
+            visitor.post(attribute(page.text, "action")[0], data=data)
+    assert titles == [f"Trial {number} of 4" for number in (1, 2, 3, 4)]
+    assert "You have rated all 4 trials" in page.text
+
+
+def test_no_page_counts_a_repeated_trial_out(study_folder: Path):
+    """Three items and one of them again: four trials wherever a listener could count."""
+    (study_folder / "session.toml").write_text('attention = ["repeated"]\nbreak_after = 1\n')
+    visitor = Visitor(create_app(study_folder))
+    assert "<strong>4 trials.</strong>" in visitor.get("/").text
+    visitor.begin()
+    breaks = []
+    while (page := visitor.get("/continue")).request.path != "/thanks":
+        if page.request.path == "/trial":
+            visitor.rate(visitor.trial())
+        else:
+            breaks.append(re.search(r"\d of \d trials", page.text)[0])
+            visitor.go_on(page)
+    assert breaks == ["1 of 4 trials", "2 of 4 trials", "3 of 4 trials"]
+
+
+def test_every_rule_but_none_drops_who_missed_a_check():
+    frame = pd.DataFrame(
+        [(name, "i", "ref", 100.0) for name in "AB"], columns=["listener", "item", "condition", "score"]
+    )
+    missed = pd.DataFrame(
+        [("A", "repeated", True, "x"), ("B", "repeated", False, "y"), ("B", "instructed", True, "z"),
+         ("A", "headphones", False, "h")],
+        columns=["listener", "check", "passed", "evidence"],
+    )  # fmt: skip
+    ratings = Ratings(frame, {"ref": "hidden reference"}, "test", checks=missed)
+    for rule in RULES:
+        dropped = screen(ratings, rule).dropped
+        expected = [] if rule == "none" else [("B", "missed an attention check: y")]
+        assert list(zip(dropped["listener"], dropped["reason"], strict=True)) == expected
+    judged = screen(ratings, "paper").listeners
+    hidden = "hidden reference below 90 in 0 of 1 rating (0.0 %)"
+    assert list(judged["evidence"]) == [f"{hidden}; x", f"{hidden}; y; z"]
+
+
+def test_a_repetition_goes_with_its_trial_and_the_session_with_both(
+    make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Ada's lease runs out at the volume page and Bob takes her items meanwhile: nothing is left to rate or repeat."""
+    from earmark.mushra_app.database import leases
+    from earmark.mushra_app.database import store as stores
+
+    make_study(tmp_path, items=2, annotations=1, trials=2)
+    (tmp_path / "session.toml").write_text('attention = ["repeated"]\n')
+    store = open_store(studies.load(tmp_path), tmp_path)
+    assert [step.kind for step in store.enrol("ada").steps] == ["volume", "trial", "trial", "repeat"]
+    now = stores.time.time() + stores.LEASE_SECONDS + leases.GRACE_SECONDS + 1
+    monkeypatch.setattr(stores.time, "time", lambda: now)
+    store.enrol("bob")
+    assert store.listener("ada").steps == []

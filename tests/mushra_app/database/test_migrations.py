@@ -1,0 +1,91 @@
+"""A database of the first version, as that version wrote it, goes on under today's."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database import migrations
+from earmark.mushra_app.database.store import Answer, Store, open_store, ratings
+from earmark.mushra_app.database.tables import SCHEMA_VERSION
+from earmark.mushra_app.study.study import Study
+from earmark.mushra_app.study.study import load as load_study
+
+VERSION_1 = Path(__file__).parent / "data" / "database-version-1.sql"  # Ada rated 3 of 3 trials, Bob 1 of 3
+
+
+@pytest.fixture
+def study(study_folder: Path) -> Study:
+    with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
+        connection.executescript(VERSION_1.read_text(encoding="utf-8"))
+    return load_study(study_folder)
+
+
+@pytest.fixture
+def store(study: Study, study_folder: Path) -> Store:
+    return open_store(study, study_folder)
+
+
+def rows(folder: Path, query: str) -> list[tuple]:
+    with sqlite3.connect(folder / "ratings.sqlite") as connection:
+        return connection.execute(query).fetchall()
+
+
+# What version 1 kept, in its own columns.
+EVERYTHING = {
+    "listener": "SELECT id, key, started, seen FROM listener ORDER BY id",
+    "trial": "SELECT id, key, listener_id, item, position, seconds, submitted FROM trial ORDER BY id",
+    "stimulus": "SELECT token, trial_id, place, condition FROM stimulus ORDER BY token",
+    "rating": "SELECT trial_id, condition, score, comment FROM rating ORDER BY trial_id, condition",
+    "setting": "SELECT name, value FROM setting WHERE name != 'schema_version' ORDER BY name",
+}
+
+
+def test_nothing_is_lost(study: Study, study_folder: Path):
+    before = {name: rows(study_folder, query) for name, query in EVERYTHING.items()}
+    open_store(study, study_folder)
+    assert {name: rows(study_folder, query) for name, query in EVERYTHING.items()} == before
+    assert len(before["rating"]) == 16
+    assert rows(study_folder, "SELECT value FROM setting WHERE name = 'schema_version'") == [(SCHEMA_VERSION,)]
+    assert rows(study_folder, "PRAGMA foreign_key_check") == []
+
+
+def test_ratings_read_the_same(store: Store, study: Study):
+    table = ratings(store, study)
+    ada = table[table.listener == "L0001"]
+    assert sorted(ada.score) == [10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42]
+    assert list(table.comment).count("näselnd") == 3
+    assert set(table[table.listener == "L0002"].score) == {50}
+
+
+def test_listeners_go_on_where_they_were(store: Store):
+    assert store.listener("ada").open_step is None
+    bob = store.enrol("bob")
+    assert bob.open_step.trial_id == bob.trials[1].id
+    for trial in bob.trials[1:]:
+        store.submit("bob", trial.key, {stimulus.token: Answer(70) for stimulus in trial.conditions}, 1.0)
+    store.settle()
+    assert {store.listener(key).state for key in ("ada", "bob")} == {"finished"}
+    assert store.enrol("cid").id == 3
+
+
+def test_it_happens_once(store: Store, study: Study, study_folder: Path):
+    steps = rows(study_folder, "SELECT * FROM step")
+    open_store(study, study_folder)
+    assert rows(study_folder, "SELECT * FROM step") == steps
+
+
+def test_a_migration_that_fails_changes_nothing(study: Study, study_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    before = list(sqlite3.connect(study_folder / "ratings.sqlite").iterdump())
+
+    def broken(rows: migrations.Rows) -> None:
+        migrations._from_1(rows)
+        rows["rating"][-1]["score"] = 101
+
+    monkeypatch.setattr(migrations, "CHANGES", {"1": broken})
+    with pytest.raises(UserError, match="cannot be used"):
+        open_store(study, study_folder)
+    assert list(sqlite3.connect(study_folder / "ratings.sqlite").iterdump()) == before

@@ -1,0 +1,141 @@
+"""The store on a real PostgreSQL, started here; skipped where none is installed."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from benchmarks.crowd import postgresql
+from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.database.store import (
+    AlreadyRatedError,
+    Answer,
+    NotOpenError,
+    Store,
+    TookPartError,
+    open_store,
+    ratings,
+)
+from earmark.mushra_app.database.tables import SCHEMA_VERSION, Trial
+from earmark.mushra_app.study.crowd import Arrival
+from earmark.mushra_app.study.study import Study
+
+VERSION_1 = Path(__file__).parent / "data" / "database-version-1.sql"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    pytest.importorskip("psycopg")
+    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        pytest.skip("no PostgreSQL installed; on Debian: apt-get install postgresql")
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """An empty database."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return server
+
+
+@pytest.fixture
+def store(url: str, tmp_path: Path, make_study: Callable[..., Study]) -> Store:
+    """4 items with 6 places each, 3 trials a listener: 24 places for 8 listeners."""
+    return open_store(make_study(tmp_path, items=4, annotations=6, trials=3), tmp_path, url, rule="paper")
+
+
+def answers_for(trial: Trial, score: int) -> dict[str, Answer]:
+    return {stimulus.token: Answer(score) for stimulus in trial.conditions}
+
+
+def at_once(function: Callable[[int], object], count: int) -> list[object]:
+    """What `function` gives or raises for 0, 1, ... in threads that start together."""
+    barrier, results = threading.Barrier(count), []
+
+    def run(number: int) -> None:
+        barrier.wait()
+        try:
+            results.append(function(number))
+        except Exception as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_listeners_who_come_at_once_get_each_place_once(store: Store):
+    """24 places for 10 listeners: all are taken, none twice, and who gets none is told so."""
+    results = at_once(lambda number: store.enrol(str(number)), 10)
+    held = Counter(
+        trial.item for number in range(10) if (found := store.listener(str(number))) for trial in found.trials
+    )
+    assert set(held.values()) == {6}
+    assert sum(isinstance(result, NotOpenError) for result in results) >= 1
+    assert all(isinstance(result, NotOpenError) or result.trials for result in results)
+
+
+def test_one_person_in_several_browsers_is_one_listener(store: Store):
+    results = at_once(lambda number: store.enrol(str(number), Arrival("prolific", "5f00", "visit")), 4)
+    assert sum(isinstance(result, TookPartError) for result in results) == 3
+
+
+def test_submissions_at_once_store_one(store: Store):
+    trial = store.enrol("ada").trials[0]
+    results = at_once(lambda number: store.submit("ada", trial.key, answers_for(trial, 10 * number), 1.0), 8)
+    assert sum(isinstance(result, AlreadyRatedError) for result in results) == 7
+    table = ratings(store, store.study)
+    assert (len(table), table.score.nunique()) == (4, 1)
+
+
+def test_a_whole_study(store: Store):
+    """Eight listeners fill it; everybody rates everything 95, so the low anchor too: the rule drops them all."""
+    trials = [store.enrol(str(number)).trials for number in range(8)]
+    for number in range(8):
+        for trial in trials[number]:
+            store.submit(str(number), trial.key, answers_for(trial, 95), 1.0)
+        store.complete(str(number), store.listener(str(number)).open_step.key, None)
+    assert store.status().state == "complete"
+    store.settle()
+    assert store.status().state == "open"
+    assert ratings(store, store.study).excluded.str.contains("low anchor above 80").all()
+
+
+def test_the_admin_page_s_password(store: Store):
+    secret = admin_access.sign_in(store, admin_access.new_password(store), "203.0.113.1")
+    assert admin_access.form_token(store, secret) is not None
+    assert admin_access.sign_in(store, "guess", "203.0.113.1") is None
+
+
+def test_workers_that_start_at_once_make_one_database(url: str, tmp_path: Path, make_study: Callable[..., Study]):
+    study = make_study(tmp_path)
+    results = at_once(lambda number: open_store(study, tmp_path, url).setting("secret_key"), 4)
+    assert len(set(results)) == 1
+    assert isinstance(results[0], str)
+
+
+def test_a_database_of_version_1_is_migrated(url: str, tmp_path: Path, make_study: Callable[..., Study]):
+    dump = VERSION_1.read_text(encoding="utf-8").replace("DOUBLE", "DOUBLE PRECISION")
+    dump = re.sub(r",\s+FOREIGN KEY.*", "", dump)  # it names tables before they are made
+    with create_engine(url).begin() as connection:
+        for statement in dump.split(";\n"):
+            if statement.strip() and not statement.startswith(("BEGIN", "COMMIT")):
+                connection.execute(text(statement.replace(":", r"\:")))
+    store = open_store(make_study(tmp_path), tmp_path, url)
+    assert store.setting("schema_version") == SCHEMA_VERSION
+    assert sorted(ratings(store, store.study).score)[:4] == [10, 11, 12, 20]
+    assert store.enrol("cid").id == 3  # PostgreSQL goes on counting behind the rows that were copied

@@ -1,0 +1,339 @@
+"""Listeners from Prolific, Mechanical Turk, personal and open links: who is let in, once, and how they get back."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database.store import Store
+from earmark.mushra_app.study.crowd import (
+    Arrival,
+    ArrivalError,
+    Crowd,
+    cost,
+    prolific_address,
+    prolific_code,
+    read_arrival,
+    turk_question,
+    way_back,
+)
+from earmark.mushra_app.web import create_app
+from earmark.mushra_app.web.invitations import invitation
+from tests.mushra_app.visitor import Visitor, attribute, field
+
+PROLIFIC = "/?PROLIFIC_PID=60fd9a0c&STUDY_ID=610aa6c4&SESSION_ID=62b1b7ce"
+TURK = "https://www.mturk.com"
+HIT = f"/?assignmentId=3GU1KF0O&hitId=36ZN444Y&workerId=A2YC6PEM&turkSubmitTo={TURK}"
+OPEN = Crowd(anonymous=True, prolific_completion="C1DONE", prolific_screen_out="C2OUT", prolific_no_consent="C3NO",
+             mturk=True)  # fmt: skip
+
+
+@pytest.fixture
+def app(study_folder: Path) -> Flask:
+    app = create_app(study_folder)
+    store_of(app).crowd = OPEN
+    return app
+
+
+def store_of(app: Flask) -> Store:
+    return app.extensions["earmark"].store
+
+
+def take_all(visitor: Visitor, path: str) -> str:
+    """A whole session; the text of the last page."""
+    visitor.begin(path)
+    while visitor.get("/continue").request.path == "/trial":
+        visitor.rate(visitor.trial())
+    return visitor.get("/thanks").text
+
+
+# Prolific
+
+
+def test_a_participant_of_prolific_is_known_and_goes_back_with_the_code(app: Flask):
+    assert 'href="https://app.prolific.com/submissions/complete?cc=C1DONE"' in take_all(Visitor(app), PROLIFIC)
+    found = store_of(app).participation(Arrival("prolific", "60fd9a0c"))
+    assert (found.state, found.visit) == ("finished", "62b1b7ce")
+    ids = {"PROLIFIC_PID": "60fd9a0c", "STUDY_ID": "610aa6c4", "SESSION_ID": "62b1b7ce"}
+    assert json.loads(found.arrival) == ids
+
+
+def test_who_does_not_consent_goes_back_with_that_code_and_leaves_nothing(app: Flask):
+    visitor = Visitor(app)
+    assert 'href="/declined"' in visitor.get(PROLIFIC).text
+    assert "complete?cc=C3NO" in visitor.get("/declined").text
+    assert store_of(app).participation(Arrival("prolific", "60fd9a0c")) is None
+
+
+def test_who_is_turned_away_goes_back_with_that_code(app: Flask):
+    visitor, store = Visitor(app), store_of(app)
+    visitor.post("/start", data={"token": field(visitor.get(PROLIFIC).text, "token"), "consent": "yes"})
+    found = store.participation(Arrival("prolific", "60fd9a0c"))
+    store.complete(found.key, store.listener(found.key).open_step.key, None, "the headphone check was not passed")
+    page = visitor.get("/continue")
+    assert page.request.path == "/thanks"
+    assert "the headphone check was not passed" in page.text
+    assert "complete?cc=C2OUT" in page.text
+
+
+def test_the_same_submission_goes_on_in_another_browser(app: Flask):
+    first, second = Visitor(app), Visitor(app)
+    first.begin(PROLIFIC)
+    first.rate(first.trial())
+    assert second.get(PROLIFIC).request.path == "/trial"
+    assert second.trial().stimuli == first.trial().stimuli
+
+
+def test_one_participation_per_person(app: Flask):
+    take_all(Visitor(app), PROLIFIC)
+    again = Visitor(app).get(PROLIFIC.replace("62b1b7ce", "63c2c8df"))
+    assert "You were here before" in again.text
+    assert "C1DONE" not in again.text
+
+
+def test_a_second_person_at_the_same_computer_is_another_listener(app: Flask):
+    visitor = Visitor(app)
+    take_all(visitor, PROLIFIC)
+    assert take_all(visitor, PROLIFIC.replace("60fd9a0c", "60fd9a0d")).count("cc=C1DONE") == 1
+    assert store_of(app).participation(Arrival("prolific", "60fd9a0d")).id == 2
+
+
+def test_without_a_completion_code_nobody_comes_from_prolific(app: Flask):
+    store_of(app).crowd = Crowd()
+    page = Visitor(app).get(PROLIFIC)
+    assert "takes no listeners by this address" in page.text
+    assert 'name="consent"' not in page.text
+
+
+def test_only_the_study_that_was_named_is_let_in_from_prolific(app: Flask):
+    store_of(app).crowd = Crowd(prolific_completion="C1DONE", prolific_study="610aa6c4")
+    assert 'name="consent"' in Visitor(app).get(PROLIFIC).text
+    page = Visitor(app).get(PROLIFIC.replace("610aa6c4", "610aa6c5")).text
+    assert "takes no listeners by this address" in page
+    assert "C1DONE" not in page
+
+
+@pytest.mark.parametrize(
+    ("pasted", "code"),
+    [
+        ("", ""), (" C1ABC \n", "C1ABC"), ("https://app.prolific.com/submissions/complete?cc=C1ABC", "C1ABC"),
+        ("app.prolific.com/submissions/complete?x=1&cc=C1ABC#top", "C1ABC"),
+    ],
+)  # fmt: skip
+def test_a_code_may_be_pasted_with_its_address(pasted: str, code: str):
+    assert prolific_code(pasted) == code
+
+
+@pytest.mark.parametrize("pasted", ["C1 ABC", "<b>", "https://app.prolific.com/submissions/complete", "?cc="])
+def test_what_has_no_code_in_it(pasted: str):
+    with pytest.raises(UserError, match="is no code of Prolific, which has letters"):
+        prolific_code(pasted)
+
+
+def test_a_closed_study_asks_to_return_the_submission(app: Flask):
+    store_of(app).set_gate("closed")
+    page = Visitor(app).get(PROLIFIC).text
+    assert "is closed" in page
+    assert "return your submission" in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?PROLIFIC_PID=x", "?PROLIFIC_PID=&STUDY_ID=a&SESSION_ID=b", "?PROLIFIC_PID=%00&STUDY_ID=a&SESSION_ID=b",
+        "?PROLIFIC_PID=<script>alert(1)</script>&STUDY_ID=a&SESSION_ID=b",
+        "?PROLIFIC_PID={{%25PROLIFIC_PID%25}}&STUDY_ID=a&SESSION_ID=b",
+        f"?PROLIFIC_PID={'a' * 129}&STUDY_ID=a&SESSION_ID=b", "?assignmentId=x", "?invitation=forged",
+    ],
+)  # fmt: skip
+def test_damaged_addresses_are_refused(app: Flask, query: str):
+    page = Visitor(app).get(f"/{query}")
+    assert page.status_code in (400, 404)
+    assert "<script>alert" not in page.text
+    assert 'name="consent"' not in page.text
+
+
+# Mechanical Turk
+
+
+def test_a_preview_stores_nothing_and_cannot_begin(app: Flask):
+    visitor = Visitor(app)
+    page = visitor.get("/?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=36ZN444Y")
+    assert "This is a preview" in page.text
+    assert "<form" not in page.text
+    assert "Set-Cookie" not in page.headers
+
+
+def test_a_worker_submits_to_amazon(app: Flask):
+    page = take_all(Visitor(app), HIT)
+    found = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
+    assert f'<form method="post" action="{TURK}/mturk/externalSubmit">' in page
+    assert field(page, "assignmentId") == "3GU1KF0O"
+    assert field(page, "receipt") == found.receipt
+    assert re.fullmatch("L0001-[0-9a-f]{10}", found.receipt)
+
+
+ACCEPTED_AGAIN = HIT.replace("3GU1KF0O", "3SECOND0")
+
+
+def test_a_hit_that_was_returned_and_accepted_again_is_the_one_submitted(app: Flask):
+    visitor = Visitor(app)
+    visitor.begin(HIT)
+    visitor.rate(visitor.trial())
+    assert visitor.get(ACCEPTED_AGAIN).request.path == "/trial"
+    assert visitor.trial().title == "Trial 2 of 3"
+    while visitor.get("/continue").request.path == "/trial":
+        visitor.rate(visitor.trial())
+    assert field(visitor.get("/thanks").text, "assignmentId") == "3SECOND0"
+    found = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
+    assert (found.id, found.visit) == (1, "3SECOND0")
+    assert json.loads(found.arrival)["assignmentId"] == "3SECOND0"
+
+
+def test_a_worker_who_has_finished_cannot_take_another_hit(app: Flask):
+    """The same assignment leads to its form again, another one to nothing that can be submitted."""
+    visitor = Visitor(app)
+    take_all(visitor, HIT)
+    page = visitor.get(ACCEPTED_AGAIN).text
+    assert "You were here before" in page
+    assert "return the HIT" in page
+    assert 'name="assignmentId"' not in page
+    assert field(visitor.get(HIT).text, "assignmentId") == "3GU1KF0O"
+
+
+def test_a_worker_who_has_stopped_cannot_go_on_with_another_hit(app: Flask):
+    visitor = Visitor(app)
+    visitor.begin(HIT)
+    visitor.post("/stop", data={"token": visitor.trial().token})
+    assert "You were here before" in visitor.get(ACCEPTED_AGAIN).text
+
+
+def test_another_browser_cannot_take_over_a_worker_s_session(app: Flask):
+    """Worker ids are no secrets, assignments are: who has neither the cookie nor the assignment gets nothing."""
+    Visitor(app).begin(HIT)
+    page = Visitor(app).get(ACCEPTED_AGAIN).text
+    assert "Open this page there, and go on. Only if you cannot:" in page
+    assert "Please return the HIT" in page
+    assert store_of(app).participation(Arrival("mturk", "A2YC6PEM")).visit == "3GU1KF0O"
+
+
+@pytest.mark.parametrize(
+    "host", ["", "https://evil.example", "https://www.mturk.com.evil.example", "http://www.mturk.com", "javascript:0"]
+)
+def test_results_go_to_amazon_only(host: str):
+    query = {"assignmentId": "a", "hitId": "b", "workerId": "c", "turkSubmitTo": host}
+    with pytest.raises(ArrivalError, match="does not come from Mechanical Turk"):
+        read_arrival(query)
+
+
+def test_the_sandbox_is_amazon_too():
+    query = {"assignmentId": "a", "hitId": "b", "workerId": "c", "turkSubmitTo": "https://workersandbox.mturk.com/"}
+    assert read_arrival(query).details["turkSubmitTo"] == "https://workersandbox.mturk.com"
+
+
+def test_a_cookie_reaches_into_amazon_s_frame_and_others_stay_at_home(study_folder: Path):
+    """Within the frame of another site only Secure, SameSite=None, Partitioned cookies are sent."""
+    app = create_app(study_folder)
+    store_of(app).crowd = OPEN
+    secure = {"base_url": "https://listen.example"}
+    framed = app.test_client().get(HIT, **secure).headers["Set-Cookie"]
+    assert all(word in framed for word in ("Secure", "SameSite=None", "Partitioned", "HttpOnly"))
+    plain = app.test_client().get("/", **secure).headers["Set-Cookie"]
+    assert "Secure" in plain
+    assert "SameSite=Lax" in plain
+
+
+def test_amazon_may_frame_the_test_and_take_its_form(app: Flask):
+    policy = app.test_client().get("/").headers["Content-Security-Policy"]
+    assert "frame-ancestors 'self' https://*.mturk.com;" in f"{policy};"
+    assert f"form-action 'self' {TURK} https://workersandbox.mturk.com;" in policy
+
+
+def test_a_worker_who_stops_is_asked_to_return_the_hit():
+    back = way_back(Arrival("mturk", "A", "B", {"assignmentId": "B"}), OPEN, "left")
+    assert (back.address, "return the HIT" in back.label) == ("", True)
+
+
+# Links
+
+
+def test_a_personal_link_works_once_and_everywhere(app: Flask):
+    with app.test_request_context():
+        ada, bob = invitation("Ada"), invitation("Bob")
+    first = Visitor(app)
+    take_all(first, ada)
+    assert Visitor(app).get(ada).request.path == "/thanks"
+    assert store_of(app).participation(Arrival("personal", "Ada")).state == "finished"
+    assert Visitor(app).begin(bob).request.path == "/trial"
+
+
+def test_a_personal_link_cannot_be_made_up(app: Flask):
+    with app.test_request_context():
+        link = invitation("Ada")
+    head, _, signature = link.rpartition(".")
+    for forged in (f"{head}.{signature[::-1]}", f"{head[:-3]}xyz.{signature}", head):
+        assert Visitor(app).get(forged).status_code == 400
+
+
+def test_a_personal_link_opens_a_study_that_is_shut_to_others(app: Flask):
+    store_of(app).crowd = Crowd(anonymous=False)
+    with app.test_request_context():
+        link = invitation("Ada")
+    assert "takes no listeners by this address" in Visitor(app).get("/").text
+    assert Visitor(app).begin(link).request.path == "/trial"
+
+
+def test_a_way_in_that_shuts_while_somebody_reads_stays_shut(app: Flask):
+    visitor = Visitor(app)
+    token = field(visitor.get("/").text, "token")
+    store_of(app).crowd = Crowd(anonymous=False)
+    assert visitor.post("/start", data={"token": token, "consent": "yes"}).status_code == 403
+
+
+def test_who_stops_is_thanked_and_cannot_go_on(app: Flask):
+    visitor = Visitor(app)
+    visitor.begin()
+    visitor.rate(visitor.trial())
+    left_behind = visitor.trial()
+    page = visitor.post("/stop", data={"token": left_behind.token})
+    assert page.request.path == "/thanks"
+    late = visitor.rate(left_behind)
+    assert (late.status_code, late.json) == (400, {"error": "Your session is over, so nothing more is stored."})
+    assert "The trials that you finished are stored" in page.text
+    assert visitor.get("/trial").request.path == "/thanks"
+    assert attribute(page.text, "action") == ["/leave"]
+
+
+# What is handed to the platforms
+
+
+def test_addresses_for_the_platforms():
+    assert prolific_address("https://x.org/") == (
+        "https://x.org/?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+    )
+    assert "<ExternalURL>https://x.org/</ExternalURL>" in turk_question("https://x.org/")
+
+
+def test_cost_by_hand():
+    """200 items x 10 ratings / 12 a session = 166.7, with one in ten lost 185.2: 186 sessions of 20 min = 62 h.
+
+    A third of 12.00 an hour is 4.00 a session: 744.00, and a third of that as fee 248.00.
+    """
+    found = cost(200, 10, 12, 20, 12.0, fee=1 / 3, dropped=0.1)
+    assert (found.sessions, found.hours, found.reward, found.pay) == (186, pytest.approx(62), 4.0, 744.0)
+    assert found.fee == pytest.approx(248)
+    assert found.total == pytest.approx(992)
+
+
+def test_rewards_are_rounded_up_to_a_cent():
+    assert cost(1, 1, 1, 1, 10.0, fee=0).reward == 0.17
+
+
+def test_nothing_comes_of_a_crowd_that_is_all_lost():
+    with pytest.raises(UserError, match="below 1"):
+        cost(1, 1, 1, 1, 10.0, fee=0, dropped=1.0)

@@ -1,0 +1,342 @@
+"""Questions before, between and after the trials: where they come, what they refuse, where the answers go."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.ratings.importers import study_ratings
+from earmark.mushra_app.report.writing import write_report
+from earmark.mushra_app.study import study as studies
+from earmark.mushra_app.study.pages import Headphones, Questionnaire, Training, Trials, Volume, from_json, to_json
+from earmark.mushra_app.study.questions import AnswerError, Question, as_text, question_of, read_form
+from earmark.mushra_app.web import create_app
+from tests.mushra_app.visitor import Visitor, attribute, field
+
+SESSION = """
+[[questionnaire]]
+place = "before"
+[[questionnaire.questions]]
+name = "age"
+ask = "How old are you?"
+kind = "number"
+low = 18
+high = 99
+[[questionnaire.questions]]
+name = "device"
+ask = "What are you listening with?"
+kind = "choice"
+choices = ["in-ear", "over-ear"]
+
+[[questionnaire]]
+place = 2
+[[questionnaire.questions]]
+name = "tired"
+ask = "How tired are your ears?"
+kind = "scale"
+low_label = "fresh"
+high_label = "tired"
+
+[[questionnaire]]
+place = "after"
+[[questionnaire.questions]]
+name = "heard"
+ask = "What did you hear?"
+kind = "choices"
+choices = ["noise", "<i>echo</i>", "clicks"]
+optional = true
+[[questionnaire.questions]]
+name = "remarks"
+ask = "Anything else?"
+kind = "text"
+optional = true
+"""
+
+
+def asks(kind: str, **more: object) -> Question:
+    return Question("name", "Ask?", kind, **more)
+
+
+# One question
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "answer"),
+    [
+        (asks("text"), [" hello \0"], "hello"),
+        (asks("text", optional=True), ["  "], None),
+        (asks("text"), [999 * "x\r\n" + "xx"], 999 * "x\n" + "xx"),  # 2000, as the browser counts them
+        (asks("number"), ["-3,5"], -3.5),
+        (asks("number", low=0, high=10), ["10"], 10),
+        (asks("scale"), ["5"], 5),
+        (asks("scale", low=0, high=10), ["0"], 0),
+        (asks("choice", choices=("a", "b")), ["b"], "b"),
+        (asks("choices", choices=("a", "b", "c")), ["c", "a"], ["a", "c"]),
+        (asks("choices", choices=("a",), optional=True), [], None),
+    ],
+)
+def test_answers_are_read(question: Question, given: list[str], answer: object):
+    assert question.read(given) == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "given"),
+    [
+        (asks("text"), []), (asks("text"), ["\0"]), (asks("text"), ["x" * 2001]),
+        (asks("number"), ["ten"]), (asks("number"), ["nan"]), (asks("number"), ["inf"]),
+        (asks("number", low=0), ["-1"]), (asks("number", high=10), ["11"]),
+        (asks("scale"), ["0"]), (asks("scale"), ["6"]), (asks("scale"), ["2.5"]),
+        (asks("choice", choices=("a", "b")), ["c"]),
+        (asks("choices", choices=("a", "b")), ["a", "c"]), (asks("choices", choices=("a", "b")), []),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_is_refused(question: Question, given: list[str]):
+    with pytest.raises(AnswerError):
+        question.read(given)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "essay"}, 'kind "essay"'),
+        ({"kind": "choice"}, "needs choices"),
+        ({"kind": "text", "choices": ["a"]}, "has no choices"),
+        ({"kind": "choice", "choices": ["a", "a"]}, "two choices are the same"),
+        ({"kind": "number", "low": 2, "high": 1}, "low must be below high"),
+        ({"kind": "scale", "low": 0, "high": 100}, "2 to 11 points"),
+        ({"kind": "scale", "low": 1.5}, "whole numbers"),
+        ({"kind": ["text"]}, "there are choice, choices, number, text, scale"),
+        ({"kind": "text", "name": 5}, "name must be a text"),
+        ({"kind": "text", "name": "age "}, 'name "age " begins or ends with a blank'),
+        ({"kind": "text", "ask": ["x"]}, "ask must be a text"),
+        ({"kind": "scale", "low_label": 0}, "low_label must be a text"),
+        ({"kind": "choice", "choices": [1, 2]}, "choices must be a list of texts"),
+        ({"kind": "choice", "choices": "abc"}, "choices must be a list of texts"),
+        ({"kind": "choice", "choices": ["yes ", "no"]}, 'choice "yes " is empty, or begins or ends with a blank'),
+        ({"kind": "choice", "choices": ["", "no"]}, 'choice "" is empty'),
+        ({"kind": "number", "low": "18"}, "low must be a number"),
+        ({"kind": "number", "low": True}, "low must be a number"),
+        ({"kind": "number", "high": float("nan")}, "high must be a number"),
+        ({"kind": "text", "optional": "no"}, "optional must be true or false"),
+        ({"kind": "text", "most": 3}, "no such key: most; there are name, ask, kind, choices"),
+        ({}, "a question lacks kind"),
+    ],
+)
+def test_questions_that_cannot_be_asked(wrong: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        question_of({"name": "name", "ask": "Ask?", **wrong})
+
+
+@pytest.mark.parametrize("said", ["x", 1, None, ["name"]])
+def test_a_question_is_a_table(said: object):
+    with pytest.raises(ValueError, match="a question is a table"):
+        question_of(said)
+
+
+def test_a_form_is_read_by_place_and_answers_go_by_name():
+    questions = (Question("age", "?", "number"), Question("=cmd", "?", "choices", ("a", "b")))
+    form = MultiDict([("q1", "b"), ("q1", "a"), ("q0", "7"), ("q9", "x")])
+    assert read_form(questions, form) == {"age": 7.0, "=cmd": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [(None, ""), (7.0, "7"), (2.5, "2.5"), (0.1, "0.1"), (60412345678.0, "60412345678"), (["a", "b"], "a; b"),
+     ("x", "x")],
+)  # fmt: skip
+def test_answers_as_tables_have_them(answer: object, text: str):
+    assert as_text(answer) == text
+
+
+# In a session
+
+
+@pytest.fixture
+def folder(study_folder: Path) -> Path:
+    (study_folder / "session.toml").write_text(SESSION)
+    return study_folder
+
+
+def send(visitor: Visitor, **answers: object) -> TestResponse:
+    html = visitor.get("/page/questionnaire").text
+    return visitor.post(attribute(html, "action")[0], data={"token": field(html, "token"), **answers})
+
+
+def begin(folder: Path) -> Visitor:
+    visitor = Visitor(create_app(folder))
+    page = visitor.post("/start", data={"token": field(visitor.get("/").text, "token"), "consent": "yes"})
+    assert page.request.path == "/page/questionnaire"
+    return visitor
+
+
+def finish(folder: Path, remarks: str = "=1+1 <b>") -> Visitor:
+    visitor = begin(folder)
+    visitor.go_on(send(visitor, q0="33", q1="over-ear"))
+    visitor.rate(visitor.trial())
+    visitor.rate(visitor.trial())
+    assert send(visitor, q0="4").request.path == "/trial"
+    visitor.rate(visitor.trial())
+    assert send(visitor, q0=["<i>echo</i>", "noise"], q1=remarks).request.path == "/thanks"
+    return visitor
+
+
+def test_pages_come_where_the_author_put_them(folder: Path):
+    questions = [page for page in studies.load(folder).pages if isinstance(page, Questionnaire)]
+    listener = create_app(folder).extensions["earmark"].store.enrol("ada")
+    kinds = [step.kind for step in listener.steps]
+    assert kinds == ["questionnaire", "volume", "trial", "trial", "questionnaire", "trial", "questionnaire"]
+    assert [len(page.questions) for page in questions] == [2, 1, 2]
+
+
+def test_a_page_after_more_trials_than_there_are_comes_after_the_last(make_study, tmp_path: Path):
+    make_study(tmp_path, trials=1)
+    (tmp_path / "session.toml").write_text(SESSION)
+    listener = create_app(tmp_path).extensions["earmark"].store.enrol("ada")
+    assert [step.kind for step in listener.steps] == [
+        "questionnaire", "volume", "trial", "questionnaire", "questionnaire"
+    ]  # fmt: skip
+
+
+def test_answers_arrive_in_the_export_neutralised(folder: Path):
+    visitor = finish(folder)
+    app = visitor.client.application
+    admin = app.test_client()
+    password = admin_access.new_password(app.extensions["earmark"].store)
+    admin.post("/admin/sign-in", data={"password": password})
+    rows = list(csv.reader(io.StringIO(admin.get("/admin/answers.csv").text)))
+    assert rows == [
+        ["listener", "question", "answer"],
+        ["L0001", "age", "33"],
+        ["L0001", "device", "over-ear"],
+        ["L0001", "tired", "4"],
+        ["L0001", "heard", "noise; <i>echo</i>"],
+        ["L0001", "remarks", "'=1+1 <b>"],
+    ]
+
+
+def test_answers_arrive_in_the_report_escaped(folder: Path, tmp_path: Path):
+    finish(folder)
+    report = write_report(study_ratings(folder), "none", tmp_path / "report")
+    with report.listeners_csv.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["answer: age"] == "33"
+    assert row["answer: remarks"] == "'=1+1 <b>"
+    html = report.page.read_text()
+    assert "<td>noise; &lt;i&gt;echo&lt;/i&gt;</td>" in html
+    assert "=1+1 <b>" not in html
+
+
+def test_what_the_first_click_said_counts(folder: Path):
+    visitor = begin(folder)
+    html = visitor.get("/page/questionnaire").text
+    for age in ("33", "44"):
+        data = {"token": field(html, "token"), "q0": age, "q1": "in-ear"}
+        assert visitor.post(attribute(html, "action")[0], data=data).request.path == "/page/volume"
+    store = visitor.client.application.extensions["earmark"].store
+    with visitor.client.session_transaction() as session:
+        assert store.listener(session["listener"]).steps[0].answer == '{"age": 33.0, "device": "in-ear"}'
+
+
+@pytest.mark.parametrize("answers", [{}, {"q0": "17", "q1": "in-ear"}, {"q0": "33", "q1": "loudspeaker"}, {"q0": "33"}])
+def test_a_page_that_is_not_answered_comes_again_with_what_was_said(folder: Path, answers: dict[str, str]):
+    visitor = begin(folder)
+    page = send(visitor, **answers)
+    assert page.status_code == 400
+    assert 'role="alert"' in page.text
+    if "q0" in answers:
+        assert f'value="{answers["q0"]}"' in page.text
+    assert visitor.get("/continue").request.path == "/page/questionnaire"
+
+
+def test_the_author_s_words_are_escaped(study_folder: Path):
+    (study_folder / "session.toml").write_text(SESSION.replace("How old are you?", "<script>alert(1)</script>"))
+    html = begin(study_folder).get("/page/questionnaire").text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script>" not in html
+
+
+# session.toml
+
+
+def test_every_key_of_the_session_file(study_folder: Path):
+    (study_folder / "session.toml").write_text(
+        'language = "de"\ntitle = "T"\nheadphone_check = "antiphase"\nheadphone_attempts = 3\n'
+        'headphone_failed = "flag"\ntraining = ["musical-001"]\nbreak_after = 2\nattention = ["repeated"]\n'
+    )
+    study = studies.load(study_folder)
+    assert (study.texts.language, study.texts.title) == ("de", "T")
+    assert study.pages == (
+        Volume(),
+        Headphones("antiphase", 3, turn_away=False),
+        Training("musical-001"),
+        Trials(2, ("repeated",)),
+    )
+    assert tuple(from_json(to_json(page)) for page in study.pages) == study.pages
+
+
+def test_pages_with_questions_survive_json(folder: Path):
+    pages = studies.load(folder).pages
+    assert tuple(from_json(to_json(page)) for page in pages) == pages
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("language = de", "not readable as TOML"),
+        ('langauge = "de"', "no such key: langauge"),
+        ('language = "fi"', 'language = "fi": must be one of en, de, fr, es, zh'),
+        ("title = 7", "title must be a text"),
+        ('headphone_check = "loud"', "must be one of huggins, antiphase"),
+        ('headphone_failed = "shout"', "must be one of turn away, flag"),
+        ("headphone_attempts = 0", "headphone_attempts must be a whole number, 1 or more"),
+        ("break_after = -1", "break_after must be a whole number, 0 or more"),
+        ('attention = ["loud"]', "no such check: loud; there are instructed, repeated"),
+        ('training = "x"', "training must be a list of texts"),
+        ('training = ["musical-001", "musical-001"]', "training has musical-001 twice"),
+        (
+            'training = ["nothing"]',
+            r"session.toml: training: the study has no item nothing; it has musical-001, musical-003, speechlike-000, ",
+        ),
+        ('attention = ["repeated", "repeated"]', "attention has repeated twice"),
+        ("headphone_attempts = 3", "headphone_attempts: nothing is checked without headphone_check"),
+        ('headphone_failed = "flag"', "headphone_failed: nothing is checked without headphone_check"),
+        ('comments = "yes"', "comments must be true or false"),
+        ('questionnaire = ["x"]', "with two brackets"),
+        ('[[questionnaire]]\nplace = "before"\nquestions = ["x"]', "questions as"),
+        (
+            '[[questionnaire]]\nplace = "before"\n[[questionnaire.questions]]\nname = "a"',
+            "questionnaire with a: a question lacks ask, kind",
+        ),
+        ('[questionnaire]\nplace = "before"', "with two brackets"),
+        ('[[questionnaire]]\nplace = "between"', "place must be"),
+        ('[[questionnaire]]\nplace = "before"', "questions as"),
+        (SESSION.replace('"tired"\nask', '"age"\nask'), 'two questions have the name "age"'),
+        (SESSION.replace('kind = "scale"', 'kind = "scales"'), 'questionnaire with tired: kind "scales"'),
+        (SESSION.replace("optional = true", "obligatory = true"), "questionnaire with heard, remarks: .*obligatory"),
+    ],
+)
+def test_a_session_file_that_cannot_be_is_one_clear_line(study_folder: Path, text: str, message: str):
+    (study_folder / "session.toml").write_text(text)
+    with pytest.raises(UserError, match=message) as raised:
+        studies.load(study_folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_session_file_may_begin_with_a_byte_order_mark(study_folder: Path):
+    (study_folder / "session.toml").write_bytes(b"\xef\xbb\xbftitle = 'x'")
+    assert studies.load(study_folder).texts.title == "x"
+
+
+@pytest.mark.parametrize(("text", "asked"), [("comments = true", True), ("comments = false", False), ("", False)])
+def test_comments_are_switched_on_by_the_session_file(study_folder: Path, text: str, asked: bool):
+    (study_folder / "session.toml").write_text(text)
+    visitor = Visitor(create_app(study_folder))
+    visitor.begin()
+    assert ('id="comment"' in visitor.get("/trial").text) == asked

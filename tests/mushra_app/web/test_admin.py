@@ -1,0 +1,376 @@
+"""The experimenter's page: what it shows, what its buttons do, and that nobody else gets near it."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.database.store import Answer, Store
+from earmark.mushra_app.ratings.importers import study_ratings
+from earmark.mushra_app.ratings.screening import screen
+from earmark.mushra_app.web import Options, create_app
+from earmark.mushra_app.web.downloads import as_csv
+from earmark.mushra_app.web.overview import overview
+from tests.mushra_app.visitor import Visitor, field
+
+SCORES = {"hidden-original": 100, "anchor@3.5k": 20, "opus@6": 50, "mp3@64": 70}
+
+
+@pytest.fixture
+def app(study_folder: Path) -> Flask:
+    return create_app(study_folder, Options(rule="paper"))
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    return app.extensions["earmark"].store
+
+
+@pytest.fixture
+def password(store: Store) -> str:
+    return admin_access.new_password(store)
+
+
+@pytest.fixture
+def admin(app: Flask, password: str) -> FlaskClient:
+    """A browser that is signed in."""
+    client = app.test_client()
+    assert client.post("/admin/sign-in", data={"password": password}).status_code == 303
+    return client
+
+
+def press(admin: FlaskClient, path: str, **fields: str) -> TestResponse:
+    """Send a form of the page, with its token."""
+    token = field(admin.get("/admin/").text, "token")
+    return admin.post(path, data={"token": token, **fields}, follow_redirects=True)
+
+
+def take_part(store: Store, key: str, reference: int = 100, trials: int = 3, comment: str = "") -> None:
+    for trial in store.enrol(key).trials[:trials]:
+        scores = SCORES | {"hidden-original": reference}
+        answers = {stimulus.token: Answer(scores[stimulus.condition], comment) for stimulus in trial.conditions}
+        store.submit(key, trial.key, answers, 60.0)
+    if trials == 3:
+        store.complete(key, store.listener(key).open_step.key, None)
+
+
+# What it shows
+
+
+def test_it_shows_progress_means_and_listeners(admin: FlaskClient, store: Store):
+    """4 items x 2 ratings; Ada rates 3 items well, Bob 3 badly (excluded), Cid 1 and goes on: 4 of 8 count."""
+    take_part(store, "ada")
+    take_part(store, "bob", reference=50)
+    take_part(store, "cid", trials=1)
+    found = overview(store)
+    assert (found.needed, found.valid, found.missing, found.excluded) == (8, 4, 4, 1)
+    assert found.states == {"finished": 2, "at work": 1}
+    assert {row.name: row.mean for row in found.conditions} == SCORES
+    assert all((row.n, row.low, row.high) == (4, row.mean, row.mean) for row in found.conditions)  # no spread
+    assert [row.name for row in found.conditions] == ["hidden-original", "mp3@64", "opus@6", "anchor@3.5k"]
+    assert sum(item.valid for item in found.items) == 4
+    assert all(item.means == SCORES for item in found.items if item.valid)
+    page = admin.get("/admin/").text
+    assert "do not count</strong>: hidden reference below 90 in 3 of 3 ratings (100.0 %)" in page
+    assert "opus against mp3" in page
+
+
+def test_it_shows_where_listeners_stop(store: Store):
+    """Ada ends; Bob stops after one trial: the volume page is the first step, trial 2 the third."""
+    take_part(store, "ada")
+    store.enrol("bob")
+    store.complete("bob", store.listener("bob").open_step.key, None)
+    first = store.enrol("bob").trials[0]
+    store.submit("bob", first.key, {stimulus.token: Answer(50) for stimulus in first.conditions}, 20.0)
+    store.leave("bob")
+    steps = [(step.name, step.reached, step.stopped, step.seconds) for step in overview(store).steps]
+    assert steps == [
+        ("volume", 2, 0, None), ("trial 1", 2, 0, 40.0), ("trial 2", 2, 1, 60.0), ("trial 3", 1, 0, 60.0),
+    ]  # fmt: skip
+
+
+def test_a_step_keeps_its_name_wherever_a_session_has_it(study_folder: Path):
+    """The instructed check comes after the first trial or the second, the repetition as the third or the fourth."""
+    (study_folder / "session.toml").write_text('attention = ["instructed", "repeated"]\nbreak_after = 1\n')
+    store = create_app(study_folder).extensions["earmark"].store
+    for key in ("ada", "bob"):
+        store.enrol(key)
+        while (step := store.listener(key).open_step) is not None:
+            if step.trial_id is None:
+                store.complete(key, step.key, {"band": 0, "score": 90, "passed": True})
+            else:
+                trial = store.trial(step.trial_id)
+                store.submit(key, trial.key, {one.token: Answer(50) for one in trial.conditions}, 20.0)
+    found = {step.name: step.reached for step in overview(store).steps}
+    trials = ["trial 1", "trial 2", "trial 3", "trial 4"]
+    assert found == dict.fromkeys(["volume", *trials, "attention", "break", "break 2", "break 3"], 2)
+    assert [name for name in found if name in trials] == trials
+
+
+def test_who_is_turned_away_stopped_at_that_page(study_folder: Path):
+    """The volume, the headphone check, and no trial."""
+    (study_folder / "session.toml").write_text('headphone_check = "huggins"\n')
+    store = create_app(study_folder).extensions["earmark"].store
+    store.enrol("ada")
+    store.complete("ada", store.listener("ada").open_step.key, None)
+    answer = {"method": "huggins", "right": [2], "trials": 6, "pass_mark": 6, "passed": False}
+    store.complete("ada", store.listener("ada").open_step.key, answer, turned_away="the headphone check was not passed")
+    steps = [(step.name, step.reached, step.stopped) for step in overview(store).steps]
+    assert steps == [("volume", 1, 0), ("headphones", 1, 1)]
+
+
+def test_the_rule_judges_without_those_excluded_by_hand_as_the_report_does(make_study, tmp_path: Path):
+    """Four ratings make an outlier of Eve's 90 beside 50, 50, 50; without Cid's there are three, too few to tell."""
+    make_study(tmp_path, items=1, trials=1, annotations=10)
+    store = create_app(tmp_path, Options(rule="bs1534-iqr")).extensions["earmark"].store
+    for key, score in (("ada", 50), ("bob", 50), ("cid", 50), ("eve", 90)):
+        (trial,) = store.enrol(key).trials
+        scores = SCORES | {"opus@6": score, "mp3@64": score}
+        store.submit(key, trial.key, {one.token: Answer(scores[one.condition]) for one in trial.conditions}, 60.0)
+        store.complete(key, store.listener(key).open_step.key, None)
+        if key == "cid":
+            store.exclude(3, "loudspeakers")
+    rows = overview(store).listeners
+    assert [row.listener.excluded for row in rows] == ["", "", "loudspeakers", ""]
+    reported = screen(study_ratings(tmp_path), "bs1534-iqr").listeners
+    assert [row.evidence for row in rows] == reported["evidence"].to_list()
+    assert reported["kept"].to_list() == [True, True, False, True]
+
+
+def test_an_empty_study_has_a_page_and_files(admin: FlaskClient):
+    assert "Nobody has come yet" in admin.get("/admin/").text
+    for name in ("ratings.csv", "ratings.parquet", "listeners.csv"):
+        assert admin.get(f"/admin/{name}").status_code == 200
+
+
+# What it does
+
+
+def test_pausing_and_closing(admin: FlaskClient, app: Flask):
+    for state, said in (("paused", "test pauses"), ("closed", "is closed")):
+        assert f"The experimenter has {state} the study" in press(admin, "/admin/gate", state=state).text
+        assert said in app.test_client().get("/").text
+    press(admin, "/admin/gate", state="open")
+    assert 'name="consent"' in app.test_client().get("/").text
+    assert press(admin, "/admin/gate", state="nonsense").status_code == 400
+
+
+def test_excluding_and_including(admin: FlaskClient, store: Store):
+    take_part(store, "ada")
+    store.settle()
+    press(admin, "/admin/listener/1", counts="no")
+    assert store.listener("ada").excluded == "excluded by the experimenter"
+    press(admin, "/admin/listener/1", counts="yes")
+    assert store.listener("ada").excluded == ""
+    assert press(admin, "/admin/listener/99999999999", counts="no").status_code == 400
+
+
+def test_the_ways_in(admin: FlaskClient, store: Store):
+    page = press(admin, "/admin/crowd", mturk="on", prolific_completion=" C1 ", hourly="9.5").text
+    found = store.crowd
+    assert (found.anonymous, found.mturk, found.prolific_completion, found.hourly) == (False, True, "C1", 9.5)
+    assert "PROLIFIC_PID={{%PROLIFIC_PID%}}" in page
+    assert 'name="prolific_completion" value="C1"' in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"hourly": "nan"}, "Pay for an hour: “nan” is no number from 0 to 1000."),
+        ({"hourly": "-1"}, "Pay for an hour: “-1” is no number"),
+        ({"hourly": "x"}, "Pay for an hour: “x” is no number"),
+        ({"prolific_completion": "C 1"}, "Completion code: “C 1” is no code of Prolific, which has letters"),
+        ({"prolific_study": "<b>"}, "Study id: “&lt;b&gt;” is no code"),
+    ],
+)
+def test_what_cannot_be_saved_comes_back_as_typed(admin: FlaskClient, store: Store, wrong: dict[str, str], said: str):
+    before = store.crowd
+    page = press(admin, "/admin/crowd", **{"mturk": "on", "hourly": "7", "prolific_no_consent": "C3", **wrong})
+    assert page.status_code == 400
+    assert said in page.text
+    assert 'name="mturk" checked' in page.text
+    assert 'name="prolific_no_consent" value="C3"' in page.text
+    assert f'value="{html.escape(next(iter(wrong.values())))}"' in page.text
+    assert store.crowd == before
+
+
+def test_a_head_request_is_answered_like_a_get(admin: FlaskClient, app: Flask, store: Store):
+    """RFC 9110, 9.3.2. It is no attempt to sign in either."""
+    assert admin.head("/admin/").status_code == 200
+    stranger = app.test_client()
+    assert stranger.head("/admin/").headers["Location"] == "/admin/sign-in"
+    for _ in range(50):
+        assert stranger.head("/admin/sign-in").status_code == 200
+
+
+def test_personal_links(admin: FlaskClient, app: Flask):
+    page = press(admin, "/admin/invitations", people="007\n\n<b>Ada</b>\n").text
+    assert "&lt;b&gt;Ada&lt;/b&gt;" in page
+    links = re.findall(r"http://localhost(/\?invitation=[^<]+)<", page)
+    assert len(set(links)) == 2
+    assert Visitor(app).begin(links[0]).request.path == "/trial"
+    assert "007" in admin.get("/admin/listeners.csv").text
+
+
+def test_downloads_are_the_ratings(admin: FlaskClient, store: Store):
+    take_part(store, "ada", comment="näselnd")
+    sheet = pd.read_csv(io.BytesIO(admin.get("/admin/ratings.csv").data), keep_default_na=False)
+    table = pd.read_parquet(io.BytesIO(admin.get("/admin/ratings.parquet").data))
+    pd.testing.assert_frame_equal(sheet, table, check_dtype=False)
+    assert len(table) == 12
+    assert dict(zip(table.condition, table.score, strict=True)) == SCORES
+    assert set(table.comment) == {"näselnd"}
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
+def test_formulas_are_neutralised_in_csv_and_kept_in_parquet(admin: FlaskClient, store: Store, start: str):
+    evil = f'{start}HYPERLINK("http://evil.example")'
+    take_part(store, "ada", comment=evil)
+    sheet = pd.read_csv(io.BytesIO(admin.get("/admin/ratings.csv").data), keep_default_na=False)
+    assert set(sheet.comment) == {f"'{evil}"}
+    assert set(pd.read_parquet(io.BytesIO(admin.get("/admin/ratings.parquet").data)).comment) == {evil}
+
+
+@pytest.mark.parametrize("end", [";", "\t", "\n", "\r\n"])
+def test_no_formula_hides_behind_what_a_spreadsheet_may_take_for_the_end_of_a_cell(end: str):
+    """Where a spreadsheet expects semicolons, a,"b;=c" is two cells, and the quotes keep no line together."""
+    sheet = as_csv(pd.DataFrame({"x": ["a"], "y": [f"b{end}=c"]})).decode()
+    assert sheet.replace('"', "") == f"x,y\na,b{end}'=c\n"
+    assert "'" not in as_csv(pd.DataFrame({"x": [f"as 3; -3 dB, a=b{end}c"]})).decode()
+
+
+def test_cells_of_columns_that_hold_more_than_text_are_neutralised_too():
+    table = pd.DataFrame({"x": ["=1", None, -2], "y": pd.Categorical(["+1", "a", "a"])})
+    assert as_csv(table) == b"x,y\n'=1,'+1\n,a\n-2,a\n"
+
+
+def test_negative_numbers_stay_numbers():
+    assert as_csv(pd.DataFrame({"x": [-1.5], "y": ["-1.5"]})) == b"x,y\n-1.5,'-1.5\n"
+
+
+# Who gets in
+
+PLACES = ["/admin/", "/admin/ratings.csv", "/admin/ratings.parquet", "/admin/listeners.csv", "/admin/answers.csv"]
+FORMS = ["/admin/gate", "/admin/listener/1", "/admin/crowd", "/admin/invitations", "/admin/sign-out"]
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_strangers_see_the_sign_in_page_only(app: Flask, store: Store, password: str, path: str):
+    take_part(store, "ada")
+    page = app.test_client().get(path, follow_redirects=True)
+    assert page.request.path == "/admin/sign-in"
+    assert "opus" not in page.text
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_strangers_cannot_press_buttons(app: Flask, password: str, path: str):
+    assert app.test_client().post(path, data={"state": "closed"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("token", [None, "", "guess", "é"])
+def test_forms_of_other_sites_are_refused(admin: FlaskClient, store: Store, path: str, token: str | None):
+    fields = {"state": "closed", "counts": "no", "people": "Eve", "hourly": "1"}
+    assert admin.post(path, data=fields if token is None else fields | {"token": token}).status_code == 403
+    assert store.status().state == "open"
+    assert admin.get("/admin/").status_code == 200
+
+
+def test_a_listener_is_no_experimenter(app: Flask, password: str):
+    visitor = Visitor(app)
+    visitor.begin()
+    assert visitor.get("/admin/").request.path == "/admin/sign-in"
+
+
+def test_a_database_without_a_password_lets_nobody_in(app: Flask, store: Store):
+    for guess in ("", "admin", "password"):
+        assert app.test_client().post("/admin/sign-in", data={"password": guess}).status_code == 403
+
+
+def test_guessing_is_stopped(app: Flask, store: Store, password: str, monkeypatch: pytest.MonkeyPatch):
+    """Five wrong passwords from one address; then the right one is refused too, but not from elsewhere, nor later."""
+
+    def attempt(password: str, address: str = "203.0.113.1") -> int:
+        return app.test_client().post(
+            "/admin/sign-in", data={"password": password}, environ_base={"REMOTE_ADDR": address}
+        ).status_code  # fmt: skip
+
+    assert [attempt(f"guess {k}") for k in range(5)] == [403] * 5
+    assert attempt(password) == 429
+    assert attempt(password, "203.0.113.2") == 303
+    now = admin_access.time.time()
+    monkeypatch.setattr(admin_access.time, "time", lambda: now + admin_access.WINDOW_SECONDS + 1)
+    assert attempt(password) == 303
+
+
+def test_guessing_from_everywhere_is_stopped_too(store: Store, password: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(admin_access, "check_password_hash", lambda hashed, guess: False)
+    for number in range(admin_access.MOST_FAILURES_OF_ALL):
+        assert admin_access.sign_in(store, "guess", f"198.51.100.{number}") is None
+    with pytest.raises(admin_access.TooManyTriesError):
+        admin_access.sign_in(store, "guess", "198.51.100.200")
+
+
+def test_a_session_that_was_ended_cannot_be_replayed(app: Flask, admin: FlaskClient):
+    name = f"{app.config['SESSION_COOKIE_NAME']}-admin"
+    copied = admin.get_cookie(name, path="/admin/").value
+    thief = app.test_client()
+    thief.set_cookie(name, copied)
+    assert thief.get("/admin/").status_code == 200
+    press(admin, "/admin/sign-out")
+    assert thief.get("/admin/").status_code == 302
+
+
+def test_a_session_ends_by_itself_and_with_a_new_password(
+    admin: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    now = admin_access.time.time()
+    with monkeypatch.context() as later:
+        later.setattr(admin_access.time, "time", lambda: now + admin_access.SESSION_SECONDS + 1)
+        assert admin.get("/admin/").status_code == 302
+    assert admin.get("/admin/").status_code == 200
+    admin_access.new_password(store)
+    assert admin.get("/admin/").status_code == 302
+
+
+def test_a_forged_session_is_nobody(app: Flask, password: str):
+    client = app.test_client()
+    for value in ("", "x" * 43, "../../etc/passwd", "' OR 1=1 --"):
+        client.set_cookie(f"{app.config['SESSION_COOKIE_NAME']}-admin", value)
+        assert client.get("/admin/").status_code == 302
+
+
+def test_only_hashes_are_stored(store: Store, admin: FlaskClient, study_folder: Path, password: str):
+    secret = next(iter(admin._cookies.values())).value
+    files = b"".join(path.read_bytes() for path in study_folder.glob("ratings.sqlite*"))
+    assert password.encode() not in files
+    assert secret.encode() not in files
+    assert b"scrypt:" in files
+
+
+def test_its_cookie_and_headers(app: Flask, password: str):
+    signed_in = app.test_client().post("/admin/sign-in", data={"password": password}, base_url="https://x.org")
+    cookie = signed_in.headers["Set-Cookie"]
+    assert all(word in cookie for word in ("Secure", "HttpOnly", "SameSite=Strict", "Path=/admin/"))
+    assert signed_in.headers["X-Frame-Options"] == "DENY"
+    policy = signed_in.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "mturk" not in policy
+    assert signed_in.headers["Cache-Control"] == "no-store"
+
+
+def test_the_page_keeps_to_its_policy(admin: FlaskClient, store: Store):
+    take_part(store, "ada", comment="<script>alert(1)</script>")
+    html = admin.get("/admin/").text
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", html)
+    assert "<script>alert" not in html

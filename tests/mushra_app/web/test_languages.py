@@ -1,0 +1,149 @@
+"""Every word that a listener reads exists in every language, with its placeholders, and the pages say which it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from earmark import mushra_app
+from earmark.mushra_app.study.session_file import LANGUAGES
+from earmark.mushra_app.web import create_app
+from earmark.mushra_app.web.languages import CATALOGUES, catalogue
+from tests.mushra_app.visitor import Visitor
+
+TRANSLATED = [language for language in LANGUAGES if language != "en"]
+PLACEHOLDER = re.compile(r"%\(\w+\)s|%")
+# Words that are the same in two languages.
+SAME = {"Pause", "Questions", "Excellent"}
+
+
+def messages() -> dict[str | tuple[str, ...], str]:
+    """What templates and code mark for translation, and the file that it is in."""
+    found = extract_from_dir(
+        Path(mushra_app.__file__).parent,
+        method_map=[("**.py", "python"), ("web/templates/**.html", "jinja2.ext.babel_extract")],
+        options_map={"**.html": {"newstyle_gettext": "true"}},
+        keywords={"_": None, "gettext": None, "ngettext": (1, 2), "marked": None},
+    )
+    return {message: file for file, _, message, _, _ in found}
+
+
+def read(language: str) -> Catalog:
+    with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def texts(message: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    return (message,) if isinstance(message, str) else tuple(message)
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_message_is_translated(language: str):
+    found = read(language)
+    assert len(messages()) > 90
+    for message, file in messages().items():
+        one = texts(message)[0]
+        assert one in found, f"{file}: “{one}” is not in the catalogue"
+        translations = texts(found[one].string)
+        assert all(translations), f"{file}: “{one}” is not translated"
+        assert set(translations).isdisjoint(texts(message)) or one in SAME, f"{file}: “{one}” is still English"
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_placeholders_agree(language: str):
+    """Each form has the placeholders of the English plural; where one number decides, a form may do without it."""
+    found = read(language)
+    assert found.num_plurals == {"zh": 1}.get(language, 2)
+    for message in found:
+        if not message.id:
+            continue
+        wanted = set(PLACEHOLDER.findall(texts(message.id)[-1]))
+        for form, text in enumerate(texts(message.string)):
+            given = set(PLACEHOLDER.findall(text))
+            lacking = wanted - given
+            assert given <= wanted, text
+            assert not lacking or (form == 0 and found.num_plurals == 2 and lacking == {"%(num)s"}), text
+
+
+@pytest.mark.parametrize(
+    ("language", "labels"),
+    [
+        # The five-grade quality scale as the French, Spanish and Chinese ITU-R BT.500 have it, and German tests.
+        ("de", "Ausgezeichnet Gut Ordentlich Dürftig Schlecht"),
+        ("fr", "Excellent Bon Assez_bon Médiocre Mauvais"),
+        ("es", "Excelente Buena Aceptable Mediocre Mala"),
+        ("zh", "优 良 中 差 劣"),
+    ],
+)
+def test_the_scale_has_the_field_s_words(language: str, labels: str):
+    english = ("Excellent", "Good", "Fair", "Poor", "Bad")
+    assert " ".join(catalogue(language).gettext(word).replace(" ", "_") for word in english) == labels
+
+
+def first_page(folder: Path, accept: str) -> str:
+    return Visitor(create_app(folder)).get("/", headers={"Accept-Language": accept}).text
+
+
+@pytest.mark.parametrize(
+    ("accept", "tag", "word"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", "de", "Hörtest"),
+        ("fr", "fr", "Test d’écoute"),
+        ("pt,es;q=0.8", "es", "Prueba de escucha"),
+        ("zh-CN,zh;q=0.9", "zh-Hans", "听音测试"),
+        ("en-GB", "en", "Listening test"),
+        ("fi", "en", "Listening test"),
+        ("", "en", "Listening test"),
+    ],
+)
+def test_the_browser_decides_where_the_study_does_not(study_folder: Path, accept: str, tag: str, word: str):
+    html = first_page(study_folder, accept)
+    assert f'<html lang="{tag}">' in html
+    assert f"<h1>{word}</h1>" in html
+
+
+def test_the_study_decides_first(study_folder: Path):
+    (study_folder / "session.toml").write_text('language = "fr"\n')
+    assert '<html lang="fr">' in first_page(study_folder, "de")
+
+
+@pytest.mark.parametrize(("trials", "words"), [(1, "1 Durchgang."), (3, "3 Durchgänge.")])
+def test_counts_are_in_the_right_number(make_study, tmp_path: Path, trials: int, words: str):
+    make_study(tmp_path, trials=trials)
+    assert words in first_page(tmp_path, "de")
+
+
+def test_errors_and_answers_to_scripts_are_translated(study_folder: Path):
+    visitor = Visitor(create_app(study_folder))
+    page = visitor.client.get("/nowhere", headers={"Accept-Language": "de"})
+    assert "Das hat nicht geklappt" in page.text
+    german = {"Accept-Language": "de", "Accept": "application/json"}
+    assert "gibt es in diesem Hörtest nicht" in visitor.client.get("/nowhere", headers=german).json["error"]
+
+
+def test_the_experimenter_reads_english(study_folder: Path):
+    page = Visitor(create_app(study_folder)).get("/admin/sign-in", headers={"Accept-Language": "de"})
+    assert '<html lang="en">' in page.text
+
+
+def test_the_author_s_words_are_text_and_stay_as_they_are(study_folder: Path):
+    (study_folder / "session.toml").write_text(
+        'title = "Codecs <b>&</b> ears"\nconsent = "I agree & more"\n'
+        'instructions = """\nFirst.\n\nSecond <i>one</i>."""\n'
+    )
+    html = first_page(study_folder, "de")
+    assert "<h1>Codecs &lt;b&gt;&amp;&lt;/b&gt; ears</h1>" in html
+    assert "<p>First.</p>" in html
+    assert "<p>Second &lt;i&gt;one&lt;/i&gt;.</p>" in html
+    assert "I agree &amp; more" in html
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_no_catalogue_keeps_what_nobody_reads(language: str):
+    used = {texts(message)[0] for message in messages()}
+    assert {texts(message.id)[0] for message in read(language) if message.id} <= used
