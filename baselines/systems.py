@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from earmark.baselines import commands
 from earmark.baselines.interface import Codec, Family, System
 from earmark.codec.errors import UserError
+from earmark.codec.text import split_list
 
 BUILT_IN = {
     "reference": "earmark.baselines.anchors:Reference",
@@ -155,7 +156,7 @@ def option(system: System, key: str) -> str:
 
 def parse_list(text: str) -> list[System]:
     """Read a comma-separated list; a system named twice counts once."""
-    systems = [parse(part) for part in text.split(",") if part.strip()]
+    systems = [parse(part) for part in split_list(text)]
     if not systems:
         raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
     return list({system.text: system for system in systems}.values())

@@ -16,6 +16,7 @@ from earmark.baselines.interface import System
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import is_remote
 from earmark.codec.remote_paths import place as place_of
+from earmark.codec.text import counted, split_list
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.pool import usable_cores
 from earmark.eval.system_options import SystemList, own_codecs, timeout, together
@@ -29,7 +30,7 @@ class NameList(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
-        names = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        names = split_list(value)
         if not names:
             self.fail("name at least one", param, ctx)
         return names
@@ -206,7 +207,7 @@ def demo_audio(folder: Path) -> None:
     if folder.exists():
         folder.rmdir()
     aside.rename(folder)
-    click.echo(f"{len(paths)} recording{'s' if len(paths) != 1 else ''} in {folder}")
+    click.echo(f"{counted(len(paths), 'recording')} in {folder}")
 
 
 @click.command()

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from earmark.codec.errors import UserError
-from earmark.mushra_app.wording import counted
+from earmark.codec.text import counted, split_list
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -43,8 +43,9 @@ def build(
     from earmark.mushra_app.building.build import build as build_study
     from earmark.mushra_app.building.preflight import check_study
 
-    names = tuple(name.strip() for name in systems.split(",") if name.strip())
-    built = build_study(Request(run, out, names, per_category, seconds, annotations, trials, mid_anchor, seed))
+    built = build_study(
+        Request(run, out, split_list(systems), per_category, seconds, annotations, trials, mid_anchor, seed)
+    )
     for note in built.notes:
         click.echo(f"note: {note}", err=True)
     study = built.study

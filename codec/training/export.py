@@ -12,6 +12,7 @@ import torch
 
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.files import write_text
+from earmark.codec.text import counted
 from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import Place
 from earmark.codec.training.examples.shards import Shards
@@ -68,7 +69,7 @@ def device_name(place: Place) -> str:
     """What a training computes on, in words."""
     if place.device.type == "cuda":
         return torch.cuda.get_device_name(place.device)
-    return f"{torch.get_num_threads()} CPU thread{'s' if torch.get_num_threads() > 1 else ''}"
+    return counted(torch.get_num_threads(), "CPU thread")
 
 
 def _data(shards: Sequence[Shards]) -> list[str]:

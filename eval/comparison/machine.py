@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from earmark.codec.text import counted
 from earmark.eval.comparison.pool import usable_cores
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -14,7 +15,7 @@ def machine() -> str:
     """ "AMD EPYC 7763 64-Core Processor, 2 cores, Linux 6.1.0 x86_64"; cores that this process may use."""
     cores = usable_cores()
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return ", ".join(filter(None, (processor(), f"{cores} core{'s' if cores != 1 else ''}", system)))
+    return ", ".join(filter(None, (processor(), counted(cores, "core"), system)))
 
 
 def processor() -> str:

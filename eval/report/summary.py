@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from earmark.codec.text import counted
 from earmark.eval.report.choice import ranking_metric
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.differences import Difference, probability, too_few
@@ -96,5 +97,4 @@ def _significance(pairs: Sequence[Difference]) -> str:
     if too_few(pairs):
         return "Too few files for significance."
     count = sum(one.significant for one in pairs)
-    pairs_of = f"{len(pairs)} pair{'s' if len(pairs) != 1 else ''} of systems"
-    return f"Of {pairs_of} {count} differ{'s' if count == 1 else ''} significantly."
+    return f"Of {counted(len(pairs), 'pair')} of systems {count} {'differs' if count == 1 else 'differ'} significantly."

@@ -26,6 +26,7 @@ from earmark.baselines.transcode import transcode
 from earmark.codec.audio import Audio, Recording
 from earmark.codec.errors import UserError
 from earmark.codec.progress import progress
+from earmark.codec.text import counted
 from earmark.eval.comparison.machine import machine
 from earmark.eval.comparison.pool import ONE_THREAD
 from earmark.eval.speed.model_cost import ModelCost, language_model_cost, model_cost
@@ -281,8 +282,8 @@ def grid(
         (*rows, *((text, *[DASH] * (len(headings) - 1)) for text in failed)),
         (
             "Real-time factor: audio duration over processing time, bigger is faster; median and quartiles of "
-            f"{repeats} turns over {recording.seconds:g} s at {recording.sample_rate} Hz, {threads} thread"
-            f"{'s' if threads != 1 else ''}, each system in a process of its own, in turns, on {machine()}. "
+            f"{repeats} turns over {recording.seconds:g} s at {recording.sample_rate} Hz, "
+            f"{counted(threads, 'thread')}, each system in a process of its own, in turns, on {machine()}. "
             "Resampling to the codec's own rate is not counted. Latency: what the method needs, without computing. "
             "Memory: the most that the process had, Python and its libraries included. GFLOP/s: for each second of "
             "audio, a multiplication and an addition being two.",

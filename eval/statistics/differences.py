@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from earmark.codec.errors import UserError
+from earmark.codec.text import counted
 from earmark.eval.metrics import registry
 from earmark.eval.statistics.aggregate import ALL, mean_interval
 from earmark.eval.tables.grid import Grid
@@ -217,7 +218,7 @@ def too_few(found: Sequence[Difference]) -> list[str]:
         if least >= LEVEL:
             files = max(tested, default=1)
             sentences.append(
-                f"{category}: too few files for significance; of {files} file{'s' if files != 1 else ''} "
+                f"{category}: too few files for significance; of {counted(files, 'file')} "
                 f"p is {probability(least)} at least."
             )
     return sentences

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from earmark.codec.text import counted
 from earmark.mushra_app.analysis.reliability import agreement
 from earmark.mushra_app.ratings.screening import bs1534_outliers
 from earmark.mushra_app.ratings.table import Ratings
-from earmark.mushra_app.wording import counted
 
 TRIAL = ["listener", "item"]
 QUICK_SHARE = 1 / 3  # of the typical listener's time

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from earmark.codec.text import counted
 from earmark.mushra_app.building.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.study.pages import Headphones, Training
 from earmark.mushra_app.study.study import Role, Study
-from earmark.mushra_app.wording import counted
 
 LONGEST_ITEM = 12.0  # seconds
 FEWEST_ITEMS, ITEMS_PER_SYSTEM = 5, 1.5

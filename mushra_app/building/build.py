@@ -18,6 +18,7 @@ from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.codec.progress import progress
+from earmark.codec.text import counted
 from earmark.eval.comparison.run_folder import REFERENCE, audio_path, read_info, read_scores
 from earmark.eval.levels import match
 from earmark.mushra_app.building.preflight import MOST_CONDITIONS
@@ -25,7 +26,6 @@ from earmark.mushra_app.database.connection import has_listeners
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.excerpts import SHORTEST, Excerpt, choose, cut
 from earmark.mushra_app.study.study import Condition, Item, Role, Stimulus, Study
-from earmark.mushra_app.wording import counted
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
 SAMPLE_RATE = 48000  # what browsers and sound cards run at, so that nothing resamples the stimuli on the way

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from earmark.codec.errors import UserError
+from earmark.codec.text import counted
 from earmark.eval.levels import SILENCE_LUFS
 from earmark.mushra_app.building.stimulus_measures import Measured, Measures, measure_study
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.study.study import Study
-from earmark.mushra_app.wording import counted
 
 Status = Literal["ok", "warn", "fail"]
 

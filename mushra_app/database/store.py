@@ -20,6 +20,7 @@ import pandas as pd
 from sqlalchemy import Engine, Select, and_, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
+from earmark.codec.text import counted
 from earmark.mushra_app.database import judging, leases
 from earmark.mushra_app.database.allocation import allocate, is_complete
 from earmark.mushra_app.database.collected import collected
@@ -38,7 +39,6 @@ from earmark.mushra_app.database.transactions import Database
 from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.crowd import Arrival, Crowd
 from earmark.mushra_app.study.study import Study
-from earmark.mushra_app.wording import counted
 
 LEASE_SECONDS = 3600.0  # for so long a listener who does nothing keeps the places of unfinished trials
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from earmark.codec.errors import UserError
+from earmark.codec.text import counted
 from earmark.mushra_app.ratings.table import Ratings
 from earmark.mushra_app.study.pages import ATTENTION
 from earmark.mushra_app.study.study import Role
-from earmark.mushra_app.wording import counted
 
 # A clause looks at the ratings of one role's conditions (listener, item, score) and answers, per listener, a table with
 # violated (bool) and evidence (text).

@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
 from earmark.mushra_app.analysis.flags import FLAGS
 from earmark.mushra_app.analysis.results import Results
@@ -18,7 +19,6 @@ from earmark.mushra_app.ratings.table import SPECIAL_ROLES, Ratings
 from earmark.mushra_app.report import rating_plot
 from earmark.mushra_app.report.plot_style import in_page
 from earmark.mushra_app.study.pages import ATTENTION
-from earmark.mushra_app.wording import counted
 
 Row = Mapping[Hashable, Any]  # of a table
 

@@ -1,0 +1,17 @@
+"""Plurals and comma-separated lists."""
+
+from __future__ import annotations
+
+import pytest
+
+from earmark.codec.text import counted, split_list
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 items"), (1, "1 item"), (2, "2 items")])
+def test_only_one_is_singular(count, text):
+    assert counted(count, "item") == text
+
+
+def test_a_list_has_each_part_once_and_in_order():
+    assert split_list(" opus@12, mp3@64 ,,opus@12,") == ("opus@12", "mp3@64")
+    assert split_list(" , ") == ()
