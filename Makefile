@@ -26,10 +26,10 @@ demo: $(COMPILED)
 	if [ -e $(DEMO)/study/ratings.sqlite ]; then \
 		echo "$(DEMO)/study has ratings and stays as it is"; \
 	else \
-		$(BIN)/earmark mushra build $(DEMO)/run --out $(DEMO)/study --per-category 3; \
+		$(BIN)/earmark study build $(DEMO)/run --out $(DEMO)/study --per-category 3; \
 	fi; \
 	echo "report:          $(DEMO)/run/report.html"; \
-	echo "listening test:  $(BIN)/earmark mushra serve $(DEMO)/study"; \
+	echo "listening test:  $(BIN)/earmark study serve $(DEMO)/study"; \
 	exit $$status
 
 test: $(COMPILED)

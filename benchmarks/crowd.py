@@ -3,7 +3,7 @@ one take, does every item get exactly its ratings?
 
     python benchmarks/crowd.py [--database sqlite|postgresql] [--listeners 500] [--kills 3] ...
 
-Listeners are coroutines that speak HTTP to `earmark mushra serve --workers 2`: they consent, load pages and sounds,
+Listeners are coroutines that speak HTTP to `earmark study serve --workers 2`: they consent, load pages and sounds,
 think, rate, send again until they have an answer, as the page's own script does. Some vanish in the middle, some press
 stop, some rate so badly that the rule of BS.1534-3 drops them; newcomers take over until the study closes by itself.
 Server and workers are ended by SIGKILL now and then, and started anew. PostgreSQL is started in a temporary folder, by
@@ -100,12 +100,12 @@ def write_study(folder: Path, load: Load) -> Study:
 
 
 class Server:
-    """`earmark mushra serve` as a process group that can be killed."""
+    """`earmark study serve` as a process group that can be killed."""
 
     def __init__(self, folder: Path, database: str | None, load: Load) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self._command = [sys.executable, "-m", "earmark", "mushra", "serve", str(folder), "--workers", "2",
+        self._command = [sys.executable, "-m", "earmark", "study", "serve", str(folder), "--workers", "2",
                          "--port", str(self.port), "--screen", "bs1534", "--lease", str(load.lease)]  # fmt: skip
         if database is not None:
             self._command += ["--database", database]

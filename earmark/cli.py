@@ -29,8 +29,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
     "train-lm": ("codec.training.language_model_cli", "train_lm", "Train the language model for a codec's codes."),
     "reproduce": ("eval.paper.reproduce_cli", "reproduce", "Train a table of the paper, beside its numbers."),
-    "mushra": ("mushra_app.cli", "mushra", "Build, serve and report MUSHRA listening tests."),
+    "study": ("mushra_app.cli", "study_group", "Build, serve and report listening tests (MUSHRA)."),
 }
+ALIASES = {"mushra": "study"}  # former names, which still work but are not listed
 
 
 class LazyGroup(click.Group):
@@ -40,9 +41,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
             return None
-        module, attribute, _ = COMMANDS[cmd_name]
+        module, attribute, _ = COMMANDS[name]
         command = getattr(importlib.import_module(f"earmark.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command

@@ -1,4 +1,4 @@
-"""`earmark mushra build | import | check | serve | report`."""
+"""`earmark study build | import | check | serve | report`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ File = click.Path(exists=True, dir_okay=False, path_type=Path)
 NewFolder = click.Path(file_okay=False, path_type=Path)
 
 
-@click.group()
-def mushra() -> None:
+@click.group("study")
+def study_group() -> None:
     """Build, serve and report MUSHRA listening tests (ITU-R BS.1534-3)."""
 
 
-@mushra.command()
+@study_group.command()
 @click.argument("run", type=Folder)
 @click.option(
     "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and its ratings."
@@ -57,10 +57,10 @@ def build(
         f"{counted(study.trials_per_listener, 'trial')} a listener; {counted(listeners_needed(study), 'listener')} for "
         f"{counted(study.annotations, 'rating')} of every item"
     )
-    click.echo(f"next: earmark mushra serve {out}")
+    click.echo(f"next: earmark study serve {out}")
 
 
-@mushra.command("import")
+@study_group.command("import")
 @click.argument("config", type=File)
 @click.option(
     "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and ratings."
@@ -79,15 +79,15 @@ def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> No
     study = imported.study
     size = f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}"
     click.echo(f"{size} at {study.sample_rate} Hz")
-    click.echo(f"next: earmark mushra check {out}, then earmark mushra serve {out}")
+    click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
 
 
-@mushra.command()
+@study_group.command()
 @click.argument("study", type=Folder)
 def check(study: Path) -> None:
     """Check STUDY before it opens: its audio, its length, and ITU-R BS.1534-3 point by point.
 
-    Ends with status 1 when a check fails. `earmark mushra serve` then opens the study only with --force.
+    Ends with status 1 when a check fails. `earmark study serve` then opens the study only with --force.
     """
     from earmark.mushra_app.building import bs1534, preflight, preflight_tables
     from earmark.mushra_app.study.study import load
@@ -103,7 +103,7 @@ def check(study: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
-@mushra.command()
+@study_group.command()
 @click.argument("study", type=Folder)
 @click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; STUDY/ratings.sqlite unless told.")
 @click.option("--host", default="127.0.0.1", show_default=True)
@@ -124,7 +124,7 @@ def check(study: Path) -> None:
     show_default=True,
     help="Minutes for which an idle listener keeps the places of unfinished trials.",
 )
-@click.option("--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark mushra check`.")
+@click.option("--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark study check`.")
 @click.option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
 def serve(
     study: Path, database: str | None, host: str, port: int, workers: int | None, url: str | None, screen: str,
@@ -174,7 +174,7 @@ def public_address(url: str | None) -> str | None:
     return url if url is None or url.endswith("/") else f"{url}/"
 
 
-@mushra.command()
+@study_group.command()
 @click.argument("study", type=Folder, required=False)
 @click.option("--ratings", type=File, default=None, help="A rating file: webMUSHRA, GoListen, or a long table.")
 @click.option("--reference", default=None, metavar="NAME", help="Condition that is the hidden reference in --ratings.")

@@ -25,14 +25,14 @@ def read_study(place: Path) -> pd.DataFrame:
     tried = (place, place / SUMMARY, place / "report" / SUMMARY)
     path = next((path for path in tried if path.is_file()), None)
     if path is None:
-        raise UserError(f"--mushra {place}: no {SUMMARY} in it; make one with `earmark mushra report`")
+        raise UserError(f"--mushra {place}: no {SUMMARY} in it; make one with `earmark study report`")
     try:
         study = pd.read_csv(path, dtype={"condition": str, "category": str})
     except (OSError, ValueError) as error:
         raise UserError(f"--mushra {path}: not readable: {error}") from error
     if not {"condition", "category", "mean", "ci95_low", "ci95_high"} <= set(study.columns):
         raise UserError(
-            f"--mushra {path}: ratings are screened first: `earmark mushra report --ratings {path} --out DIR`, then "
+            f"--mushra {path}: ratings are screened first: `earmark study report --ratings {path} --out DIR`, then "
             "give DIR"
         )
     return study

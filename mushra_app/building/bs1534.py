@@ -53,7 +53,7 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
               "a crowd has less of it; screening makes up for some"),
         _point("4.1.2", "post-screening by hidden reference and mid anchor", not unjudged,
                f"no condition is the {' or the '.join(unjudged)}" if unjudged else
-               "earmark mushra report --screen bs1534"),
+               "earmark study report --screen bs1534"),
         _point("4.2", f"a panel of about {PANEL} assessors", study.annotations >= PANEL,
                f"every item gets {counted(study.annotations, 'rating')} or more"),
         _has(study, "5.1", "a hidden reference", "hidden reference"),

@@ -1,4 +1,4 @@
-"""`earmark mushra build`: a study cut from a run of `earmark compare`."""
+"""`earmark study build`: a study cut from a run of `earmark compare`."""
 
 from __future__ import annotations
 

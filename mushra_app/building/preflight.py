@@ -51,7 +51,7 @@ def check_study(study: Study, folder: Path) -> Preflight:
 
 
 def refuse_failures(study: Study, folder: Path) -> Preflight:
-    """Run every check; for `earmark mushra serve`, which opens no study that fails one unless it is told to.
+    """Run every check; for `earmark study serve`, which opens no study that fails one unless it is told to.
 
     Raises:
         UserError: naming the first failure.
@@ -61,7 +61,7 @@ def refuse_failures(study: Study, folder: Path) -> Preflight:
     if failed:
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise UserError(
-            f"{folder}: {failed[0].check}: {failed[0].evidence}{more}; see `earmark mushra check {folder}`, build the "
+            f"{folder}: {failed[0].check}: {failed[0].evidence}{more}; see `earmark study check {folder}`, build the "
             "study again, or open it all the same with --force"
         )
     return found

@@ -1,4 +1,4 @@
-"""`earmark mushra import`: a webMUSHRA configuration (YAML) and its audio as one of our studies."""
+"""`earmark study import`: a webMUSHRA configuration (YAML) and its audio as one of our studies."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def connect(study: Study, folder: Path, url: str | None, *, create: bool) -> Eng
     """
     path = folder / "ratings.sqlite"
     if url is None and not create and not path.is_file():
-        raise UserError(f"{folder}: nobody has taken this test yet; serve it with `earmark mushra serve {folder}`")
+        raise UserError(f"{folder}: nobody has taken this test yet; serve it with `earmark study serve {folder}`")
     try:
         parsed = URL.create("sqlite", database=str(path)) if url is None else make_url(url)
     except ArgumentError as error:

@@ -115,7 +115,7 @@ def load(folder: Path) -> Study:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(
-            f"{folder}: no study.json in it; make one with `earmark mushra build RUN --out {folder}`"
+            f"{folder}: no study.json in it; make one with `earmark study build RUN --out {folder}`"
         ) from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as a study ({error})") from error

@@ -56,7 +56,7 @@ def test_help_imports_neither_torch_nor_flask_nor_pandas():
         "import sys, click.testing, earmark.cli\n"
         "result = click.testing.CliRunner().invoke(earmark.cli.cli, ['--help'])\n"
         "assert result.exit_code == 0, result.output\n"
-        "assert 'compare' in result.output and 'mushra' in result.output\n"
+        "assert 'compare' in result.output and 'study' in result.output\n"
         "heavy = {'torch', 'flask', 'pandas', 'numpy', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

@@ -102,10 +102,10 @@ def test_columns_of_a_listening_test(tmp_path):
 
 
 def test_ratings_are_not_scores(tmp_path):
-    with pytest.raises(UserError, match=r"no summary.csv in it; make one with `earmark mushra report`"):
+    with pytest.raises(UserError, match=r"no summary.csv in it; make one with `earmark study report`"):
         read_study(tmp_path)
     (tmp_path / "ratings.csv").write_text("listener,item,condition,score\na,1,opus@6,30\n")
-    with pytest.raises(UserError, match=r"ratings are screened first: `earmark mushra report --ratings"):
+    with pytest.raises(UserError, match=r"ratings are screened first: `earmark study report --ratings"):
         read_study(tmp_path / "ratings.csv")
 
 

@@ -216,7 +216,7 @@ def test_a_study_is_measured_again_only_when_a_file_changes(tmp_path):
 
 def test_serve_refuses_what_fails(tmp_path):
     study = write(tmp_path, {"mp3@64": lambda x: 0 * x})
-    with pytest.raises(UserError, match=r"silence: item-0 in mp3@64; see `earmark mushra check .*--force"):
+    with pytest.raises(UserError, match=r"silence: item-0 in mp3@64; see `earmark study check .*--force"):
         refuse_failures(study, tmp_path)
     assert refuse_failures(write(tmp_path / "sound"), tmp_path / "sound").with_status("fail") == []
 
@@ -244,13 +244,13 @@ def test_bs1534_looks_at_the_pages_of_the_session(tmp_path):
     assert "the headphone check turns away who wears none" in headphones.evidence
 
 
-def test_earmark_mushra_check(tmp_path):
+def test_earmark_study_check(tmp_path):
     write(tmp_path / "good")
-    result = CliRunner().invoke(cli, ["mushra", "check", str(tmp_path / "good")])
+    result = CliRunner().invoke(cli, ["study", "check", str(tmp_path / "good")])
     assert result.exit_code == 0
     assert "0 of 10 checks failed, 0 to look at" in result.output
     assert "ITU-R BS.1534-3" in result.output
     write(tmp_path / "bad", {"mp3@64": lambda x: x[:, :100]})
-    result = CliRunner().invoke(cli, ["mushra", "check", str(tmp_path / "bad")])
+    result = CliRunner().invoke(cli, ["study", "check", str(tmp_path / "bad")])
     assert result.exit_code == 1
     assert "FAIL" in result.output

@@ -197,8 +197,8 @@ def test_a_study_is_not_overwritten(tmp_path):
         import_webmushra(config, tmp_path / "study")
 
 
-def test_earmark_mushra_import(tmp_path):
-    result = CliRunner().invoke(cli, ["mushra", "import", str(webmushra(tmp_path)), "--out", str(tmp_path / "study")])
+def test_earmark_study_import(tmp_path):
+    result = CliRunner().invoke(cli, ["study", "import", str(webmushra(tmp_path)), "--out", str(tmp_path / "study")])
     assert result.exit_code == 0
     assert "2 items, 4 conditions at 44100 Hz" in result.output
     assert "note: Left out are pages that are no MUSHRA trials: finish, generic." in result.output

@@ -1,4 +1,4 @@
-"""What `earmark mushra report` writes."""
+"""What `earmark study report` writes."""
 
 from __future__ import annotations
 

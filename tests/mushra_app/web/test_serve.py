@@ -1,4 +1,4 @@
-"""`earmark mushra serve` as a process."""
+"""`earmark study serve` as a process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def serve(folder: Path, port: int, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-u", "-m", "earmark", "mushra", "serve", str(folder), "--port", str(port)]
+    command = [sys.executable, "-u", "-m", "earmark", "study", "serve", str(folder), "--port", str(port)]
     command += options
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
