@@ -202,8 +202,9 @@ def report(
     screen: str, database: str | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Screen the listeners of STUDY, or of a foreign rating file, and report means with 95 % intervals."""
-    from earmark.mushra_app.ratings.importers import read_ratings, study_ratings
+    from earmark.mushra_app.ratings.importers import read_ratings
     from earmark.mushra_app.report import writing as reports
+    from earmark.mushra_app.report.study_ratings import study_ratings
 
     if (study is None) == (ratings is None):
         raise UserError("name either a STUDY or --ratings FILE")

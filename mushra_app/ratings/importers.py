@@ -1,4 +1,4 @@
-"""Rating files of other listening-test tools, and of our own studies, as Ratings.
+"""Rating files of other listening-test tools as Ratings.
 
 Read are the CSV files of webMUSHRA (service/write.php) and pymushra (its admin page's download), GoListen's wide CSV,
 and a plain long table: listener, item, condition, score, and where known category, comment, seconds, and excluded
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -110,31 +110,6 @@ def read_ratings(
     roles, role_notes = assign_roles(frame["condition"].unique(), named, str(path))
     out = excluded_by_hand(frame)
     return Ratings(frame, roles, path.name, (f"Read as a {kind}.", *notes, *role_notes), excluded=out)
-
-
-def study_ratings(folder: Path, database: str | None = None) -> Ratings:
-    """The ratings collected by one of our own studies.
-
-    Args:
-        folder: the study.
-        database: SQLAlchemy URL, STUDY/ratings.sqlite unless told.
-
-    Raises:
-        UserError: there is no such study or database, or no listener has finished a trial.
-    """
-    from earmark.mushra_app.analysis.objective import metric_scores
-    from earmark.mushra_app.database import collected, store
-    from earmark.mushra_app.study import study
-
-    test = study.load(folder)
-    opened = store.open_store(test, folder, database, create=False)
-    frame = store.ratings(opened, test)
-    if frame.empty:
-        raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark mushra serve`")
-    metrics, note = metric_scores(test, folder)
-    with opened.reading() as session:
-        found, answers = collected.as_ratings(session, test, frame), collected.answered(session)
-    return replace(found, notes=(note,) if note else (), metrics=metrics, answers=answers)
 
 
 def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:

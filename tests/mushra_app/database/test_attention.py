@@ -14,9 +14,9 @@ from earmark.mushra_app.database import attention
 from earmark.mushra_app.database.attention import in_band
 from earmark.mushra_app.database.store import Answer, Store, open_store
 from earmark.mushra_app.database.tables import Trial
-from earmark.mushra_app.ratings.importers import study_ratings
 from earmark.mushra_app.ratings.screening import RULES, screen
 from earmark.mushra_app.ratings.table import Ratings
+from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.pages import Trials, plan
 from earmark.mushra_app.web import create_app

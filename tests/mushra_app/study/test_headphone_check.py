@@ -14,7 +14,7 @@ import soundfile
 from earmark.mushra_app.analysis.flags import flag
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Step
-from earmark.mushra_app.ratings.importers import study_ratings
+from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.study import headphone_check
 from earmark.mushra_app.study.headphone_check import Round, rounds
 from earmark.mushra_app.web import create_app

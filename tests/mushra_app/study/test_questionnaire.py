@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database import admin_access
-from earmark.mushra_app.ratings.importers import study_ratings
+from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.report.writing import write_report
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.pages import Headphones, Questionnaire, Training, Trials, Volume, from_json, to_json

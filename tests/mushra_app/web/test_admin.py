@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from earmark.mushra_app.database import admin_access
 from earmark.mushra_app.database.store import Answer, Store
-from earmark.mushra_app.ratings.importers import study_ratings
 from earmark.mushra_app.ratings.screening import screen
+from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.web import Options, create_app
 from earmark.mushra_app.web.downloads import as_csv
 from earmark.mushra_app.web.overview import overview

@@ -1,0 +1,34 @@
+"""Everything that a report needs from one of our own studies: ratings, checks, questionnaires, objective scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.analysis.objective import metric_scores
+from earmark.mushra_app.database import collected
+from earmark.mushra_app.database.store import open_store, ratings
+from earmark.mushra_app.ratings.table import Ratings
+from earmark.mushra_app.study.study import load
+
+
+def study_ratings(folder: Path, database: str | None = None) -> Ratings:
+    """Read the ratings that one of our own studies has collected.
+
+    Args:
+        folder: the study.
+        database: SQLAlchemy URL; default: STUDY/ratings.sqlite.
+
+    Raises:
+        UserError: if there is no such study or database, or no listener has finished a trial.
+    """
+    study = load(folder)
+    store = open_store(study, folder, database, create=False)
+    table = ratings(store, study)
+    if table.empty:
+        raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark mushra serve`")
+    metrics, note = metric_scores(study, folder)
+    with store.reading() as session:
+        result, answers = collected.as_ratings(session, study, table), collected.answered(session)
+    return replace(result, notes=(note,) if note else (), metrics=metrics, answers=answers)

@@ -1,0 +1,52 @@
+"""Ratings that one of our own studies collected, as the report reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database import store
+from earmark.mushra_app.database.store import Answer
+from earmark.mushra_app.ratings.importers import read_ratings
+from earmark.mushra_app.report.study_ratings import study_ratings
+from earmark.mushra_app.study import study
+from earmark.mushra_app.web.downloads import as_csv
+
+
+def test_ratings_of_a_study(study_folder):
+    test = study.load(study_folder)
+    with pytest.raises(UserError, match="nobody has taken"):
+        study_ratings(study_folder)
+    database = store.open_store(test, study_folder)
+    with pytest.raises(UserError, match="no listener has finished a trial"):
+        study_ratings(study_folder)
+    listener = database.enrol("key")
+    trial = listener.trials[0]
+    answers = {stimulus.token: Answer(10 * place) for place, stimulus in enumerate(trial.conditions)}
+    database.submit("key", trial.key, answers, seconds=30)
+    ratings = study_ratings(study_folder)
+    assert ratings.roles == {condition.name: condition.role for condition in test.conditions}
+    assert dict(zip(ratings.frame["condition"], ratings.frame["score"], strict=True)) == {
+        stimulus.condition: 10.0 * place for place, stimulus in enumerate(trial.conditions)
+    }
+    assert set(ratings.frame["item"]) == {trial.item}
+    assert ratings.source == test.name
+
+
+def test_who_was_excluded_by_hand_stays_out_of_the_report(study_folder, tmp_path):
+    """In the study itself and in its export alike; what screening said while the study ran is judged anew."""
+    test = study.load(study_folder)
+    database = store.open_store(test, study_folder, rule="paper")
+    for key in ("by hand", "by rule"):
+        trial = database.enrol(key).trials[0]
+        database.submit(key, trial.key, {stimulus.token: Answer(50) for stimulus in trial.conditions}, seconds=30)
+        database.leave(key)
+    database.exclude(1, "=loudspeakers")
+    exported = store.ratings(database, test)
+    assert set(exported["excluded_by"]) == {"experimenter", "screening"}
+    (tmp_path / "ratings.csv").write_bytes(as_csv(exported))
+    assert study_ratings(study_folder).excluded == {"L0001": "=loudspeakers"}
+    assert read_ratings(tmp_path / "ratings.csv").excluded == {"L0001": "'=loudspeakers"}
+    without = exported.drop(columns="excluded_by")
+    (tmp_path / "ratings.csv").write_bytes(as_csv(without))
+    assert set(read_ratings(tmp_path / "ratings.csv").excluded) == {"L0001", "L0002"}
