@@ -79,9 +79,9 @@ class EncodecCodec:
         packets = []
         for segment in codes.segments:
             scale = b"" if segment.scale is None else SCALE.pack(float(segment.scale[0]))
-            entries = segment.codes[0].numpy().astype(np.uint16)
-            for start in range(0, entries.shape[1], self._steps(entries.shape[1])):
-                part = entries[:, start : start + self._steps(entries.shape[1])]
+            segment_codes = segment.codes[0].numpy().astype(np.uint16)
+            for start in range(0, segment_codes.shape[1], self._steps(segment_codes.shape[1])):
+                part = segment_codes[:, start : start + self._steps(segment_codes.shape[1])]
                 packets.append(scale + coder.encode(part, self.model.quantizer.bits))
         return Encoded(tuple(packets), codes.samples)
 
@@ -90,7 +90,7 @@ class EncodecCodec:
         config = self.model.config
         if self.coder is None or config.segment is not None:
             return segment
-        return round(CHUNK_SECONDS * config.frame_rate)
+        return round(CHUNK_SECONDS * config.step_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
         import torch
@@ -104,8 +104,8 @@ class EncodecCodec:
             min(self._steps(steps), steps - start) for steps in lengths for start in range(0, steps, self._steps(steps))
         ]
         payloads = [packet[SCALE.size * config.normalize :] for packet in encoded.packets]
-        entries = self._entries(payloads, codebooks, parts, bits)
-        joined = torch.from_numpy(np.concatenate(entries, axis=1).astype(np.int64))[None]
+        packets = self._unpacked(payloads, codebooks, parts, bits)
+        joined = torch.from_numpy(np.concatenate(packets, axis=1).astype(np.int64))[None]
         scales: list[torch.Tensor | None] = [None] * len(lengths)
         if config.normalize:
             scales = [torch.tensor(SCALE.unpack_from(packet)) for packet in encoded.packets]
@@ -113,7 +113,7 @@ class EncodecCodec:
         decoded = self.model.decode(Codes(tuple(segments), encoded.samples, from_numpy=True))
         return np.ascontiguousarray(decoded[0])
 
-    def _entries(
+    def _unpacked(
         self, payloads: list[bytes], codebooks: int, steps: list[int], bits: int
     ) -> list[NDArray[np.uint16]]:  # fmt: skip
         """Codes [codebooks, n] of each packet."""

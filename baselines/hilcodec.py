@@ -22,7 +22,7 @@ from earmark.codec.errors import UserError
 
 SAMPLE_RATE = 24000
 HOP = 320  # samples: 75 hops a second
-BITS = 10  # of an entry of its code books
+BITS = 10  # of a code
 MOST_CODEBOOKS = 12
 MODELS = {"speech": "hil_speech", "music": "hil_music"}  # option -> beginning of the files' names
 
@@ -34,7 +34,7 @@ def weights_folder() -> Path:
 
 
 def files(model: str, codebooks: int) -> list[str]:
-    """Names of the files that a model needs at a number of code books."""
+    """Names of the files that a model needs at a number of codebooks."""
     ends = ["enc.onnx", "dec.onnx", "cache_enc.npz", "cache_dec.npz"]
     ends += [f"{part}{number}.onnx" for number in range(codebooks) for part in ("vq", "deq")]
     return [f"{MODELS[model]}_{end}" for end in ends]
@@ -52,7 +52,7 @@ def _session(path: Path) -> Any:
 
 @dataclass
 class HilCodec:
-    """HILCodec at one number of code books, mono. A packet is a level's entries over the whole file, 10 bits each."""
+    """HILCodec at one number of codebooks, mono. A packet is a level's codes over the whole file, 10 bits each."""
 
     name: str
     folder: Path
@@ -67,17 +67,17 @@ class HilCodec:
         encoder, state = self._network("enc"), self._fresh_state("enc")
         quantizers = [self._network(f"vq{number}") for number in range(self.codebooks)]
         hops = -(-audio.shape[-1] // HOP)
-        entries = np.empty((self.codebooks, hops), np.int64)
+        codes = np.empty((self.codebooks, hops), np.int64)
         padded = np.ascontiguousarray(fit_length(audio, hops * HOP), dtype=np.float32)
         for hop, part in enumerate(np.split(padded, hops, axis=1)):
             residual, *new = encoder.run(None, {"wav_in": part[None]} | state)
             state = {f"e_in{number}": value for number, value in enumerate(new)}
             for level, quantizer in enumerate(quantizers):
                 quantized, index = quantizer.run(None, {"x": residual})
-                entries[level, hop] = index.item()
+                codes[level, hop] = index.item()
                 residual = residual - quantized
-        packets = tuple(pack(level, BITS) for level in entries)
-        return Encoded(packets, audio.shape[-1], bits=entries.size * BITS)
+        packets = tuple(pack(level, BITS) for level in codes)
+        return Encoded(packets, audio.shape[-1], bits=codes.size * BITS)
 
     def decode(self, encoded: Encoded) -> Audio:
         from earmark.codec.ecdc.bits import unpack
@@ -85,12 +85,12 @@ class HilCodec:
         decoder, state = self._network("dec"), self._fresh_state("dec")
         dequantizers = [self._network(f"deq{number}") for number in range(self.codebooks)]
         hops = -(-encoded.samples // HOP)
-        entries = np.stack([unpack(packet, hops, BITS) for packet in encoded.packets]).astype(np.int64)
+        codes = np.stack([unpack(packet, hops, BITS) for packet in encoded.packets]).astype(np.int64)
         parts = []
-        for column in entries.T:
+        for column in codes.T:
             vectors = [
-                dequantizer.run(None, {"idx": entry.reshape(1, 1)})[0]
-                for dequantizer, entry in zip(dequantizers, column, strict=True)
+                dequantizer.run(None, {"idx": code.reshape(1, 1)})[0]
+                for dequantizer, code in zip(dequantizers, column, strict=True)
             ]
             part, *new = decoder.run(None, {"q": np.sum(vectors, axis=0)} | state)
             state = {f"d_in{number}": value for number, value in enumerate(new)}

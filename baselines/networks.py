@@ -1,4 +1,4 @@
-"""Other people's neural codecs behind one face: a signal in, levels of code book entries out, and back.
+"""Other people's neural codecs behind one face: a signal in, levels of codewords out, and back.
 
 Each loads from a folder as its hub has it: a configuration beside weights.
 """
@@ -14,14 +14,14 @@ from torch.nn.functional import pad
 
 
 class Network(Protocol):
-    """A mono codec of residual or multi-scale code books.
+    """A mono codec of residual or multi-scale codebooks.
 
-    Args of its methods: audio [time] at `sample_rate`, of at least one sample; a level is [steps], entries of a code
-    book. decode() may give more samples than were encoded, not fewer.
+    Args of its methods: audio [time] at `sample_rate`, of at least one sample; a level is [steps], codewords of a
+    codebook. decode() may give more samples than were encoded, not fewer.
     """
 
     sample_rate: int
-    entries: int  # of each code book
+    codebook_size: int
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]: ...
 
@@ -36,7 +36,7 @@ class DacNetwork:
 
         self.model = _from_pretrained(DacModel, folder)
         self.sample_rate: int = self.model.config.sampling_rate
-        self.entries: int = self.model.config.codebook_size
+        self.codebook_size: int = self.model.config.codebook_size
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
         hop = self.model.config.hop_length
@@ -65,7 +65,7 @@ class MimiNetwork:
 
         self.model = _from_pretrained(MimiModel, folder)
         self.sample_rate: int = self.model.config.sampling_rate
-        self.entries: int = self.model.config.codebook_size
+        self.codebook_size: int = self.model.config.codebook_size
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
         padded = pad(audio, (0, -audio.shape[-1] % self.model.config.frame_size))
@@ -83,7 +83,7 @@ class EncodecNetwork:
 
         self.model = _from_pretrained(EncodecModel, folder)
         self.sample_rate: int = self.model.config.sampling_rate
-        self.entries: int = self.model.config.codebook_size
+        self.codebook_size: int = self.model.config.codebook_size
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
         config = self.model.config
@@ -96,14 +96,14 @@ class EncodecNetwork:
 
 
 class SnacNetwork:
-    """SNAC (arXiv 2410.14411) by its own package: code books of several rates, all of them always used."""
+    """SNAC (arXiv 2410.14411) by its own package: codebooks of several rates, all of them always used."""
 
     def __init__(self, folder: Path) -> None:
         from snac import SNAC
 
         self.model = SNAC.from_pretrained(str(folder))
         self.sample_rate: int = self.model.sampling_rate
-        self.entries: int = self.model.codebook_size
+        self.codebook_size: int = self.model.codebook_size
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
         return [level[0] for level in self.model.encode(audio[None, None])]  # which pads by itself

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without
     from earmark.baselines.networks import Network
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-CLOSE_ENOUGH = 0.01  # 7.75 kbps are meant where 9 code books make 7.7519
+CLOSE_ENOUGH = 0.01  # 7.75 kbps are meant where 9 codebooks make 7.7519
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Published:
         repository: on the Hugging Face hub.
         network: class in baselines/networks.py.
         package: that has it, also the name of the extra of earmark that installs it.
-        bits_per_second: number of code books -> rate; one entry each that the model can be run at.
+        bits_per_second: number of codebooks -> rate; one entry each that the model can be run at.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Published:
 
 @dataclass
 class TokenCodec:
-    """A network at one number of code books. A packet is a level, its entries in as many bits as tell them apart."""
+    """A network at one number of codebooks. A packet is a level, its codes in as many bits as tell them apart."""
 
     name: str
     network: Network
@@ -60,8 +60,8 @@ class TokenCodec:
 
     @property
     def width(self) -> int:
-        """Bits of an entry."""
-        return math.ceil(math.log2(self.network.entries))
+        """Bits of a code."""
+        return math.ceil(math.log2(self.network.codebook_size))
 
     def encode(self, audio: Audio) -> Encoded:
         import torch
@@ -78,7 +78,7 @@ class TokenCodec:
 
         from earmark.codec.ecdc.bits import unpack
 
-        # Entries have 8 bits at least, so what fills up a packet's last byte is never taken for one.
+        # Codes have 8 bits at least, so what fills up a packet's last byte is never taken for one.
         counts = [8 * len(packet) // self.width for packet in encoded.packets]
         levels = [
             torch.from_numpy(unpack(packet, count, self.width).astype(np.int64))
@@ -127,7 +127,7 @@ class Pretrained(Family):
         return TokenCodec(system.text, network, self._codebooks(system), network.sample_rate)
 
     def _codebooks(self, system: System) -> int:
-        """How many code books make the rate asked for."""
+        """How many codebooks make the rate asked for."""
         asked = rate_in_kbps(system) * 1000
         rates = self.model.bits_per_second
         nearest = min(rates, key=lambda codebooks: abs(rates[codebooks] - asked))
@@ -190,7 +190,7 @@ def _network(name: str, folder: Path) -> Network:
 
 
 def _residual(most: int, bits: int, steps_per_second: float) -> dict[int, float]:
-    """Rates of 1 to `most` residual code books."""
+    """Rates of 1 to `most` residual codebooks."""
     return {codebooks: codebooks * bits * steps_per_second for codebooks in range(1, most + 1)}
 
 
@@ -225,7 +225,7 @@ snac_44khz = _snac(44100, 512, (8, 4, 2, 1))
 
 
 def mimi() -> Pretrained:
-    """Mimi: 12.5 steps a second of up to 32 code books of 2048 entries; Moshi uses 8, 1.1 kbps."""
+    """Mimi: 12.5 steps a second of up to 32 codebooks of 2048 codewords; Moshi uses 8, 1.1 kbps."""
     rates = _residual(32, 11, 12.5)
     return Pretrained(
         Published("mimi", "Mimi", "kyutai/mimi", "MimiNetwork", "transformers", 24000, rates, "CC-BY-4.0", "80 ms")

@@ -74,7 +74,7 @@ def sound(config: EncodecConfig, format: ecdc.Format, kbps: float, samples: int,
     segments = []
     for start, end in config.segments(samples):
         shape = (1, config.codebooks(kbps), -(-(end - start) // config.seanet.hop))
-        codes = np.full(shape, 1023) if constant else rng.integers(0, config.entries, shape)
+        codes = np.full(shape, 1023) if constant else rng.integers(0, config.codebook_size, shape)
         scale = torch.tensor([rng.uniform(0.01, 1)], dtype=torch.float32) if config.normalize else None
         segments.append(Segment(torch.from_numpy(codes), scale))
     coded = Codes(tuple(segments), samples)

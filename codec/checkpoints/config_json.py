@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, get_args
 
-from earmark.codec.encodec.config import EncodecConfig, Norm, SEANetConfig
+from earmark.codec.encodec.config import EncodecConfig, Norm, SEANetConfig, from_stored, to_stored
 from earmark.codec.errors import UserError
 
 MOST_CODEBOOKS = 1024
@@ -75,7 +74,7 @@ SEANET_RULES: dict[str, Rule] = {
 
 def config_to_json(config: EncodecConfig) -> str:
     """One line of JSON that config_from_json() reads."""
-    return json.dumps(asdict(config), allow_nan=False)
+    return json.dumps(to_stored(config), allow_nan=False)
 
 
 def config_from_json(text: str) -> EncodecConfig:
@@ -91,7 +90,7 @@ def config_from_json(text: str) -> EncodecConfig:
     _check(data, MODEL_RULES, "config")
     _check(data["seanet"], SEANET_RULES, "config.seanet")
     seanet = SEANetConfig(**{**data["seanet"], "ratios": tuple(data["seanet"]["ratios"])})
-    config = EncodecConfig(**{**data, "kbps": tuple(map(float, data["kbps"])), "seanet": seanet})
+    config = EncodecConfig(**{**from_stored(data), "kbps": tuple(map(float, data["kbps"])), "seanet": seanet})
     if seanet.causal and seanet.norm == "time_group_norm":
         raise UserError("config.seanet.norm must not be time_group_norm in a causal model: it looks ahead")
     if seanet.hop > config.sample_rate:

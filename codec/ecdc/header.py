@@ -59,7 +59,7 @@ class Header:
         """The header for codes of a model; identities and chunks remain to be filled in."""
         return cls(
             format, config.name, config.sample_rate, config.channels, samples, codebooks,
-            (config.entries - 1).bit_length(), config.seanet.hop, config.segment_samples, config.stride_samples,
+            (config.codebook_size - 1).bit_length(), config.seanet.hop, config.segment_samples, config.stride_samples,
             config.normalize, entropy,
         )  # fmt: skip
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 from earmark.codec.errors import UserError
 
 Norm = Literal["none", "weight_norm", "layer_norm", "time_group_norm"]
+STORED_AS = {"codebook_size": "entries"}  # fields whose key differs in checkpoints, recipes and identities
+
+
+def stored_keys(config_type: type) -> list[str]:
+    """Keys of a configuration class in files, in the order of its fields."""
+    return [STORED_AS.get(field.name, field.name) for field in fields(config_type)]
+
+
+def to_stored(config: Any) -> dict[str, Any]:
+    """A configuration as files hold it."""
+    return {STORED_AS.get(name, name): value for name, value in asdict(config).items()}
+
+
+def from_stored(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments for a configuration class from what a file holds."""
+    names = {key: name for name, key in STORED_AS.items()}
+    return {names.get(key, key): value for key, value in data.items()}
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class EncodecConfig:
     sample_rate: int
     kbps: tuple[float, ...]
     seanet: SEANetConfig
-    entries: int = 1024
+    codebook_size: int = 1024
     segment: float | None = None
     overlap: float = 0.01
     normalize: bool = False
@@ -75,13 +93,13 @@ class EncodecConfig:
         return self.seanet.channels
 
     @property
-    def frame_rate(self) -> int:
+    def step_rate(self) -> int:
         """Latent steps per second."""
         return math.ceil(self.sample_rate / self.seanet.hop)
 
     @property
     def kbps_per_codebook(self) -> float:
-        return math.log2(self.entries) * self.frame_rate / 1000
+        return math.log2(self.codebook_size) * self.step_rate / 1000
 
     def codebooks(self, kbps: float | None = None) -> int:
         """Codebooks that make `kbps`, all of them for None.

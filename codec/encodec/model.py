@@ -30,7 +30,7 @@ class EncodecModel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = SEANetEncoder(config.seanet)
-        self.quantizer = ResidualVectorQuantizer(config.seanet.dimension, config.codebooks(), config.entries)
+        self.quantizer = ResidualVectorQuantizer(config.seanet.dimension, config.codebooks(), config.codebook_size)
         self.decoder = SEANetDecoder(config.seanet)
 
     @torch.inference_mode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.checkpoints.downloads import OFFICIAL_FILES, cached
-from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.encodec.config import EncodecConfig, from_stored, stored_keys, to_stored
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import written_whole
 from earmark.codec.language_model.network import CONTEXT_SECONDS, LanguageModel, LanguageModelConfig
@@ -34,7 +33,7 @@ HEAD_WEIGHT = re.compile(r"linears\.(\d+)\.weight")
 
 def config_for(codec: EncodecConfig) -> LanguageModelConfig:
     """The paper's language model for a codec: all its codebooks, and 3.5 s to look back."""
-    return LanguageModelConfig(codec.codebooks(), int(CONTEXT_SECONDS * codec.frame_rate), codec.entries)
+    return LanguageModelConfig(codec.codebooks(), int(CONTEXT_SECONDS * codec.step_rate), codec.codebook_size)
 
 
 def portable_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModelCoder:
@@ -100,7 +99,7 @@ def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> N
     else:
         state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
         arithmetic, identity = "float32", checkpoints.digest(state)
-    config = json.dumps(asdict(model.config))
+    config = json.dumps(to_stored(model.config))
     about = {"format": FORMAT, "version": VERSION, "arithmetic": arithmetic, "config": config, "identity": identity}
     with written_whole(path) as aside:
         try:
@@ -151,8 +150,10 @@ def _official_config(path: Path, tensors: Mapping[str, Tensor], codec: EncodecCo
     heads = [match for key in tensors if (match := HEAD_WEIGHT.fullmatch(key))]
     if not heads or not isinstance(tensors[heads[0][0]], Tensor) or tensors[heads[0][0]].ndim != 2:
         raise UserError(f"{path}: holds no language model; give an official one or one by `earmark train-lm`")
-    entries, dimension = tensors[heads[0][0]].shape
-    return LanguageModelConfig(len(heads), config_for(codec).context, entries, dimension, feed_forward=4 * dimension)
+    codebook_size, dimension = tensors[heads[0][0]].shape
+    return LanguageModelConfig(
+        len(heads), config_for(codec).context, codebook_size, dimension, feed_forward=4 * dimension
+    )
 
 
 def _described(path: Path, metadata: Mapping[str, str]) -> LanguageModelConfig:
@@ -162,18 +163,17 @@ def _described(path: Path, metadata: Mapping[str, str]) -> LanguageModelConfig:
         data = json.loads(metadata.get("config", ""))
     except (ValueError, RecursionError):
         data = None
-    names = [field.name for field in fields(LanguageModelConfig)]
-    if not isinstance(data, dict) or sorted(data) != sorted(names):
+    if not isinstance(data, dict) or sorted(data) != sorted(stored_keys(LanguageModelConfig)):
         raise UserError(f"{path}: damaged: it does not tell the model's shape; copy it again")
     if any(type(value) is not int or not 1 <= value <= MOST for value in data.values()):
         raise UserError(f"{path}: damaged: the model's shape makes no sense; copy it again")
-    return LanguageModelConfig(**data)
+    return LanguageModelConfig(**from_stored(data))
 
 
 def _require(path: Path, config: LanguageModelConfig, codec: EncodecConfig) -> None:
-    if config.entries != codec.entries:
+    if config.codebook_size != codec.codebook_size:
         raise UserError(
-            f"{path}: for codebooks of {config.entries} entries; those of {codec.name} have {codec.entries}"
+            f"{path}: has {config.codebook_size} codewords per codebook; {codec.name} has {codec.codebook_size}"
         )
     if config.dimension % config.heads or config.dimension % 2:
         raise UserError(f"{path}: damaged: {config.dimension} channels do not divide among {config.heads} heads")

@@ -18,13 +18,13 @@ class LanguageModelConfig:
 
     Args:
         codebooks: the most that it can code; any smaller number works too.
-        entries: of each codebook.
+        codebook_size: codewords of each codebook.
         context: latent steps before the present one that it attends to.
     """
 
     codebooks: int
     context: int
-    entries: int = 1024
+    codebook_size: int = 1024
     dimension: int = 200
     heads: int = 8
     layers: int = 5
@@ -54,9 +54,9 @@ class LanguageModel(nn.Module):
         self.config = config
         self.transformer = Transformer(config)
         self.emb = nn.ModuleList(
-            nn.Embedding(config.entries + 1, config.dimension) for _ in range(config.codebooks)
+            nn.Embedding(config.codebook_size + 1, config.dimension) for _ in range(config.codebooks)
         )  # entry 0: no step before
-        self.linears = nn.ModuleList(nn.Linear(config.dimension, config.entries) for _ in range(config.codebooks))
+        self.linears = nn.ModuleList(nn.Linear(config.dimension, config.codebook_size) for _ in range(config.codebooks))
 
     def forward(
         self, before: Tensor, past: PastInputs | None = None, offset: int | Tensor = 0
@@ -69,7 +69,7 @@ class LanguageModel(nn.Module):
             offset: position of the segment's first step, a number or [B, 1, 1]; drawn at random in training.
 
         Returns:
-            [B, entries, codebooks, T], and the past for the next call.
+            [B, codebook_size, codebooks, T], and the past for the next call.
         """
         count = before.shape[1]
         x = sum(self.emb[k](before[:, k]) for k in range(count))

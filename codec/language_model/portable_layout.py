@@ -21,7 +21,7 @@ GELU_BITS = 7  # fractional bits of GELU's argument in its table
 GELU_RANGE = 16  # beyond it GELU is 0 or its argument
 FREQUENCY_BITS = 20  # of the likeliest entry
 SOFTMAX_TABLE, HEAD_TABLE = 2048, 4096
-MOST_ENTRIES = 1024  # so that the frequencies add up to at most 2 ** 30
+MOST_CODEWORDS = 1024  # so that the frequencies add up to at most 2 ** 30
 MOST_STEPS = 1023  # of a segment: positions are a table too
 MOST_SHIFT = 22  # a difference of two sums with their biases is below 4 * SUM_LIMIT
 
@@ -39,8 +39,8 @@ class Expected(NamedTuple):
 
 def check(config: LanguageModelConfig, tensors: Tensors) -> None:
     """Raise ValueError, in the words of a message, unless the tensors are those of such a model and safe to use."""
-    if config.entries > MOST_ENTRIES:
-        raise ValueError(f"{config.entries} entries, where frequencies have room for {MOST_ENTRIES}")
+    if config.codebook_size > MOST_CODEWORDS:
+        raise ValueError(f"{config.codebook_size} codewords, where frequencies have room for {MOST_CODEWORDS}")
     if LARGEST**2 * (config.dimension // config.heads) >= SUM_LIMIT:  # the products of a query and a key
         raise ValueError(f"heads of {config.dimension // config.heads} channels, where 260 can be summed exactly")
     names = set()
@@ -61,8 +61,8 @@ def check(config: LanguageModelConfig, tensors: Tensors) -> None:
 
 def _layout(config: LanguageModelConfig) -> Iterator[tuple[str, Expected]]:
     size, hidden, wide = config.dimension, config.feed_forward, 1 << 31
-    rows = config.codebooks * config.entries
-    yield "embedding", Expected(np.int16, (config.codebooks, config.entries + 1, size), -(1 << 15), (1 << 15) - 1)
+    rows = config.codebooks * config.codebook_size
+    yield "embedding", Expected(np.int16, (config.codebooks, config.codebook_size + 1, size), -(1 << 15), (1 << 15) - 1)
     yield "positions", Expected(np.int16, (MOST_STEPS, size), -(1 << FRACTION), 1 << FRACTION)
     yield "gelu.table", Expected(np.int32, (2 * GELU_RANGE << GELU_BITS,), -wide, wide)
     yield from _norm("norm_in", size)

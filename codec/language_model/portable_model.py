@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from earmark.codec.encodec.config import to_stored
 from earmark.codec.language_model.exact_linear import SUM_LIMIT, products
 from earmark.codec.language_model.network import LanguageModelConfig
 from earmark.codec.language_model.portable_arithmetic import BYTES, SHIFT, Exponential, Integers, Norm, Projection
@@ -110,7 +110,7 @@ class PortableModel:
     def identity(self) -> str:
         """SHA-256 of the shape, in lines NAME=COUNT, and of each tensor: name, type, shape, little-endian values."""
         digest = hashlib.sha256()
-        for name, count in asdict(self.config).items():
+        for name, count in to_stored(self.config).items():
             digest.update(f"{name}={count}\n".encode())
         for name, value in sorted(self.tensors.items()):
             digest.update(f"{name} {value.dtype.name} {'x'.join(map(str, value.shape))}\n".encode())
@@ -119,14 +119,14 @@ class PortableModel:
 
     @torch.inference_mode()
     def frequencies(self, before: NDArray[np.integer], cache: Cache) -> Frequencies:
-        """Frequencies of the entries in the next steps of some segments.
+        """Frequencies of the codewords in the next steps of some segments.
 
         Args:
             before: codes + 1 of the step before each, 0 where there is none, [B, codebooks, T].
             cache: of these segments; it goes T steps on.
 
         Returns:
-            [B, T, codebooks, entries], 1 to 2 ** FREQUENCY_BITS each.
+            [B, T, codebooks, codebook_size], 1 to 2 ** FREQUENCY_BITS each.
         """
         batch, count, steps = before.shape
         embedded = self._embedding[np.arange(count)[:, None], before].sum(axis=1, dtype=np.int64)
@@ -135,7 +135,7 @@ class PortableModel:
         for index, layer in enumerate(self._layers):
             x = self._through(layer, index, x, cache)
         cache.steps += steps
-        logits = self._head.sums(self._head.bytes(x), count * self.config.entries)
+        logits = self._head.sums(self._head.bytes(x), count * self.config.codebook_size)
         return self._head_exponential(logits.reshape(batch, steps, count, -1), count)
 
     def projected(self, layer: int, inputs: NDArray[np.int8], batch: int) -> tuple[Floats, Floats, Floats]:

@@ -61,11 +61,11 @@ class Generator(nn.Module):
 def _quantizer(recipe: Recipe) -> TrainableResidualVectorQuantizer | DiffQuantizer | GumbelQuantizer:
     chosen, model = recipe.quantizer, recipe.model
     if chosen.kind == "diffq":
-        return DiffQuantizer(model.seanet.dimension, bits_per_codebook=int(math.log2(model.entries)))
+        return DiffQuantizer(model.seanet.dimension, bits_per_codebook=int(math.log2(model.codebook_size)))
     if chosen.kind == "gumbel":
-        return GumbelQuantizer(model.seanet.dimension, model.codebooks(), model.entries)
+        return GumbelQuantizer(model.seanet.dimension, model.codebooks(), model.codebook_size)
     return TrainableResidualVectorQuantizer(
-        model.seanet.dimension, model.codebooks(), model.entries,
+        model.seanet.dimension, model.codebooks(), model.codebook_size,
         decay=chosen.decay, dead_below=chosen.dead_below, iterations=chosen.kmeans_iterations,
         seed=recipe.training.seed,
     )  # fmt: skip

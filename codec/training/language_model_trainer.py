@@ -88,7 +88,7 @@ class LanguageModelTrainer:
         recipe, codec = self.recipe, self.codec
         draws = np.random.default_rng([recipe.seed, self.updates])
         kbps = float(draws.choice(codec.kbps))
-        steps = min(round(recipe.seconds * codec.frame_rate), MOST_STEPS)
+        steps = min(round(recipe.seconds * codec.step_rate), MOST_STEPS)
         codes = sequences.draw(draws, recipe.batch, steps)[:, : codec.codebooks(kbps)].to(self.device)
         offset = torch.from_numpy(draws.integers(0, MOST_STEPS - steps + 1, (recipe.batch, 1, 1))).to(self.device)
         for group in self.optimizer.param_groups:
@@ -211,7 +211,7 @@ def _validate(
             stored.
     """
     codec = trainer.codec
-    steps = min(round(trainer.recipe.seconds * codec.frame_rate), MOST_STEPS)
+    steps = min(round(trainer.recipe.seconds * codec.step_rate), MOST_STEPS)
     excerpts = sequences.excerpts("valid", EXCERPTS, steps)
     portable = quantized(trainer.model)
     scores = {}
@@ -219,8 +219,8 @@ def _validate(
         chosen = [excerpt[: codec.codebooks(kbps)] for excerpt in excerpts]
         plain, exact = float_bits(trainer.model, chosen), portable_bits(portable, chosen)
         scores[f"bits_per_code@{kbps:g}"] = exact
-        scores[f"kbps@{kbps:g}"] = exact * codec.codebooks(kbps) * codec.frame_rate / 1000
-        scores[f"saving_percent@{kbps:g}"] = 100 * (1 - exact / math.log2(codec.entries))
+        scores[f"kbps@{kbps:g}"] = exact * codec.codebooks(kbps) * codec.step_rate / 1000
+        scores[f"saving_percent@{kbps:g}"] = 100 * (1 - exact / math.log2(codec.codebook_size))
         scores[f"quantisation_percent@{kbps:g}"] = 100 * (exact / plain - 1)
     about = {"codec": codec_identity, "codec_name": codec.name, "updates": str(trainer.updates)}
     language_model_files.save(trainer.model, folder / FLOAT, **about)
@@ -238,10 +238,10 @@ def _validate(
 
 def decodes(model: PortableModel, codes: Tensor) -> bool:
     """Whether codes, [codebooks, steps], come back step by step from what they were coded to as a whole."""
-    coder, entries = PortableModelCoder(model), codes.numpy().astype(np.uint16)
-    bits = (model.config.entries - 1).bit_length()
-    [back] = coder.decode_all([coder.encode(entries, bits)], len(entries), [entries.shape[1]], bits)
-    return np.array_equal(back, entries)
+    coder, sequence = PortableModelCoder(model), codes.numpy().astype(np.uint16)
+    bits = (model.config.codebook_size - 1).bit_length()
+    [back] = coder.decode_all([coder.encode(sequence, bits)], len(sequence), [sequence.shape[1]], bits)
+    return np.array_equal(back, sequence)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from earmark.codec.checkpoints.config_json import config_from_json
-from earmark.codec.encodec.config import EncodecConfig, SEANetConfig
+from earmark.codec.encodec.config import EncodecConfig, SEANetConfig, stored_keys
 from earmark.codec.errors import UserError
 from earmark.codec.training.losses import windows
 
@@ -168,9 +168,9 @@ def _read(kind: Any, value: Any, place: str) -> Any:
 
 def _model(table: Any) -> EncodecConfig:
     if isinstance(table, Mapping):
-        _refuse_unknown(table, [field.name for field in fields(EncodecConfig)], "model.")
+        _refuse_unknown(table, stored_keys(EncodecConfig), "model.")
         if isinstance(table.get("seanet"), Mapping):
-            _refuse_unknown(table["seanet"], [field.name for field in fields(SEANetConfig)], "model.seanet.")
+            _refuse_unknown(table["seanet"], stored_keys(SEANetConfig), "model.seanet.")
         if table.get("segment") == 0:
             table = {**table, "segment": None}  # TOML has no null
     try:

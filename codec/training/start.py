@@ -71,7 +71,7 @@ def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
     for theirs, ours in ((model.encoder, trainer.generator.encoder), (model.decoder, trainer.generator.decoder)):
         for name, weight in theirs.state_dict().items():
             _set(ours, name, weight)
-    steps = recipe.data.batch * recipe.data.seconds * wanted.frame_rate
+    steps = recipe.data.batch * recipe.data.seconds * wanted.step_rate
     quantizer.start_from(model.quantizer.codebooks, steps)
 
 

@@ -124,7 +124,7 @@ class Trainer:
             optimizer.load_state_dict(state["optimizers"][name])
 
     def usage(self) -> dict[str, list[float]]:
-        """Perplexity and share of the entries in use of each codebook; nothing of quantisers without codebooks."""
+        """Perplexity and share of codewords in use, of each codebook; nothing of quantisers without codebooks."""
         quantizer = self.generator.quantizer
         if not isinstance(quantizer, TrainableResidualVectorQuantizer):
             return {}
@@ -171,7 +171,7 @@ class Trainer:
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
         commitment, bits = output.quantized.commitment, output.quantized.bits
-        kbps = bits * self.recipe.model.frame_rate / 1000
+        kbps = bits * self.recipe.model.step_rate / 1000
         unbalanced = self.recipe.losses.commitment * commitment + self.recipe.quantizer.penalty * kbps
         fractions = self.balancer.backward(losses, output.decoded, unbalanced)
         average_gradients(self.generator.parameters())

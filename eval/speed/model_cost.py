@@ -61,7 +61,7 @@ def language_model_cost(source: str | Path, checkpoint: str | Path, kbps: float)
     codec = checkpoints.load(checkpoint).config
     model = load_portable(source, codec)
     weight_bytes = sum(tensor.nbytes for tensor in model.tensors.values())
-    return language_model_cost_of(model.config, codec.codebooks(kbps), codec.frame_rate, weight_bytes)
+    return language_model_cost_of(model.config, codec.codebooks(kbps), codec.step_rate, weight_bytes)
 
 
 def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: float, weight_bytes: int) -> ModelCost:
@@ -76,7 +76,7 @@ def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: f
 
     width = config.dimension
     layer = 4 * width**2 + 2 * (config.context + 1) * width + 2 * width * config.feed_forward
-    flops = 2 * steps * (config.layers * layer + codebooks * width * config.entries)
+    flops = 2 * steps * (config.layers * layer + codebooks * width * config.codebook_size)
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in LanguageModel(config).parameters())
     return ModelCost(parameters, weight_bytes, flops, flops)
@@ -95,7 +95,7 @@ def cost_of(model: EncodecModel, kbps: float) -> ModelCost:
         with _counted(model) as decoding:
             model.decode(codes)
     steps = sum(segment.codes.shape[-1] for segment in codes.segments)
-    search = 2 * steps * codebooks * model.quantizer.codebooks[0].numel()  # an inner product with every entry
+    search = 2 * steps * codebooks * model.quantizer.codebooks[0].numel()  # an inner product with every codeword
     weights = [*model.parameters(), *model.buffers()]
     return ModelCost(
         parameters=sum(weight.numel() for weight in weights),

@@ -61,7 +61,7 @@ def stand_ins(tmp_path_factory):
         [("shape", np.array([1, 1, 320], np.int64))],
     )
     for level in range(12):
-        entries = book(level)
+        codewords = book(level)
         save(
             folder / f"hil_speech_vq{level}.onnx",
             [
@@ -74,7 +74,7 @@ def stand_ins(tmp_path_factory):
             ],
             [("x", FLOAT, [1, 1, 1])],
             [("quantized", FLOAT, [1, 1, 1]), ("index", INT, [1, 1])],
-            [("book", entries.reshape(1, 1, -1)), ("one", np.array([1, 1, 1], np.int64))],
+            [("book", codewords.reshape(1, 1, -1)), ("one", np.array([1, 1, 1], np.int64))],
         )
         save(
             folder / f"hil_speech_deq{level}.onnx",
@@ -84,7 +84,7 @@ def stand_ins(tmp_path_factory):
             ],
             [("idx", INT, [1, 1])],
             [("quantized", FLOAT, [1, 1, 1])],
-            [("book", entries), ("one", np.array([1, 1, 1], np.int64))],
+            [("book", codewords), ("one", np.array([1, 1, 1], np.int64))],
         )
     return folder
 

@@ -91,7 +91,7 @@ def noise(samples: int, channels: int = 1) -> np.ndarray:
 @pytest.mark.parametrize(
     ("text", "rate", "samples", "bits"),
     [
-        # steps x code books x bits of an entry
+        # steps x codebooks x bits of a code
         ("dac_16khz@0.5", 16000, 15992, 50 * 1 * 10),
         ("dac_16khz@6", 16000, 15992, 50 * 12 * 10),
         ("dac_24khz@6", 24000, 23992, 75 * 8 * 10),

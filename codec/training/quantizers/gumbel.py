@@ -14,25 +14,25 @@ TEMPERATURE = 0.5
 
 
 class GumbelQuantizer(nn.Module):
-    """Codebooks whose entries are drawn from a distribution that the latent decides; their sum is the output.
+    """Codebooks whose codewords are drawn from a distribution that the latent decides; their sum is the output.
 
-    Codebook i gives its entries the probabilities q_i(z) = softmax(C_i z + b_i), with C_i the entries themselves.
-    Training mixes the entries by a sample of the Gumbel-softmax of q_i, which is nearly one-hot. At test time the
-    paper draws from q_i; here the most probable entry is taken, so that a signal has one encoding.
+    Codebook i gives its codewords the probabilities q_i(z) = softmax(C_i z + b_i), with C_i the codewords themselves.
+    Training mixes the codewords by a sample of the Gumbel-softmax of q_i, which is nearly one-hot. At test time the
+    paper draws from q_i; here the most probable codeword is taken, so that a signal has one encoding.
 
-    Parameters are `codebooks` [codebooks, entries, dimension], `bias` b and the logits of the `prior`, each
-    [codebooks, entries]. An entropy coder that knows the prior takes -log2 p_i(k) bits for entry k.
+    Parameters are `codebooks` [codebooks, codebook_size, dimension], `bias` b and the logits of the `prior`, each
+    [codebooks, codebook_size]. An entropy coder that knows the prior takes -log2 p_i(k) bits for codeword k.
     """
 
-    def __init__(self, dimension: int, codebooks: int, entries: int = 1024) -> None:
+    def __init__(self, dimension: int, codebooks: int, codebook_size: int = 1024) -> None:
         super().__init__()
         # So that a latent of unit variance starts with logits of unit variance.
-        self.codebooks = nn.Parameter(torch.randn(codebooks, entries, dimension) / math.sqrt(dimension))
-        self.bias = nn.Parameter(torch.zeros(codebooks, entries))
-        self.prior = nn.Parameter(torch.zeros(codebooks, entries))
+        self.codebooks = nn.Parameter(torch.randn(codebooks, codebook_size, dimension) / math.sqrt(dimension))
+        self.bias = nn.Parameter(torch.zeros(codebooks, codebook_size))
+        self.prior = nn.Parameter(torch.zeros(codebooks, codebook_size))
 
     def forward(self, latent: Tensor, codebooks: int) -> Quantized:
-        """Equation (8) in training mode, the most probable entries in evaluation mode.
+        """Equation (8) in training mode, the most probable codewords in evaluation mode.
 
         `bits` is the cross entropy of the prior and q, summed over the codebooks and averaged over the latent steps:
         to minimise it is to fit the prior and to save bandwidth.
@@ -53,11 +53,11 @@ class GumbelQuantizer(nn.Module):
         return Quantized(quantized, codes, commitment=cross_entropy.new_zeros(()), bits=cross_entropy)
 
     def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
-        """The most probable entries, [B, dimension, T] -> codes [B, count, T] by the first `count` codebooks."""
+        """The most probable codewords, [B, dimension, T] -> codes [B, count, T] by the first `count` codebooks."""
         return self._logits(latent, count).argmax(dim=-1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """The sum of the entries, codes [B, count, T] -> [B, dimension, T]."""
+        """The sum of the codewords, codes [B, count, T] -> [B, dimension, T]."""
         chosen = [book[code] for book, code in zip(self.codebooks, codes.unbind(1), strict=False)]
         return torch.stack(chosen).sum(dim=0).transpose(1, 2)
 
@@ -68,7 +68,7 @@ class GumbelQuantizer(nn.Module):
         return -float(prior.gather(2, codes).sum(dim=1).mean())
 
     def _logits(self, latent: Tensor, count: int | None) -> Tensor:
-        """C z + b, [B, dimension, T] -> [B, count, T, entries]."""
+        """C z + b, [B, dimension, T] -> [B, count, T, codebook_size]."""
         return torch.einsum("bdt,knd->bktn", latent, self.codebooks[:count]) + self.bias[:count, None]
 
     def _log2_prior(self) -> Tensor:

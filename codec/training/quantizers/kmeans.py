@@ -32,8 +32,8 @@ def kmeans(samples: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, Ten
     return centroids, count_and_sum(samples, owner, len(centroids))[0]
 
 
-def count_and_sum(samples: Tensor, owner: Tensor, entries: int) -> tuple[Tensor, Tensor]:
-    """Count and sum of the samples, [n, D], that each of the entries owns: [N] and [N, D]."""
-    counts = samples.new_zeros(entries).index_add_(0, owner, samples.new_ones(len(samples)))
-    sums = samples.new_zeros(entries, samples.shape[1]).index_add_(0, owner, samples)
+def count_and_sum(samples: Tensor, owner: Tensor, codewords: int) -> tuple[Tensor, Tensor]:
+    """Count and sum of the samples, [n, D], that each of the codewords owns: [N] and [N, D]."""
+    counts = samples.new_zeros(codewords).index_add_(0, owner, samples.new_ones(len(samples)))
+    sums = samples.new_zeros(codewords, samples.shape[1]).index_add_(0, owner, samples)
     return counts, sums

@@ -14,7 +14,7 @@ class Quantized:
     Args:
         latent: what the decoder receives, float32 [B, D, T]; its gradient reaches the quantiser's input.
         codes: what would be sent, [B, K, T].
-        commitment: how far each residual step's input is from its entry, a scalar; 0 where there are no such steps.
+        commitment: how far each residual step's input is from its codeword, a scalar; 0 where there are no such steps.
         bits: bits a latent step that training is to save, a scalar; 0 where the rate is fixed or within its budget.
     """
 

@@ -12,15 +12,15 @@ from earmark.codec.training.quantizers.kmeans import count_and_sum, kmeans
 from earmark.codec.training.quantizers.quantized import Quantized
 
 _STARTING, _REPLACING = 0, 1  # what a random number is for
-_FRESH = 2.0  # count of a fresh entry over the least that keeps it alive: 0.99^70 = 1 / 2
+_FRESH = 2.0  # count of a fresh codeword over the least that keeps it alive: 0.99^70 = 1 / 2
 
 
 class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
     """Codebooks that follow the encoder, updated by every `forward` in training mode; `plain()` when it is done.
 
     A codebook starts from k-means over the vectors that reach it in the first batch that uses it. From then on an
-    entry is the mean of the vectors that chose it: a moving average of their sum divided by one of their number. An
-    entry that is hardly ever chosen gives its place to a random vector of the batch, with a count that lets it stay
+    codeword is the mean of the vectors that chose it: a moving average of their sum divided by one of their number. An
+    codeword that is hardly ever chosen gives its place to a random vector of the batch, with a count that lets it stay
     for 70 updates if nothing chooses it either. So no count comes near zero, and none needs smoothing.
 
     All processes of torch.distributed hold the same codebooks, those that one process would learn from their batches
@@ -29,7 +29,7 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     Args:
         decay: of the moving averages, per update.
-        dead_below: an entry is replaced if it is chosen less often than this share, above 0, of the average.
+        dead_below: a codeword is replaced if it is chosen less often than this share, above 0, of the average.
         iterations: of k-means, at most.
     """
 
@@ -40,19 +40,19 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
     updates: Tensor
 
     def __init__(
-        self, dimension: int, codebooks: int, entries: int = 1024,
+        self, dimension: int, codebooks: int, codebook_size: int = 1024,
         *, decay: float = 0.99, dead_below: float = 0.1, iterations: int = 50, seed: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__(dimension, codebooks, entries)
+        super().__init__(dimension, codebooks, codebook_size)
         if dead_below <= 0:
-            raise ValueError(f"dead_below {dead_below}: an entry that nothing chooses has to be replaced some time")
+            raise ValueError(f"dead_below {dead_below}: a codeword that nothing chooses has to be replaced some time")
         self.decay = decay
         self.dead_below = dead_below
         self.iterations = iterations
         self.seed = seed
-        self.register_buffer("counts", torch.zeros(codebooks, entries))
-        self.register_buffer("sums", torch.zeros(codebooks, entries, dimension))
-        self.register_buffer("usage", torch.zeros(codebooks, entries))  # share of the choices, replacing left out
+        self.register_buffer("counts", torch.zeros(codebooks, codebook_size))
+        self.register_buffer("sums", torch.zeros(codebooks, codebook_size, dimension))
+        self.register_buffer("usage", torch.zeros(codebooks, codebook_size))  # share of the choices, replacing left out
         self.register_buffer("started", torch.zeros((), dtype=torch.int64))  # codebooks that k-means has filled
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
@@ -61,7 +61,7 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
         The gradient passes to the latent as if nothing had been quantised. The commitment is equation (3), the sum of
         |z_c - q_c(z_c)|^2 over the residual steps c, with the squared norm taken as the mean over batch, time and
-        dimension, the MSE of section 3.2. In z_c the earlier steps' entries are constants, so that the gradient of
+        dimension, the MSE of section 3.2. In z_c the earlier steps' codewords are constants, so that the gradient of
         every step reaches the latent.
 
         Args:
@@ -78,13 +78,13 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
             for book in self.codebooks[:codebooks]:
                 inputs.append(residual.detach())
                 codes.append(nearest(inputs[-1], book))
-                entries = book[codes[-1]]
-                quantized = quantized + entries
-                residual = residual - entries
+                codewords = book[codes[-1]]
+                quantized = quantized + codewords
+                residual = residual - codewords
                 commitment = commitment + residual.square().mean()
             if self.training:
                 self._learn(inputs, codes)
-            # Adding zero, and not (quantized - vectors), leaves the sum of the entries what it is to the last bit.
+            # Adding zero, and not (quantized - vectors), leaves the sum of the codewords what it is to the last bit.
             quantized = quantized + (vectors - vectors.detach())
         batch, _, steps = latent.shape
         return Quantized(
@@ -99,9 +99,9 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         """Begin from the first codebooks of another training instead of k-means.
 
         Args:
-            codebooks: [K, entries, dimension], of which K may be below this quantiser's.
-            vectors: in a batch. Their share of each entry is the count that it begins with, so that an entry which is
-                never chosen lives on for ln(dead_below) / ln(decay) updates.
+            codebooks: [K, codebook_size, dimension], of which K may be below this quantiser's.
+            vectors: vectors per batch. Every codeword starts with an equal share of them as its count, so that one
+                that is never chosen lives on for ln(dead_below) / ln(decay) updates.
         """
         known = len(codebooks)
         self.codebooks[:known] = codebooks
@@ -111,8 +111,8 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     def plain(self) -> ResidualVectorQuantizer:
         """A quantiser for inference with a copy of the codebooks."""
-        codebooks, entries, dimension = self.codebooks.shape
-        quantizer = ResidualVectorQuantizer(dimension, codebooks, entries)
+        codebooks, codebook_size, dimension = self.codebooks.shape
+        quantizer = ResidualVectorQuantizer(dimension, codebooks, codebook_size)
         quantizer.codebooks = self.codebooks.clone()
         return quantizer
 
@@ -122,12 +122,12 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     @property
     def perplexity(self) -> Tensor:
-        """2^entropy of each codebook's recent choices, [codebooks]: how many equally used entries it is worth."""
+        """2^entropy of each codebook's recent choices, [codebooks]: how many equally used codewords it is worth."""
         return torch.special.entr(self._recent_choices()).sum(dim=1).exp()
 
     @property
     def used(self) -> Tensor:
-        """Share of each codebook's entries that are chosen often enough to be kept, [codebooks]."""
+        """Share of each codebook's codewords that are chosen often enough to be kept, [codebooks]."""
         return (self._recent_choices() * self.codebooks.shape[1] >= self.dead_below).float().mean(dim=1)
 
     def _recent_choices(self) -> Tensor:
@@ -157,24 +157,24 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     @torch.no_grad()
     def _learn(self, inputs: list[Tensor], codes: list[Tensor]) -> None:
-        """Move the moving averages, replace dead entries, and make the codebooks anew from both.
+        """Move the moving averages, replace dead codewords, and make the codebooks anew from both.
 
         Args:
             inputs: what each codebook quantised, [n, dimension].
-            codes: the entries chosen, [n].
+            codes: the codewords chosen, [n].
         """
-        used, entries = slice(len(codes)), self.codebooks.shape[1]
-        seen = [count_and_sum(vectors, code, entries) for vectors, code in zip(inputs, codes, strict=True)]
+        used, codebook_size = slice(len(codes)), self.codebooks.shape[1]
+        seen = [count_and_sum(vectors, code, codebook_size) for vectors, code in zip(inputs, codes, strict=True)]
         counts = add_up(torch.stack([count for count, _ in seen]))
         self.counts[used].lerp_(counts, 1 - self.decay)
         self.sums[used].lerp_(add_up(torch.stack([total for _, total in seen])), 1 - self.decay)
         self.usage[used].lerp_(counts / counts.sum(dim=1, keepdim=True), 1 - self.decay)
-        self._replace_dead(inputs, self.dead_below * counts.sum(dim=1) / entries)
+        self._replace_dead(inputs, self.dead_below * counts.sum(dim=1) / codebook_size)
         self.codebooks[used] = self.sums[used] / self.counts[used, :, None]
         self.updates += 1
 
     def _replace_dead(self, inputs: list[Tensor], least: Tensor) -> None:
-        """Put random vectors of the batch in the place of entries whose count is below their codebook's `least`."""
+        """Put random vectors of the batch in the place of codewords whose count is below their codebook's `least`."""
         dead = self.counts[: len(inputs)] < least[:, None]
         books = dead.any(dim=1).nonzero()[:, 0].tolist()
         if not books:

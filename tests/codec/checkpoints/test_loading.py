@@ -11,7 +11,7 @@ import re
 import struct
 import sys
 import zipfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,14 +24,14 @@ from torch.nn.utils import parametrize
 from earmark.codec.checkpoints import config_json, downloads
 from earmark.codec.checkpoints.config_json import config_from_json, config_to_json
 from earmark.codec.checkpoints.loading import identity, load, read, save
-from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, EncodecConfig, SEANetConfig
+from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, EncodecConfig, SEANetConfig, stored_keys
 from earmark.codec.encodec.layers import fold
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError, WriteError
 
 NAMES = list(PRESETS)
 TINY = EncodecConfig(
-    "tiny", 1600, (8.0, 16.0), SEANetConfig(dimension=8, filters=2, ratios=(4, 2), lstm=1), entries=16
+    "tiny", 1600, (8.0, 16.0), SEANetConfig(dimension=8, filters=2, ratios=(4, 2), lstm=1), codebook_size=16
 )  # 200 steps a second of 4 bits: 0.8 kbps a codebook
 
 
@@ -395,8 +395,8 @@ def test_mutated_descriptions_are_read_or_refused():
 @pytest.mark.parametrize("config", [TINY, ENCODEC_24KHZ, ENCODEC_48KHZ], ids=lambda config: config.name)
 def test_descriptions_are_complete(config):
     assert config_from_json(config_to_json(config)) == config
-    assert set(config_json.MODEL_RULES) == {field.name for field in fields(EncodecConfig)}
-    assert set(config_json.SEANET_RULES) == {field.name for field in fields(SEANetConfig)}
+    assert set(config_json.MODEL_RULES) == set(stored_keys(EncodecConfig))
+    assert set(config_json.SEANET_RULES) == set(stored_keys(SEANetConfig))
 
 
 # What is no checkpoint

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = [ENCODEC_24KHZ, ENCODEC_48KHZ]
 # No public model: 25 % overlap, 3 segments may be short at the end, no scale, 4 bits.
 OVERLAPPING = EncodecConfig(
-    "overlapping", 1000, (0.8,), SEANetConfig(ratios=(5, 2)), entries=16, segment=0.1, overlap=0.75
+    "overlapping", 1000, (0.8,), SEANetConfig(ratios=(5, 2)), codebook_size=16, segment=0.1, overlap=0.75
 )
 
 
@@ -40,7 +40,7 @@ def random_codes(config: EncodecConfig, samples: int, codebooks: int = 2, seed: 
     for start, end in config.segments(samples):
         shape = (1, codebooks, -(-(end - start) // config.seanet.hop))
         scale = torch.tensor([rng.uniform(0.01, 1)], dtype=torch.float32) if config.normalize else None
-        segments.append(Segment(torch.from_numpy(rng.integers(0, config.entries, shape)), scale))
+        segments.append(Segment(torch.from_numpy(rng.integers(0, config.codebook_size, shape)), scale))
     return Codes(tuple(segments), samples)
 
 

@@ -84,11 +84,11 @@ def test_with_and_without_entropy_coding(checkpoint, tmp_path):
 
 
 def test_products_of_a_language_model_by_hand():
-    """One layer of width 4 with 8 hidden, looking back on 2 steps, 3 codebooks of 16 entries, 5 steps a second.
+    """One layer of width 4 with 8 hidden, looking back on 2 steps, 3 codebooks of 16 codewords, 5 steps a second.
 
     Queries, keys, values and outputs 4 x 4 each; scores and sums over 3 steps of 4; 4 to 8 and back; 3 times 4 to 16.
     """
-    config = LanguageModelConfig(3, 2, entries=16, dimension=4, heads=1, layers=1, feed_forward=8)
+    config = LanguageModelConfig(3, 2, codebook_size=16, dimension=4, heads=1, layers=1, feed_forward=8)
     products = 4 * 4 * 4 + 2 * 3 * 4 + 2 * 4 * 8 + 3 * 4 * 16
     assert language_model_cost_of(config, 3, 5.0, 0).encode_flops == 2 * 5 * products
 
@@ -131,7 +131,7 @@ def test_flops_by_hand():
     """Each second at 24 kHz, filters 2, one ratio 2, dimension 3, no LSTM; in x out x kernel products a sample.
 
     Encoder: 1-2 convolution of 7, residual unit (2-1 of 3, 1-2 of 1, shortcut 2-2 of 1), 2-4 of 4 at half the rate, 4-3
-    of 7 there. Search: 2 codebooks of 1024 entries of 3. Decoder: 3-4 of 7 at half the rate, 4-2 of 4 at every latent
+    of 7 there. Search: 2 codebooks of 1024 codewords of 3. Decoder: 3-4 of 7 at half the rate, 4-2 of 4 at every latent
     step, the same unit, 2-1 of 7.
     """
     seanet = replace(ENCODEC_24KHZ.seanet, filters=2, ratios=(2,), dimension=3, lstm=0)

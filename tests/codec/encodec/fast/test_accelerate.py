@@ -53,7 +53,7 @@ def model_of(shape: SEANetConfig, seed: int = 0) -> EncodecModel:
     torch.manual_seed(seed)
     segment = None if shape.causal else 1.0
     config = EncodecConfig(
-        "test", 1000 * shape.hop, (10.0, 20.0), shape, entries=1024, segment=segment, normalize=not shape.causal
+        "test", 1000 * shape.hop, (10.0, 20.0), shape, codebook_size=1024, segment=segment, normalize=not shape.causal
     )
     model = EncodecModel(config).eval().requires_grad_(False)
     for parameter in model.parameters():

@@ -16,8 +16,8 @@ def latents(dimension: int, seed: int = 0, batch: int = 2, steps: int = 20) -> T
 
 
 def with_distribution(q: Tensor, prior: Tensor) -> GumbelQuantizer:
-    """One codebook whose entries are the unit vectors: with a latent of zero their probabilities are q."""
-    quantizer = GumbelQuantizer(len(q), codebooks=1, entries=len(q))
+    """One codebook whose codewords are the unit vectors: with a latent of zero their probabilities are q."""
+    quantizer = GumbelQuantizer(len(q), codebooks=1, codebook_size=len(q))
     with torch.no_grad():
         quantizer.codebooks.copy_(torch.eye(len(q))[None])
         quantizer.bias.copy_(q.log()[None])
@@ -27,7 +27,7 @@ def with_distribution(q: Tensor, prior: Tensor) -> GumbelQuantizer:
 
 def test_the_most_probable_entry_is_taken():
     """softmax(C z + b): products 2, 1, 3 and the bias 0, 2.5, 0 make the second one the largest, 3.5."""
-    quantizer = GumbelQuantizer(2, codebooks=1, entries=3)
+    quantizer = GumbelQuantizer(2, codebooks=1, codebook_size=3)
     with torch.no_grad():
         quantizer.codebooks.copy_(torch.tensor([[[2.0, 0], [0, 1], [1, 2]]]))
         quantizer.bias.copy_(torch.tensor([[0, 2.5, 0]]))
@@ -37,7 +37,7 @@ def test_the_most_probable_entry_is_taken():
 
 
 def test_evaluation_sums_the_entries_of_the_codebooks_in_use():
-    quantizer = GumbelQuantizer(4, codebooks=3, entries=8).eval()
+    quantizer = GumbelQuantizer(4, codebooks=3, codebook_size=8).eval()
     z = latents(4)
     out = quantizer(z, 2)
     assert out.codes.shape == (2, 2, 20)
@@ -51,7 +51,7 @@ def test_evaluation_sums_the_entries_of_the_codebooks_in_use():
 
 
 def test_training_draws_entries_as_probable_as_q():
-    """The largest of log q + Gumbel noise is entry k with probability q_k: within four standard errors."""
+    """The largest of log q + Gumbel noise is codeword k with probability q_k: within four standard errors."""
     torch.manual_seed(0)
     q, draws = torch.tensor([0.6, 0.3, 0.1]), 20_000
     quantizer = with_distribution(q, torch.ones(3) / 3)
@@ -73,7 +73,7 @@ def test_the_temperature_is_a_half():
 
 def test_codebooks_add_up_in_training():
     torch.manual_seed(0)
-    quantizer = GumbelQuantizer(4, codebooks=3, entries=8)
+    quantizer = GumbelQuantizer(4, codebooks=3, codebook_size=8)
     with torch.no_grad():
         quantizer.bias[:, 5] = 100  # all but certain
     wanted = quantizer.codebooks[:2, 5].sum(dim=0)
@@ -86,7 +86,7 @@ def test_codebooks_add_up_in_training():
 
 
 def test_a_prior_that_knows_nothing_takes_all_bits():
-    quantizer = GumbelQuantizer(4, codebooks=3, entries=8)
+    quantizer = GumbelQuantizer(4, codebooks=3, codebook_size=8)
     out = quantizer(latents(4), 3)
     assert out.bits.item() == pytest.approx(3 * 3, abs=1e-5)
     assert quantizer.bits_per_step(out.codes) == pytest.approx(3 * 3, abs=1e-5)
@@ -106,7 +106,7 @@ def test_the_cross_entropy_by_hand():
 
 def test_the_rate_pulls_the_prior_towards_q():
     """d/dl of -sum q log2 softmax(l) is (p - mean q) / ln 2."""
-    quantizer = GumbelQuantizer(4, codebooks=2, entries=8)
+    quantizer = GumbelQuantizer(4, codebooks=2, codebook_size=8)
     with torch.no_grad():
         quantizer.prior.copy_(latents(8, seed=1, batch=1, steps=2)[0].T)
     z = latents(4)
@@ -139,7 +139,7 @@ def test_minimising_the_rate_alone_fits_the_prior_to_the_entropy():
 
 def test_everything_gets_a_gradient():
     torch.manual_seed(0)
-    quantizer, z = GumbelQuantizer(4, codebooks=3, entries=8), latents(4).requires_grad_()
+    quantizer, z = GumbelQuantizer(4, codebooks=3, codebook_size=8), latents(4).requires_grad_()
     out = quantizer(z, 2)
     (out.latent.square().sum() + out.bits).backward()
     assert z.grad.any()
@@ -149,10 +149,10 @@ def test_everything_gets_a_gradient():
 
 
 def test_training_brings_the_latent_through():
-    """Of sixteen points in the plane, by two codebooks of four entries, a third of the energy at most is lost."""
+    """Of sixteen points in the plane, by two codebooks of four codewords, a third of the energy at most is lost."""
     torch.manual_seed(0)
     grid = torch.cartesian_prod(torch.arange(4.0), torch.arange(4.0)).T[None] - 1.5
-    quantizer = GumbelQuantizer(2, codebooks=2, entries=4)
+    quantizer = GumbelQuantizer(2, codebooks=2, codebook_size=4)
     optimizer = torch.optim.Adam(quantizer.parameters(), lr=0.02)
     for _ in range(300):
         optimizer.zero_grad()
@@ -164,7 +164,7 @@ def test_training_brings_the_latent_through():
 
 
 def test_float32_inside_autocast():
-    quantizer, z = GumbelQuantizer(4, codebooks=2, entries=8), latents(4).bfloat16().requires_grad_()
+    quantizer, z = GumbelQuantizer(4, codebooks=2, codebook_size=8), latents(4).bfloat16().requires_grad_()
     torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = quantizer(z, 2)

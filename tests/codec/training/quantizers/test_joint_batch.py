@@ -23,7 +23,7 @@ from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantiz
 torch.set_num_threads(1)
 folder, rank = sys.argv[1], int(sys.argv[2])
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-rvq, diffq = TrainableResidualVectorQuantizer(8, codebooks=2, entries=64), DiffQuantizer(8)
+rvq, diffq = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=64), DiffQuantizer(8)
 for batch in torch.load(f"{folder}/batches.pt"):
     own = batch[:3] if rank == 0 else batch[3:]
     codes = rvq(own, 2).codes
@@ -35,7 +35,7 @@ distributed.destroy_process_group()
 
 @pytest.fixture(scope="module")
 def batches() -> list[Tensor]:
-    """Five signals each, of which the first process gets three; the latent moves, so that entries die."""
+    """Five signals each, of which the first process gets three; the latent moves, so that codewords die."""
     generator = torch.Generator().manual_seed(0)
     return [update + torch.randn(5, 8, 30, generator=generator) for update in range(6)]
 
@@ -57,7 +57,7 @@ def ranks(batches, tmp_path_factory) -> list[dict[str, Any]]:
 
 
 def test_codebooks_are_those_of_the_joint_batch(batches, ranks):
-    alone = TrainableResidualVectorQuantizer(8, codebooks=2, entries=64)
+    alone = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=64)
     for batch in batches:
         codes = alone(batch, 2).codes
     assert torch.equal(torch.cat([rank["codes"] for rank in ranks]), codes)

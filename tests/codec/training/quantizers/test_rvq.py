@@ -67,9 +67,9 @@ def test_kmeans_leaves_alone_what_nothing_is_nearest_to():
 def test_the_first_update_keeps_what_kmeans_found():
     """Three vectors at 1 and one at 8: the sums are 3 and 8, the counts 3 and 1, and 3/3 = 1, 8/1 = 8.
 
-    With the centroids in the place of the sums, the entry 1 would become about (0.99 * 1 + 0.01 * 3) / 3 = 0.34.
+    With the centroids in the place of the sums, the codeword 1 would become about (0.99 * 1 + 0.01 * 3) / 3 = 0.34.
     """
-    quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, entries=2)
+    quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, codebook_size=2)
     quantizer(row(1, 8, 1, 1), 1)
     assert sorted(quantizer.codebooks.flatten().tolist()) == pytest.approx([1, 8])
     assert sorted(quantizer.counts.flatten().tolist()) == pytest.approx([1, 3])
@@ -77,8 +77,8 @@ def test_the_first_update_keeps_what_kmeans_found():
 
 
 def test_every_codebook_starts_from_kmeans_of_its_residual():
-    """Lloyd's fixed point: every entry is the mean of what chose it, in each residual step."""
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, entries=8, iterations=200)
+    """Lloyd's fixed point: every codeword is the mean of what chose it, in each residual step."""
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=8, iterations=200)
     latent = latents(0)
     codes = quantizer(latent, 3).codes
     residual = flat(latent)
@@ -89,7 +89,7 @@ def test_every_codebook_starts_from_kmeans_of_its_residual():
 
 
 def test_later_batches_start_only_new_codebooks():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, entries=16)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 1)
     assert not quantizer.codebooks[1:].any()
     before = quantizer.codebooks[0].clone()
@@ -100,14 +100,14 @@ def test_later_batches_start_only_new_codebooks():
 
 @pytest.mark.parametrize("steps", [1, 3, 7])
 def test_fewer_vectors_than_entries(steps):
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, entries=32)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=32)
     for seed in range(3):
         out = quantizer(latents(seed, batch=1, steps=steps), 2)
         assert out.latent.isfinite().all()
         assert quantizer.codebooks.isfinite().all()
-    first = TrainableResidualVectorQuantizer(8, codebooks=1, entries=32)
+    first = TrainableResidualVectorQuantizer(8, codebooks=1, codebook_size=32)
     latent = latents(0, batch=1, steps=steps)
-    torch.testing.assert_close(first(latent, 1).latent, latent)  # an entry for each
+    torch.testing.assert_close(first(latent, 1).latent, latent)  # a codeword for each
 
 
 # Updates
@@ -115,7 +115,7 @@ def test_fewer_vectors_than_entries(steps):
 
 def test_entries_are_moving_sums_over_moving_counts():
     """Entries 0 (two vectors) and 10 (one), then a batch with 1 and 9, 9: by hand, the average with decay 0.9."""
-    quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, entries=2, decay=0.9)
+    quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, codebook_size=2, decay=0.9)
     quantizer(row(0, 0, 10), 1)
     quantizer(row(1, 9, 9), 1)
     low = (0.9 * 0 + 0.1 * 1) / (0.9 * 2 + 0.1 * 1)
@@ -124,7 +124,7 @@ def test_entries_are_moving_sums_over_moving_counts():
 
 
 def test_only_the_codebooks_in_use_are_updated():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, entries=16)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 3)
     before = {name: getattr(quantizer, name).clone() for name in ("codebooks", "counts", "sums", "usage")}
     quantizer(latents(1), 2)
@@ -134,19 +134,19 @@ def test_only_the_codebooks_in_use_are_updated():
 
 
 def test_evaluation_updates_nothing():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, entries=16)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16)
     quantizer(latents(0), 2)
     before = {name: value.clone() for name, value in quantizer.state_dict().items()}
     quantizer.eval()(latents(1), 2)
     assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
 
 
-# Dead entries
+# Dead codewords
 
 
 def dying() -> tuple[TrainableResidualVectorQuantizer, int]:
     """Entries 0, 1, 2 and 50, of which the last has hardly been chosen, and its place."""
-    quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, entries=4)
+    quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, codebook_size=4)
     quantizer(row(0, 1, 2, 50), 1)
     place = int(quantizer.codebooks.argmax())
     quantizer.counts[0, place] = 0.1
@@ -155,14 +155,14 @@ def dying() -> tuple[TrainableResidualVectorQuantizer, int]:
 
 
 def test_a_dead_entry_becomes_a_vector_of_the_batch_in_the_same_update():
-    """Eight vectors for four entries, two on average: an entry lives from 0.2 on and a fresh one begins with 0.4."""
+    """Eight vectors for four codewords, two on average: a codeword lives from 0.2 on, a fresh one begins with 0.4."""
     quantizer, place = dying()
     batch = [-0.2, 0.3, 1.2, 0.0, 1.1, -0.1, 2.2, 1.9]
     quantizer(row(*batch), 1)
-    entry = quantizer.codebooks[0, place].item()
-    assert min(abs(entry - value) for value in batch) < 1e-6
+    codeword = quantizer.codebooks[0, place].item()
+    assert min(abs(codeword - value) for value in batch) < 1e-6
     assert quantizer.counts[0, place].item() == pytest.approx(0.4)
-    assert quantizer.sums[0, place].item() == pytest.approx(0.4 * entry, abs=1e-6)
+    assert quantizer.sums[0, place].item() == pytest.approx(0.4 * codeword, abs=1e-6)
 
 
 def test_a_fresh_entry_has_its_chance():
@@ -181,19 +181,19 @@ def test_a_fresh_entry_has_its_chance():
 
 
 def test_dead_entries_get_different_vectors():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=1, entries=64)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=1, codebook_size=64)
     quantizer(latents(0), 1)
-    quantizer.counts.zero_()  # so that all are dead: 200 vectors for 64 entries, alive from 0.3 on
+    quantizer.counts.zero_()  # so that all are dead: 200 vectors for 64 codewords, alive from 0.3 on
     quantizer.sums.zero_()
     latent = latents(1)
     quantizer(latent, 1)
-    chosen = {nearby(entry, flat(latent)) for entry in quantizer.codebooks[0]}
+    chosen = {nearby(codeword, flat(latent)) for codeword in quantizer.codebooks[0]}
     assert None not in chosen
     assert len(chosen) == 64
 
 
 def test_dead_entries_of_a_later_codebook_get_its_residual():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, entries=16)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16)
     quantizer(latents(0), 2)
     quantizer.counts[1, 5] = quantizer.sums[1, 5] = 0
     book, latent = quantizer.codebooks[0].clone(), latents(1)
@@ -203,8 +203,8 @@ def test_dead_entries_of_a_later_codebook_get_its_residual():
 
 
 def test_codebooks_follow_an_encoder_that_jumps():
-    """All that was learned is useless at once; 400 updates later nearly all entries are in use again."""
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, entries=64)
+    """All that was learned is useless at once; 400 updates later nearly all codewords are in use again."""
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=64)
     for seed in range(20):
         quantizer(latents(seed), 2)
     assert quantizer.used.min() > 0.9
@@ -219,7 +219,7 @@ def test_codebooks_follow_an_encoder_that_jumps():
 
 
 def test_the_gradient_passes_exactly_and_the_value_is_the_sum_of_the_entries():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, entries=16)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 3)
     latent = latents(1).requires_grad_()
     plain, weight = quantizer.plain(), latents(2)
@@ -231,8 +231,8 @@ def test_the_gradient_passes_exactly_and_the_value_is_the_sum_of_the_entries():
 
 
 def test_commitment_and_its_gradient_at_every_step():
-    """l_w = sum_c mean (z - Q_c)^2 with Q_c the sum of the first c entries: gradient 2 (z - Q_c) / n of each step."""
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, entries=16)
+    """l_w = sum_c mean (z - Q_c)^2 with Q_c the sum of the first c codewords: gradient 2 (z - Q_c) / n of each step."""
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 3)
     plain = quantizer.plain()
     latent = latents(1).requires_grad_()
@@ -251,7 +251,7 @@ def test_commitment_and_its_gradient_at_every_step():
 
 
 def test_commitment_pulls_the_encoder_alone():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, entries=16)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16)
     assert not list(quantizer.parameters())
     latent = latents(0).requires_grad_()
     quantizer(latent, 2).commitment.backward()
@@ -260,7 +260,7 @@ def test_commitment_pulls_the_encoder_alone():
 
 
 def test_shapes():
-    out = TrainableResidualVectorQuantizer(8, codebooks=3, entries=16)(latents(0, batch=4, steps=50), 2)
+    out = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)(latents(0, batch=4, steps=50), 2)
     assert isinstance(out, Quantized)
     assert out.latent.shape == (4, 8, 50)
     assert out.codes.shape == (4, 2, 50)
@@ -272,7 +272,7 @@ def test_shapes():
 
 
 def test_plain_is_what_inference_loads():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, entries=16)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 3)
     plain = ResidualVectorQuantizer(8, 3, 16)
     plain.load_state_dict(quantizer.plain().state_dict())
@@ -284,10 +284,10 @@ def test_plain_is_what_inference_loads():
 
 @pytest.mark.parametrize("interrupted_after", [0, 1, 4, 7])
 def test_training_continues_to_the_bit(interrupted_after):
-    """Through a start of codebooks in the third batch, and replacements of dead entries all along."""
+    """Through a start of codebooks in the third batch, and replacements of dead codewords all along."""
 
     def make() -> TrainableResidualVectorQuantizer:
-        return TrainableResidualVectorQuantizer(8, codebooks=2, entries=64, seed=3)
+        return TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=64, seed=3)
 
     def train(quantizer: TrainableResidualVectorQuantizer, updates: range) -> None:
         for seed in updates:
@@ -308,7 +308,7 @@ def test_training_continues_to_the_bit(interrupted_after):
 def test_the_seed_decides():
     books = []
     for seed in (0, 0, 1):
-        quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, entries=16, seed=seed)
+        quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16, seed=seed)
         torch.manual_seed(len(books))  # torch's own generator has no say
         quantizer(latents(0), 2)
         books.append(quantizer.codebooks)
@@ -317,7 +317,7 @@ def test_the_seed_decides():
 
 
 def test_every_update_draws_anew():
-    quantizer = TrainableResidualVectorQuantizer(8, codebooks=1, entries=64)
+    quantizer = TrainableResidualVectorQuantizer(8, codebooks=1, codebook_size=64)
     books = []
     for _ in range(3):
         quantizer.counts.zero_()
@@ -328,7 +328,7 @@ def test_every_update_draws_anew():
 
 
 def test_float32_inside_autocast():
-    quantizers = [TrainableResidualVectorQuantizer(8, codebooks=2, entries=16) for _ in range(2)]
+    quantizers = [TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16) for _ in range(2)]
     encoder = torch.nn.Conv1d(8, 8, 1)
     with torch.autocast("cpu", torch.bfloat16):
         latent = encoder(latents(0))
@@ -348,8 +348,8 @@ def test_float32_inside_autocast():
 
 
 def test_perplexity_and_use():
-    """Half, a quarter, a quarter and none: an entropy of 1.5 bits, 2^1.5 = 2.83 entries' worth, three of four used."""
-    quantizer = TrainableResidualVectorQuantizer(1, codebooks=2, entries=4)
+    """Shares of 1/2, 1/4, 1/4 and 0: an entropy of 1.5 bits, a perplexity of 2^1.5 = 2.83, three of four used."""
+    quantizer = TrainableResidualVectorQuantizer(1, codebooks=2, codebook_size=4)
     quantizer.codebooks[0] = torch.tensor([[0.0], [10], [20], [30]])
     quantizer.counts[0] = 2
     quantizer.sums[0] = 2 * quantizer.codebooks[0]
