@@ -18,7 +18,7 @@ from earmark.codec.files import write_text
 from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.registry import Metric
-from earmark.eval.report import plots
+from earmark.eval.report import assets, plots
 from earmark.eval.report.choice import OUTLIER, ranking_metric
 from earmark.eval.report.excerpts import cut, lay_beside, remove
 from earmark.eval.report.missing import missing
@@ -123,8 +123,9 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
         worst=_worst(scores),
         ranking=describe(ranking) if ranking else None,
         definitions=_definitions(info),
-        style=Markup((_HERE / "static" / "report.css").read_text(encoding="utf-8")),
-        script=_script(),
+        style=Markup(assets.style()),
+        import_map=assets.import_map(),
+        modules=assets.MODULES,
     )
     path = run / REPORT
     write_text(path, text)
@@ -223,12 +224,3 @@ def _definitions(info: Mapping[str, Any]) -> list[Definition]:
         )
         for metric in found.values()
     ]
-
-
-def _script() -> Markup:
-    """All scripts as one module: a page that is a single file has nothing to import from."""
-    parts = (
-        (_HERE / "static" / name).read_text(encoding="utf-8")
-        for name in ("player.js", "linked.js", "report.js", "sort.js", "print.js")
-    )
-    return Markup(re.sub(r"^import .*\n", "", "\n".join(parts), flags=re.MULTILINE))

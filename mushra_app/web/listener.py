@@ -12,7 +12,7 @@ import flask
 from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, session, url_for
 from flask.typing import ResponseReturnValue
 
-from earmark.eval import report
+from earmark.eval.report.assets import PLAYER
 from earmark.mushra_app.database.refusals import AlreadyRatedError, RefusedError, UnknownTrialError
 from earmark.mushra_app.database.tables import Listener, Step
 from earmark.mushra_app.study import headphone_check
@@ -33,8 +33,6 @@ from earmark.mushra_app.web.served import (
     whole_minutes,
 )
 from earmark.mushra_app.web.steps import STEP_PAGES
-
-PLAYER = Path(report.__file__).parent / "static" / "player.js"
 
 pages = Blueprint("listener", __name__)
 
@@ -207,7 +205,7 @@ def sound(response: Response) -> Response:
 
 @pages.get("/static/player.js")
 def player() -> ResponseReturnValue:
-    """The player that the report page uses too."""
+    """Player module, shared with the report page of `earmark compare`."""
     return send_file(PLAYER, mimetype="text/javascript")
 
 

@@ -1,7 +1,7 @@
 // The players of a report: each decodes its clips when it is first played, and only one sounds at a time.
 
-import { Player } from "./player.js";
-import { showVersion } from "./linked.js";
+import { Player } from "#player";
+import { showVersion } from "#linked";
 
 let context = null; // one for the page: browsers allow few, and none before the first gesture
 let sounding = null;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import flask
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from selenium import webdriver
 
-from earmark.eval import report
+from earmark.eval.report.assets import PLAYER
 from tests.mushra_app.browsing import serve
 from tests.mushra_app.rendering import FADE, RATE, SWITCH, edged, noise, play, rise, sounding, tones
 
@@ -23,9 +22,8 @@ pytestmark = pytest.mark.browser
 def page(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
     """The browser on an empty page that can import player.js."""
     app = flask.Flask(__name__)
-    source = Path(report.__file__).parent / "static" / "player.js"
     app.add_url_rule("/", "page", lambda: "<!doctype html><title>player</title>")
-    app.add_url_rule("/player.js", "player", lambda: flask.send_file(source, mimetype="text/javascript"))
+    app.add_url_rule("/player.js", "player", lambda: flask.send_file(PLAYER, mimetype="text/javascript"))
     for url in serve(app):
         chromium.get(url)
         yield chromium

@@ -1,0 +1,26 @@
+"""Scripts and style sheet of the report page."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+PLAYER = STATIC / "player.js"  # also served by the listening test, as /static/player.js
+
+MODULES = ("player", "linked", "report", "sort", "print")
+
+
+def style() -> str:
+    """Style sheet of the report page."""
+    return (STATIC / "report.css").read_text(encoding="utf-8")
+
+
+def import_map() -> dict[str, dict[str, str]]:
+    """Import map of the report page: `#NAME` is static/NAME.js as a data URL, so that one file holds everything."""
+    return {"imports": {f"#{name}": _data_url(f"{name}.js") for name in MODULES}}
+
+
+def _data_url(name: str) -> str:
+    content = base64.b64encode((STATIC / name).read_bytes()).decode()
+    return f"data:text/javascript;base64,{content}"
