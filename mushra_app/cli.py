@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from earmark.codec.text import counted, split_list
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
 NewFolder = click.Path(file_okay=False, path_type=Path)
+Rule = click.Choice(["paper", "bs1534", "bs1534-iqr", "none"])
 
 
 @click.group("study")
@@ -25,20 +27,20 @@ def study_group() -> None:
 @click.option(
     "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and its ratings."
 )
-@click.option("--systems", default="", help="Comma-separated systems of RUN; all of them unless told.")
+@click.option("--systems", default="", help="Systems of RUN to test, comma-separated; default: all of them.")
 @click.option("--per-category", type=click.IntRange(1), default=50, show_default=True, help="Items in each category.")
 @click.option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, show_default=True, help="Length of an excerpt.")
 @click.option(
-    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Least ratings of each item."
+    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Minimum number of ratings per item."
 )
-@click.option("--trials", type=click.IntRange(1), default=None, help="Items one listener rates; up to 12 unless told.")
+@click.option("--trials", type=click.IntRange(1), default=None, help="Items per listener; default: all, at most 12.")
 @click.option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of excerpts.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for the choice of excerpts.")
 def build(
     run: Path, out: Path, systems: str, per_category: int, seconds: float, annotations: int, trials: int | None,
     mid_anchor: bool, seed: int,
 ) -> None:  # fmt: skip
-    """Cut a listening test from RUN: excerpts, hidden reference, low anchor, levels matched (EBU R 128)."""
+    """Build a listening test from RUN: excerpts, hidden reference, low anchor, equal levels (EBU R 128)."""
     from earmark.mushra_app.building.build import Request, listeners_needed
     from earmark.mushra_app.building.build import build as build_study
     from earmark.mushra_app.building.preflight import check_study
@@ -46,16 +48,13 @@ def build(
     built = build_study(
         Request(run, out, split_list(systems), per_category, seconds, annotations, trials, mid_anchor, seed)
     )
-    for note in built.notes:
-        click.echo(f"note: {note}", err=True)
     study = built.study
-    for finding in check_study(study, out).findings:
-        if finding.status != "ok":
-            click.echo(f"note: {finding.check}: {finding.evidence}", err=True)
+    print_notes(built.notes)
+    print_notes(f"{one.check}: {one.evidence}" for one in check_study(study, out).findings if one.status != "ok")
     click.echo(
         f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}, "
-        f"{counted(study.trials_per_listener, 'trial')} a listener; {counted(listeners_needed(study), 'listener')} for "
-        f"{counted(study.annotations, 'rating')} of every item"
+        f"{counted(study.trials_per_listener, 'trial')} per listener; {counted(listeners_needed(study), 'listener')} "
+        f"for {counted(study.annotations, 'rating')} of every item"
     )
     click.echo(f"next: earmark study serve {out}")
 
@@ -63,20 +62,22 @@ def build(
 @study_group.command("import")
 @click.argument("config", type=File)
 @click.option(
-    "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and ratings."
+    "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and its ratings."
 )
-@click.option("--audio", type=Folder, default=None, metavar="DIR", help="What the paths in CONFIG start from.")
 @click.option(
-    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Least ratings of each item."
+    "--audio", type=Folder, default=None, metavar="DIR",
+    help="Folder that the paths in CONFIG are relative to; default: that of CONFIG or a parent of it.",
+)  # fmt: skip
+@click.option(
+    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Minimum number of ratings per item."
 )
 def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> None:
     """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
     from earmark.mushra_app.building.webmushra_study import import_webmushra
 
     imported = import_webmushra(config, out, audio, annotations)
-    for note in imported.notes:
-        click.echo(f"note: {note}", err=True)
     study = imported.study
+    print_notes(imported.notes)
     size = f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}"
     click.echo(f"{size} at {study.sample_rate} Hz")
     click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
@@ -87,43 +88,39 @@ def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> No
 def check(study: Path) -> None:
     """Check STUDY before it opens: its audio, its length, and ITU-R BS.1534-3 point by point.
 
-    Ends with status 1 when a check fails. `earmark study serve` then opens the study only with --force.
+    Exits with status 1 if a check fails. `earmark study serve` then opens the study only with --force.
     """
     from earmark.mushra_app.building import bs1534, preflight, preflight_tables
     from earmark.mushra_app.study.study import load
 
-    test = load(study)
-    found = preflight.check_study(test, study)
+    loaded = load(study)
+    result = preflight.check_study(loaded, study)
     console = Console()
-    console.print(preflight_tables.findings_table(found))
-    console.print(preflight_tables.points_table(bs1534.points(test, found)))
-    failed, warned = len(found.with_status("fail")), len(found.with_status("warn"))
-    click.echo(f"{failed} of {counted(len(found.findings), 'check')} failed, {warned} to look at")
+    console.print(preflight_tables.findings_table(result))
+    console.print(preflight_tables.points_table(bs1534.points(loaded, result)))
+    failed, warned = len(result.with_status("fail")), len(result.with_status("warn"))
+    click.echo(f"{failed} of {counted(len(result.findings), 'check')} failed, {counted(warned, 'warning')}")
     if failed:
         raise click.exceptions.Exit(1)
 
 
 @study_group.command()
 @click.argument("study", type=Folder)
-@click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; STUDY/ratings.sqlite unless told.")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes, by gunicorn; without it one.")
-@click.option("--url", default=None, metavar="URL", help="Public address, when a reverse proxy stands before.")
+@click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; default: STUDY/ratings.sqlite.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free port.")
 @click.option(
-    "--screen",
-    type=click.Choice(["paper", "bs1534", "bs1534-iqr", "none"]),
-    default="paper",
-    show_default=True,
-    help="Rule by which a finished listener's ratings count, or leave their places to others.",
+    "--workers", type=click.IntRange(1), default=None, help="Worker processes, run by gunicorn; default: one process."
 )
+@click.option("--url", default=None, metavar="URL", help="Public address, if a reverse proxy forwards to this server.")
 @click.option(
-    "--lease",
-    type=click.FloatRange(0.1),
-    default=60,
-    show_default=True,
-    help="Minutes for which an idle listener keeps the places of unfinished trials.",
-)
+    "--screen", type=Rule, default="paper", show_default=True,
+    help="Rule that decides whether a finished listener's ratings count; other listeners replace those that do not.",
+)  # fmt: skip
+@click.option(
+    "--lease", type=click.FloatRange(0.1), default=60, show_default=True,
+    help="Minutes for which unfinished trials stay reserved for an idle listener.",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark study check`.")
 @click.option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
 def serve(
@@ -149,10 +146,10 @@ def serve(
         password = f"{admin_access.new_password(store)}  (shown once; write it down)"
 
     def announce() -> None:
-        click.echo(f"listening test {study}: {address}  (Ctrl-C ends it; ratings are kept)")
+        click.echo(f"listening test {study}: {address}  (Ctrl-C stops it; ratings are kept)")
         click.echo(f"admin page: {address}admin/  password: {password}")
 
-    app.test_client().get("/")  # what is slow the first time is done before browsers come
+    app.test_client().get("/")  # compiles templates and fills caches before the first browser comes
     try:
         if workers is None:
             serving.run(app, bound, announce)
@@ -164,10 +161,10 @@ def serve(
 
 
 def public_address(url: str | None) -> str | None:
-    """--url with the slash at its end.
+    """Return the value of --url with a slash at its end.
 
     Raises:
-        UserError: it is no address of the web.
+        UserError: if it is not an HTTP address.
     """
     if url is not None and not url.startswith(("https://", "http://")):
         raise UserError(f"--url {url}: must begin with https:// (or http://)")
@@ -176,50 +173,42 @@ def public_address(url: str | None) -> str | None:
 
 @study_group.command()
 @click.argument("study", type=Folder, required=False)
-@click.option("--ratings", type=File, default=None, help="A rating file: webMUSHRA, GoListen, or a long table.")
+@click.option("--ratings", type=File, default=None, help="Rating file: webMUSHRA, pymushra, GoListen or a long table.")
 @click.option("--reference", default=None, metavar="NAME", help="Condition that is the hidden reference in --ratings.")
 @click.option("--low-anchor", default=None, metavar="NAME", help="Condition that is the low anchor in --ratings.")
 @click.option("--mid-anchor", default=None, metavar="NAME", help="Condition that is the mid anchor in --ratings.")
+@click.option("--screen", type=Rule, default="paper", show_default=True, help="Rule by which listeners are dropped.")
 @click.option(
-    "--screen",
-    type=click.Choice(["paper", "bs1534", "bs1534-iqr", "none"]),
-    default="paper",
-    show_default=True,
-    help="Rule by which listeners are dropped.",
-)
+    "--database", default=None, metavar="URL",
+    help="SQLAlchemy URL of STUDY's ratings; default: STUDY/ratings.sqlite.",
+)  # fmt: skip
 @click.option(
-    "--database", default=None, metavar="URL", help="Where STUDY's ratings are; STUDY/ratings.sqlite unless told."
-)
-@click.option(
-    "--out",
-    type=NewFolder,
-    default=None,
-    metavar="DIR",
-    help="Folder for report.html, its plots, summary.csv, listeners.csv, comparisons.csv; STUDY/report unless told.",
-)
+    "--out", type=NewFolder, default=None, metavar="DIR",
+    help="Folder for report.html, its plots, summary.csv, listeners.csv, comparisons.csv; default: STUDY/report, or "
+    "FILE-report beside the rating file.",
+)  # fmt: skip
 def report(
     study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,
     screen: str, database: str | None, out: Path | None,
 ) -> None:  # fmt: skip
-    """Screen the listeners of STUDY, or of a foreign rating file, and report means with 95 % intervals."""
-    from earmark.mushra_app.ratings.importers import read_ratings
-    from earmark.mushra_app.report import writing as reports
-    from earmark.mushra_app.report.study_ratings import study_ratings
+    """Screen the listeners of STUDY or of another tool's rating file, and report means with 95 % intervals."""
+    from earmark.mushra_app.report.loading import load_ratings
+    from earmark.mushra_app.report.writing import terminal_table
 
-    if (study is None) == (ratings is None):
-        raise UserError("name either a STUDY or --ratings FILE")
-    if ratings is not None:
-        found = read_ratings(ratings, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor)
-        folder = out or ratings.with_name(f"{ratings.stem}-report")
+    if study is not None and ratings is None:
+        source, default = study, study / "report"
+    elif ratings is not None and study is None:
+        source, default = ratings, ratings.with_name(f"{ratings.stem}-report")
     else:
-        assert study is not None
-        if reference or low_anchor or mid_anchor:
-            raise UserError("--reference, --low-anchor and --mid-anchor are for --ratings; a STUDY knows its own")
-        found = study_ratings(study, database)
-        folder = out or study / "report"
-    written = reports.write_report(found, screen, folder)
-    console = Console()
-    console.print(reports.terminal_table(written.summary))
-    for note in written.notes:
-        click.echo(f"note: {note}", err=True)
+        raise UserError("name either a STUDY or --ratings FILE")
+    loaded = load_ratings(source, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor, database=database)
+    written = loaded.report(out or default, screen)
+    Console().print(terminal_table(written.summary))
+    print_notes(written.notes)
     click.echo(f"{written.kept} of {counted(written.listeners, 'listener')} kept; report: {written.page}")
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print each note on a line of standard error."""
+    for note in notes:
+        click.echo(f"note: {note}", err=True)

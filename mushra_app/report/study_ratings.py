@@ -27,7 +27,7 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     store = open_store(study, folder, database, create=False)
     table = ratings(store, study)
     if table.empty:
-        raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark mushra serve`")
+        raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark study serve`")
     metrics, note = metric_scores(study, folder)
     with store.reading() as session:
         result, answers = collected.as_ratings(session, study, table), collected.answered(session)

@@ -248,7 +248,7 @@ def test_earmark_study_check(tmp_path):
     write(tmp_path / "good")
     result = CliRunner().invoke(cli, ["study", "check", str(tmp_path / "good")])
     assert result.exit_code == 0
-    assert "0 of 10 checks failed, 0 to look at" in result.output
+    assert "0 of 10 checks failed, 0 warnings" in result.output
     assert "ITU-R BS.1534-3" in result.output
     write(tmp_path / "bad", {"mp3@64": lambda x: x[:, :100]})
     result = CliRunner().invoke(cli, ["study", "check", str(tmp_path / "bad")])

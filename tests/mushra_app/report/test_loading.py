@@ -1,0 +1,76 @@
+"""`earmark.load_ratings`: rating files and studies as one object with a table and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database import store
+from earmark.mushra_app.database.store import Answer
+from earmark.mushra_app.report.loading import load_ratings
+from earmark.mushra_app.study import study
+
+LONG = "listener,item,condition,score\nA,1,original,100\nA,1,x,40\nB,1,original,50\nB,1,x,60\n"
+
+
+@pytest.fixture
+def long_table(tmp_path: Path) -> Path:
+    (tmp_path / "ratings.csv").write_text(LONG)
+    return tmp_path / "ratings.csv"
+
+
+def test_table_of_a_webmushra_file(shared):
+    """22 listeners, 13 trials, 8 stimuli (SOURCES.md of the data)."""
+    ratings = load_ratings(str(shared / "mushra/ambisonics_webmushra/webmushra_results.csv"), low_anchor="Mono")
+    assert len(ratings.table) == 22 * 13 * 8
+    assert {"listener", "item", "condition", "score"} <= set(ratings.table)
+    assert (ratings.roles["reference"], ratings.roles["Mono"]) == ("hidden reference", "low anchor")
+    assert "Read as a webMUSHRA result file." in ratings.notes
+    assert repr(ratings) == (
+        "<LoadedRatings 'webmushra_results.csv': 2288 ratings, 22 listeners, 13 items, 8 conditions>"
+    )
+
+
+def test_report_screens_by_the_given_rule(long_table, tmp_path):
+    """B rates the reference 50: dropped by the rule of the paper, kept without a rule; x then has 40 or 50 on average.
+
+    `original` has no usual name, so only `reference=` makes it the hidden reference.
+    """
+    ratings = load_ratings(long_table, reference="original")
+    screened, unscreened = (ratings.report(tmp_path / rule, screen=rule) for rule in ("paper", "none"))
+    assert (screened.kept, unscreened.kept) == (1, 2)
+    assert [report.summary.set_index("condition").loc["x", "mean"] for report in (screened, unscreened)] == [40, 50]
+    assert screened.page == tmp_path / "paper/report.html"
+    assert screened.page.exists()
+    assert ratings.report(str(tmp_path / "default")).kept == 1
+
+
+def test_unknown_rule(long_table, tmp_path):
+    with pytest.raises(UserError, match="itu: no such rule; there are paper, bs1534"):
+        load_ratings(long_table).report(tmp_path / "report", screen="itu")
+    assert not (tmp_path / "report").exists()
+
+
+def test_study_folder(study_folder):
+    test = study.load(study_folder)
+    database = store.open_store(test, study_folder)
+    trial = database.enrol("key").trials[0]
+    database.submit("key", trial.key, {stimulus.token: Answer(70) for stimulus in trial.conditions}, seconds=30)
+    for ratings in (load_ratings(study_folder), load_ratings(study_folder, database=str(database.engine.url))):
+        assert ratings.table["score"].tolist() == [70] * len(test.conditions)
+        assert ratings.roles == {condition.name: condition.role for condition in test.conditions}
+    with pytest.raises(UserError, match=r"STUDY: a study defines its own reference and anchors"):
+        load_ratings(study_folder, mid_anchor="opus@6")
+
+
+def test_errors_are_one_line_that_names_the_path(long_table, tmp_path):
+    with pytest.raises(UserError, match=r"missing\.csv: not readable"):
+        load_ratings(tmp_path / "missing.csv")
+    with pytest.raises(UserError, match=r"no study\.json in it"):
+        load_ratings(tmp_path)
+    with pytest.raises(UserError, match=r"--reference mp3: .*no such condition; it has original, x"):
+        load_ratings(long_table, reference="mp3")
+    with pytest.raises(UserError, match=r"ratings\.csv: a rating file; --database is for a study folder"):
+        load_ratings(long_table, database="sqlite:///x.sqlite")
