@@ -1,16 +1,16 @@
-"""A linear mixed model: conditions and items fixed, listeners and their taste in conditions random (statsmodels)."""
+"""A linear mixed model: conditions and items fixed, listeners and their taste in conditions random (by REML)."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-MOST_RATINGS = 20_000  # beyond, the fit takes minutes; so many listeners need no model to speak for them
-MOST_ITEMS = 150
+from earmark.mushra_app.analysis import reml
+
+MOST_ITEMS = 150  # each is a column of the fixed effects
 
 
 @dataclass(frozen=True)
@@ -42,42 +42,30 @@ def fit(frame: pd.DataFrame) -> MixedModel:
         return _unfitted("it needs three listeners or more")
     if items < 2 or conditions < 2:
         return _unfitted("it needs two items and two conditions or more")
-    if len(frame) > MOST_RATINGS or items > MOST_ITEMS:
-        return _unfitted(f"it is fitted to at most {MOST_RATINGS} ratings of {MOST_ITEMS} items")
+    if items > MOST_ITEMS:
+        return _unfitted(f"it is fitted to at most {MOST_ITEMS} items")
     if frame["score"].nunique() == 1:
         return _unfitted("all scores are the same")
-    import statsmodels.api as sm
-    from statsmodels.regression.mixed_linear_model import VCSpec
-
     frame = frame.sort_values(["listener", "condition"], kind="stable")
     condition = pd.Categorical(frame["condition"])
     fixed = np.hstack([np.eye(conditions)[condition.codes], _sum_coded(frame["item"])])
     if np.linalg.matrix_rank(fixed) < fixed.shape[1]:
         return _unfitted("some conditions were rated with some items only, so their effects cannot be told apart")
-    tastes = [np.eye(conditions)[group.cat.codes] for _, group in pd.Series(condition).groupby(frame["listener"].array)]
-    labels = [[str(name) for name in condition.categories]] * listeners
-    model = sm.MixedLM(
-        frame["score"].to_numpy(), fixed, groups=frame["listener"].to_numpy(), exog_re=np.ones((len(frame), 1)),
-        exog_vc=VCSpec(["taste"], [labels], [tastes]),
-    )  # fmt: skip
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of steps on the way; where it ended is judged below
-        try:
-            # Where a variance is zero, methods that follow the gradient stop short of it and widen the intervals.
-            fitted = model.fit(reml=True, method="powell", xtol=1e-6, ftol=1e-10)
-        except (np.linalg.LinAlgError, ValueError) as error:
-            return _unfitted(f"statsmodels could not fit it ({error})")
-        estimates, errors = fitted.fe_params[:conditions], fitted.bse_fe[:conditions]
-    if not fitted.converged or not np.isfinite(errors).all():
-        return _unfitted("the fit did not converge")
-    half_width = student.ppf(0.975, listeners - 1) * errors
+    listener = pd.factorize(frame["listener"])[0]
+    cell = pd.factorize(listener * conditions + condition.codes)[0]
+    try:
+        fitted = reml.fit(frame["score"].to_numpy(float), fixed, listener, cell)
+    except ValueError as error:
+        return _unfitted(str(error))
+    estimates = fitted.coefficients[:conditions]
+    half_width = student.ppf(0.975, listeners - 1) * np.sqrt(np.diag(fitted.covariance)[:conditions])
     means = pd.DataFrame(
         {
             "condition": condition.categories.astype("str"), "mixed_mean": estimates,
             "mixed95_low": estimates - half_width, "mixed95_high": estimates + half_width,
         }
     )  # fmt: skip
-    return MixedModel(means, *np.sqrt([fitted.cov_re[0, 0], fitted.vcomp[0], fitted.scale]).tolist())
+    return MixedModel(means, *np.sqrt([fitted.listener, fitted.cell, fitted.residual]).tolist())
 
 
 def _sum_coded(items: pd.Series[str]) -> np.ndarray:

@@ -13,8 +13,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+import polib
 from flask import Flask, request
 
 from earmark.mushra_app.study.session_file import LANGUAGES
@@ -54,9 +53,5 @@ def catalogue(language: str) -> standard.NullTranslations:
     """The catalogue of a language, compiled in memory: a .po file is all there is to keep."""
     if language == "en":
         return standard.NullTranslations()
-    with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        found = read_po(file, locale=language)
-    compiled = BytesIO()
-    write_mo(compiled, found)
-    compiled.seek(0)
-    return standard.GNUTranslations(compiled)
+    source = polib.pofile(str(CATALOGUES / language / "LC_MESSAGES" / "messages.po"))
+    return standard.GNUTranslations(BytesIO(source.to_binary()))

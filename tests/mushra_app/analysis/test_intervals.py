@@ -158,7 +158,7 @@ def test_mixed_model_takes_out_what_items_a_listener_happened_to_get():
         (balanced(np.full((2, 2, 2), 50.0)), "three listeners"),
         (balanced(np.full((4, 2, 1), 50.0)), "two items"),
         (balanced(np.full((4, 2, 2), 50.0)), "all scores are the same"),
-        (balanced(np.zeros((101, 2, 100))), "at most 20000 ratings"),
+        (balanced(np.zeros((4, 2, 151))), "at most 150 items"),
         (balanced(np.arange(16.0).reshape(4, 2, 2)).query("(condition == 'c0') == (item == 'i0')"), "some items only"),
     ],
 )
