@@ -15,7 +15,7 @@ import click
 # name -> (module of earmark, attribute, one-line help: shown by `earmark --help` without importing the module)
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "systems": ("baselines.cli", "systems", "List every codec: available or not and why, bit rates, version."),
-    "metrics": ("eval.metrics.cli", "metrics", "List every metric: range, direction, rate, reference, licence."),
+    "metrics": ("eval.metrics_cli", "metrics", "List every metric: range, direction, rate, reference, licence."),
     "compare": ("eval.cli", "compare", "Encode, decode and score recordings with each system."),
     "tables": ("eval.cli", "tables", "Print a run's table as text, Markdown, LaTeX or CSV."),
     "differences": ("eval.cli", "differences", "Compare a run's systems pair by pair, with significance."),

@@ -7,7 +7,6 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -15,25 +14,11 @@ from rich.console import Console
 from earmark.baselines.interface import System
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import is_remote
-from earmark.codec.remote_paths import place as place_of
-from earmark.codec.text import counted, split_list
+from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.pool import usable_cores
+from earmark.eval.options import NameList, PathOrURL
 from earmark.eval.system_options import SystemList, own_codecs, timeout, together
-
-
-class NameList(click.ParamType):
-    """A comma-separated list of words, each once."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        names = split_list(value)
-        if not names:
-            self.fail("name at least one", param, ctx)
-        return names
 
 
 def console() -> Console:
@@ -41,25 +26,8 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 120)
 
 
-class Place(click.ParamType):
-    """A local path or an fsspec URL; one that must be there, if asked for."""
-
-    name = "place"
-
-    def __init__(self, *, exists: bool = False) -> None:
-        self.exists = exists
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        place = place_of(value) if isinstance(value, str) else value
-        if self.exists and not place.exists():
-            self.fail(f"{value} does not exist", param, ctx)
-        if not self.exists and place.is_file():
-            self.fail(f"{value} is a file", param, ctx)
-        return cast(Path, place)
-
-
 @click.command()
-@click.argument("audio_dir", type=Place(exists=True))
+@click.argument("audio_dir", type=PathOrURL(exists=True))
 @click.option("--systems", type=SystemList(), help="Comma-separated, e.g. opus@6,opus@12,mp3@64.")
 @own_codecs
 @timeout
@@ -72,7 +40,7 @@ class Place(click.ParamType):
 )
 @click.option(
     "--out",
-    type=Place(),
+    type=PathOrURL(),
     required=True,
     metavar="RUN",
     help="Folder for scores, decoded audio and report; what it already has is not done again.",
@@ -147,7 +115,7 @@ def compare(
 
 
 @click.command()
-@click.argument("run", type=Place(exists=True))
+@click.argument("run", type=PathOrURL(exists=True))
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
@@ -211,11 +179,11 @@ def demo_audio(folder: Path) -> None:
 
 
 @click.command()
-@click.argument("run", type=Place(exists=True))
+@click.argument("run", type=PathOrURL(exists=True))
 @click.option("--metric", default=None, help="One of the run's metrics; all unless told.")
 @click.option("--against", default=None, metavar="SYSTEM", help="Compare all others with this system alone.")
 @click.option(
-    "--with", "other", type=Place(exists=True), metavar="RUN",
+    "--with", "other", type=PathOrURL(exists=True), metavar="RUN",
     help="Another run of the same recordings, whose systems join; where it is not comparable you are told why.",
 )  # fmt: skip
 @click.option("--bjontegaard", "rates", is_flag=True, help="The Bjontegaard deltas alone, also as CSV.")
@@ -232,6 +200,7 @@ def differences(
     from earmark.eval.statistics import bjontegaard
     from earmark.eval.statistics import differences as pairs
     from earmark.eval.tables import grid
+    from earmark.eval.tables.difference_grids import delta_grid, difference_grid
 
     scores = read_scores(run) if other is None else joined(run, other)
     if scores["system"].nunique() < 2:
@@ -242,9 +211,9 @@ def differences(
     shown = []
     for name in [metric] if metric else pairs.metrics_of(scores):
         if not rates:
-            shown.append(pairs.grid(pairs.differences(scores, name, against, speech), name, speech))
+            shown.append(difference_grid(pairs.differences(scores, name, against, speech), name, speech))
         if (rates or (against is None and form != "csv")) and (deltas := bjontegaard.deltas(scores, name, speech)):
-            shown.append(bjontegaard.grid(deltas, name, speech))
+            shown.append(delta_grid(deltas, name, speech))
     if not shown:
         raise UserError(f"{run}: no two codecs with two bit rates each, which --bjontegaard compares")
     if form == "csv":  # one table, of one heading

@@ -16,7 +16,7 @@ from typing import Any
 
 from earmark.codec.errors import UserError
 from earmark.codec.training import recipe_files
-from earmark.eval.tables.layout import DASH
+from earmark.eval.tables.numbers import DASH
 
 HOME = resources.files("earmark.eval.paper") / "published"
 

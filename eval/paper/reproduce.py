@@ -33,7 +33,7 @@ from earmark.codec.training.trainer import Trainer
 from earmark.codec.training.validation import Excerpt, excerpts_of, validate
 from earmark.eval.statistics.aggregate import mean_interval
 from earmark.eval.tables.grid import RENDERERS, Grid
-from earmark.eval.tables.layout import DASH
+from earmark.eval.tables.numbers import DASH
 
 NAMES = {"si_snr": "SI-SNR (dB)", "visqol": "ViSQOL", "mushra": "MUSHRA"}
 SCORES = "scores.json"

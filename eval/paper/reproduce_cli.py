@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from earmark.eval.cli import NameList
+from earmark.eval.options import NameList
 
 if TYPE_CHECKING:
     from earmark.codec.training.recipe import Recipe

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from earmark.eval.statistics.differences import outliers
-from earmark.eval.tables.layout import describe
+from earmark.eval.statistics.scales import lower_is_better
 
 MOST = 9  # recordings spread over the categories
 MOST_PER_CATEGORY = 3
@@ -52,7 +52,7 @@ def choose(scores: pd.DataFrame) -> list[Choice]:
     """
     metric = ranking_metric(scores)
     ranked = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
-    worst_first = [metric is None or describe(metric).arrow != "↓", True]
+    worst_first = [metric is None or not lower_is_better(metric), True]
     means = ranked.groupby(["category", "file"], sort=False)["value"].mean().reset_index()
     rounds: list[list[Choice]] = [[] for _ in range(MOST_PER_CATEGORY)]
     for category in means["category"].unique():
@@ -86,7 +86,7 @@ def outlying(scores: pd.DataFrame) -> list[Choice]:
     choices = []
     for (file, category), systems in list(found.items())[:MOST_WORST]:
         values = coded[(coded["file"] == file) & (coded["metric"] == metric)].set_index("system")["value"]
-        best = str(values.idxmin() if describe(metric).arrow == "↓" else values.idxmax())
+        best = str(values.idxmin() if lower_is_better(metric) else values.idxmax())
         choices.append(Choice(file, category, OUTLIER, tuple(systems), None if best in systems else best))
     return choices
 

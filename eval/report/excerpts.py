@@ -24,7 +24,7 @@ from earmark.eval.comparison.run_folder import EXCERPTS, REFERENCE, audio_path
 from earmark.eval.levels import match
 from earmark.eval.report import spectrograms
 from earmark.eval.report.choice import OUTLIER, RANKS, Choice, choices, ranking_metric
-from earmark.eval.tables.layout import decimals_of
+from earmark.eval.statistics.scales import decimals_of
 
 SHORTEST, LONGEST = 5.0, 8.0  # seconds
 BUDGET = 22_000_000  # characters of base64 in one report

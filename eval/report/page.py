@@ -26,18 +26,11 @@ from earmark.eval.report.scatter import scatters
 from earmark.eval.report.summary import headline_metric, sentences
 from earmark.eval.statistics import bjontegaard, differences
 from earmark.eval.statistics.aggregate import summarise
+from earmark.eval.statistics.scales import decimals_of
+from earmark.eval.tables.difference_grids import delta_grid, difference_grid
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import (
-    SPEED_MEANING,
-    Column,
-    Layout,
-    decimals_of,
-    describe,
-    factor_text,
-    kbps_text,
-    lay_out,
-    nominal_text,
-)  # fmt: skip
+from earmark.eval.tables.layout import SPEED_MEANING, Column, Layout, describe, lay_out
+from earmark.eval.tables.numbers import factor_text, kbps_text, nominal_text
 
 _HERE = Path(__file__).parent
 WORST_LISTED = 3  # recordings of each system
@@ -178,9 +171,9 @@ def _comparisons(
     """For each metric, the paired differences, and the bit rate saved where there are curves."""
     found = []
     for name, of_metric in pairs.items():
-        grids = [differences.grid(of_metric, name, speech)]
+        grids = [difference_grid(of_metric, name, speech)]
         if deltas := bjontegaard.deltas(scores, name, speech):
-            grids.append(bjontegaard.grid(deltas, name, speech))
+            grids.append(delta_grid(deltas, name, speech))
         found.append(tuple(grids))
     return found
 

@@ -12,7 +12,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from earmark.eval.report.plots import MUTED, RC, Style, draw_legend, series_name, to_svg
-from earmark.eval.tables.layout import describe, modes_of
+from earmark.eval.statistics.scales import modes_of
+from earmark.eval.tables.layout import describe
 
 MOST_METRICS = 4  # so that there are six panels at most
 MOST_POINTS = 1500  # drawn in a panel; the correlation is of all

@@ -11,8 +11,9 @@ import pandas as pd
 from earmark.codec.text import counted
 from earmark.eval.report.choice import ranking_metric
 from earmark.eval.statistics.aggregate import ALL
-from earmark.eval.statistics.differences import Difference, probability, too_few
-from earmark.eval.tables.layout import decimals_of, describe
+from earmark.eval.statistics.differences import LEVEL, Difference, lowest_p
+from earmark.eval.statistics.scales import decimals_of, lower_is_better
+from earmark.eval.tables.numbers import probability
 
 PERCEPTUAL = ("visqol", "visqol_audio", "visqol_speech")
 SAME_RATE = 1.1  # measured bit rates so near to each other are taken for one
@@ -49,7 +50,7 @@ def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
     """
-    sign = -1.0 if describe(metric).arrow == "↓" else 1.0
+    sign = -1.0 if lower_is_better(metric) else 1.0
     chosen = summary[(summary["metric"] == metric) & (summary["category"] == category) & (summary["n"] > 0)]
     coded = chosen[chosen["kbps"].notna()].sort_values("kbps", kind="stable")
     points = [(str(row["system"]), float(row["kbps"]), float(row["mean"])) for row in coded.to_dict("records")]
@@ -88,13 +89,13 @@ def _margin(lead: Lead, pairs: Sequence[Difference]) -> str:
         return ""
     pair = next(one for one in pairs if {one.a, one.b} == {lead.system, lead.rival})
     margin = f", {lead.gap:.{pair.decimals}f} ahead of {lead.rival}"
-    if too_few(pairs):
+    if lowest_p(pairs) >= LEVEL:
         return margin
     return f"{margin} ({'significant' if pair.significant else f'not significant, p = {probability(pair.p_holm)}'})"
 
 
 def _significance(pairs: Sequence[Difference]) -> str:
-    if too_few(pairs):
+    if lowest_p(pairs) >= LEVEL:
         return "Too few files for significance."
     count = sum(one.significant for one in pairs)
     return f"Of {counted(len(pairs), 'pair')} of systems {count} {'differs' if count == 1 else 'differ'} significantly."

@@ -31,7 +31,7 @@ from earmark.eval.comparison.machine import machine
 from earmark.eval.comparison.pool import ONE_THREAD
 from earmark.eval.speed.model_cost import ModelCost, language_model_cost, model_cost
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import DASH, factor_text
+from earmark.eval.tables.numbers import DASH, factor_text
 
 SEED = 5
 STATUS = Path("/proc/self/status")

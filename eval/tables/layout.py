@@ -12,8 +12,9 @@ import pandas as pd
 from earmark.codec.errors import UserError
 from earmark.eval.metrics import registry
 from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.statistics.scales import decimals_of, modes_of
+from earmark.eval.tables.numbers import DASH
 
-DASH = "–"
 DAGGER = "†"
 MEANING = (
     "Mean ± half width of its 95 % confidence interval (Student t over files), in brackets the number of files with a "
@@ -197,26 +198,12 @@ def mode_notes(
     return notes
 
 
-def modes_of(
-    metric: str, categories: Collection[str], speech_categories: Collection[str]
-) -> dict[str, tuple[str, ...]]:
-    """Mode, "speech" or "audio", -> the categories heard in it; none for a metric that does not follow the category.
-
-    Scores of two modes are on two scales.
-    """
-    if metric not in registry.BY_CATEGORY:
-        return {}
-    speech = tuple(category for category in categories if category in speech_categories)
-    others = tuple(category for category in categories if category not in speech_categories)
-    return {mode: heard for mode, heard in (("speech", speech), ("audio", others)) if heard}
-
-
-def apart_note(metric: str, categories: Collection[str], speech_categories: Collection[str]) -> list[str]:
-    """Says, where a metric's scores are on two scales, why there is nothing over all files."""
+def separate_scales_note(metric: str, categories: Collection[str], speech_categories: Collection[str]) -> list[str]:
+    """Explain why a metric with two scales has no row over all files; [] for a metric with one scale."""
     modes = modes_of(metric, [category for category in categories if category != ALL], speech_categories)
     if len(modes) < 2:
         return []
-    return [f"{describe(metric).title} has two scales, {_listed(modes)}: nothing is taken over all files."]
+    return [f"{describe(metric).title} has two scales, {_listed(modes)}: so there is no row over all files."]
 
 
 def _listed(modes: Mapping[str, Sequence[str]]) -> str:
@@ -235,11 +222,6 @@ def describe(name: str) -> Column:
     return Column(name, title, detail.removesuffix(")"), metric.unit, "↑" if metric.better == "higher" else "↓")
 
 
-def decimals_of(means: pd.Series[float]) -> int:
-    """Two, or three for a metric whose means stay within +-1; so many have all its figures."""
-    return 3 if means.abs().max() <= 1 else 2
-
-
 def _cell(row: Any, common_undefined: int, common_failed: int, decimals: int, mark: str) -> Cell:
     if row is None:
         return Cell(math.nan, math.nan, 0, 0, 0, decimals, "")
@@ -248,20 +230,3 @@ def _cell(row: Any, common_undefined: int, common_failed: int, decimals: int, ma
         return Cell(row.mean, half_width, 0, row.undefined, row.failed, decimals, "")
     undefined, failed = row.undefined - common_undefined, row.failed - common_failed
     return Cell(row.mean, half_width, row.n, undefined, failed, decimals, mark)
-
-
-def kbps_text(kbps: float) -> str:
-    """Two decimals, a dash where there is no bit rate."""
-    return f"{kbps:.2f}" if math.isfinite(kbps) else DASH
-
-
-def nominal_text(kbps: float) -> str:
-    """As it was asked for: 6, 24.4."""
-    return f"{kbps:g}" if math.isfinite(kbps) else DASH
-
-
-def factor_text(factor: float) -> str:
-    """Three significant digits at most, whole from 100 on: 8.51, 85.1, 851."""
-    if not math.isfinite(factor):
-        return DASH
-    return f"{factor:,.0f}" if factor >= 100 else f"{factor:.3g}"

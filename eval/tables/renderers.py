@@ -11,7 +11,8 @@ import pandas as pd
 from earmark.codec.files import write_text
 from earmark.eval.tables.grid import markdown_escape, markdown_table
 from earmark.eval.tables.latex import latex_document, latex_escape, latex_rows, latex_table
-from earmark.eval.tables.layout import SPEED_MEANING, Layout, factor_text, kbps_text, lay_out, nominal_text
+from earmark.eval.tables.layout import SPEED_MEANING, Layout, lay_out
+from earmark.eval.tables.numbers import factor_text, kbps_text, nominal_text
 from earmark.eval.tables.terminal import TerminalTable
 
 

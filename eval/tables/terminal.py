@@ -10,7 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from earmark.eval.tables.layout import SPEED_MEANING, Cell, Layout, factor_text, kbps_text, nominal_text
+from earmark.eval.tables.layout import SPEED_MEANING, Cell, Layout
+from earmark.eval.tables.numbers import factor_text, kbps_text, nominal_text
 
 
 @dataclass(frozen=True)

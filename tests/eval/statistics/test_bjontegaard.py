@@ -7,7 +7,8 @@ import math
 import pandas as pd
 import pytest
 
-from earmark.eval.statistics.bjontegaard import Curve, curves, delta_quality, delta_rate, deltas, grid
+from earmark.eval.statistics.bjontegaard import Curve, curves, delta_quality, delta_rate, deltas
+from earmark.eval.tables.difference_grids import delta_grid
 
 TEST = Curve((1356.24, 2451.52, 4469.00, 9787.80), (34.987, 36.970, 38.651, 40.121))
 ANCHOR = Curve((1358.24, 2486.44, 4593.60, 9487.76), (34.851, 36.845, 38.615, 40.037))
@@ -83,7 +84,7 @@ def test_as_many_decimals_as_the_means_have_and_numbers_for_programs():
     """Of STOI, three; at the bit rates in common opus gains 0.004 and saves what is in the data in full."""
     values = {"opus@6": [0.804], "opus@12": [0.904], "mp3@6": [0.8], "mp3@12": [0.9]}
     rates = {"mp3@6": 6.0, "opus@6": 6.0, "mp3@12": 12.0, "opus@12": 12.0}
-    shown = grid(deltas(run("stoi", values, rates), "stoi"), "stoi")
+    shown = delta_grid(deltas(run("stoi", values, rates), "stoi"), "stoi")
     assert shown.rows[0][4] == "+0.004"
     assert shown.data[0]["quality"] == pytest.approx(0.004)
     assert shown.data[0]["rate_percent"] == pytest.approx(100 * (2 ** (-0.004 / 0.1) - 1))

@@ -13,8 +13,10 @@ import pytest
 from scipy.stats import ttest_rel
 
 from earmark.codec.errors import UserError
-from earmark.eval.statistics.differences import differences, grid, holm, outliers, probability
+from earmark.eval.statistics.differences import differences, holm, outliers
+from earmark.eval.tables.difference_grids import difference_grid
 from earmark.eval.tables.grid import comma_separated
+from earmark.eval.tables.numbers import probability
 
 
 def scores(metric="visqol", category="speech", **systems):
@@ -60,7 +62,7 @@ def test_two_scales_of_one_metric_are_not_pooled():
         rows = pd.concat([scores(metric, a=[2.0, 2.0], b=[1.0, 1.0]), scores(metric, "music", a=[1.0], b=[4.0])])
         found = differences(rows, metric, speech_categories=["speech"])
         assert [one.category for one in found] == blocks
-        notes = grid(found, metric, ["speech"]).notes
+        notes = difference_grid(found, metric, ["speech"]).notes
         assert any("ViSQOL has two scales, speech mode (speech) and audio mode (music)" in note for note in notes) == (
             metric == "visqol"
         )
@@ -106,10 +108,10 @@ def test_too_few_files_for_significance_are_said():
     """Three pairs of 5 files: p is 3 x 2 / 2^5 = 0.1875 at least; of 9 files 3 x 2 / 2^9 = 0.012."""
     five, nine = (scores(a=range(n), b=[value + 0.5 + 0.1 * value for value in range(n)], c=range(2, n + 2))
                   for n in (5, 9))  # fmt: skip
-    note = "speech: too few files for significance; of 5 files p is 0.188 at least."
-    assert note in grid(differences(five, "visqol"), "visqol").notes
+    note = "speech: too few files for significance; with 5 files p is 0.188 at least."
+    assert note in difference_grid(differences(five, "visqol"), "visqol").notes
     found = differences(nine, "visqol")
-    assert not any("too few" in one for one in grid(found, "visqol").notes)
+    assert not any("too few" in one for one in difference_grid(found, "visqol").notes)
     assert any(one.significant for one in found)
 
 
@@ -147,18 +149,18 @@ def test_worst_files_are_those_farthest_below_their_category():
 
 
 def test_the_printed_table():
-    shown = grid(differences(scores(a=[2.0, 3.0, 3.0, 4.0], b=[1.0, 2.0, 4.0, 4.0]), "visqol"), "visqol")
+    shown = difference_grid(differences(scores(a=[2.0, 3.0, 3.0, 4.0], b=[1.0, 2.0, 4.0, 4.0]), "visqol"), "visqol")
     assert shown.rows[0][:5] == ("speech", "a", "b", "4", "+0.25")
     assert shown.rows[0][6] == "62 %"
-    assert shown.notes[1] == "p: Wilcoxon's signed-rank test, two-sided; * where it is below 0.05."
-    three = grid(differences(scores(a=[2.0, 3.0], b=[1.0, 2.0], c=[1.0, 1.0]), "visqol"), "visqol")
+    assert shown.notes[1] == "p: Wilcoxon's signed-rank test, two-sided; * marks p below 0.05."
+    three = difference_grid(differences(scores(a=[2.0, 3.0], b=[1.0, 2.0], c=[1.0, 1.0]), "visqol"), "visqol")
     assert "after Holm's correction over the 3 pairs of each category" in three.notes[1]
     assert [probability(p) for p in (0.0004, 0.03125, math.nan)] == ["<0.001", "0.031", "–"]
 
 
 def test_as_many_decimals_as_the_table_of_means_has():
     """STOI stays within +-1: three decimals; a difference of 0.004 would be 0.00 with two."""
-    shown = grid(differences(scores("stoi", a=[0.904, 0.914], b=[0.9, 0.91]), "stoi"), "stoi")
+    shown = difference_grid(differences(scores("stoi", a=[0.904, 0.914], b=[0.9, 0.91]), "stoi"), "stoi")
     assert shown.rows[0][4] == "+0.004"
 
 
@@ -167,7 +169,10 @@ def test_as_csv_every_number_is_in_full_and_under_one_heading():
     found = differences(scores(a=[1 / 3, 1.0], b=[0.0, 1.0]), "visqol") + differences(
         scores(a=[1.0], b=[0.5]), "visqol"
     )
-    both = replace(grid(found[:1], "visqol"), data=tuple(one for half in found for one in grid([half], "visqol").data))
+    both = replace(
+        difference_grid(found[:1], "visqol"),
+        data=tuple(one for half in found for one in difference_grid([half], "visqol").data),
+    )
     first, second = csv.DictReader(io.StringIO(comma_separated(both)))
     assert list(first) == [
         "metric", "category", "a", "b", "n", "mean", "ci95_low", "ci95_high", "win_rate", "p", "p_holm",

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from earmark.eval.tables import renderers as tables
-from earmark.eval.tables.layout import Cell, factor_text, lay_out
+from earmark.eval.tables.layout import Cell, lay_out
+from earmark.eval.tables.numbers import factor_text
 
 NAN = float("nan")
 

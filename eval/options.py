@@ -1,0 +1,46 @@
+"""Types of the command line's options: lists of names, local paths and URLs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from earmark.codec import remote_paths
+from earmark.codec.text import split_list
+
+
+class NameList(click.ParamType):
+    """A comma-separated list of names; repetitions are dropped."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = split_list(value)
+        if not names:
+            self.fail("name at least one", param, ctx)
+        return names
+
+
+class PathOrURL(click.ParamType):
+    """A local path or an fsspec URL.
+
+    Args:
+        exists: whether it must exist; if not, it is an output folder, and fails if it is a file.
+    """
+
+    name = "path or URL"
+
+    def __init__(self, *, exists: bool = False) -> None:
+        self.exists = exists
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = remote_paths.place(value) if isinstance(value, str) else value
+        if self.exists and not path.exists():
+            self.fail(f"{value} does not exist", param, ctx)
+        if not self.exists and path.is_file():
+            self.fail(f"{value} is a file", param, ctx)
+        return cast(Path, path)

@@ -1,0 +1,111 @@
+"""Tables of paired differences between systems, and of Bjontegaard deltas between codecs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+
+from earmark.codec.text import counted
+from earmark.eval.statistics.bjontegaard import Delta
+from earmark.eval.statistics.differences import FEW, LEVEL, RESAMPLES, SEED, Difference, lowest_p
+from earmark.eval.tables.grid import Grid
+from earmark.eval.tables.layout import describe, separate_scales_note
+from earmark.eval.tables.numbers import DASH, probability, signed
+
+
+def difference_grid(pairs: Sequence[Difference], metric: str, speech_categories: Collection[str] = ()) -> Grid:
+    """Table of the differences between systems, one row per pair and category.
+
+    Args:
+        pairs: from `earmark.eval.statistics.differences.differences`, all by `metric`.
+    """
+    column = describe(metric)
+    unit = f" ({column.unit})" if column.unit else ""
+    better = "higher" if column.arrow == "↑" else "lower"
+    return Grid(
+        f"{column.title}{unit}: paired differences over files",
+        ("Category", "System", "against", "files", "difference", "95 % interval", "wins", "p"),
+        tuple(map(_difference_row, pairs)),
+        (
+            f"Difference: mean over files of the first system's score minus the second's; {better} scores are better. "
+            f"Interval: Student's t for fewer than {FEW} files, otherwise percentile bootstrap over files "
+            f"({RESAMPLES} resamples, seed {SEED}). Wins: share of files on which the first system is better; ties "
+            "count half.",
+            f"p: Wilcoxon's signed-rank test, two-sided{_correction(pairs)}; * marks p below {LEVEL:g}.",
+            *_too_few_files(pairs),
+            *separate_scales_note(metric, dict.fromkeys(pair.category for pair in pairs), speech_categories),
+        ),
+        left=3,
+        data=tuple({key: value for key, value in asdict(pair).items() if key != "decimals"} for pair in pairs),
+    )
+
+
+def _difference_row(pair: Difference) -> tuple[str, ...]:
+    low, high = signed(pair.ci95_low, pair.decimals), signed(pair.ci95_high, pair.decimals)
+    return (
+        pair.category,
+        pair.a,
+        pair.b,
+        f"{pair.n}",
+        signed(pair.mean, pair.decimals),
+        f"{low} to {high}" if math.isfinite(pair.ci95_low) else DASH,
+        f"{100 * pair.win_rate:.0f} %" if pair.n else DASH,
+        probability(pair.p_holm) + (" *" if pair.significant else ""),
+    )
+
+
+def _correction(pairs: Sequence[Difference]) -> str:
+    count = len({(pair.a, pair.b) for pair in pairs})
+    return f", after Holm's correction over the {count} pairs of each category" if count > 1 else ""
+
+
+def _too_few_files(pairs: Sequence[Difference]) -> list[str]:
+    """A sentence for each category in which no difference can be significant, whatever the scores."""
+    sentences = []
+    for category in dict.fromkeys(pair.category for pair in pairs):
+        members = [pair for pair in pairs if pair.category == category]
+        lowest = lowest_p(members)
+        if lowest >= LEVEL:
+            files = max((pair.n for pair in members if not math.isnan(pair.p)), default=1)
+            sentences.append(
+                f"{category}: too few files for significance; with {counted(files, 'file')} p is "
+                f"{probability(lowest)} at least."
+            )
+    return sentences
+
+
+def delta_grid(deltas: Sequence[Delta], metric: str, speech_categories: Collection[str] = ()) -> Grid:
+    """Table of Bjontegaard deltas, one row per pair of codecs and category.
+
+    Args:
+        deltas: from `earmark.eval.statistics.bjontegaard.deltas`, all by `metric`.
+    """
+    column = describe(metric)
+    unit = f" ({column.unit})" if column.unit else ""
+    return Grid(
+        f"{column.title}{unit}: Bjontegaard deltas",
+        ("Category", "Codec", "against", "bit rate", "quality", "missing because"),
+        tuple(
+            (
+                delta.category, delta.a, delta.b, f"{signed(delta.rate, 1)} %" if math.isfinite(delta.rate) else DASH,
+                signed(delta.quality, delta.decimals), delta.reason,
+            )
+            for delta in deltas
+        ),
+        (
+            "Bit rate: how much more (+) or less (−) the first codec needs, averaged over the qualities that both "
+            "reach. Quality: how much higher (+) or lower (−) the first codec scores, averaged over the measured bit "
+            "rates that both cover. Piecewise cubic interpolation over the logarithm of the bit rate (VCEG-M33, "
+            "JCTVC-L1100); the curves are means over files.",
+            *separate_scales_note(metric, dict.fromkeys(delta.category for delta in deltas), speech_categories),
+        ),
+        left=3,
+        data=tuple(
+            {
+                "metric": delta.metric, "category": delta.category, "a": delta.a, "b": delta.b,
+                "rate_percent": delta.rate, "quality": delta.quality, "reason": delta.reason,
+            }
+            for delta in deltas
+        ),
+    )  # fmt: skip
