@@ -80,8 +80,8 @@ def compare(
     """
     from earmark.eval.comparison import runner
     from earmark.eval.comparison.failures import unavailable_metrics
-    from earmark.eval.comparison.run_folder import EXCERPTS, REPORT
-    from earmark.eval.statistics import aggregate
+    from earmark.eval.comparison.run_folder import REPORT
+    from earmark.eval.report.results import write_results
     from earmark.eval.tables import renderers as tables
 
     systems = together(systems, commands)
@@ -94,12 +94,7 @@ def compare(
         speech=speech, jobs=jobs or usable_cores(), cluster=cluster, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     result = runner.run(plan)
-    summary = aggregate.summarise(result.scores)
-    if result.changed or not (out / REPORT).exists() or (out / EXCERPTS).exists() != link_audio:
-        from earmark.eval.report import page
-
-        tables.write_all(summary, result.info, out)
-        page.write_report(out, result.scores, result.info, linked=link_audio)
+    summary = write_results(out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed)
 
     console().print(tables.terminal_table(summary, result.info))
     for line in result.info["notes"]:

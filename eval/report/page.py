@@ -65,14 +65,22 @@ class Definition:
     text: str
 
 
-def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, linked: bool = False) -> Path:
+def write_report(
+    run: Path,
+    scores: pd.DataFrame,
+    info: Mapping[str, Any],
+    *,
+    summary: pd.DataFrame | None = None,
+    linked: bool = False,
+) -> Path:
     """Write RUN/report.html.
 
     Args:
         run: folder of the run, with the decoded audio.
-        scores: the rows of RUN/scores.parquet.
+        scores: rows of RUN/scores.parquet.
         info: content of RUN/run.json.
-        linked: put the players' audio beside the page, into RUN/excerpts, and not into it.
+        summary: `summarise(scores)`, if the caller has it already.
+        linked: store the players' audio in RUN/excerpts instead of in the page.
 
     Returns:
         The path of the report.
@@ -80,7 +88,7 @@ def write_report(run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, li
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    summary = summarise(scores)
+    summary = summarise(scores) if summary is None else summary
     layout = lay_out(summary, info["speech_categories"])
     ranking, headline = ranking_metric(scores), headline_metric(scores)
     looks = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
