@@ -16,6 +16,7 @@ from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio
 from earmark.codec.checkpoints.downloads import OFFICIAL, bundled, cached, language_model_for
 from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS, SCALE, RawCoder
+from earmark.codec.encodec.codes import Codes
 from earmark.codec.errors import UserError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
@@ -78,11 +79,11 @@ class EncodecCodec:
         codes = self.model.encode(audio, self.kbps)
         packets = []
         for segment in codes.segments:
-            scale = b"" if segment.scale is None else SCALE.pack(float(segment.scale[0]))
-            segment_codes = segment.codes[0].numpy().astype(np.uint16)
-            for start in range(0, segment_codes.shape[1], self._steps(segment_codes.shape[1])):
-                part = segment_codes[:, start : start + self._steps(segment_codes.shape[1])]
-                packets.append(scale + coder.encode(part, self.model.quantizer.bits))
+            array, scale = segment.to_numpy()
+            prefix = b"" if scale is None else SCALE.pack(scale)
+            steps = self._steps(array.shape[1])
+            for start in range(0, array.shape[1], steps):
+                packets.append(prefix + coder.encode(array[:, start : start + steps], self.model.quantizer.bits))
         return Encoded(tuple(packets), codes.samples)
 
     def _steps(self, segment: int) -> int:
@@ -93,24 +94,22 @@ class EncodecCodec:
         return round(CHUNK_SECONDS * config.step_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
-        import torch
-
-        from earmark.codec.encodec.codes import Codes, Segment
-
         config = self.model.config
         codebooks, bits = config.codebooks(self.kbps), self.model.quantizer.bits
         lengths = [-(-(end - start) // config.seanet.hop) for start, end in config.segments(encoded.samples)]
+        # Of each packet: its first step in the segment, and its number of steps.
         parts = [
-            min(self._steps(steps), steps - start) for steps in lengths for start in range(0, steps, self._steps(steps))
+            (start, min(self._steps(steps), steps - start))
+            for steps in lengths
+            for start in range(0, steps, self._steps(steps))
         ]
         payloads = [packet[SCALE.size * config.normalize :] for packet in encoded.packets]
-        packets = self._unpacked(payloads, codebooks, parts, bits)
-        joined = torch.from_numpy(np.concatenate(packets, axis=1).astype(np.int64))[None]
-        scales: list[torch.Tensor | None] = [None] * len(lengths)
+        array = np.concatenate(self._unpacked(payloads, codebooks, [steps for _, steps in parts], bits), axis=1)
+        scales = None
         if config.normalize:
-            scales = [torch.tensor(SCALE.unpack_from(packet)) for packet in encoded.packets]
-        segments = map(Segment, joined.split(lengths, dim=-1), scales)
-        decoded = self.model.decode(Codes(tuple(segments), encoded.samples, from_numpy=True))
+            packets = zip(encoded.packets, parts, strict=True)
+            scales = np.array([[SCALE.unpack_from(packet)[0] for packet, (start, _) in packets if start == 0]])
+        decoded = self.model.decode(Codes.from_array(array, encoded.samples, steps=lengths, scales=scales))
         return np.ascontiguousarray(decoded[0])
 
     def _unpacked(

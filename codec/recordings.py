@@ -45,7 +45,7 @@ def encode(audio: AudioStream, model: EncodecModel, kbps: float | None, writer: 
 
 def _write(writer: PartWriter, segments: list[Segment]) -> None:
     for segment in segments:
-        writer.write(segment.codes[0].numpy(), None if segment.scale is None else float(segment.scale[0]))
+        writer.write(*segment.to_numpy())
 
 
 def decode(model: EncodecModel, reader: PartReader, name: str) -> Iterator[Audio]:
@@ -61,15 +61,15 @@ def decode(model: EncodecModel, reader: PartReader, name: str) -> Iterator[Audio
     decoder = StreamingDecoder(model)
     fade = max(1, round(FADE_SECONDS * config.sample_rate))
     position = 0
-    held = torch.zeros(config.channels, 0)
+    held = torch.zeros(config.channels, 0, device=model.device)
 
     def muted(audio: torch.Tensor) -> Audio:
         # The reader tells of a loss before its stand-in is decoded. Segments have stand-ins that are silent already.
         lost = [damage.samples for damage in reader.damage if damage.samples] if config.segment is None else []
-        return mute(audio.numpy(), position, lost, fade)
+        return mute(audio.cpu().numpy(), position, lost, fade)
 
     for segment in _segments(reader):
-        held = torch.cat([held, decoder.push(segment)[0]], dim=1)
+        held = torch.cat([held, decoder.push(segment.to(model.device))[0]], dim=1)
         # The last step may reach up to a hop beyond the end, which a file from a pipe tells only when it comes.
         ready = max(0, held.shape[1] - config.seanet.hop)
         yield muted(held[:, :ready])
@@ -88,9 +88,8 @@ def _segments(reader: PartReader) -> Iterator[Segment]:
     if header.segment is not None and header.steps_per_chunk is None:  # only the public reader cuts segments
         groups = (list(group) for _, group in groupby(reader, key=lambda part: part.segment))
     for parts in groups:
-        codes = np.concatenate([part.codes for part in parts], axis=1).astype(np.int64)
         scale = 0.0 if parts[0].lost and header.segment is not None else parts[0].scale
-        yield Segment(torch.from_numpy(codes)[None], None if scale is None else torch.tensor([scale]))
+        yield Segment.from_numpy(np.concatenate([part.codes for part in parts], axis=1), scale)
 
 
 def mute(audio: Audio, first: int, lost: Sequence[tuple[int, int]], fade: int) -> Audio:

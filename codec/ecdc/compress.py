@@ -47,16 +47,10 @@ def decompress(model: EncodecModel, data: bytes) -> Tensor:
     import torch
 
     from earmark.codec.checkpoints.loading import identity
-    from earmark.codec.encodec.codes import Codes, Segment
 
     contents = read(io.BytesIO(data), model.config)
     if contents.header.model_identity:
         contents.header.require_model(model.config, identity(model))
     if contents.damage:
         raise UserError(f"damaged: {contents.damage[0].what}; codec.ecdc.read gives what is left")
-    device = model.quantizer.codebooks.device
-    segments = (
-        Segment(part.codes.to(device), None if part.scale is None else part.scale.to(device))
-        for part in contents.codes.segments
-    )
-    return torch.as_tensor(model.decode(Codes(tuple(segments), contents.codes.samples)))
+    return torch.as_tensor(model.decode(contents.codes))

@@ -151,7 +151,7 @@ def write(
         language_model=language_model, coder=coder,
     )  # fmt: skip
     for segment in codes.segments:
-        writer.write(segment.codes[0].cpu().numpy(), None if segment.scale is None else float(segment.scale[0]))
+        writer.write(*segment.to_numpy())
     writer.close()
     return writer.payload_bytes
 
@@ -184,15 +184,11 @@ def read(file: BinaryIO, config: EncodecConfig | None = None, *, coder: SegmentC
     Raises:
         UserError: see `open_reader`; a public file that ends early; one of ours of which no chunk is left.
     """
-    import torch
-
     reader = open_reader(file, config, coder=coder)
     segments = []
     for _, group in groupby(reader, key=lambda part: part.segment):
         parts = list(group)
-        scale = parts[0].scale
-        joined = torch.from_numpy(np.concatenate([part.codes for part in parts], axis=1).astype(np.int64))
-        segments.append(Segment(joined[None], None if scale is None else torch.tensor([scale])))
+        segments.append(Segment.from_numpy(np.concatenate([part.codes for part in parts], axis=1), parts[0].scale))
     if reader.damage and not reader.payload_bytes:
         raise UserError(f"{name_of(file)}: damaged: no chunk of it is left; copy it again")
     return Contents(reader.header, Codes(tuple(segments), reader.samples), tuple(reader.damage))

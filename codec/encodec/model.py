@@ -33,6 +33,10 @@ class EncodecModel(nn.Module):
         self.quantizer = ResidualVectorQuantizer(config.seanet.dimension, config.codebooks(), config.codebook_size)
         self.decoder = SEANetDecoder(config.seanet)
 
+    @property
+    def device(self) -> torch.device:
+        return self.quantizer.codebooks.device
+
     @torch.inference_mode()
     def encode(
         self, audio: Tensor | NDArray[np.float32], kbps: float | None = None, lengths: Sequence[int] | None = None
@@ -61,7 +65,20 @@ class EncodecModel(nn.Module):
 
     @torch.inference_mode()
     def decode(self, codes: Codes) -> Tensor | NDArray[np.float32]:
-        """Audio of a coded signal, [B, channels, T], of the kind that was coded; silence where a shorter one ended."""
+        """Decode to audio [B, channels, T], with silence after the end of the shorter signals of a batch.
+
+        Args:
+            codes: on any device; they are moved to the model's.
+
+        Returns:
+            A numpy array if the codes come from `Codes.from_array` or if a numpy array was encoded, else a tensor.
+
+        Raises:
+            UserError: codes of more codebooks, or of larger codebooks, than the model's.
+        """
+        codes = codes.to(self.device)
+        for segment in codes.segments:
+            self._require_codes(segment.codes)
         if not codes.segments:
             audio = self.quantizer.codebooks.new_zeros(1, self.config.channels, codes.samples)
         elif codes.segments[0].mask is None:
@@ -116,7 +133,7 @@ class EncodecModel(nn.Module):
             audio = torch.from_numpy(np.ascontiguousarray(audio))
         if not audio.is_floating_point():
             raise UserError(f"{self.config.name}: audio of {audio.dtype}; it takes floating point, full scale at +-1")
-        signal = audio.to(self.quantizer.codebooks.device, torch.float32)
+        signal = audio.to(self.device, torch.float32)
         if signal.ndim == 2:
             signal = signal[None]
         if signal.ndim != 3 or signal.shape[1] != self.config.channels or signal.shape[2] == 0:
@@ -124,6 +141,13 @@ class EncodecModel(nn.Module):
                 f"{self.config.name}: audio of shape {tuple(signal.shape)}; it takes [{self.config.channels}, time]"
             )
         return signal
+
+    def _require_codes(self, codes: Tensor) -> None:
+        codebooks, size, _ = self.quantizer.codebooks.shape
+        if codes.shape[1] > codebooks:
+            raise UserError(f"codes of {codes.shape[1]} codebooks; {self.config.name} has {codebooks}")
+        if codes.numel() and (largest := int(codes.amax())) >= size:
+            raise UserError(f"code {largest}; the codebooks of {self.config.name} have the codewords 0 to {size - 1}")
 
     def _checked(self, lengths: Sequence[int], signal: Tensor) -> list[int]:
         batch, _, longest = signal.shape

@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from click.testing import CliRunner
 
+from earmark.baselines.encodec import EncodecCodec
 from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.cli import cli
@@ -26,6 +27,8 @@ from earmark.codec.errors import UserError
 from earmark.codec.language_model import files as language_model_files
 from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
 from earmark.codec.training import recipe_files
+
+from ..codec.other_device import OtherDevice, moved
 
 NARROW = 4  # filters
 
@@ -269,3 +272,17 @@ def test_a_file_that_tells_another_identity_than_its_own_codes_nothing(weights, 
     safetensors.torch.save_file(tensors, tmp_path / "false.safetensors", {**metadata, "identity": "0" * 64})
     with pytest.raises(UserError, match=r"false\.safetensors: damaged: its weights are not those that were saved"):
         open_system(f"encodec_24khz@3:checkpoint={tmp_path / 'false.safetensors'}")
+
+
+@pytest.mark.parametrize("name", ["encodec_24khz", "encodec_48khz"])
+def test_a_model_on_another_device_gives_the_same_packets_and_audio(weights, name):
+    model = checkpoints.load(weights[name])
+    config = model.config
+    codec = EncodecCodec(config.name, config.sample_rate, config.channels, 6, model)
+    audio = noise(1.1, config.sample_rate, config.channels)
+    encoded = codec.encode(audio)
+    decoded = codec.decode(encoded)
+    moved(model)
+    with OtherDevice():
+        assert codec.encode(audio) == encoded
+        np.testing.assert_array_equal(codec.decode(encoded), decoded)
