@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""One process at a time writes to a folder."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from earmark.codec.errors import UserError, WriteError
+from filelock import FileLock, Timeout
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from earmark.codec.errors import UserError, WriteError
 
 LOCK = ".lock"
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with its process, however that ends; no lock on Windows.
+    """Hold the lock of a folder, which is created if needed; the system releases it if the process dies.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds it; this is not waited for.
         WriteError: the folder cannot be written.
     """
+    lock = FileLock(folder / LOCK, blocking=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"{folder}: another process is writing there; wait until it is done") from error
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    with file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UserError(f"{folder}: another process is writing there; wait until it is done") from error
+    try:
         yield
+    finally:
+        lock.release()
