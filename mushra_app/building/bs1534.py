@@ -1,4 +1,4 @@
-"""Recommendation ITU-R BS.1534-3 (10/2015), point by point: what a study keeps, and what is left to who runs it."""
+"""Recommendation ITU-R BS.1534-3 (10/2015), point by point: which points a study meets, and which nobody can check."""
 
 from __future__ import annotations
 
@@ -19,77 +19,99 @@ PANEL = 20
 
 @dataclass(frozen=True)
 class Point:
-    """One thing that the Recommendation asks for.
+    """One requirement of the Recommendation.
 
     Args:
-        clause: of its Annex 1.
-        kept: "yes", "no" (the study departs from it, which its report should say), or "yours" (no program can see to
-            it).
+        clause: clause of its Annex 1.
+        requirement: what it asks for, in a few words.
+        met: "yes", "no" (the study departs from it, which its report should mention) or "experimenter" (up to the
+            experimenter: no program can check it).
+        evidence: why.
     """
 
     clause: str
-    asks: str
-    kept: Literal["yes", "no", "yours"]
+    requirement: str
+    met: Literal["yes", "no", "experimenter"]
     evidence: str
 
 
 def points(study: Study, preflight: Preflight) -> list[Point]:
-    """How the study stands to each of them.
+    """Check the study against every point, in the order of the clauses.
 
     Args:
-        preflight: of this study.
+        preflight: result of `check_study` for this study.
     """
-    found = {finding.check: finding for finding in preflight.findings}
-    systems = sum(condition.role == "system" for condition in study.conditions)
-    wanted = max(FEWEST_ITEMS, math.ceil(ITEMS_PER_SYSTEM * systems))
-    longest = max((item.seconds for item in study.items), default=0.0)
+    return [*_panel_points(study), *_trial_points(study), *_material_points(study, preflight)]
+
+
+def _panel_points(study: Study) -> list[Point]:
+    """Clause 4: who listens, and whose ratings count."""
     judging: tuple[Role, ...] = ("hidden reference", "mid anchor")
-    unjudged = [role for role in judging if study.condition(role) is None]
-    minutes = session_minutes(study)
-    training = sum(isinstance(page, Training) for page in study.pages)
-    check = next((page for page in study.pages if isinstance(page, Headphones)), None)
+    missing = [role for role in judging if study.condition(role) is None]
     return [
-        Point("4.1", "assessors with experience in listening critically", "yours",
-              "a crowd has less of it; screening makes up for some"),
-        _point("4.1.2", "post-screening by hidden reference and mid anchor", not unjudged,
-               f"no condition is the {' or the '.join(unjudged)}" if unjudged else
+        Point("4.1", "assessors with experience in critical listening", "experimenter",
+              "a crowd has less of it; screening compensates in part"),
+        _point("4.1.2", "post-screening by hidden reference and mid anchor", not missing,
+               f"no condition is the {' or the '.join(missing)}" if missing else
                "earmark study report --screen bs1534"),
         _point("4.2", f"a panel of about {PANEL} assessors", study.annotations >= PANEL,
-               f"every item gets {counted(study.annotations, 'rating')} or more"),
+               f"every item gets at least {counted(study.annotations, 'rating')}"),
+    ]  # fmt: skip
+
+
+def _trial_points(study: Study) -> list[Point]:
+    """Clause 5: conditions, training, and how a trial works."""
+    minutes = session_minutes(study)
+    training = sum(isinstance(page, Training) for page in study.pages)
+    return [
         _has(study, "5.1", "a hidden reference", "hidden reference"),
         _has(study, "5.1", "a low anchor, 3.5 kHz low-pass", "low anchor"),
         _has(study, "5.1", "a mid anchor, 7 kHz low-pass", "mid anchor"),
         _point("5.2", "training with all signals before the test", training > 0,
-               counted(training, "practice trial") if training else "no practice trial; session.toml asks for some by "
-               "`training`"),
+               counted(training, "practice trial") if training else "no practice trial; add some by `training` in "
+               "session.toml"),
         _point("5.3", f"no more than {MOST_CONDITIONS} signals in a trial", len(study.conditions) <= MOST_CONDITIONS,
                f"{len(study.conditions)}"),
-        Point("5.3", "switching at will, in time with each other, with 5 ms fades", "yes", "the player does"),
-        Point("5.3", "items and signals in random order for every listener", "yes", "the server sees to it"),
+        Point("5.3", "switching at will between synchronised signals, with 5 ms fades", "yes", "done by the player"),
+        Point("5.3", "items and signals in random order for every listener", "yes", "done by the server"),
         _point("5.3", f"sessions of {LONGEST_SESSION} minutes at most", minutes <= LONGEST_SESSION,
                f"about {minutes:.0f}"),
-        Point("5.4", "the continuous scale of five bands, 0 to 100", "yes", "every trial shows it"),
+        Point("5.4", "the continuous scale of five bands, 0 to 100", "yes", "shown in every trial"),
+    ]  # fmt: skip
+
+
+def _material_points(study: Study, preflight: Preflight) -> list[Point]:
+    """Clauses 7 and 8: items, playback and levels."""
+    systems = sum(condition.role == "system" for condition in study.conditions)
+    wanted = max(FEWEST_ITEMS, math.ceil(ITEMS_PER_SYSTEM * systems))
+    longest = max((item.seconds for item in study.items), default=0.0)
+    check = next((page for page in study.pages if isinstance(page, Headphones)), None)
+    (loudness,) = (finding for finding in preflight.findings if finding.check == "loudness")
+    return [
         _point("7", f"items of about 10 s, not over {LONGEST_ITEM:g} s", longest <= LONGEST_ITEM,
                f"the longest has {longest:.1f} s"),
         _point("7", f"at least {FEWEST_ITEMS} items and {ITEMS_PER_SYSTEM} times as many as systems",
                len(study.items) >= wanted, f"{counted(len(study.items), 'item')}, {counted(systems, 'system')}"),
-        Point("7", "material that brings out the weaknesses of the systems", "yours", "excerpts are chosen at random"),
-        Point("8", "headphones or loudspeakers of quality, one kind in a test", "yours",
-              _headphones(check)),
-        _point("8", "signals of an item equally loud", found["loudness"].status == "ok", found["loudness"].evidence),
+        Point("7", "material that reveals the weaknesses of the systems", "experimenter",
+              "excerpts are chosen at random"),
+        Point("8", "good headphones or loudspeakers, one type per test", "experimenter", _headphones(check)),
+        _point("8", "signals of an item equally loud", loudness.status == "ok", loudness.evidence),
     ]  # fmt: skip
 
 
 def _headphones(check: Headphones | None) -> str:
     if check is None:
-        return "say so in the instructions, and ask; `headphone_check` in session.toml finds loudspeakers"
-    return f"the headphone check {'turns away' if check.turn_away else 'flags'} who wears none; say which in the text"
+        return "ask for them in the instructions; `headphone_check` in session.toml detects loudspeakers"
+    action = "turns away" if check.turn_away else "flags"
+    return f"the headphone check {action} listeners without headphones; name the type in the instructions"
 
 
-def _point(clause: str, asks: str, kept: bool, evidence: str) -> Point:
-    return Point(clause, asks, "yes" if kept else "no", evidence)
+def _point(clause: str, requirement: str, met: bool, evidence: str) -> Point:
+    return Point(clause, requirement, "yes" if met else "no", evidence)
 
 
-def _has(study: Study, clause: str, asks: str, role: Role) -> Point:
+def _has(study: Study, clause: str, requirement: str, role: Role) -> Point:
     condition = study.condition(role)
-    return _point(clause, asks, condition is not None, condition.name if condition else f"no condition is the {role}")
+    return _point(
+        clause, requirement, condition is not None, condition.name if condition else f"no condition is the {role}"
+    )

@@ -1,11 +1,11 @@
-"""`earmark study build`: a study cut from a run of `earmark compare`."""
+"""`earmark study build`: a study made from a run of `earmark compare`."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,25 @@ from earmark.mushra_app.study.excerpts import SHORTEST, Excerpt, choose, cut
 from earmark.mushra_app.study.study import Condition, Item, Role, Stimulus, Study
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
-SAMPLE_RATE = 48000  # what browsers and sound cards run at, so that nothing resamples the stimuli on the way
-FADE = 0.010  # seconds; the ends of an excerpt, where it loops
+SAMPLE_RATE = 48000  # Hz; the rate of browsers and sound cards, so that playback does not resample the stimuli
+FADE = 0.010  # seconds; at both ends of an excerpt, so that it loops without a click
+MOST_TRIALS = 12  # items per listener by default
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """Options of `earmark study build`.
 
     Args:
-        systems: of the run; empty takes all.
-        per_category: items in each category.
+        run: folder that `earmark compare` wrote.
+        out: folder of the new study.
+        systems: systems of the run to test; empty for all.
+        per_category: number of items in each category.
         seconds: length of an excerpt.
-        annotations: least number of ratings of each item.
-        trials: items one listener rates; None for all, at most 12.
+        annotations: minimum number of ratings per item.
+        trials: items per listener; None for all, at most 12.
+        mid_anchor: whether to add the 7 kHz low-pass anchor.
+        seed: seed for the choice of excerpts.
     """
 
     run: Path
@@ -57,40 +62,29 @@ class Request:
 
 @dataclass(frozen=True)
 class Built:
-    """A study, and what its maker should know of it."""
+    """A new study, and notes for the experimenter, e.g. about skipped recordings."""
 
     study: Study
     notes: list[str]
 
 
 def build(request: Request) -> Built:
-    """Choose excerpts, match levels, write STUDY/study.json and STUDY/audio.
+    """Choose excerpts, match their levels, and write STUDY/study.json and STUDY/audio.
 
     Raises:
-        UserError: the run cannot give such a study, or listeners have already taken the one in the folder.
+        UserError: if the run does not support such a study, or the folder holds a study that listeners have taken.
     """
     info = read_info(request.run)
     conditions = _conditions(request, info)
     if has_listeners(request.out):
         raise UserError(
-            f"{request.out}: has listeners already; choose another --out, or delete the folder to lose them"
+            f"{request.out}: this study has listeners already; choose another --out, or delete the folder with their "
+            "ratings"
         )
-    before = _audio_of_earlier_study(request.out)
+    earlier = _audio_of_earlier_study(request.out)
     rng = np.random.default_rng(request.seed)
     files, notes = _usable(request, info, conditions)
-    chosen: list[tuple[str, Excerpt]] = []
-    for category, names in files.items():
-        candidates = [excerpts for name in names if (excerpts := _excerpts(request, name, rng))]
-        excerpts = choose(candidates, request.per_category, rng)
-        if len(excerpts) < request.per_category:
-            notes.append(
-                f"{category}: {counted(len(excerpts), 'item')} instead of {request.per_category}; "
-                f"its recordings have no more excerpts of {request.seconds:g} s"
-            )
-        chosen += [(category, excerpt) for excerpt in excerpts]
-    if not chosen:
-        raise UserError(f"{request.run}: no recording of {SHORTEST:g} s or more that every system decoded")
-
+    chosen, shortages = _chosen(request, files, rng)
     items = []
     with progress("cut stimuli", len(chosen)) as advance:
         for number, (category, excerpt) in enumerate(chosen):
@@ -100,24 +94,28 @@ def build(request: Request) -> Built:
         name=request.out.resolve().name,
         sample_rate=SAMPLE_RATE,
         annotations=request.annotations,
-        trials_per_listener=min(len(items), request.trials or 12),
+        trials_per_listener=min(len(items), request.trials or MOST_TRIALS),
         conditions=tuple(conditions),
         items=tuple(items),
-        provenance={
-            "run": str(request.run), "run_command": info["command"], "run_created": info["created"],
-            "earmark": info["earmark"], "seed": str(request.seed),
-            **{f"version of {name}": text for name, text in info["versions"].items()},
-        },
-    )  # fmt: skip
+        provenance=_provenance(request, info),
+    )
     studies.save(study, request.out)
-    for name in before - _audio_names(study):
+    for name in earlier - _audio_names(study):
         (request.out / "audio" / name).unlink(missing_ok=True)
-    return Built(study, notes)
+    return Built(study, notes + shortages)
 
 
 def listeners_needed(study: Study) -> int:
-    """Listeners that give every item its annotations, if all finish."""
+    """Number of listeners who give every item its minimum number of ratings, if all of them finish."""
     return math.ceil(len(study.items) * study.annotations / study.trials_per_listener)
+
+
+def _provenance(request: Request, info: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "run": str(request.run), "run_command": info["command"], "run_created": info["created"],
+        "earmark": info["earmark"], "seed": str(request.seed),
+        **{f"version of {name}": text for name, text in info["versions"].items()},
+    }  # fmt: skip
 
 
 def _audio_names(study: Study) -> set[str]:
@@ -125,10 +123,10 @@ def _audio_names(study: Study) -> set[str]:
 
 
 def _audio_of_earlier_study(out: Path) -> set[str]:
-    """Stimuli of a study that was built in this folder before; anything else in it is the user's.
+    """File names of the stimuli of an earlier build in this folder; other files belong to the user.
 
     Raises:
-        UserError: there is a folder of audio that no study made.
+        UserError: if the folder holds a folder `audio` but no study.
     """
     if (out / "study.json").exists():
         return _audio_names(studies.load(out))
@@ -147,10 +145,12 @@ def _conditions(request: Request, info: dict[str, Any]) -> list[Condition]:
     for name in request.systems or info["systems"]:
         roles.setdefault(name, "system")
     if "system" not in roles.values():
-        raise UserError(f"{request.run}: only the reference and anchors in it; compare at least one codec first")
+        raise UserError(
+            f"{request.run}: has only the reference and anchors; run `earmark compare` with at least one codec first"
+        )
     if len(roles) > MOST_CONDITIONS:
         raise UserError(
-            f"--systems: {len(roles)} conditions, and a MUSHRA trial has at most {MOST_CONDITIONS} (BS.1534-3); "
+            f"--systems: {len(roles)} conditions, but a MUSHRA trial has at most {MOST_CONDITIONS} (BS.1534-3); "
             "name fewer systems"
         )
     return [Condition(name, role) for name, role in roles.items()]
@@ -159,22 +159,46 @@ def _conditions(request: Request, info: dict[str, Any]) -> list[Condition]:
 def _usable(
     request: Request, info: dict[str, Any], conditions: Sequence[Condition]
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Recordings by category that every system under test decoded, and a note on each of the others."""
+    """Recordings that every system under test decoded, by category, and a note on each recording skipped."""
     scores = read_scores(request.run)
     tested = {condition.name for condition in conditions if condition.role == "system"}
-    # A cell without a duration is a recording that a system did not decode.
+    # The duration is missing where a system did not decode the recording.
     decoded = scores.duration.notna()
-    if idle := sorted(tested - set(scores[decoded].system)):
-        raise UserError(f"--systems: {idle[0]} decoded none of {request.run}; name the systems of the test without it")
+    if failed := sorted(tested - set(scores[decoded].system)):
+        raise UserError(f"--systems: {failed[0]} decoded no recording of {request.run}; list the systems without it")
     broken = set(scores[scores.system.isin(tested) & ~decoded].file)
     files: dict[str, list[str]] = defaultdict(list)
     notes = []
     for recording in info["recordings"]:
         if recording["error"] or recording["file"] in broken:
-            notes.append(f"{recording['file']}: left out, not every system decoded it")
+            notes.append(f"{recording['file']}: skipped, because not every system decoded it")
         else:
             files[recording["category"]].append(recording["file"])
     return files, notes
+
+
+def _chosen(
+    request: Request, files: Mapping[str, Sequence[str]], rng: np.random.Generator
+) -> tuple[list[tuple[str, Excerpt]], list[str]]:
+    """Excerpts with their categories, and a note on each category that has too few.
+
+    Raises:
+        UserError: if no recording is long enough.
+    """
+    chosen: list[tuple[str, Excerpt]] = []
+    notes = []
+    for category, names in files.items():
+        candidates = [excerpts for name in names if (excerpts := _excerpts(request, name, rng))]
+        excerpts = choose(candidates, request.per_category, rng)
+        if len(excerpts) < request.per_category:
+            notes.append(
+                f"{category}: {counted(len(excerpts), 'item')} instead of {request.per_category}; "
+                f"its recordings have no more excerpts of {request.seconds:g} s"
+            )
+        chosen += [(category, excerpt) for excerpt in excerpts]
+    if not chosen:
+        raise UserError(f"{request.run}: no recording of {SHORTEST:g} s or more that every system decoded")
+    return chosen, notes
 
 
 def _excerpts(request: Request, file: str, rng: np.random.Generator) -> list[Excerpt]:
@@ -191,17 +215,17 @@ def _item(request: Request, name: str, category: str, excerpt: Excerpt, conditio
     levels = match(signals, SAMPLE_RATE)
     stimuli = {}
     for condition, (gain, loudness) in levels.items():
-        # The name says nothing of the condition, and is the same each time the study is built.
+        # A hash as file name hides the condition from listeners and is the same in every build.
         secret = hashlib.sha256(f"{request.seed}/{name}/{condition}".encode()).hexdigest()[:24]
         path = f"{secret}.wav"
-        louder = signals[condition] * np.float32(10 ** (gain / 20))
-        audio.write(request.out / "audio" / path, louder, SAMPLE_RATE, "PCM_16")
+        matched = signals[condition] * np.float32(10 ** (gain / 20))
+        audio.write(request.out / "audio" / path, matched, SAMPLE_RATE, "PCM_16")
         stimuli[condition] = Stimulus(path, round(gain, 3), round(loudness, 3))
     return Item(name, category, excerpt.file, excerpt.start, round(excerpt.seconds, 3), stimuli)
 
 
 def _condition_audio(run: Path, system: str, file: str, reference: audio.Recording) -> NDArray[np.float32]:
-    """The decoded signal of the run; reference and anchors need not be among its systems."""
+    """Decoded signal from the run; codes the reference now if the run lacks the system, which may be an anchor."""
     path = audio_path(run, system, file)
     if path.exists():
         return audio.read(path).samples
@@ -211,12 +235,12 @@ def _condition_audio(run: Path, system: str, file: str, reference: audio.Recordi
 
 
 def _cut(signal: NDArray[np.float32], excerpt: Excerpt, reference: audio.Recording) -> NDArray[np.float32]:
-    """The excerpt of [channels, time] at the study's rate, with raised-cosine ends."""
+    """The excerpt of a signal [channels, time], at the study's sample rate and with raised-cosine fades."""
     rate = reference.sample_rate
     part = signal[:, round(excerpt.start * rate) : round((excerpt.start + excerpt.seconds) * rate)]
     part = audio.resample(part, rate, SAMPLE_RATE).copy()
-    steps = round(FADE * SAMPLE_RATE)
-    ramp = (0.5 - 0.5 * np.cos(np.pi * np.arange(steps) / steps)).astype(np.float32)
-    part[:, :steps] *= ramp
-    part[:, part.shape[1] - steps :] *= ramp[::-1]
+    length = round(FADE * SAMPLE_RATE)
+    ramp = (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / length)).astype(np.float32)
+    part[:, :length] *= ramp
+    part[:, part.shape[1] - length :] *= ramp[::-1]
     return part

@@ -1,4 +1,4 @@
-"""Before a study opens: is its audio fit to be compared, and its design what ITU-R BS.1534-3 asks for?"""
+"""Pre-flight checks of a study: its files, formats, delays and levels, its conditions, and the length of a session."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from earmark.mushra_app.study.study import Study
 
 Status = Literal["ok", "warn", "fail"]
 
-MOST_CONDITIONS = 12  # BS.1534-3, 5.3: signals in one trial, the hidden reference and anchors among them
+MOST_CONDITIONS = 12  # BS.1534-3, 5.3: signals in one trial, including the hidden reference and the anchors
 LONGEST_SESSION = 30  # minutes
-SAME_LOUDNESS = 1.0  # LU between conditions of an item
-AUDIBLE_LAG, JUMPING_LAG = 0.001, 0.010  # seconds
-SURE = 0.3  # correlation with the reference from which on a lag means something
+SAME_LOUDNESS = 1.0  # LU; largest difference between conditions of an item
+NOTABLE_LAG, AUDIBLE_LAG = 0.001, 0.010  # seconds
+LEAST_CORRELATION = 0.3  # with the reference; below, the measured lag means nothing
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: "fail" spoils the test for certain, "warn" is for the experimenter to judge."""
+    """Result of one check: "fail" makes the test invalid, "warn" needs the experimenter's judgement."""
 
     check: str
     status: Status
@@ -35,40 +35,40 @@ class Finding:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What all checks found."""
+    """Results of all checks."""
 
     findings: tuple[Finding, ...]
 
     def with_status(self, status: Status) -> list[Finding]:
-        """The findings of that status."""
+        """Findings with this status."""
         return [finding for finding in self.findings if finding.status == status]
 
 
 def check_study(study: Study, folder: Path) -> Preflight:
-    """Run every check on the study in `folder`."""
+    """Run every check on the study in `folder`, which holds its audio."""
     measured = measure_study(study, folder)
     return Preflight(tuple(check(study, measured) for check in CHECKS))
 
 
 def refuse_failures(study: Study, folder: Path) -> Preflight:
-    """Run every check; for `earmark study serve`, which opens no study that fails one unless it is told to.
+    """Run every check and refuse a study that fails one, for `earmark study serve` without --force.
 
     Raises:
-        UserError: naming the first failure.
+        UserError: if a check fails; names the first failure.
     """
-    found = check_study(study, folder)
-    failed = found.with_status("fail")
+    result = check_study(study, folder)
+    failed = result.with_status("fail")
     if failed:
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise UserError(
             f"{folder}: {failed[0].check}: {failed[0].evidence}{more}; see `earmark study check {folder}`, build the "
-            "study again, or open it all the same with --force"
+            "study again, or open it anyway with --force"
         )
-    return found
+    return result
 
 
 def files(study: Study, measured: Measured) -> Finding:
-    """Every item has every condition, each a file that can be read."""
+    """Every item has a readable file for every condition."""
     wrong = []
     for item in study.items:
         wrong += [f"{item.id} has no {one.name}" for one in study.conditions if one.name not in item.stimuli]
@@ -79,19 +79,22 @@ def files(study: Study, measured: Measured) -> Finding:
 
 
 def lengths(study: Study, measured: Measured) -> Finding:
-    """The conditions of an item have the same number of samples: switching keeps its place, and sizes tell nothing."""
+    """The conditions of an item have the same number of samples.
+
+    Switching between them then keeps the playback position, and file sizes do not give a condition away.
+    """
     wrong = []
     for item, conditions in measured.items():
-        found = Counter(one.samples for one in conditions.values() if not one.error)
-        if len(found) > 1:
-            wrong.append(f"{item} has conditions of {_listed(sorted(found))} samples")
+        samples = {one.samples for one in conditions.values() if not one.error}
+        if len(samples) > 1:
+            wrong.append(f"{item} has conditions of {_listed(sorted(samples))} samples")
     return _judged("equal lengths", "fail", wrong, "in every item")
 
 
 def formats(study: Study, measured: Measured) -> Finding:
-    """Every stimulus is at the study's rate; the conditions of an item have as many channels, and as many bytes.
+    """Every stimulus has the study's sample rate; the conditions of an item have equal channels and file sizes.
 
-    A size that differs tells a listener who looks which condition is which.
+    Different file sizes would tell a listener which condition is which.
     """
     wrong = [
         f"{item} in {name} is at {one.sample_rate} Hz, the study at {study.sample_rate} Hz"
@@ -99,9 +102,9 @@ def formats(study: Study, measured: Measured) -> Finding:
         if one.sample_rate != study.sample_rate
     ]
     for item, conditions in measured.items():
-        found = {one.channels for one in conditions.values() if not one.error}
-        if len(found) > 1:
-            wrong.append(f"{item} has conditions of {_listed(sorted(found))} channels")
+        channels = {one.channels for one in conditions.values() if not one.error}
+        if len(channels) > 1:
+            wrong.append(f"{item} has conditions of {_listed(sorted(channels))} channels")
         shapes = {(one.samples, one.channels) for one in conditions.values() if not one.error}
         sizes = {one.size for one in conditions.values() if not one.error}
         if len(shapes) == 1 and len(sizes) > 1:
@@ -110,30 +113,30 @@ def formats(study: Study, measured: Measured) -> Finding:
 
 
 def lag(study: Study, measured: Measured) -> Finding:
-    """No condition is late or early: over 1 ms is worth a look, over 10 ms is heard as a jump when switching."""
+    """No condition is late or early: more than 1 ms is a warning, more than 10 ms is audible as a jump on switching."""
     late = [
         (abs(one.lag) / one.sample_rate, f"{item} in {name} by {1000 * one.lag / one.sample_rate:+.1f} ms")
         for item, name, one in _readable(measured)
-        if one.correlation >= SURE and abs(one.lag) > AUDIBLE_LAG * one.sample_rate
+        if one.correlation >= LEAST_CORRELATION and abs(one.lag) > NOTABLE_LAG * one.sample_rate
     ]
     worst = [text for _, text in sorted(late, reverse=True)]
-    jumps = any(seconds > JUMPING_LAG for seconds, _ in late)
-    told = "at most 1 ms, wherever the signals are alike enough to tell"
-    return _judged("lag against the reference", "fail" if jumps else "warn", worst, told)
+    audible = any(seconds > AUDIBLE_LAG for seconds, _ in late)
+    right = "at most 1 ms, where signals correlate well enough to measure it"
+    return _judged("lag against the reference", "fail" if audible else "warn", worst, right)
 
 
 def loudness(study: Study, measured: Measured) -> Finding:
-    """The conditions of an item are equally loud, within 1 LU: the louder of two seems the better."""
+    """The conditions of an item differ by at most 1 LU, since listeners prefer the louder of two signals."""
     wrong, widest = [], 0.0
     for item, conditions in measured.items():
-        found = {name: one.loudness for name, one in conditions.items() if not one.error and _sounds(one)}
-        if found:
-            spread = max(found.values()) - min(found.values())
+        levels = {name: one.loudness for name, one in conditions.items() if not one.error and _is_audible(one)}
+        if levels:
+            spread = max(levels.values()) - min(levels.values())
             widest = max(widest, spread)
             if spread > SAME_LOUDNESS:
-                quiet, loud = min(found, key=found.__getitem__), max(found, key=found.__getitem__)
+                quiet, loud = min(levels, key=levels.__getitem__), max(levels, key=levels.__getitem__)
                 wrong.append(f"{item}: {loud} is {spread:.1f} LU louder than {quiet}")
-    return _judged("loudness", "warn", wrong, f"conditions of an item differ by {widest:.1f} LU at most")
+    return _judged("loudness", "warn", wrong, f"conditions of an item differ by at most {widest:.1f} LU")
 
 
 def clipping(study: Study, measured: Measured) -> Finding:
@@ -144,37 +147,37 @@ def clipping(study: Study, measured: Measured) -> Finding:
 
 def silence(study: Study, measured: Measured) -> Finding:
     """No stimulus is silent."""
-    wrong = [f"{item} in {name}" for item, name, one in _readable(measured) if not _sounds(one)]
-    return _judged("silence", "fail", wrong, "every stimulus sounds")
+    wrong = [f"{item} in {name}" for item, name, one in _readable(measured) if not _is_audible(one)]
+    return _judged("silence", "fail", wrong, "no stimulus is silent")
 
 
 def differences(study: Study, measured: Measured) -> Finding:
-    """No condition but the hidden reference is the reference itself, sample by sample."""
+    """No condition except the hidden reference equals the reference sample by sample."""
     hidden = {condition.name for condition in study.conditions if condition.role == "hidden reference"}
     copies = [(item, name) for item, name, one in _readable(measured) if one.is_reference_copy]
     wrong = [f"{item} in {name}" for item, name in copies if name not in hidden]
-    return _judged("copies of the reference", "warn", wrong, "only the hidden reference is one")
+    return _judged("copies of the reference", "warn", wrong, "only the hidden reference")
 
 
 def conditions(study: Study, measured: Measured) -> Finding:
-    """12 signals a trial at most, exactly one hidden reference, something to rate."""
+    """A trial has at most 12 signals, exactly one hidden reference and at least one system."""
     roles = Counter(condition.role for condition in study.conditions)
     wrong = []
     if len(study.conditions) > MOST_CONDITIONS:
-        wrong.append(f"{len(study.conditions)}, where a trial has {MOST_CONDITIONS} at most (BS.1534-3, 5.3)")
+        wrong.append(f"{len(study.conditions)}, but a trial has at most {MOST_CONDITIONS} (BS.1534-3, 5.3)")
     if roles["hidden reference"] != 1:
-        wrong.append(f"{roles['hidden reference']} hidden references, where there is one")
+        wrong.append(f"{roles['hidden reference']} hidden references instead of one")
     if not roles["system"]:
-        wrong.append("none of them a system under test")
-    return _judged("conditions", "fail", wrong, f"{len(study.conditions)} in a trial, {MOST_CONDITIONS} at most")
+        wrong.append("no system under test among them")
+    return _judged("conditions", "fail", wrong, f"{len(study.conditions)} in a trial, of at most {MOST_CONDITIONS}")
 
 
 def session(study: Study, measured: Measured) -> Finding:
-    """A session is over within 30 minutes, practice and questions among them; see mushra_app/duration.py."""
+    """A session takes at most 30 minutes, including practice and questions; see mushra_app/study/duration.py."""
     minutes = session_minutes(study)
     if minutes > LONGEST_SESSION:
         fitting = [n for n in range(1, study.trials_per_listener) if session_minutes(study, n) <= LONGEST_SESSION]
-        remedy = f"; {counted(fitting[-1], 'trial')} a listener would make {LONGEST_SESSION}" if fitting else ""
+        remedy = f"; {counted(fitting[-1], 'trial')} per listener would fit in {LONGEST_SESSION}" if fitting else ""
         return Finding("session", "warn", f"about {minutes:.0f} minutes{remedy}")
     length = counted(max(1, round(minutes)), "minute")
     return Finding("session", "ok", f"about {length} for {counted(study.trials_per_listener, 'trial')}")
@@ -195,7 +198,7 @@ def _readable(measured: Measured) -> Iterator[tuple[str, str, Measures]]:
     return (stimulus for stimulus in _stimuli(measured) if not stimulus[2].error)
 
 
-def _sounds(one: Measures) -> bool:
+def _is_audible(one: Measures) -> bool:
     return one.loudness > SILENCE_LUFS
 
 
@@ -204,7 +207,7 @@ def _listed(numbers: list[int]) -> str:
 
 
 def _judged(check: str, status: Status, wrong: list[str], right: str) -> Finding:
-    """`right` where nothing is wrong, else what is, the first three of it."""
+    """Finding "ok" with the evidence `right` if nothing is wrong, else `status` with the first three faults."""
     if not wrong:
         return Finding(check, "ok", right)
     more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""

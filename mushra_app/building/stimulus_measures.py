@@ -1,4 +1,4 @@
-"""What the pre-flight check measures in every stimulus; kept in STUDY/preflight.json until a file changes."""
+"""Measurements of every stimulus for the pre-flight checks, cached in STUDY/preflight.json until a file changes."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from earmark.mushra_app.study.study import Item, Study
 
 CACHE = "preflight.json"
 FORMAT = 1
-LONGEST_LAG = 0.1  # seconds; how far a decoder's delay is looked for
-CLIPPED_RUN = 3  # samples in a row at full scale: a single one may be a peak that just reaches it
+LONGEST_LAG = 0.1  # seconds; search range for a decoder's delay
+CLIPPED_RUN = 3  # consecutive samples at full scale; fewer may be a peak that just reaches it
 FULL_SCALE = 32767 / 32768
 
 
 @dataclass(frozen=True)
 class Measures:
-    """One stimulus.
+    """Measurements of one stimulus.
 
     Args:
-        error: why the file cannot be read, "" if it can; nothing else is known then.
-        size: of the file, in bytes.
-        samples, sample_rate, channels: of its audio.
-        clipped: runs of three or more samples at full scale, over all channels.
-        loudness: integrated, in LUFS; -70 for silence.
-        lag: samples by which it is late against the hidden reference, within 0.1 s.
-        correlation: normalised, with the reference at that lag; near 0 the lag means nothing.
-        is_reference_copy: whether every sample equals the hidden reference's.
+        error: why the file cannot be read, or ""; if set, the other fields are meaningless.
+        size: size of the file in bytes.
+        samples, sample_rate, channels: format of its audio.
+        clipped: number of runs of three or more samples at full scale, over all channels.
+        loudness: integrated loudness in LUFS; -70 for silence.
+        lag: delay against the hidden reference in samples, searched within 0.1 s; positive if the stimulus is late.
+        correlation: normalised correlation with the reference at that lag; near 0 the lag means nothing.
+        is_reference_copy: whether every sample equals that of the hidden reference.
     """
 
     error: str = ""
@@ -54,39 +54,39 @@ class Measures:
     is_reference_copy: bool = False
 
 
-Measured = Mapping[str, Mapping[str, Measures]]  # item id -> condition -> what was measured
+Measured = Mapping[str, Mapping[str, Measures]]  # item id -> condition -> measurements
 
 
 def measure_study(study: Study, folder: Path) -> Measured:
-    """Measure every stimulus, or take the measures of an earlier call if no file has changed since.
+    """Measure every stimulus, or return the cached measurements if no file has changed since.
 
     Args:
-        folder: the study's; STUDY/preflight.json is written there where that is allowed.
+        folder: study folder; preflight.json is written there if the folder is writable.
     """
     stamp = _stamp(study, folder)
     cache = folder / CACHE
     try:
-        kept = json.loads(cache.read_text(encoding="utf-8"))
-        if kept["stamp"] == stamp:
+        cached = json.loads(cache.read_text(encoding="utf-8"))
+        if cached["stamp"] == stamp:
             return {
                 item: {name: Measures(**values) for name, values in conditions.items()}
-                for item, conditions in kept["measured"].items()
+                for item, conditions in cached["measured"].items()
             }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # none yet, or not ours: measured again
+        pass  # missing, damaged, or written by another version
     measured = {}
     with progress("check stimuli", len(study.items)) as advance:
         for item in study.items:
             measured[item.id] = measure_item(study, item, folder / "audio")
             advance(item.id)
     plain = {item: {name: asdict(one) for name, one in conditions.items()} for item, conditions in measured.items()}
-    with suppress(UserError):  # a folder that cannot be written is measured again each time
+    with suppress(UserError):  # without a cache, e.g. in a read-only folder, every call measures again
         write_text(cache, json.dumps({"stamp": stamp, "measured": plain}))
     return measured
 
 
 def measure_item(study: Study, item: Item, audio_folder: Path) -> dict[str, Measures]:
-    """Every condition of one item that the study says it has, beside its hidden reference."""
+    """Measure every stimulus of one item, against the item's hidden reference."""
     recordings: dict[str, audio.Recording] = {}
     measured: dict[str, Measures] = {}
     for name, stimulus in item.stimuli.items():
@@ -103,14 +103,17 @@ def measure_item(study: Study, item: Item, audio_folder: Path) -> dict[str, Meas
 
 
 def lag_and_correlation(reference: NDArray[np.float32], signal: NDArray[np.float32], max_lag: int) -> tuple[int, float]:
-    """Lag of the peak of the cross-correlation, channels summed, and its height over that of two equal signals.
+    """Lag and height of the peak of the cross-correlation, summed over channels.
 
-    The same lag as `eval.alignment.estimate_lag` finds, by FFT, for thousands of lags; 0 is preferred where it is
-    within 1 % of the peak, as in periodic signals. Positive: `signal` is late.
+    Gives the same lag as `earmark.eval.comparison.alignment.estimate_lag`, but by FFT, for thousands of lags. Prefers
+    lag 0 if its value is within 1 % of the peak, as in periodic signals.
 
     Args:
         reference, signal: [channels, time], of equal shape.
         max_lag: bound of the search, in samples.
+
+    Returns:
+        Lag in samples, positive if `signal` is late; and its correlation, normalised to 1 for equal signals.
     """
     energy = float(np.linalg.norm(reference)) * float(np.linalg.norm(signal))
     if energy == 0:
@@ -141,7 +144,7 @@ def _measure(recording: audio.Recording, reference: audio.Recording | None, size
 
 
 def _clipped_runs(samples: NDArray[np.float32]) -> int:
-    """Runs of CLIPPED_RUN samples or more at full scale."""
+    """Number of runs of at least CLIPPED_RUN samples at full scale."""
     full = np.abs(samples) >= FULL_SCALE
     edges = np.diff(np.pad(full, [(0, 0), (1, 1)]).astype(np.int8), axis=1)
     lengths = np.argwhere(edges == -1)[:, 1] - np.argwhere(edges == 1)[:, 1]
@@ -149,11 +152,11 @@ def _clipped_runs(samples: NDArray[np.float32]) -> int:
 
 
 def _stamp(study: Study, folder: Path) -> str:
-    """Of the files as they are now: names, sizes, times of change."""
-    said: list[object] = [FORMAT, [[condition.name, condition.role] for condition in study.conditions]]
+    """Hash of the conditions and of the names, sizes and modification times of all files."""
+    content: list[object] = [FORMAT, [[condition.name, condition.role] for condition in study.conditions]]
     for item in study.items:
         for name, stimulus in item.stimuli.items():
             path = folder / "audio" / stimulus.audio
             status = path.stat() if path.is_file() else None
-            said.append([item.id, name, stimulus.audio, status and (status.st_size, status.st_mtime_ns)])
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+            content.append([item.id, name, stimulus.audio, status and (status.st_size, status.st_mtime_ns)])
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

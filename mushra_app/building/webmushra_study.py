@@ -1,16 +1,17 @@
-"""`earmark study import`: a webMUSHRA configuration (YAML) and its audio as one of our studies."""
+"""`earmark study import`: a study from a webMUSHRA configuration (YAML) and its audio."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
@@ -23,18 +24,24 @@ from earmark.mushra_app.ratings.text_table import tidy
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.study import Condition, Item, Role, Stimulus, Study
 
-REFERENCE = "reference"  # what webMUSHRA calls the hidden reference in its results
-# The anchors that webMUSHRA makes itself: option of the page -> its name for them, our system.
+REFERENCE = "reference"  # webMUSHRA's name for the hidden reference in its results
+# Anchors that webMUSHRA makes itself: option of the page -> (webMUSHRA's name, our system string).
 ANCHORS = {"createAnchor35": ("anchor35", "anchor@3.5k"), "createAnchor70": ("anchor70", "anchor@7k")}
 CATEGORY = "uncategorised"
-COMMON_RATE = 48_000  # Hz, where the files' rates differ
+COMMON_RATE = 48_000  # Hz; used if the files have different rates
 LARGEST_CONFIG = 4_000_000  # bytes
-MOST_PAGES, DEEPEST = 5_000, 20  # of nested lists; YAML's aliases can make endless ones
+MOST_PAGES, DEEPEST = 5_000, 20  # limits to nested lists, which YAML aliases can make endless
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of type mushra: audio files by condition, as the configuration names them, "" for an anchor to make."""
+    """A page of type mushra.
+
+    Args:
+        id: the page's id, which becomes the item's.
+        reference: path of the reference as written in the configuration.
+        stimuli: condition -> path as written in the configuration; "" for an anchor that the import makes.
+    """
 
     id: str
     reference: str
@@ -43,24 +50,28 @@ class Page:
 
 @dataclass(frozen=True)
 class Imported:
-    """The study, and what was left out or assumed, a sentence each."""
+    """The study, and notes on what the import skipped or assumed, one sentence each."""
 
     study: Study
     notes: tuple[str, ...]
 
 
 def import_webmushra(config: Path, out: Path, audio_folder: Path | None = None, annotations: int = 10) -> Imported:
-    """Write STUDY/study.json and STUDY/audio from a webMUSHRA configuration; every page of type mushra is an item.
+    """Write STUDY/study.json and STUDY/audio from a webMUSHRA configuration.
 
-    Levels stay as they are, as webMUSHRA plays them. All files of the study get one rate, one format and opaque names.
+    Every page of type mushra becomes an item. Levels are unchanged, as webMUSHRA plays them. All files of the study
+    have one sample rate, one format, and names that do not reveal their condition.
 
     Args:
-        audio_folder: what the configuration's paths are relative to; unless told, the folder of the configuration or
-            one above it, as webMUSHRA keeps its configs/ beside what they name.
-        annotations: least number of ratings of each item.
+        config: YAML file.
+        out: folder of the new study.
+        audio_folder: folder that the configuration's paths are relative to. Default: the folder of the configuration
+            or one of its three parents, since webMUSHRA keeps configs/ beside the audio.
+        annotations: minimum number of ratings per item.
 
     Raises:
-        UserError: not such a configuration, audio is missing or of unequal length, or `out` holds a study already.
+        UserError: if the file is not a webMUSHRA configuration, audio is missing or of unequal length, or `out` holds
+            a study already.
     """
     if (out / "study.json").exists() or (out / "audio").exists():
         raise UserError(f"{out}: holds a study or audio already; choose another --out")
@@ -88,72 +99,87 @@ def import_webmushra(config: Path, out: Path, audio_folder: Path | None = None, 
 
 
 def _read(config: Path) -> dict[str, Any]:
-    """The configuration with every scalar as text, so that a page called 007 stays 007."""
+    """Read the configuration with every scalar as text, so that a page named 007 stays 007."""
     try:
         if config.stat().st_size > LARGEST_CONFIG:
-            raise UserError(f"{config}: over {LARGEST_CONFIG // 1_000_000} MB; that is no webMUSHRA configuration")
+            raise UserError(f"{config}: over {LARGEST_CONFIG // 1_000_000} MB, too large for a webMUSHRA configuration")
         data = yaml.load(config.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
     except OSError as error:
         raise UserError(f"{config}: not readable ({error.strerror or error})") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else "not text in UTF-8, or too deep"
-        raise UserError(f"{config}: not YAML ({place}); is it a webMUSHRA configuration?") from error
+        fault = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else "not UTF-8, or nested too deeply"
+        raise UserError(f"{config}: not YAML ({fault}); is it a webMUSHRA configuration?") from error
     if not isinstance(data, dict) or not isinstance(data.get("pages"), list):
-        raise UserError(f"{config}: no list of pages in it; is it a webMUSHRA configuration?")
+        raise UserError(f"{config}: no list of pages; is it a webMUSHRA configuration?")
     return data
 
 
 def _pages(config: Path, data: Mapping[str, Any]) -> tuple[list[Page], list[str]]:
-    """The pages of type mushra, and what is said of the others."""
+    """Pages of type mushra, and notes on the pages and stimuli skipped.
+
+    Raises:
+        UserError: if there is none, two have the same id, or they differ in their conditions.
+    """
     pages: dict[str, Page] = {}
-    others: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     copies: set[str] = set()
-    for number, found in enumerate(_flat(config, data["pages"]), start=1):
-        if found.get("type") != "mushra":
-            others[tidy(str(found.get("type", "without a type")))] += 1
+    for number, settings in enumerate(_flat(config, data["pages"]), start=1):
+        if settings.get("type") != "mushra":
+            skipped[tidy(str(settings.get("type", "without a type")))] += 1
             continue
-        page, copied = _page(config, number, found)
+        page, copied = _page(config, number, settings)
         if page.id in pages:
-            raise UserError(f"{config}: two pages have the id {page.id}; an item needs one of its own")
+            raise UserError(f"{config}: two pages have the id {page.id}; give each its own")
         pages[page.id] = page
         copies |= copied
     if not pages:
-        raise UserError(f"{config}: no page of type mushra in it; only such tests become one of our studies")
-    names = {tuple(sorted(page.stimuli)): page.id for page in pages.values()}
-    if len(names) > 1:
-        (one, first), (other, second) = list(names.items())[:2]
-        differing = sorted(set(one) ^ set(other))
-        raise UserError(
-            f"{config}: pages {first} and {second} differ in their conditions ({', '.join(differing)}); "
-            "all items of a study have the same ones: split the configuration"
-        )
+        raise UserError(f"{config}: no page of type mushra; only MUSHRA tests can be imported")
+    _require_same_conditions(config, pages.values())
     notes = []
-    if others:
-        kinds = ", ".join(f"{kind} ({count})" if count > 1 else kind for kind, count in sorted(others.items()))
-        notes.append(f"Left out are pages that are no MUSHRA trials: {kinds}.")
+    if skipped:
+        types = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(skipped.items()))
+        notes.append(f"Skipped pages that are not MUSHRA trials: {types}.")
     if copies:
-        notes.append(f"{', '.join(sorted(copies))}: the reference itself, which is hidden among the conditions anyway.")
+        notes.append(f"Skipped stimuli that are the reference itself, already hidden in every trial: "
+                     f"{', '.join(sorted(copies))}.")  # fmt: skip
     return list(pages.values()), notes
 
 
+def _require_same_conditions(config: Path, pages: Iterable[Page]) -> None:
+    """Raise UserError if two pages differ in their conditions."""
+    examples = {tuple(sorted(page.stimuli)): page.id for page in pages}
+    if len(examples) > 1:
+        (one, first), (other, second) = list(examples.items())[:2]
+        differing = sorted(set(one) ^ set(other))
+        raise UserError(
+            f"{config}: pages {first} and {second} differ in their conditions ({', '.join(differing)}); "
+            "all items of a study have the same conditions: split the configuration"
+        )
+
+
 def _flat(config: Path, pages: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
-    """Every page, out of the nested lists whose first entry may be the word "random"."""
+    """Settings of every page, out of nested lists whose first element may be the word "random"."""
     seen, waiting = 0, [(0, pages)]
     while waiting:
         depth, level = waiting.pop(0)
-        for entry in level:
+        for element in level:
             seen += 1
             if seen > MOST_PAGES or depth > DEEPEST:
-                raise UserError(f"{config}: over {MOST_PAGES} pages, or lists that hold themselves")
-            if isinstance(entry, list):
-                waiting.append((depth + 1, entry))
-            elif isinstance(entry, dict):
-                yield entry
+                raise UserError(f"{config}: over {MOST_PAGES} pages, or lists that contain themselves")
+            if isinstance(element, list):
+                waiting.append((depth + 1, element))
+            elif isinstance(element, dict):
+                yield element
 
 
-def _page(config: Path, number: int, found: Mapping[str, Any]) -> tuple[Page, set[str]]:
-    name, reference, stimuli = (found.get(key) for key in ("id", "reference", "stimuli"))
+def _page(config: Path, number: int, settings: Mapping[str, Any]) -> tuple[Page, set[str]]:
+    """The page, and the names of stimuli skipped because they are the reference.
+
+    Raises:
+        UserError: if it has no id, reference or stimuli, or a stimulus has a reserved name.
+    """
+    name, reference, stimuli = (settings.get(key) for key in ("id", "reference", "stimuli"))
     if not isinstance(name, str) or not tidy(name):
         raise UserError(f"{config}: page {number} has no id")
     if not isinstance(reference, str) or not reference:
@@ -164,55 +190,55 @@ def _page(config: Path, number: int, found: Mapping[str, Any]) -> tuple[Page, se
     copies = {condition for condition, path in files.items() if path == reference}
     files = {condition: path for condition, path in files.items() if condition not in copies}
     made = {
-        anchor for option, (anchor, _) in ANCHORS.items() if str(found.get(option)).lower() in ("true", "yes", "on")
+        anchor for option, (anchor, _) in ANCHORS.items() if str(settings.get(option)).lower() in ("true", "yes", "on")
     }
-    taken = sorted(({REFERENCE} | made) & set(files))
-    if taken:
-        raise UserError(f"{config}: page {name} calls a stimulus {taken[0]}, which webMUSHRA adds itself; rename it")
+    reserved = sorted(({REFERENCE} | made) & set(files))
+    if reserved:
+        raise UserError(f"{config}: page {name} has a stimulus {reserved[0]}, a name that webMUSHRA adds; rename it")
     if not files:
-        raise UserError(f"{config}: page {name} has no stimulus but its reference")
+        raise UserError(f"{config}: page {name} has no stimulus except its reference")
     return Page(tidy(name), reference, {REFERENCE: reference, **files, **dict.fromkeys(sorted(made), "")}), copies
 
 
 def _roles(config: Path, pages: Sequence[Page]) -> tuple[dict[str, Role], tuple[str, ...]]:
+    """Role of each condition, and notes on how it was determined."""
     names = pages[0].stimuli
-    roles, notes = assign_roles(
-        names,
-        {
-            "hidden reference": REFERENCE,
-            "low anchor": "anchor35" if "anchor35" in names else None,
-            "mid anchor": "anchor70" if "anchor70" in names else None,
-        },
-        str(config),
-    )
-    guessed = tuple(note.split(" (--")[0].split(", as told")[0].rstrip(".") + "." for note in notes)
-    return {name: roles[name] for name in names}, guessed
+    named: dict[Role, str | None] = {
+        "hidden reference": REFERENCE,
+        "low anchor": "anchor35" if "anchor35" in names else None,
+        "mid anchor": "anchor70" if "anchor70" in names else None,
+    }
+    roles, notes = assign_roles(names, named, str(config), hints=False)
+    return {name: roles[name] for name in names}, notes
 
 
-def _audio_folder(config: Path, pages: Sequence[Page], told: Path | None) -> Path:
-    """The folder below which all audio is.
+def _audio_folder(config: Path, pages: Sequence[Page], named: Path | None) -> Path:
+    """Folder that the paths of all stimuli are relative to: the one named by the user, else the best candidate.
 
     Raises:
-        UserError: a file is not there.
+        UserError: if a file is missing.
     """
     files = {path for page in pages for path in page.stimuli.values() if path}
-    here = config.resolve().parent
-    candidates = [told] if told is not None else [here, *list(here.parents)[:3]]
-    lacking = {folder: sorted(path for path in files if not (folder / path).is_file()) for folder in candidates}
-    best = min(candidates, key=lambda folder: len(lacking[folder]))
-    if lacking[best]:
-        more = f" and {len(lacking[best]) - 1} more" if len(lacking[best]) > 1 else ""
+    folder = config.resolve().parent
+    candidates = [named] if named is not None else [folder, *list(folder.parents)[:3]]
+    missing = {folder: sorted(path for path in files if not (folder / path).is_file()) for folder in candidates}
+    best = min(candidates, key=lambda folder: len(missing[folder]))
+    if missing[best]:
+        more = f" and {len(missing[best]) - 1} more" if len(missing[best]) > 1 else ""
         raise UserError(
-            f"{best / lacking[best][0]}: missing{more}; say with --audio DIR what the paths of {config.name} start from"
+            f"{best / missing[best][0]}: missing{more}; give the folder that the paths in {config.name} are relative "
+            "to by --audio DIR"
         )
     return best
 
 
 def _rate(config: Path, folder: Path, pages: Sequence[Page]) -> int:
-    """The rate of all files, or a common one; read before anything is written, to find unequal lengths in time.
+    """Sample rate of all files, or a common one if they differ.
+
+    Reads every file, so that errors show before anything is written.
 
     Raises:
-        UserError: a file is not audio, or the conditions of a page are not equally long.
+        UserError: if a file is not audio, or the conditions of a page are not equally long.
     """
     rates = set()
     for page in pages:
@@ -223,12 +249,26 @@ def _rate(config: Path, folder: Path, pages: Sequence[Page]) -> int:
         if seconds[longest] - seconds[shortest] > 0.5 / COMMON_RATE:
             raise UserError(
                 f"{config}: page {page.id}: {shortest} has {seconds[shortest]:.5f} s, {longest} "
-                f"{seconds[longest]:.5f} s; conditions that are switched between must be equally long: cut or pad them"
+                f"{seconds[longest]:.5f} s; the conditions of a trial must be equally long: cut or pad them"
             )
     return rates.pop() if len(rates) == 1 else COMMON_RATE
 
 
 def _item(config: Path, page: Page, folder: Path, rate: int, out: Path) -> Item:
+    """Write the page's stimuli to STUDY/audio and return the item."""
+    signals = _signals(page, folder, rate)
+    stimuli = {}
+    for name in page.stimuli:
+        # A hash as file name hides the condition from listeners and is the same in every import.
+        secret = hashlib.sha256(f"{config.name}/{page.id}/{name}".encode()).hexdigest()[:24]
+        audio.write(out / "audio" / f"{secret}.wav", signals[name], rate, "PCM_16")
+        stimuli[name] = Stimulus(f"{secret}.wav", 0.0, round(loudness(signals[name], rate), 3))
+    seconds = signals[REFERENCE].shape[1] / rate
+    return Item(page.id, CATEGORY, page.reference, 0.0, round(seconds, 3), stimuli)
+
+
+def _signals(page: Page, folder: Path, rate: int) -> dict[str, NDArray[np.float32]]:
+    """Every condition of a page as [channels, time] at one rate and number of channels, including the anchors."""
     signals = {}
     for name, path in page.stimuli.items():
         if path:
@@ -241,11 +281,4 @@ def _item(config: Path, page: Page, folder: Path, rate: int, out: Path) -> Item:
             parsed = parse(system)
             low_pass = family_of(parsed).open(parsed, rate, channels)
             signals[anchor] = transcode(low_pass, signals[REFERENCE], rate).audio
-    stimuli = {}
-    for name in page.stimuli:
-        # The file's name says nothing of the condition, and is the same each time the test is imported.
-        secret = hashlib.sha256(f"{config.name}/{page.id}/{name}".encode()).hexdigest()[:24]
-        audio.write(out / "audio" / f"{secret}.wav", signals[name], rate, "PCM_16")
-        stimuli[name] = Stimulus(f"{secret}.wav", 0.0, round(loudness(signals[name], rate), 3))
-    seconds = signals[REFERENCE].shape[1] / rate
-    return Item(page.id, CATEGORY, page.reference, 0.0, round(seconds, 3), stimuli)
+    return signals

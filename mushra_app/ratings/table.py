@@ -1,9 +1,9 @@
-"""The ratings of one listening test: a table, the role of every condition, and what was assumed on the way in."""
+"""The ratings of one listening test: a table, the role of every condition, and notes on how they were read."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -21,7 +21,7 @@ OPTIONS: Mapping[Role, str] = {
     "mid anchor": "--mid-anchor",
 }
 
-# Matched against a name's letters and digits in lower case. "anchor" alone is taken for the low one.
+# Matched against a name's letters and digits in lower case. "anchor" alone means the low anchor.
 USUAL_NAMES: Mapping[Role, str] = {
     "hidden reference": r"(hidden)?ref(erence)?",
     "low anchor": r"anchor|low(range)?anchor|anchorlow|(anchor|lp|lowpass)(35(k(hz)?)?|3500(hz)?)",
@@ -34,17 +34,17 @@ class Ratings:
     """All ratings of one test.
 
     Args:
-        frame: one row per rating: listener, item, condition (text), score (float, 0 to 100), and where known category,
-            comment (text), seconds (float; how long the listener spent on the trial). Each listener rates an item in a
+        frame: one row per rating: listener, item, condition (text), score (float, 0 to 100), and if known category,
+            comment (text), seconds (float; time the listener spent on the trial). A listener rates an item in a
             condition once.
-        roles: condition -> role, for every condition of `frame`.
-        source: the study or file, for titles.
-        notes: what was guessed, repaired or left out, a sentence each.
-        metrics: for a study that was cut from a run, its objective scores: item, condition, metric, value.
-        checks: what listeners made of checks of attention and headphones, see `mushra_app.database.attention.checks`.
-        answers: to questionnaires: listener, question, answer (text).
-        excluded: listener -> why the experimenter or a page of the session excluded this listener, whom no rule can
-            bring back.
+        roles: condition -> role, for every condition in `frame`.
+        source: name of the study or file, for titles.
+        notes: what the import assumed, repaired or skipped, one sentence each.
+        metrics: objective scores if the study was built from a run: item, condition, metric, value.
+        checks: results of attention and headphone checks; see `mushra_app.database.attention.checks`.
+        answers: answers to questionnaires: listener, question, answer (text).
+        excluded: listener -> reason, for listeners whom the experimenter or a page of the session excluded; screening
+            never keeps them.
     """
 
     frame: pd.DataFrame
@@ -57,38 +57,63 @@ class Ratings:
     excluded: Mapping[str, str] = field(default_factory=dict)
 
     def with_role(self, role: Role) -> pd.DataFrame:
-        """The ratings of the conditions that have this role."""
-        return self.frame[self.frame["condition"].isin([name for name, its in self.roles.items() if its == role])]
+        """Ratings of the conditions with this role."""
+        return self.frame[self.frame["condition"].isin([name for name in self.roles if self.roles[name] == role])]
 
 
 def excluded_by_hand(frame: pd.DataFrame) -> dict[str, str]:
-    """Listener -> reason, from a table of ratings with a column excluded, as our own studies export it.
+    """Listener -> reason, from the column `excluded` that exports of our own studies have.
 
-    What the rule excluded while the study ran (excluded_by "screening") does not count: a report judges by its own.
+    Ignores listeners whom screening excluded while the study ran (excluded_by "screening"): a report screens again.
     """
     if "excluded" not in frame:
         return {}
-    ours = frame["excluded"] != ""
+    by_hand = frame["excluded"] != ""
     if "excluded_by" in frame:
-        ours &= frame["excluded_by"] != "screening"
-    return dict(zip(frame["listener"][ours], frame["excluded"][ours], strict=True))
+        by_hand &= frame["excluded_by"] != "screening"
+    return dict(zip(frame["listener"][by_hand], frame["excluded"][by_hand], strict=True))
 
 
 def assign_roles(
-    conditions: Iterable[str], named: Mapping[Role, str | None], source: str
+    conditions: Iterable[str], named: Mapping[Role, str | None], source: str, *, hints: bool = True
 ) -> tuple[dict[str, Role], tuple[str, ...]]:
-    """Say which condition is the hidden reference and which are the anchors: as named, else by their usual names.
+    """Decide which condition is the hidden reference and which are the anchors: as named, else by their usual names.
 
     Args:
-        named: role -> the condition that the user says it is, or None.
+        conditions: names of all conditions.
+        named: role -> condition named by the user, or None.
+        source: file or study, for error messages.
+        hints: whether notes mention the option that sets the role.
 
     Returns:
-        condition -> role, and a note for each role.
+        condition -> role, and a note on each role.
 
     Raises:
-        UserError: a named condition does not exist, or is named for two roles.
+        UserError: if a named condition does not exist, or is named for two roles.
     """
     conditions = sorted(conditions)
+    roles = _named_roles(conditions, named, source)
+    notes = []
+    for role in SPECIAL_ROLES:
+        if named.get(role) is not None:
+            hint = f" ({OPTIONS[role]})" if hints else ""
+            notes.append(f"The {role} is “{named[role]}”{hint}.")
+            continue
+        usual = [name for name in conditions if roles[name] == "system" and _looks_like(role, name)]
+        hint = f"; {OPTIONS[role]} NAME sets it" if hints else ""
+        if len(usual) == 1:
+            roles[usual[0]] = role
+            notes.append(f"The {role} is assumed to be “{usual[0]}” because of its name{hint}.")
+        elif usual:
+            candidates = ", ".join(f"“{name}”" for name in usual)
+            notes.append(f"No {role}: {candidates} all have a usual name for it{hint}.")
+        else:
+            notes.append(f"No {role}: no condition has a usual name for it{hint}.")
+    return roles, tuple(notes)
+
+
+def _named_roles(conditions: Sequence[str], named: Mapping[Role, str | None], source: str) -> dict[str, Role]:
+    """Roles that the user named; every other condition is a system."""
     roles: dict[str, Role] = dict.fromkeys(conditions, "system")
     for role in SPECIAL_ROLES:
         name = named.get(role)
@@ -97,24 +122,9 @@ def assign_roles(
         if name not in roles:
             raise UserError(f"{OPTIONS[role]} {name}: {source} has no such condition; it has {', '.join(conditions)}")
         if roles[name] != "system":
-            raise UserError(f"{OPTIONS[role]} {name}: named as the {roles[name]} too; a condition has one role")
+            raise UserError(f"{OPTIONS[role]} {name}: also named as the {roles[name]}; a condition has one role")
         roles[name] = role
-    notes = []
-    for role in SPECIAL_ROLES:
-        option = OPTIONS[role]
-        if named.get(role) is not None:
-            notes.append(f"The {role} is “{named[role]}”, as told by {option}.")
-            continue
-        usual = [name for name in conditions if roles[name] == "system" and _looks_like(role, name)]
-        if len(usual) == 1:
-            roles[usual[0]] = role
-            notes.append(f"The {role} is taken to be “{usual[0]}”, because of its name ({option} NAME changes that).")
-        elif usual:
-            several = ", ".join(f"“{name}”" for name in usual)
-            notes.append(f"No {role}: {several} each look like one ({option} NAME says which it is).")
-        else:
-            notes.append(f"No {role}: no condition is called like one ({option} NAME says which it is).")
-    return roles, tuple(notes)
+    return roles
 
 
 def _looks_like(role: Role, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A study cut from a run."""
+"""Building a study from a run."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def run(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def asked(run: Path, tmp_path: Path) -> Request:
+def build_request(run: Path, tmp_path: Path) -> Request:
     return Request(
         run, tmp_path / "study", (), per_category=2, seconds=5.0, annotations=10, trials=None, mid_anchor=False, seed=0
     )
 
 
-def test_items_conditions_and_what_was_left_out(asked):
-    built = build(asked)
+def test_items_conditions_and_skipped_recordings(build_request):
+    built = build(build_request)
     study = built.study
     assert {condition.name: condition.role for condition in study.conditions} == {
         "reference": "hidden reference", "anchor@3.5k": "low anchor", "opus@12": "system", "mp3@64": "system",
@@ -70,129 +70,129 @@ def test_items_conditions_and_what_was_left_out(asked):
     assert sorted((item.category, item.file) for item in study.items) == [
         ("music", "music/c.flac"), ("speech", "speech/a.wav"), ("speech", "speech/b.wav"),
     ]  # fmt: skip
-    assert any("music/broken.wav: left out" in note for note in built.notes)
+    assert any("music/broken.wav: skipped" in note for note in built.notes)
     assert any("music: 1 item instead of 2" in note for note in built.notes)
     assert study.trials_per_listener == 3
     assert listeners_needed(study) == 10
-    assert studies.load(asked.out) == study
+    assert studies.load(build_request.out) == study
 
 
-def test_stimuli_are_equal_in_all_but_the_coding(asked):
-    study = build(asked).study
+def test_stimuli_of_an_item_differ_only_by_the_coding(build_request):
+    study = build(build_request).study
     for item in study.items:
         assert set(item.stimuli) == {condition.name for condition in study.conditions}
-        forms = set()
+        formats = set()
         for stimulus in item.stimuli.values():
-            path = asked.out / "audio" / stimulus.audio
+            path = build_request.out / "audio" / stimulus.audio
             header = soundfile.info(path)
-            forms.add((header.frames, header.samplerate, header.channels, header.subtype, path.stat().st_size))
+            formats.add((header.frames, header.samplerate, header.channels, header.subtype, path.stat().st_size))
             measured = loudness(audio.read(path).samples, 48000)
             assert measured == pytest.approx(stimulus.loudness, abs=0.1)
             assert measured == pytest.approx(-23, abs=0.1)
-        assert len(forms) == 1
-        assert next(iter(forms))[:4] == (round(item.seconds * 48000), 48000, 1, "PCM_16")
-        # The systems are the source at half and at twice the level, so their gains are 12.04 dB apart.
-        apart = item.stimuli["opus@12"].gain_db - item.stimuli["mp3@64"].gain_db
-        assert apart == pytest.approx(20 * np.log10(4), abs=0.05)
+        assert len(formats) == 1
+        assert next(iter(formats))[:4] == (round(item.seconds * 48000), 48000, 1, "PCM_16")
+        # The systems are the source at half and at twice the amplitude, so their gains differ by 12.04 dB.
+        difference = item.stimuli["opus@12"].gain_db - item.stimuli["mp3@64"].gain_db
+        assert difference == pytest.approx(20 * np.log10(4), abs=0.05)
 
 
-def test_the_hidden_reference_is_the_excerpt_that_is_named(asked):
-    study = build(asked).study
+def test_the_hidden_reference_is_the_excerpt_named_in_the_item(build_request):
+    study = build(build_request).study
     for item in study.items:
-        source = audio.read(audio_path(asked.run, "reference", item.file)).samples
+        source = audio.read(audio_path(build_request.run, "reference", item.file)).samples
         start = round(item.start * RATE)
-        wanted = audio.resample(source[:, start : start + round(item.seconds * RATE)], RATE, 48000)
+        expected = audio.resample(source[:, start : start + round(item.seconds * RATE)], RATE, 48000)
         stimulus = item.stimuli["reference"]
-        got = audio.read(asked.out / "audio" / stimulus.audio).samples
+        written = audio.read(build_request.out / "audio" / stimulus.audio).samples
         inner = slice(480, -480)  # inside the 10 ms fades
         np.testing.assert_allclose(
-            got[:, inner], wanted[:, inner] * 10 ** (stimulus.gain_db / 20), atol=1 / 32768 + 1e-4
+            written[:, inner], expected[:, inner] * 10 ** (stimulus.gain_db / 20), atol=1 / 32768 + 1e-4
         )
-        assert np.abs(got[:, [0, -1]]).max() < 1e-3  # a loop has no step at its seam
+        assert np.abs(written[:, [0, -1]]).max() < 1e-3  # so that a loop has no click
 
 
-def test_file_names_tell_nothing(asked):
-    study = build(asked).study
+def test_file_names_do_not_reveal_the_condition(build_request):
+    study = build(build_request).study
     names = [stimulus.audio for item in study.items for stimulus in item.stimuli.values()]
     assert len(set(names)) == len(names)
     for name in names:
         assert not any(word in name for word in ("opus", "mp3", "ref", "anchor", "speech", "music"))
 
 
-def test_the_same_seed_builds_the_same_study(asked, tmp_path):
-    first = build(asked).study
-    second = build(replace(asked, out=tmp_path / "again")).study
+def test_the_same_seed_builds_the_same_study(build_request, tmp_path):
+    first = build(build_request).study
+    second = build(replace(build_request, out=tmp_path / "again")).study
     assert first.items == second.items
     for name in (stimulus.audio for item in first.items for stimulus in item.stimuli.values()):
-        assert (asked.out / "audio" / name).read_bytes() == (tmp_path / "again" / "audio" / name).read_bytes()
-    assert build(replace(asked, out=tmp_path / "other", seed=1)).study.items != first.items
+        assert (build_request.out / "audio" / name).read_bytes() == (tmp_path / "again" / "audio" / name).read_bytes()
+    assert build(replace(build_request, out=tmp_path / "other", seed=1)).study.items != first.items
 
 
-def test_the_mid_anchor_comes_on_request(asked):
-    conditions = build(replace(asked, mid_anchor=True)).study.conditions
+def test_the_mid_anchor_is_added_by_its_option(build_request):
+    conditions = build(replace(build_request, mid_anchor=True)).study.conditions
     assert [(condition.name, condition.role) for condition in conditions][2] == ("anchor@7k", "mid anchor")
 
 
-def test_a_choice_of_systems(asked):
-    conditions = build(replace(asked, systems=("mp3@64",))).study.conditions
+def test_a_choice_of_systems(build_request):
+    conditions = build(replace(build_request, systems=("mp3@64",))).study.conditions
     assert [condition.name for condition in conditions] == ["reference", "anchor@3.5k", "mp3@64"]
     with pytest.raises(UserError, match=r"--systems: opus@6 is not in .*which has opus@12, mp3@64"):
-        build(replace(asked, systems=("opus@6",)))
+        build(replace(build_request, systems=("opus@6",)))
 
 
-def test_a_system_that_decoded_nothing_is_named(asked):
-    """One that could not run on the machine of the comparison."""
-    scores = pd.read_parquet(asked.run / "scores.parquet")
+def test_a_system_that_decoded_nothing_is_named(build_request):
+    """For example one that could not run on the machine of the comparison."""
+    scores = pd.read_parquet(build_request.run / "scores.parquet")
     scores.loc[scores.system == "mp3@64", "duration"] = np.nan
-    scores.to_parquet(asked.run / "scores.parquet")
-    with pytest.raises(UserError, match=r"--systems: mp3@64 decoded none of .*name the systems of the test without it"):
-        build(asked)
-    assert build(replace(asked, systems=("opus@12",))).study.items
+    scores.to_parquet(build_request.run / "scores.parquet")
+    with pytest.raises(UserError, match=r"--systems: mp3@64 decoded no recording of .*list the systems without it"):
+        build(build_request)
+    assert build(replace(build_request, systems=("opus@12",))).study.items
 
 
-def test_a_study_with_listeners_is_not_overwritten(asked):
-    open_store(build(asked).study, asked.out).enrol("ada")
+def test_a_study_with_listeners_is_not_overwritten(build_request):
+    open_store(build(build_request).study, build_request.out).enrol("ada")
     with pytest.raises(UserError, match="has listeners already"):
-        build(asked)
+        build(build_request)
 
 
-def test_a_study_that_was_only_served_may_be_built_again_and_keeps_its_settings(asked):
-    """The server's start makes the database, whose study the second build is not."""
-    store = open_store(build(asked).study, asked.out)
+def test_a_study_without_listeners_may_be_built_again_and_keeps_its_settings(build_request):
+    """Serving creates the database, which then belongs to the first build."""
+    store = open_store(build(build_request).study, build_request.out)
     store.crowd = Crowd(anonymous=False)
-    study = build(replace(asked, seed=1)).study
-    again = open_store(study, asked.out)
+    study = build(replace(build_request, seed=1)).study
+    again = open_store(study, build_request.out)
     assert not again.crowd.anonymous
     again.enrol("ada")
     with pytest.raises(UserError, match="another study or an earlier build"):
-        open_store(replace(study, items=study.items[:1]), asked.out)
+        open_store(replace(study, items=study.items[:1]), build_request.out)
 
 
-def test_a_file_that_is_no_database_is_not_overwritten(asked):
-    build(asked)
-    (asked.out / "ratings.sqlite").write_text("not a database " * 100)
+def test_a_file_that_is_not_a_database_is_not_overwritten(build_request):
+    build(build_request)
+    (build_request.out / "ratings.sqlite").write_text("not a database " * 100)
     with pytest.raises(UserError, match=r"ratings\.sqlite: the database cannot be used"):
-        build(asked)
+        build(build_request)
 
 
-def test_a_folder_that_is_no_run(tmp_path, asked):
+def test_a_folder_that_is_not_a_run(tmp_path, build_request):
     with pytest.raises(UserError, match=r"no run\.json in it"):
-        build(replace(asked, run=tmp_path))
+        build(replace(build_request, run=tmp_path))
 
 
-def test_a_folder_of_recordings_is_not_taken_for_an_earlier_study(asked):
-    mine = asked.out / "audio" / "mine.wav"
-    audio.write(mine, np.zeros((1, 100), np.float32), RATE)
+def test_a_folder_of_recordings_is_not_mistaken_for_an_earlier_study(build_request):
+    own = build_request.out / "audio" / "own.wav"
+    audio.write(own, np.zeros((1, 100), np.float32), RATE)
     with pytest.raises(UserError, match="has a folder audio that belongs to no study"):
-        build(asked)
-    assert mine.exists()
+        build(build_request)
+    assert own.exists()
 
 
-def test_building_again_leaves_no_stimulus_of_the_first_and_touches_nothing_else(asked):
-    build(asked)
-    mine = asked.out / "audio" / "mine.wav"
-    audio.write(mine, np.zeros((1, 100), np.float32), RATE)
-    study = build(replace(asked, seed=1, per_category=1)).study
-    wanted = {stimulus.audio for item in study.items for stimulus in item.stimuli.values()}
-    assert {path.name for path in (asked.out / "audio").iterdir()} == wanted | {"mine.wav"}
-    assert mine.exists()
+def test_building_again_deletes_the_earlier_stimuli_and_no_other_file(build_request):
+    build(build_request)
+    own = build_request.out / "audio" / "own.wav"
+    audio.write(own, np.zeros((1, 100), np.float32), RATE)
+    study = build(replace(build_request, seed=1, per_category=1)).study
+    expected = {stimulus.audio for item in study.items for stimulus in item.stimuli.values()}
+    assert {path.name for path in (build_request.out / "audio").iterdir()} == expected | {"own.wav"}
+    assert own.exists()

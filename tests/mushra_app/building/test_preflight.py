@@ -1,4 +1,4 @@
-"""The pre-flight check: each fault planted in a study is found, and a sound study has none."""
+"""Pre-flight checks: a faultless study passes all of them, and each planted fault fails or warns in its check."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ from earmark.mushra_app.study.questions import Question
 from earmark.mushra_app.study.study import Condition, Item, Stimulus, Study
 
 RATE = 48_000
+HEADPHONES = "good headphones or loudspeakers, one type per test"
 NAMES = {"reference": "hidden reference", "anchor@3.5k": "low anchor", "opus@6": "system", "mp3@64": "system"}
 Change = Callable[[np.ndarray], np.ndarray]
 
 
 def write(folder: Path, changes: dict[str, Change] | None = None, rate: int = RATE) -> Study:
-    """Two items of noise in four conditions that differ by a little noise; `changes` are made to the first item."""
+    """Write a study of two noise items in four conditions that differ by a little noise.
+
+    Args:
+        changes: condition -> function applied to its signal in the first item.
+    """
     items = []
     for number in range(2):
         rng = np.random.default_rng(number)
@@ -50,36 +55,36 @@ def write(folder: Path, changes: dict[str, Change] | None = None, rate: int = RA
     return study
 
 
-def found(folder: Path, changes: dict[str, Change] | None = None, **more: int) -> dict[str, tuple[str, str]]:
-    """check -> (status, evidence), of those that are not ok."""
+def problems(folder: Path, changes: dict[str, Change] | None = None, **more: int) -> dict[str, tuple[str, str]]:
+    """Check -> (status, evidence), for the checks that are not ok."""
     study = write(folder, changes, **more)
     return {one.check: (one.status, one.evidence) for one in check_study(study, folder).findings if one.status != "ok"}
 
 
-def test_a_sound_study_has_nothing_to_look_at(tmp_path):
-    assert found(tmp_path) == {}
+def test_a_faultless_study_passes_every_check(tmp_path):
+    assert problems(tmp_path) == {}
     assert len(check_study(studies.load(tmp_path), tmp_path).findings) == len(preflight.CHECKS) == 10
 
 
 def test_unequal_lengths_fail(tmp_path):
-    problems = found(tmp_path, {"opus@6": lambda x: x[:, :-480]})
-    assert problems == {"equal lengths": ("fail", "item-0 has conditions of 47520, 48000 samples")}
+    result = problems(tmp_path, {"opus@6": lambda x: x[:, :-480]})
+    assert result == {"equal lengths": ("fail", "item-0 has conditions of 47520, 48000 samples")}
 
 
 def test_another_sample_rate_fails(tmp_path):
-    status, evidence = found(tmp_path, rate=44_100)["equal rates and formats"]
+    status, evidence = problems(tmp_path, rate=44_100)["equal rates and formats"]
     assert status == "fail"
     assert evidence.startswith("item-0 in reference is at 44100 Hz, the study at 48000 Hz; ")
-    assert evidence.endswith("(and 5 more)")  # 2 items of 4 conditions, less the three that are named
+    assert evidence.endswith("(and 5 more)")  # 2 items of 4 conditions, minus the three listed
 
 
 def test_stereo_among_mono_fails(tmp_path):
-    problems = found(tmp_path, {"opus@6": lambda x: np.vstack([x, x])})
-    assert problems["equal rates and formats"] == ("fail", "item-0 has conditions of 1, 2 channels")
+    result = problems(tmp_path, {"opus@6": lambda x: np.vstack([x, x])})
+    assert result["equal rates and formats"] == ("fail", "item-0 has conditions of 1, 2 channels")
 
 
-def test_a_file_of_another_format_gives_its_condition_away(tmp_path):
-    """One second of mono has 96 000 bytes with 16 bits and 144 000 with 24, and some more of heading."""
+def test_a_file_of_another_format_fails(tmp_path):
+    """One second of mono takes 96 000 bytes at 16 bits and 144 000 at 24, plus the header."""
     study = write(tmp_path)
     path = tmp_path / "audio" / study.items[1].stimuli["opus@6"].audio
     audio.write(path, audio.read(path).samples, RATE, "PCM_24")
@@ -99,16 +104,16 @@ def test_a_file_of_another_format_gives_its_condition_away(tmp_path):
 )
 def test_lag(tmp_path, samples, expected):
     """1 ms is 48 samples, 6.5 ms are 312 (Opus' look-ahead), 20 ms are 960."""
-    assert found(tmp_path, {"opus@6": lambda x: np.roll(x, samples, axis=1)}) == expected
+    assert problems(tmp_path, {"opus@6": lambda x: np.roll(x, samples, axis=1)}) == expected
 
 
-def test_a_signal_unlike_the_reference_has_no_lag(tmp_path):
+def test_a_signal_uncorrelated_with_the_reference_has_no_lag(tmp_path):
     other = 0.1 * np.random.default_rng(9).standard_normal((1, RATE))
-    assert found(tmp_path, {"opus@6": lambda _: other}) == {}
+    assert problems(tmp_path, {"opus@6": lambda _: other}) == {}
 
 
 @pytest.mark.parametrize("shift", [-7, 0, 3, 10])
-def test_the_lag_is_that_of_eval_alignment(shift):
+def test_the_lag_equals_that_of_eval_alignment(shift):
     rng = np.random.default_rng(0)
     reference = rng.standard_normal((2, 4000)).astype(np.float32)
     signal = np.roll(reference, shift, axis=1) + 0.1 * rng.standard_normal((2, 4000)).astype(np.float32)
@@ -124,8 +129,8 @@ def test_a_periodic_signal_is_not_late_by_a_period():
 
 
 def test_louder_by_two_decibels(tmp_path):
-    """Twice 10^(1/20) in amplitude is 2 dB, and noise of the same shape that many LU."""
-    status, evidence = found(tmp_path, {"opus@6": lambda x: x * 10 ** (2 / 20)})["loudness"]
+    """A factor of 10^(2/20) in amplitude is 2 dB; for noise with the same spectrum, 2 LU."""
+    status, evidence = problems(tmp_path, {"opus@6": lambda x: x * 10 ** (2 / 20)})["loudness"]
     assert status == "warn"
     assert evidence.startswith("item-0: opus@6 is 2.")
 
@@ -133,22 +138,22 @@ def test_louder_by_two_decibels(tmp_path):
 def test_clipping(tmp_path):
     def clip(x: np.ndarray) -> np.ndarray:
         x = x.copy()
-        x[0, 100:103] = 1  # three in a row
+        x[0, 100:103] = 1  # three consecutive samples
         x[0, 200:202] = 1  # only two
         x[0, 300:310] = -1.5
         return x
 
-    assert found(tmp_path, {"mp3@64": clip})["clipping"] == ("warn", "item-0 in mp3@64: 2 runs")
+    assert problems(tmp_path, {"mp3@64": clip})["clipping"] == ("warn", "item-0 in mp3@64: 2 runs")
 
 
 def test_silence_fails(tmp_path):
-    assert found(tmp_path, {"mp3@64": lambda x: 0 * x}) == {"silence": ("fail", "item-0 in mp3@64")}
+    assert problems(tmp_path, {"mp3@64": lambda x: 0 * x}) == {"silence": ("fail", "item-0 in mp3@64")}
 
 
-def test_a_copy_of_the_reference_is_nothing_to_rate(tmp_path):
+def test_a_copy_of_the_reference_is_a_warning(tmp_path):
     source = 0.1 * np.random.default_rng(0).standard_normal((1, RATE))
-    problems = found(tmp_path, {"mp3@64": lambda _: source})
-    assert problems == {"copies of the reference": ("warn", "item-0 in mp3@64")}
+    result = problems(tmp_path, {"mp3@64": lambda _: source})
+    assert result == {"copies of the reference": ("warn", "item-0 in mp3@64")}
 
 
 def test_missing_and_damaged_files_fail(tmp_path):
@@ -167,29 +172,29 @@ def test_conditions(tmp_path):
     many = tuple(Condition(f"codec{number}", "system") for number in range(12))
     measured = measure_study(study, tmp_path)
     finding = preflight.conditions(replace(study, conditions=(*study.conditions[:1], *many)), measured)
-    assert (finding.status, finding.evidence) == ("fail", "13, where a trial has 12 at most (BS.1534-3, 5.3)")
+    assert (finding.status, finding.evidence) == ("fail", "13, but a trial has at most 12 (BS.1534-3, 5.3)")
     no_reference = replace(study, conditions=study.conditions[1:])
-    assert preflight.conditions(no_reference, measured).evidence == "0 hidden references, where there is one"
+    assert preflight.conditions(no_reference, measured).evidence == "0 hidden references instead of one"
     only_reference = replace(study, conditions=study.conditions[:2])
-    assert preflight.conditions(only_reference, measured).evidence == "none of them a system under test"
+    assert preflight.conditions(only_reference, measured).evidence == "no system under test among them"
 
 
 def test_session_length(tmp_path):
-    """8 conditions and the reference of 5 s, each heard twice: 9 x 5 x 2 = 90 s a trial, 20 trials in 30 minutes."""
+    """8 conditions and the reference, 5 s each, heard twice: 9 x 5 x 2 = 90 s per trial, so 20 trials in 30 minutes."""
     study = write(tmp_path)
     eight = tuple(Condition(f"codec{number}", "system") for number in range(8))
     item = replace(study.items[0], seconds=5.0)
     long = replace(study, conditions=eight, items=(item,) * 30, trials_per_listener=24)
     assert session_minutes(long) == pytest.approx(36)
     assert preflight.session(long, {}) == preflight.Finding(
-        "session", "warn", "about 36 minutes; 20 trials a listener would make 30"
+        "session", "warn", "about 36 minutes; 20 trials per listener would fit in 30"
     )
     assert preflight.session(replace(long, trials_per_listener=20), {}).status == "ok"
 
 
-def test_a_session_is_all_of_its_pages(tmp_path):
-    """Trials of 2 x 9 x 5 s = 90 s: 20 rated, 1 repeated, 2 of practice are 34.5 minutes. The headphone check sounds
-    6 x 4 s; with it 6 answers, two questions and the instruction are 6 x 4 s + 9 x 10 s = 1.9 minutes.
+def test_a_session_includes_all_its_pages(tmp_path):
+    """Trials of 2 x 9 x 5 s = 90 s: 20 rated, 1 repeated and 2 for practice take 34.5 minutes. The headphone check
+    plays 6 x 4 s; with its 6 answers, two questions and the instruction that is 6 x 4 s + 9 x 10 s = 1.9 minutes.
     """
     study = write(tmp_path)
     eight = tuple(Condition(f"codec{number}", "system") for number in range(8))
@@ -199,14 +204,14 @@ def test_a_session_is_all_of_its_pages(tmp_path):
     items = (replace(study.items[0], seconds=5.0),) * 30
     served = replace(study, conditions=eight, items=items, trials_per_listener=20, pages=pages)
     assert session_minutes(served) == pytest.approx(34.5 + 1.9)
-    assert preflight.session(served, {}).evidence == "about 36 minutes; 15 trials a listener would make 30"
+    assert preflight.session(served, {}).evidence == "about 36 minutes; 15 trials per listener would fit in 30"
 
 
 def test_a_study_is_measured_again_only_when_a_file_changes(tmp_path):
     study = write(tmp_path)
     first = measure_study(study, tmp_path)
     cache = tmp_path / CACHE
-    cache.write_text(cache.read_text().replace('"clipped": 0', '"clipped": 7'))  # to tell it from a measurement
+    cache.write_text(cache.read_text().replace('"clipped": 0', '"clipped": 7'))  # unlike a measurement
     assert measure_study(study, tmp_path)["item-0"]["opus@6"].clipped == 7
     audio.write(tmp_path / "audio/02.wav", np.zeros((1, 100), np.float32), RATE, "PCM_16")
     assert measure_study(study, tmp_path)["item-0"]["opus@6"].samples == 100
@@ -214,34 +219,33 @@ def test_a_study_is_measured_again_only_when_a_file_changes(tmp_path):
     assert measure_study(study, tmp_path)["item-1"] == first["item-1"]
 
 
-def test_serve_refuses_what_fails(tmp_path):
+def test_serve_refuses_a_study_that_fails_a_check(tmp_path):
     study = write(tmp_path, {"mp3@64": lambda x: 0 * x})
     with pytest.raises(UserError, match=r"silence: item-0 in mp3@64; see `earmark study check .*--force"):
         refuse_failures(study, tmp_path)
-    assert refuse_failures(write(tmp_path / "sound"), tmp_path / "sound").with_status("fail") == []
+    assert refuse_failures(write(tmp_path / "good"), tmp_path / "good").with_status("fail") == []
 
 
 def test_bs1534_point_by_point(tmp_path):
     study = write(tmp_path)
-    points = {point.asks: point for point in bs1534.points(study, check_study(study, tmp_path))}
-    assert points["a hidden reference"].kept == points["a low anchor, 3.5 kHz low-pass"].kept == "yes"
-    assert points["a mid anchor, 7 kHz low-pass"].kept == "no"
+    points = {point.requirement: point for point in bs1534.points(study, check_study(study, tmp_path))}
+    assert points["a hidden reference"].met == points["a low anchor, 3.5 kHz low-pass"].met == "yes"
+    assert points["a mid anchor, 7 kHz low-pass"].met == "no"
     assert points["a mid anchor, 7 kHz low-pass"].evidence == "no condition is the mid anchor"
     screening = points["post-screening by hidden reference and mid anchor"]
-    assert (screening.kept, screening.evidence) == ("no", "no condition is the mid anchor")
-    assert points["a panel of about 20 assessors"].kept == "no"  # 10 annotations an item
+    assert (screening.met, screening.evidence) == ("no", "no condition is the mid anchor")
+    assert points["a panel of about 20 assessors"].met == "no"  # 10 annotations per item
     assert points["at least 5 items and 1.5 times as many as systems"].evidence == "2 items, 2 systems"
-    assert points["training with all signals before the test"].kept == "no"
-    assert "say so in the instructions" in points["headphones or loudspeakers of quality, one kind in a test"].evidence
+    assert points["training with all signals before the test"].met == "no"
+    assert "ask for them in the instructions" in points[HEADPHONES].evidence
 
 
-def test_bs1534_looks_at_the_pages_of_the_session(tmp_path):
+def test_bs1534_reads_the_pages_of_the_session(tmp_path):
     study = replace(write(tmp_path), pages=(Headphones("huggins"), Training("item-0"), Trials()))
-    points = {point.asks: point for point in bs1534.points(study, check_study(study, tmp_path))}
+    points = {point.requirement: point for point in bs1534.points(study, check_study(study, tmp_path))}
     training = points["training with all signals before the test"]
-    assert (training.kept, training.evidence) == ("yes", "1 practice trial")
-    headphones = points["headphones or loudspeakers of quality, one kind in a test"]
-    assert "the headphone check turns away who wears none" in headphones.evidence
+    assert (training.met, training.evidence) == ("yes", "1 practice trial")
+    assert "the headphone check turns away listeners without headphones" in points[HEADPHONES].evidence
 
 
 def test_earmark_study_check(tmp_path):

@@ -1,4 +1,4 @@
-"""webMUSHRA configurations become studies that the pre-flight check passes."""
+"""webMUSHRA configurations become studies that pass the pre-flight checks."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def noise(seed: int, channels: int = 1, samples: int = RATE) -> np.ndarray:
 
 
 def webmushra(folder: Path, config: str = CONFIG) -> Path:
-    """A folder as webMUSHRA has it: configs/test.yaml, and the audio beside configs/."""
+    """Write configs/test.yaml and, beside configs/, the audio, as in a webMUSHRA folder."""
     for number, item in enumerate(("one", "two")):
-        for place, name in enumerate(("ref", "c1", "c2")):
-            signal = noise(number) + 0.1 * noise(10 * number + place + 5)
+        for index, name in enumerate(("ref", "c1", "c2")):
+            signal = noise(number) + 0.1 * noise(10 * number + index + 5)
             audio.write(folder / f"audio/{item}_{name}.wav", signal, RATE, "PCM_16")
     (folder / "configs").mkdir()
     (folder / "configs/test.yaml").write_text(config, encoding="utf-8")
     return folder / "configs/test.yaml"
 
 
-def test_items_conditions_and_what_was_left_out(tmp_path):
+def test_items_conditions_and_skipped_pages(tmp_path):
     imported = import_webmushra(webmushra(tmp_path), tmp_path / "study", annotations=7)
     study = imported.study
     assert study == studies.load(tmp_path / "study")
@@ -71,11 +71,11 @@ def test_items_conditions_and_what_was_left_out(tmp_path):
     }  # fmt: skip
     assert (study.name, study.sample_rate, study.annotations, study.trials_per_listener) == ("A small test", RATE, 7, 2)
     assert study.provenance["webMUSHRA testId"] == "0042"
-    assert imported.notes[0] == "Left out are pages that are no MUSHRA trials: finish, generic."
+    assert imported.notes[0] == "Skipped pages that are not MUSHRA trials: finish, generic."
     assert not any("--" in note for note in imported.notes)
 
 
-def test_audio_is_unchanged_but_for_the_anchor(tmp_path):
+def test_audio_is_unchanged_except_for_the_anchor(tmp_path):
     study = import_webmushra(webmushra(tmp_path), tmp_path / "study").study
     stimuli = study.items[0].stimuli
     for condition, name in (("reference", "one_ref"), ("C1", "one_c1"), ("C2", "one_c2")):
@@ -84,11 +84,11 @@ def test_audio_is_unchanged_but_for_the_anchor(tmp_path):
         assert rate == RATE
         np.testing.assert_array_equal(original, copied)
     anchor = audio.read(tmp_path / "study/audio" / stimuli["anchor35"].audio).samples[0]
-    spectrum = np.abs(np.fft.rfft(anchor)) ** 2  # one bin a hertz
+    spectrum = np.abs(np.fft.rfft(anchor)) ** 2  # one bin per hertz
     assert 10 * np.log10(spectrum[4500:].mean() / spectrum[:3500].mean()) < -50  # BS.1534-3, 5.1: at 4.5 kHz
 
 
-def test_the_study_passes_the_preflight_check_and_names_tell_nothing(tmp_path):
+def test_the_study_passes_the_preflight_checks_and_file_names_do_not_reveal_the_condition(tmp_path):
     study = import_webmushra(webmushra(tmp_path), tmp_path / "study").study
     assert [
         finding.check for finding in check_study(study, tmp_path / "study").findings if finding.status == "fail"
@@ -100,7 +100,7 @@ def test_the_study_passes_the_preflight_check_and_names_tell_nothing(tmp_path):
 
 
 def test_the_real_configuration(shared, tmp_path):
-    """13 trials of a published test, 7 stimuli each; the audio is made up, mono for Mono and stereo for the rest."""
+    """13 trials of a published test, 7 stimuli each; the audio is noise, mono for Mono and stereo for the others."""
     real = shared / "mushra/ambisonics_webmushra/webmushra_config.yaml"
     config = tmp_path / "configs/real.yaml"
     config.parent.mkdir()
@@ -108,8 +108,8 @@ def test_the_real_configuration(shared, tmp_path):
     pages = [page for page in yaml.safe_load(real.read_text())["pages"][1] if isinstance(page, dict)]
     assert len(pages) == 13
     for number, page in enumerate(pages):
-        for place, path in enumerate([page["reference"], *page["stimuli"].values()]):
-            audio.write(tmp_path / path, noise(100 * number + place, 1 if "mono" in path else 2, 4800), 48_000)
+        for index, path in enumerate([page["reference"], *page["stimuli"].values()]):
+            audio.write(tmp_path / path, noise(100 * number + index, 1 if "mono" in path else 2, 4800), 48_000)
     study = import_webmushra(config, tmp_path / "study").study
     assert [item.id for item in study.items] == [page["id"] for page in pages]
     assert [condition.name for condition in study.conditions] == ["reference", *pages[0]["stimuli"]]
@@ -118,7 +118,7 @@ def test_the_real_configuration(shared, tmp_path):
     assert check_study(study, tmp_path / "study").with_status("fail") == []
 
 
-def test_rates_that_differ_become_one(tmp_path):
+def test_different_sample_rates_become_one(tmp_path):
     config = webmushra(tmp_path)
     audio.write(tmp_path / "audio/one_c1.wav", noise(3, samples=24_000), 24_000)
     study = import_webmushra(config, tmp_path / "study").study
@@ -126,20 +126,20 @@ def test_rates_that_differ_become_one(tmp_path):
     assert check_study(study, tmp_path / "study").with_status("fail") == []
 
 
-def test_audio_folder_that_is_named(tmp_path):
+def test_a_named_audio_folder(tmp_path):
     config = webmushra(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "audio").rename(tmp_path / "elsewhere/audio")
-    with pytest.raises(UserError, match=r"one_c1.wav: missing and 5 more; say with --audio DIR"):
+    with pytest.raises(UserError, match=r"one_c1.wav: missing and 5 more; give the folder .* by --audio DIR"):
         import_webmushra(config, tmp_path / "study")
     assert len(import_webmushra(config, tmp_path / "study", tmp_path / "elsewhere").study.items) == 2
 
 
-def test_the_reference_among_the_stimuli_is_not_a_second_one(tmp_path):
+def test_a_stimulus_that_is_the_reference_is_skipped(tmp_path):
     config = CONFIG.replace("C1: audio/one_c1.wav", "C1: audio/one_c1.wav\n              hidden: audio/one_ref.wav")
     imported = import_webmushra(webmushra(tmp_path, config), tmp_path / "study")
     assert len(imported.study.conditions) == 4
-    assert "hidden: the reference itself, which is hidden among the conditions anyway." in imported.notes
+    assert "Skipped stimuli that are the reference itself, already hidden in every trial: hidden." in imported.notes
 
 
 def test_an_anchor_by_its_usual_name(tmp_path):
@@ -150,7 +150,7 @@ def test_an_anchor_by_its_usual_name(tmp_path):
 
 LAUGHS = "pages:\n" + "".join(f"  - &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]\n" for n in range(9))
 BAD = {
-    "no yaml": ("pages: [", "line 1: .*is it a webMUSHRA configuration"),
+    "not yaml": ("pages: [", "line 1: .*is it a webMUSHRA configuration"),
     "text": ("hello", "no list of pages"),
     "no pages": ("testname: x", "no list of pages"),
     "a tag": ("pages: !!python/object/apply:os.system ['true']", "no page of type mushra"),
@@ -161,16 +161,16 @@ BAD = {
     "a list of stimuli": ("pages:\n - {type: mushra, id: a, reference: r.wav, stimuli: [b]}", "page a has no stimuli"),
     "only the reference": (
         "pages:\n - {type: mushra, id: a, reference: r, stimuli: {C: r}}",
-        "no stimulus but its ref",
+        "no stimulus except its ref",
     ),
     "a reserved name": (
         "pages:\n - {type: mushra, id: a, reference: r, stimuli: {reference: s}}",
-        "calls a stimulus ref",
+        "has a stimulus ref",
     ),
-    "twice an id": (CONFIG.replace("id: on", "id: 007"), "two pages have the id 007"),
+    "a repeated id": (CONFIG.replace("id: on", "id: 007"), "two pages have the id 007"),
     "other conditions": (CONFIG.replace("C1: audio/two", "C3: audio/two"), r"007 and on differ .*\(C1, C3\)"),
-    "lists that hold themselves": ("pages: &a [*a]", "recursive"),
-    "a billion laughs": (LAUGHS, "hold themselves"),
+    "lists that contain themselves": ("pages: &a [*a]", "recursive"),
+    "a billion laughs": (LAUGHS, "contain themselves"),
 }
 
 
@@ -201,5 +201,5 @@ def test_earmark_study_import(tmp_path):
     result = CliRunner().invoke(cli, ["study", "import", str(webmushra(tmp_path)), "--out", str(tmp_path / "study")])
     assert result.exit_code == 0
     assert "2 items, 4 conditions at 44100 Hz" in result.output
-    assert "note: Left out are pages that are no MUSHRA trials: finish, generic." in result.output
+    assert "note: Skipped pages that are not MUSHRA trials: finish, generic." in result.output
     assert (tmp_path / "study/study.json").exists()

@@ -198,13 +198,13 @@ def test_roles_by_usual_names(tmp_path, name, role):
     ratings = read_ratings(written(tmp_path, f"listener,item,condition,score\na,i,{name},5\na,i,codec,5\n"))
     assert ratings.roles == {name: role, "codec": "system"}
     if role != "system":
-        assert any(f"The {role} is taken to be “{name}”" in note for note in ratings.notes)
+        assert any(f"The {role} is assumed to be “{name}”" in note for note in ratings.notes)
 
 
 def test_named_roles_come_before_guesses(tmp_path):
     ratings = read_ratings(written(tmp_path, LONG), low_anchor="opus@6", reference="reference")
     assert ratings.roles == {"reference": "hidden reference", "opus@6": "low anchor"}
-    assert any("as told by --low-anchor" in note for note in ratings.notes)
+    assert any(note == "The low anchor is “opus@6” (--low-anchor)." for note in ratings.notes)
 
 
 def test_a_usual_name_is_not_a_second_hidden_reference(tmp_path):
@@ -215,14 +215,17 @@ def test_a_usual_name_is_not_a_second_hidden_reference(tmp_path):
 def test_two_names_that_look_alike_are_not_guessed(tmp_path):
     ratings = read_ratings(written(tmp_path, "listener,item,condition,score\na,i,ref,5\na,i,reference,5\n"))
     assert set(ratings.roles.values()) == {"system"}
-    assert any("“ref”, “reference” each look like one" in note for note in ratings.notes)
+    assert any("“ref”, “reference” all have a usual name" in note for note in ratings.notes)
 
 
 @pytest.mark.parametrize(
     ("named", "message"),
     [
         ({"reference": "Reference"}, r"--reference Reference: .*no such condition; it has opus@6, reference"),
-        ({"reference": "reference", "mid_anchor": "reference"}, r"--mid-anchor reference: .*hidden reference too"),
+        (
+            {"reference": "reference", "mid_anchor": "reference"},
+            r"--mid-anchor reference: also named as the hidden reference",
+        ),
     ],
 )
 def test_named_roles_that_cannot_be(tmp_path, named, message):
