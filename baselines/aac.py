@@ -8,7 +8,7 @@ import numpy as np
 
 from earmark.baselines import ffmpeg
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import rate_in_kbps
+from earmark.baselines.rates import rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
 from earmark.codec.errors import UserError
 

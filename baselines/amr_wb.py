@@ -13,7 +13,7 @@ import numpy as np
 
 from earmark.baselines import ffmpeg
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.baselines.rates import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length, to_pcm16
 
 SAMPLE_RATE = 16000

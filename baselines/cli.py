@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from earmark.baselines.listing import print_listing
-from earmark.baselines.systems import families
+from earmark.baselines.registry import families
 
 COLUMNS = ("System", "Codec", "Rates", "Sample rates", "Latency", "Version", "Licence", "Here")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from earmark.baselines import programs
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.baselines.rates import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length, to_pcm16
 
 SAMPLE_RATE = 8000
@@ -43,6 +43,7 @@ class Codec2Codec:
 
     name: str
     kbps: float
+    timeout: float | None = None
     sample_rate: int = SAMPLE_RATE
     channels: int = 1
 
@@ -62,8 +63,8 @@ class Codec2Codec:
         with tempfile.TemporaryDirectory(prefix="earmark-codec2-") as name:
             folder = Path(name)
             (folder / "packets").write_bytes(b"".join(encoded.packets))
-            timeout = programs.patience(encoded.samples / SAMPLE_RATE)
-            programs.run([sys.executable, "-c", DECODER, str(round(self.kbps * 1000))], folder, timeout, self.name)
+            limit = programs.time_limit(encoded.samples / SAMPLE_RATE, self.timeout)
+            programs.run([sys.executable, "-c", DECODER, str(round(self.kbps * 1000))], folder, limit, self.name)
             pcm = np.fromfile(folder / "pcm", np.int16)[self.delay :]
         return np.ascontiguousarray(fit_length((pcm[None] / 32768).astype(np.float32), encoded.samples))
 
@@ -99,4 +100,4 @@ class Codec2(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> Codec2Codec:
-        return Codec2Codec(system.text, rate_in_kbps(system))
+        return Codec2Codec(system.text, rate_in_kbps(system), system.timeout)

@@ -1,13 +1,8 @@
-"""A user's own codec as two commands of a shell: ``mycodec=ENCODE {input} {bitstream} && DECODE {bitstream} {output}``.
-
-Commands stand in the environment, where the processes that do the work find them too.
-"""
+"""A user's own codec as two shell commands: ``mycodec=ENCODE {input} {bitstream} && DECODE {bitstream} {output}``."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -18,17 +13,17 @@ from earmark.baselines.interface import Encoded, Family, System
 from earmark.codec.audio import Audio, fit_length, read, write
 from earmark.codec.errors import UserError
 
-VARIABLE = "EARMARK_COMMANDS"  # JSON: name -> command
 FILES = {"{input}": "input.wav", "{bitstream}": "bitstream", "{output}": "output.wav"}
-FORM = "NAME=ENCODE {input} {bitstream} && DECODE {bitstream} {output}"
+FORMAT = "NAME=ENCODE {input} {bitstream} && DECODE {bitstream} {output}"
 
 
 @dataclass
 class CommandCodec:
-    """Two commands, each in an empty folder of its own: the decoder sees the bitstream and nothing else.
+    """Two commands, each run in an empty folder of its own, so that the decoder has the bitstream and nothing else.
 
     Args:
-        encode_command, decode_command: for `sh -c`, with the names of the files filled in.
+        encode_command, decode_command: commands for `sh -c`, with the names of the files filled in.
+        timeout: seconds after which a command is ended; None for the default.
     """
 
     name: str
@@ -36,6 +31,7 @@ class CommandCodec:
     channels: int
     encode_command: str
     decode_command: str
+    timeout: float | None = None
 
     def encode(self, audio: Audio) -> Encoded:
         with tempfile.TemporaryDirectory(prefix="earmark-") as name:
@@ -43,9 +39,7 @@ class CommandCodec:
             write(folder / "input.wav", audio, self.sample_rate, "PCM_16")
             self._run("its encoder", self.encode_command, folder, audio.shape[-1])
             if not (folder / "bitstream").is_file():
-                raise UserError(
-                    f"{self.name}: its encoder wrote no {{bitstream}}; see what `{self.encode_command}` does"
-                )
+                raise UserError(f"{self.name}: its encoder wrote no {{bitstream}}; check `{self.encode_command}`")
             return Encoded(((folder / "bitstream").read_bytes(),), audio.shape[-1])
 
     def decode(self, encoded: Encoded) -> Audio:
@@ -54,17 +48,17 @@ class CommandCodec:
             (folder / "bitstream").write_bytes(encoded.packets[0])
             self._run("its decoder", self.decode_command, folder, encoded.samples)
             if not (folder / "output.wav").is_file():
-                raise UserError(f"{self.name}: its decoder wrote no {{output}}; see what `{self.decode_command}` does")
+                raise UserError(f"{self.name}: its decoder wrote no {{output}}; check `{self.decode_command}`")
             decoded = read(folder / "output.wav")
         if (decoded.sample_rate, decoded.channels) != (self.sample_rate, self.channels):
             raise UserError(
                 f"{self.name}: its decoder wrote {decoded.sample_rate} Hz and {decoded.channels} channels for "
-                f"{self.sample_rate} Hz and {self.channels}; it must give back what it was given"
+                f"{self.sample_rate} Hz and {self.channels}; it must write the format of {{input}}"
             )
         return fit_length(decoded.samples, encoded.samples)
 
     def _run(self, program: str, command: str, folder: Path, samples: int) -> None:
-        limit = programs.patience(samples / self.sample_rate)
+        limit = programs.time_limit(samples / self.sample_rate, self.timeout)
         programs.run(["sh", "-c", command], folder, limit, self.name, program)
 
 
@@ -72,7 +66,10 @@ class Command(Family):
     """A codec that the user described by `--system`.
 
     Args:
-        command: both parts; {kbps} and {rate}, in Hz, may stand in either.
+        command: encoder and decoder, joined by "&&"; {kbps} and {rate}, in Hz, may stand in both.
+
+    Raises:
+        UserError: the command has another format.
     """
 
     title = "your command"
@@ -90,7 +87,7 @@ class Command(Family):
         return None
 
     def version(self, system: System | None = None) -> str:
-        """The commands; that the programs behind them changed cannot be seen from here."""
+        """Hash of the commands; changes of the programs that they run are not seen."""
         return f"command {hashlib.sha256(' && '.join(self.parts).encode()).hexdigest()[:16]}"
 
     def check(self, system: System) -> None:
@@ -106,46 +103,25 @@ class Command(Family):
     def open(self, system: System, sample_rate: int, channels: int) -> CommandCodec:
         values = FILES | {"{kbps}": system.rate or "", "{rate}": str(sample_rate)}
         encode, decode = (re.sub(r"{\w+}", lambda match: values.get(match[0], match[0]), part) for part in self.parts)
-        return CommandCodec(system.text, sample_rate, channels, encode, decode)
+        return CommandCodec(system.text, sample_rate, channels, encode, decode, system.timeout)
 
 
 def _split(name: str, command: str) -> tuple[str, str]:
     encode, separator, decode = command.partition("&&")
     parts = ((encode, ("{input}", "{bitstream}")), (decode, ("{bitstream}", "{output}")))
     if not separator or not all(file in part for part, files in parts for file in files):
-        raise UserError(f"--system {name}: not of the form {FORM}")
+        raise UserError(f"--system {name}: not of the form {FORMAT}")
     return encode.strip(), decode.strip()
 
 
-def defined() -> dict[str, Command]:
-    """The commands of the environment, by name.
+def read_command(text: str) -> Command:
+    """Read the ``NAME=COMMAND`` of a --system option.
 
     Raises:
-        UserError: the variable is no JSON object of commands.
+        UserError: it has another format.
     """
-    try:
-        commands = json.loads(os.environ.get(VARIABLE, "{}"))
-        return {name: Command(name, command) for name, command in commands.items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"{VARIABLE}: not a JSON object of names and commands ({error}); unset or mend it") from error
-
-
-def define(text: str) -> str:
-    """Add ``NAME=COMMAND`` to the environment, for this process and those it starts, and return the name.
-
-    Raises:
-        UserError: it is not of that form, or the name is a known codec's.
-    """
-    from earmark.baselines.systems import BUILT_IN, families
-
     name, _, command = text.partition("=")
     name = name.strip()
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        raise UserError(f"--system {text!r}: not of the form {FORM}")
-    if name in BUILT_IN:
-        raise UserError(f"--system {name}: a codec of Earmark has this name; choose another")
-    _split(name, command)
-    commands = json.loads(os.environ.get(VARIABLE, "{}")) | {name: command.strip()}
-    os.environ[VARIABLE] = json.dumps(commands)
-    families.cache_clear()
-    return name
+        raise UserError(f"--system {text!r}: not of the form {FORMAT}")
+    return Command(name, command.strip())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.baselines.rates import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio
 from earmark.codec.checkpoints.downloads import OFFICIAL, bundled, cached, language_model_for
 from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS, SCALE, RawCoder

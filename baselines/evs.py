@@ -17,7 +17,7 @@ import numpy as np
 
 from earmark.baselines import g192, programs
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import in_words, rate_in_kbps, require_rate
+from earmark.baselines.rates import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length, to_pcm16
 from earmark.codec.errors import UserError
 
@@ -76,6 +76,7 @@ class EvsCodec:
     sample_rate: int
     kbps: float
     programs: Programs
+    timeout: float | None = None
     channels: int = 1
 
     def encode(self, audio: Audio) -> Encoded:
@@ -107,8 +108,8 @@ class EvsCodec:
         with tempfile.TemporaryDirectory(prefix="earmark-evs-") as name:
             folder = Path(name)
             (folder / "input").write_bytes(content)
-            timeout = programs.patience(frames / FRAMES_PER_SECOND)
-            programs.run([*command, "input", "output"], folder, timeout, self.name)
+            limit = programs.time_limit(frames / FRAMES_PER_SECOND, self.timeout)
+            programs.run([*command, "input", "output"], folder, limit, self.name)
             try:
                 return (folder / "output").read_bytes()
             except FileNotFoundError:
@@ -144,7 +145,7 @@ class Evs(Family):
         kbps = rate_in_kbps(system)
         least = sample_rate if kbps <= NARROWBAND_KBPS else max(sample_rate, 16000)
         native = next((rate for rate in SAMPLE_RATES if rate >= least), SAMPLE_RATES[-1])
-        return EvsCodec(system.text, native, kbps, _require_programs())
+        return EvsCodec(system.text, native, kbps, _require_programs(), system.timeout)
 
 
 def _require_programs() -> Programs:

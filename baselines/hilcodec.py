@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import option, rate_in_kbps
+from earmark.baselines.rates import option, rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
 from earmark.codec.checkpoints.downloads import cache_folder
 from earmark.codec.errors import UserError

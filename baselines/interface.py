@@ -1,10 +1,10 @@
-"""What every codec under comparison looks like: Codec, Encoded, and the Family that opens codecs."""
+"""The interface of every codec: `Codec` and `Encoded`, and `Family`, which opens a codec for a `System`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from earmark.codec.audio import Audio
@@ -12,12 +12,12 @@ from earmark.codec.audio import Audio
 
 @dataclass(frozen=True)
 class Encoded:
-    """A coded signal: its payload, and what decode() needs beside it.
+    """A coded signal: its payload, and what decode() needs besides.
 
     Args:
-        packets: payload as the codec's own packets; container bytes are not part of it.
-        samples: length of the source in samples per channel, which decode() gives back.
-        bits: length of the payload, where the codec's frames are not whole bytes.
+        packets: payload as the codec's own packets, without container bytes.
+        samples: length of the source in samples per channel; decode() returns this length.
+        bits: length of the payload if the codec's frames are not whole bytes; default: 8 bits per byte of `packets`.
     """
 
     packets: tuple[bytes, ...]
@@ -32,10 +32,10 @@ class Encoded:
 class Codec(Protocol):
     """One codec at one setting, for one sample rate and channel count.
 
-    `encode` takes and `decode` returns float32 [channels, time] at `sample_rate`; the decoded signal has the length of
-    the source and the codec's documented delay is already removed. Both are stateless: each call starts afresh.
-    A codec that can work while its input goes on may tell its `latency` in seconds: from a sample that goes in to the
-    same one coming out, without the time that computing takes.
+    `encode` takes and `decode` returns float32 [channels, time] at `sample_rate`. The decoded signal has the length of
+    the source, and the codec's documented delay is already removed. Both are stateless: each call starts afresh.
+    A codec that can work on a stream may have an attribute `latency` in seconds: the time from a sample that goes in
+    to the same sample coming out, without the time for computing.
     """
 
     name: str
@@ -49,50 +49,58 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class System:
-    """A parsed system string, `codec@rate:key=value:flag` (baselines/systems.py has the grammar).
+    """A parsed system string, `codec@rate:key=value:flag` (grammar: baselines/systems.py).
+
+    Systems compare and hash by `text`. They are pickled with the tasks of worker processes, so that a codec which
+    exists in this process alone is known there, too.
 
     Args:
         text: canonical spelling; the name in tables, plots and file names.
-        family: the codec, e.g. "opus".
-        rate: what stands behind "@", a number without needless zeros, or None.
-        options: key -> value, of those that were given and are not the default; a flag has the value "".
+        family: name of the codec, e.g. "opus".
+        rate: text behind "@", a number without needless zeros, or None.
+        options: key -> value of options that are given and differ from the default; a flag has the value "".
+        own: the codec itself if it was defined in this process, by --system or `register_codec`. None for codecs of
+            Earmark and of installed packages, which every process finds by `family`.
+        timeout: seconds after which an external program of the codec is ended; None for the default (programs.py).
     """
 
     text: str
-    family: str
-    rate: str | None
-    options: Mapping[str, str]
+    family: str = field(compare=False)
+    rate: str | None = field(compare=False)
+    options: Mapping[str, str] = field(compare=False)
+    own: Family | None = field(default=None, compare=False, repr=False)
+    timeout: float | None = field(default=None, compare=False)
 
 
 class Family(ABC):
-    """A codec at all its settings: knows which system strings are valid, whether it can run here, and opens codecs."""
+    """A codec at all its settings: checks system strings, tells whether it can run here, and opens codecs."""
 
     name: str
     title: str
     rates: str  # for people: "6 to 510 kbps"
-    example: str  # a system string that works
+    example: str  # a valid system string
     sample_rates: str  # for people: "8, 12, 16, 24, 48 kHz"
     licence: str
-    latency: str = "-"  # for people: how far a decoded sample lies behind the newest one its coding needed
-    options: Mapping[str, tuple[str, ...]] = {}  # option -> its values, the default first; () takes any value
-    coded: bool = True  # False for conditions without a bitstream, whose bit rate means nothing
+    latency: str = "-"  # for people: from a decoded sample to the newest input sample that its coding needed
+    options: Mapping[str, tuple[str, ...]] = {}  # option -> its values, the default first; () accepts any value
+    coded: bool = True  # False for conditions without a bitstream, which have no bit rate
 
     @abstractmethod
     def unavailable(self, system: System | None = None) -> str | None:
-        """Why it, or this one of its systems, cannot run here and how to mend that, in one line; None when it can."""
+        """Return one line on why the codec, or this system of it, cannot run here and on the remedy; None if it can."""
 
     @abstractmethod
     def version(self, system: System | None = None) -> str:
-        """Version of the library, programs or weights in use; it is recorded with every result and part of its key."""
+        """Version of the library, programs or weights in use; recorded with every result and part of its key."""
 
     @abstractmethod
     def check(self, system: System) -> None:
-        """Raise UserError if the rate, or a value of an option that takes any, is not this codec's."""
+        """Raise UserError if the codec does not have this rate, or this value of an option that accepts any."""
 
     @abstractmethod
     def kbps(self, system: System) -> float | None:
-        """Requested bit rate in kbps, None where the system has none (reference and anchors)."""
+        """Nominal bit rate in kbps; None for systems without one (reference and anchors)."""
 
     @abstractmethod
     def open(self, system: System, sample_rate: int, channels: int) -> Codec:
-        """The codec in the native format nearest to a source of `sample_rate` Hz and `channels` channels."""
+        """Open the codec in the native format nearest to a source of `sample_rate` Hz and `channels` channels."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import rate_in_kbps, require_rate
+from earmark.baselines.rates import rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length, to_pcm16
 from earmark.codec.audio.native_messages import silenced
 from earmark.codec.checkpoints.downloads import cache_folder, fetch, hash_fits

@@ -10,7 +10,7 @@ import numpy as np
 
 from earmark.baselines import ffmpeg
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import rate_in_kbps, require_rate
+from earmark.baselines.rates import rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length
 
 # Bit rates in kbps by version of the standard, and the sample rates each version has.

@@ -18,7 +18,7 @@ from types import ModuleType
 import numpy as np
 
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import option, rate_in_kbps
+from earmark.baselines.rates import option, rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
 from earmark.codec.errors import UserError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from earmark.baselines.interface import Encoded, Family, System
-from earmark.baselines.systems import rate_in_kbps
+from earmark.baselines.rates import rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
 from earmark.codec.errors import UserError
 

@@ -1,8 +1,7 @@
-"""External programs: run in a folder of their own, ended when they hang, and heard out in one line when they fail."""
+"""External programs: run in a folder of their own, ended if they hang, and reported in one line if they fail."""
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess
@@ -12,38 +11,28 @@ from pathlib import Path
 
 from earmark.codec.errors import UserError
 
-VARIABLE = "EARMARK_TIMEOUT"  # seconds; in the environment, where the processes that do the work find it too
-PATIENCE_SECONDS = 60.0  # for start-up
-PATIENCE_PER_SECOND = 30.0  # for each second of audio
+START_UP_SECONDS = 60.0
+SECONDS_PER_SECOND = 30.0  # of audio
+SHELL_SIGNALS = 128  # a shell adds this to the number of the signal that ended its command
 _running: set[int] = set()  # process groups
-SHELL_SIGNALS = 128  # to which a shell adds the number of the signal that ended its command
 
 
-def patience(seconds: float) -> float:
-    """How many seconds a program may take for `seconds` of audio before it is taken to hang.
+def time_limit(seconds: float, timeout: float | None = None) -> float:
+    """Seconds after which a program that works on `seconds` of audio is ended as hung.
 
-    Raises:
-        UserError: the environment's own limit is no number of seconds.
+    Args:
+        timeout: limit that the user set; None for the default.
     """
-    limit = os.environ.get(VARIABLE)
-    if limit is None:
-        return PATIENCE_SECONDS + PATIENCE_PER_SECOND * seconds
-    try:
-        chosen = float(limit)
-    except ValueError:
-        chosen = math.nan
-    if not 0 < chosen < math.inf:
-        raise UserError(f"{VARIABLE}={limit}: not a number of seconds; unset it, or name one, e.g. 600")
-    return chosen
+    return START_UP_SECONDS + SECONDS_PER_SECOND * seconds if timeout is None else timeout
 
 
 def run(command: Sequence[str], folder: Path, timeout: float, name: str, program: str | None = None) -> str:
     """Run a program to its end in `folder` and return what it printed.
 
     Args:
-        timeout: seconds after which it, and all that it started, is ended.
-        name: of the system, for messages.
-        program: what messages call the program; the name of its file unless told.
+        timeout: seconds after which the program and all that it started are ended.
+        name: name of the system, for messages.
+        program: name of the program in messages; default: the name of its file.
 
     Raises:
         UserError: it cannot be started, fails, crashes or hangs.
@@ -70,14 +59,14 @@ def run(command: Sequence[str], folder: Path, timeout: float, name: str, program
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End what is left of the program and of all that it started, which may outlive it."""
+    """End the program, and what it started and may outlive it."""
     _kill(process.pid)
     process.communicate()
     _running.discard(process.pid)
 
 
 def end_all() -> None:
-    """End all programs of this process, which is about to end without a word to them."""
+    """End all programs that this process runs, before it exits at once."""
     for group in list(_running):
         _kill(group)
 
@@ -88,7 +77,7 @@ def _kill(group: int) -> None:
 
 
 def _how_it_ended(status: int) -> str:
-    """In words, also where a shell tells of the signal that ended its command."""
+    """Describe an exit status, including a shell's status for a command that a signal ended."""
     number = -status if status < 0 else status - SHELL_SIGNALS
     try:
         return f"crashed by {signal.Signals(number).name}"

@@ -18,7 +18,7 @@ from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.pool import usable_cores
 from earmark.eval.options import NameList, PathOrURL
-from earmark.eval.system_options import SystemList, own_codecs, timeout, together
+from earmark.eval.system_options import SystemList, chosen_systems, own_codecs, timeout
 
 
 def console() -> Console:
@@ -70,7 +70,7 @@ def console() -> Console:
 @click.option("--link-audio", is_flag=True, help="Put the report's audio into files beside it, and not into the page.")
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...], out: Path,
-    jobs: int | None, cluster: str | None,
+    jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, mono: bool, link_audio: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording under AUDIO_DIR with each system.
@@ -84,9 +84,7 @@ def compare(
     from earmark.eval.report.results import write_results
     from earmark.eval.tables import renderers as tables
 
-    systems = together(systems, commands)
-    if not systems:
-        raise UserError("--systems: name at least one system, e.g. opus@12,mp3@64")
+    systems = chosen_systems(systems, commands, timeout)
     if cluster is not None:  # its workers have other working directories
         audio_dir, out = (place if is_remote(place) else place.resolve() for place in (audio_dir, out))
     plan = runner.Plan(

@@ -1,16 +1,21 @@
-"""The options of all commands that run codecs: which systems, codecs of the user's own, and how long these may take."""
+"""Options of all commands that run codecs: the systems, codecs of the user's own, and a time limit for programs."""
 
 from __future__ import annotations
 
-import os
+import math
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from earmark.baselines import programs
-from earmark.baselines.commands import define
+from earmark.baselines.commands import Command, read_command
 from earmark.baselines.interface import System
-from earmark.baselines.systems import families, parse, parse_list
+from earmark.baselines.registry import BUILT_IN
+from earmark.baselines.systems import parse, parse_list
+from earmark.codec.errors import UserError
+
+OWN = "earmark.own_codecs"  # key in click's context: name -> Command, which --systems may name
 
 
 class SystemList(click.ParamType):
@@ -19,18 +24,26 @@ class SystemList(click.ParamType):
     name = "systems"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[System]:
-        return value if isinstance(value, list) else parse_list(value)
+        own = ctx.meta.get(OWN) if ctx is not None else None
+        return value if isinstance(value, list) else parse_list(value, own)
 
 
 def _define_commands(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[System]:
-    """The codecs that the user described; those that take a bit rate only join where --systems names one."""
-    defined = [define(value) for value in values]
-    return [parse(name) for name in defined if families()[name].example == name]
+    """Define the user's codecs, and return those without a bit rate; --systems names the others with one."""
+    own: dict[str, Command] = {}
+    for value in values:
+        command = read_command(value)
+        if command.name in BUILT_IN:
+            raise UserError(f"--system {command.name}: a codec of Earmark has this name; choose another")
+        own[command.name] = command
+    ctx.meta[OWN] = own
+    return [parse(name, own) for name, command in own.items() if not command.takes_rate]
 
 
-def _set_limit(ctx: click.Context, param: click.Parameter, seconds: float | None) -> None:
-    if seconds is not None:
-        os.environ[programs.VARIABLE] = str(seconds)
+def _check_finite(ctx: click.Context, param: click.Parameter, seconds: float | None) -> float | None:
+    if seconds is not None and not math.isfinite(seconds):
+        raise click.BadParameter(f"{seconds} is not a number of seconds; write one, e.g. 600", ctx, param)
+    return seconds
 
 
 own_codecs = click.option(
@@ -45,14 +58,23 @@ own_codecs = click.option(
 timeout = click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
-    callback=_set_limit,
-    expose_value=False,
+    envvar="EARMARK_TIMEOUT",
+    callback=_check_finite,
     metavar="SECONDS",
-    help="After which a codec's program is ended; a minute and 30 times the recording unless told.",
+    help="Time limit for each program of a codec.  [default: 60 s, and 30 s per second of audio]",
 )
 
 
-def together(systems: list[System] | None, commands: list[System]) -> list[System]:
-    """The systems of --systems, then those that --system alone names, each once."""
-    named = systems or []
-    return [*named, *(command for command in commands if command not in named)]
+def chosen_systems(
+    systems: Iterable[System] | None, commands: Iterable[System], timeout: float | None, default: str = ""
+) -> list[System]:
+    """Return the systems of --systems, then those that --system alone names, each once and with the time limit.
+
+    Args:
+        default: comma-separated system strings, for a command line that names none.
+
+    Raises:
+        UserError: no system is named, and there is no default.
+    """
+    chosen = dict.fromkeys([*(systems or ()), *commands]) or parse_list(default)
+    return [replace(system, timeout=timeout) for system in chosen]

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from earmark.baselines.systems import families
 from earmark.codec.errors import UserError
 from earmark.eval.comparison.pool import ONE_THREAD
 
@@ -99,7 +98,6 @@ def _do(work: Callable[[Task], Result], task: Task, settings: Mapping[str, str])
             for name in _settings().keys() - wanted.keys():
                 del os.environ[name]
             os.environ.update(wanted)
-            families.cache_clear()  # which knows the commands of the settings before
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")  # a worker's tasks run side by side already
     return work(task)

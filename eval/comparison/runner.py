@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 
 from earmark.baselines.interface import System
-from earmark.baselines.systems import family_of, parse
+from earmark.baselines.registry import family_of
+from earmark.baselines.systems import parse
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text, written_whole
 from earmark.codec.progress import progress
@@ -114,10 +115,10 @@ def run(plan: Plan) -> Result:
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
             for task, outcome in _outcomes(plan, tasks.to_do(digests, tally, advance)):
-                tally.add(task.source.file, task.system, outcome)
+                tally.add(task.source.file, task.system.text, outcome)
                 if isinstance(outcome, Record):
                     remember(task.key, outcome)
-                advance(f"{task.system}  {task.source.file}")
+                advance(f"{task.system.text}  {task.source.file}")
     finally:
         digests.save()
 
@@ -168,10 +169,10 @@ class _Tasks:
     def __init__(self, plan: Plan, sources: Sequence[Source], present: Sequence[System]) -> None:
         self.plan, self.sources = plan, sources
         # The source as judged is always kept beside the decoded signals: players and listening tests need it.
-        systems = {system.text: system for system in (parse(REFERENCE), *present)}
-        self.versions = {text: family_of(system).version(system) for text, system in systems.items()}
+        self.systems = {system.text: system for system in (parse(REFERENCE), *present)}
+        self.versions = {text: family_of(system).version(system) for text, system in self.systems.items()}
         self.wanted = {system.text for system in present}
-        self.most = len(sources) * len(systems)
+        self.most = len(sources) * len(self.systems)
         self.computed = 0  # of those that were wanted
         self.digests: dict[str, tuple[str, str | None]] = {}  # of each recording, and of what is mixed into it
 
@@ -191,10 +192,10 @@ class _Tasks:
                 record = known.get(task.key)
                 complete = record is not None and task.describes(record)
                 if complete and record is not None and not task.missing(record):
-                    tally.add(source.file, task.system, record)
-                    advance(f"{task.system}  {source.file}")
+                    tally.add(source.file, task.system.text, record)
+                    advance(f"{task.system.text}  {source.file}")
                 else:
-                    self.computed += task.system in self.wanted
+                    self.computed += task.system.text in self.wanted
                     yield replace(task, earlier=record if complete else None)
 
     def _of(self, source: Source) -> Iterator[Task]:
@@ -202,7 +203,7 @@ class _Tasks:
         metrics = _metrics_for(plan, source.category)
         for text, version_ in self.versions.items():
             wanted = metrics if text in self.wanted else {}
-            yield Task(plan.run, source, digest, plan.form, text, version_, wanted, added)
+            yield Task(plan.run, source, digest, plan.form, self.systems[text], version_, wanted, added)
 
 
 def _metrics_for(plan: Plan, category: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from earmark.baselines.interface import System
-from earmark.baselines.systems import family_of
+from earmark.baselines.registry import family_of
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import REFERENCE

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark.baselines.systems import family_of, parse
+from earmark.baselines.interface import System
+from earmark.baselines.registry import family_of
 from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.errors import UserError, WriteError
@@ -40,7 +41,7 @@ class Task:
     source: Source
     sha256: str
     form: ReferenceFormat
-    system: str
+    system: System
     system_version: str
     metrics: dict[str, str]
     added_sha256: str | None = None
@@ -54,7 +55,7 @@ class Task:
             self.source.file,
             self.sha256,
             asdict(self.form),
-            self.system,
+            self.system.text,
             self.system_version,
         ]
         if self.source.excerpt is not None:
@@ -65,7 +66,7 @@ class Task:
 
     @property
     def audio_path(self) -> Path:
-        return run_folder.audio_path(self.run, self.system, self.source.file)
+        return run_folder.audio_path(self.run, self.system.text, self.source.file)
 
     def describes(self, record: Record) -> bool:
         """Whether the decoded file is still the one that the record tells of."""
@@ -105,11 +106,11 @@ def perform(task: Task) -> Record:
 
 
 def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
-    system = parse(task.system)
+    system = task.system
     family = family_of(system)
     if (here := family.version(system)) != task.system_version:  # on a machine of a cluster
         raise UserError(
-            f"{task.system}: {here} where the run has {task.system_version}; install the same on every machine"
+            f"{system.text}: {here} where the run has {task.system_version}; install the same on every machine"
         )
     codec = family.open(system, reference.sample_rate, reference.channels)
     result = transcode(codec, reference.samples, reference.sample_rate)
@@ -118,7 +119,7 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
     notes = []
     if abs(lag) == MAX_LAG:
         late = f"{abs(lag)} samples {'late' if lag > 0 else 'early'}"
-        notes.append(f"{task.source.file}: {task.system} is {late}, the most that is looked for")
+        notes.append(f"{task.source.file}: {system.text} is {late}, the most that is looked for")
     audio.write(task.audio_path, decoded, reference.sample_rate)
     record = Record(
         sample_rate=reference.sample_rate,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from earmark.baselines.encodec import Encodec
-from earmark.baselines.systems import families
+from earmark.baselines.registry import families
 from earmark.codec.checkpoints.downloads import OFFICIAL, bundled
 from earmark.codec.checkpoints.header import filters
 from earmark.eval.paper.published_tables import Condition

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from earmark.baselines.interface import System
-from earmark.eval.system_options import SystemList, own_codecs, timeout, together
+from earmark.eval.system_options import SystemList, chosen_systems, own_codecs, timeout
 
 DEFAULT = "opus@6,opus@12,mp3@64"
 
@@ -35,14 +35,13 @@ DEFAULT = "opus@6,opus@12,mp3@64"
     "--format", "form", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
 )
 def bench(
-    systems: list[System] | None, commands: list[System], audio: Path | None, seconds: float, repeats: int,
-    warm_up: int, threads: int, out: Path | None, form: str,
+    systems: list[System] | None, commands: list[System], timeout: float | None, audio: Path | None, seconds: float,
+    repeats: int, warm_up: int, threads: int, out: Path | None, form: str,
 ) -> int:  # fmt: skip
     """Time each system's encoder and decoder, with latency, memory, model size and FLOPs.
 
     The exit status is 1 if a system failed, or cannot run here.
     """
-    from earmark.baselines.systems import parse_list
     from earmark.codec.audio import Recording, read
     from earmark.codec.files import write_text
     from earmark.eval.comparison.machine import machine
@@ -54,7 +53,7 @@ def bench(
     else:
         whole = read(audio)
         recording = Recording(whole.samples[:, : round(seconds * whole.sample_rate)], whole.sample_rate)
-    chosen = together(systems, commands) or parse_list(DEFAULT)
+    chosen = chosen_systems(systems, commands, timeout, DEFAULT)
     timings, failed = timing.measure(chosen, recording, repeats=repeats, warm_up=warm_up, threads=threads)
     if out is not None:
         about: dict[str, Any] = {

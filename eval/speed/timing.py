@@ -21,7 +21,7 @@ import numpy as np
 
 from earmark.baselines import programs
 from earmark.baselines.interface import System
-from earmark.baselines.systems import family_of, parse
+from earmark.baselines.registry import family_of
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import Audio, Recording
 from earmark.codec.errors import UserError
@@ -193,15 +193,15 @@ def _workers(systems: Sequence[System], recording: Recording, threads: int) -> I
     context = multiprocessing.get_context("spawn")  # a clean process, whose memory is its own
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, str(threads)))  # libraries read them when they are loaded
-    limit = 2 * programs.patience(recording.seconds)  # for an encoder and a decoder
     workers: dict[str, Worker] = {}
     try:
         for system in systems:
             ours, theirs = context.Pipe()
-            arguments = (theirs, system.text, recording.samples, recording.sample_rate, threads)
+            arguments = (theirs, system, recording.samples, recording.sample_rate, threads)
             process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             theirs.close()  # so that its death is the end of the pipe
+            limit = 2 * programs.time_limit(recording.seconds, system.timeout)  # for an encoder and a decoder
             workers[system.text] = Worker(ours, process, limit)
         yield workers
     finally:
@@ -214,10 +214,9 @@ def _workers(systems: Sequence[System], recording: Recording, threads: int) -> I
             worker.end()
 
 
-def _serve(pipe: Connection, text: str, samples: Audio, sample_rate: int, threads: int) -> None:
+def _serve(pipe: Connection, system: System, samples: Audio, sample_rate: int, threads: int) -> None:
     """What a system's process does: answer questions until it is ended."""
     try:
-        system = parse(text)
         codec = family_of(system).open(system, sample_rate, samples.shape[0])
         _limit_threads(threads)
         pipe.send("ready")
@@ -230,7 +229,7 @@ def _serve(pipe: Connection, text: str, samples: Audio, sample_rate: int, thread
     except (EOFError, KeyboardInterrupt):
         return
     except UserError as error:
-        pipe.send(UserError(str(error).removeprefix(f"{text}: ")))
+        pipe.send(UserError(str(error).removeprefix(f"{system.text}: ")))
     except Exception as error:
         pipe.send(UserError(f"{type(error).__name__}: {error}"))
 

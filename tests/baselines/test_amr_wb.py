@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from earmark.baselines import amr_wb
-from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.registry import families
+from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import read
 from earmark.codec.errors import UserError

@@ -7,7 +7,8 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import correlate
 
-from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.registry import families
+from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import read, resample
 from earmark.codec.errors import UserError

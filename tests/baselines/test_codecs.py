@@ -8,7 +8,8 @@ from scipy.signal import correlate, lfilter
 
 from earmark.baselines.interface import Codec
 from earmark.baselines.mp3 import DELAY
-from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.registry import families
+from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import read, resample
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from earmark.baselines import commands, programs
-from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines import programs
+from earmark.baselines.commands import read_command
+from earmark.baselines.interface import System
+from earmark.baselines.registry import family_of
+from earmark.baselines.systems import parse
 from earmark.baselines.transcode import transcode
 from earmark.cli import cli
 from earmark.codec.audio import write
@@ -22,17 +27,12 @@ from earmark.codec.errors import UserError
 COPY = "cp {input} {bitstream} && cp {bitstream} {output}"
 
 
-@pytest.fixture(autouse=True)
-def nothing_defined(monkeypatch):
-    monkeypatch.setenv(commands.VARIABLE, "{}")
-    families.cache_clear()
-    yield
-    families.cache_clear()
+def mine(command: str, text: str = "mine", **changes: object) -> System:
+    return replace(parse(text, {"mine": read_command(f"mine={command}")}), **changes)
 
 
-def codec(command: str, text: str = "mine", rate: int = 16000, channels: int = 1):
-    commands.define(f"mine={command}")
-    system = parse(text)
+def codec(command: str, text: str = "mine", rate: int = 16000, channels: int = 1, timeout: float | None = None):
+    system = mine(command, text, timeout=timeout)
     return family_of(system).open(system, rate, channels)
 
 
@@ -75,9 +75,8 @@ def test_the_decoder_sees_the_bitstream_and_nothing_else():
         ("sleep 60; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder hung and was ended after 1 s"),
     ],
 )  # fmt: skip
-def test_what_fails_is_one_line(command, says, monkeypatch):
-    monkeypatch.setattr(programs, "patience", lambda seconds: 1.0 if "sleep" in command else 30.0)
-    one = codec(command)
+def test_what_fails_is_one_line(command, says):
+    one = codec(command, timeout=1.0 if "sleep" in command else 30.0)
     with pytest.raises(UserError) as caught:
         one.decode(one.encode(noise()))
     assert says in str(caught.value)
@@ -112,28 +111,41 @@ def test_nothing_that_a_program_started_outlives_it(tmp_path, script, ending):
     assert not runs(child)
 
 
-def test_the_limit_is_the_users(tmp_path, monkeypatch):
-    """60 s and 30 for each second of audio unless told: 90 s for one second."""
-    monkeypatch.delenv(programs.VARIABLE, raising=False)
-    assert programs.patience(1.0) == 90.0
-    monkeypatch.setenv(programs.VARIABLE, "0.5")
-    assert programs.patience(1.0) == 0.5
-    one = codec("sleep 60; {input} {bitstream} && cp {bitstream} {output}")
+def test_a_program_may_take_60_s_and_30_times_the_audio_or_as_long_as_the_user_says():
+    assert programs.time_limit(1.0) == 90.0
+    assert programs.time_limit(1.0, 0.5) == 0.5
+    one = codec("sleep 60; {input} {bitstream} && cp {bitstream} {output}", timeout=0.5)
     with pytest.raises(UserError, match=r"hung and was ended after 0\.5 s"):
         one.encode(noise())
-    for wrong in ("soon", "0", "nan", "inf"):
-        monkeypatch.setenv(programs.VARIABLE, wrong)
-        with pytest.raises(UserError, match=f"EARMARK_TIMEOUT={wrong}: not a number of seconds"):
-            programs.patience(1.0)
 
 
-def test_timeout_reaches_the_workers(tmp_path, monkeypatch):
-    monkeypatch.setenv(programs.VARIABLE, "90")  # restored when the test ends
-    write(tmp_path / "audio" / "a.wav", noise(16000), 16000)
-    hanging = "hanging=sleep 60; {input} {bitstream} && cp {bitstream} {output}"
-    arguments = ["compare", tmp_path / "audio", "--metrics", "si_snr", "--systems", "mp3@64", "--out", tmp_path / "run"]
-    done = CliRunner().invoke(cli, [*map(str, arguments), "--system", hanging, "--timeout", "0.5", "--jobs", "1"])
+HANGING = "hanging=sleep 60; {input} {bitstream} && cp {bitstream} {output}"
+
+
+def compare_with_a_hanging_codec(folder: Path, *options: str, **environment: str):
+    write(folder / "audio" / "a.wav", noise(16000), 16000)
+    arguments = ["compare", folder / "audio", "--metrics", "si_snr", "--systems", "mp3@64", "--out", folder / "run"]
+    return CliRunner().invoke(
+        cli, [*map(str, arguments), "--system", HANGING, "--jobs", "1", *options], env=environment
+    )  # fmt: skip
+
+
+def test_timeout_reaches_the_workers(tmp_path):
+    done = compare_with_a_hanging_codec(tmp_path / "option", "--timeout", "0.5")
     assert "hung and was ended after 0.5 s" in done.stderr
+    done = compare_with_a_hanging_codec(tmp_path / "variable", EARMARK_TIMEOUT="0.5")
+    assert "hung and was ended after 0.5 s" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["soon", "0", "nan", "inf"])
+def test_a_timeout_is_a_number_of_seconds(tmp_path, wrong):
+    for done in (
+        compare_with_a_hanging_codec(tmp_path, EARMARK_TIMEOUT=wrong),
+        compare_with_a_hanging_codec(tmp_path, "--timeout", wrong),
+    ):
+        assert done.exit_code == 2
+        assert "--timeout" in done.stderr
+        assert wrong in done.stderr
 
 
 def test_another_sample_rate_is_refused(tmp_path):
@@ -149,33 +161,33 @@ def test_another_sample_rate_is_refused(tmp_path):
 )
 def test_what_is_no_command_is_answered_with_the_form(text):
     with pytest.raises(UserError, match="not of the form NAME=ENCODE"):
-        commands.define(text)
+        read_command(text)
 
 
-def test_mistakes_in_names_and_rates():
-    with pytest.raises(UserError, match="opus: a codec of Earmark has this name"):
-        commands.define(f"opus={COPY}")
-    commands.define(f"mine={COPY}")
+def test_mistakes_in_names_and_rates(tmp_path):
+    done = CliRunner().invoke(
+        cli, ["compare", str(tmp_path), "--system", f"opus={COPY}", "--out", str(tmp_path / "run")]
+    )
+    assert "opus: a codec of Earmark has this name" in str(done.exception)
     with pytest.raises(UserError, match="so it takes no rate; write mine"):
-        parse("mine@12")
-    commands.define("mine=enc {kbps} {input} {bitstream} && dec {bitstream} {output}")
+        mine(COPY, "mine@12")
     with pytest.raises(UserError, match="so name a rate; write mine@12"):
-        parse("mine")
-
-
-def test_a_damaged_variable_is_one_line(monkeypatch):
-    for value in ("[", "[1]", '{"a": 1}'):
-        monkeypatch.setenv(commands.VARIABLE, value)
-        with pytest.raises(UserError, match="EARMARK_COMMANDS: not a JSON object"):
-            commands.defined()
+        mine("enc {kbps} {input} {bitstream} && dec {bitstream} {output}")
 
 
 def test_other_commands_are_another_version():
-    versions = []
-    for command in (COPY, COPY + " "), (COPY.replace("cp", "cp -f"),):
-        commands.define(f"mine={command[0]}")
-        versions.append(families()["mine"].version())
-    assert versions[0] != versions[1]
+    first, second = (read_command(f"mine={command}").version() for command in (COPY, COPY.replace("cp", "cp -f")))
+    assert first != second
+
+
+def test_a_system_takes_its_command_to_another_process():
+    """By its pickled content; systems are equal if their texts are."""
+    system = mine(COPY, timeout=5.0)
+    there = pickle.loads(pickle.dumps(system))
+    assert there == system == mine(COPY.replace("cp", "cp -f"))
+    assert family_of(there).version() == family_of(system).version()
+    assert there.timeout == 5.0
+    assert hash(there) == hash(system)
 
 
 def test_joins_a_comparison_beside_others(tmp_path):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from earmark.baselines import lyra
-from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.registry import families
+from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import read, resample
 from earmark.codec.errors import UserError

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from earmark.baselines.networks import _length_after
-from earmark.baselines.systems import families, family_of, parse
+from earmark.baselines.registry import families
+from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.errors import UserError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from earmark.baselines.systems import families, family_of, parse, parse_list
+from earmark.baselines.registry import families, installed
+from earmark.baselines.systems import family_of, parse, parse_list
 from earmark.cli import cli
 from earmark.codec.errors import UserError
 
@@ -84,10 +85,10 @@ class BrokenEntry:
 
 @pytest.fixture
 def broken_entry(monkeypatch):
-    monkeypatch.setattr("earmark.baselines.systems.entry_points", lambda group: [BrokenEntry()])
-    families.cache_clear()
+    monkeypatch.setattr("earmark.baselines.registry.entry_points", lambda group: [BrokenEntry()])
+    installed.cache_clear()
     yield
-    families.cache_clear()
+    installed.cache_clear()
 
 
 @pytest.mark.usefixtures("broken_entry")

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.baselines.systems import BUILT_IN, families, parse
+from earmark.baselines.registry import BUILT_IN, families, installed
+from earmark.baselines.systems import parse
 from earmark.baselines.transcode import transcode
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
@@ -31,14 +32,14 @@ class Entry:
 
 
 @pytest.fixture
-def installed(monkeypatch):
-    monkeypatch.setattr("earmark.baselines.systems.entry_points", lambda group: [Entry()])
-    families.cache_clear()
+def package(monkeypatch):
+    monkeypatch.setattr("earmark.baselines.registry.entry_points", lambda group: [Entry()])
+    installed.cache_clear()
     yield
-    families.cache_clear()
+    installed.cache_clear()
 
 
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("package")
 def test_the_package_of_the_page_is_a_codec():
     audio = np.random.default_rng(0).standard_normal((2, 16000)).astype(np.float32)
     result = transcode(families()["mine"].open(parse("mine"), 16000, 2), audio, 16000)

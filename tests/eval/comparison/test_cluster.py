@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -15,9 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from earmark.baselines import commands, programs
-from earmark.baselines.commands import defined
-from earmark.baselines.programs import patience
 from earmark.baselines.systems import parse_list
 from earmark.codec import audio
 from earmark.codec.errors import UserError
@@ -113,23 +109,20 @@ def wait_and_answer(number: int) -> int:
     return number
 
 
-def commands_and_limit(_: int) -> tuple[list[str], float]:
-    """What a task on a worker finds of the user's own codecs, and how long it would give them."""
-    return sorted(defined()), patience(1.0)
+def evs_folder(_: int) -> str | None:
+    return os.environ.get("EARMARK_EVS_DIR")
 
 
-def test_the_options_of_each_command_reach_the_workers_and_end_with_it(address, monkeypatch):
-    """The workers were started before either command; without a limit a second of audio has 60 s + 30 s."""
+def test_the_settings_of_each_command_reach_the_workers_and_end_with_it(address, monkeypatch):
+    """The workers were started before either command."""
 
-    def found() -> list[tuple[list[str], float]]:
-        return [answer for _, answer in run_on_cluster(commands_and_limit, range(8), address, lambda task: ([], 0.0))]
+    def found() -> list[str | None]:
+        return [answer for _, answer in run_on_cluster(evs_folder, range(8), address, lambda task: "")]
 
-    monkeypatch.setenv(programs.VARIABLE, "5")
-    monkeypatch.setenv(commands.VARIABLE, json.dumps({"mine": COPY}))
-    assert found() == [(["mine"], 5.0)] * 8
-    monkeypatch.delenv(programs.VARIABLE)
-    monkeypatch.setenv(commands.VARIABLE, json.dumps({"another": COPY}))
-    assert found() == [(["another"], 90.0)] * 8
+    monkeypatch.setenv("EARMARK_EVS_DIR", "programs")
+    assert found() == ["programs"] * 8
+    monkeypatch.delenv("EARMARK_EVS_DIR")
+    assert found() == [None] * 8
 
 
 def test_a_codec_of_the_users_own_is_compared_on_a_cluster(address, corpus_dir, tmp_path, earmark):

@@ -5,11 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pandas as pd
-import pytest
 from click.testing import CliRunner
 
-from earmark.baselines import commands
-from earmark.baselines.systems import families
 from earmark.cli import cli
 from earmark.eval.comparison.failures import SHOWN, failures, unavailable_metrics
 
@@ -67,15 +64,7 @@ def test_no_flood():
     assert lines[-1] == "and 11 more reasons; the report has them all"
 
 
-@pytest.fixture
-def no_commands(monkeypatch):
-    monkeypatch.setenv(commands.VARIABLE, "{}")
-    families.cache_clear()
-    yield
-    families.cache_clear()
-
-
-def test_as_a_user_sees_it(corpus_dir, tmp_path, no_commands):
+def test_as_a_user_sees_it(corpus_dir, tmp_path):
     """3 recordings, 2 broken codecs and 2 metrics: 12 cells without a score, 2 lines."""
     arguments = ["compare", corpus_dir, "--systems", "anchor@3.5k", "--metrics", "si_snr,stoi", "--jobs", "1"]
     for name, end in (("crash", "kill -SEGV $$"), ("fail", "exit 3")):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from earmark.baselines.systems import parse_list
+from earmark.baselines.systems import parse, parse_list
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.eval.comparison import runner
@@ -218,7 +218,9 @@ def test_results_do_not_go_among_the_recordings_where_the_next_run_would_judge_t
 
 def test_a_machine_with_another_version_of_a_codec_does_not_code_for_this_run(corpus_dir, tmp_path):
     source = find(corpus_dir)[0]
-    task = Task(tmp_path, source, sha256(source.path), ReferenceFormat(), "mp3@64", "LAME3.90", {"si_snr": "si_snr"})
+    task = Task(
+        tmp_path, source, sha256(source.path), ReferenceFormat(), parse("mp3@64"), "LAME3.90", {"si_snr": "si_snr"}
+    )
     assert re.fullmatch(
         r"mp3@64: LAME3\.\d+ where the run has LAME3\.90; install the same on every machine", attempt(task)
     )
