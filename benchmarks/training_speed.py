@@ -21,7 +21,7 @@ import torch
 
 from earmark.codec.datasets import manifest
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import alone
+from earmark.codec.training.distributed import single_process
 from earmark.codec.training.examples import shards
 from earmark.codec.training.examples.batches import TrainingData
 from earmark.codec.training.examples.reverb import SimulatedRooms
@@ -40,7 +40,7 @@ def corpus(folder: Path, recipe: Recipe) -> Shards:
     """Two hundred seconds in each of six files of each kind."""
     rate, channels = recipe.model.sample_rate, recipe.model.channels
     entries = []
-    for number, kind in enumerate(kind for kind in manifest.KINDS for _ in range(6)):
+    for number, kind in enumerate(kind for kind in manifest.CATEGORIES for _ in range(6)):
         path = folder / f"{number}.wav"
         noise = np.random.default_rng(number).uniform(-0.3, 0.3, (200 * rate, channels))
         soundfile.write(path, noise, rate)
@@ -57,10 +57,10 @@ def corpus(folder: Path, recipe: Recipe) -> Shards:
 
 def measure(trainer: Trainer, data: TrainingData, updates: int, workers: int, exact: bool) -> tuple[float, Stopwatch]:
     """Seconds of `updates` updates after WARM_UP, and their parts."""
-    trainer.stopwatch = Stopwatch(trainer.place.device, exact)
+    trainer.stopwatch = Stopwatch(trainer.group.device, exact)
     last = trainer.updates + WARM_UP + updates
     began = 0.0
-    with contextlib.closing(data.batches(trainer.updates, last, trainer.place, workers)) as batches:
+    with contextlib.closing(data.batches(trainer.updates, last, trainer.group, workers)) as batches:
         for number in range(WARM_UP + updates):
             if number == WARM_UP:
                 _settle(trainer)
@@ -68,13 +68,13 @@ def measure(trainer: Trainer, data: TrainingData, updates: int, workers: int, ex
                 trainer.stopwatch.seconds.clear()
             with trainer.stopwatch(WAITING):
                 batch = next(batches)
-            trainer.update(batch.to(trainer.place.device, non_blocking=True))
+            trainer.update(batch.to(trainer.group.device, non_blocking=True))
         _settle(trainer)
     return time.perf_counter() - began, trainer.stopwatch
 
 
 def _settle(trainer: Trainer) -> None:
-    if trainer.place.device.type == "cuda":
+    if trainer.group.device.type == "cuda":
         torch.cuda.synchronize()
 
 
@@ -92,18 +92,18 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     chosen = recipe_files.load(recipe, ("discriminators.start=0", *settings))
-    place = alone("training_speed", device)
+    group = single_process("training_speed", device)
     rooms = SimulatedRooms(chosen.model.sample_rate, chosen.data.rt60)
-    count = workers_for(place) if workers is None else workers
+    count = workers_for(group) if workers is None else workers
     with tempfile.TemporaryDirectory() as folder:
         data = data_of(chosen, [corpus(Path(folder), chosen)], rooms)
-        trainer = Trainer(chosen, place)
-        for exact in (False, True) if place.device.type == "cuda" else (False,):
+        trainer = Trainer(chosen, group)
+        for exact in (False, True) if group.device.type == "cuda" else (False,):
             took, stopwatch = measure(trainer, data, updates, count, exact)
             parts = ", ".join(f"{name} {100 * part / took:.1f} %" for name, part in stopwatch.seconds.items())
             print(
                 f"{chosen.name}, batch {chosen.data.batch} x {chosen.data.seconds:g} s, {chosen.training.precision}, "
-                f"{device_name(place)}, {count} worker(s){', parts apart' if exact else ''}: "
+                f"{device_name(group)}, {count} worker(s){', parts apart' if exact else ''}: "
                 f"{updates / took:.2f} updates/s; {parts}"
             )
 

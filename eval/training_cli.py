@@ -64,8 +64,8 @@ def train(
 
     from earmark.codec.training import recipe_files
     from earmark.codec.training.distributed import join, leave
-    from earmark.codec.training.examples import shards
     from earmark.codec.training.examples.reverb import MeasuredRooms
+    from earmark.codec.training.examples.shard_cache import open_shards
     from earmark.codec.training.interrupts import saying_how_to_go_on
     from earmark.codec.training.run import train as run
 
@@ -74,14 +74,14 @@ def train(
     chosen = recipe_files.load(recipe, settings)
     rate, channels = chosen.model.sample_rate, chosen.model.channels
     scorers = {"visqol": visqol_scorer()} if visqol else {}
-    place = join(device)
+    group = join(device)
     try:
         with saying_how_to_go_on(out, resume):
             done = run(
                 chosen,
-                [shards.opened(path, out / f"shards-{i}", rate, channels, place) for i, path in enumerate(data)],
+                [open_shards(path, out / f"shards-{i}", rate, channels, group) for i, path in enumerate(data)],
                 out,
-                place,
+                group,
                 rooms=MeasuredRooms(rooms, rate, chosen.data.rt60) if rooms else None,
                 resume=resume,
                 start=start,
@@ -92,21 +92,21 @@ def train(
             )
     finally:
         leave()
-    if place.rank == 0:
+    if group.rank == 0:
         said = "done" if done else "time is up; the same command with --resume goes on"
         click.echo(f"{said}: {out / 'model.safetensors'}", err=True)
 
 
 def visqol_scorer() -> Scorer:
-    """ViSQOL by the kind of recording: speech mode for speech, audio mode for everything else."""
+    """ViSQOL by the category of recording: speech mode for speech, audio mode for everything else."""
     from earmark.eval.metrics import registry
 
     metrics = {name: registry.find(name) for name in ("visqol_speech", "visqol_audio")}
     if missing := next((reason for metric in metrics.values() if (reason := metric.available())), None):
         raise UserError(f"ViSQOL: {missing}; or leave it out by --no-visqol")
 
-    def score(kind: str, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> float:
-        metric = metrics["visqol_speech" if kind == "speech" else "visqol_audio"]
+    def score(category: str, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> float:
+        metric = metrics["visqol_speech" if category == "speech" else "visqol_audio"]
         value = registry.score(metric, reference[None], decoded[None], sample_rate).value
         return math.nan if value is None else value
 

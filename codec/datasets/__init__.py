@@ -1,1 +1,1 @@
-"""Data sets to train on: manifests, indexing, layouts."""
+"""Data sets for training: manifests, indexing, layouts."""

@@ -1,4 +1,4 @@
-"""From the files of a data set to its manifest: measured, screened if asked for, copies left out."""
+"""Index a data set: measure its files, skip copies and, optionally, bad recordings, and write the manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import soundfile
 
 from earmark.codec import audio
 from earmark.codec.datasets import manifest
-from earmark.codec.datasets.manifest import Entry, Kind, Split
+from earmark.codec.datasets.manifest import Category, Entry, Split
 from earmark.codec.datasets.screening import Limits, Quality, measure
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
@@ -21,38 +21,38 @@ from earmark.codec.progress import progress
 
 
 @dataclass(frozen=True)
-class Found:
-    """A recording of a data set, not opened yet; the fields are those of manifest.Entry."""
+class Candidate:
+    """A file of a data set, not opened yet; the fields are those of manifest.Entry."""
 
     file: Path
     dataset: str
-    kind: Kind
+    category: Category
     split: Split
     creator: str | None
     licence: str
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A recording that did not get into the manifest, and why; seconds are 0 if it could not be read."""
+class Skipped:
+    """A recording left out of the manifest, with the reason; `seconds` is 0 if it could not be read."""
 
     path: str
-    kind: Kind
+    category: Category
     seconds: float
     reason: str
 
 
 @dataclass(frozen=True)
 class Index:
-    """What became of the recordings of a data set."""
+    """The recordings of a data set that are in its manifest, and those that are not."""
 
     entries: list[Entry]
-    left_out: list[LeftOut]
+    skipped: list[Skipped]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What reading a file told: everything, or only why it cannot be used."""
+    """Properties of a file, or only the reason why it cannot be used."""
 
     seconds: float = 0.0
     sample_rate: int = 0
@@ -62,50 +62,58 @@ class Measured:
     unusable: str | None = None
 
 
-def index(recordings: Sequence[Found], out: Path, limits: Limits | None = None, jobs: int = 2) -> Index:
-    """Write the manifest `out`, and what was left out beside it as NAME.left-out.jsonl.
+def index(candidates: Sequence[Candidate], out: Path, limits: Limits | None = None, jobs: int = 2) -> Index:
+    """Write the manifest `out`, and beside it NAME.left-out.jsonl, which lists the skipped recordings.
 
-    What was measured is noted as it comes, so that an interrupted index goes on where it stopped.
+    Measurements are stored as they are made, so an interrupted call continues where it stopped.
 
     Args:
-        recordings: in the order that the manifest is to have.
-        limits: decode every file and leave out what does not keep to them; None to read no more than its header.
+        candidates: files, in the order of the manifest.
+        out: manifest to write.
+        limits: decode every file and skip those outside the limits. Default: read the headers only.
+        jobs: threads that read files.
 
     Raises:
-        UserError: no recordings, or none that can be used.
+        UserError: there are no usable recordings.
         WriteError: the manifest cannot be written.
     """
     notes = out.with_name(f".{out.name}.measured")
-    known = dict(_noted(notes))
-    missing = [found for found in recordings if _key(found, limits) not in known]
+    known = dict(_read_notes(notes))
+    missing = [candidate for candidate in candidates if _key(candidate, limits) not in known]
     notes.parent.mkdir(parents=True, exist_ok=True)
     with (
         notes.open("a", buffering=1, encoding="utf-8") as file,
         progress("index", len(missing)) as advance,
     ):
-        for found, measured in in_order(lambda found: _measured(found.file, limits), missing, jobs):
-            key = _key(found, limits)
+        for candidate, measured in in_order(lambda each: _measure(each.file, limits), missing, jobs):
+            key = _key(candidate, limits)
             file.write(json.dumps([key, asdict(measured)]) + "\n")
             known[key] = measured
-            advance(found.file.name)
-    result = _decided(recordings, known, out.parent, limits)
+            advance(candidate.file.name)
+    result = _select(candidates, known, out.parent, limits)
     if not result.entries:
-        reasons = ", ".join(sorted({left.reason for left in result.left_out})) or "there are no audio files"
+        reasons = ", ".join(sorted({skipped.reason for skipped in result.skipped})) or "there are no audio files"
         raise UserError(f"{out}: nothing to put into it: {reasons}")
     manifest.write(out, result.entries)
-    lines = (json.dumps(asdict(left)) + "\n" for left in result.left_out)
+    lines = (_to_line(skipped) for skipped in result.skipped)
     write_text(out.with_suffix(".left-out.jsonl"), "".join(lines))
     notes.unlink()
     return result
 
 
-def _key(found: Found, limits: Limits | None) -> str:
-    about = found.file.stat()
-    return f"{'header' if limits is None else 'whole'} {about.st_size} {about.st_mtime_ns} {found.file.resolve()}"
+def _to_line(skipped: Skipped) -> str:
+    data = {"kind" if name == "category" else name: value for name, value in asdict(skipped).items()}
+    return json.dumps(data) + "\n"
 
 
-def _noted(notes: Path) -> Iterator[tuple[str, Measured]]:
-    """What an interrupted index had measured; its last line may be incomplete."""
+def _key(candidate: Candidate, limits: Limits | None) -> str:
+    file = candidate.file
+    status = file.stat()
+    return f"{'header' if limits is None else 'whole'} {status.st_size} {status.st_mtime_ns} {file.resolve()}"
+
+
+def _read_notes(notes: Path) -> Iterator[tuple[str, Measured]]:
+    """Measurements of an interrupted call; the last line may be incomplete."""
     if not notes.exists():
         return
     for line in notes.read_text(encoding="utf-8").split("\n"):
@@ -116,7 +124,7 @@ def _noted(notes: Path) -> Iterator[tuple[str, Measured]]:
         yield key, Measured(**{**data, "quality": data["quality"] and Quality(**data["quality"])})
 
 
-def _measured(path: Path, limits: Limits | None) -> Measured:
+def _measure(path: Path, limits: Limits | None) -> Measured:
     try:
         if limits is None:
             info = soundfile.info(path)
@@ -139,34 +147,35 @@ def _measured(path: Path, limits: Limits | None) -> Measured:
     )
 
 
-def _decided(recordings: Sequence[Found], known: dict[str, Measured], folder: Path, limits: Limits | None) -> Index:
+def _select(candidates: Sequence[Candidate], known: dict[str, Measured], folder: Path, limits: Limits | None) -> Index:
+    """Divide candidates into entries of a manifest in `folder` and skipped recordings."""
     entries: list[Entry] = []
-    left_out: list[LeftOut] = []
+    skipped: list[Skipped] = []
     taken: set[str] = set()
-    for found in recordings:
-        measured = known[_key(found, limits)]
-        path = Path(os.path.relpath(found.file.absolute(), folder.absolute())).as_posix()
+    for candidate in candidates:
+        measured = known[_key(candidate, limits)]
+        path = Path(os.path.relpath(candidate.file.absolute(), folder.absolute())).as_posix()
         reason = measured.unusable
         if reason is None and measured.fingerprint in taken:
             reason = "a copy of another"
         if reason is None and limits is not None and measured.quality is not None:
-            reason = limits.refusal(found.kind, measured.seconds, measured.quality)
+            reason = limits.rejection(candidate.category, measured.seconds, measured.quality)
         if reason is not None:
-            left_out.append(LeftOut(path, found.kind, measured.seconds, reason))
+            skipped.append(Skipped(path, candidate.category, measured.seconds, reason))
             continue
         taken.add(measured.fingerprint)
         entries.append(
             Entry(
                 path=path,
-                dataset=found.dataset,
-                kind=found.kind,
-                split=found.split,
-                creator=found.creator,
-                licence=found.licence,
+                dataset=candidate.dataset,
+                category=candidate.category,
+                split=candidate.split,
+                creator=candidate.creator,
+                licence=candidate.licence,
                 seconds=round(measured.seconds, 3),
                 sample_rate=measured.sample_rate,
                 channels=measured.channels,
                 fingerprint=measured.fingerprint,
             )
         )
-    return Index(entries, left_out)
+    return Index(entries, skipped)

@@ -1,4 +1,4 @@
-"""Finding one's way in a data set's folders."""
+"""Helpers for reading the folders and tables of data sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earmark.codec.errors import UserError
 
 
 def audio_files(root: Path) -> Iterator[Path]:
-    """The audio files below a folder, in the order of their paths; no symbolic links, which would be copies."""
+    """The audio files below a folder, sorted by path. Symbolic links are skipped, since they would be copies."""
     return (
         path
         for path in sorted(root.rglob("*"))
@@ -20,11 +20,16 @@ def audio_files(root: Path) -> Iterator[Path]:
 
 
 def file_key(dataset: str, file: Path, root: Path) -> str:
-    """What decides on a file's split: its path without the suffix, so that no other format of it is elsewhere."""
+    """The key of a file for split_of(): its path without suffix, so that all formats of a recording share a split."""
     return f"{dataset}/{file.relative_to(root).with_suffix('').as_posix()}"
 
 
 def first_folder(root: Path, *names: str) -> Path:
+    """The first of several subfolders that exists.
+
+    Raises:
+        UserError: none of them exists.
+    """
     for name in names:
         if (root / name).is_dir():
             return root / name
@@ -32,7 +37,11 @@ def first_folder(root: Path, *names: str) -> Path:
 
 
 def table_rows(path: Path, *columns: str) -> Iterator[dict[str, str]]:
-    """Rows of a tab-separated table whose header has `columns`; Jamendo's rows are longer than its header."""
+    """Rows of a tab-separated table. They may be longer than the header, as in Jamendo's.
+
+    Raises:
+        UserError: the header lacks one of `columns`.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         if missing := set(columns) - set(rows.fieldnames or ()):

@@ -1,4 +1,4 @@
-"""Manifests: which recordings there are to train on, one JSON object a line."""
+"""Manifests: JSON Lines files that list the recordings to train on."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from typing import Literal, get_args
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 
-Kind = Literal["speech", "music", "sound"]  # the paper's domains; sound is its "general audio"
+Category = Literal["speech", "music", "sound"]  # the paper's domains; "sound" is its "general audio"
 Split = Literal["train", "valid", "test"]
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-FINGERPRINTED = 65536  # bytes, of the file's beginning and as many of its end
+FINGERPRINTED = 65536  # bytes read from either end of a file
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One recording.
+    """A recording in a manifest.
 
     Args:
-        path: of the audio file, relative to the folder of the manifest, with forward slashes.
-        dataset: what it belongs to, e.g. "jamendo".
-        creator: speaker or artist, or whatever else must not be in two splits; None if unknown.
+        path: audio file, relative to the folder of the manifest, with forward slashes.
+        dataset: name of its data set, e.g. "jamendo".
+        category: speech, music or sound; in files the key is "kind".
+        creator: speaker, artist, or another name that must not occur in two splits; None if unknown.
         licence: SPDX identifier, or the data set's own words.
-        seconds, sample_rate, channels: as the file says; Hz.
-        fingerprint: of its bytes, by fingerprint().
+        seconds: duration.
+        sample_rate: rate of the file in Hz.
+        channels: number of channels of the file.
+        fingerprint: identifies the content, see fingerprint().
     """
 
     path: str
     dataset: str
-    kind: Kind
+    category: Category
     split: Split
     creator: str | None
     licence: str
@@ -55,10 +58,11 @@ def _is_count(value: object) -> bool:
     return type(value) is int and value > 0
 
 
+# Keys of an entry in a file, in order, each with a test of its value.
 FIELDS: dict[str, Callable[[object], bool]] = {
     "path": _is_text,
     "dataset": _is_text,
-    "kind": lambda value: value in KINDS,
+    "kind": lambda value: value in CATEGORIES,
     "split": lambda value: value in SPLITS,
     "creator": lambda value: value is None or _is_text(value),
     "licence": _is_text,
@@ -70,11 +74,12 @@ FIELDS: dict[str, Callable[[object], bool]] = {
 
 
 def split_of(key: str, valid: float, test: float) -> Split:
-    """The split that a key falls into by chance, always the same: no other file's coming or going moves it.
+    """Assign a key to a split by its hash, so that adding or removing other files never moves it.
 
     Args:
-        key: names the recording, or the creator whose recordings must stay together, and the data set.
-        valid, test: shares in [0, 1]; what is left is for training.
+        key: data set and recording, or data set and creator if a creator's recordings must stay together.
+        valid: share of the validation split, in [0, 1].
+        test: share of the test split; the rest is for training.
     """
     chance = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
     if chance < valid:
@@ -83,9 +88,9 @@ def split_of(key: str, valid: float, test: float) -> Split:
 
 
 def fingerprint(path: Path) -> str:
-    """32 hexadecimal digits of the SHA-256 over a file's length and its first and last 64 KiB.
+    """Return 32 hexadecimal digits of the SHA-256 of a file's length and its first and last 64 KiB.
 
-    It tells recordings apart and finds copies without reading whole collections.
+    Distinguishes recordings and detects copies without reading whole collections.
     """
     with path.open("rb") as file:
         length = file.seek(0, 2)
@@ -97,7 +102,7 @@ def fingerprint(path: Path) -> str:
 
 
 def write(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a manifest, whole or not at all.
+    """Write a manifest atomically.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
@@ -106,15 +111,20 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def to_line(entry: Entry) -> str:
-    """The line of a manifest, with its end."""
-    return json.dumps(asdict(entry)) + "\n"
+    """The line of a manifest, line feed included."""
+    return json.dumps(to_json(entry)) + "\n"
+
+
+def to_json(entry: Entry) -> dict[str, object]:
+    """An entry under the keys that it has in files."""
+    return {"kind" if name == "category" else name: value for name, value in asdict(entry).items()}
 
 
 def read(path: Path) -> list[Entry]:
     """Read a manifest.
 
     Raises:
-        UserError: no such file, empty, or a line that is not an entry; it names the line.
+        UserError: the file is missing, empty, or has an invalid line, whose number is given.
     """
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
@@ -122,25 +132,25 @@ def read(path: Path) -> list[Entry]:
         raise UserError(f"{path}: not readable as a manifest; `earmark data index` makes one") from error
     if lines == [""]:
         raise UserError(f"{path}: an empty manifest: no recordings to train on")
-    return [_entry(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 
 
-def _entry(line: str, place: str) -> Entry:
+def _parse(line: str, position: str) -> Entry:
     try:
         return entry_from(json.loads(line))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{place}: not an entry of a manifest ({error}); `earmark data index` makes one") from error
+        raise UserError(f"{position}: not an entry of a manifest ({error}); `earmark data index` makes one") from error
 
 
 def entry_from(data: object) -> Entry:
-    """An entry of what json.loads() gave.
+    """Make an entry of a parsed JSON value.
 
     Raises:
-        ValueError: not an object with exactly the fields of an entry, each of its type.
+        ValueError: the value is not an object with exactly the keys of an entry, each of the right type.
     """
     if not isinstance(data, dict) or data.keys() != FIELDS.keys():
         raise ValueError(f"its fields must be {', '.join(FIELDS)}")
     for name, fits in FIELDS.items():
         if not fits(data[name]):
             raise ValueError(f"{name} cannot be {data[name]!r}")
-    return Entry(**data)
+    return Entry(**{"category" if name == "kind" else name: value for name, value in data.items()})

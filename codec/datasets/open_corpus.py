@@ -10,19 +10,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from earmark.codec.datasets.indexing import Found
+from earmark.codec.datasets.indexing import Candidate
 from earmark.codec.datasets.layout_files import audio_files
-from earmark.codec.datasets.manifest import Kind, Split, split_of
+from earmark.codec.datasets.manifest import Category, Split, split_of
 
-HELD_OUT = 0.05  # share of the files, or of the creators, that validation and test get each
+HELD_OUT = 0.05  # share of the files, or of the creators, in each of the splits "valid" and "test"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One part of the corpus; corpora/open_corpus.toml says what each field means."""
+    """One part of the corpus. corpora/open_corpus.toml documents the fields."""
 
     name: str
-    kind: Kind
+    category: Category
     licence: str
     files: str
     package: str | None = None
@@ -34,13 +34,13 @@ class Source:
     prepare: str | None = None
 
     @property
-    def place(self) -> str:
-        """The folder below the corpus's root where its files are to lie."""
+    def subfolder(self) -> str:
+        """The folder below the corpus's root that its files are extracted to."""
         return self.package or self.name
 
 
 def sources() -> list[Source]:
-    """The parts of the open corpus, as its recipe lists them."""
+    """The parts of the open corpus."""
     text = resources.files("earmark.codec.datasets").joinpath("corpora/open_corpus.toml").read_text(encoding="utf-8")
     return [
         Source(**{**table, "test_creators": tuple(table.get("test_creators", ()))})
@@ -48,16 +48,16 @@ def sources() -> list[Source]:
     ]
 
 
-def recordings(source: Source, root: Path) -> Iterator[Found]:
-    """The recordings of one part that lie under `root`; none where it was not fetched."""
-    place = root / source.place
+def recordings(source: Source, root: Path) -> Iterator[Candidate]:
+    """The recordings of one part below `root`; none if the part was not fetched."""
+    folder = root / source.subfolder / source.folder
     wanted = re.compile(source.files)
-    for file in audio_files(place / source.folder):
-        path = file.relative_to(place / source.folder).as_posix()
+    for file in audio_files(folder):
+        path = file.relative_to(folder).as_posix()
         if wanted.search(path):
             match = re.search(source.creator, path) if source.creator else None
             creator = match and next((group for group in match.groups() if group), None)
-            yield Found(file, source.name, source.kind, _split(source, path, creator), creator, source.licence)
+            yield Candidate(file, source.name, source.category, _split(source, path, creator), creator, source.licence)
 
 
 def _split(source: Source, path: str, creator: str | None) -> Split:

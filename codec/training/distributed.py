@@ -1,4 +1,4 @@
-"""One process or many: what the parts of a training that see the whole batch need; started by torchrun."""
+"""The processes that share each batch of a training: one on its own, or several started by torchrun."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ import torch.distributed as dist
 from torch import Tensor
 
 from earmark.codec.errors import UserError
-from earmark.codec.training.quantizers.joint_batch import add_up, spread
+from earmark.codec.training.quantizers.joint_batch import is_distributed, sum_over_processes
 
-# A process that dies is noticed at once, by torchrun. The others wait this long for one that is at work alone: the
-# first process decodes a corpus, or validates with ViSQOL.
+# torchrun notices at once when a process dies. This limit is for processes that wait while rank 0 works alone: it
+# decodes a corpus, or validates with ViSQOL.
 LONGEST_WAIT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Place:
-    """This process among all: its number, how many there are, and where it computes."""
+class ProcessGroup:
+    """One process's view of a training: its rank, the number of processes, and its device."""
 
     rank: int
-    processes: int
+    size: int
     device: torch.device
 
 
-def join(device: str | None = None) -> Place:
-    """Join the processes that torchrun started, or stand alone.
+def join(device: str | None = None) -> ProcessGroup:
+    """Join the processes that torchrun started; without torchrun, a group of one.
 
     Args:
-        device: "cpu", "cuda" or, without torchrun, "cuda:1"; None for a GPU where there is one. Each process of
-            torchrun has a GPU of its own.
+        device: "cpu", "cuda" or, without torchrun, "cuda:1". Default: a GPU if there is one. torchrun gives each
+            process a GPU of its own.
 
     Raises:
         UserError: no such device, or more processes than GPUs.
     """
     launched = "WORLD_SIZE" in os.environ
-    place = _chosen(device, launched)
+    chosen = _choose_device(device, launched)
     if not launched:
-        return Place(0, 1, place)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
-    return Place(dist.get_rank(), dist.get_world_size(), place)
+        return ProcessGroup(0, 1, chosen)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
+    return ProcessGroup(dist.get_rank(), dist.get_world_size(), chosen)
 
 
-def alone(command: str, device: str | None = None) -> Place:
-    """The place of a command that trains in one process.
+def single_process(command: str, device: str | None = None) -> ProcessGroup:
+    """The group of one for a command that cannot share its work.
 
     Raises:
-        UserError: torchrun started several, or no such device.
+        UserError: torchrun started several processes, or there is no such device.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(f"{command}: trains in one process, but torchrun started several; run it without torchrun")
-    return Place(0, 1, _chosen(device, launched=False))
+    return ProcessGroup(0, 1, _choose_device(device, launched=False))
 
 
-def _chosen(device: str | None, launched: bool) -> torch.device:
-    place = _device(device or ("cuda" if torch.cuda.is_available() else "cpu"), launched)
-    if place.type == "cuda":
-        torch.cuda.set_device(place)  # else whatever names no device goes to the first GPU, and takes memory there
-    return place
+def _choose_device(name: str | None, launched: bool) -> torch.device:
+    device = _parse_device(name or ("cuda" if torch.cuda.is_available() else "cpu"), launched)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # or else tensors made for plain "cuda" would go to the first GPU
+    return device
 
 
-def _device(name: str, launched: bool) -> torch.device:
+def _parse_device(name: str, launched: bool) -> torch.device:
     try:
         device = torch.device(name)
         if device.type != "cuda":
@@ -87,37 +87,37 @@ def _device(name: str, launched: bool) -> torch.device:
 
 
 def leave() -> None:
-    """Part from the processes that join() joined; without it the last of them may abort on leaving."""
-    if spread():
+    """Leave the group that join() joined; without this the last process may abort at exit."""
+    if is_distributed():
         dist.destroy_process_group()
 
 
-def largest(value: int) -> int:
-    """The largest of what all processes give, on each of them; it waits for all, but for no GPU."""
-    if not spread():
+def maximum(value: int) -> int:
+    """The largest of the values that all processes give. Waits for all processes, but not for their GPUs."""
+    if not is_distributed():
         return value
-    every = torch.tensor(value)
-    dist.all_reduce(every, dist.ReduceOp.MAX)
-    return int(every)
+    largest = torch.tensor(value)
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return int(largest)
 
 
 def average(tensors: Iterable[Tensor]) -> None:
-    """Replace tensors by their mean over all processes, in one message for each type."""
-    if not spread():
+    """Replace tensors by their means over all processes, with one message per data type."""
+    if not is_distributed():
         return
     by_type: dict[torch.dtype, list[Tensor]] = {}
     for tensor in tensors:
         by_type.setdefault(tensor.dtype, []).append(tensor)
-    for alike in by_type.values():
-        joined = add_up(torch.cat([tensor.flatten() for tensor in alike])) / dist.get_world_size()
-        for tensor, mean in zip(alike, joined.split([tensor.numel() for tensor in alike]), strict=True):
+    for same_type in by_type.values():
+        joined = sum_over_processes(torch.cat([tensor.flatten() for tensor in same_type])) / dist.get_world_size()
+        for tensor, mean in zip(same_type, joined.split([tensor.numel() for tensor in same_type]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 
 
 def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """The gradient of the joint batch's mean loss, on every process.
+    """Give every process the gradient of the whole batch's mean loss.
 
-    One message after the backward pass instead of DistributedDataParallel: the balancer makes several backward passes,
-    and each update leaves out other parameters (discriminators by bit rate), which that does not serve.
+    Replaces DistributedDataParallel, which supports neither the balancer's several backward passes nor updates that
+    skip some parameters (the discriminators of other bit rates).
     """
     average(parameter.grad for parameter in parameters if parameter.grad is not None)

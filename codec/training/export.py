@@ -14,7 +14,7 @@ from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.files import write_text
 from earmark.codec.text import counted
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import LIBRARIES, told_of, version_of
 from earmark.codec.training.recipe import Recipe
@@ -54,8 +54,7 @@ def export(
         "Begun from": "random weights" if origin is None else f"`{Path(origin).name}`",
         "Updates": f"{trainer.updates} of {recipe.training.total}, "
         f"batch {recipe.data.batch} x {recipe.data.seconds:g} s, {recipe.training.precision}",
-        "Hardware, time": f"{device_name(trainer.place)}, {trainer.place.processes} process(es), "
-        f"{seconds / 3600:.2f} h",
+        "Hardware, time": f"{device_name(trainer.group)}, {trainer.group.size} process(es), {seconds / 3600:.2f} h",
         "Software": ", ".join(f"{name} {version_of(name)}" for name in LIBRARIES),
     }
     lines = [f"# {recipe.model.name} after {trainer.updates} updates", "", "| | |", "| :-- | :-- |"]
@@ -65,10 +64,10 @@ def export(
     write_text(folder / CARD, "\n".join(lines) + "\n")
 
 
-def device_name(place: Place) -> str:
+def device_name(group: ProcessGroup) -> str:
     """What a training computes on, in words."""
-    if place.device.type == "cuda":
-        return torch.cuda.get_device_name(place.device)
+    if group.device.type == "cuda":
+        return torch.cuda.get_device_name(group.device)
     return counted(torch.get_num_threads(), "CPU thread")
 
 
@@ -77,9 +76,9 @@ def _data(shards: Sequence[Shards]) -> list[str]:
     hours: dict[tuple[str, str, str], float] = defaultdict(float)
     for part in shards:
         for entry in (stored.entry for stored in part.recordings if stored.entry.split == "train"):
-            hours[entry.kind, entry.dataset, entry.licence] += entry.seconds / 3600
+            hours[entry.category, entry.dataset, entry.licence] += entry.seconds / 3600
     rows = [f"| {' | '.join(key)} | {total:.2f} |" for key, total in sorted(hours.items())]
-    return ["| Kind | Data set | Licence | Hours |", "| :-- | :-- | :-- | --: |", *rows]
+    return ["| Category | Data set | Licence | Hours |", "| :-- | :-- | :-- | --: |", *rows]
 
 
 def _scores(scores: Mapping[str, float], excerpts: int) -> list[str]:

@@ -45,25 +45,25 @@ def train_lm(
     from earmark.codec.checkpoints import loading as checkpoints
     from earmark.codec.encodec.config import PRESETS
     from earmark.codec.encodec.fast.accelerate import accelerate
-    from earmark.codec.training.distributed import alone
-    from earmark.codec.training.examples import shards
+    from earmark.codec.training.distributed import single_process
+    from earmark.codec.training.examples.shard_cache import open_shards
     from earmark.codec.training.interrupts import saying_how_to_go_on
     from earmark.codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
 
     if threads:
         torch.set_num_threads(threads)
-    place = alone("train-lm", device)
+    group = single_process("train-lm", device)
     codec = checkpoints.load(checkpoint if checkpoint in PRESETS else Path(checkpoint))
     identity = checkpoints.identity(codec)
-    if place.device.type == "cpu":
+    if group.device.type == "cpu":
         accelerate(codec)
     rate, channels = codec.config.sample_rate, codec.config.channels
-    parts = [shards.opened(path, out / f"shards-{index}", rate, channels, place) for index, path in enumerate(data)]
+    parts = [open_shards(path, out / f"shards-{index}", rate, channels, group) for index, path in enumerate(data)]
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
     stop_after = None if minutes is None else 60 * minutes
     with saying_how_to_go_on(out, resume):
         done = train(
-            recipe, codec, identity, parts, out, place.device, start=start, hours=hours, resume=resume,
+            recipe, codec, identity, parts, out, group.device, start=start, hours=hours, resume=resume,
             stop_after=stop_after, tensorboard=tensorboard,
         )  # fmt: skip
     said = "done" if done else "time is up; the same command with --resume goes on"

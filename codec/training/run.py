@@ -18,7 +18,7 @@ from torch import Tensor
 
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import Place, largest
+from earmark.codec.training.distributed import ProcessGroup, maximum
 from earmark.codec.training.examples.batches import TrainingData, identity
 from earmark.codec.training.examples.mixing import Mixing
 from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
@@ -30,7 +30,7 @@ from earmark.codec.training.journal import Journal
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.start import fingerprint, start_from
 from earmark.codec.training.trainer import Trainer
-from earmark.codec.training.validation import Scorer, excerpts_of, validate
+from earmark.codec.training.validation import Scorer, select_excerpts, validate
 
 SECONDS_PER_STATE = 600.0
 MOST_WORKERS = 8  # of a GPU: 0.5 ms for an example of a second, on one core
@@ -47,7 +47,7 @@ def train(
     recipe: Recipe,
     shards: Sequence[Shards],
     folder: Path,
-    place: Place,
+    group: ProcessGroup,
     *,
     rooms: Rooms | None = None,
     resume: bool = False,
@@ -80,13 +80,13 @@ def train(
         KeyboardInterrupt: this process or one of the others was interrupted; the state is saved.
     """
     began = time.monotonic()
-    chief = place.rank == 0
+    chief = group.rank == 0
     rooms = rooms or SimulatedRooms(recipe.model.sample_rate, recipe.data.rt60)
     data = data_of(recipe, shards, rooms)
-    excerpts = excerpts_of(shards, recipe.validation.recordings, recipe.validation.seconds)
+    excerpts = select_excerpts(shards, recipe.validation.recordings, recipe.validation.seconds)
     if not excerpts:
         raise UserError("--data: holds no recordings of the split valid to validate on; index more recordings")
-    trainer = Trainer(recipe, place)
+    trainer = Trainer(recipe, group)
     state = load_state(folder, "generator") if resume and (folder / STATE).exists() else None
     if state is not None:
         trainer.load_state_dict(state)
@@ -117,24 +117,24 @@ def train(
         if not due:
             return
         with trainer.average.in_place(trainer.generator):
-            scores, sounds = validate(trainer.generator, excerpts, recipe.validation.kbps, scorers or {})
+            scores, examples = validate(trainer.generator, excerpts, recipe.validation.kbps, scorers or {})
             export(trainer, shards, folder, seconds(), scores, len(excerpts))
         journal.validation(trainer.updates, scores, trainer.usage())
-        for name, audio in sounds.items():
+        for name, audio in examples.items():
             journal.sound(name, audio, recipe.model.sample_rate, trainer.updates)
 
     stop, saved = 0, time.monotonic()
-    count = workers_for(place) if workers is None else workers
-    with Interrupts() as interrupts, contextlib.closing(data.batches(first, total, place, count)) as batches:
+    count = workers_for(group) if workers is None else workers
+    with Interrupts() as interrupts, contextlib.closing(data.batches(first, total, group, count)) as batches:
         while trainer.updates < total:
             with trainer.stopwatch("data"):
                 batch = interrupts.waiting_for(lambda: next(batches))
             late = stop_after is not None and trainer.updates > first and time.monotonic() - began > stop_after
             # All stop before the same update: one that went on alone would wait for the others for ever.
-            stop = largest(_INTERRUPTED if batch is None else _TIME_IS_UP if late else 0)
+            stop = maximum(_INTERRUPTED if batch is None else _TIME_IS_UP if late else 0)
             if stop or batch is None:
                 break
-            told = trainer.update(batch.to(place.device, non_blocking=True))
+            told = trainer.update(batch.to(group.device, non_blocking=True))
             if not chief:
                 continue
             due = trainer.updates % recipe.validation.every == 0 or trainer.updates == total
@@ -169,9 +169,9 @@ def data_of(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms) -> TrainingD
     )  # fmt: skip
 
 
-def workers_for(place: Place) -> int:
+def workers_for(group: ProcessGroup) -> int:
     """Processes that make batches for one that trains."""
-    if place.device.type == "cpu":
+    if group.device.type == "cpu":
         return 1  # the networks need the cores
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - 1))
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.codec.training import discriminators, optimizers
-from earmark.codec.training.distributed import Place, average, average_gradients
+from earmark.codec.training.distributed import ProcessGroup, average, average_gradients
 from earmark.codec.training.generator import Generator, Output
 from earmark.codec.training.losses.balancer import Balancer
 from earmark.codec.training.losses.band_levels import BandLevels
@@ -41,19 +41,19 @@ class Trainer:
 
     Args:
         recipe: what to train.
-        place: this process among those that share each batch.
+        group: the processes that share each batch.
     """
 
-    def __init__(self, recipe: Recipe, place: Place) -> None:
+    def __init__(self, recipe: Recipe, group: ProcessGroup) -> None:
         self.recipe = recipe
-        self.place = place
+        self.group = group
         torch.manual_seed(recipe.training.seed)  # the same weights at the start of every process
-        self.generator = Generator(recipe).to(place.device)
-        self.discriminators = discriminators.build(recipe).to(place.device)
+        self.generator = Generator(recipe).to(group.device)
+        self.discriminators = discriminators.build(recipe).to(group.device)
         weights = asdict(recipe.losses)
         rate = recipe.model.sample_rate
         spectral = {"mel": MultiScaleMel(rate), "log_mel": MultiScaleLogMel(rate), "levels": BandLevels(rate)}
-        distances: dict[str, Distance] = {"time": time_loss, **{k: d.to(place.device) for k, d in spectral.items()}}
+        distances: dict[str, Distance] = {"time": time_loss, **{k: d.to(group.device) for k, d in spectral.items()}}
         self.distances = {name: distance for name, distance in distances.items() if weights[name] > 0}
         self.balancer = Balancer(
             {name: weight for name, weight in weights.items() if name != "commitment"},
@@ -69,7 +69,7 @@ class Trainer:
         }
         self.average = WeightAverage(self.generator, recipe.optimizer.weight_ema)
         self.updates = 0
-        self.stopwatch = Stopwatch(place.device)
+        self.stopwatch = Stopwatch(group.device)
 
     def update(self, audio: Tensor) -> dict[str, float | Tensor]:
         """One update by this process's part of a batch, [B, channels, T] on its device.
@@ -80,7 +80,7 @@ class Trainer:
         """
         recipe = self.recipe
         draws = np.random.default_rng([recipe.training.seed, self.updates])
-        torch.manual_seed(int(draws.integers(2**62)) + self.place.rank)  # of the noise in some quantisers
+        torch.manual_seed(int(draws.integers(2**62)) + self.group.rank)  # of the noise in some quantisers
         kbps = float(draws.choice(recipe.model.kbps))
         train_discriminator = draws.random() < recipe.discriminators.update_probability
         self._set_learning_rate()
@@ -137,7 +137,7 @@ class Trainer:
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.recipe.training.precision == "float32":
             return contextlib.nullcontext()
-        return torch.autocast(self.place.device.type, torch.bfloat16)
+        return torch.autocast(self.group.device.type, torch.bfloat16)
 
     def _set_learning_rate(self) -> None:
         rate = learning_rate(self.recipe.optimizer, self.updates, self.recipe.training.total)

@@ -1,4 +1,4 @@
-"""Scores of a fixed set of excerpts while a training goes on."""
+"""Validation: scores of a fixed set of excerpts during a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.codec.datasets.manifest import KINDS
+from earmark.codec.datasets.manifest import CATEGORIES
 from earmark.codec.encodec.overlap import overlap_add
 from earmark.codec.training.examples.shards import Shards, Stored
 from earmark.codec.training.generator import Generator
@@ -21,72 +21,89 @@ Scorer = Callable[[str, NDArray[np.float32], NDArray[np.float32], int], float]
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Part of a recording: float32 [channels, T] at the model's rate; `kind` is speech, music or sound."""
+    """Part of a recording: float32 [channels, T] at the model's sample rate; `category` is speech, music or sound."""
 
     name: str
-    kind: str
+    category: str
     audio: Tensor
 
 
-def excerpts_of(shards: Sequence[Shards], count: int, seconds: float, split: str = "valid") -> list[Excerpt]:
-    """Excerpts of one split, the same ones at every call, as many of each kind as there are kinds.
+def select_excerpts(shards: Sequence[Shards], count: int, seconds: float, split: str = "valid") -> list[Excerpt]:
+    """Select excerpts of one split, the same at every call, with the categories in equal numbers.
 
-    Recordings are taken in the shards' order; where there are fewer than excerpts, several parts of each.
+    Recordings are taken in the order of the shards. If there are too few, several parts of each are taken.
+
+    Args:
+        shards: shards to select from.
+        count: number of excerpts.
+        seconds: length of each excerpt; a shorter recording is taken whole.
+        split: split to select from.
     """
     excerpts = []
-    kinds = [kind for kind in KINDS if any(_of(part, kind, split) for part in shards)]
-    for index, kind in enumerate(kinds):
-        recordings = [(part, stored) for part in shards for stored in _of(part, kind, split)]
-        wanted = len(range(index, count, len(kinds)))
+    categories = [category for category in CATEGORIES if any(_recordings(part, category, split) for part in shards)]
+    for index, category in enumerate(categories):
+        recordings = [(part, stored) for part in shards for stored in _recordings(part, category, split)]
+        wanted = len(range(index, count, len(categories)))
         rounds = -(-wanted // len(recordings))
         for number in range(wanted):
             part, stored = recordings[number % len(recordings)]
             frames = min(stored.frames, round(seconds * part.sample_rate))
             start = (stored.frames - frames) * (number // len(recordings) + 1) // (rounds + 1)
             audio = torch.from_numpy(part.read(stored, start, frames))
-            excerpts.append(Excerpt(f"{stored.entry.path}+{start}", kind, audio))
+            excerpts.append(Excerpt(f"{stored.entry.path}+{start}", category, audio))
     return excerpts
 
 
-def _of(shards: Shards, kind: str, split: str) -> list[Stored]:
-    return [stored for stored in shards.recordings if (stored.entry.kind, stored.entry.split) == (kind, split)]
+def _recordings(shards: Shards, category: str, split: str) -> list[Stored]:
+    return [stored for stored in shards.recordings if (stored.entry.category, stored.entry.split) == (category, split)]
 
 
 @torch.no_grad()
 def validate(
     generator: Generator, excerpts: list[Excerpt], rates: tuple[float, ...], scorers: Mapping[str, Scorer]
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Code every excerpt at every bit rate, in overlapping segments where the codec has them.
+    """Code and score every excerpt at every bit rate, in overlapping segments if the codec has them.
+
+    Args:
+        generator: model to validate.
+        excerpts: excerpts to score.
+        rates: bit rates in kbps.
+        scorers: metrics by name, used in addition to SI-SNR.
 
     Returns:
-        Means, by "si_snr@6" and the like over all kinds, and by "si_snr@6 speech" of each; and the first excerpt of
-        each kind as it comes out, [channels, T], by "speech@6".
+        scores: mean scores under names such as "si_snr@6" for all categories and "si_snr@6 speech" for one.
+        decoded: the first decoded excerpt of each category and bit rate, [channels, T], under names such as "speech@6".
     """
     config = generator.config
     device = next(generator.parameters()).device
     generator.eval()
     scores: dict[str, list[float]] = {}
-    sounds: dict[str, Tensor] = {}
+    examples: dict[str, Tensor] = {}
     for kbps in rates:
         for excerpt in excerpts:
             samples = excerpt.audio.shape[-1]
             audio = excerpt.audio[None].to(device)
             parts = [generator(audio[..., a:b], config.codebooks(kbps)).decoded for a, b in config.segments(samples)]
             decoded = overlap_add(parts, config.stride_samples or samples)[0].cpu()
-            sounds.setdefault(f"{excerpt.kind}@{kbps:g}", decoded)
-            found = {"si_snr": si_snr(excerpt.audio, decoded)}
-            for name, scorer in scorers.items():
-                reference, ours = (signal.mean(dim=0).numpy() for signal in (excerpt.audio, decoded))
-                found[name] = scorer(excerpt.kind, reference, ours, config.sample_rate)
-            for name, score in found.items():
-                for key in (f"{name}@{kbps:g}", f"{name}@{kbps:g} {excerpt.kind}"):
+            examples.setdefault(f"{excerpt.category}@{kbps:g}", decoded)
+            for name, score in _score(excerpt, decoded, scorers, config.sample_rate).items():
+                for key in (f"{name}@{kbps:g}", f"{name}@{kbps:g} {excerpt.category}"):
                     scores.setdefault(key, []).append(score)
     generator.train()
-    return {key: float(torch.tensor(values).nanmean()) for key, values in scores.items()}, sounds
+    return {key: float(torch.tensor(values).nanmean()) for key, values in scores.items()}, examples
+
+
+def _score(excerpt: Excerpt, decoded: Tensor, scorers: Mapping[str, Scorer], sample_rate: int) -> dict[str, float]:
+    """Scores of one decoded excerpt by metric."""
+    scores = {"si_snr": si_snr(excerpt.audio, decoded)}
+    for name, scorer in scorers.items():
+        reference, output = (signal.mean(dim=0).numpy() for signal in (excerpt.audio, decoded))
+        scores[name] = scorer(excerpt.category, reference, output, sample_rate)
+    return scores
 
 
 def si_snr(reference: Tensor, decoded: Tensor) -> float:
-    """SI-SNR in dB of [channels, T], NaN for silence; eval/metrics/si_snr.py has the definition."""
+    """SI-SNR in dB of two signals [channels, T], NaN for silence. See eval/metrics/si_snr.py for the definition."""
     x, y = ((signal - signal.mean(dim=-1, keepdim=True)).flatten().double() for signal in (reference, decoded))
     if not x.any() or not y.any():
         return float("nan")

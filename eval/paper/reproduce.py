@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from earmark.codec.datasets.manifest import KINDS, SPLITS
+from earmark.codec.datasets.manifest import CATEGORIES, SPLITS
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.batches import identity
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.export import device_name, export
@@ -30,7 +30,7 @@ from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.recipe_files import Row, Table
 from earmark.codec.training.run import Scorer, train
 from earmark.codec.training.trainer import Trainer
-from earmark.codec.training.validation import Excerpt, excerpts_of, validate
+from earmark.codec.training.validation import Excerpt, select_excerpts, validate
 from earmark.eval.statistics.aggregate import mean_interval
 from earmark.eval.tables.grid import RENDERERS, Grid
 from earmark.eval.tables.numbers import DASH
@@ -140,15 +140,15 @@ def recipes_of(rows: Sequence[Row], settings: Sequence[str]) -> list[Recipe]:
 
 
 def held_out(recipe: Recipe, shards: Sequence[Shards], count: int, seconds: float) -> list[Excerpt]:
-    """`count` excerpts of the split "test", or of "valid" where there is none, of the kinds that the recipe is for.
+    """`count` excerpts of the split "test", or of "valid" if that is empty, of the categories that the recipe uses.
 
     Raises:
         UserError: the shards hold no such recording.
     """
-    kinds = ("music",) if recipe.data.single_music == 1 else KINDS
+    categories = ("music",) if recipe.data.single_music == 1 else CATEGORIES
     for split in ("test", "valid"):
-        found = excerpts_of(shards, count * len(KINDS) // len(kinds), seconds, split)
-        if found := [excerpt for excerpt in found if excerpt.kind in kinds]:
+        found = select_excerpts(shards, count * len(CATEGORIES) // len(categories), seconds, split)
+        if found := [excerpt for excerpt in found if excerpt.category in categories]:
             return found[:count]
     raise UserError("--data: holds no recordings of the splits test and valid; index more recordings")
 
@@ -159,7 +159,7 @@ def reproduce_row(
     shards: Sequence[Shards],
     folder: Path,
     budget: Budget,
-    place: Place,
+    group: ProcessGroup,
     experiment: Experiment,
     excerpts: Sequence[Excerpt],
     scorers: Mapping[str, Scorer],
@@ -179,9 +179,9 @@ def reproduce_row(
     spent = load_state(folder, "generator").get("seconds", 0.0) if (folder / STATE).exists() else 0.0
     left = None if budget.minutes is None else 60 * budget.minutes - spent
     if left is None or left > 0 or not resume:
-        train(recipe, shards, folder, place, resume=resume, stop_after=left, tensorboard=False)
+        train(recipe, shards, folder, group, resume=resume, stop_after=left, tensorboard=False)
     state = load_state(folder, "generator")
-    trainer = Trainer(recipe, place)
+    trainer = Trainer(recipe, group)
     trainer.load_state_dict(state)
     scores: dict[str, list[float]] = {}
     with trainer.average.in_place(trainer.generator):
@@ -191,7 +191,7 @@ def reproduce_row(
                 scores.setdefault(name, []).append(found[f"{name}@{kbps:g}"])
         means = {f"{name}@{kbps:g}": mean_interval(np.array(values))[0] for name, values in scores.items()}
         export(trainer, shards, folder, state["seconds"], means, len(excerpts))
-    result = RowScores(experiment, trainer.updates, state["seconds"], device_name(place), scores)
+    result = RowScores(experiment, trainer.updates, state["seconds"], device_name(group), scores)
     write_text(folder / SCORES, json.dumps(asdict(result)))
     return result
 

@@ -50,22 +50,22 @@ def reproduce(
     import torch
 
     from earmark.codec.training import recipe_files
-    from earmark.codec.training.distributed import alone
-    from earmark.codec.training.examples import shards
+    from earmark.codec.training.distributed import single_process
+    from earmark.codec.training.examples.shard_cache import open_shards
     from earmark.eval.paper import reproduce as rows_of
     from earmark.eval.tables import grid as grids
     from earmark.eval.training_cli import visqol_scorer
 
     if threads:
         torch.set_num_threads(threads)
-    place = alone("reproduce", device)
+    group = single_process("reproduce", device)
     about = recipe_files.table(table)
     chosen = rows_of.chosen_rows(table, rows or ())
     settings = (*budget.settings, f"validation.kbps=[{about.kbps:g}]", *settings)
     recipes = rows_of.recipes_of(chosen, settings)
     scorers = {"visqol": visqol_scorer()} if visqol else {}
     rate, channels = recipes[0].model.sample_rate, recipes[0].model.channels
-    opened = [shards.opened(path, out / f"shards-{index}", rate, channels, place) for index, path in enumerate(data)]
+    opened = [open_shards(path, out / f"shards-{index}", rate, channels, group) for index, path in enumerate(data)]
     held_out = rows_of.held_out(recipes[0], opened, excerpts, seconds)
 
     def experiment(recipe: Recipe) -> rows_of.Experiment:
@@ -79,7 +79,7 @@ def reproduce(
     for number, (row, recipe) in enumerate(zip(chosen, recipes, strict=True), 1):
         click.echo(f"row {number} of {len(chosen)}: {row.label}, {budget}", err=True)
         done[row.recipe] = rows_of.reproduce_row(
-            recipe, about.kbps, opened, rows_of.row_folder(out, row), budget, place, experiment(recipe), held_out,
+            recipe, about.kbps, opened, rows_of.row_folder(out, row), budget, group, experiment(recipe), held_out,
             scorers,
         )  # fmt: skip
         shown = rows_of.grid(about, done, budget)

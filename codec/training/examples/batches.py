@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from earmark.codec.audio import Audio
 from earmark.codec.datasets.manifest import Split
 from earmark.codec.errors import UserError
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.excerpts import Excerpts
 from earmark.codec.training.examples.mixing import STRATEGIES, Mixing, mix
 from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
@@ -63,9 +63,9 @@ class TrainingData:
         self._rooms = rooms or SimulatedRooms(self.sample_rate)
         self._excerpts = Excerpts(shards, split, self.samples)
         for strategy in STRATEGIES:
-            if self._mixing.probability(strategy) > 0 and not self._excerpts.has(strategy.kinds):
+            if self._mixing.probability(strategy) > 0 and not self._excerpts.has(strategy.categories):
                 raise UserError(
-                    f"data.{strategy.name}: no {' or '.join(sorted(strategy.kinds))} in the {split} split; "
+                    f"data.{strategy.name}: no {' or '.join(sorted(strategy.categories))} in the {split} split; "
                     "add recordings or set this probability to 0"
                 )
 
@@ -74,7 +74,7 @@ class TrainingData:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self._seed, epoch, index])))
         return mix(rng, self._excerpts, self._rooms, self._mixing, self.channels)
 
-    def batches(self, first: int, last: int, place: Place, workers: int = 1) -> Generator[Tensor]:
+    def batches(self, first: int, last: int, group: ProcessGroup, workers: int = 1) -> Generator[Tensor]:
         """What the updates `first` to `last` - 1 of a training learn from, each [batch / processes, channels, samples].
 
         Update u has the examples of a whole batch in epoch u // updates. Each process gets its part of them: one after
@@ -87,39 +87,39 @@ class TrainingData:
         Raises:
             UserError: the batch cannot be divided among the processes.
         """
-        if self._batch % place.processes:
-            raise UserError(f"data.batch: {self._batch} examples cannot be divided among {place.processes} processes")
+        if self._batch % group.size:
+            raise UserError(f"data.batch: {self._batch} examples cannot be divided among {group.size} processes")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores, as was asked
             loader = DataLoader(
-                _Batches(self, place),
+                _Batches(self, group),
                 batch_size=None,
                 sampler=range(first, last),
                 num_workers=workers,
                 worker_init_fn=_apart,
                 prefetch_factor=AHEAD if workers else None,
-                pin_memory=place.device.type == "cuda",
+                pin_memory=group.device.type == "cuda",
                 generator=torch.Generator(),  # of its own: the default one belongs to the training, to resume exactly
             )
             batches = iter(loader)
         yield from batches
 
-    def batch(self, update: int, place: Place) -> Tensor:
+    def batch(self, update: int, group: ProcessGroup) -> Tensor:
         """One process's part of an update's batch, [batch / processes, channels, samples]."""
         epoch, number = divmod(update, self._updates)
-        part = self._batch // place.processes
-        start = number * self._batch + place.rank * part
+        part = self._batch // group.size
+        start = number * self._batch + group.rank * part
         return torch.stack([torch.from_numpy(self.example(epoch, index)) for index in range(start, start + part)])
 
 
 class _Batches(Dataset[Tensor]):
     """Batches by the number of the update, as DataLoader wants them."""
 
-    def __init__(self, data: TrainingData, place: Place) -> None:
-        self._data, self._place = data, place
+    def __init__(self, data: TrainingData, group: ProcessGroup) -> None:
+        self._data, self._group = data, group
 
     def __getitem__(self, update: int) -> Tensor:
-        return self._data.batch(update, self._place)
+        return self._data.batch(update, self._group)
 
 
 def _apart(worker: int) -> None:
@@ -139,5 +139,5 @@ def identity(shards: Sequence[Shards], split: Split) -> str:
         digest.update(f"{part.sample_rate} {part.channels}\n".encode())
         for stored in part.recordings:
             if stored.entry.split == split:
-                digest.update(f"{stored.entry.kind} {stored.entry.fingerprint} {stored.frames}\n".encode())
+                digest.update(f"{stored.entry.category} {stored.entry.fingerprint} {stored.frames}\n".encode())
     return digest.hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Excerpts of the recordings in shards, drawn at random."""
+"""Random excerpts of the recordings in shards."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.codec.audio import Audio
-from earmark.codec.datasets.manifest import Kind, Split
+from earmark.codec.datasets.manifest import Category, Split
 from earmark.codec.training.examples.shards import Shards, Stored
 
-SILENT = 1e-3  # root mean square, of recordings normalised to full scale: -60 dB
-MOST_SILENT = 8  # excerpts drawn in search of one that is not silent
+SILENT = 1e-3  # root mean square; -60 dB, as recordings are normalised to full scale
+MOST_DRAWS = 8  # until an excerpt is not silent
 
 
 class Excerpts:
-    """Draws so that every second of audio of the wanted kinds is as likely as any other.
+    """Draws excerpts such that every second of audio of the wanted categories is equally likely.
 
     Args:
         shards: of one sample rate and number of channels.
-        split: the recordings to draw from.
+        split: split to draw from.
         samples: length of an excerpt.
     """
 
@@ -29,19 +29,27 @@ class Excerpts:
         self._recordings = [
             (part, stored) for part in shards for stored in part.recordings if stored.entry.split == split
         ]
-        self._pools: dict[frozenset[Kind], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._pools: dict[frozenset[Category], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
-    def draw(self, rng: np.random.Generator, kinds: frozenset[Kind], lead: int = 0) -> Audio:
-        """An excerpt of a recording of one of `kinds`, with the `lead` samples before it: [channels, lead + samples].
+    def draw(self, rng: np.random.Generator, categories: frozenset[Category], lead: int = 0) -> Audio:
+        """Draw an excerpt of a recording of one of the categories.
 
-        A recording that is shorter lies at a random place in the excerpt, in silence; silent excerpts are drawn again
-        a few times.
+        A shorter recording is padded with silence, at a random offset. Silent excerpts are drawn again, up to
+        MOST_DRAWS times.
+
+        Args:
+            rng: source of randomness.
+            categories: categories to draw from.
+            lead: samples before the excerpt that are returned too.
+
+        Returns:
+            [channels, lead + samples].
 
         Raises:
-            LookupError: no recordings of these kinds.
+            LookupError: there are no recordings of these categories.
         """
-        for _ in range(MOST_SILENT):
-            shards, stored = self._recording(rng, kinds)
+        for _ in range(MOST_DRAWS):
+            shards, stored = self._recording(rng, categories)
             spare = stored.frames - self._samples
             start = int(rng.integers(min(0, spare), max(0, spare) + 1))
             excerpt = shards.read(stored, start - lead, lead + self._samples)
@@ -49,20 +57,22 @@ class Excerpts:
                 break
         return excerpt
 
-    def has(self, kinds: frozenset[Kind]) -> bool:
-        """Whether there are recordings of any of `kinds`."""
-        return len(self._pool(kinds)[0]) > 0
+    def has(self, categories: frozenset[Category]) -> bool:
+        """Whether there are recordings of any of `categories`."""
+        return len(self._pool(categories)[0]) > 0
 
-    def _recording(self, rng: np.random.Generator, kinds: frozenset[Kind]) -> tuple[Shards, Stored]:
-        numbers, ends = self._pool(kinds)
-        if not len(numbers):
-            raise LookupError(f"no recordings of {', '.join(sorted(kinds))}")
-        return self._recordings[numbers[np.searchsorted(ends, rng.integers(ends[-1]), side="right")]]
+    def _recording(self, rng: np.random.Generator, categories: frozenset[Category]) -> tuple[Shards, Stored]:
+        indices, ends = self._pool(categories)
+        if not len(indices):
+            raise LookupError(f"no recordings of {', '.join(sorted(categories))}")
+        return self._recordings[indices[np.searchsorted(ends, rng.integers(ends[-1]), side="right")]]
 
-    def _pool(self, kinds: frozenset[Kind]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of the recordings of some kinds, and where each ends if they lie one after the other."""
-        if kinds not in self._pools:
-            numbers = [number for number, (_, stored) in enumerate(self._recordings) if stored.entry.kind in kinds]
-            ends = np.cumsum([self._recordings[number][1].frames for number in numbers], dtype=np.int64)
-            self._pools[kinds] = np.array(numbers, np.int64), ends
-        return self._pools[kinds]
+    def _pool(self, categories: frozenset[Category]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices of the recordings of some categories, and the cumulative sum of their lengths."""
+        if categories not in self._pools:
+            indices = [
+                index for index, (_, stored) in enumerate(self._recordings) if stored.entry.category in categories
+            ]
+            ends = np.cumsum([self._recordings[index][1].frames for index in indices], dtype=np.int64)
+            self._pools[categories] = np.array(indices, np.int64), ends
+        return self._pools[categories]

@@ -1,4 +1,4 @@
-"""The four ways to make a training example of one, two or three recordings (EnCodec paper, section 4.1)."""
+"""The four strategies that mix one, two or three recordings into a training example (EnCodec paper, section 4.1)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from earmark.codec.audio import Audio
-from earmark.codec.datasets.manifest import Kind
+from earmark.codec.datasets.manifest import Category
 from earmark.codec.training.examples.excerpts import Excerpts
 from earmark.codec.training.examples.reverb import Rooms, reverberate
 
-MOST_DRAWS = 100  # of a mix that clips; with the paper's gains one draw in two or three is enough
+MOST_DRAWS = 100  # until a mix does not clip; with the paper's gains, two or three draws are usually enough
 
-MUSIC: frozenset[Kind] = frozenset({"music"})
-OTHERS: frozenset[Kind] = frozenset({"speech", "sound"})
+MUSIC: frozenset[Category] = frozenset({"music"})
+OTHERS: frozenset[Category] = frozenset({"speech", "sound"})
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """How many sources, of which kinds, and whether a room may be put around them."""
+    """Number and categories of the sources, and whether the mix may be reverberated."""
 
     name: str
     sources: int
-    kinds: frozenset[Kind]
+    categories: frozenset[Category]
     reverberant: bool = True
 
 
@@ -37,12 +37,12 @@ STRATEGIES = (
 
 @dataclass(frozen=True)
 class Mixing:
-    """The settings, with the paper's values.
+    """Settings of the mixing, with the paper's values.
 
     Args:
-        single_music, single_other, mix_two, mix_three_without_music: probabilities of the strategies.
+        single_music, single_other, mix_two, mix_three_without_music: probability of each strategy.
         gain_db: range of each source's gain, drawn uniformly in dB.
-        reverb: probability that a mix is reverberated, unless it is music alone.
+        reverb: probability of reverberation; single music is never reverberated.
     """
 
     single_music: float = 0.32
@@ -53,14 +53,15 @@ class Mixing:
     reverb: float = 0.2
 
     def probability(self, strategy: Strategy) -> float:
+        """The probability of a strategy."""
         value: float = getattr(self, strategy.name)
         return value
 
 
 def mix(rng: np.random.Generator, excerpts: Excerpts, rooms: Rooms, mixing: Mixing, channels: int) -> Audio:
-    """One example, [channels, length], within full scale.
+    """Make one example, [channels, samples], within full scale.
 
-    A mix that clips is drawn again: other recordings and other gains, of the same strategy and in the same room.
+    A mix that clips is replaced by one of other recordings and gains, with the same strategy and room.
     """
     chances = [mixing.probability(strategy) for strategy in STRATEGIES]
     strategy = STRATEGIES[rng.choice(len(STRATEGIES), p=chances)]
@@ -69,16 +70,16 @@ def mix(rng: np.random.Generator, excerpts: Excerpts, rooms: Rooms, mixing: Mixi
         response = rooms.draw(rng, channels)
     lead = 0 if response is None else response.shape[-1] - 1
     for _ in range(MOST_DRAWS):
-        mixed = _amplified(rng, excerpts.draw(rng, strategy.kinds, lead), mixing)
+        mixed = _apply_gain(rng, excerpts.draw(rng, strategy.categories, lead), mixing)
         for _ in range(strategy.sources - 1):
-            mixed += _amplified(rng, excerpts.draw(rng, strategy.kinds, lead), mixing)
+            mixed += _apply_gain(rng, excerpts.draw(rng, strategy.categories, lead), mixing)
         if response is not None:
             mixed = reverberate(mixed, response)
         peak = np.abs(mixed).max()
         if peak < 1:
             return mixed
-    return mixed * np.float32(0.999 / peak)  # recordings at full scale throughout
+    return mixed * np.float32(0.999 / peak)  # only if the recordings are near full scale throughout
 
 
-def _amplified(rng: np.random.Generator, source: Audio, mixing: Mixing) -> Audio:
+def _apply_gain(rng: np.random.Generator, source: Audio, mixing: Mixing) -> Audio:
     return source * np.float32(10 ** (rng.uniform(*mixing.gain_db) / 20))

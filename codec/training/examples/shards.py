@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from earmark.codec.files import write_text
 from earmark.codec.in_order import in_order
 from earmark.codec.lock import locked
 from earmark.codec.progress import progress
-from earmark.codec.training.distributed import Place, largest
 
 FULL_SCALE = 32767
 BYTES = 2  # of a sample
@@ -177,30 +176,6 @@ def _write(
     return done
 
 
-def opened(path: Path, cache: Path, sample_rate: int, channels: int, place: Place) -> Shards:
-    """The shards in `path`, or, where that is a manifest, shards of it that are kept in the folder `cache`.
-
-    The first process makes them; the others wait.
-
-    Raises:
-        UserError: shards of another sample rate or number of channels, or what Shards and write() raise.
-    """
-    if path.is_dir():
-        shards = Shards(path)
-        if (shards.sample_rate, shards.channels) != (sample_rate, channels):
-            raise UserError(
-                f"{path}: shards of {shards.sample_rate} Hz and {shards.channels} channel(s), but the recipe asks for "
-                f"{sample_rate} Hz and {channels}; make others with `earmark data shards`"
-            )
-        return shards
-    try:
-        if place.rank == 0:
-            write([path], cache, sample_rate=sample_rate, channels=channels)
-    finally:
-        largest(0)
-    return Shards(cache)
-
-
 class _Writer:
     """Appends recordings; one is noted in the index once its samples are in the shards.
 
@@ -308,4 +283,4 @@ def _stored(index: Path) -> Iterator[Stored]:
 
 def _to_line(stored: Stored) -> str:
     parts = [(part.shard, part.start, part.frames) for part in stored.parts]
-    return json.dumps({"entry": asdict(stored.entry), "parts": parts}) + "\n"
+    return json.dumps({"entry": manifest.to_json(stored.entry), "parts": parts}) + "\n"

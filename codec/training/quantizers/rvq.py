@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from earmark.codec.encodec.rvq import ResidualVectorQuantizer, nearest
-from earmark.codec.training.quantizers.joint_batch import JointBatch, add_up
+from earmark.codec.training.quantizers.joint_batch import JointBatch, sum_over_processes
 from earmark.codec.training.quantizers.kmeans import count_and_sum, kmeans
 from earmark.codec.training.quantizers.quantized import Quantized
 
@@ -165,9 +165,9 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         """
         used, codebook_size = slice(len(codes)), self.codebooks.shape[1]
         seen = [count_and_sum(vectors, code, codebook_size) for vectors, code in zip(inputs, codes, strict=True)]
-        counts = add_up(torch.stack([count for count, _ in seen]))
+        counts = sum_over_processes(torch.stack([count for count, _ in seen]))
         self.counts[used].lerp_(counts, 1 - self.decay)
-        self.sums[used].lerp_(add_up(torch.stack([total for _, total in seen])), 1 - self.decay)
+        self.sums[used].lerp_(sum_over_processes(torch.stack([total for _, total in seen])), 1 - self.decay)
         self.usage[used].lerp_(counts / counts.sum(dim=1, keepdim=True), 1 - self.decay)
         self._replace_dead(inputs, self.dead_below * counts.sum(dim=1) / codebook_size)
         self.codebooks[used] = self.sums[used] / self.counts[used, :, None]

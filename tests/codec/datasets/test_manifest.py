@@ -14,7 +14,7 @@ from scipy.signal import butter, sosfilt
 
 from earmark.codec.audio import Recording
 from earmark.codec.datasets import layouts, manifest, open_corpus
-from earmark.codec.datasets.indexing import Found, index
+from earmark.codec.datasets.indexing import Candidate, index
 from earmark.codec.datasets.manifest import Entry, split_of
 from earmark.codec.datasets.screening import Limits, measure
 from earmark.codec.errors import UserError
@@ -24,7 +24,7 @@ RATE = 24000
 ENTRY = Entry(
     path="speech/a.flac",
     dataset="mine",
-    kind="speech",
+    category="speech",
     split="train",
     creator=None,
     licence="CC0-1.0",
@@ -43,15 +43,15 @@ def record(path: Path, seconds: float = 0.1, rate: int = RATE, seed: int | None 
     return path
 
 
-def found(file: Path) -> Found:
-    return Found(file, dataset="mine", kind="speech", split="train", creator=None, licence="CC0-1.0")
+def found(file: Path) -> Candidate:
+    return Candidate(file, dataset="mine", category="speech", split="train", creator=None, licence="CC0-1.0")
 
 
 # The file
 
 
 def test_what_is_written_comes_back(tmp_path):
-    entries = [ENTRY, replace(ENTRY, path="Müsik/b c.ogg", kind="music", creator="Ångström", channels=2)]
+    entries = [ENTRY, replace(ENTRY, path="Müsik/b c.ogg", category="music", creator="Ångström", channels=2)]
     manifest.write(tmp_path / "m.jsonl", entries)
     assert manifest.read(tmp_path / "m.jsonl") == entries
 
@@ -158,7 +158,7 @@ def test_dns_challenge_takes_clean_speech_and_names_its_readers(tmp_path):
     record(tmp_path / "datasets_fullband" / "noise_fullband" / "door.wav")
     items = layouts.dns_challenge_4(tmp_path)
     assert {item.file: item.creator for item in items} == {book: "librivox-06709", vctk: "vctk-p225"}
-    assert {(item.kind, item.dataset) for item in items} == {("speech", "dns4")}
+    assert {(item.category, item.dataset) for item in items} == {("speech", "dns4")}
 
 
 @pytest.mark.parametrize("deep", [True, False])
@@ -248,7 +248,7 @@ def test_open_corpus_tells_speech_from_sound_by_the_file_name(tmp_path):
     items = {
         item.file.name: item for source in open_corpus.sources() for item in open_corpus.recordings(source, tmp_path)
     }
-    assert {name: item.kind for name, item in items.items()} == {
+    assert {name: item.category for name, item in items.items()} == {
         "cow.ogg": "sound",
         "cow_desc.ogg": "speech",
         "cow_desc_fr.ogg": "speech",
@@ -279,7 +279,7 @@ def test_open_corpus_keeps_cuts_of_one_field_recording_together(tmp_path):
 
 def test_every_part_of_the_open_corpus_states_where_it_comes_from_and_its_licence():
     sources = open_corpus.sources()
-    assert {source.kind for source in sources} == set(manifest.KINDS)
+    assert {source.category for source in sources} == set(manifest.CATEGORIES)
     assert all(bool(source.package) != bool(source.repository) for source in sources)
     assert all(source.licence for source in sources)
     assert len({source.name for source in sources}) == len(sources)
@@ -296,14 +296,14 @@ def talk(seconds: float = 2.0, rate: int = RATE, noise: float = 1e-4) -> np.ndar
     return (bursts + noise * rng.standard_normal(len(time))).astype(np.float32)[None]
 
 
-def refusal(samples: np.ndarray, kind: manifest.Kind = "speech") -> str | None:
+def rejection(samples: np.ndarray, category: manifest.Category = "speech") -> str | None:
     recording = Recording(samples.astype(np.float32), RATE)
-    return Limits().refusal(kind, recording.seconds, measure(recording))
+    return Limits().rejection(category, recording.seconds, measure(recording))
 
 
 def test_good_recordings_pass():
-    assert refusal(talk()) is None
-    assert refusal(np.repeat(talk(), 2, axis=0)) is None
+    assert rejection(talk()) is None
+    assert rejection(np.repeat(talk(), 2, axis=0)) is None
 
 
 def test_clipping_is_found():
@@ -311,7 +311,7 @@ def test_clipping_is_found():
     sine = 1.2 * np.sin(2 * np.pi * 997 * np.arange(RATE) / RATE)[None]
     share = measure(Recording(np.clip(sine, -1, 1).astype(np.float32), RATE)).clipped
     assert share == pytest.approx(1 - 2 / np.pi * np.arcsin(0.985 / 1.2), abs=0.01)
-    assert refusal(np.clip(3 * talk(), -1, 1)) == "clipped"
+    assert rejection(np.clip(3 * talk(), -1, 1)) == "clipped"
 
 
 def test_bandwidth_is_where_the_spectrum_ends():
@@ -319,7 +319,7 @@ def test_bandwidth_is_where_the_spectrum_ends():
     transform maps to 24000 / pi atan(tan(4000 pi / 24000) 10^(7/24)) = 6.4 kHz."""
     low = sosfilt(butter(12, 4000, fs=RATE, output="sos"), talk())
     assert measure(Recording(low.astype(np.float32), RATE)).bandwidth == pytest.approx(6400, rel=0.05)
-    assert refusal(low) == "narrow band"
+    assert rejection(low) == "narrow band"
     assert measure(Recording(talk(), RATE)).bandwidth == pytest.approx(RATE / 2, rel=0.01)
 
 
@@ -327,13 +327,13 @@ def test_the_noise_floor_counts_in_speech_only():
     """Uniform noise in [-0.7, 0.7] has a level of 0.7 / sqrt(3) = 0.40; a floor of 0.1 is 12 dB below."""
     noisy = talk(noise=0.1)
     assert measure(Recording(noisy, RATE)).dynamics == pytest.approx(12, abs=1)
-    assert refusal(noisy) == "noisy"
-    assert refusal(noisy, "sound") is None
+    assert rejection(noisy) == "noisy"
+    assert rejection(noisy, "sound") is None
 
 
 def test_short_and_silent_recordings_are_refused():
-    assert refusal(talk(0.4)) == "too short"
-    assert refusal(np.zeros((1, RATE))) == "narrow band"
+    assert rejection(talk(0.4)) == "too short"
+    assert rejection(np.zeros((1, RATE))) == "narrow band"
 
 
 # The index
@@ -352,7 +352,7 @@ def test_copies_and_unreadable_files_are_left_out_with_the_reason(tmp_path):
     (tmp_path / "c.wav").write_bytes(b"no audio at all")
     result = index([found(first), found(copy), found(tmp_path / "c.wav")], tmp_path / "m.jsonl")
     assert [entry.path for entry in result.entries] == ["a.wav"]
-    assert {left.path: left.reason for left in result.left_out} == {
+    assert {left.path: left.reason for left in result.skipped} == {
         "b.wav": "a copy of another",
         "c.wav": "not readable as audio",
     }
@@ -365,7 +365,7 @@ def test_a_name_that_is_not_utf_8_is_left_out_with_the_reason(tmp_path):
     (tmp_path / "a.wav").rename(tmp_path / "caf\udce9.wav")
     result = index([found(tmp_path / "caf\udce9.wav"), found(tmp_path / "b.wav")], tmp_path / "m.jsonl")
     assert [entry.path for entry in manifest.read(tmp_path / "m.jsonl")] == ["b.wav"]
-    assert [left.reason for left in result.left_out] == ["its name is not UTF-8: rename it"]
+    assert [left.reason for left in result.skipped] == ["its name is not UTF-8: rename it"]
     assert json.loads((tmp_path / "m.left-out.jsonl").read_text())["path"] == "caf\udce9.wav"
 
 
@@ -376,7 +376,7 @@ def test_screening_leaves_out_what_does_not_keep_to_the_limits(tmp_path):
     assert len(index(files, tmp_path / "all.jsonl").entries) == 2
     result = index(files, tmp_path / "screened.jsonl", Limits())
     assert [entry.path for entry in result.entries] == ["good.wav"]
-    assert [(left.path, left.reason, left.seconds) for left in result.left_out] == [("clipped.wav", "clipped", 2.0)]
+    assert [(left.path, left.reason, left.seconds) for left in result.skipped] == [("clipped.wav", "clipped", 2.0)]
 
 
 def test_nothing_to_index_is_an_error(tmp_path):

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +37,13 @@ def corpus(tmp_path_factory):
     """Folder of shards: speech, music and sound in each split; "speech" of tones like the rest."""
     root = tmp_path_factory.mktemp("corpus")
     entries = []
-    for number, (kind, split) in enumerate((k, s) for k in manifest.KINDS for s in manifest.SPLITS for _ in range(2)):
+    for number, (category, split, _) in enumerate(product(manifest.CATEGORIES, manifest.SPLITS, range(2))):
         path = root / f"{number}.wav"
         write(path, made_of_tones(3.0, number), RATE)
         entries.append(
             manifest.Entry(
-                path=path.name, dataset="tones", kind=kind, split=split, creator=None, licence="CC0-1.0", seconds=3.0,
-                sample_rate=RATE, channels=1, fingerprint=manifest.fingerprint(path),
+                path=path.name, dataset="tones", category=category, split=split, creator=None, licence="CC0-1.0",
+                seconds=3.0, sample_rate=RATE, channels=1, fingerprint=manifest.fingerprint(path),
             )
         )  # fmt: skip
     manifest.write(root / "manifest.jsonl", entries)
@@ -68,17 +69,18 @@ from pathlib import Path
 from earmark.codec.training import recipe_files, run
 from earmark.codec.training.examples import shards
 from earmark.codec.training.distributed import join, leave
+from earmark.codec.training.examples.shard_cache import open_shards
 from earmark.codec.training.trainer import Trainer
 
 torch.set_num_threads(1)
 folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
-place = join("cpu")
+group = join("cpu")
 """
 
 
 @pytest.fixture
 def two_processes(tmp_path):
-    """Run code in two processes as torchrun would start them, with `folder`, `rank` and `place`: their output."""
+    """Run code in two processes as torchrun would start them, with `folder`, `rank` and `group`: their output."""
 
     def run(code, port):
         environment = {

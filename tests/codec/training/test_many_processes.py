@@ -10,7 +10,7 @@ import torch
 
 from earmark.codec.errors import UserError
 from earmark.codec.training import distributed, recipe_files
-from earmark.codec.training.distributed import Place, alone, join
+from earmark.codec.training.distributed import ProcessGroup, join, single_process
 from earmark.codec.training.folder import STATE
 
 SMALL = (
@@ -49,7 +49,7 @@ def launched(monkeypatch):
 
 @pytest.mark.parametrize("device", ["cuda", None])
 def test_each_process_of_torchrun_has_a_gpu_of_its_own(gpus, launched, device):
-    assert join(device) == Place(1, 2, torch.device("cuda:1"))
+    assert join(device) == ProcessGroup(1, 2, torch.device("cuda:1"))
     assert gpus["device"] == torch.device("cuda:1")
     assert launched["backend"] == "cpu:gloo,cuda:nccl"  # flags on the CPU wait for no GPU
 
@@ -74,7 +74,7 @@ def test_more_processes_than_gpus(gpus, launched, monkeypatch):
 @pytest.mark.parametrize(("device", "index"), [("cuda", 0), ("cuda:1", 1), (None, 0)])
 def test_one_process_computes_on_the_gpu_it_was_given(gpus, device, index):
     """Also what names no device: its kernels and memory would go to the first GPU."""
-    assert join(device) == Place(0, 1, torch.device("cuda", index))
+    assert join(device) == ProcessGroup(0, 1, torch.device("cuda", index))
     assert gpus["device"] == torch.device("cuda", index)
 
 
@@ -88,7 +88,7 @@ def test_a_gpu_that_is_not_there(gpus, monkeypatch):
 
 def test_a_command_for_one_process_refuses_torchrun(launched):
     with pytest.raises(UserError, match="train-lm: trains in one process, but torchrun started several"):
-        alone("train-lm", "cpu")
+        single_process("train-lm", "cpu")
 
 
 def test_the_first_process_decodes_the_corpus_and_all_have_it(corpus, two_processes, tmp_path):
@@ -98,7 +98,7 @@ made = []
 write = shards.write
 shards.write = lambda *a, **k: (made.append(1), write(*a, **k))[1]
 for _ in range(2):
-    found = shards.opened(Path({str(corpus.parent / "manifest.jsonl")!r}), folder / "shards", 24000, 1, place)
+    found = open_shards(Path({str(corpus.parent / "manifest.jsonl")!r}), folder / "shards", 24000, 1, group)
 print("recordings", len(found.recordings), "made", len(made))
 leave()
 """)
@@ -126,7 +126,7 @@ run.Trainer = Watched
 def train(**more):
     recipe = recipe_files.load("tiny", SETTINGS)
     try:
-        done = run.train(recipe, [shards.Shards(CORPUS)], folder / "run", place, tensorboard=False, **more)
+        done = run.train(recipe, [shards.Shards(CORPUS)], folder / "run", group, tensorboard=False, **more)
     except KeyboardInterrupt:
         done = "interrupted"
     torch.save({"done": done, **trainers[0].state_dict()}, folder / f"{rank}.pt")
@@ -142,13 +142,13 @@ def ranks(folder):
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
-def flat(state, place=""):
+def flat(state, path=""):
     """(name, value) of everything in a nested state."""
     if isinstance(state, dict):
-        return [pair for key, value in state.items() for pair in flat(value, f"{place}.{key}")]
+        return [pair for key, value in state.items() for pair in flat(value, f"{path}.{key}")]
     if isinstance(state, list | tuple):
-        return [pair for key, value in enumerate(state) for pair in flat(value, f"{place}.{key}")]
-    return [(place, state)]
+        return [pair for key, value in enumerate(state) for pair in flat(value, f"{path}.{key}")]
+    return [(path, state)]
 
 
 @pytest.mark.parametrize(

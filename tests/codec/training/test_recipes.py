@@ -7,7 +7,7 @@ import torch
 
 from earmark.codec.encodec.config import PRESETS
 from earmark.codec.errors import UserError
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.recipe_files import load, names, table, tables
 from earmark.codec.training.trainer import Trainer
 
@@ -114,7 +114,7 @@ def test_the_shortest_example_can_be_trained_on(kinds, samples):
              "validation.kbps=[0.6]", "discriminators.filters=2", "discriminators.start=0")  # fmt: skip
     trainer = Trainer(
         load("tiny", (*small, f"discriminators.kinds={kinds}", f"data.seconds={samples / 24000}")),
-        Place(0, 1, torch.device("cpu")),
+        ProcessGroup(0, 1, torch.device("cpu")),
     )
     trainer.update(0.1 * torch.randn(2, 1, samples))
 

@@ -11,14 +11,14 @@ import torch
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE
 from earmark.codec.training.run import train
 from earmark.codec.training.start import start_from
 from earmark.codec.training.trainer import Trainer
 
-ALONE = Place(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
     "discriminators.filters=2", "discriminators.start=0", "data.batch=4", "data.seconds=0.25", "training.updates=2",
@@ -80,7 +80,7 @@ def test_more_codebooks_than_the_checkpoint_has(earlier):
 
 
 @pytest.mark.parametrize(
-    ("setting", "place", "said"),
+    ("setting", "source", "said"),
     [
         ("model.seanet.filters=4", "model.safetensors", "another shape"),
         ("model.kbps=[0.6]", "model.safetensors", "another shape"),
@@ -89,10 +89,10 @@ def test_more_codebooks_than_the_checkpoint_has(earlier):
         ("model.entries=16", "nowhere", "no such file"),
     ],
 )
-def test_what_does_not_fit_is_one_line(earlier, setting, place, said):
+def test_what_does_not_fit_is_one_line(earlier, setting, source, said):
     trainer = Trainer(small("validation.kbps=[0.6]", setting), ALONE)
     with pytest.raises(UserError, match=said) as caught:
-        start_from(trainer, earlier / place)
+        start_from(trainer, earlier / source)
     assert "\n" not in str(caught.value)
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.trainer import Trainer
 
-ALONE = Place(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
     "validation.kbps=[1.2]", "discriminators.filters=2", "discriminators.start=0", "optimizer.schedule='constant'",

@@ -18,15 +18,15 @@ from earmark.cli import cli
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE
 from earmark.codec.training.run import train
 from earmark.codec.training.trainer import Trainer, learning_rate
-from earmark.codec.training.validation import excerpts_of, si_snr
+from earmark.codec.training.validation import select_excerpts, si_snr
 
 ROOT = Path(__file__).resolve().parents[3]
-ALONE = Place(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
     "discriminators.filters=2", "discriminators.start=4", "data.batch=4", "data.seconds=0.25", "data.reverb=0.5",
@@ -224,12 +224,12 @@ def test_learning_rate_by_hand():
 
 def test_excerpts_are_of_every_kind_and_always_the_same(corpus):
     shards = [Shards(corpus)]
-    excerpts = excerpts_of(shards, 6, 1.0)
-    assert [excerpt.kind for excerpt in excerpts] == ["speech", "speech", "music", "music", "sound", "sound"]
+    excerpts = select_excerpts(shards, 6, 1.0)
+    assert [excerpt.category for excerpt in excerpts] == ["speech", "speech", "music", "music", "sound", "sound"]
     assert all(excerpt.audio.shape == (1, 24000) for excerpt in excerpts)
-    again = excerpts_of(shards, 6, 1.0)
+    again = select_excerpts(shards, 6, 1.0)
     assert all(torch.equal(a.audio, b.audio) for a, b in zip(excerpts, again, strict=True))
-    assert len({excerpt.name for excerpt in excerpts_of(shards, 12, 1.0)}) == 12
+    assert len({excerpt.name for excerpt in select_excerpts(shards, 12, 1.0)}) == 12
 
 
 def test_mistakes_on_the_command_line_are_one_line(corpus, tmp_path):
@@ -239,4 +239,4 @@ def test_mistakes_on_the_command_line_are_one_line(corpus, tmp_path):
 
     assert "no such recipe" in says("nowhere", "--data", corpus)
     assert "--device warp" in says("tiny", "--data", corpus, "--device", "warp")
-    assert "the recipe asks for 48000 Hz" in says("encodec_48khz", "--data", corpus)
+    assert "the recipe needs 48000 Hz" in says("encodec_48khz", "--data", corpus)

@@ -12,7 +12,7 @@ import torch
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.training import recipe_files, run
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.batches import identity
 from earmark.codec.training.examples.reverb import MeasuredRooms
 from earmark.codec.training.examples.shards import Shards
@@ -20,9 +20,9 @@ from earmark.codec.training.folder import STATE, load_state
 from earmark.codec.training.run import train
 from earmark.codec.training.start import start_from
 from earmark.codec.training.trainer import Trainer
-from earmark.codec.training.validation import Excerpt, excerpts_of, validate
+from earmark.codec.training.validation import Excerpt, select_excerpts, validate
 
-ALONE = Place(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
     "discriminators.kinds=[]", "data.batch=2", "data.seconds=0.1", "training.updates=4", "validation.every=2",
@@ -183,5 +183,5 @@ def test_validation_hears_what_the_exported_codec_decodes():
     torch.testing.assert_close(sounds["sound@3"], model.decode(model.encode(audio, 3.0))[0], rtol=1e-3, atol=1e-5)
 
 
-def test_excerpts_of_nothing(corpus):
-    assert excerpts_of([Shards(corpus)], 3, 0.5, "none") == []
+def test_select_excerpts_nothing(corpus):
+    assert select_excerpts([Shards(corpus)], 3, 0.5, "none") == []

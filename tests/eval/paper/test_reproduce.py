@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 import signal
+from itertools import product
 
 import numpy as np
 import pytest
@@ -35,16 +36,16 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Shards of one recording of each kind in each split."""
+    """Shards of one recording of each category in each split."""
     root = tmp_path_factory.mktemp("corpus")
     entries = []
-    for number, (kind, split) in enumerate((kind, split) for kind in manifest.KINDS for split in manifest.SPLITS):
-        path = root / f"{split}-{kind}.wav"
+    for number, (category, split) in enumerate(product(manifest.CATEGORIES, manifest.SPLITS)):
+        path = root / f"{split}-{category}.wav"
         audio.write(path, 0.1 * np.random.default_rng(number).standard_normal((1, 48000), np.float32), 24000)
         entries.append(
             manifest.Entry(
-                path=path.name, dataset="noise", kind=kind, split=split, creator=None, licence="CC0-1.0", seconds=2.0,
-                sample_rate=24000, channels=1, fingerprint=manifest.fingerprint(path),
+                path=path.name, dataset="noise", category=category, split=split, creator=None, licence="CC0-1.0",
+                seconds=2.0, sample_rate=24000, channels=1, fingerprint=manifest.fingerprint(path),
             )
         )  # fmt: skip
     manifest.write(root / "manifest.jsonl", entries)

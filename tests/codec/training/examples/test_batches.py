@@ -22,15 +22,16 @@ from earmark.codec.errors import UserError, WriteError
 from earmark.codec.in_order import in_order
 from earmark.codec.lock import locked
 from earmark.codec.training.data_cli import data as data_command
-from earmark.codec.training.distributed import Place
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples import shards
 from earmark.codec.training.examples.batches import TrainingData
 from earmark.codec.training.examples.excerpts import Excerpts
 from earmark.codec.training.examples.mixing import Mixing
+from earmark.codec.training.examples.shard_cache import open_shards
 from earmark.codec.training.examples.shards import Shards
 
 RATE = 8000
-ALONE = Place(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 MUSIC_ONLY = Mixing(single_music=1.0, single_other=0.0, mix_two=0.0, mix_three_without_music=0.0)
 
 
@@ -65,11 +66,11 @@ def corpus(tmp_path: Path) -> Corpus:
 
 @pytest.fixture
 def mixed(corpus: Corpus) -> Corpus:
-    """Eight recordings of noise of each kind, 0.3 to 1 s, with pauses."""
+    """Eight recordings of noise of each category, 0.3 to 1 s, with pauses."""
     rng = np.random.default_rng(0)
-    for kind in manifest.KINDS:
+    for category in manifest.CATEGORIES:
         for number in range(8):
-            corpus.add(f"{kind}{number}", rng.uniform(-0.3, 0.3, rng.integers(2400, 8000)), kind=kind)
+            corpus.add(f"{category}{number}", rng.uniform(-0.3, 0.3, rng.integers(2400, 8000)), category=category)
     return corpus
 
 
@@ -292,11 +293,11 @@ def test_shards_travel_to_worker_processes_without_their_samples(mixed):
 
 
 def test_a_manifest_is_decoded_once_into_a_cache(mixed):
-    first = shards.opened(mixed.manifest, mixed.folder / "cache", RATE, 1, ALONE)
+    first = open_shards(mixed.manifest, mixed.folder / "cache", RATE, 1, ALONE)
     assert first.folder == mixed.folder / "cache"
-    assert shards.opened(first.folder, mixed.folder / "unused", RATE, 1, ALONE).recordings == first.recordings
+    assert open_shards(first.folder, mixed.folder / "unused", RATE, 1, ALONE).recordings == first.recordings
     with pytest.raises(UserError, match="8000 Hz and 1 channel"):
-        shards.opened(first.folder, mixed.folder / "unused", 24000, 1, ALONE)
+        open_shards(first.folder, mixed.folder / "unused", 24000, 1, ALONE)
 
 
 # Excerpts
@@ -405,8 +406,10 @@ def test_identity_tells_what_is_learnt_from(mixed):
 # Batches
 
 
-def batches(data: TrainingData, first: int, last: int, place: Place = ALONE, workers: int = 0) -> list[torch.Tensor]:
-    return list(data.batches(first, last, place, workers))
+def batches(
+    data: TrainingData, first: int, last: int, group: ProcessGroup = ALONE, workers: int = 0
+) -> list[torch.Tensor]:
+    return list(data.batches(first, last, group, workers))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -426,7 +429,7 @@ def test_a_training_goes_on_with_the_batch_it_would_have_had(mixed):
 @pytest.mark.parametrize("processes", [2, 3])
 def test_the_processes_parts_are_the_batch_of_one(mixed, processes):
     data = training([mixed.shards()])
-    parts = [batches(data, 0, 6, replace(ALONE, rank=rank, processes=processes)) for rank in range(processes)]
+    parts = [batches(data, 0, 6, replace(ALONE, rank=rank, size=processes)) for rank in range(processes)]
     for of_update, whole in zip(zip(*parts, strict=True), batches(data, 0, 6), strict=True):
         torch.testing.assert_close(torch.cat(of_update), whole, rtol=0, atol=0)
 
@@ -457,7 +460,7 @@ def test_batches_may_be_left_early(mixed):
 
 def test_a_batch_that_cannot_be_divided(mixed):
     with pytest.raises(UserError, match=r"data\.batch: 6 .* 4 processes"):
-        batches(training([mixed.shards()]), 0, 1, replace(ALONE, processes=4))
+        batches(training([mixed.shards()]), 0, 1, replace(ALONE, size=4))
 
 
 def test_a_strategy_without_recordings_names_its_setting(corpus):
@@ -541,7 +544,7 @@ def test_from_a_folder_to_a_training_example(tmp_path):
     assert training([Shards(tmp_path / "shards")], mixing=voices).example(0, 0).shape == (1, 2000)
 
 
-def test_a_folder_needs_its_kind(tmp_path):
+def test_a_folder_needs_its_category(tmp_path):
     with pytest.raises(UserError, match="--kind"):
         run("index", tmp_path, "--layout", "folder", "--out", tmp_path / "m.jsonl")
 
@@ -561,4 +564,4 @@ def test_what_the_open_corpus_lacks_is_told(tmp_path):
     assert "esc10" not in said
     said = run("open-corpus", tmp_path, "--out", tmp_path / "m.jsonl")
     [only] = manifest.read(tmp_path / "m.jsonl")
-    assert (only.path, only.creator, only.kind) == ("esc10/1-100-A.ogg", "100", "sound")
+    assert (only.path, only.creator, only.category) == ("esc10/1-100-A.ogg", "100", "sound")

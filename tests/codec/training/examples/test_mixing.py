@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from earmark.codec.datasets.manifest import Entry, Kind
+from earmark.codec.datasets.manifest import Category, Entry, to_json
 from earmark.codec.training.examples.excerpts import Excerpts
 from earmark.codec.training.examples.mixing import Mixing, mix
 from earmark.codec.training.examples.reverb import SimulatedRooms
@@ -19,7 +18,7 @@ from earmark.codec.training.examples.shards import Shards
 RATE = 12000
 SAMPLES = 1200  # an example; its spectrum has a line every 10 Hz
 AMPLITUDE = 0.05  # so low that three tones at +6 dB stay below full scale
-TONES: dict[Kind, range] = {
+TONES: dict[Category, range] = {
     "music": range(100, 1100, 50),
     "speech": range(2000, 3000, 50),
     "sound": range(4000, 5000, 50),
@@ -27,17 +26,17 @@ TONES: dict[Kind, range] = {
 
 
 def tones(folder: Path, amplitude: float = AMPLITUDE) -> Shards:
-    """Shards of 20 tones of each kind, 2 s each, written by hand: not normalised."""
+    """Shards of 20 tones of each category, 2 s each, written by hand: not normalised."""
     folder.mkdir()
     (folder / "format.json").write_text(
         json.dumps({"format": "earmark.shards", "version": 1, "sample_rate": RATE, "channels": 1})
     )
     time = np.arange(2 * RATE) / RATE
     waves, lines = [], []
-    for kind, frequencies in TONES.items():
+    for category, frequencies in TONES.items():
         for frequency in frequencies:
-            entry = Entry(f"{frequency}.wav", "tones", kind, "train", None, "", 2.0, RATE, 1, str(frequency))
-            lines.append(json.dumps({"entry": asdict(entry), "parts": [[0, len(waves) * len(time), len(time)]]}))
+            entry = Entry(f"{frequency}.wav", "tones", category, "train", None, "", 2.0, RATE, 1, str(frequency))
+            lines.append(json.dumps({"entry": to_json(entry), "parts": [[0, len(waves) * len(time), len(time)]]}))
             waves.append(np.rint(32767 * amplitude * np.sin(2 * np.pi * frequency * time)))
     (folder / "index.jsonl").write_text("\n".join(lines) + "\n")
     np.concatenate(waves).astype("<i2").tofile(folder / "shard-0000.pcm")
@@ -66,8 +65,8 @@ def heard(example: np.ndarray) -> dict[int, float]:
     return {10 * int(line): float(lines[line]) for line in np.flatnonzero(lines > AMPLITUDE / 10)}
 
 
-def kinds_of(frequencies: dict[int, float]) -> set[str]:
-    return {kind for frequency in frequencies for kind, tones in TONES.items() if frequency in tones}
+def categories_of(frequencies: dict[int, float]) -> set[str]:
+    return {category for frequency in frequencies for category, tones in TONES.items() if frequency in tones}
 
 
 def examples(excerpts: Excerpts, count: int, **settings: object) -> list[dict[int, float]]:
@@ -87,9 +86,9 @@ def test_the_papers_strategies_come_with_the_papers_probabilities(excerpts):
     """
     count = Counter()
     for tones_heard in examples(excerpts, 1000):
-        kinds = kinds_of(tones_heard)
+        categories = categories_of(tones_heard)
         if len(tones_heard) == 1:
-            count["music" if kinds == {"music"} else "other"] += 1
+            count["music" if categories == {"music"} else "other"] += 1
         else:
             count[len(tones_heard)] += 1
     two = 0.24 * 59 / 60 + 0.12 * 3 * 39 / 40**2
@@ -101,7 +100,7 @@ def test_the_papers_strategies_come_with_the_papers_probabilities(excerpts):
 
 
 @pytest.mark.parametrize(
-    ("strategy", "sources", "kinds"),
+    ("strategy", "sources", "categories"),
     [
         ("single_music", 1, {"music"}),
         ("single_other", 1, {"speech", "sound"}),
@@ -109,10 +108,10 @@ def test_the_papers_strategies_come_with_the_papers_probabilities(excerpts):
         ("mix_three_without_music", 3, {"speech", "sound"}),
     ],
 )
-def test_each_strategy_mixes_its_number_of_sources_of_its_kinds(excerpts, strategy, sources, kinds):
+def test_each_strategy_mixes_its_number_of_sources_of_its_kinds(excerpts, strategy, sources, categories):
     mixes = examples(excerpts, 60, **{**ONLY, strategy: 1.0})
     assert max(map(len, mixes)) == sources
-    assert set().union(*map(kinds_of, mixes)) == kinds
+    assert set().union(*map(categories_of, mixes)) == categories
 
 
 def test_gains_are_uniform_in_decibels(excerpts):

@@ -1,0 +1,38 @@
+"""Shards for a training: a folder of them, or those made of a manifest when it is first used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earmark.codec.errors import UserError
+from earmark.codec.training.distributed import ProcessGroup, maximum
+from earmark.codec.training.examples import shards
+from earmark.codec.training.examples.shards import Shards
+
+
+def open_shards(path: Path, cache: Path, sample_rate: int, channels: int, group: ProcessGroup) -> Shards:
+    """Open a folder of shards, or decode a manifest into shards and open those.
+
+    Args:
+        path: folder of shards, or a manifest.
+        cache: folder that keeps the shards of a manifest. Rank 0 writes them while the other processes wait.
+        sample_rate: the recipe's, in Hz.
+        channels: the recipe's.
+
+    Raises:
+        UserError: shards of another sample rate or number of channels, or the errors of Shards and shards.write().
+    """
+    if path.is_dir():
+        opened = Shards(path)
+        if (opened.sample_rate, opened.channels) != (sample_rate, channels):
+            raise UserError(
+                f"{path}: shards of {opened.sample_rate} Hz and {opened.channels} channel(s), but the recipe needs "
+                f"{sample_rate} Hz and {channels}; make others with `earmark data shards`"
+            )
+        return opened
+    try:
+        if group.rank == 0:
+            shards.write([path], cache, sample_rate=sample_rate, channels=channels)
+    finally:
+        maximum(0)
+    return Shards(cache)
