@@ -1,0 +1,128 @@
+"""`register_codec`: what can be registered, what is refused, and a registered codec in worker processes."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark.baselines import registry
+from earmark.baselines.registry import families, family_of, register_codec
+from earmark.baselines.systems import parse, parse_list
+from earmark.baselines.transcode import transcode
+from earmark.codec import audio
+from earmark.codec.errors import UserError
+from earmark.eval.comparison import runner
+from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
+
+sys.path.append(str(Path(__file__).parent))  # worker processes get this path, too
+from registered_codecs import Halved, HalvedFamily, at_rate
+
+
+class Incomplete:
+    sample_rate = 16000
+
+    def encode(self, audio):
+        return None
+
+
+@pytest.fixture(autouse=True)
+def nothing_registered(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+
+
+def coded(text: str) -> float:
+    """Measured bit rate of a second of noise through a system."""
+    noise = (0.1 * np.random.default_rng(0).standard_normal((1, 16000))).astype(np.float32)
+    system = parse(text)
+    result = transcode(family_of(system).open(system, 16000, 1), noise, 16000)
+    assert result.audio.shape == noise.shape
+    return result.payload_bits / 1000
+
+
+@pytest.mark.parametrize("codec", [Halved, Halved(), HalvedFamily, HalvedFamily(), functools.partial(Halved, 2)])
+def test_every_form_of_a_codec_can_be_registered(codec):
+    """Every second sample in 16 bits: 8000 x 16 = 128 kbps."""
+    register_codec("halved", codec)
+    assert coded("halved") == 128
+    assert "halved" in families()
+
+
+def test_a_parameter_kbps_makes_the_rate_part_of_the_system_string():
+    """12 kbps: every 21st of 16,000 samples, 762 of them, in 16 bits, is 12.192 kbps."""
+    register_codec("thinned", at_rate)
+    assert coded("thinned@12") == 12.192
+    assert family_of(parse("thinned@12")).kbps(parse("thinned@12")) == 12
+    with pytest.raises(UserError, match="thinned: it has a parameter kbps, so name a rate; write thinned@12"):
+        parse("thinned")
+    register_codec("halved", Halved)
+    with pytest.raises(UserError, match="halved@12: it takes no rate; write halved"):
+        parse("halved@12")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "says"),
+    [
+        ("my codec", Halved, "use letters, digits and underscores"),
+        ("opus", Halved, "opus: a codec has this name already"),
+        ("halved", 3, "halved: int is no codec; give a class or object with sample_rate, channels, encode, decode"),
+        ("halved", Incomplete(), "halved: Incomplete is no codec; it has no channels, decode"),
+        ("halved", lambda: Halved(), "cannot be sent to worker processes"),
+    ],
+)
+def test_what_is_no_codec_is_refused_in_one_line(name, codec, says):
+    with pytest.raises(UserError, match=says) as caught:
+        register_codec(name, codec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_function_that_returns_no_codec_is_named_when_it_is_used():
+    register_codec("nothing", Incomplete)
+    with pytest.raises(UserError, match="nothing: Incomplete is no codec; it has no channels, decode"):
+        coded("nothing")
+
+
+def test_a_name_is_replaced_only_if_asked_for():
+    register_codec("halved", Halved)
+    with pytest.raises(UserError, match="registered already; choose another name, or pass replace=True"):
+        register_codec("halved", Halved())
+    register_codec("halved", HalvedFamily, replace=True)
+    assert isinstance(families()["halved"], HalvedFamily)
+
+
+def test_the_version_is_the_codecs_own_or_its_source_and_content():
+    versions = []
+    for factor in (2, 4):
+        register_codec("halved", functools.partial(Halved, factor), replace=True)
+        versions.append(families()["halved"].version())
+    assert versions[0] != versions[1]
+    assert versions[0].startswith("source ")
+    register_codec("named", HalvedFamily)
+    assert families()["named"].version() == "1"
+
+
+def test_a_codec_is_made_once_for_all_tasks_of_a_process():
+    register_codec("halved", functools.partial(Halved, 2))
+    systems = [pickle.loads(pickle.dumps(parse("halved"))) for _ in range(2)]
+    first, second = (family_of(system).open(system, 16000, 1) for system in systems)
+    assert first is second
+
+
+def test_a_registered_codec_joins_a_comparison(tmp_path):
+    """Workers know it from the tasks: a class by its name in a module, an object by its content."""
+    noise = (0.1 * np.random.default_rng(0).standard_normal((1, 16000))).astype(np.float32)
+    audio.write(tmp_path / "audio" / "a.wav", noise, 16000)
+    register_codec("class_", Halved)
+    register_codec("object_", Halved(4))
+    plan = runner.Plan(
+        audio_dir=tmp_path / "audio", systems=tuple(parse_list("class_,object_")), metrics=("si_snr",),
+        run=tmp_path / "run", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="",
+    )  # fmt: skip
+    scores = runner.run(plan).scores.set_index("system")
+    assert scores.status.tolist() == ["ok", "ok"]
+    assert scores.kbps["class_"] == 128
+    assert scores.kbps["object_"] == 64
