@@ -1,1 +1,1 @@
-"""Tables of ratings, importers and post-screening."""
+"""Rating tables, importers and post-screening."""

@@ -1,8 +1,8 @@
-"""Rating files of other listening-test tools as Ratings.
+"""Rating files of listening-test tools, read as Ratings.
 
-Read are the CSV files of webMUSHRA (service/write.php) and pymushra (its admin page's download), GoListen's wide CSV,
-and a plain long table: listener, item, condition, score, and where known category, comment, seconds, and excluded
-with excluded_by, as our own export has them.
+Supported are the CSV files of webMUSHRA (service/write.php) and pymushra (download of its admin page), GoListen's wide
+CSV, and a long table with the columns listener, item, condition and score; optional are category, comment, seconds,
+and the columns excluded and excluded_by of our own exports.
 """
 
 from __future__ import annotations
@@ -27,11 +27,17 @@ AUDIO_NAME = re.compile(r"(.+)\.(wav|flac|mp3|ogg|oga|opus|aiff?|m4a|aac|webm)",
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a long table keeps what: our column -> the headings it may have, the first that is there counts."""
+    """Columns of a tool's long table.
+
+    Args:
+        columns: our column -> the headings it may have; the first one present counts.
+        seconds_per_unit: unit of the column `seconds`.
+        resubmits: whether the tool stores a session again if its listener presses "send" again.
+    """
 
     columns: Mapping[str, tuple[str, ...]]
     seconds_per_unit: float = 1.0
-    resubmits: bool = False  # whether the tool stores a session again when its listener presses "send" again
+    resubmits: bool = False
 
 
 WEBMUSHRA = Layout(
@@ -76,44 +82,54 @@ LONG = Layout(
 def read_ratings(
     path: Path, reference: str | None = None, low_anchor: str | None = None, mid_anchor: str | None = None
 ) -> Ratings:
-    """Read a rating file of any known kind; the kind is told by its headings.
+    """Read a rating file of any supported format, which its headings determine.
 
     Args:
-        reference, low_anchor, mid_anchor: names of the conditions with those roles; by their usual names unless told.
+        path: CSV or Parquet file.
+        reference, low_anchor, mid_anchor: conditions with these roles; default: those with a usual name.
 
     Raises:
-        UserError: not a rating file, a score that is not a number from 0 to 100, an empty cell, an item that a listener
-            rated twice in one condition, or a condition that does not exist. Rows are numbered as a spreadsheet does.
+        UserError: if it is not a rating file, a score is not a number from 0 to 100, a cell is empty, a listener rated
+            an item twice in one condition, or a named condition does not exist. Rows count as in a spreadsheet.
     """
     table = read_table(path)
     if table.empty:
-        raise UserError(f"{path}: headings only, no ratings in it")
-    if _has(path, table, "trial_id", "rating_stimulus", "rating_score"):
-        kind = "webMUSHRA result file"
-        table, remarks = _with_webmushra_sessions(path, table)
-        frame, notes = _from_long(path, table, WEBMUSHRA)
-        notes = remarks + notes
-    elif _has(path, table, "wm_id", "wm_type", "responses_stimulus", "responses_score"):
-        kind = "pymushra result file"
-        frame, notes = _from_long(path, table[table["wm_type"] == "mushra"], PYMUSHRA)
-    elif sum(AUDIO_NAME.fullmatch(heading) is not None for heading in table.columns) >= 2:
-        kind = "GoListen result file"
-        frame, notes = _from_golisten(path, table)
-    else:
-        kind = "long table"
-        frame, notes = _from_long(path, table, LONG)
+        raise UserError(f"{path}: has headings only and no ratings")
+    frame, notes = _read_format(path, table)
     if frame.empty:
-        raise UserError(f"{path}: no ratings in it")
+        raise UserError(f"{path}: has no ratings")
     named: dict[Role, str | None] = {
         "hidden reference": reference, "low anchor": low_anchor, "mid anchor": mid_anchor
     }  # fmt: skip
     roles, role_notes = assign_roles(frame["condition"].unique(), named, str(path))
-    out = excluded_by_hand(frame)
-    return Ratings(frame, roles, path.name, (f"Read as a {kind}.", *notes, *role_notes), excluded=out)
+    return Ratings(frame, roles, path.name, (*notes, *role_notes), excluded=excluded_by_hand(frame))
+
+
+def _read_format(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Ratings under our column names, and notes, the first of which names the format."""
+    if _has(path, table, "trial_id", "rating_stimulus", "rating_score"):
+        name = "webMUSHRA result file"
+        table, remarks = _with_webmushra_sessions(path, table)
+        frame, notes = _from_long(path, table, WEBMUSHRA)
+        notes = remarks + notes
+    elif _has(path, table, "wm_id", "wm_type", "responses_stimulus", "responses_score"):
+        name = "pymushra result file"
+        frame, notes = _from_long(path, table[table["wm_type"] == "mushra"], PYMUSHRA)
+    elif sum(AUDIO_NAME.fullmatch(heading) is not None for heading in table.columns) >= 2:
+        name = "GoListen result file"
+        frame, notes = _from_golisten(path, table)
+    else:
+        name = "long table"
+        frame, notes = _from_long(path, table, LONG)
+    return frame, [f"Read as a {name}.", *notes]
 
 
 def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:
-    """Whether the table has all these columns, each once."""
+    """Whether the table has all these columns.
+
+    Raises:
+        UserError: if it has them all and one of them twice.
+    """
     counts = [list(table.columns).count(heading) for heading in headings]
     if min(counts) > 0 and max(counts) > 1:
         raise UserError(f"{path}: two columns are called {headings[counts.index(max(counts))]}; keep one")
@@ -121,44 +137,44 @@ def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:
 
 
 def _with_webmushra_sessions(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Add the column session_uuid, which older versions of webMUSHRA do not write.
+    """Add the column session_uuid, which older versions of webMUSHRA do not write, and a note if it was missing.
 
-    Listeners differ in their answers to the questionnaire; with the same answers, a stimulus that is rated again in the
-    same trial begins another session.
+    Rows with the same answers to the questionnaire belong to one listener. If a stimulus occurs again in the same trial
+    of that listener, it belongs to the listener's next session.
     """
     if "session_uuid" in table.columns:
         return table, []
     answers = table.iloc[:, : list(table.columns).index("trial_id")].drop(columns="session_test_id", errors="ignore")
     if answers.shape[1] == 0:
-        raise UserError(f"{path}: nothing tells its listeners apart; add a column session_uuid")
+        raise UserError(f"{path}: no column distinguishes the listeners; add a column session_uuid")
     person = answers.agg("\n".join, axis="columns")
     visit = table.groupby([person, table["trial_id"], table["rating_stimulus"]]).cumcount()
     session = table.groupby([person, visit], sort=False).ngroup()
     names = _session_names(session.max() + 1)
     note = (
-        f"It names no listeners: {len(names)} sessions, {names[0]} to {names[-1]}, are told apart by the answers to "
-        f"the questionnaire ({', '.join(answers.columns)}) and by repeated trials."
+        f"The file does not name listeners: answers to the questionnaire ({', '.join(answers.columns)}) and repeated "
+        f"trials distinguish {len(names)} sessions, named {names[0]} to {names[-1]}."
     )
     return table.assign(session_uuid=names[session.to_numpy()]), [note]
 
 
 def _from_long(path: Path, table: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, list[str]]:
-    """The columns of a long table under our names, checked, with notes."""
+    """Columns of a long table under our names, with valid values, and notes."""
     by_lower_case = pd.Series(table.columns, index=[heading.lower() for heading in table.columns])
     names: dict[str, str] = {}
     for column, headings in layout.columns.items():
-        found = next((by_lower_case[[heading]] for heading in headings if heading in by_lower_case.index), None)
-        if found is None:
+        matches = next((by_lower_case[[heading]] for heading in headings if heading in by_lower_case.index), None)
+        if matches is None:
             continue
-        if len(found) > 1:
-            raise UserError(f"{path}: two columns are called {found.iloc[0]}; keep one")
-        names[column] = found.iloc[0]
+        if len(matches) > 1:
+            raise UserError(f"{path}: two columns are called {matches.iloc[0]}; keep one")
+        names[column] = matches.iloc[0]
     missing = [column for column in (*KEY, "score") if column not in names]
     if missing:
         shown = ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "")
         raise UserError(
-            f"{path}: no column for {', '.join(missing)}; its columns are {shown}. A long table has listener, item, "
-            "condition, score; files of webMUSHRA, pymushra and GoListen are read as they are"
+            f"{path}: no column for {', '.join(missing)}; its columns are {shown}. A long table needs listener, item, "
+            "condition, score; files of webMUSHRA, pymushra and GoListen are read unchanged"
         )
     frame = pd.DataFrame({column: _identifiers(path, table[names[column]]) for column in KEY})
     frame["score"] = _scores(path, table[names["score"]])
@@ -166,7 +182,7 @@ def _from_long(path: Path, table: pd.DataFrame, layout: Layout) -> tuple[pd.Data
         category = tidied(table[names["category"]]).replace("", "uncategorised")
         if (category != ALL).any():
             if (category == ALL).any():
-                raise UserError(f'{path}: category "{ALL}" is the name of the row over all categories; rename it')
+                raise UserError(f'{path}: category "{ALL}" is reserved for the row over all categories; rename it')
             frame["category"] = category
     for column in {"comment", "excluded", "excluded_by"} & names.keys():
         frame[column] = table[names[column]]
@@ -177,7 +193,7 @@ def _from_long(path: Path, table: pd.DataFrame, layout: Layout) -> tuple[pd.Data
 
 
 def _once_each(path: Path, frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, list[str]]:
-    """See to it that a listener rates an item in a condition once: the last submission counts, or it is an error."""
+    """Keep one rating per listener, item and condition: the last if the tool resubmits; otherwise it is an error."""
     again = frame.index[frame.duplicated(KEY)]
     if again.empty:
         return frame.reset_index(drop=True), []
@@ -187,49 +203,53 @@ def _once_each(path: Path, frame: pd.DataFrame, layout: Layout) -> tuple[pd.Data
         first = frame.index[(frame[KEY] == frame.loc[row, KEY]).all(axis=1)][0]
         raise UserError(
             f"{path}: row {row}: listener {listener} rated item {item} in condition {condition} in row {first}; "
-            "a listener rates each once: keep one"
+            "keep one of them"
         )
-    note = f"Ratings that the same session submitted again: {len(again)}; the last submission counts."
+    note = f"Ratings that a session submitted more than once: {len(again)}; the last submission counts."
     return frame.drop_duplicates(KEY, keep="last").reset_index(drop=True), [note]
 
 
 def _from_golisten(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """A row per session, a column per sound file; the other columns are answers to questions."""
+    """Ratings from a table with a row per session and a column per audio file; other columns are answers, ignored."""
     files = [heading for heading in table.columns if AUDIO_NAME.fullmatch(heading)]
     if len(set(files)) < len(files):
         twice = next(file for file in files if files.count(file) > 1)
-        raise UserError(f"{path}: two columns are called {twice}; a sound file is rated once")
+        raise UserError(f"{path}: two columns are called {twice}; keep one")
     names = {file: AUDIO_NAME.fullmatch(file)[1] for file in files}  # type: ignore[index]
     separator = _grid_separator(path, list(names.values()))
     scores = pd.DataFrame({file: _scores(path, table[file], may_be_empty=True) for file in files})
     scores.index = pd.Index(_session_names(len(scores)), name="listener")
     frame = scores.melt(var_name="file", value_name="score", ignore_index=False).reset_index()
-    for column, place in (("item", 0), ("condition", 2)):
-        frame[column] = frame["file"].map({file: name.partition(separator)[place] for file, name in names.items()})
+    for column, part in (("item", 0), ("condition", 2)):
+        frame[column] = frame["file"].map({file: name.partition(separator)[part] for file, name in names.items()})
     unrated = int(frame["score"].isna().sum())
     frame = frame.sort_values("listener", kind="stable").dropna(subset="score")
     item, _, condition = names[files[0]].partition(separator)
     notes = [
-        f"It names no listeners: its {len(scores)} sessions are called {scores.index[0]} to {scores.index[-1]}, "
-        "in the order of the file.",
-        f"Item and condition are taken from the file names: {files[0]} is item “{item}” in condition “{condition}”.",
+        f"The file does not name listeners: its {len(scores)} sessions are named {scores.index[0]} to "
+        f"{scores.index[-1]}, in the order of the file.",
+        f"Items and conditions come from the file names: {files[0]} is item “{item}” in condition “{condition}”.",
     ]
     if unrated:
-        notes.append(f"Sounds that a session did not rate (empty cells): {unrated}.")
+        notes.append(f"Stimuli that a session did not rate (empty cells): {unrated}.")
     return frame[[*KEY, "score"]].reset_index(drop=True), notes
 
 
 def _grid_separator(path: Path, names: list[str]) -> str:
-    """The character whose first occurrence splits every file name into item and condition so that all pairs exist."""
+    """Character whose first occurrence splits every file name into item and condition so that all pairs exist.
+
+    Raises:
+        UserError: if neither "-" nor "_" does.
+    """
     for separator in "-_":
         pairs = {(item, condition) for item, _, condition in (name.partition(separator) for name in names)}
         items, conditions = {item for item, _ in pairs}, {condition for _, condition in pairs}
-        whole = "" not in items | conditions and len(conditions) > 1 and len(items) * len(conditions) == len(names)
-        if whole and len(pairs) == len(names):
+        is_grid = len(pairs) == len(names) == len(items) * len(conditions)
+        if is_grid and len(conditions) > 1 and "" not in items | conditions:
             return separator
     raise UserError(
-        f"{path}: its file names ({names[0]}, {names[1]}, ...) are not ITEM-CONDITION for each item in each condition, "
-        "so nothing says which sounds belong together; make it a long table with listener, item, condition, score"
+        f"{path}: its file names ({names[0]}, {names[1]}, ...) are not ITEM-CONDITION with every item in every "
+        "condition; convert it to a long table with listener, item, condition, score"
     )
 
 
@@ -247,7 +267,11 @@ def _identifiers(path: Path, column: pd.Series[str]) -> pd.Series[str]:
 
 
 def _scores(path: Path, column: pd.Series[str], *, may_be_empty: bool = False) -> pd.Series[float]:
-    """Text to scores from 0 to 100."""
+    """Convert text to scores from 0 to 100.
+
+    Raises:
+        UserError: if a cell is something else; names its row and column.
+    """
     text, scores = column.str.strip(), _numbers(column)
     bad = ~scores.between(0, 100)
     if may_be_empty:
@@ -255,11 +279,11 @@ def _scores(path: Path, column: pd.Series[str], *, may_be_empty: bool = False) -
     if bad.any():
         row = bad.index[bad][0]
         rule = "not a number" if np.isnan(scores[row]) else "outside the scale of 0 to 100"
-        what = f"“{tidy(column[row])}” is {rule}" if text[row] else "empty; leave the row out where nothing was rated"
+        what = f"“{tidy(column[row])}” is {rule}" if text[row] else "empty; delete the row if nothing was rated"
         raise UserError(f"{path}: row {row}, column {column.name}: {what}")
     return scores
 
 
 def _numbers(column: pd.Series[str]) -> pd.Series[float]:
-    """Text to numbers, NaN where it is none; "83,5" counts as 83.5, as spreadsheets of half the world write it."""
+    """Convert text to numbers, NaN where it is not one; reads "83,5" as 83.5, as many spreadsheets write it."""
     return pd.to_numeric(column.str.strip().str.replace(",", ".", regex=False), errors="coerce").astype(float)

@@ -1,8 +1,8 @@
-"""Post-screening: which listeners' ratings count, rule by rule, with the evidence for every exclusion."""
+"""Post-screening: rules that decide which listeners' ratings count, with the evidence for every exclusion."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -13,15 +13,20 @@ from earmark.mushra_app.ratings.table import Ratings
 from earmark.mushra_app.study.pages import ATTENTION
 from earmark.mushra_app.study.study import Role
 
-# A clause looks at the ratings of one role's conditions (listener, item, score) and answers, per listener, a table with
-# violated (bool) and evidence (text).
+# Judges ratings of one role's conditions (listener, item, score); returns per listener violated (bool) and evidence.
 Judge = Callable[[pd.DataFrame], pd.DataFrame]
-TooMany = Callable[["pd.Series[int]", "pd.Series[int]"], "pd.Series[bool]"]  # (hits, of so many ratings)
+TooMany = Callable[["pd.Series[int]", "pd.Series[int]"], "pd.Series[bool]"]  # (hits, ratings) -> whether too many
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One reason to drop a listener, "drops listeners who ...", and the role of the conditions it judges by."""
+    """One reason to drop a listener.
+
+    Args:
+        text: what such listeners do, to follow "drops listeners who".
+        role: role of the conditions that the clause looks at.
+        judge: function that finds these listeners.
+    """
 
     text: str
     role: Role
@@ -30,7 +35,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class Rule:
-    """Clauses that are applied together, and where they are published."""
+    """Clauses applied together, and their publication."""
 
     title: str
     source: str
@@ -39,14 +44,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Screening:
-    """What a rule found.
+    """Result of a rule.
 
     Args:
-        kept: the ratings of the listeners who were kept.
-        listeners: one row per listener: listener, kept (bool), reason (why dropped, or ""), evidence (every count that
-            was looked at), n (ratings).
-        applied: the clauses that were applied.
-        skipped: a sentence for each clause that could not be applied.
+        rule: the rule.
+        kept: ratings of the listeners who were kept.
+        listeners: one row per listener: listener, kept (bool), reason (why dropped, or ""), evidence (every count
+            considered), n (ratings).
+        applied: clauses that were applied.
+        skipped: one sentence for each clause that could not be applied.
     """
 
     rule: Rule
@@ -57,7 +63,7 @@ class Screening:
 
     @property
     def dropped(self) -> pd.DataFrame:
-        """The rows of `listeners` that were not kept."""
+        """Rows of `listeners` for those who were dropped."""
         return self.listeners[~self.listeners["kept"]]
 
 
@@ -79,52 +85,52 @@ def bs1534_hidden_reference(ratings: pd.DataFrame) -> pd.DataFrame:
 def bs1534_mid_anchor(ratings: pd.DataFrame) -> pd.DataFrame:
     """ITU-R BS.1534-3, 4.1.2: rate the mid anchor higher than 90 for more than 15 % of the test items.
 
-    An item whose mid anchor at least a quarter of the listeners rate so high was hardly degraded by it, and does not
-    count; 4.1.2 has this for "more than 25 %", so that a quarter to the person is all that differs.
+    An item does not count if at least a quarter of the listeners rate its mid anchor above 90, since the anchor hardly
+    degraded it. Clause 4.1.2 says "more than 25 %", which differs only if exactly a quarter do so.
     """
     high = ratings["score"] > 90
     by_item = high.groupby(ratings["item"]).agg(["sum", "count"])
-    excused = by_item.index[4 * by_item["sum"] >= by_item["count"]]
-    counted = ~ratings["item"].isin(excused)
-    found = _share(ratings[counted], high[counted], "mid anchor above 90", lambda hits, n: 100 * hits > 15 * n)
-    if len(excused):
-        found["evidence"] += f"; items not counted, where at least a quarter of the listeners do so: {len(excused)}"
-    return found
+    exempt = by_item.index[4 * by_item["sum"] >= by_item["count"]]
+    counting = ~ratings["item"].isin(exempt)
+    result = _share(ratings[counting], high[counting], "mid anchor above 90", lambda hits, n: 100 * hits > 15 * n)
+    if len(exempt):
+        result["evidence"] += f"; items not counted because at least a quarter of the listeners do so: {len(exempt)}"
+    return result
 
 
 def bs1534_outliers(ratings: pd.DataFrame) -> pd.DataFrame:
     """ITU-R BS.1534-3, 4.1.2: outliers, more than 1.5 interquartile ranges outside the quartiles of all listeners.
 
-    The fences are those of the same item in the same condition, where at least four listeners rated it. How many such
-    ratings make a listener an outlier is taken from the clause's other criteria: more than 15 %.
+    Quartiles are those of the same item in the same condition, if at least four listeners rated it. The clause does not
+    say how many such ratings make a listener an outlier; its other criteria say more than 15 %, which is used here too.
     """
     by_cell = ratings.groupby(["item", "condition"])["score"]
-    fences = by_cell.quantile(0.25).to_frame("q1").assign(q3=by_cell.quantile(0.75), count=by_cell.size())
+    quartiles = by_cell.quantile(0.25).to_frame("q1").assign(q3=by_cell.quantile(0.75), count=by_cell.size())
     cells = pd.MultiIndex.from_frame(ratings[["item", "condition"]])
-    placed = fences.reindex(cells).set_index(ratings.index)
-    reach = 1.5 * (placed["q3"] - placed["q1"])
-    outside = (ratings["score"] < placed["q1"] - reach) | (ratings["score"] > placed["q3"] + reach)
-    counted = placed["count"] >= 4
+    own = quartiles.reindex(cells).set_index(ratings.index)
+    reach = 1.5 * (own["q3"] - own["q1"])
+    outside = (ratings["score"] < own["q1"] - reach) | (ratings["score"] > own["q3"] + reach)
+    counting = own["count"] >= 4
     return _share(
-        ratings[counted],
-        outside[counted],
+        ratings[counting],
+        outside[counting],
         "system outside 1.5 interquartile ranges",
         lambda hits, n: 100 * hits > 15 * n,
     )
 
 
 def missed_attention_checks(checks: pd.DataFrame) -> pd.DataFrame:
-    """Attention checks that a study has switched on, see `mushra_app.database.attention`: one that is missed is enough.
+    """Listeners who missed an attention check; a single one is enough (see `mushra_app.database.attention`).
 
     Args:
         checks: listener, check, passed, evidence.
 
     Returns:
-        Per listener reason (the checks that were missed, "" for none) and evidence (all of them).
+        Per listener: reason (the checks missed, or "") and evidence (all checks).
     """
-    found = checks[checks["check"].isin(ATTENTION)]
-    by_listener = found["evidence"].groupby(found["listener"]).agg("; ".join)
-    missed = found[~found["passed"]]
+    attention = checks[checks["check"].isin(ATTENTION)]
+    by_listener = attention["evidence"].groupby(attention["listener"]).agg("; ".join)
+    missed = attention[~attention["passed"]]
     reason = missed["evidence"].groupby(missed["listener"]).agg("; ".join).reindex(by_listener.index).fillna("")
     reason = ("missed an attention check: " + reason).where(reason != "", "")
     return pd.DataFrame({"reason": reason, "evidence": by_listener})
@@ -134,7 +140,8 @@ _BS1534 = (
     Clause("rate the hidden reference below 90 for more than 15 % of the items", "hidden reference",
            bs1534_hidden_reference),
     Clause("rate the mid anchor above 90 for more than 15 % of the items, not counting items where at least "
-           "a quarter of the listeners do so (the Recommendation: more than 25 %)", "mid anchor", bs1534_mid_anchor),
+           "a quarter of the listeners do so (the Recommendation says more than 25 %)", "mid anchor",
+           bs1534_mid_anchor),
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {
@@ -168,47 +175,54 @@ RULES: dict[str, Rule] = {
 def screen(ratings: Ratings, rule: str) -> Screening:
     """Drop the listeners whom any clause of the rule excludes.
 
-    A clause about a role that no condition has is skipped, and a listener who rated no condition of that role is not
-    judged by it; both are said. Listeners who were excluded by hand are dropped whatever the rule, and the others are
-    judged as if they had not been there. Every rule but "none" drops those who missed an attention check, where the
-    study had such.
+    Skips a clause if no condition has its role, and notes it; a listener without ratings of that role is not judged by
+    it. Listeners excluded by hand are dropped under every rule, and the others are judged without them. Every rule
+    except "none" also drops listeners who missed an attention check.
 
     Raises:
-        UserError: there is no such rule.
+        UserError: if the rule does not exist.
     """
     if rule not in RULES:
         raise UserError(f"--screen {rule}: no such rule; there are {', '.join(RULES)}")
     counts = ratings.frame.groupby("listener").size()
-    reasons = pd.Series("", index=counts.index, dtype="str")
-    evidence = reasons.copy()
-    applied, skipped = [], []
-    judged = replace(ratings, frame=ratings.frame[~ratings.frame["listener"].isin(list(ratings.excluded))])
-    clauses = RULES[rule].clauses
-    for clause in clauses:
-        if clause.role not in ratings.roles.values():
-            skipped.append(f"Not applied: dropping listeners who {clause.text}; no condition is the {clause.role}.")
-            continue
-        applied.append(clause)
-        of_role = judged.with_role(clause.role)
-        if of_role.empty:
-            continue
-        found = clause.judge(of_role).reindex(counts.index)
-        said = found["evidence"].fillna(f"no {clause.role} to judge by")
-        evidence = _joined(evidence, said)
-        reasons = _joined(reasons, said.where(found["violated"].eq(True), ""))
+    clauses, roles = RULES[rule].clauses, set(ratings.roles.values())
+    applied = tuple(clause for clause in clauses if clause.role in roles)
+    skipped = tuple(
+        f"Not applied: dropping listeners who {clause.text}; no condition is the {clause.role}."
+        for clause in clauses
+        if clause.role not in roles
+    )
+    reasons, evidence = _apply(applied, ratings, counts.index)
     if clauses and ratings.checks is not None:
-        found = missed_attention_checks(ratings.checks).reindex(counts.index).fillna("")
-        evidence, reasons = _joined(evidence, found["evidence"]), _joined(reasons, found["reason"])
+        checked = missed_attention_checks(ratings.checks).reindex(counts.index).fillna("")
+        evidence, reasons = _joined(evidence, checked["evidence"]), _joined(reasons, checked["reason"])
     by_hand = pd.Series([ratings.excluded.get(name, "") for name in counts.index], counts.index, dtype="str")
     reasons, evidence = reasons.where(by_hand == "", by_hand), evidence.where(by_hand == "", by_hand)
     kept = reasons == ""
     listeners = pd.DataFrame({"kept": kept, "reason": reasons, "evidence": evidence, "n": counts}).reset_index()
     kept_ratings = ratings.frame[ratings.frame["listener"].isin(kept.index[kept])]
-    return Screening(RULES[rule], kept_ratings, listeners, tuple(applied), tuple(skipped))
+    return Screening(RULES[rule], kept_ratings, listeners, applied, skipped)
+
+
+def _apply(
+    clauses: Iterable[Clause], ratings: Ratings, listeners: pd.Index[str]
+) -> tuple[pd.Series[str], pd.Series[str]]:
+    """Reasons to drop each listener ("" for none), and all evidence; listeners excluded by hand do not influence it."""
+    others = replace(ratings, frame=ratings.frame[~ratings.frame["listener"].isin(list(ratings.excluded))])
+    reasons = evidence = pd.Series("", index=listeners, dtype="str")
+    for clause in clauses:
+        rated = others.with_role(clause.role)
+        if rated.empty:
+            continue
+        judged = clause.judge(rated).reindex(listeners)
+        text = judged["evidence"].fillna(f"no {clause.role} to judge by")
+        evidence = _joined(evidence, text)
+        reasons = _joined(reasons, text.where(judged["violated"].eq(True), ""))
+    return reasons, evidence
 
 
 def _share(ratings: pd.DataFrame, hits: pd.Series[bool], what: str, too_many: TooMany) -> pd.DataFrame:
-    """Per listener, whether too many of the ratings are hits; whole numbers, so that a threshold is met exactly."""
+    """Whether too many ratings of each listener are hits; compares integers, so that thresholds are exact."""
     counts = hits.groupby(ratings["listener"]).agg(["sum", "count"])
     evidence = [
         f"{what} in {hit} of {counted(n, 'rating')} ({100 * hit / n:.1f} %)"
@@ -220,5 +234,5 @@ def _share(ratings: pd.DataFrame, hits: pd.Series[bool], what: str, too_many: To
 
 
 def _joined(first: pd.Series[str], second: pd.Series[str]) -> pd.Series[str]:
-    """The two texts of each listener, with a semicolon between them where there are two."""
+    """Join the two texts of each listener, with a semicolon if neither is empty."""
     return first + (first.ne("") & second.ne("")).map({True: "; ", False: ""}) + second

@@ -1,4 +1,4 @@
-"""Means of a listening test with their 95 % confidence intervals (Student t over ratings), quartiles and counts."""
+"""Means of a listening test with 95 % confidence intervals (Student t over ratings), quartiles and counts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from earmark.eval.statistics.aggregate import ALL, half_widths
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per condition, for all ratings together and for each category.
 
-    The interval is the one that the paper prints: it takes every rating as an independent observation. It is not
-    clipped to the scale: clipped, it would no longer be centred on the mean, and its width would hide the spread.
+    The interval is that of the EnCodec paper, which treats every rating as an independent observation. It is not
+    clipped to the scale: a clipped interval would not be centred on the mean, and its width would hide the spread.
 
     Args:
-        frame: ratings: listener, item, condition, score, and where known category.
+        frame: ratings: listener, item, condition, score, and if known category.
 
     Returns:
         condition: best first, by the mean over all ratings.
-        category: "all" first, then each by name.
-        n, listeners: ratings, and different listeners who gave them.
-        mean, sd: of the scores; sd with n - 1 in the denominator.
+        category: "all" first, then each category by name.
+        n, listeners: number of ratings, and of listeners who gave them.
+        mean, sd: mean and standard deviation of the scores, the latter with n - 1 in the denominator.
         ci95_low, ci95_high: mean -+ t(0.975, n - 1) sd / sqrt(n); NaN for a single rating, like sd.
-        median, q1, q3: of the scores; between two of them by linear interpolation.
+        median, q1, q3: median and quartiles of the scores, by linear interpolation.
     """
     parts = [frame.assign(category=ALL)]
     if "category" in frame:
@@ -35,13 +35,14 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     summary["ci95_high"] = summary["mean"] + half_width
     overall = summary[summary["category"] == ALL].sort_values(["mean", "condition"], ascending=[False, True])
     summary["rank"] = summary["condition"].map({name: rank for rank, name in enumerate(overall["condition"])})
-    summary["part"] = summary["category"] != ALL
-    summary = summary.sort_values(["part", "category", "rank"], ignore_index=True)
+    summary["is_part"] = summary["category"] != ALL
+    summary = summary.sort_values(["is_part", "category", "rank"], ignore_index=True)
     columns = ["condition", "category", "n", "listeners", "mean", "sd", "ci95_low", "ci95_high", "median", "q1", "q3"]
     return summary[columns]
 
 
 def _cells(ratings: pd.DataFrame) -> pd.DataFrame:
+    """Counts, means and quartiles per category and condition."""
     cells: dict[str, Any] = {
         "n": ("score", "count"),
         "listeners": ("listener", "nunique"),

@@ -1,4 +1,4 @@
-"""Tables of unknown origin, read as text: CSV with comma, semicolon or tab, or Parquet."""
+"""Tables of unknown origin, read as text: Parquet, or CSV separated by comma, semicolon or tab."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from earmark.codec.errors import UserError
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read every cell as text, so that "007" is not 7.
+    """Read every cell as text, so that "007" does not become 7.
 
     Returns:
-        Columns under their headings; the index is the row's number in a spreadsheet. Blank lines and repeated headings
-        (files that were joined) are left out.
+        Columns under their headings; the index is the row number in a spreadsheet. Blank lines and repeated headings,
+        as in concatenated files, are dropped.
 
     Raises:
-        UserError: not a table, empty, or cut short.
+        UserError: if the file is not a table, empty or truncated.
     """
     try:
         with path.open("rb") as file:
@@ -31,7 +31,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: damaged table: {detail}; export the ratings again") from error
     except OSError as error:
         raise UserError(f"{path}: not readable ({error.strerror or error})") from error
-    except ValueError as error:  # bytes that are not UTF-8, a Parquet file that is cut short
+    except ValueError as error:  # bytes that are not UTF-8, or a truncated Parquet file
         raise UserError(f"{path}: neither UTF-8 text nor Parquet; from a spreadsheet, save it as CSV UTF-8") from error
     cells = cells[~(cells == "").all(axis=1)]
     if cells.empty:
@@ -42,18 +42,18 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def tidy(text: str) -> str:
-    """One line without surrounding or control characters, fit for tables, file cells and terminals."""
+    """Make text one line without control characters or surrounding spaces, safe for tables, files and terminals."""
     return re.sub(r"[\x00-\x20\x7f-\x9f]+", " ", text).strip()
 
 
 def tidied(column: pd.Series[str]) -> pd.Series[str]:
-    """`tidy` for a column, each different text once: a million ratings hold a few thousand names."""
+    """Apply `tidy` to a column, once per distinct text: a million ratings hold a few thousand names."""
     return column.map({text: tidy(text) for text in column.unique()}).astype("str")
 
 
 def _csv_cells(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig") as file:
-        blank, first = next(((place, line) for place, line in enumerate(file) if line.strip()), (0, ""))
+        blank, first = next(((number, line) for number, line in enumerate(file) if line.strip()), (0, ""))
     outside_quotes = re.sub(r'"[^"]*"', "", first)
     cells = pd.read_csv(
         path, sep=max(",;\t", key=outside_quotes.count), header=None, skiprows=blank, skip_blank_lines=False,

@@ -1,4 +1,4 @@
-"""Rating files of other tools: what is read, what is guessed and said, what is refused."""
+"""Rating files of other tools: what is read, what is assumed and noted, and which files are errors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_long_table_keeps_identifiers_as_text(tmp_path):
     assert ratings.source == "ratings.csv"
 
 
-def test_names_that_pandas_takes_for_missing_values_stay_names(tmp_path):
+def test_names_that_pandas_reads_as_missing_values_stay_names(tmp_path):
     assert rows(written(tmp_path, "listener,item,condition,score\nNA,null,None,50\n")) == [("NA", "null", "None", 50.0)]
 
 
@@ -65,7 +65,7 @@ def test_names_that_pandas_takes_for_missing_values_stay_names(tmp_path):
     ids=["semicolons", "tabs", "byte-order mark", "quoted decimal comma", "blank lines", "upper case, other order",
          "other headings", "joined files", "white space in names"],
 )  # fmt: skip
-def test_the_same_table_however_it_is_spelled(tmp_path, text):
+def test_spellings_of_the_same_table(tmp_path, text):
     assert rows(written(tmp_path, text)) == [("a", "i", "opus@6", 41.5)]
 
 
@@ -85,7 +85,7 @@ def test_optional_columns(tmp_path):
 
 
 def test_decimal_commas(tmp_path):
-    """As a spreadsheet in German or French saves it."""
+    """As spreadsheets save them in German or French."""
     frame = read_ratings(written(tmp_path, "listener;item;condition;score;seconds\na;i;x;83,5;12,25\n")).frame
     assert (frame["score"][0], frame["seconds"][0]) == (83.5, 12.25)
 
@@ -109,11 +109,11 @@ def test_webmushra_session_sent_twice_counts_once_with_its_last_scores(tmp_path)
     text = WEBMUSHRA_HEAD + "t,30,uuid,trial,C1,10,1000,\nt,30,uuid,trial,C2,20,1000,\nt,30,uuid,trial,C1,15,1000,\n"
     ratings = read_ratings(written(tmp_path, text))
     assert sorted(ratings.frame["score"]) == [15, 20]
-    assert any("submitted again: 1;" in note for note in ratings.notes)
+    assert any("submitted more than once: 1;" in note for note in ratings.notes)
 
 
 def test_webmushra_file_without_session_ids(tmp_path):
-    """Ann and Bob differ by their answers; a second Ann rates C1 of the same trial again, so she is another session."""
+    """Ann and Bob differ in their answers; C1 of the same trial occurs again with Ann's, which begins a new session."""
     head = "session_test_id,name,trial_id,rating_stimulus,rating_score,rating_time,rating_comment\n"
     rated = [("Ann", 10, 20), ("Bob", 30, 40), ("Ann", 50, 60)]
     text = "".join(f"t,{name},1,C1,{first},9,\nt,{name},1,C2,{second},9,\n" for name, first, second in rated)
@@ -123,16 +123,16 @@ def test_webmushra_file_without_session_ids(tmp_path):
         "session-02": [30, 40],
         "session-03": [50, 60],
     }
-    assert any("names no listeners" in note for note in ratings.notes)
+    assert any("does not name listeners" in note for note in ratings.notes)
 
 
-def test_webmushra_file_in_which_nothing_tells_listeners_apart(tmp_path):
+def test_webmushra_file_without_a_column_that_distinguishes_listeners(tmp_path):
     with pytest.raises(UserError, match="session_uuid"):
         read_ratings(written(tmp_path, "session_test_id,trial_id,rating_stimulus,rating_score\nt,1,C1,10\n"))
 
 
 def test_pymushra_file(tmp_path):
-    """Headings as pymushra joins them: responses_*, questionaire_* (sic), wm_*; pages of other types are left out."""
+    """Headings as pymushra writes them: responses_*, questionaire_* (sic), wm_*; pages of other types are skipped."""
     text = (
         "responses_stimulus;questionaire_uuid;wm_id;responses_score;wm_type;responses_time\n"
         "reference;u1;trial1;100;mushra;2000\nC1;u1;trial1;40;mushra;2000\n;u1;page2;;paired_comparison;1\n"
@@ -159,7 +159,7 @@ def test_real_golisten_file(shared):
     assert any("005-lstm-32.wav is item “005” in condition “lstm-32”" in note for note in ratings.notes)
 
 
-def test_golisten_sound_that_was_not_rated(tmp_path):
+def test_golisten_stimulus_that_was_not_rated(tmp_path):
     text = '"","Sound filename","1-ref.wav","1-x.wav"\n"Test","2023-09-06","90",""\n"Test","2023-09-07","80","40"\n'
     ratings = read_ratings(written(tmp_path, text))
     assert list(ratings.frame["score"]) == [90, 80, 40]
@@ -175,7 +175,7 @@ def test_golisten_names_split_at_underscores(tmp_path):
 
 
 @pytest.mark.parametrize("names", ["a.wav,b.wav", "1-x.wav,1-y.wav,2-x.wav", "1-x.wav,1-x.flac"])
-def test_golisten_names_that_make_no_grid(tmp_path, names):
+def test_golisten_names_that_are_not_a_grid(tmp_path, names):
     with pytest.raises(UserError, match="long table"):
         read_ratings(written(tmp_path, f"{names}\n{','.join('1' * (names.count(',') + 1))}\n"))
 
@@ -201,18 +201,18 @@ def test_roles_by_usual_names(tmp_path, name, role):
         assert any(f"The {role} is assumed to be “{name}”" in note for note in ratings.notes)
 
 
-def test_named_roles_come_before_guesses(tmp_path):
+def test_named_roles_take_precedence_over_usual_names(tmp_path):
     ratings = read_ratings(written(tmp_path, LONG), low_anchor="opus@6", reference="reference")
     assert ratings.roles == {"reference": "hidden reference", "opus@6": "low anchor"}
     assert any(note == "The low anchor is “opus@6” (--low-anchor)." for note in ratings.notes)
 
 
-def test_a_usual_name_is_not_a_second_hidden_reference(tmp_path):
+def test_a_usual_name_does_not_make_a_second_hidden_reference(tmp_path):
     ratings = read_ratings(written(tmp_path, LONG), reference="opus@6")
     assert ratings.roles == {"reference": "system", "opus@6": "hidden reference"}
 
 
-def test_two_names_that_look_alike_are_not_guessed(tmp_path):
+def test_two_usual_names_for_a_role_assign_none(tmp_path):
     ratings = read_ratings(written(tmp_path, "listener,item,condition,score\na,i,ref,5\na,i,reference,5\n"))
     assert set(ratings.roles.values()) == {"system"}
     assert any("“ref”, “reference” all have a usual name" in note for note in ratings.notes)
@@ -228,12 +228,12 @@ def test_two_names_that_look_alike_are_not_guessed(tmp_path):
         ),
     ],
 )
-def test_named_roles_that_cannot_be(tmp_path, named, message):
+def test_invalid_roles(tmp_path, named, message):
     with pytest.raises(UserError, match=message):
         read_ratings(written(tmp_path, LONG), **named)
 
 
-# Bad files: one line that names the file, the place and the rule
+# Invalid files: one line that names the file, the position and the rule
 
 BAD_FILES = {
     "empty": ("", "empty"),
@@ -256,14 +256,14 @@ BAD_FILES = {
     "open quote": (LONG + '"9,01,opus@6,5,speech\n', "damaged table"),
     "rated twice": (LONG + "8,01,opus@6,5,speech\n",
                     "row 6: listener 8 rated item 01 in condition opus@6 in row 5"),
-    "twice the same column": ("listener,item,condition,score,score\na,i,x,1,2\n", "two columns are called score"),
-    "twice the same column in webmushra": ("session_uuid,trial_id,trial_id,rating_stimulus,rating_score\na,1,1,x,1\n",
+    "a repeated column": ("listener,item,condition,score,score\na,i,x,1,2\n", "two columns are called score"),
+    "a repeated column in webmushra": ("session_uuid,trial_id,trial_id,rating_stimulus,rating_score\na,1,1,x,1\n",
                                            "two columns are called trial_id"),
-    "twice the same file": ("a-x.wav,a-x.wav\n1,2\n", "two columns are called a-x.wav"),
+    "a repeated file": ("a-x.wav,a-x.wav\n1,2\n", "two columns are called a-x.wav"),
     "golisten score": ("a-x.wav,a-y.wav\n1,120\n", "row 2, column a-y.wav: “120” is outside"),
     "a category called all": (LONG + "9,01,opus@6,5,all\n", "category \"all\""),
     "latin 1": ("listener,item,condition,score\nJos\xe9,i,x,5\n".encode("latin-1"), "UTF-8"),
-    "a sound": (b"RIFF\x24\x00\x00\x00WAVEfmt \xff\xfe", "UTF-8|no column|damaged"),
+    "audio": (b"RIFF\x24\x00\x00\x00WAVEfmt \xff\xfe", "UTF-8|no column|damaged"),
     "zeros": (bytes(64), "no column|no ratings"),
     "broken parquet": (b"PAR1 and nothing more", "neither UTF-8 text nor Parquet"),
 }  # fmt: skip
@@ -284,6 +284,6 @@ def test_paths_that_cannot_be_read(tmp_path):
             read_ratings(path)
 
 
-def test_names_cannot_carry_terminal_codes_or_line_breaks(tmp_path):
+def test_names_lose_terminal_codes_and_line_breaks(tmp_path):
     (row,) = rows(written(tmp_path, 'listener,item,condition,score\na\x1b[31m,i,"x\r\ny",5\n'))
     assert row == ("a [31m", "i", "x y", 5)

@@ -1,4 +1,4 @@
-"""Who is dropped, exactly at each threshold, and what is said about it."""
+"""Which listeners each rule drops, at and beside its thresholds, and the evidence given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROLES = {"ref": "hidden reference", "low": "low anchor", "mid": "mid anchor", "c
 
 
 def panel(**listeners: dict[str, list[float]]) -> Ratings:
-    """Ratings from listener -> condition -> scores of items 0, 1, 2, ..."""
+    """Make ratings from listener -> condition -> scores of items 0, 1, 2, ..."""
     rows = [
         (listener, str(item), condition, float(score))
         for listener, scores in listeners.items()
@@ -31,7 +31,7 @@ def panel(**listeners: dict[str, list[float]]) -> Ratings:
 
 
 def dropped(ratings: Ratings, rule: str) -> dict[str, str]:
-    """Listener -> reason, and a check that exactly the others' ratings are kept."""
+    """Listener -> reason; also checks that exactly the other listeners' ratings are kept."""
     screening = screen(ratings, rule)
     gone = dict(zip(screening.dropped["listener"], screening.dropped["reason"], strict=True))
     kept = ratings.frame[~ratings.frame["listener"].isin(gone)]
@@ -40,11 +40,11 @@ def dropped(ratings: Ratings, rule: str) -> dict[str, str]:
 
 
 def times(hits: int, of: int, hit: float, other: float) -> list[float]:
-    """`hits` scores of `hit`, the rest of `of` scores `other`."""
+    """Make `of` scores: `hit` for the first `hits` of them, `other` for the rest."""
     return [hit] * hits + [other] * (of - hits)
 
 
-def test_paper_drops_who_rates_the_hidden_reference_below_90_in_at_least_20_percent_of_cases():
+def test_paper_drops_listeners_who_rate_the_hidden_reference_below_90_in_at_least_20_percent_of_cases():
     """2 of 10 is 20 %: dropped. 1 of 10 and 3 of 16 (18.75 %): kept. A score of exactly 90 is not below 90."""
     ratings = panel(
         two={"ref": times(2, 10, 89.9, 95)},
@@ -56,18 +56,18 @@ def test_paper_drops_who_rates_the_hidden_reference_below_90_in_at_least_20_perc
 
 
 @pytest.mark.parametrize("cases", [5, 10, 15, 20, 25, 35, 45, 55, 70, 95, 110])
-def test_twenty_percent_is_met_exactly_whatever_the_number_of_cases(cases):
+def test_the_threshold_of_20_percent_is_exact_for_every_number_of_cases(cases):
     assert "just" in dropped(panel(just={"ref": times(cases // 5, cases, 0, 100)}), "paper")
     assert not dropped(panel(fewer={"ref": times(cases // 5 - 1, cases, 0, 100)}), "paper")
 
 
-def test_paper_drops_who_rates_the_low_anchor_above_80_in_more_than_half_of_cases():
+def test_paper_drops_listeners_who_rate_the_low_anchor_above_80_in_more_than_half_of_cases():
     """5 of 10 is 50 %, not more: kept. 6 of 10: dropped. A score of exactly 80 is not above 80."""
     ratings = panel(half={"low": times(5, 10, 80.1, 20)}, more={"low": times(6, 10, 81, 20)}, exact={"low": [80] * 10})
     assert dropped(ratings, "paper") == {"more": "low anchor above 80 in 6 of 10 ratings (60.0 %)"}
 
 
-def test_bs1534_drops_who_rates_the_hidden_reference_below_90_for_more_than_15_percent_of_items():
+def test_bs1534_drops_listeners_who_rate_the_hidden_reference_below_90_for_more_than_15_percent_of_items():
     """3 of 20 is 15 %, not more: kept. 4 of 20 and 2 of 13 (15.4 %): dropped."""
     ratings = panel(
         three={"ref": times(3, 20, 89, 100)}, four={"ref": times(4, 20, 89, 100)}, two={"ref": times(2, 13, 89, 100)}
@@ -78,8 +78,8 @@ def test_bs1534_drops_who_rates_the_hidden_reference_below_90_for_more_than_15_p
     }
 
 
-def test_bs1534_drops_who_rates_the_mid_anchor_above_90_for_more_than_15_percent_of_items():
-    """3 of 20 is 15 %: kept; 4 of 20: dropped. Exactly 90 is not above. Among ten listeners no item passes 25 %."""
+def test_bs1534_drops_listeners_who_rate_the_mid_anchor_above_90_for_more_than_15_percent_of_items():
+    """3 of 20 is 15 %: kept; 4 of 20: dropped. Exactly 90 is not above. With ten listeners, no item exceeds 25 %."""
     others = {f"other{number}": {"mid": [50] * 20} for number in range(7)}
     ratings = panel(
         three={"mid": times(3, 20, 91, 60)}, four={"mid": [60] * 16 + [91] * 4}, exact={"mid": [90] * 20}, **others
@@ -88,27 +88,27 @@ def test_bs1534_drops_who_rates_the_mid_anchor_above_90_for_more_than_15_percent
 
 
 def test_bs1534_does_not_count_items_whose_mid_anchor_at_least_a_quarter_rate_above_90():
-    """Two of five listeners (40 %) rate item 0 of 8 above 90, so that the other seven items count, if one of five does.
+    """Two of five listeners (40 %) rate item 0 of 8 above 90, so it does not count. One of five (20 %) is no exemption.
 
-    A: item 0 and item 1, of the seven 1, 14.3 %: kept (with item 0 it would be 2 of 8, 25 %: dropped).
-    B: item 0 and items 2, 3, of the seven 2, 28.6 %: dropped. One of five on an item is 20 %, so it counts.
+    A: items 0 and 1, so 1 of 7 that count, 14.3 %: kept (with item 0 it would be 2 of 8, 25 %: dropped).
+    B: items 0, 2 and 3, so 2 of 7, 28.6 %: dropped.
     """
     rated = {"A": {"mid": [95, 95, *[40] * 6]}, "B": {"mid": [95, 40, 95, 95, *[40] * 4]}}
     calm = {name: {"mid": [40] * 8} for name in "CDE"}
     assert dropped(panel(**rated, **calm), "bs1534") == {
         "B": "mid anchor above 90 in 2 of 7 ratings (28.6 %); "
-        "items not counted, where at least a quarter of the listeners do so: 1"
+        "items not counted because at least a quarter of the listeners do so: 1"
     }
-    del calm["E"]  # one of four is a quarter: no item is left to judge B by
+    del calm["E"]  # one of four is a quarter, so none of B's items counts
     assert dropped(panel(**rated, **calm), "bs1534") == {}
 
 
-def test_bs1534_drops_nobody_for_a_mid_anchor_that_everybody_rates_above_90():
+def test_bs1534_drops_nobody_if_everybody_rates_the_mid_anchor_above_90():
     ratings = panel(A={"ref": [100] * 3, "mid": [95] * 3}, B={"ref": [100] * 3, "mid": [95] * 3})
     assert dropped(ratings, "bs1534") == {}
 
 
-def test_both_clauses_violated_are_both_named():
+def test_the_reason_names_every_violated_clause():
     (reason,) = dropped(panel(A={"ref": [50] * 4, "low": [90] * 4}), "paper").values()
     assert reason == (
         "hidden reference below 90 in 4 of 4 ratings (100.0 %); low anchor above 80 in 4 of 4 ratings (100.0 %)"
@@ -130,9 +130,9 @@ def test_listeners_table_has_evidence_for_everybody():
     assert b["evidence"] == "no hidden reference to judge by; no low anchor to judge by"
 
 
-def test_clause_whose_role_is_missing_is_skipped_and_named():
+def test_a_clause_without_a_condition_of_its_role_is_skipped_with_a_note():
     screening = screen(panel(A={"ref": [50] * 4, "codec": [50] * 4}), "paper")
-    assert list(screening.dropped["listener"]) == ["A"]  # the other clause still holds
+    assert list(screening.dropped["listener"]) == ["A"]  # by the other clause
     assert len(screening.applied) == 1
     assert screening.skipped == (
         "Not applied: dropping listeners who rate the low anchor above 80 in more than 50 % of cases; "
@@ -160,7 +160,7 @@ def test_unknown_rule():
 
 @pytest.mark.parametrize("rule", ["paper", "bs1534"])
 def test_real_file_against_a_count_without_pandas(shared, rule):
-    """Each of the 22 listeners rated the hidden reference and the low anchor ("Mono") 13 times."""
+    """Each of 22 listeners rated the hidden reference and the low anchor ("Mono") 13 times."""
     path = shared / "mushra/ambisonics_webmushra/webmushra_results.csv"
     reference, anchor = Counter(), Counter()
     with path.open(newline="") as file:
@@ -177,12 +177,12 @@ def test_real_file_against_a_count_without_pandas(shared, rule):
 
 
 def test_outliers_lie_more_than_one_and_a_half_interquartile_ranges_outside_the_quartiles():
-    """Eight listeners give 40, 42, ..., 54: quartiles 43.5 and 50.5, fences 33 and 61 (numpy's linear quartiles).
+    """Eight listeners give 40, 42, ..., 54; `near` gives 32 and another listener gives 90 once.
 
-    With the ninth and tenth below, the ten scores 32, 40, 42, ..., 54, 90 have quartiles 42.5 and 51.5, so fences at
-    29 and 65: 90 is outside, 32 is not. `far` is outside in 1 of 4 items, 25 %: dropped; `rare` in 1 of 7: kept.
+    The ten scores 32, 40, 42, ..., 54, 90 have quartiles 42.5 and 51.5 (linear interpolation), so that scores below 29
+    or above 65 are outside: 90 is, 32 is not. `far` is outside in 1 of 4 items, 25 %: dropped; `rare` in 1 of 7: kept.
     """
-    calm = {f"L{place}": {"codec": [40 + 2 * place] * 7} for place in range(8)}
+    calm = {f"L{index}": {"codec": [40 + 2 * index] * 7} for index in range(8)}
     ratings = panel(**calm, near={"codec": [32] * 7}, rare={"codec": [90] + [47] * 6})
     assert dropped(ratings, "bs1534-iqr") == {}
     ratings = panel(**calm, near={"codec": [32] * 7}, far={"codec": [90] + [47] * 3})
@@ -191,7 +191,7 @@ def test_outliers_lie_more_than_one_and_a_half_interquartile_ranges_outside_the_
     }
 
 
-def test_outliers_need_four_listeners_to_lie_outside_of():
+def test_outliers_need_four_listeners():
     ratings = panel(A={"codec": [50] * 5}, B={"codec": [50] * 5}, C={"codec": [0] * 5})
     assert dropped(ratings, "bs1534-iqr") == {}
     assert set(screen(ratings, "bs1534-iqr").listeners["evidence"]) == {"no system to judge by"}
@@ -211,15 +211,15 @@ def test_outliers_against_numpy_on_the_real_file(shared):
     assert {name for name, count in outside.items() if count / 91 > 0.15} <= set(gone)
 
 
-def test_whom_the_experimenter_excluded_no_rule_brings_back():
+def test_no_rule_keeps_a_listener_excluded_by_hand():
     ratings = panel(A={"ref": [100] * 4}, B={"ref": [100] * 4})
     ratings = replace(ratings, excluded={"B": "loudspeakers"})
     for rule in RULES:
         assert dropped(ratings, rule) == {"B": "loudspeakers"}
 
 
-def test_others_are_judged_without_those_excluded():
-    """Two of eight rate the mid anchors above 90, a quarter, so no item counts; without B one of seven: A is out."""
+def test_listeners_excluded_by_hand_do_not_influence_the_others():
+    """Two of eight rate the mid anchor above 90, a quarter, so no item counts. Without B, one of seven: A is out."""
     calm = {name: {"mid": [40] * 4} for name in "CDEFGH"}
     ratings = panel(A={"mid": [95] * 4}, B={"mid": [95] * 4}, **calm)
     assert dropped(ratings, "bs1534") == {}

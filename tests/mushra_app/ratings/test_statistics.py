@@ -1,4 +1,4 @@
-"""Means and intervals against hand-worked numbers, scipy, and the standard library on real files."""
+"""Means and intervals against worked examples, scipy, and on real files the standard library."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T_0975 = {208: 1.9714347, 285: 1.9683229}  # Student's t for 209 and 286 ratings
 
 
 def ratings(scores: dict[str, list[float]], **more: object) -> pd.DataFrame:
-    """condition -> scores, one listener each."""
-    rows = [(f"L{place}", "item", name, score) for name, column in scores.items() for place, score in enumerate(column)]
+    """Make ratings of one item from condition -> scores, each by another listener."""
+    rows = [(f"L{index}", "item", name, score) for name, column in scores.items() for index, score in enumerate(column)]
     return pd.DataFrame(rows, columns=["listener", "item", "condition", "score"]).assign(**more)
 
 
 def test_worked_interval():
     """70, 80, 90: mean 80, s = sqrt((100 + 0 + 100) / 2) = 10, t(0.975, 2) = 4.302653 (tables), so the half width is
-    4.302653 * 10 / sqrt(3) = 24.8414. The interval passes 100 and is not clipped.
+    4.302653 * 10 / sqrt(3) = 24.8414. The interval exceeds 100 and is not clipped.
     """
     (row,) = summarise(ratings({"opus@6": [70, 80, 90]})).to_dict("records")
     assert row.pop("ci95_low") == pytest.approx(55.1586, abs=1e-4)
@@ -38,7 +38,7 @@ def test_worked_interval():
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 1000])
-def test_interval_is_that_of_scipy(n):
+def test_interval_equals_that_of_scipy(n):
     scores = np.random.default_rng(n).uniform(0, 100, n)
     (row,) = summarise(ratings({"x": list(scores)})).to_dict("records")
     low, high = scipy.stats.t.interval(0.95, n - 1, loc=scores.mean(), scale=scipy.stats.sem(scores))
@@ -53,20 +53,22 @@ def test_a_single_rating_has_no_interval():
     assert all(math.isnan(row[column]) for column in ("sd", "ci95_low", "ci95_high"))
 
 
-def test_equal_ratings_have_an_interval_without_width():
+def test_equal_ratings_have_an_interval_of_width_zero():
     (row,) = summarise(ratings({"reference": [100, 100, 100]})).to_dict("records")
     assert row["ci95_low"] == row["ci95_high"] == row["mean"] == 100
 
 
-def test_a_listener_with_many_ratings_is_one_listener():
+def test_a_listener_with_several_ratings_counts_once():
     frame = pd.DataFrame({"listener": ["a", "a", "b"], "item": ["1", "2", "1"], "condition": "x", "score": [1.0, 2, 6]})
     (row,) = summarise(frame).to_dict("records")
     assert (row["n"], row["listeners"], row["mean"], row["median"]) == (3, 2, 3, 2)
 
 
-def test_all_categories_together_then_each_by_name():
-    """Over all: better = (50 + 90 + 70) / 3 = 70, worse = (40 + 30) / 2 = 35. The order of conditions is that of "all",
-    also where a category would have it otherwise; a condition that a category lacks has no row there."""
+def test_all_categories_come_first_then_each_by_name():
+    """Over all: better = (50 + 90 + 70) / 3 = 70, worse = (40 + 30) / 2 = 35.
+
+    Conditions have the order of "all" in every category; a category without ratings of a condition has no row for it.
+    """
     frame = pd.concat(
         [
             ratings({"worse": [40], "better": [50]}, category="speech"),
@@ -83,13 +85,13 @@ def test_all_categories_together_then_each_by_name():
     ]  # fmt: skip
 
 
-def test_a_category_called_all_is_no_second_row_of_that_name():
+def test_a_category_called_all_does_not_add_rows():
     summary = summarise(ratings({"x": [10, 20]}, category="all"))
     assert summary["category"].tolist() == ["all"]
     assert summary["n"].tolist() == [2]
 
 
-def test_no_ratings_make_an_empty_table():
+def test_no_ratings_give_an_empty_table():
     summary = summarise(ratings({"x": [1]}, category="speech").iloc[:0])
     assert summary.empty
     assert "ci95_low" in summary
@@ -102,7 +104,7 @@ def test_real_webmushra_file_against_the_standard_library(shared):
         for row in csv.DictReader(file):
             scores[row["rating_stimulus"]].append(float(row["rating_score"]))
     assert {len(column) for column in scores.values()} == {286}
-    _same(summarise(read_ratings(path).frame), scores, listeners=22)
+    _require_equal(summarise(read_ratings(path).frame), scores, listeners=22)
 
 
 def test_real_golisten_file_against_the_standard_library(shared):
@@ -114,10 +116,10 @@ def test_real_golisten_file_against_the_standard_library(shared):
         for name, score in zip(head[6:], line[6:], strict=True):
             scores[name.removesuffix(".wav").split("-", 1)[1]].append(float(score))
     assert {len(column) for column in scores.values()} == {209}
-    _same(summarise(read_ratings(path).frame), scores, listeners=19)
+    _require_equal(summarise(read_ratings(path).frame), scores, listeners=19)
 
 
-def _same(summary: pd.DataFrame, scores: dict[str, list[float]], listeners: int) -> None:
+def _require_equal(summary: pd.DataFrame, scores: dict[str, list[float]], listeners: int) -> None:
     assert set(summary["condition"]) == set(scores)
     assert summary["mean"].is_monotonic_decreasing
     for row in summary.to_dict("records"):
