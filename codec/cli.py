@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from earmark.codec.checkpoints.downloads import OFFICIAL, cached, language_model_for
-from earmark.codec.errors import UserError, WriteError
-from earmark.codec.files import written_whole
+from earmark.codec.checkpoints.downloads import OFFICIAL
+from earmark.codec.errors import UserError
+from earmark.codec.model_choice import MODELS, ModelChoice
+from earmark.codec.pipes import PIPE, open_recording, progress_of, reading, writing, writing_audio
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
-    from earmark.codec.audio import Pcm
-    from earmark.codec.ecdc.segment_coders import SegmentCoder
+    from earmark.codec.ecdc import Header, PartReader
     from earmark.codec.encodec.config import EncodecConfig
     from earmark.codec.encodec.model import EncodecModel
 
-MODELS = ("encodec_24khz", "encodec_48khz")
-PIPE = Path("-")
 FILE = click.Path(path_type=Path)
-THERE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="FILE|official",
@@ -38,7 +32,7 @@ language_model_option = click.option(
 
 
 @click.command()
-@click.argument("source", type=THERE, metavar="IN")
+@click.argument("source", type=EXISTING_FILE, metavar="IN")
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
 @click.option("--model", "name", type=click.Choice(MODELS), help="encodec_24khz, or what --checkpoint is, unless told.")
 @click.option(
@@ -53,7 +47,7 @@ language_model_option = click.option(
 @language_model_option
 @click.option(
     "--format",
-    "form",
+    "container",
     type=click.Choice(["earmark", "reference"]),
     default="earmark",
     show_default=True,
@@ -61,7 +55,7 @@ language_model_option = click.option(
 )
 def encode(
     source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: str | None,
-    language_model: Path | None, form: Literal["earmark", "reference"],
+    language_model: Path | None, container: Literal["earmark", "reference"],
 ) -> None:  # fmt: skip
     """Code the recording IN by EnCodec into OUT.ecdc. Each may be - for a pipe.
 
@@ -71,99 +65,108 @@ def encode(
     """
     if target != PIPE and target.suffix.lower() != ".ecdc":
         raise UserError(f"{target}: codes go to a file that ends in .ecdc, or to - for a pipe")
-    if source == PIPE and form == "reference":
+    if source == PIPE and container == "reference":
         raise UserError("--format reference: needs the length first, which a pipe does not tell; give a file as IN")
-    from earmark.codec import ecdc
-    from earmark.codec import recordings as coding
-    from earmark.codec.audio import blocks as audio_blocks
+    if checkpoint is None and container == "reference":
+        checkpoint = OFFICIAL  # readers of that format have no other weights
+    recording = open_recording(source)
+    choice = ModelChoice(checkpoint, language_model)
+    model, identity = choice.load(name or MODELS[0])
+    config = model.config
+    if name not in (None, config.name):
+        raise UserError(f"--model {name}: {checkpoint} is a checkpoint of {config.name}")
+    recording = recording.converted(config.sample_rate, config.channels)
+    _require_rate(config, kbps, checkpoint)
+    coder = choice.coder_for(config, container, identity) if lm or language_model is not None else None
 
-    if checkpoint is None and form == "reference":
-        checkpoint = OFFICIAL  # whoever reads that format has no other weights
-    recording = audio_blocks.open_file(source) if source.is_file() else audio_blocks.open_pipe(_opened(source))
-    model, identity = _load(name or MODELS[0], checkpoint)
-    if name not in (None, model.config.name):
-        raise UserError(f"--model {name}: {checkpoint} is a checkpoint of {model.config.name}")
-    rate = model.config.sample_rate
-    recording = recording.converted(rate, model.config.channels)
-    if kbps not in model.config.kbps:
-        rates = ", ".join(f"{rate:g}" for rate in model.config.kbps)
-        others = "" if checkpoint else "; the official ones have more, by --checkpoint official"
-        raise UserError(f"--kbps {kbps:g}: these weights of {model.config.name} have {rates} kbps{others}")
-    codebooks = model.config.codebooks(kbps)
-    coder = None
-    if lm or language_model is not None:
-        coder = _coder(language_model, checkpoint, model.config, portable=form == "earmark", codec=identity)
-    done = 0
-    with _written(target) as sink, _progress(target, recording.samples, rate) as advance:
+    from earmark.codec import ecdc, recordings
+
+    coded = 0
+    with writing(target) as sink, progress_of(target, recording.samples, config.sample_rate) as advance:
         writer = ecdc.open_writer(
-            sink, model.config, codebooks, recording.samples, format=form, model_identity=identity,
+            sink, config, config.codebooks(kbps), recording.samples, format=container, model_identity=identity,
             language_model=coder is not None, coder=coder,
         )  # fmt: skip
-        for samples in coding.encode(recording, model, kbps, writer):
+        for samples in recordings.encode(recording, model, kbps, writer):
             sink.flush()
             advance(samples)
-            done += samples
+            coded += samples
     if target != PIPE:
-        click.echo(f"{target}: {done / rate:.2f} s at {writer.payload_bytes * 8 * rate / done / 1000:.2f} kbps")
+        seconds = coded / config.sample_rate
+        click.echo(f"{target}: {seconds:.2f} s at {writer.payload_bytes * 8 / seconds / 1000:.2f} kbps")
+
+
+def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) -> None:
+    if kbps not in config.kbps:
+        rates = ", ".join(f"{rate:g}" for rate in config.kbps)
+        others = "" if checkpoint else "; the official ones have more, by --checkpoint official"
+        raise UserError(f"--kbps {kbps:g}: these weights of {config.name} have {rates} kbps{others}")
 
 
 @click.command()
-@click.argument("source", type=THERE, metavar="IN.ecdc")
+@click.argument("source", type=EXISTING_FILE, metavar="IN.ecdc")
 @click.argument("target", type=FILE, metavar="OUT")
 @checkpoint_option
 @language_model_option
 def decode(source: Path, target: Path, checkpoint: str | None, language_model: Path | None) -> int:
     """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Each may be - for a pipe.
 
-    OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. What is
-    damaged in IN.ecdc is silent in OUT and told line by line, and the exit status is 1.
+    OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. Damaged
+    parts of IN.ecdc decode to silence, each is reported on one line, and the exit status is 1.
     """
     from earmark.codec import ecdc
-    from earmark.codec import recordings as coding
-    from earmark.codec.audio import blocks as audio_blocks
-    from earmark.codec.audio import to_pcm16
-    from earmark.codec.ecdc.segment_coders import Entropy, coded_by
-    from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
+    from earmark.codec.audio.blocks import require_output
 
     if target != PIPE:
-        audio_blocks.require_output(target)
-    with _read(source) as file:
+        require_output(target)
+    choice = ModelChoice(checkpoint, language_model)
+    with reading(source) as file:
         label = "-" if source == PIPE else str(source)
-        given = None if checkpoint in (None, OFFICIAL) else _load("", checkpoint)
-
-        def coder(header: ecdc.Header) -> SegmentCoder:
-            config = given[0].config if given else PRESETS.get(header.model, ENCODEC_24KHZ)
-            portable = header.entropy == Entropy.PORTABLE_MODEL
-            named = header.language_model_identity
-            missing = f"{label}: {coded_by(named)}" if named else ""
-            chosen = checkpoint if portable else checkpoint or OFFICIAL
-            return _coder(language_model, chosen, config, portable, missing)
-
-        reader = ecdc.open_reader(file, given[0].config if given else None, coder=coder)
-        header = reader.header
-        if given is None and header.model not in MODELS:
-            raise UserError(f"{label}: codes of the model {header.model!r}; give its weights by --checkpoint")
-        # A file of the public reference knows no weights but the official ones.
-        model, identity = given or _load(header.model, checkpoint if header.model_identity else OFFICIAL)
-        try:
-            header.require_model(model.config, identity)
-        except UserError as error:
-            raise UserError(f"{label}: {error}") from error
-        rate, limited = model.config.sample_rate, 0
-        with (
-            _written_audio(target, rate, model.config.channels) as write,
-            _progress(target, header.samples, rate) as advance,
-        ):
-            for block in coding.decode(model, reader, label):
-                pcm, beyond = to_pcm16(block)
-                write(pcm)
-                advance(len(pcm))
-                limited += beyond
+        given = choice.load_given()
+        config = given[0].config if given else None
+        reader = ecdc.open_reader(file, config, coder=lambda header: choice.coder_of(header, config, f"{label}: "))
+        model = _model_of(reader.header, given, checkpoint, label)
+        limited = _write_decoded(model, reader, target, label)
     if limited:
         click.echo(f"note: {limited} samples were beyond full scale and limited to it", err=True)
     for damage in reader.damage:
         click.echo(f"damaged: {label}: {damage.what}", err=True)
     return 1 if reader.damage else 0
+
+
+def _model_of(
+    header: Header, given: tuple[EncodecModel, str] | None, checkpoint: str | None, label: str
+) -> EncodecModel:
+    """The model that wrote a file: the one of --checkpoint FILE, or the one that the file names."""
+    if given is None:
+        if header.model not in MODELS:
+            raise UserError(f"{label}: codes of the model {header.model!r}; give its weights by --checkpoint")
+        # A file in the public format does not name its weights; they are the official ones.
+        given = ModelChoice(checkpoint if header.model_identity else OFFICIAL).load(header.model)
+    model, identity = given
+    try:
+        header.require_model(model.config, identity)
+    except UserError as error:
+        raise UserError(f"{label}: {error}") from error
+    return model
+
+
+def _write_decoded(model: EncodecModel, reader: PartReader, target: Path, label: str) -> int:
+    """Decode a file to `target`; the number of samples that were limited to full scale."""
+    from earmark.codec import recordings
+    from earmark.codec.audio import to_pcm16
+
+    rate, limited = model.config.sample_rate, 0
+    with (
+        writing_audio(target, rate, model.config.channels) as write,
+        progress_of(target, reader.header.samples, rate) as advance,
+    ):
+        for block in recordings.decode(model, reader, label):
+            pcm, beyond = to_pcm16(block)
+            write(pcm)
+            advance(len(pcm))
+            limited += beyond
+    return limited
 
 
 @click.command()
@@ -172,133 +175,18 @@ def decode(source: Path, target: Path, checkpoint: str | None, language_model: P
 def inspect(file: Path, language_model: Path | None) -> int:
     """Print what FILE.ecdc holds as JSON: model, length, bit rate, segments, damage, SHA-256 of the codes.
 
-    The exit status is 1 if it is damaged. Where the language model of a file is not here, what only its payload tells
-    is null.
+    The exit status is 1 if it is damaged. If the file needs a language model that is not on this machine, the values
+    that depend on its payload are null.
     """
     from earmark.codec import ecdc
 
     facts = ecdc.inspect(file)
     if facts["entropy"] != "raw":
         try:
-            facts = ecdc.inspect(file, coder=_coder_of(facts, language_model))
+            facts = ecdc.inspect(file, coder=ModelChoice(language_model=language_model).coder_of)
         except UserError as error:
             if language_model is not None:
                 raise
             click.echo(f"note: {file}: not read beyond its header: {error}", err=True)
     click.echo(json.dumps(facts, indent=2))
     return 1 if facts["damage"] else 0
-
-
-def _load(name: str, checkpoint: str | None) -> tuple[EncodecModel, str]:
-    """A model ready to code, and its identity: of a checkpoint, or the model `name` of MODELS."""
-    import torch
-
-    from earmark.codec.checkpoints import loading as checkpoints
-    from earmark.codec.encodec.fast.accelerate import accelerate
-
-    if "OMP_NUM_THREADS" not in os.environ:
-        # One thread is many times real time. Several wait for each other in a busy loop, which costs a factor of five
-        # where the other cores have work, as the other program of a pipe gives them.
-        torch.set_num_threads(1)
-    if checkpoint == OFFICIAL:
-        model = checkpoints.load(cached(name))
-    else:
-        chosen = name if checkpoint is None else checkpoint
-        model = checkpoints.load(chosen if chosen in MODELS else Path(chosen))
-    identity = checkpoints.identity(model)
-    accelerate(model)
-    return model, identity
-
-
-def _coder(
-    language_model: Path | None, checkpoint: str | None, config: EncodecConfig, portable: bool, missing: str = "",
-    codec: str | None = None,
-) -> SegmentCoder:  # fmt: skip
-    """The language model's coder, of our format or of the public one.
-
-    Args:
-        missing: what to say of a file if no language model is known.
-        codec: identity of the weights that it must be for; a file names its language model itself.
-    """
-    from earmark.codec.language_model import files as language_model_files
-
-    try:
-        source = language_model or _language_model_of(checkpoint, config)
-    except UserError as error:
-        if missing:
-            raise UserError(missing) from error
-        raise
-    load = language_model_files.portable_coder if portable else language_model_files.public_coder
-    return load(source, config, codec)
-
-
-def _language_model_of(checkpoint: str | None, config: EncodecConfig) -> Path:
-    if checkpoint not in (None, OFFICIAL):
-        raise UserError("--lm: the language model for --checkpoint is not known; give it by --language-model")
-    return language_model_for(config.name, official=checkpoint == OFFICIAL)
-
-
-def _coder_of(facts: dict[str, Any], language_model: Path | None) -> SegmentCoder:
-    """The coder of a file that `ecdc.inspect` tells of."""
-    from earmark.codec.ecdc.segment_coders import coded_by
-    from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
-
-    portable = facts["entropy"] == "portable_model"
-    config = PRESETS.get(facts["model"], ENCODEC_24KHZ)
-    missing = coded_by(facts["language_model_identity"]) if portable else ""
-    return _coder(language_model, None if portable else OFFICIAL, config, portable, missing)
-
-
-def _progress(target: Path, samples: int | None, sample_rate: int) -> AbstractContextManager[Callable[[int], object]]:
-    """A bar, but none where what comes out goes to another program: that one may show its own."""
-    from earmark.codec.progress import audio_progress
-
-    return nullcontext(lambda count: None) if target == PIPE else audio_progress(target.name, samples, sample_rate)
-
-
-def _opened(pipe: Path) -> BinaryIO:
-    """Standard input, or a named pipe; open until the command ends."""
-    if pipe != PIPE:
-        return pipe.open("rb")
-    if sys.stdin is None:
-        raise UserError("-: there is no standard input; give a file as IN")
-    return sys.stdin.buffer
-
-
-@contextmanager
-def _read(path: Path) -> Iterator[BinaryIO]:
-    if path == PIPE:
-        yield _opened(path)
-    else:
-        with path.open("rb") as file:
-            yield file
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there when the block ends well, or standard output."""
-    if path != PIPE:
-        with written_whole(path) as aside, aside.open("wb") as file:
-            yield file
-        return
-    if sys.stdout is None or sys.stdout.isatty():
-        raise UserError("-: standard output is a terminal; send it to a file or a pipe")
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise WriteError(f"-: cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _written_audio(path: Path, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
-    from earmark.codec.audio import blocks as audio_blocks
-
-    if path != PIPE:
-        with audio_blocks.written_file(path, sample_rate, channels) as write:
-            yield write
-        return
-    with _written(path) as file, audio_blocks.written_pipe(file, sample_rate, channels) as write:
-        yield write

@@ -194,7 +194,12 @@ def read(file: BinaryIO, config: EncodecConfig | None = None, *, coder: SegmentC
     return Contents(reader.header, Codes(tuple(segments), reader.samples), tuple(reader.damage))
 
 
-def inspect(path: Path, config: EncodecConfig | None = None, *, coder: SegmentCoder | None = None) -> dict[str, Any]:
+def inspect(
+    path: Path,
+    config: EncodecConfig | None = None,
+    *,
+    coder: SegmentCoder | Callable[[Header], SegmentCoder] | None = None,
+) -> dict[str, Any]:
     """What `earmark inspect` prints: everything about a file but its codes, of which it gives the SHA-256.
 
     `kbps` is 8 x payload bytes / seconds, container excluded, and for a damaged file that of what is left. The SHA-256
@@ -211,7 +216,9 @@ def inspect(path: Path, config: EncodecConfig | None = None, *, coder: SegmentCo
         raise UserError(f"{path}: {error.strerror or error}") from error
 
 
-def _inspect(file: BinaryIO, config: EncodecConfig | None, coder: SegmentCoder | None) -> dict[str, Any]:
+def _inspect(
+    file: BinaryIO, config: EncodecConfig | None, coder: SegmentCoder | Callable[[Header], SegmentCoder] | None
+) -> dict[str, Any]:
     header, _ = _read_header(Lookahead(file), config)
     facts: dict[str, Any] = {
         "format": header.format,
