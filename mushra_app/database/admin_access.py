@@ -1,6 +1,6 @@
-"""Who may see the admin page: one password, hashed; sign-ins that can be ended; a limit to guessing.
+"""Access to the admin page: one hashed password, sessions that can be ended, and a limit on wrong passwords.
 
-All of it is in the database, so that it holds for all workers, and an ended session cannot be replayed.
+Everything is kept in the database, so that it holds for all workers and an ended session cannot be replayed.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from earmark.mushra_app.database.tables import AdminSession, FailedSignIn, Setti
 
 SESSION_SECONDS = 12 * 3600
 WINDOW_SECONDS = 15 * 60
-MOST_FAILURES = 5  # from one address in the window
-MOST_FAILURES_OF_ALL = 60  # from all: each costs a tenth of a second of computing
+MAX_FAILURES_PER_ADDRESS = 5  # within WINDOW_SECONDS
+MAX_FAILURES = 60  # from all addresses; checking a password takes 0.1 s of CPU
 
 
 class TooManyTriesError(Exception):
-    """Too many wrong passwords lately; the right one is refused too."""
+    """Too many wrong passwords in the last WINDOW_SECONDS. The right one is refused as well."""
 
 
 def new_password(store: Store) -> str:
-    """Make a password for the admin page, in place of any before; ends all sessions. Only its hash is kept."""
+    """Replace the password of the admin page and end all sessions. Only the hash is stored."""
     password = secrets.token_urlsafe(12)
-    with store.writing(gate=True) as session:
+    with store.writing(exclusive=True) as session:
         session.merge(Setting(name="admin_password", value=generate_password_hash(password)))
         session.execute(delete(AdminSession))
         session.execute(delete(FailedSignIn))
@@ -36,24 +36,30 @@ def new_password(store: Store) -> str:
 
 
 def has_password(store: Store) -> bool:
-    """Whether new_password was ever called."""
+    """Whether `new_password` has ever been called."""
     return store.setting("admin_password", "") != ""
 
 
 def sign_in(store: Store, password: str, address: str) -> str | None:
-    """The secret of a new session, for the cookie; None for a wrong password.
+    """Start a session.
 
-    A try counts as failed until the password is found right, so that tries sent at once are counted too.
+    An attempt counts as failed until its password has been checked, so that simultaneous attempts are limited too.
+
+    Args:
+        address: of the visitor, as far as the server knows.
+
+    Returns:
+        The secret of the session, for the cookie; None if the password is wrong.
 
     Raises:
-        TooManyTriesError: see MOST_FAILURES.
+        TooManyTriesError: after MAX_FAILURES_PER_ADDRESS or MAX_FAILURES wrong passwords.
     """
     now = time.time()
-    with store.writing(gate=True) as session:
+    with store.writing(exclusive=True) as session:
         session.execute(delete(FailedSignIn).where(FailedSignIn.time < now - WINDOW_SECONDS))
         count = select(func.count()).select_from(FailedSignIn)
         here = session.scalars(count.where(FailedSignIn.address == address)).one()
-        if here >= MOST_FAILURES or session.scalars(count).one() >= MOST_FAILURES_OF_ALL:
+        if here >= MAX_FAILURES_PER_ADDRESS or session.scalars(count).one() >= MAX_FAILURES:
             raise TooManyTriesError
         attempt = FailedSignIn(address=address, time=now)
         session.add(attempt)
@@ -68,10 +74,10 @@ def sign_in(store: Store, password: str, address: str) -> str | None:
 
 
 def form_token(store: Store, secret: str) -> str | None:
-    """What the forms of this session send back; None where there is no such session."""
+    """CSRF token of a session's forms; None if there is no such session."""
     with store.reading() as session:
-        found = session.get(AdminSession, _key(secret))
-    return None if found is None or found.expires < time.time() else found.form_token
+        current = session.get(AdminSession, _key(secret))
+    return None if current is None or current.expires < time.time() else current.form_token
 
 
 def sign_out(store: Store, secret: str) -> None:

@@ -1,4 +1,4 @@
-"""Which items a listener rates: those with most places left, balanced over categories."""
+"""Which items a listener rates: those with the fewest ratings, balanced over categories."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from earmark.mushra_app.study.study import Item, Study
 
 
 def allocate(
-    study: Study, held: Mapping[str, int], rng: random.Random, *, count: int | None = None, heard: Collection[str] = ()
+    study: Study, taken: Mapping[str, int], rng: random.Random, *, count: int | None = None, heard: Collection[str] = ()
 ) -> list[Item]:
     """Choose items for one listener, in the random order in which they are presented.
 
+    Items with fewer ratings and leases go first. Ties go to the category of which this listener has fewest items, then
+    to chance.
+
     Args:
-        held: item id -> places that are taken, by a rating or a lease; absent means none.
-        count: how many items; `study.trials_per_listener` unless told.
-        heard: ids of items that this listener has already.
+        taken: item id -> ratings and leases; default: 0.
+        count: number of items; default: `study.trials_per_listener`.
+        heard: ids of the items that this listener already has.
 
     Returns:
-        `count` different items, or all that have a place left where these are fewer. An item with fewer places taken
-        always goes first; among equals the category that this listener has least of, then chance.
+        `count` different items, or fewer if fewer still need ratings.
     """
-    left = [item for item in study.items if item.id not in heard and held.get(item.id, 0) < study.annotations]
+    left = [item for item in study.items if item.id not in heard and taken.get(item.id, 0) < study.annotations]
     rng.shuffle(left)
     categories = {item.id: item.category for item in study.items}
     of_category = Counter(categories[item] for item in heard)
     chosen: list[Item] = []
     wanted = study.trials_per_listener if count is None else count
     while left and len(chosen) < wanted:
-        best = min(left, key=lambda item: (held.get(item.id, 0), of_category[item.category]))
+        best = min(left, key=lambda item: (taken.get(item.id, 0), of_category[item.category]))
         left.remove(best)
         chosen.append(best)
         of_category[best.category] += 1
@@ -39,5 +41,9 @@ def allocate(
 
 
 def is_complete(study: Study, valid: Mapping[str, int]) -> bool:
-    """Whether every item has the ratings it needs, given item id -> ratings that count; the study then closes."""
+    """Whether every item has the ratings it needs, so that the study closes.
+
+    Args:
+        valid: item id -> ratings that count; default: 0.
+    """
     return all(valid.get(item.id, 0) >= study.annotations for item in study.items)

@@ -1,8 +1,7 @@
-"""The ratings of a database as a table, one row per rating, and the answers to its questions, one row per answer."""
+"""What a database has collected, as tables: ratings, and answers to questionnaires."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -10,6 +9,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database import attention
+from earmark.mushra_app.database.labels import listener_id, listener_label
 from earmark.mushra_app.database.tables import Listener, Rating, Step, Trial
 from earmark.mushra_app.ratings.table import Ratings, excluded_by_hand
 from earmark.mushra_app.study.pages import questions_of
@@ -20,17 +20,17 @@ COLUMNS = ["listener", "item", "condition", "score", "position", "seconds", "sub
            "excluded_by"]  # fmt: skip
 
 
-def collected(session: Session, study: Study, *which: ColumnElement[bool]) -> pd.DataFrame:
-    """The ratings of complete trials, or of those for which all of `which` holds; see mushra_app.store.ratings."""
+def rating_table(session: Session, study: Study, *criteria: ColumnElement[bool]) -> pd.DataFrame:
+    """Ratings of complete trials that meet all the criteria; its columns are described in Store.ratings."""
     complete = (
         select(Trial.listener_id, Trial.item, Rating.condition, Rating.score, Trial.position, Trial.seconds,
                Trial.submitted, Rating.comment, Listener.excluded, Listener.excluded_by)
         .join(Rating, Rating.trial_id == Trial.id).join(Listener, Listener.id == Trial.listener_id)
-        .where(Trial.submitted.is_not(None), Trial.purpose == "rating", *which)
+        .where(Trial.submitted.is_not(None), Trial.purpose == "rating", *criteria)
         .order_by(Trial.listener_id, Trial.position, Rating.condition)
     )  # fmt: skip
     table = pd.DataFrame(session.execute(complete).all(), columns=COLUMNS)
-    table["listener"] = [f"L{number:04d}" for number in table["listener"]]
+    table["listener"] = [listener_label(number) for number in table["listener"]]
     table["submitted"] = [
         datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") for seconds in table["submitted"]
     ]
@@ -38,33 +38,33 @@ def collected(session: Session, study: Study, *which: ColumnElement[bool]) -> pd
     return table
 
 
-def as_ratings(session: Session, study: Study, frame: pd.DataFrame) -> Ratings:
-    """What screening looks at: those ratings with their listeners' checks, and whom no rule brings back.
+def as_ratings(session: Session, study: Study, table: pd.DataFrame) -> Ratings:
+    """Add to a rating table what screening needs: roles, results of checks, and listeners excluded by hand.
 
     Args:
-        frame: of `collected`, with at least one row.
+        table: from `rating_table`, with at least one row.
     """
     roles = {condition.name: condition.role for condition in study.conditions}
-    ids = {int(label[1:]) for label in frame["listener"].unique()}
+    ids = {listener_id(label) for label in table["listener"].unique()}
     return Ratings(
-        frame.astype({"score": float}), roles, study.name, checks=attention.checks(session, Listener.id.in_(ids)),
-        excluded=excluded_by_hand(frame),
+        table.astype({"score": float}), roles, study.name, checks=attention.checks(session, Listener.id.in_(ids)),
+        excluded=excluded_by_hand(table),
     )  # fmt: skip
 
 
-def answered(session: Session) -> pd.DataFrame:
-    """All answers to questionnaires, listener by listener in the order in which they were asked.
+def questionnaire_answers(session: Session) -> pd.DataFrame:
+    """All answers to questionnaires, by listener, in the order of the questions.
 
     Returns:
-        listener, question (its name), answer (text; several choices with "; " between them, "" where left empty).
+        listener, question (its name), answer (text; several choices are joined by "; ", no answer is "").
     """
     done = (
-        select(Step, Listener).join(Listener).where(Step.kind == "questionnaire", Step.done.is_not(None))
+        select(Step, Listener).join(Listener).where(Step.type == "questionnaire", Step.done.is_not(None))
         .order_by(Listener.id, Step.position)
     )  # fmt: skip
     rows = []
     for step, listener in session.execute(done):
-        given = json.loads(step.answer or "{}")
-        for question in questions_of(json.loads(step.settings)):
-            rows.append((listener.label, question.name, as_text(given.get(question.name))))
+        answers = step.answer or {}
+        for question in questions_of(step.settings):
+            rows.append((listener.label, question.name, as_text(answers.get(question.name))))
     return pd.DataFrame(rows, columns=["listener", "question", "answer"], dtype="str")

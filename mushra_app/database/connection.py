@@ -1,14 +1,10 @@
-"""Opening the database of a study: SQLite beside it (write-ahead log) or any other by SQLAlchemy URL; its settings."""
+"""Opening the database of a study: STUDY/ratings.sqlite (write-ahead log), or any other by its SQLAlchemy URL."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
@@ -19,19 +15,19 @@ from earmark.mushra_app.database.migrations import can_migrate, migrate
 from earmark.mushra_app.database.tables import SCHEMA_VERSION, Base, Listener, Setting
 from earmark.mushra_app.study.study import Study
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-BUSY_SECONDS = 30  # how long a writer waits for another one in SQLite
+BUSY_SECONDS = 30  # how long SQLite waits for another writer
 
 
 def connect(study: Study, folder: Path, url: str | None, *, create: bool) -> Engine:
-    """The engine of the study's database, made or migrated if need be.
+    """Open the database of a study; create or migrate its tables if necessary.
+
+    Args:
+        url: SQLAlchemy URL; None for STUDY/ratings.sqlite.
+        create: whether STUDY/ratings.sqlite may be created.
 
     Raises:
-        UserError: the URL is wrong, its driver is missing, the database cannot be opened, or holds another study.
+        UserError: if the URL is wrong, its driver is missing, the database cannot be opened, or it belongs to another
+            study.
     """
     path = folder / "ratings.sqlite"
     if url is None and not create and not path.is_file():
@@ -55,10 +51,10 @@ def connect(study: Study, folder: Path, url: str | None, *, create: bool) -> Eng
 
 
 def has_listeners(folder: Path) -> bool:
-    """Whether anybody has begun a session of the study in `folder`, by its own database, STUDY/ratings.sqlite.
+    """Whether anybody has started a session of the study in `folder`, according to STUDY/ratings.sqlite.
 
     Raises:
-        UserError: that is no database.
+        UserError: if that file is not a database.
     """
     path = folder / "ratings.sqlite"
     if not path.is_file():
@@ -74,8 +70,8 @@ def has_listeners(folder: Path) -> bool:
 
 
 def _has_listeners(connection: Connection) -> bool:
-    made = inspect(connection).has_table(Listener.__tablename__)
-    return made and connection.scalar(select(Listener.id).limit(1)) is not None
+    exists = inspect(connection).has_table(Listener.__tablename__)
+    return exists and connection.scalar(select(Listener.id).limit(1)) is not None
 
 
 def _engine(url: URL) -> Engine:
@@ -88,7 +84,7 @@ def _engine(url: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: object, _: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # transactions begin where _begin_sqlite says
+    connection.isolation_level = None  # type: ignore[attr-defined]  # transactions begin in _begin_sqlite
     for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
 
@@ -98,68 +94,35 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-class Queue:
-    """Where writers of one SQLite file wait for each other, threads and processes, before they ask SQLite.
-
-    SQLite itself makes a writer that finds the file locked look again after pauses of up to 0.1 s; here the next one
-    goes on at once. A process that dies leaves the queue. Correctness does not hang on it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._thread = threading.Lock()
-        self._open_in: tuple[int, int] | None = None  # process, file descriptor: not shared with forked workers
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for one's turn, and keep it while the block runs."""
-        if fcntl is None:
-            yield
-            return
-        with self._thread:
-            if self._open_in is None or self._open_in[0] != os.getpid():
-                self._open_in = os.getpid(), os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._open_in[1], fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._open_in[1], fcntl.LOCK_UN)
-
-
-def queue_for(engine: Engine) -> Queue | None:
-    """The queue of an SQLite file's writers; None for databases that have their own."""
-    if engine.dialect.name != "sqlite" or engine.url.database in (None, "", ":memory:"):
-        return None
-    return Queue(Path(f"{engine.url.database}-queue"))
-
-
 def _prepare(connection: Connection, study: Study, shown: str, *, own: bool) -> None:
-    """Make or migrate the tables, one process at a time; refuse a database of another schema or study.
+    """Create or migrate the tables, one process at a time; refuse a database of another study or a newer version.
 
-    The study's own database goes with it, password and ways in, when the study is built again before anybody came.
-    Another one may be that of a study that is being served.
+    Args:
+        shown: how messages name the database.
+        own: whether it is STUDY/ratings.sqlite. Before anybody has taken part, that one is adopted by a study that is
+            built again, with password and settings. Any other database may belong to a study that is being served.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0xEA12})
     fingerprint = _fingerprint(study)
-    made = inspect(connection).has_table(Setting.__tablename__)
-    found: dict[str, str] = dict(connection.execute(select(Setting.name, Setting.value)).all()) if made else {}
-    if not found:
+    exists = inspect(connection).has_table(Setting.__tablename__)
+    settings: dict[str, str] = dict(connection.execute(select(Setting.name, Setting.value)).all()) if exists else {}
+    if not settings:
         Base.metadata.create_all(connection)
-        found = {"schema_version": SCHEMA_VERSION, "study": fingerprint, "secret_key": secrets.token_urlsafe(32)}
-        connection.execute(insert(Setting), [{"name": name, "value": value} for name, value in found.items()])
-    if found["study"] != fingerprint and own and not _has_listeners(connection):
+        settings = {"schema_version": SCHEMA_VERSION, "study": fingerprint, "secret_key": secrets.token_urlsafe(32)}
+        connection.execute(insert(Setting), [{"name": name, "value": value} for name, value in settings.items()])
+    if settings["study"] != fingerprint:
+        if not own or _has_listeners(connection):
+            raise UserError(f"{shown}: holds the ratings of another study or an earlier build of this one; "
+                            "keep it elsewhere or give another --database")  # fmt: skip
         connection.execute(update(Setting).where(Setting.name == "study").values(value=fingerprint))
-    elif found["study"] != fingerprint:
-        raise UserError(f"{shown}: holds the ratings of another study or an earlier build of this one; "
-                        "keep it elsewhere or give another --database")  # fmt: skip
-    if found["schema_version"] != SCHEMA_VERSION:
-        if not can_migrate(found["schema_version"]):
+    if settings["schema_version"] != SCHEMA_VERSION:
+        if not can_migrate(settings["schema_version"]):
             raise UserError(f"{shown}: a newer Earmark made this database; use that or a new database")
-        migrate(connection, found["schema_version"])
+        migrate(connection, settings["schema_version"])
 
 
 def _fingerprint(study: Study) -> str:
-    """SHA-256 over what listeners hear: items, conditions and audio."""
+    """SHA-256 of the study's items, conditions and audio files."""
     heard = {item.id: {name: stimulus.audio for name, stimulus in item.stimuli.items()} for item in study.items}
     return hashlib.sha256(json.dumps(heard, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Screening while a study runs: a listener whose session has ended is judged, and bad ratings free their places."""
+"""Screening while a study runs: listeners are judged when their sessions end; excluded ratings are replaced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from earmark.mushra_app.database.collected import as_ratings, collected
+from earmark.mushra_app.database.collected import as_ratings, rating_table
 from earmark.mushra_app.database.tables import Listener, Step, Trial
 from earmark.mushra_app.ratings.screening import screen
 from earmark.mushra_app.study.study import Study
@@ -20,7 +20,12 @@ AT_END = and_(Listener.state == "active", ~UNFINISHED)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rule says of a listener at that time: why the ratings do not count, "" if they do."""
+    """Whether a listener's ratings count.
+
+    Args:
+        reason: why not; "" if they count.
+        time: when the listener was judged.
+    """
 
     listener_id: int
     reason: str
@@ -28,17 +33,17 @@ class Verdict:
 
 
 def judge(session: Session, study: Study, rule: str) -> list[Verdict]:
-    """A verdict on everybody who has finished, left or gone since the last one. Takes a while, and changes nothing."""
+    """Judge everybody who has finished, left or disappeared since the last call. Slow; changes nothing."""
     now = time.time()
-    listeners = session.scalars(select(Listener).where(_due(now))).all()
+    listeners = session.scalars(select(Listener).where(_is_due(now))).all()
     reasons = _reasons(session, study, rule, listeners)
     return [Verdict(listener.id, reasons.get(listener.label, ""), now) for listener in listeners]
 
 
-def write(session: Session, verdicts: Sequence[Verdict]) -> None:
-    """Note the verdicts, and who has finished.
+def record(session: Session, verdicts: Sequence[Verdict]) -> None:
+    """Store the verdicts, and mark sessions without open steps as finished.
 
-    Whom a page or the experimenter has excluded, or the experimenter let count, is left alone.
+    Decisions of a page or of the experimenter stay.
     """
     for verdict in verdicts:
         this = update(Listener).where(Listener.id == verdict.listener_id)
@@ -48,22 +53,22 @@ def write(session: Session, verdicts: Sequence[Verdict]) -> None:
         session.execute(this.values(judged=verdict.time))
 
 
-def _due(now: float) -> ColumnElement[bool]:
+def _is_due(now: float) -> ColumnElement[bool]:
     gone = and_(Listener.state == "active", Listener.lease_until < now)
-    unseen = or_(Listener.judged.is_(None), Listener.judged <= Listener.seen)
-    return or_(AT_END, and_(unseen, or_(Listener.state.in_(["finished", "left"]), gone)))
+    unjudged = or_(Listener.judged.is_(None), Listener.judged <= Listener.seen)
+    return or_(AT_END, and_(unjudged, or_(Listener.state.in_(["finished", "left"]), gone)))
 
 
 def _reasons(session: Session, study: Study, rule: str, listeners: Sequence[Listener]) -> dict[str, str]:
-    """Label -> why the rule drops a listener, for those among `listeners` whom it drops.
+    """Label -> reason, for those among `listeners` whom the rule drops.
 
-    The rule sees every rating of the items that these listeners rated: some of its clauses look at others, too.
+    The rule gets all ratings of the items that these listeners rated, since some clauses compare listeners.
     """
     if rule == "none" or not listeners:
         return {}
     items = select(Trial.item).where(Trial.listener_id.in_([listener.id for listener in listeners])).distinct()
-    frame = collected(session, study, Trial.item.in_(session.scalars(items).all()))
-    if frame.empty:
+    table = rating_table(session, study, Trial.item.in_(session.scalars(items).all()))
+    if table.empty:
         return {}
-    dropped = screen(as_ratings(session, study, frame), rule).dropped
+    dropped = screen(as_ratings(session, study, table), rule).dropped
     return dict(zip(dropped["listener"], dropped["reason"], strict=True))

@@ -1,6 +1,7 @@
-"""Older databases become today's, without loss: every row is read, changed as Python and written to new tables.
+"""Migration of databases of earlier versions: reads every row, changes it in Python and writes it to new tables.
 
-All of it is one transaction, on SQLite as on PostgreSQL, so that a migration that fails or is killed changes nothing.
+A migration is one transaction, on SQLite as on PostgreSQL, so one that fails or is killed changes nothing. Rows hold
+column values as they are stored: JSON is text here.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from sqlalchemy import Connection, Integer, MetaData, func, insert, select, text
 
 from earmark.mushra_app.database.tables import SCHEMA_VERSION, Base
 
-Rows = dict[str, list[dict[str, Any]]]  # table -> rows, column -> value
+Rows = dict[str, list[dict[str, Any]]]  # table -> rows; a row maps columns to values
 
 
 def _from_1(rows: Rows) -> None:
-    """Version 2: listeners have a source, a state and a lease, and a session is a list of steps."""
+    """Change rows of version 1 to version 2: listeners get a source, a state and a lease, and sessions become steps."""
     trials = defaultdict(list)
     for trial in rows["trial"]:
         trial["purpose"] = "rating"
@@ -42,19 +43,18 @@ def _from_1(rows: Rows) -> None:
             })  # fmt: skip
 
 
-# Version -> what makes its rows those of the next.
+# Version -> function that changes its rows to those of the next version.
 CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1}
 
 
 def can_migrate(version: str) -> bool:
-    """Whether a database of that version can become one of SCHEMA_VERSION."""
+    """Whether a database of this version can be migrated to SCHEMA_VERSION."""
     return version in CHANGES
 
 
 def migrate(connection: Connection, version: str) -> None:
-    """Rewrite the database of `version`, within the caller's transaction."""
-    old = MetaData()
-    old.reflect(connection)
+    """Migrate a database from `version` to SCHEMA_VERSION, within the caller's transaction."""
+    old = _stored_tables(connection)
     rows: Rows = {
         table.name: [dict(row._mapping) for row in connection.execute(select(table))] for table in old.sorted_tables
     }
@@ -66,15 +66,22 @@ def migrate(connection: Connection, version: str) -> None:
             setting["value"] = SCHEMA_VERSION
     old.drop_all(connection)
     Base.metadata.create_all(connection)
-    for table in Base.metadata.sorted_tables:
+    for table in _stored_tables(connection).sorted_tables:
         if rows.get(table.name):
             connection.execute(insert(table), rows[table.name])
     if connection.dialect.name == "postgresql":
-        _continue_numbers(connection)
+        _advance_id_sequences(connection)
 
 
-def _continue_numbers(connection: Connection) -> None:
-    """PostgreSQL counts ids apart from the rows; go on behind those that were written with their ids."""
+def _stored_tables(connection: Connection) -> MetaData:
+    """The tables as the database describes them, with the column types of SQL and not those of tables.py."""
+    tables = MetaData()
+    tables.reflect(connection)
+    return tables
+
+
+def _advance_id_sequences(connection: Connection) -> None:
+    """Let PostgreSQL's id sequences continue after the ids that were inserted explicitly."""
     for table in Base.metadata.sorted_tables:
         if "id" in table.columns and isinstance(table.columns["id"].type, Integer):
             highest = connection.scalar(select(func.max(table.columns["id"])))

@@ -1,4 +1,4 @@
-"""Why somebody is not let in, or an answer is not taken."""
+"""Reasons why somebody cannot take part, or why an answer is not stored."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Status:
-    """Whether newcomers are let in.
+    """Whether newcomers are admitted.
 
     Args:
-        state: "open"; "waiting" (every place is taken, some only leased); "complete"; "paused" or "closed" by the
-            experimenter.
-        reason: why, a sentence.
-        trials: how many a newcomer would rate.
+        state: "open"; "waiting" (all missing ratings are leased); "complete"; "paused" or "closed" by the experimenter.
+        reason: one sentence for the experimenter.
+        trials: number of trials a newcomer would rate.
     """
 
     state: str
@@ -22,27 +21,31 @@ class Status:
 
 
 class RefusedError(Exception):
-    """A submission that cannot be stored; the message is for the listener."""
+    """A submission that cannot be stored. The message is for the listener."""
 
 
 class UnknownTrialError(RefusedError):
-    """The trial or step is not one of this listener's."""
+    """The trial or step does not belong to this listener."""
 
 
 class AlreadyRatedError(RefusedError):
-    """The trial is stored already, with other scores."""
+    """The trial is already stored with other scores."""
 
 
 class SessionOverError(RefusedError):
-    """The listener has stopped, or was turned away."""
+    """The listener has stopped or was turned away."""
 
 
 class TookPartError(RefusedError):
-    """This person has taken part before, or is taking part in another browser."""
+    """This person has already taken part, or is taking part in another browser."""
 
 
 class NotOpenError(RefusedError):
-    """Nobody is let in at present; `status` says why."""
+    """Nobody is admitted at present.
+
+    Args:
+        status: the reason.
+    """
 
     def __init__(self, status: Status) -> None:
         super().__init__(status.reason)

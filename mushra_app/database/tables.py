@@ -1,21 +1,29 @@
-"""The tables of a study's database. Times: seconds since 1970, UTC. A change of them is a step in migrations.py."""
+"""Tables of a study's database. All times are seconds since 1970, UTC.
+
+A change to the tables needs a new SCHEMA_VERSION and a step in migrations.py. Column names never change without one;
+where a Python name is clearer than the column's, the column is named in `mapped_column`.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from earmark.mushra_app.database.json_text import JsonText
+from earmark.mushra_app.database.labels import listener_label
 
 SCHEMA_VERSION = "2"
 
 
 class Base(DeclarativeBase):
-    """Every table below."""
+    """Base class of all tables."""
 
 
 class Setting(Base):
-    """What belongs to the whole database: schema_version, study (its fingerprint), secret_key, gate, crowd, ..."""
+    """A value for the whole database: schema_version, study (its fingerprint), secret_key, gate, crowd, rule, ..."""
 
     __tablename__ = "setting"
 
@@ -26,12 +34,17 @@ class Setting(Base):
 class Listener(Base):
     """One participation.
 
-    `key` is the secret in the listener's cookie. `source` is the way in ("anonymous", "personal", "prolific", "mturk"),
-    `person` who it is there, `visit` the platform's secret for this participation, by which it is taken up again;
-    `arrival` keeps all that the platform said, as JSON. `state` is "active", "finished", "left" or "turned away".
-    Unfinished trials of an active listener hold their places until `lease_until`. Ratings count while `excluded`, the
-    reason why they do not, is empty; `excluded_by` is "screening", "page" or "experimenter", whose word is the last.
-    `judged` is when the screening last looked at this listener.
+    Attributes:
+        key: secret in the listener's cookie.
+        lease_until: end of the leases on the unfinished trials of an active listener.
+        source: where the listener came from: "anonymous", "personal", "prolific" or "mturk".
+        person: the listener's id there.
+        visit: the platform's secret for this participation, with which it can be resumed.
+        arrival: everything the platform sent.
+        state: "active", "finished", "left" or "turned away".
+        excluded: why the ratings do not count; empty if they do.
+        excluded_by: "screening", "page" or "experimenter". Screening never overrides the other two.
+        judged: when screening last judged this listener.
     """
 
     __tablename__ = "listener"
@@ -45,7 +58,7 @@ class Listener(Base):
     source: Mapped[str] = mapped_column(default="anonymous")
     person: Mapped[str | None]
     visit: Mapped[str | None]
-    arrival: Mapped[str] = mapped_column(default="{}")
+    arrival: Mapped[dict[str, str]] = mapped_column(JsonText, default=dict)
     state: Mapped[str] = mapped_column(default="active")
     excluded: Mapped[str] = mapped_column(default="")
     excluded_by: Mapped[str] = mapped_column(default="")
@@ -55,17 +68,17 @@ class Listener(Base):
 
     @property
     def label(self) -> str:
-        """How tables call this listener: "L0001", numbered as they came."""
-        return f"L{self.id:04d}"
+        """Name in tables and reports: "L0001"."""
+        return listener_label(self.id)
 
     @property
     def receipt(self) -> str:
-        """What this listener hands to the platform at the end: names the listener, and nobody else can guess it."""
+        """Code that the listener hands to the platform at the end. It names the listener, and nobody can guess it."""
         return f"{self.label}-{hashlib.sha256(self.key.encode()).hexdigest()[:10]}"
 
     @property
     def open_step(self) -> Step | None:
-        """The step that this listener is at, None when all are done."""
+        """The first step that is not done; None if all are."""
         return next((step for step in self.steps if step.done is None), None)
 
     @property
@@ -75,10 +88,13 @@ class Listener(Base):
 
 
 class Trial(Base):
-    """An item assigned to a listener; complete, with a rating of every condition, once `submitted` is set.
+    """An item assigned to a listener. Once `submitted` is set, it has a rating of every condition.
 
-    `purpose` is "rating", "training" or "repeat" (see mushra_app/attention.py). `position` counts from 1 within the
-    purpose. `key` is what makes a repeated submission the same one. `seconds` is how long the page was in view.
+    Attributes:
+        key: identifies the trial in a submission, so that a repeated submission is recognised.
+        purpose: "rating", "training" or "repeat" (see attention.py).
+        position: from 1, within the purpose.
+        seconds: how long the page was in view.
     """
 
     __tablename__ = "trial"
@@ -96,12 +112,12 @@ class Trial(Base):
     seconds: Mapped[float | None]
     submitted: Mapped[float | None]
     listener: Mapped[Listener] = relationship(back_populates="trials")
-    stimuli: Mapped[list[Stimulus]] = relationship(order_by="Stimulus.place")
+    stimuli: Mapped[list[Stimulus]] = relationship(order_by="Stimulus.position")
     ratings: Mapped[list[Rating]] = relationship()
 
     @property
     def reference(self) -> Stimulus:
-        """The stimulus behind the button "Reference"."""
+        """The open reference, behind the button "Reference"."""
         return self.stimuli[0]
 
     @property
@@ -111,9 +127,13 @@ class Trial(Base):
 
 
 class Step(Base):
-    """One page of a listener's session, in order of `position`, from 1; see mushra_app/pages.py.
+    """One page of a listener's session; see mushra_app/study/pages.py.
 
-    `settings` and `answer` are JSON: what the page shows, and what the listener said there.
+    Attributes:
+        position: from 1.
+        type: type of the page: "volume", "trial", "questionnaire", ...
+        settings: what the page shows.
+        answer: what the listener answered; None before that, and on pages that ask for nothing.
     """
 
     __tablename__ = "step"
@@ -123,29 +143,34 @@ class Step(Base):
     key: Mapped[str] = mapped_column(unique=True)
     listener_id: Mapped[int] = mapped_column(ForeignKey("listener.id"))
     position: Mapped[int]
-    kind: Mapped[str]
-    settings: Mapped[str] = mapped_column(default="{}")
+    type: Mapped[str] = mapped_column("kind")
+    settings: Mapped[dict[str, Any]] = mapped_column(JsonText, default=dict)
     trial_id: Mapped[int | None] = mapped_column(ForeignKey("trial.id"), unique=True)
     done: Mapped[float | None]
-    answer: Mapped[str | None]
+    answer: Mapped[Any | None] = mapped_column(JsonText)
     listener: Mapped[Listener] = relationship(back_populates="steps")
     trial: Mapped[Trial | None] = relationship()
 
 
 class Stimulus(Base):
-    """What one button of one trial plays. `place` 0 is the open reference, 1 and up the conditions in random order."""
+    """What one button of one trial plays.
+
+    Attributes:
+        token: the name under which the browser fetches the audio; tells nothing about the condition.
+        position: 0 for the open reference, from 1 for the conditions in random order.
+    """
 
     __tablename__ = "stimulus"
     __table_args__ = (UniqueConstraint("trial_id", "place"),)
 
     token: Mapped[str] = mapped_column(primary_key=True)
     trial_id: Mapped[int] = mapped_column(ForeignKey("trial.id"))
-    place: Mapped[int]
+    position: Mapped[int] = mapped_column("place")
     condition: Mapped[str]
 
 
 class Rating(Base):
-    """One score, 0 to 100, of one condition in one trial."""
+    """A score from 0 to 100 for one condition in one trial."""
 
     __tablename__ = "rating"
     __table_args__ = (CheckConstraint("score BETWEEN 0 AND 100"),)
@@ -157,7 +182,12 @@ class Rating(Base):
 
 
 class AdminSession(Base):
-    """A signed-in experimenter. `key`: SHA-256 of the cookie's secret; `form_token`: what every form sends back."""
+    """A signed-in experimenter.
+
+    Attributes:
+        key: SHA-256 of the secret in the cookie.
+        form_token: CSRF token that every form of the admin page sends back.
+    """
 
     __tablename__ = "admin_session"
 
@@ -167,7 +197,7 @@ class AdminSession(Base):
 
 
 class FailedSignIn(Base):
-    """A wrong password at the admin page, and where it came from."""
+    """A wrong password at the admin page, and the address it came from."""
 
     __tablename__ = "failed_sign_in"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from earmark.codec.errors import UserError
 from earmark.mushra_app.analysis.objective import metric_scores
 from earmark.mushra_app.database import collected
-from earmark.mushra_app.database.store import open_store, ratings
+from earmark.mushra_app.database.store import open_store
 from earmark.mushra_app.ratings.table import Ratings
 from earmark.mushra_app.study.study import load
 
@@ -25,10 +25,10 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     """
     study = load(folder)
     store = open_store(study, folder, database, create=False)
-    table = ratings(store, study)
+    table = store.ratings()
     if table.empty:
         raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark study serve`")
     metrics, note = metric_scores(study, folder)
     with store.reading() as session:
-        result, answers = collected.as_ratings(session, study, table), collected.answered(session)
+        result, answers = collected.as_ratings(session, study, table), collected.questionnaire_answers(session)
     return replace(result, notes=(note,) if note else (), metrics=metrics, answers=answers)

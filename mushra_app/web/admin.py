@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database import attention, collected
 from earmark.mushra_app.database.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
-from earmark.mushra_app.database.store import Store, ratings
+from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.study import crowd
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
@@ -134,20 +134,20 @@ def invite() -> ResponseReturnValue:
 @admin.get("/ratings.csv")
 def ratings_csv() -> ResponseReturnValue:
     """All ratings, for spreadsheets."""
-    return download(as_csv(ratings(store(), store().study)), "ratings.csv", "text/csv")
+    return download(as_csv(store().ratings()), "ratings.csv", "text/csv")
 
 
 @admin.get("/ratings.parquet")
 def ratings_parquet() -> ResponseReturnValue:
     """All ratings, for programs."""
-    return download(as_parquet(ratings(store(), store().study)), "ratings.parquet", "application/vnd.apache.parquet")
+    return download(as_parquet(store().ratings()), "ratings.parquet", "application/vnd.apache.parquet")
 
 
 @admin.get("/answers.csv")
 def answers_csv() -> ResponseReturnValue:
     """All answers to questionnaires, and what listeners made of checks."""
     with store().reading() as session:
-        table = answers_table(collected.answered(session), attention.checks(session))
+        table = answers_table(collected.questionnaire_answers(session), attention.checks(session))
     return download(as_csv(table), "answers.csv", "text/csv")
 
 

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from flask import Request, abort
 
-from earmark.mushra_app.database.store import Answer
+from earmark.mushra_app.database.submissions import Answer
 
 LONGEST_COMMENT = 1000  # characters
 LONGEST_TRIAL = 30 * 24 * 3600  # seconds; the session's cookie lives no longer

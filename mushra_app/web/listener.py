@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -50,7 +49,7 @@ def step(kind: str) -> ResponseReturnValue:
         abort(404)
     listener = required_listener()
     step = open_step(listener)
-    if step is None or step.kind != kind:
+    if step is None or step.type != kind:
         return redirect(url_for(".next_page"))
     return show(step, listener)
 
@@ -58,10 +57,10 @@ def step(kind: str) -> ResponseReturnValue:
 def show(step: Step, listener: Listener, problem: str = "") -> str:
     """The page of a step that is no trial."""
     first = served().store.trial(listener.rating_trials[0].id) if listener.rating_trials else None
-    trials, page, settings = counted_steps(listener), STEP_PAGES[step.kind], json.loads(step.settings)
+    trials, page, settings = counted_steps(listener), STEP_PAGES[step.type], step.settings
     return render_template(
         page.template, **page.shows(settings), step=step, settings=settings, study=served().study,
-        said=step.answer and json.loads(step.answer), given=request.form, stimulus=first and first.reference,
+        said=step.answer, given=request.form, stimulus=first and first.reference,
         problem=problem, token=session_token(), trials=len(trials), done=sum(one.done is not None for one in trials),
     )  # fmt: skip
 
@@ -72,11 +71,10 @@ def complete(key: str) -> ResponseReturnValue:
     check_token(request.form.get("token"))
     listener = required_listener()
     step = next((step for step in listener.steps if step.key == key), None)
-    if step is None or step.kind not in STEP_PAGES:
+    if step is None or step.type not in STEP_PAGES:
         abort(404)
-    said = None if step.answer is None else json.loads(step.answer)
     try:
-        outcome = STEP_PAGES[step.kind].read(request.form, json.loads(step.settings), said)
+        outcome = STEP_PAGES[step.type].read(request.form, step.settings, step.answer)
     except AnswerError as error:
         if step.done is None:
             return show(step, listener, str(error)), 400
@@ -93,7 +91,7 @@ def trial() -> ResponseReturnValue:
     """The open trial; after a reload the same one in the same order."""
     listener = required_listener()
     step = open_step(listener)
-    if step is None or step.kind not in TRIAL_KINDS:
+    if step is None or step.type not in TRIAL_KINDS:
         return redirect(url_for(".next_page"))
     assert step.trial_id is not None
     study, trial = served().study, served().store.trial(step.trial_id)
@@ -106,7 +104,7 @@ def trial() -> ResponseReturnValue:
     return render_template(
         "trial.html",
         trial=trial,
-        practice=step.kind == "training",
+        practice=step.type == "training",
         heading=heading(step, steps),
         trials=len(trials),
         done=len(trials) - len(left),
@@ -142,9 +140,9 @@ def thanks() -> ResponseReturnValue:
     listener = required_listener()
     if open_step(listener) is not None:
         return redirect(url_for(".next_page"))
-    served().store.settle()
+    served().store.screen_ended_sessions()
     outcome = "finished" if listener.state == "active" else listener.state
-    arrival = Arrival(listener.source, listener.person, listener.visit, json.loads(listener.arrival))
+    arrival = Arrival(listener.source, listener.person, listener.visit, listener.arrival)
     back = way_back(arrival, served().store.crowd, outcome, receipt=listener.receipt)
     done = [step for step in counted_steps(listener) if step.done is not None]
     return render_template("thanks.html", listener=listener, trials=len(done), back=back, token=session_token())
@@ -186,11 +184,11 @@ def stimulus(token: str) -> ResponseReturnValue:
 def headphone_sound(key: str, attempt: int, number: int) -> ResponseReturnValue:
     """A trial of the headphone check that this listener is at, in this attempt; numbers count from 0."""
     step = open_step(required_listener())
-    if step is None or step.key != key or step.kind != "headphones" or number >= headphone_check.TRIALS:
+    if step is None or step.key != key or step.type != "headphones" or number >= headphone_check.TRIALS:
         abort(404)
-    if attempt != (len(json.loads(step.answer)["right"]) if step.answer else 0):
+    if attempt != (len(step.answer["right"]) if step.answer else 0):
         abort(404)
-    settings = json.loads(step.settings)
+    settings = step.settings
     one = headphone_check.rounds(settings["secret"], attempt)[number]
     return sound(Response(headphone_check.sound(settings["method"], one), mimetype="audio/wav"))
 
@@ -211,7 +209,7 @@ def player() -> ResponseReturnValue:
 
 def heading(step: Step, trials: list[Step]) -> str:
     """Of a trial page."""
-    if step.kind == "training":
+    if step.type == "training":
         return gettext("Practice trial")
     return gettext("Trial %(number)s of %(count)s") % {"number": trials.index(step) + 1, "count": len(trials)}
 

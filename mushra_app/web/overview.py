@@ -16,7 +16,8 @@ from sqlalchemy.orm import selectinload
 
 from earmark.mushra_app.database import leases
 from earmark.mushra_app.database.collected import as_ratings
-from earmark.mushra_app.database.store import Status, Store, ratings
+from earmark.mushra_app.database.refusals import Status
+from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Listener, Step
 from earmark.mushra_app.ratings.screening import screen
 
@@ -90,13 +91,13 @@ class Overview:
 
 def overview(store: Store) -> Overview:
     """Look at the whole study; judges first whoever has ended since the last look."""
-    store.settle()
+    store.screen_ended_sessions()
     now, study = time.time(), store.study
     everything = select(Listener).options(selectinload(Listener.steps), selectinload(Listener.trials))
     with store.reading() as session:
         listeners = session.scalars(everything.order_by(Listener.id)).all()
-        valid, held = leases.valid(session), leases.held(session, now)
-    frame = ratings(store, study)
+        valid, held = leases.valid_ratings(session), leases.ratings_and_leases(session, now)
+    frame = store.ratings()
     counting = frame[frame["excluded"] == ""]
     rows = _listeners(store, listeners, frame, now)
     took = [_minutes(listener) for listener in listeners if listener.state == "finished"]
@@ -202,7 +203,7 @@ def _names(steps: Sequence[Step]) -> dict[int, str]:
     seen: Counter[str] = Counter()
     names = {}
     for step in steps:
-        kind = "trial" if step.kind == "repeat" else step.kind
+        kind = "trial" if step.type == "repeat" else step.type
         seen[kind] += 1
         names[step.id] = f"{kind} {seen[kind]}" if kind == "trial" or seen[kind] > 1 else kind
     return names

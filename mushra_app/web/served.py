@@ -56,14 +56,14 @@ def open_step(listener: Listener) -> Step | None:
 
 def counted_steps(listener: Listener) -> list[Step]:
     """The trials that a listener sees numbered, in order; a repeated one is not to be told from the others."""
-    return [step for step in listener.steps if step.kind in ("trial", "repeat")]
+    return [step for step in listener.steps if step.type in ("trial", "repeat")]
 
 
 def address_of(step: Step | None) -> str:
     """The page that shows this step."""
     if step is None:
         return url_for("listener.thanks")
-    return url_for("listener.trial") if step.kind in TRIAL_KINDS else url_for("listener.step", kind=step.kind)
+    return url_for("listener.trial") if step.type in TRIAL_KINDS else url_for("listener.step", kind=step.type)
 
 
 def whole_minutes(minutes: float) -> int:

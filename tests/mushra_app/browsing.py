@@ -15,7 +15,6 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 from werkzeug.serving import make_server
 
-from earmark.mushra_app.database.store import ratings
 from earmark.mushra_app.database.tables import Stimulus
 
 
@@ -113,7 +112,7 @@ class Listener:
     @property
     def stored(self) -> pd.DataFrame:
         served = self.app.extensions["earmark"]
-        return ratings(served.store, served.study)
+        return served.store.ratings()
 
     def scores_by_token(self) -> dict[tuple[int, str], int]:
         """What the database holds, by position of the trial and condition."""

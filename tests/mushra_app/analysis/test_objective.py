@@ -13,7 +13,7 @@ import scipy.stats
 
 from earmark.mushra_app.analysis.objective import correlate, metric_scores, pairs
 from earmark.mushra_app.database import store
-from earmark.mushra_app.database.store import Answer
+from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.report.writing import write_report
 from earmark.mushra_app.study import study

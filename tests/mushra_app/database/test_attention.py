@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 
 from earmark.mushra_app.database import attention
 from earmark.mushra_app.database.attention import in_band
-from earmark.mushra_app.database.store import Answer, Store, open_store
+from earmark.mushra_app.database.store import Store, open_store
+from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.database.tables import Trial
 from earmark.mushra_app.ratings.screening import RULES, screen
 from earmark.mushra_app.ratings.table import Ratings
@@ -47,13 +47,13 @@ def take_part(store: Store, key: str, *, obeys: bool = True, again: Mapping[str,
     while (step := store.listener(key).open_step) is not None:
         trials = {trial.id: trial for trial in store.listener(key).trials}
         if step.trial_id is not None:
-            rate(store, key, trials[step.trial_id], again if step.kind == "repeat" else HONEST)
-        elif step.kind == "attention":
-            band = json.loads(step.settings)["band"]
+            rate(store, key, trials[step.trial_id], again if step.type == "repeat" else HONEST)
+        elif step.type == "attention":
+            band = step.settings["band"]
             store.complete(key, step.key, {"band": band, "score": 90 - 20 * band, "passed": obeys})
         else:
             store.complete(key, step.key, None)
-    store.settle()
+    store.screen_ended_sessions()
 
 
 def checks(store: Store) -> dict[str, tuple[bool, str]]:
@@ -73,18 +73,18 @@ def test_where_the_checks_come():
     places, bands, repeats = set(), set(), set()
     for _ in range(200):
         steps = list(plan((Trials(attention=("instructed", "repeated")),), "abcd"))
-        kinds = [step.kind for step in steps]
+        kinds = [step.type for step in steps]
         places.add(kinds.index("attention"))
         bands.add(steps[kinds.index("attention")].settings["band"])
         assert sorted(kinds) == ["attention", "repeat", *["trial"] * 4]
-        repeats.add("".join(step.item.upper() if step.kind == "repeat" else step.item for step in steps if step.item))
+        repeats.add("".join(step.item.upper() if step.type == "repeat" else step.item for step in steps if step.item))
     assert places == {1, 2, 3, 4}
     assert repeats == {"abAcd", "abcAd", "abcdA", "abcBd", "abcdB", "abcdC"}
     assert bands == {0, 1, 3, 4}  # in the middle one the slider begins
 
 
 def test_one_trial_is_not_repeated():
-    assert [step.kind for step in plan((Trials(attention=("repeated",)),), "a")] == ["trial"]
+    assert [step.type for step in plan((Trials(attention=("repeated",)),), "a")] == ["trial"]
 
 
 def test_who_attends_passes(store: Store):
@@ -199,7 +199,7 @@ def test_a_repetition_goes_with_its_trial_and_the_session_with_both(
     make_study(tmp_path, items=2, annotations=1, trials=2)
     (tmp_path / "session.toml").write_text('attention = ["repeated"]\n')
     store = open_store(studies.load(tmp_path), tmp_path)
-    assert [step.kind for step in store.enrol("ada").steps] == ["volume", "trial", "trial", "repeat"]
+    assert [step.type for step in store.enrol("ada").steps] == ["volume", "trial", "trial", "repeat"]
     now = stores.time.time() + stores.LEASE_SECONDS + leases.GRACE_SECONDS + 1
     monkeypatch.setattr(stores.time, "time", lambda: now)
     store.enrol("bob")

@@ -9,8 +9,10 @@ import pytest
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database import migrations
-from earmark.mushra_app.database.store import Answer, Store, open_store, ratings
+from earmark.mushra_app.database.store import Store, open_store
+from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.database.tables import SCHEMA_VERSION
+from earmark.mushra_app.study.crowd import Arrival
 from earmark.mushra_app.study.study import Study
 from earmark.mushra_app.study.study import load as load_study
 
@@ -54,7 +56,7 @@ def test_nothing_is_lost(study: Study, study_folder: Path):
 
 
 def test_ratings_read_the_same(store: Store, study: Study):
-    table = ratings(store, study)
+    table = store.ratings()
     ada = table[table.listener == "L0001"]
     assert sorted(ada.score) == [10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42]
     assert list(table.comment).count("näselnd") == 3
@@ -67,7 +69,7 @@ def test_listeners_go_on_where_they_were(store: Store):
     assert bob.open_step.trial_id == bob.trials[1].id
     for trial in bob.trials[1:]:
         store.submit("bob", trial.key, {stimulus.token: Answer(70) for stimulus in trial.conditions}, 1.0)
-    store.settle()
+    store.screen_ended_sessions()
     assert {store.listener(key).state for key in ("ada", "bob")} == {"finished"}
     assert store.enrol("cid").id == 3
 
@@ -89,3 +91,33 @@ def test_a_migration_that_fails_changes_nothing(study: Study, study_folder: Path
     with pytest.raises(UserError, match="cannot be used"):
         open_store(study, study_folder)
     assert list(sqlite3.connect(study_folder / "ratings.sqlite").iterdump()) == before
+
+
+# JSON columns
+
+
+def test_json_is_stored_as_readable_text(study_folder: Path):
+    """As every version of Earmark since 2 has stored it, in columns that SQL clients show as text."""
+    store = open_store(load_study(study_folder), study_folder)
+    store.enrol("ada", Arrival("mturk", "W1", "A1", {"workerId": "W1", "hitId": "H"}))
+    store.complete("ada", store.listener("ada").open_step.key, {"name": "Zoë", "points": [1, 2.5]})
+    assert rows(study_folder, "SELECT arrival FROM listener") == [('{"workerId": "W1", "hitId": "H"}',)]
+    assert rows(study_folder, "SELECT settings, answer, typeof(answer) FROM step WHERE position < 3") == [
+        ("{}", '{"name": "Zo\\u00eb", "points": [1, 2.5]}', "text"),
+        ("{}", None, "null"),
+    ]
+    types = rows(study_folder, "SELECT type FROM pragma_table_info('step') WHERE name IN ('settings', 'answer')")
+    assert types == [("VARCHAR",), ("VARCHAR",)]
+
+
+def test_json_of_earlier_versions_is_read(study_folder: Path):
+    """They wrote the text `null` as the answer of a page that asks for nothing."""
+    store = open_store(load_study(study_folder), study_folder)
+    store.enrol("ada")
+    with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
+        connection.execute('UPDATE listener SET arrival = \'{"workerId": "W1"}\'')
+        connection.execute("UPDATE step SET settings = '{\"band\": 4}', answer = 'null', done = 1.0 WHERE position = 1")
+    listener = store.listener("ada")
+    assert listener.arrival == {"workerId": "W1"}
+    assert (listener.steps[0].settings, listener.steps[0].answer) == ({"band": 4}, None)
+    assert listener.open_step.position == 2

@@ -13,15 +13,9 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.crowd import postgresql
 from earmark.mushra_app.database import admin_access
-from earmark.mushra_app.database.store import (
-    AlreadyRatedError,
-    Answer,
-    NotOpenError,
-    Store,
-    TookPartError,
-    open_store,
-    ratings,
-)
+from earmark.mushra_app.database.refusals import AlreadyRatedError, NotOpenError, TookPartError
+from earmark.mushra_app.database.store import Store, open_store
+from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.database.tables import SCHEMA_VERSION, Trial
 from earmark.mushra_app.study.crowd import Arrival
 from earmark.mushra_app.study.study import Study
@@ -98,7 +92,7 @@ def test_submissions_at_once_store_one(store: Store):
     trial = store.enrol("ada").trials[0]
     results = at_once(lambda number: store.submit("ada", trial.key, answers_for(trial, 10 * number), 1.0), 8)
     assert sum(isinstance(result, AlreadyRatedError) for result in results) == 7
-    table = ratings(store, store.study)
+    table = store.ratings()
     assert (len(table), table.score.nunique()) == (4, 1)
 
 
@@ -110,9 +104,9 @@ def test_a_whole_study(store: Store):
             store.submit(str(number), trial.key, answers_for(trial, 95), 1.0)
         store.complete(str(number), store.listener(str(number)).open_step.key, None)
     assert store.status().state == "complete"
-    store.settle()
+    store.screen_ended_sessions()
     assert store.status().state == "open"
-    assert ratings(store, store.study).excluded.str.contains("low anchor above 80").all()
+    assert store.ratings().excluded.str.contains("low anchor above 80").all()
 
 
 def test_the_admin_page_s_password(store: Store):
@@ -137,5 +131,5 @@ def test_a_database_of_version_1_is_migrated(url: str, tmp_path: Path, make_stud
                 connection.execute(text(statement.replace(":", r"\:")))
     store = open_store(make_study(tmp_path), tmp_path, url)
     assert store.setting("schema_version") == SCHEMA_VERSION
-    assert sorted(ratings(store, store.study).score)[:4] == [10, 11, 12, 20]
+    assert sorted(store.ratings().score)[:4] == [10, 11, 12, 20]
     assert store.enrol("cid").id == 3  # PostgreSQL goes on counting behind the rows that were copied

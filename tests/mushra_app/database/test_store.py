@@ -16,19 +16,17 @@ from earmark.codec.errors import UserError
 from earmark.mushra_app.database import leases
 from earmark.mushra_app.database import store as stores
 from earmark.mushra_app.database.allocation import allocate, is_complete
-from earmark.mushra_app.database.store import (
+from earmark.mushra_app.database.refusals import (
     AlreadyRatedError,
-    Answer,
     NotOpenError,
     RefusedError,
     SessionOverError,
     Status,
-    Store,
     TookPartError,
     UnknownTrialError,
-    open_store,
-    ratings,
 )
+from earmark.mushra_app.database.store import Store, open_store
+from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.database.tables import Listener, Trial
 from earmark.mushra_app.study.crowd import Arrival
 from earmark.mushra_app.study.pages import Training, Trials, Volume
@@ -59,7 +57,7 @@ def finish(store: Store, key: str) -> None:
     for step in store.listener(key).steps:
         if step.trial_id is None:
             store.complete(key, step.key, None)
-    store.settle()
+    store.screen_ended_sessions()
 
 
 def test_a_listener_gets_different_items_and_every_condition_in_each(study: Study, store: Store):
@@ -91,7 +89,7 @@ def test_what_is_submitted_is_what_is_read_back(study: Study, store: Store):
     scores = dict(zip((s.token for s in trial.conditions), (0, 33, 71, 100), strict=True))
     given = {token: Answer(score, f"sounds like {score}") for token, score in scores.items()}
     store.submit("ada", trial.key, given, 42.5)
-    table = ratings(store, study)
+    table = store.ratings()
     assert list(table.columns) == [
         "listener", "item", "category", "condition", "score", "position", "seconds", "submitted", "comment",
         "excluded",
@@ -109,16 +107,16 @@ def test_what_is_submitted_is_what_is_read_back(study: Study, store: Store):
 def test_only_complete_trials_are_exported(study: Study, store: Store):
     first, *_ = store.enrol("ada").trials
     store.enrol("bob")
-    assert ratings(store, study).empty
+    assert store.ratings().empty
     store.submit("ada", first.key, answers_for(first), 1.0)
-    assert list(ratings(store, study).listener) == ["L0001"] * 4
+    assert list(store.ratings().listener) == ["L0001"] * 4
 
 
 def test_the_same_submission_again_changes_nothing(study: Study, store: Store):
     trial = store.enrol("ada").trials[0]
     for seconds in (1.0, 2.0):
         store.submit("ada", trial.key, answers_for(trial), seconds)
-    table = ratings(store, study)
+    table = store.ratings()
     assert len(table) == 4
     assert (table.seconds == 1.0).all()
 
@@ -128,7 +126,7 @@ def test_another_submission_is_refused_and_the_first_kept(study: Study, store: S
     store.submit("ada", trial.key, answers_for(trial, 10), 1.0)
     with pytest.raises(AlreadyRatedError):
         store.submit("ada", trial.key, answers_for(trial, 20), 1.0)
-    assert sorted(ratings(store, study).score) == [10, 11, 12, 13]
+    assert sorted(store.ratings().score) == [10, 11, 12, 13]
 
 
 def test_a_trial_is_stored_whole_or_not_at_all(study: Study, store: Store):
@@ -139,14 +137,14 @@ def test_a_trial_is_stored_whole_or_not_at_all(study: Study, store: Store):
     for wrong in (one_missing, {}, complete | reference, one_missing | reference, answers_for(second)):
         with pytest.raises(RefusedError):
             store.submit("ada", first.key, wrong, 1.0)
-    assert ratings(store, study).empty
+    assert store.ratings().empty
 
 
 def test_a_score_that_the_database_refuses_leaves_nothing_behind(study: Study, store: Store):
     trial = store.enrol("ada").trials[0]
     with pytest.raises(Exception, match="CHECK constraint"):
         store.submit("ada", trial.key, answers_for(trial, 98), 1.0)  # 98, 99, 100, 101
-    assert ratings(store, study).empty
+    assert store.ratings().empty
     assert store.enrol("ada").open_step.position == 1
 
 
@@ -173,7 +171,7 @@ def test_simultaneous_submissions_store_one(study: Study, store: Store):
             refused.append(score)
 
     run_all(submit, range(10, 90, 10))
-    scores = sorted(ratings(store, study).score)
+    scores = sorted(store.ratings().score)
     assert len(refused) == 7
     assert scores == [scores[0], scores[0] + 1, scores[0] + 2, scores[0] + 3]
 
@@ -260,7 +258,7 @@ def test_a_place_is_given_once(tmp_path: Path, make_study):
     store = open_one(make_study, tmp_path, items=4, annotations=2, trials=3)
     assert [len(store.enrol(key).trials) for key in ("ada", "bob", "cid")] == [3, 3, 2]
     assert store.status().state == "waiting"
-    with pytest.raises(NotOpenError, match="Every place is taken"):
+    with pytest.raises(NotOpenError, match="Every missing rating is reserved"):
         store.enrol("dan")
 
 
@@ -283,7 +281,7 @@ def test_who_comes_back_late_goes_on_with_what_is_free(tmp_path: Path, make_stud
     store.enrol("bob")
     back = store.listener("ada")
     assert len(back.rating_trials) == 1
-    assert [step.kind for step in back.steps] == ["volume", "trial"]
+    assert [step.type for step in back.steps] == ["volume", "trial"]
     assert items_of(store, "ada") | items_of(store, "bob") == {item.id for item in store.study.items}
     assert store.status().state == "waiting"
     (trial,) = store.enrol("ada").trials
@@ -303,7 +301,7 @@ def test_two_pages_of_a_late_listener_at_once_renew_once(tmp_path: Path, make_st
     store = open_one(make_study, tmp_path, items=2, annotations=1, trials=2)
     before = [trial.key for trial in store.enrol("ada").trials]
     clock.pass_lease()
-    with store.writing(gate=True) as session:
+    with store.writing(exclusive=True) as session:
         listener = session.scalars(select(Listener)).one()
         for _ in range(2):
             leases.renew(session, store.study, listener, clock.now)
@@ -336,7 +334,7 @@ def test_the_trial_that_a_late_listener_is_at_stays(tmp_path: Path, make_study, 
     with pytest.raises(UnknownTrialError):
         store.submit("ada", second.key, answers_for(second), 1.0)
     store.submit("ada", first.key, answers_for(first), 1.0)
-    store.settle()
+    store.screen_ended_sessions()
     assert store.listener("ada").state == "finished"
 
 
@@ -346,7 +344,7 @@ def test_a_late_answer_is_not_lost(tmp_path: Path, make_study, clock: Clock):
     clock.pass_lease()
     finish(store, "bob")
     store.submit("ada", trial.key, answers_for(trial), 1.0)
-    assert list(ratings(store, store.study).listener) == ["L0001"] * 4 + ["L0002"] * 4
+    assert list(store.ratings().listener) == ["L0001"] * 4 + ["L0002"] * 4
 
 
 def test_every_request_renews_the_lease(tmp_path: Path, make_study, clock: Clock):
@@ -375,7 +373,7 @@ def test_who_has_stopped_adds_no_ratings(store: Store):
     with pytest.raises(SessionOverError):
         store.submit("ada", second.key, answers_for(second), 1.0)
     store.submit("ada", first.key, answers_for(first), 1.0)
-    assert len(ratings(store, store.study)) == 4
+    assert len(store.ratings()) == 4
 
 
 def test_who_is_turned_away_adds_no_ratings(store: Store):
@@ -411,7 +409,7 @@ def test_who_is_turned_away_gives_everything_back(tmp_path: Path, make_study):
     store.enrol("ada")
     store.complete("ada", store.listener("ada").open_step.key, {"passed": 1}, turned_away="headphone check")
     ada = store.listener("ada")
-    assert (ada.state, ada.excluded, ada.steps[0].answer) == ("turned away", "headphone check", '{"passed": 1}')
+    assert (ada.state, ada.excluded, ada.steps[0].answer) == ("turned away", "headphone check", {"passed": 1})
     assert len(store.enrol("bob").trials) == 2
 
 
@@ -421,7 +419,7 @@ def test_an_excluded_listener_frees_rated_places_and_an_included_one_takes_them_
     assert store.status().state == "complete"
     store.exclude(1, "rated with loudspeakers")
     assert store.status().state == "open"
-    assert set(ratings(store, store.study).excluded) == {"rated with loudspeakers"}
+    assert set(store.ratings().excluded) == {"rated with loudspeakers"}
     store.exclude(1, "")
     assert store.status().state == "complete"
 
@@ -434,7 +432,7 @@ def rate_by_role(store: Store, key: str, *, reference: int, anchor: int) -> None
     for step in store.listener(key).steps:
         if step.trial_id is None:
             store.complete(key, step.key, None)
-    store.settle()
+    store.screen_ended_sessions()
 
 
 def test_the_paper_s_rule_frees_the_places_of_whom_it_drops(tmp_path: Path, make_study):
@@ -460,7 +458,7 @@ def test_a_study_that_is_served_by_another_rule_judges_anew(tmp_path: Path, make
     store.exclude(2, "excluded by the experimenter")
     for rule, verdict in (("paper", "low anchor above 80 in 3 of 3 ratings (100.0 %)"), ("bs1534", "")):
         served = create_app(tmp_path, Options(rule=rule)).extensions["earmark"].store
-        served.settle()
+        served.screen_ended_sessions()
         assert served.listener("ada").excluded.endswith(verdict)
         assert bool(served.listener("ada").excluded) == bool(verdict)
         assert served.listener("bob").excluded == "excluded by the experimenter"
@@ -472,7 +470,7 @@ def test_the_experimenter_s_word_is_the_last(tmp_path: Path, make_study):
     rate_by_role(store, "ada", reference=60, anchor=20)
     store.exclude(1, "")
     store.leave("ada")
-    store.settle()
+    store.screen_ended_sessions()
     assert store.listener("ada").excluded == ""
 
 
@@ -480,10 +478,10 @@ def test_who_was_killed_before_being_judged_is_judged_later(tmp_path: Path, make
     study = make_study(tmp_path, items=3, annotations=1, trials=3)
     store = open_store(study, tmp_path, rule="paper")
     with monkeypatch.context() as dying:
-        dying.setattr(Store, "settle", lambda self: None)
+        dying.setattr(Store, "screen_ended_sessions", lambda self: None)
         rate_by_role(store, "ada", reference=60, anchor=20)
     assert store.status().state == "complete"
-    store.settle()
+    store.screen_ended_sessions()
     assert (store.listener("ada").state, store.status().state) == ("finished", "open")
 
 
@@ -494,7 +492,7 @@ def test_the_study_closes_when_every_item_has_its_ratings(tmp_path: Path, make_s
         assert store.status().state == "open"
         finish(store, key)
     assert store.status() == Status("complete", "Every item has its 2 ratings.", 0)
-    assert set(ratings(store, store.study).groupby("item").listener.nunique()) == {2}
+    assert set(store.ratings().groupby("item").listener.nunique()) == {2}
 
 
 @pytest.mark.parametrize("state", ["paused", "closed"])
@@ -525,13 +523,13 @@ def test_a_session_is_the_study_s_pages_in_order(study: Study, study_folder: Pat
     longer = replace(study, pages=(Training("musical-001"), Volume(), Trials(break_after=2)), trials_per_listener=4)
     store = open_store(longer, study_folder)
     listener = store.enrol("ada")
-    kinds = [step.kind for step in listener.steps]
+    kinds = [step.type for step in listener.steps]
     assert kinds == ["training", "volume", "trial", "trial", "break", "trial", "trial"]
     assert len({trial.item for trial in listener.rating_trials}) == 4  # the item of the training is among them
     training = listener.trials[0] if listener.trials[0].purpose == "training" else listener.trials[1]
     store.submit("ada", training.key, answers_for(training), 1.0)
-    assert ratings(store, longer).empty
-    assert store.listener("ada").open_step.kind == "volume"
+    assert store.ratings().empty
+    assert store.listener("ada").open_step.type == "volume"
 
 
 def test_steps_are_done_in_order_and_once(store: Store):
@@ -544,8 +542,8 @@ def test_steps_are_done_in_order_and_once(store: Store):
         store.complete("eve", volume.key, None)
     for answer in ({"level": 3}, {"level": 5}):
         store.complete("ada", volume.key, answer)
-    assert store.listener("ada").steps[0].answer == '{"level": 3}'
-    assert store.listener("ada").open_step.kind == "trial"
+    assert store.listener("ada").steps[0].answer == {"level": 3}
+    assert store.listener("ada").open_step.type == "trial"
 
 
 def test_a_person_takes_part_once(store: Store):
@@ -577,7 +575,7 @@ def test_the_database_outlives_the_process(study: Study, study_folder: Path):
     second = open_store(study, study_folder)
     assert [step.done is None for step in second.listener("ada").steps] == [True, False, True, True]
     assert second.setting("secret_key") == first.setting("secret_key")
-    assert len(ratings(second, study)) == 4
+    assert len(second.ratings()) == 4
 
 
 def test_sqlite_is_set_up_as_promised(store: Store, study_folder: Path):

@@ -6,7 +6,7 @@ import pytest
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database import store
-from earmark.mushra_app.database.store import Answer
+from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.ratings.importers import read_ratings
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.study import study
@@ -42,7 +42,7 @@ def test_who_was_excluded_by_hand_stays_out_of_the_report(study_folder, tmp_path
         database.submit(key, trial.key, {stimulus.token: Answer(50) for stimulus in trial.conditions}, seconds=30)
         database.leave(key)
     database.exclude(1, "=loudspeakers")
-    exported = store.ratings(database, test)
+    exported = database.ratings()
     assert set(exported["excluded_by"]) == {"experimenter", "screening"}
     (tmp_path / "ratings.csv").write_bytes(as_csv(exported))
     assert study_ratings(study_folder).excluded == {"L0001": "=loudspeakers"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def test_a_participant_of_prolific_is_known_and_goes_back_with_the_code(app: Fla
     found = store_of(app).participation(Arrival("prolific", "60fd9a0c"))
     assert (found.state, found.visit) == ("finished", "62b1b7ce")
     ids = {"PROLIFIC_PID": "60fd9a0c", "STUDY_ID": "610aa6c4", "SESSION_ID": "62b1b7ce"}
-    assert json.loads(found.arrival) == ids
+    assert found.arrival == ids
 
 
 def test_who_does_not_consent_goes_back_with_that_code_and_leaves_nothing(app: Flask):
@@ -192,7 +191,7 @@ def test_a_hit_that_was_returned_and_accepted_again_is_the_one_submitted(app: Fl
     assert field(visitor.get("/thanks").text, "assignmentId") == "3SECOND0"
     found = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
     assert (found.id, found.visit) == (1, "3SECOND0")
-    assert json.loads(found.arrival)["assignmentId"] == "3SECOND0"
+    assert found.arrival["assignmentId"] == "3SECOND0"
 
 
 def test_a_worker_who_has_finished_cannot_take_another_hit(app: Flask):

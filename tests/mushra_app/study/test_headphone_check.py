@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from io import BytesIO
 from pathlib import Path
@@ -136,9 +135,9 @@ def store_of(visitor: Visitor) -> Store:
 def answers_of(visitor: Visitor) -> list[int]:
     """What only the server knows."""
     with store_of(visitor).reading() as session:
-        step = session.query(Step).filter_by(kind="headphones").first()
-    attempt = len(json.loads(step.answer)["right"]) if step.answer else 0
-    return [one.answer for one in rounds(json.loads(step.settings)["secret"], attempt)]
+        step = session.query(Step).filter_by(type="headphones").first()
+    attempt = len(step.answer["right"]) if step.answer else 0
+    return [one.answer for one in rounds(step.settings["secret"], attempt)]
 
 
 def answer(visitor: Visitor, wrong: int):
@@ -229,7 +228,7 @@ def test_nothing_but_the_sound_tells_the_answer(study_folder: Path):
     headers = [{name: value for name, value in one.headers if name != "Date"} for one in responses]
     assert all(one == headers[0] for one in headers)
     with store_of(visitor).reading() as session:
-        secret = json.loads(session.query(Step).filter_by(kind="headphones").first().settings)["secret"]
+        secret = session.query(Step).filter_by(type="headphones").first().settings["secret"]
     assert secret not in html
     assert not re.search("antiphase|huggins", html + "".join(urls))
     stranger = Visitor(visitor.client.application)

@@ -190,7 +190,7 @@ def finish(folder: Path, remarks: str = "=1+1 <b>") -> Visitor:
 def test_pages_come_where_the_author_put_them(folder: Path):
     questions = [page for page in studies.load(folder).pages if isinstance(page, Questionnaire)]
     listener = create_app(folder).extensions["earmark"].store.enrol("ada")
-    kinds = [step.kind for step in listener.steps]
+    kinds = [step.type for step in listener.steps]
     assert kinds == ["questionnaire", "volume", "trial", "trial", "questionnaire", "trial", "questionnaire"]
     assert [len(page.questions) for page in questions] == [2, 1, 2]
 
@@ -199,7 +199,7 @@ def test_a_page_after_more_trials_than_there_are_comes_after_the_last(make_study
     make_study(tmp_path, trials=1)
     (tmp_path / "session.toml").write_text(SESSION)
     listener = create_app(tmp_path).extensions["earmark"].store.enrol("ada")
-    assert [step.kind for step in listener.steps] == [
+    assert [step.type for step in listener.steps] == [
         "questionnaire", "volume", "trial", "questionnaire", "questionnaire"
     ]  # fmt: skip
 
@@ -241,7 +241,7 @@ def test_what_the_first_click_said_counts(folder: Path):
         assert visitor.post(attribute(html, "action")[0], data=data).request.path == "/page/volume"
     store = visitor.client.application.extensions["earmark"].store
     with visitor.client.session_transaction() as session:
-        assert store.listener(session["listener"]).steps[0].answer == '{"age": 33.0, "device": "in-ear"}'
+        assert store.listener(session["listener"]).steps[0].answer == {"age": 33.0, "device": "in-ear"}
 
 
 @pytest.mark.parametrize("answers", [{}, {"q0": "17", "q1": "in-ear"}, {"q0": "33", "q1": "loudspeaker"}, {"q0": "33"}])

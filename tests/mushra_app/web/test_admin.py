@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from earmark.mushra_app.database import admin_access
-from earmark.mushra_app.database.store import Answer, Store
+from earmark.mushra_app.database.store import Store
+from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.ratings.screening import screen
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.web import Options, create_app
@@ -166,7 +167,7 @@ def test_pausing_and_closing(admin: FlaskClient, app: Flask):
 
 def test_excluding_and_including(admin: FlaskClient, store: Store):
     take_part(store, "ada")
-    store.settle()
+    store.screen_ended_sessions()
     press(admin, "/admin/listener/1", counts="no")
     assert store.listener("ada").excluded == "excluded by the experimenter"
     press(admin, "/admin/listener/1", counts="yes")
@@ -314,7 +315,7 @@ def test_guessing_is_stopped(app: Flask, store: Store, password: str, monkeypatc
 
 def test_guessing_from_everywhere_is_stopped_too(store: Store, password: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(admin_access, "check_password_hash", lambda hashed, guess: False)
-    for number in range(admin_access.MOST_FAILURES_OF_ALL):
+    for number in range(admin_access.MAX_FAILURES):
         assert admin_access.sign_in(store, "guess", f"198.51.100.{number}") is None
     with pytest.raises(admin_access.TooManyTriesError):
         admin_access.sign_in(store, "guess", "198.51.100.200")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from earmark.mushra_app.database import admin_access
 from earmark.mushra_app.database.attention import checks
-from earmark.mushra_app.database.collected import answered
-from earmark.mushra_app.database.store import Store, ratings
+from earmark.mushra_app.database.collected import questionnaire_answers
+from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Step
 from earmark.mushra_app.study.headphone_check import rounds
 from earmark.mushra_app.web import create_app
@@ -114,8 +113,8 @@ class Person:
 
     def right_answers(self) -> list[int]:
         with self.store.reading() as session:
-            step = session.query(Step).filter_by(kind="headphones").first()
-        return [one.answer for one in rounds(json.loads(step.settings)["secret"], 0)]
+            step = session.query(Step).filter_by(type="headphones").first()
+        return [one.answer for one in rounds(step.settings["secret"], 0)]
 
     def check_headphones(self) -> None:
         for number, right in enumerate(self.right_answers()):
@@ -198,9 +197,9 @@ def test_a_whole_session_in_german_by_mouse(person: Person):
     person.arrive("Vielen Dank")
     assert "alle 2 Durchgänge bewertet" in person.wait(".lead").text
     assert person.complaints == []
-    assert len(ratings(person.store, person.store.study)) == 2 * 4
+    assert len(person.store.ratings()) == 2 * 4
     with person.store.reading() as session:
-        said, checked = answered(session), checks(session)
+        said, checked = questionnaire_answers(session), checks(session)
     assert dict(zip(said["question"], said["answer"], strict=True)) == {
         "age": "33", "device": "Kopfhörer, offen", "experience": "4", "remarks": "=nein"
     }  # fmt: skip

@@ -20,7 +20,6 @@ from sqlalchemy.exc import OperationalError
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database import store as stores
-from earmark.mushra_app.database.store import ratings
 from earmark.mushra_app.database.tables import Listener
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.pages import Training, Trials, Volume
@@ -72,7 +71,7 @@ def refused(refused_listener: Visitor) -> Iterator[Visitor]:
 
 def stored(app: Flask) -> pd.DataFrame:
     served = app.extensions["earmark"]
-    return ratings(served.store, served.study)
+    return served.store.ratings()
 
 
 # The way through
