@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import cloudpickle
+
 from earmark.baselines.interface import Codec, Family, System
 from earmark.codec.errors import UserError
 
@@ -42,6 +44,7 @@ class OwnCodec(Family):
         if not self.is_maker:
             _check(name, codec)
         self.pickled = _pickled(name, codec)
+        self._version = self._identified()  # here, as a worker may not see the source
         self.takes_rate = self.is_maker and "kbps" in inspect.signature(codec).parameters  # type: ignore[arg-type]
         self.example = f"{name}@12" if self.takes_rate else name
         self.rates = "what you name" if self.takes_rate else "its own"
@@ -50,6 +53,9 @@ class OwnCodec(Family):
         return None
 
     def version(self, system: System | None = None) -> str:
+        return self._version
+
+    def _identified(self) -> str:
         """Attribute `version` of the codec, else hashes of the file that defines it and of its content.
 
         Changes in other files are not seen: a codec that loads weights or calls other modules should have a `version`.
@@ -88,7 +94,7 @@ def _made(maker: bytes, rate: str | None) -> Codec:
 
 def _pickled(name: str, codec: object) -> bytes:
     try:
-        return pickle.dumps(codec)
+        return cloudpickle.dumps(codec)
     except Exception as error:  # objects of others may raise anything
         raise UserError(
             f"{name}: cannot be sent to worker processes ({error}); define its class at the top of a module, and load "

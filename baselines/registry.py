@@ -131,9 +131,9 @@ def register_codec(
 
         register_codec("halved", Halved)
 
-    Worker processes receive the codec with each task: a class or function by its name, so it must be in a module that
-    they can import, and an object by its pickled content. For a codec with a large model register the class, which
-    every worker calls once, and not an object.
+    Worker processes receive the codec with each task. What is defined in a notebook or script goes by value; what is
+    defined in a module goes by its name, so workers must be able to import it. If the codec has a large model, register
+    the class, which every worker calls once, and not an object.
 
     Args:
         name: letters, digits and underscores, beginning with a letter.

@@ -1,1 +1,51 @@
-"""Earmark: objective metrics and listening tests for audio codecs."""
+"""Earmark: objective metrics and listening tests for audio codecs.
+
+The names below are the public API; everything else may change without notice. They load on first use, so that
+`import earmark` takes no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from earmark.baselines.registry import register_codec
+    from earmark.codec.encodec.codes import Codes
+    from earmark.codec.errors import UserError, WriteError
+    from earmark.eval.metrics.registry import Score
+    from earmark.models import load_model
+    from earmark.mushra_app.report.loading import load_ratings
+    from earmark.runs import Run, compare, load_run
+
+# Public name -> module that defines it, and its name there.
+_API = {
+    "Codes": ("earmark.codec.encodec.codes", "Codes"),
+    "Run": ("earmark.runs", "Run"),
+    "Score": ("earmark.eval.metrics.registry", "Score"),
+    "UserError": ("earmark.codec.errors", "UserError"),
+    "WriteError": ("earmark.codec.errors", "WriteError"),
+    "compare": ("earmark.runs", "compare"),
+    "load_model": ("earmark.models", "load_model"),
+    "load_ratings": ("earmark.mushra_app.report.loading", "load_ratings"),
+    "load_run": ("earmark.runs", "load_run"),
+    "register_codec": ("earmark.baselines.registry", "register_codec"),
+}
+
+__all__ = [
+    "Codes", "Run", "Score", "UserError", "WriteError", "compare", "load_model", "load_ratings", "load_run",
+    "register_codec",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _API:
+        raise AttributeError(f"module 'earmark' has no attribute {name!r}")
+    module, attribute = _API[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_API})

@@ -6,14 +6,19 @@ import itertools
 import multiprocessing
 import multiprocessing.context
 import os
+import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
+
+import cloudpickle
 
 from earmark.baselines import programs
 
@@ -110,13 +115,19 @@ class _Worker(Generic[Task, Result]):
     def take(self, task: Task) -> bool:
         """Add a task; False if the process has died, which is seen when its tasks are looked at."""
         try:
-            self.tasks[self._pool.submit(self._work, task)] = task
+            self.tasks[self._submitted(task)] = task
         except BrokenProcessPool:
             if self.tasks:
                 return False
             self._pool = _process()  # the old one died with nothing to do
-            self.tasks[self._pool.submit(self._work, task)] = task
+            self.tasks[self._submitted(task)] = task
         return True
+
+    def _submitted(self, task: Task) -> Future[Result]:
+        """Hand over a task by value: its codec may be defined in a notebook or script, which no worker imports."""
+        call = cloudpickle.dumps((self._work, task))
+        with _main_module_hidden():
+            return cast("Future[Result]", self._pool.submit(_called, call))
 
     def finished(self, waiting: list[Task], died: Callable[[Task], Result]) -> Iterator[tuple[Task, Result]]:
         """Its tasks that are done by now. If the process died, those behind the next one are put back to wait."""
@@ -146,6 +157,27 @@ class _Worker(Generic[Task, Result]):
     def close(self, patient: bool) -> None:
         """End after the task that is being done, and wait for it if patient."""
         self._pool.shutdown(wait=patient, cancel_futures=True)
+
+
+def _called(call: bytes) -> object:
+    work, task = pickle.loads(call)
+    return work(task)
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Let the processes that start now not import the user's script, which would run it once more in each of them.
+
+    Python does so unless the script has the guard `if __name__ == "__main__"`.
+    """
+    main = vars(sys.modules["__main__"])
+    hidden = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 def _process() -> ProcessPoolExecutor:
