@@ -14,7 +14,9 @@ import time
 
 import numpy as np
 
-from earmark.eval.metrics.registry import Metric, registered, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Metric
+from earmark.eval.metrics.registry import registered
 
 SECONDS, RATE = 10, 48000
 
@@ -35,7 +37,7 @@ def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def timed(metric: Metric, reference: np.ndarray, decoded: np.ndarray) -> float:
     """Seconds for one score."""
     start = time.perf_counter()
-    score(metric, reference, decoded, RATE)
+    evaluate(metric, reference, decoded, RATE)
     return time.perf_counter() - start
 
 

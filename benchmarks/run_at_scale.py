@@ -22,7 +22,8 @@ from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import read_scores
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.comparison.work import cell
-from earmark.eval.metrics.registry import Score
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import find
 from earmark.eval.report.page import write_report
 from earmark.eval.speed.timing import peak_bytes
 from earmark.eval.statistics.aggregate import summarise
@@ -32,7 +33,7 @@ METRICS = {"si_snr": "si_snr", "stoi": "stoi"}
 
 
 def record(number: int) -> Record:
-    scores = {cell(name): Score(number / 7) for name in METRICS}
+    scores = {cell(find(name)): Score(number / 7) for name in METRICS}
     return Record(24000, 1, 5.0, 6.0, 0, 0.1, 0.05, f"480044 {number:032x}", [], scores, 0.1)
 
 

@@ -15,7 +15,8 @@ from visqol.gammatone import GammatoneSpectrogramBuilder
 
 from earmark.codec import audio
 from earmark.eval.metrics import visqol
-from earmark.eval.metrics.registry import find, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.registry import find
 from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
 from earmark.eval.speed.timing import swelling_chord
 
@@ -30,7 +31,7 @@ def main() -> None:
     decoded = [recording.samples + np.float32(0.001 * 1.5**index) * one for index, one in enumerate(noise)]
     for mode, bands in BANDS.items():
         metric, manager = find(f"visqol_{mode}"), visqol._manager("speech" if mode == "speech" else "audio")
-        score(metric, recording.samples, decoded[0], recording.sample_rate)  # compiles
+        evaluate(metric, recording.samples, decoded[0], recording.sample_rate)  # compiles
         took: dict[str, list[float]] = {"remembering": [], "plain": []}
         found: dict[str, list[float | None]] = {}
         for _ in range(ROUNDS):
@@ -38,7 +39,7 @@ def main() -> None:
                 manager.spect_builder = kind(bands, 50.0, speech_mode=mode == "speech")
                 began = time.process_time()
                 found[name] = [
-                    score(metric, recording.samples, one, recording.sample_rate).value for one in decoded
+                    evaluate(metric, recording.samples, one, recording.sample_rate).value for one in decoded
                 ]  # fmt: skip
                 took[name].append((time.process_time() - began) / len(decoded))
         same = "equal to the last bit" if found["remembering"] == found["plain"] else "NOT EQUAL"

@@ -100,6 +100,7 @@ def train(
 def visqol_scorer() -> Scorer:
     """ViSQOL by the category of recording: speech mode for speech, audio mode for everything else."""
     from earmark.eval.metrics import registry
+    from earmark.eval.metrics.evaluation import evaluate
 
     metrics = {name: registry.find(name) for name in ("visqol_speech", "visqol_audio")}
     if missing := next((reason for metric in metrics.values() if (reason := metric.available())), None):
@@ -107,7 +108,7 @@ def visqol_scorer() -> Scorer:
 
     def score(category: str, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> float:
         metric = metrics["visqol_speech" if category == "speech" else "visqol_audio"]
-        value = registry.score(metric, reference[None], decoded[None], sample_rate).value
+        value = evaluate(metric, reference[None], decoded[None], sample_rate).value
         return math.nan if value is None else value
 
     return score

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from earmark.eval.metrics.registry import UNAVAILABLE
+from earmark.eval.metrics.interface import UNAVAILABLE
 
 SHOWN = 20  # lines; the report and scores.parquet have them all
 

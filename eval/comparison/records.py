@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.codec.files import written_whole
-from earmark.eval.metrics.registry import Score
+from earmark.eval.metrics.interface import Score
 
 if TYPE_CHECKING:  # workers only need the record
     import pyarrow as pa

@@ -32,7 +32,7 @@ from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.comparison.work import Outcome, Task, attempt
-from earmark.eval.metrics import registry
+from earmark.eval.metrics import registry, transport
 
 LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
@@ -168,6 +168,7 @@ class _Tasks:
 
     def __init__(self, plan: Plan, sources: Sequence[Source], present: Sequence[System]) -> None:
         self.plan, self.sources = plan, sources
+        self.external_metrics = transport.pack(plan.metrics)
         # The source as judged is always kept beside the decoded signals: players and listening tests need it.
         self.systems = {system.text: system for system in (parse(REFERENCE), *present)}
         self.versions = {text: family_of(system).version(system) for text, system in self.systems.items()}
@@ -203,7 +204,10 @@ class _Tasks:
         metrics = _metrics_for(plan, source.category)
         for text, version_ in self.versions.items():
             wanted = metrics if text in self.wanted else {}
-            yield Task(plan.run, source, digest, plan.form, self.systems[text], version_, wanted, added)
+            yield Task(
+                plan.run, source, digest, plan.form, self.systems[text], version_, wanted, added,
+                external_metrics=self.external_metrics,
+            )  # fmt: skip
 
 
 def _metrics_for(plan: Plan, category: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import REFERENCE
 from earmark.eval.comparison.work import Outcome, cell
-from earmark.eval.metrics.registry import Score, failed
+from earmark.eval.metrics import registry
+from earmark.eval.metrics.interface import Score, failed
 
 STATUS = ("ok", "undefined", "error")
 # Columns of the table that a recording in a system has once, and every metric's row repeats; attributes of Record.
@@ -106,6 +107,7 @@ class Tally:
 def _score(outcome: Outcome, metric: str) -> Score:
     if not isinstance(outcome, Record):
         return failed(outcome)
-    if (score := outcome.scores.get(cell(metric))) is None:  # of a machine of a cluster
-        return failed(f"scored by another version than {cell(metric)}; install the same on every machine")
+    name = cell(registry.find(metric))
+    if (score := outcome.scores.get(name)) is None:  # of a machine of a cluster
+        return failed(f"scored by another version than {name}; install the same on every machine")
     return score

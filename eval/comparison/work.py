@@ -19,7 +19,9 @@ from earmark.eval.comparison import corpus, run_folder
 from earmark.eval.comparison.alignment import MAX_LAG, advance, estimate_lag, lag_left
 from earmark.eval.comparison.corpus import ReferenceFormat, Source
 from earmark.eval.comparison.records import Record
-from earmark.eval.metrics import registry
+from earmark.eval.metrics import registry, transport
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Metric
 
 # Part of every key: raise it when the same inputs no longer give the same record.
 RECORD_VERSION = 1
@@ -35,6 +37,7 @@ class Task:
         added_sha256: of the file that is mixed into it; None where there is none.
         metrics: as requested -> as computed for this category, e.g. {"visqol": "visqol_speech"}.
         earlier: what is known of it already, to be completed.
+        external_metrics: metrics that a worker process may not know, from `transport.pack`.
     """
 
     run: Path
@@ -46,6 +49,7 @@ class Task:
     metrics: dict[str, str]
     added_sha256: str | None = None
     earlier: Record | None = None
+    external_metrics: bytes = b""
 
     @property
     def key(self) -> str:
@@ -77,12 +81,16 @@ class Task:
 
     def missing(self, record: Record) -> list[str]:
         """Metrics that the record has no score for."""
-        return [name for name in dict.fromkeys(self.metrics.values()) if cell(name) not in record.scores]
+        return [name for name in dict.fromkeys(self.metrics.values()) if cell(self.find(name)) not in record.scores]
+
+    def find(self, name: str) -> Metric:
+        """The metric of that name; one that the command sent goes before those that this process knows."""
+        return transport.unpack(self.external_metrics).get(name) or registry.find(name)
 
 
-def cell(metric: str) -> str:
+def cell(metric: Metric) -> str:
     """Name of a metric's score in a record: another version of its library is another score."""
-    return f"{metric}, {registry.find(metric).version()}"
+    return f"{metric.name}, {metric.version()}"
 
 
 def perform(task: Task) -> Record:
@@ -100,8 +108,8 @@ def perform(task: Task) -> Record:
         with local_copy(task.audio_path) as path:
             record, decoded = task.earlier, audio.read(path).samples
     for name in task.missing(record):
-        score = registry.score(registry.find(name), reference.samples, decoded, reference.sample_rate)
-        record.scores[cell(name)] = score
+        metric = task.find(name)
+        record.scores[cell(metric)] = evaluate(metric, reference.samples, decoded, reference.sample_rate)
     return record
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import UNAVAILABLE, Score, library, metric
+from earmark.eval.metrics.interface import UNAVAILABLE, Score
+from earmark.eval.metrics.registry import library, metric
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import Score, library, metric, undefined
+from earmark.eval.metrics.interface import Score, undefined
+from earmark.eval.metrics.registry import library, metric
 
 SAMPLE_RATE = 48_000
 BLOCK = 0.4  # seconds, a gating block

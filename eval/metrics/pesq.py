@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import UNAVAILABLE, Score, failed, library, metric, undefined
+from earmark.eval.metrics.interface import UNAVAILABLE, Score, failed, undefined
+from earmark.eval.metrics.registry import library, metric
 
 SHORTEST = 0.25  # seconds, the library's rule
 LONGEST = 90.0  # seconds: its table of 1000 bad intervals, each of at least 6 frames of 16 ms, could overflow at 96

@@ -1,104 +1,30 @@
-"""The metrics' one registry: each metric is a function with a declared rate, and every answer is a Score."""
+"""The registry of metrics: Earmark's own, those of installed packages, and those that the user registers.
+
+A package adds metrics by the entry-point group ``earmark.metrics``. An entry has the name of the metric and refers to
+what `register_metric` returned, or to a plain function of two arrays.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
-import math
-import warnings
+import inspect
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points
 from importlib.metadata import version as installed_version
-from typing import Literal
+from typing import get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from earmark.codec.audio import resample
 from earmark.codec.errors import UserError
-from earmark.eval.metrics.silence import silent_one
+from earmark.eval.metrics.interface import UNAVAILABLE, Better, Channels, Function, Metric, Score, failed
 
-Status = Literal["ok", "undefined", "error"]
-Better = Literal["higher", "lower"]
-UNAVAILABLE = "unavailable:"  # how `Metric.available` begins its reason
+GROUP = "earmark.metrics"
+MODULES = ("si_snr", "si_sdr", "visqol", "pesq", "stoi", "spectral", "loudness", "dnsmos")  # under eval.metrics
+# `visqol` is the metric a reader expects for the category: speech mode for speech, audio mode for the rest.
+BY_CATEGORY = {"visqol": ("visqol_speech", "visqol_audio")}
 
-
-@dataclass(frozen=True)
-class Score:
-    """One metric's answer for one pair of signals.
-
-    Args:
-        value: the number, None unless status is "ok".
-        status: "undefined" where the metric has no value for these signals (silence, too short), "error" where it
-            failed or cannot run here. Neither ever enters a mean.
-        reason: why there is no value, in a few words; beside a value, what the library warned of.
-    """
-
-    value: float | None
-    status: Status = "ok"
-    reason: str = ""
-
-
-def undefined(reason: str) -> Score:
-    """The metric has no value for these signals."""
-    return Score(None, "undefined", reason)
-
-
-def failed(reason: str) -> Score:
-    """The metric could not be computed here."""
-    return Score(None, "error", reason)
-
-
-Function = Callable[[NDArray[np.float32], NDArray[np.float32]], Score]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A registered metric.
-
-    Args:
-        function: (reference, decoded) -> Score; [time] for "mono" metrics, [channels, time] for "all"; called by
-            score(), which keeps silence, NaN and unequal shapes from it.
-        sample_rate: rate in Hz at which the function hears both signals, None for the source's own.
-        channels: "mono" averages the channels first, "all" passes them on.
-        version: bumped by hand or taken from the library, part of the cache key of every score.
-        available: returns why the metric cannot run here, None when it can.
-        source: the paper or recommendation that defines it, and the library that computes it if that is not ours.
-        licence: of the code that computes it.
-    """
-
-    name: str
-    title: str
-    unit: str
-    better: Better
-    value_range: str
-    function: Function
-    sample_rate: int | None
-    channels: Literal["mono", "all"]
-    version: Callable[[], str]
-    available: Callable[[], str | None]
-    source: str
-    licence: str
-
-    @property
-    def heard(self) -> str:
-        """How the signals reach it: "at 16 kHz, channels averaged"."""
-        rate = f"at {self.sample_rate / 1000:g} kHz" if self.sample_rate else "at the recording's own rate"
-        return f"{rate}, {'channels averaged' if self.channels == 'mono' else 'all channels'}"
-
-
-_REGISTRY: dict[str, Metric] = {}
-_MODULES = (
-    "si_snr",
-    "si_sdr",
-    "visqol",
-    "pesq",
-    "stoi",
-    "spectral",
-    "loudness",
-    "dnsmos",
-)  # under eval.metrics; imported at first use
+_METRICS: dict[str, Metric] = {}
 
 
 def metric(
@@ -111,14 +37,14 @@ def metric(
     better: Better = "higher",
     value_range: str = "",
     sample_rate: int | None = None,
-    channels: Literal["mono", "all"] = "mono",
+    channels: Channels = "mono",
     version: Callable[[], str] = lambda: "1",
     available: Callable[[], str | None] = lambda: None,
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as metric `name`."""
+    """Register the decorated function as one of Earmark's own metrics; see `Metric` for the arguments."""
 
     def register(function: Function) -> Function:
-        _REGISTRY[name] = Metric(
+        _METRICS[name] = Metric(
             name, title, unit, better, value_range, function, sample_rate, channels, version, available,
             source, licence,
         )  # fmt: skip
@@ -129,7 +55,7 @@ def metric(
 
 @functools.cache
 def library(distribution: str) -> str:
-    """Name and version of an installed library, "pystoi 0.4.1"; what `version` returns for a metric made from one."""
+    """Name and version of an installed library, "pystoi 0.4.1"; the `version` of a metric that a library computes."""
     try:
         return f"{distribution} {installed_version(distribution)}"
     except PackageNotFoundError:
@@ -137,18 +63,14 @@ def library(distribution: str) -> str:
 
 
 def registered() -> dict[str, Metric]:
-    """All metrics by name, in order of registration."""
-    for module in _MODULES:
-        importlib.import_module(f"earmark.eval.metrics.{module}")
-    return dict(_REGISTRY)
-
-
-# `visqol` is the metric a reader expects for the category: speech mode for speech, audio mode for the rest.
-BY_CATEGORY = {"visqol": ("visqol_speech", "visqol_audio")}
+    """All metrics by name: Earmark's own first, then the others in order of registration."""
+    _load_own()
+    _load_entry_points()
+    return dict(_METRICS)
 
 
 def find(name: str, *, speech: bool = False) -> Metric:
-    """The metric called `name`; one that depends on the category is resolved by `speech`.
+    """Look up a metric; for a metric with modes, `speech` selects the mode.
 
     Raises:
         UserError: there is no such metric.
@@ -162,45 +84,129 @@ def find(name: str, *, speech: bool = False) -> Metric:
     return metrics[name]
 
 
-def score(chosen: Metric, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> Score:
-    """Check, convert and compare one aligned pair.
+def register_metric(
+    name: str,
+    function: Function,
+    *,
+    unit: str = "",
+    better: Better = "higher",
+    sample_rate: int | None = None,
+    channels: Channels = "mono",
+    title: str | None = None,
+    value_range: str = "",
+    version: str | None = None,
+    source: str = "",
+    licence: str = "",
+) -> Metric:
+    """Add a metric of your own, so that `earmark.score`, `earmark.compare` and the reports know it by its name.
+
+    `earmark.compare` scores in worker processes, which import the function: define it in a module, at the top level.
 
     Args:
-        reference, decoded: [channels, time] at `sample_rate` Hz, aligned, of equal shape.
+        name: identifier of the metric, e.g. "level_gap".
+        function: takes the reference and the decoded signal, NumPy arrays of float32 and of equal shape: [time] if
+            `channels` is "mono", [channels, time] if it is "all". Returns the score as a number. Silent signals and
+            NaN samples never reach it; an exception or a NaN becomes a score with status "error".
+        unit: unit of the score, e.g. "dB".
+        better: which scores are better, "higher" or "lower".
+        sample_rate: rate in Hz to which both signals are resampled first; default: the recording's own.
+        channels: "mono" averages the channels first, "all" passes them on.
+        title: name in tables and reports; default: `name`.
+        value_range: possible values in words, e.g. "0 to 1".
+        version: has to change whenever the results change, as a run keeps the scores it has. Default: a hash of the
+            function's source code, which does not cover other functions that it calls.
+        source: publication that defines the metric.
+        licence: licence of its code.
 
     Returns:
-        The metric's answer; undefined if a signal is silent, or silent in the metric's band; "error" for input that
-        is no such pair and for whatever a library raises.
+        The registered metric. A package that declares the entry point
+        ``level_gap = "my_package.metrics:LEVEL_GAP"`` in the group ``earmark.metrics`` refers to it.
+
+    Raises:
+        UserError: an argument is not valid, or the name belongs to another metric.
     """
-    if reference.ndim != 2:
-        return failed(f"signals must be [channels, time], not {reference.shape}")
-    if reference.shape != decoded.shape:
-        return failed(f"shapes differ: reference {reference.shape}, decoded {decoded.shape}")
-    if reference.size == 0:
-        return undefined("empty signal")
-    if not (np.isfinite(reference).all() and np.isfinite(decoded).all()):
-        return failed("NaN or infinite samples")
-    reason = chosen.available()
-    if reason is not None:
-        return failed(reason)
-    source = heard = (reference, decoded)
-    if chosen.channels == "mono":
-        source = heard = (reference.mean(axis=0), decoded.mean(axis=0))
-    if chosen.sample_rate is not None:
-        heard = (
-            resample(source[0], sample_rate, chosen.sample_rate),
-            resample(source[1], sample_rate, chosen.sample_rate),
-        )
-    # Twice, as resampling makes clicks of an offset's ends, and removes what lies above the new band.
-    name = silent_one(*source) or silent_one(*heard)
-    if name is not None:
-        return undefined(f"the {name} is silent")
+    if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+        raise UserError(f"register_metric: {name!r} is not a name; use letters, digits and _, e.g. level_gap")
+    if not callable(function):
+        raise UserError(f"register_metric: {name} needs a function of two arrays, not {type(function).__name__}")
+    if better not in get_args(Better):
+        raise UserError(f"register_metric: better={better!r} of {name} is not one of higher, lower")
+    if channels not in get_args(Channels):
+        raise UserError(f"register_metric: channels={channels!r} of {name} is not one of mono, all")
+    if sample_rate is not None and (not isinstance(sample_rate, int) or sample_rate <= 0):
+        raise UserError(f"register_metric: sample_rate={sample_rate!r} of {name} is not a rate in Hz")
+    new = Metric(
+        name, title or name, unit, better, value_range, function, sample_rate, channels,
+        functools.partial(str, version or _source_hash(function)), _always_available, source, licence, external=True,
+    )  # fmt: skip
+    add(new)
+    return new
+
+
+def add(new: Metric) -> None:
+    """Add an external metric; replaces an earlier version of the same function, as a notebook runs a cell again.
+
+    Raises:
+        UserError: its name belongs to another metric.
+    """
+    _load_own()
+    known = _METRICS.get(new.name)
+    if new.name in BY_CATEGORY or (known is not None and not (known.external and _origin(known) == _origin(new))):
+        raise UserError(f"register_metric: there is a metric {new.name!r} already; choose another name")
+    _METRICS[new.name] = new
+
+
+def _origin(chosen: Metric) -> tuple[str, str]:
+    """Module and name of a metric's function."""
+    function = chosen.function
+    definition = function if hasattr(function, "__qualname__") else type(function)
+    return definition.__module__, definition.__qualname__
+
+
+def _source_hash(function: Function) -> str:
+    definition = function if hasattr(function, "__qualname__") else type(function)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a division deep in a library; the checks find what they hint at
-            result = chosen.function(*heard)
-    except Exception as error:  # a third-party metric may raise anything, and one cell must not cost the run
-        return failed(" ".join(f"{type(error).__name__}: {error}".split()))
-    if result.status == "ok" and (result.value is None or not math.isfinite(result.value)):
-        return failed(f"{chosen.name} returned {result.value}")
-    return result
+        source = inspect.getsource(definition)
+    except (OSError, TypeError):  # built in or compiled
+        source = f"{definition.__module__}.{definition.__qualname__}"
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
+
+
+def _always_available() -> None:
+    """Stands for `Metric.available` of an external metric; a lambda could not be sent to worker processes."""
+
+
+@functools.cache
+def _load_own() -> None:
+    for module in MODULES:
+        importlib.import_module(f"earmark.eval.metrics.{module}")
+
+
+@functools.cache
+def _load_entry_points() -> None:
+    """Add the metrics of installed packages; one that does not load is listed with the reason."""
+    for entry in entry_points(group=GROUP):
+        try:
+            target = entry.load()
+            new = target if isinstance(target, Metric) else register_metric(entry.name, target)
+            if new.name != entry.name:
+                raise UserError(f"it registers {new.name!r}")
+        except Exception as error:  # another's code may raise anything, and the other metrics must stand
+            _METRICS.setdefault(entry.name, _broken(entry, error))
+
+
+def _broken(entry: EntryPoint, error: Exception) -> Metric:
+    """Stands for a metric whose entry point does not load."""
+    first_line = (str(error).splitlines() or [""])[0]
+    reason = (
+        f"{UNAVAILABLE} its entry point {entry.value} does not load ({type(error).__name__}: {first_line}); install "
+        "what it lacks, or uninstall its package"
+    )
+
+    def refuse(reference: object, decoded: object) -> Score:
+        return failed(reason)
+
+    return Metric(
+        entry.name, entry.name, "", "higher", "", refuse, None, "mono", lambda: "", lambda: reason, "", "",
+        external=True,
+    )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import Score, metric
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import metric
 from earmark.eval.metrics.si_snr import projection_ratio
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import Score, metric, undefined
+from earmark.eval.metrics.interface import Score, undefined
+from earmark.eval.metrics.registry import metric
 
 ROUNDING = 2.0**-24  # largest relative error of a float32 sample
 

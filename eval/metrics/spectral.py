@@ -7,7 +7,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import Score, metric
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import metric
 
 SAMPLE_RATE = 24_000
 BANDS, WINDOW, HOP = 80, 1024, 256

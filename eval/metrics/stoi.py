@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import Score, library, metric, undefined
+from earmark.eval.metrics.interface import Score, undefined
+from earmark.eval.metrics.registry import library, metric
 
 SAMPLE_RATE = 10_000  # the rate of the method; resampled here, so that the library leaves the signals as they are
 SHORTEST = 256 + 30 * 128  # samples in the 31 frames, half overlapping, that one intermediate measure takes

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.registry import UNAVAILABLE, Score, library, metric, undefined
+from earmark.eval.metrics.interface import UNAVAILABLE, Score, undefined
+from earmark.eval.metrics.registry import library, metric
 
 if TYPE_CHECKING:
     from visqol.visqol_manager import VisqolManager

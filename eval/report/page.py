@@ -17,7 +17,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.metrics import registry
-from earmark.eval.metrics.registry import Metric
+from earmark.eval.metrics.interface import Metric
 from earmark.eval.report import assets, plots
 from earmark.eval.report.choice import OUTLIER, ranking_metric
 from earmark.eval.report.excerpts import cut, lay_beside, remove

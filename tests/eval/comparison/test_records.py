@@ -7,7 +7,7 @@ from pyarrow import parquet
 
 from earmark.eval.comparison import records
 from earmark.eval.comparison.records import Record
-from earmark.eval.metrics.registry import Score, failed, undefined
+from earmark.eval.metrics.interface import Score, failed, undefined
 
 
 def record(kbps=6.0, **scores):

@@ -11,13 +11,14 @@ from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.comparison.work import cell
-from earmark.eval.metrics.registry import Score, undefined
+from earmark.eval.metrics.interface import Score, undefined
+from earmark.eval.metrics.registry import find
 
 METRICS = {"si_snr": "si_snr", "stoi": "stoi"}
 
 
 def record(value: float, lag: int = 0) -> Record:
-    scores = {cell("si_snr"): Score(value), cell("stoi"): undefined("too short")}
+    scores = {cell(find("si_snr")): Score(value), cell(find("stoi")): undefined("too short")}
     return Record(16000, 1, 2.0, 6.5, lag, 0.25, 0.125, "stamp", [f"note {lag}"], scores, 0.1)
 
 
@@ -51,7 +52,7 @@ def test_a_score_of_another_version_of_a_library_is_none_of_this_run():
     """A machine of a cluster may have another; its record then has the score under another name."""
     tally = Tally([Source("a", Path("a"), "speech")], parse_list("opus@12"), ("si_snr", "stoi"), lambda _: METRICS)
     theirs = record(1.0)
-    theirs.scores["stoi, pystoi 0.3.3"] = theirs.scores.pop(cell("stoi"))
+    theirs.scores["stoi, pystoi 0.3.3"] = theirs.scores.pop(cell(find("stoi")))
     tally.add("a", "opus@12", theirs)
     assert tally.table().status.tolist() == ["ok", "error"]
-    assert tally.table().reason[1].startswith(f"scored by another version than {cell('stoi')}; install the same")
+    assert tally.table().reason[1].startswith(f"scored by another version than {cell(find('stoi'))}; install the same")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from earmark.codec import audio
-from earmark.eval.metrics.registry import find, registered, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.registry import find, registered
 
 pytest.importorskip("onnxruntime")
 if find("dnsmos").available() is not None:
@@ -41,7 +42,7 @@ def speech(shared) -> np.ndarray:
 @pytest.mark.parametrize("seconds", [0.7, 2.0, 5.0, 9.01, 10.0, 10.5, 12.0, 14.0])
 def test_equals_the_library(library, speech, seconds):
     samples = speech[:, : round(seconds * RATE)]
-    ours = score(find("dnsmos"), samples, samples, RATE)
+    ours = evaluate(find("dnsmos"), samples, samples, RATE)
     assert ours.status == "ok"
     assert ours.value == pytest.approx(library(samples[0]), abs=1e-5)
 
@@ -49,17 +50,17 @@ def test_equals_the_library(library, speech, seconds):
 def test_the_reference_is_not_heard_and_noise_is(speech):
     short = speech[:, : 5 * RATE]
     noise = 0.05 * np.random.default_rng(0).standard_normal(short.shape).astype(np.float32)
-    clean = score(find("dnsmos"), noise, short, RATE)
-    assert clean == score(find("dnsmos"), short, short, RATE)
-    noisy = score(find("dnsmos"), short, short + noise, RATE)
+    clean = evaluate(find("dnsmos"), noise, short, RATE)
+    assert clean == evaluate(find("dnsmos"), short, short, RATE)
+    noisy = evaluate(find("dnsmos"), short, short + noise, RATE)
     assert noisy.value < clean.value - 0.5
 
 
 def test_silence_has_no_score_and_too_loud_is_clipped(speech):
     silence = np.zeros((1, RATE), np.float32)
-    assert score(find("dnsmos"), silence, silence, RATE).status == "undefined"
+    assert evaluate(find("dnsmos"), silence, silence, RATE).status == "undefined"
     loud = 100 * speech[:, : 2 * RATE]
-    assert score(find("dnsmos"), loud, loud, RATE) == score(find("dnsmos"), loud, np.clip(loud, -1, 1), RATE)
+    assert evaluate(find("dnsmos"), loud, loud, RATE) == evaluate(find("dnsmos"), loud, np.clip(loud, -1, 1), RATE)
 
 
 def test_it_is_registered_as_what_it_is():

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from earmark.codec.errors import UserError
-from earmark.eval.metrics.registry import Metric, Score, find, library, registered, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Metric, Score
+from earmark.eval.metrics.registry import find, library, registered
 
 NAMES = [
     "si_snr", "si_sdr", "visqol_speech", "visqol_audio", "pesq", "pesq_nb", "stoi", "estoi", "mel_distance",
@@ -92,30 +94,30 @@ def test_a_library_that_is_not_installed_has_a_version_all_the_same():
 def test_signals_are_resampled_to_the_metrics_rate(rate):
     """A tenth of a second is 1600 samples at 16 kHz, whatever it was before."""
     listener = Listener()
-    score(heard_by(listener, sample_rate=16000), stereo(rate // 10), stereo(rate // 10), rate)
+    evaluate(heard_by(listener, sample_rate=16000), stereo(rate // 10), stereo(rate // 10), rate)
     assert listener.reference.shape == listener.decoded.shape == (1600,)
 
 
 def test_a_mono_metric_hears_the_mean_of_the_channels():
     listener = Listener()
-    score(heard_by(listener, sample_rate=None), stereo(), -stereo(), 48000)
+    evaluate(heard_by(listener, sample_rate=None), stereo(), -stereo(), 48000)
     np.testing.assert_allclose(listener.reference, (stereo()[0] + stereo()[1]) / 2, atol=1e-7)
     np.testing.assert_allclose(listener.decoded, -listener.reference)
 
 
 def test_a_metric_for_all_channels_hears_them_as_they_are():
     listener = Listener()
-    score(heard_by(listener, sample_rate=None, channels="all"), stereo(), -stereo(), 48000)
+    evaluate(heard_by(listener, sample_rate=None, channels="all"), stereo(), -stereo(), 48000)
     np.testing.assert_array_equal(listener.decoded, -stereo())
 
 
 def test_half_a_signal_is_an_error():
-    answer = score(find("visqol_audio"), stereo(), stereo()[:, :2400], 48000)
+    answer = evaluate(find("visqol_audio"), stereo(), stereo()[:, :2400], 48000)
     assert answer == Score(None, "error", "shapes differ: reference (2, 4800), decoded (2, 2400)")
 
 
 def test_a_bare_vector_is_an_error():
-    answer = score(find("si_snr"), stereo()[0], stereo()[0], 48000)
+    answer = evaluate(find("si_snr"), stereo()[0], stereo()[0], 48000)
     assert answer == Score(None, "error", "signals must be [channels, time], not (4800,)")
 
 
@@ -124,13 +126,13 @@ def test_a_bare_vector_is_an_error():
 def test_a_sample_that_is_no_number_is_an_error(name, bad):
     decoded = stereo()
     decoded[1, 7] = bad
-    assert score(find(name), stereo(), decoded, 48000) == Score(None, "error", "NaN or infinite samples")
+    assert evaluate(find(name), stereo(), decoded, 48000) == Score(None, "error", "NaN or infinite samples")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_samples_have_no_score(name):
     nothing = np.zeros((1, 0), np.float32)
-    assert score(find(name), nothing, nothing, 48000) == Score(None, "undefined", "empty signal")
+    assert evaluate(find(name), nothing, nothing, 48000) == Score(None, "undefined", "empty signal")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -140,7 +142,7 @@ def test_silence_has_no_score(name, silent, level):
     """ViSQOL would give 4.73 to a silent reference and NaN to a silent decoded signal, PESQ -7 and NaN, STOI 0."""
     sound, silence = stereo(96000), np.full((2, 96000), level, np.float32)
     pair = (silence, sound) if silent == "reference" else (sound, silence)
-    assert score(find_available(name), *pair, 48000) == Score(None, "undefined", f"the {silent} is silent")
+    assert evaluate(find_available(name), *pair, 48000) == Score(None, "undefined", f"the {silent} is silent")
 
 
 @pytest.mark.parametrize("name", ["visqol_speech", "pesq", "pesq_nb", "stoi"])
@@ -148,31 +150,31 @@ def test_a_sound_above_the_metrics_band_is_silence(name):
     """20 kHz, faded in and out: after resampling nothing of it is left but rounding."""
     time = np.arange(96000) / 48000
     tone = (np.hanning(96000) * np.sin(2 * np.pi * 20000 * time)).astype(np.float32)[None]
-    assert score(find_available(name), tone, 0.5 * tone, 48000).reason == "the reference is silent"
+    assert evaluate(find_available(name), tone, 0.5 * tone, 48000).reason == "the reference is silent"
 
 
 @pytest.mark.parametrize("name", ["visqol_audio", "pesq", "stoi"])
 def test_channels_that_cancel_in_mono_are_silence(name):
     left, decoded = stereo(96000)[:1], stereo(96000)
-    answer = score(find_available(name), np.concatenate([left, -left]), decoded, 48000)
+    answer = evaluate(find_available(name), np.concatenate([left, -left]), decoded, 48000)
     assert answer.reason == "the reference is silent"
 
 
 def test_a_metric_that_cannot_run_here_is_an_error_and_not_run():
     listener = Listener()
     chosen = heard_by(listener, available=lambda: "unavailable: needs a C compiler")
-    assert score(chosen, stereo(), stereo(), 48000) == Score(None, "error", "unavailable: needs a C compiler")
+    assert evaluate(chosen, stereo(), stereo(), 48000) == Score(None, "error", "unavailable: needs a C compiler")
     assert not hasattr(listener, "reference")
 
 
 def test_an_exception_is_one_line_of_reason():
     chosen = heard_by(Listener(ValueError("first line\nsecond line")))
-    assert score(chosen, stereo(), stereo(), 48000).reason == "ValueError: first line second line"
+    assert evaluate(chosen, stereo(), stereo(), 48000).reason == "ValueError: first line second line"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
 def test_a_value_that_is_no_number_is_an_error(value):
-    assert score(heard_by(Listener(Score(value))), stereo(), stereo(), 48000).status == "error"
+    assert evaluate(heard_by(Listener(Score(value))), stereo(), stereo(), 48000).status == "error"
 
 
 def test_a_librarys_numpy_warnings_stay_off_the_terminal(recwarn):
@@ -180,5 +182,5 @@ def test_a_librarys_numpy_warnings_stay_off_the_terminal(recwarn):
         def __call__(self, reference: np.ndarray, decoded: np.ndarray) -> Score:
             return Score(float(np.float64(1) / np.float64(0)))
 
-    assert score(heard_by(Careless()), stereo(), stereo(), 48000).reason == "stoi returned inf"
+    assert evaluate(heard_by(Careless()), stereo(), stereo(), 48000).reason == "stoi returned inf"
     assert not recwarn.list

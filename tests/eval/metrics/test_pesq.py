@@ -7,8 +7,10 @@ import pytest
 
 from earmark.codec.audio import resample
 from earmark.eval.metrics import pesq as module
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Score
 from earmark.eval.metrics.pesq import most_utterances
-from earmark.eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.registry import find
 
 library = pytest.importorskip("pesq")
 
@@ -17,7 +19,7 @@ NAMES = ("pesq", "pesq_nb")
 
 
 def pesq(name: str, reference: np.ndarray, decoded: np.ndarray, rate: int = 16000) -> Score:
-    return score(find(name), reference, decoded, rate)
+    return evaluate(find(name), reference, decoded, rate)
 
 
 def bursts(seconds: float, period: float, length: float, rate: int = 16000) -> np.ndarray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from earmark.eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import find
 
 EQUAL = Score(None, "undefined", "the decoded signal equals the reference")
 TIME = np.arange(48000) / 48000
@@ -17,7 +19,7 @@ def tone(hertz: float, amplitude: float = 1.0) -> np.ndarray:
 
 
 def si_snr(reference: np.ndarray, decoded: np.ndarray) -> Score:
-    return score(find("si_snr"), reference.astype(np.float32), decoded.astype(np.float32), 48000)
+    return evaluate(find("si_snr"), reference.astype(np.float32), decoded.astype(np.float32), 48000)
 
 
 @pytest.mark.parametrize(("noise", "decibels"), [(1.0, 0.0), (0.1, 20.0), (0.001, 60.0), (10.0, -20.0)])

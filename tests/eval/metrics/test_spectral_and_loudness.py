@@ -12,7 +12,9 @@ from click.testing import CliRunner
 
 from earmark.cli import cli
 from earmark.codec.audio import resample
-from earmark.eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import find
 from earmark.eval.metrics.spectral import mel_filters
 
 
@@ -21,7 +23,7 @@ def noise(seconds: float, rate: int, channels: int = 1) -> np.ndarray:
 
 
 def value(name: str, reference: np.ndarray, decoded: np.ndarray, rate: int) -> float:
-    answer = score(find(name), reference, decoded, rate)
+    answer = evaluate(find(name), reference, decoded, rate)
     assert answer.value is not None, answer.reason
     return answer.value
 
@@ -30,7 +32,7 @@ def test_an_offset_is_distortion_to_si_sdr_alone():
     """Offset 0.1 beside a source of variance 1/2: 10 log10(0.5 / 0.01) = 17 dB."""
     tone = np.sin(2 * np.pi * np.arange(48000) * 100 / 48000)[None].astype(np.float32)
     assert value("si_sdr", tone, tone + np.float32(0.1), 48000) == pytest.approx(10 * math.log10(50), abs=0.01)
-    assert score(find("si_snr"), tone, tone + np.float32(0.1), 48000).status == "undefined"
+    assert evaluate(find("si_snr"), tone, tone + np.float32(0.1), 48000).status == "undefined"
 
 
 def test_si_sdr_is_si_snr_without_offsets():
@@ -92,9 +94,9 @@ def test_loudness_difference_is_the_gain_and_the_librarys():
 
 def test_loudness_of_the_short_and_the_faint_is_undefined():
     x = noise(0.3, 48000)
-    assert score(find("loudness_difference"), x, x, 48000) == Score(None, "undefined", "shorter than 0.4 s")
+    assert evaluate(find("loudness_difference"), x, x, 48000) == Score(None, "undefined", "shorter than 0.4 s")
     faint = np.float32(1e-4) * noise(1, 48000)
-    assert score(find("loudness_difference"), faint, faint, 48000).reason == "below the gate of -70 LUFS"
+    assert evaluate(find("loudness_difference"), faint, faint, 48000).reason == "below the gate of -70 LUFS"
 
 
 def test_the_command_lists_what_a_reader_must_know():

@@ -7,13 +7,15 @@ import pystoi
 import pytest
 
 from earmark.codec.audio import resample
-from earmark.eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import find
 
 TOO_SHORT = Score(None, "undefined", "less than 0.41 s once pauses are removed")
 
 
 def stoi(reference: np.ndarray, decoded: np.ndarray, rate: int = 16000) -> Score:
-    return score(find("stoi"), reference, decoded, rate)
+    return evaluate(find("stoi"), reference, decoded, rate)
 
 
 def test_equals_the_library_on_the_same_samples(speech, noisy):

@@ -13,7 +13,9 @@ import pytest
 
 from earmark.codec.audio import resample
 from earmark.eval.metrics import visqol as module
-from earmark.eval.metrics.registry import Score, find, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import find
 from earmark.eval.metrics.visqol import has_voice
 
 pytest.importorskip("visqol")
@@ -34,7 +36,7 @@ print(api.measure_from_arrays(*numpy.load(path), rate).moslqo)
 
 
 def visqol(name: str, reference: np.ndarray, decoded: np.ndarray, rate: int = 16000) -> Score:
-    return score(find(name), reference, decoded, rate)
+    return evaluate(find(name), reference, decoded, rate)
 
 
 def library_score(path, mode: str, reference: np.ndarray, decoded: np.ndarray, rate: int) -> float:
@@ -175,10 +177,11 @@ def test_nothing_is_printed_when_the_models_are_loaded(tmp_path, noisy):
     np.save(tmp_path / "x.npy", noisy)
     code = """if True:
         import sys, numpy
-        from earmark.eval.metrics.registry import find, score
+        from earmark.eval.metrics.evaluation import evaluate
+        from earmark.eval.metrics.registry import find
         x = numpy.load(sys.argv[1])
         for name in ("visqol_speech", "visqol_audio"):
-            assert score(find(name), x, x, 16000).status == "ok"
+            assert evaluate(find(name), x, x, 16000).status == "ok"
         print("to the error stream", file=sys.stderr)"""
     command = [sys.executable, "-c", code, str(tmp_path / "x.npy")]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

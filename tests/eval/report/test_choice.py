@@ -7,7 +7,8 @@ import pytest
 from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec import audio
-from earmark.eval.metrics.registry import find, score
+from earmark.eval.metrics.evaluation import evaluate
+from earmark.eval.metrics.registry import find
 
 SPEECH = ("speech_libri_f_198.ogg", "speech_libri_m_3436.ogg", "speech_libri_m_5703.ogg", "speech_lyra_1_48k.wav")
 
@@ -27,7 +28,7 @@ def test_opus_at_12_kbps_is_above_opus_at_6(shared, name, metric):
         system = parse(text)
         codec = family_of(system).open(system, recording.sample_rate, source.shape[0])
         decoded = transcode(codec, source, recording.sample_rate).audio
-        value = score(find(metric), source, decoded, recording.sample_rate).value
+        value = evaluate(find(metric), source, decoded, recording.sample_rate).value
         assert value is not None
         return value
 

@@ -1,0 +1,73 @@
+"""Compute one metric for one aligned pair of signals: check, mix to mono, resample, call."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.codec.audio import resample
+from earmark.eval.metrics.interface import Metric, Score, failed, undefined
+from earmark.eval.metrics.silence import silent_one
+
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]  # reference, decoded
+
+
+def evaluate(
+    metric: Metric, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int
+) -> Score:  # fmt: skip
+    """Compute a metric; never raises.
+
+    Args:
+        reference, decoded: [channels, time] at `sample_rate` Hz, aligned, of equal shape.
+
+    Returns:
+        The metric's score; "undefined" if a signal is silent, or silent in the metric's band; "error" for other
+        shapes, NaN samples, a metric that cannot run here, and whatever its library raises.
+    """
+    problem = _problem(metric, reference, decoded)
+    if problem is not None:
+        return problem
+    source: Pair = (reference, decoded)
+    if metric.channels == "mono":
+        source = (reference.mean(axis=0), decoded.mean(axis=0))
+    heard = source
+    if metric.sample_rate is not None:
+        heard = (
+            resample(source[0], sample_rate, metric.sample_rate),
+            resample(source[1], sample_rate, metric.sample_rate),
+        )
+    # Checked twice, as resampling turns the ends of an offset into clicks and removes what lies above the new band.
+    silent = silent_one(*source) or silent_one(*heard)
+    if silent is not None:
+        return undefined(f"the {silent} is silent")
+    return _call(metric, heard)
+
+
+def _problem(metric: Metric, reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score | None:
+    """The score of signals that no metric accepts, or of a metric that cannot run here; None otherwise."""
+    if reference.ndim != 2:
+        return failed(f"signals must be [channels, time], not {reference.shape}")
+    if reference.shape != decoded.shape:
+        return failed(f"shapes differ: reference {reference.shape}, decoded {decoded.shape}")
+    if reference.size == 0:
+        return undefined("empty signal")
+    if not (np.isfinite(reference).all() and np.isfinite(decoded).all()):
+        return failed("NaN or infinite samples")
+    reason = metric.available()
+    return None if reason is None else failed(reason)
+
+
+def _call(metric: Metric, heard: Pair) -> Score:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a division deep in a library; the check below finds its NaN
+            answer = metric.function(*heard)
+        score = answer if isinstance(answer, Score) else Score(float(answer))
+    except Exception as error:  # a third-party metric may raise anything, and one cell must not cost the run
+        return failed(" ".join(f"{type(error).__name__}: {error}".split()))
+    if score.status == "ok" and (score.value is None or not math.isfinite(score.value)):
+        return failed(f"{metric.name} returned {score.value}")
+    return score
