@@ -171,7 +171,7 @@ def _main_module_hidden() -> Iterator[None]:
     Python does so unless the script has the guard `if __name__ == "__main__"`.
     """
     main = vars(sys.modules["__main__"])
-    hidden = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    hidden: dict[str, object] = {name: main[name] for name in ("__spec__", "__file__") if name in main}
     main.pop("__file__", None)
     main["__spec__"] = None
     try:
