@@ -113,3 +113,14 @@ def test_importing_the_package_loads_no_heavy_library(program: str):
     code = f"{program}; import sys; print(*{heavy!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_importing_codec_leaves_the_environment_alone():
+    """torch, OpenMP and others read it once, so a library that changes it changes its user's whole program."""
+    modules = [f"earmark.{name}" for name in MODULES if name.startswith("codec.")]
+    program = (
+        "import importlib, os, torch\nbefore = dict(os.environ)\n"
+        f"for name in {modules}: importlib.import_module(name)\n"
+        "assert dict(os.environ) == before, set(os.environ.items()) ^ set(before.items())"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,4 +1,4 @@
-"""Shapes and bit rates of EnCodec models, and the presets of the paper (section 3); no torch."""
+"""Shapes and bit rates of EnCodec models, and the two presets of the paper (section 3). Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,39 +10,45 @@ from typing import Any, Literal
 from earmark.codec.errors import UserError
 
 Norm = Literal["none", "weight_norm", "layer_norm", "time_group_norm"]
-STORED_AS = {"codebook_size": "entries"}  # fields whose key differs in checkpoints, recipes and identities
+STORED_AS = {"codebook_size": "entries"}  # field -> its key in checkpoints, recipes and identities, where they differ
 
 
 def stored_keys(config_type: type) -> list[str]:
-    """Keys of a configuration class in files, in the order of its fields."""
+    """Keys that files use for the fields of a configuration class, in the order of the fields."""
     return [STORED_AS.get(field.name, field.name) for field in fields(config_type)]
 
 
 def to_stored(config: Any) -> dict[str, Any]:
-    """A configuration as files hold it."""
+    """Configuration as a dictionary with the keys that files use."""
     return {STORED_AS.get(name, name): value for name, value in asdict(config).items()}
 
 
 def from_stored(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments for a configuration class from what a file holds."""
+    """Keyword arguments of a configuration class from a dictionary with the keys that files use."""
     names = {key: name for name, key in STORED_AS.items()}
     return {names.get(key, key): value for key, value in data.items()}
 
 
 @dataclass(frozen=True)
 class SEANetConfig:
-    """Shape of encoder and decoder.
+    """Shape of the SEANet encoder and decoder (paper, section 3.1).
 
     Args:
-        channels: of the audio.
+        channels: audio channels.
         dimension: channels of the latent.
-        filters: channels C of the first convolution; doubled at every down-sampling.
-        ratios: strides of the decoder, first to last; the encoder takes them in reverse.
-        residual_layers: residual units at every scale, with dilations `dilation_base` ** 0, 1, ...
+        filters: channels C of the first convolution; every down-sampling doubles them.
+        ratios: strides of the decoder, first to last; the encoder uses them in reverse order.
+        residual_layers: residual units per scale; unit j has the dilation `dilation_base` ** j.
+        kernel_size: kernel of the first convolution of encoder and decoder.
+        last_kernel_size: kernel of their last convolution.
+        residual_kernel_size: kernel of the dilated convolution in a residual unit.
+        dilation_base: see `residual_layers`.
         compress: the residual branch has 1 / compress of the channels.
-        true_skip: skip connections are the identity rather than a 1x1 convolution.
-        lstm: LSTM layers, 0 for none.
-        tanh: end the decoder with tanh.
+        true_skip: whether the skip connection is the identity instead of a 1x1 convolution.
+        lstm: number of LSTM layers; 0 for none.
+        norm: normalisation of the convolutions, either of their weights or of their output.
+        causal: whether a convolution sees only the past, as streaming requires.
+        tanh: whether the decoder ends with tanh.
     """
 
     channels: int = 1
@@ -63,20 +69,23 @@ class SEANetConfig:
 
     @property
     def hop(self) -> int:
-        """Audio samples per latent step."""
+        """Audio samples per step."""
         return math.prod(self.ratios)
 
 
 @dataclass(frozen=True)
 class EncodecConfig:
-    """A model's shape and the bit rates it was trained for.
+    """Shape of a model and the bit rates it was trained for.
 
     Args:
-        sample_rate: of the audio in Hz.
-        kbps: bit rates in kbps, ascending; the last one uses every codebook.
-        segment: seconds that are coded on their own, None for the whole signal.
-        overlap: share of a segment that the next one overlaps.
-        normalize: divide each segment by its RMS and send that as its scale.
+        name: name of the model, as .ecdc files and error messages give it.
+        sample_rate: sample rate of the audio in Hz.
+        kbps: bit rates in kbps, ascending; the highest uses every codebook.
+        seanet: shape of encoder and decoder.
+        codebook_size: codewords per codebook, a power of two.
+        segment: seconds of audio that are coded independently; None codes a signal as a whole.
+        overlap: share of a segment that overlaps with the next one.
+        normalize: whether to divide each segment by its RMS and transmit the RMS as its scale.
     """
 
     name: str
@@ -90,22 +99,24 @@ class EncodecConfig:
 
     @property
     def channels(self) -> int:
+        """Audio channels."""
         return self.seanet.channels
 
     @property
     def step_rate(self) -> int:
-        """Latent steps per second."""
+        """Steps per second."""
         return math.ceil(self.sample_rate / self.seanet.hop)
 
     @property
     def kbps_per_codebook(self) -> float:
+        """Bit rate of one codebook in kbps: log2(codewords) bits per step."""
         return math.log2(self.codebook_size) * self.step_rate / 1000
 
     def codebooks(self, kbps: float | None = None) -> int:
-        """Codebooks that make `kbps`, all of them for None.
+        """Number of codebooks for a bit rate; all of them if `kbps` is None.
 
         Raises:
-            UserError: the model has no such bit rate.
+            UserError: if the model was not trained for this bit rate.
         """
         if kbps is None:
             kbps = self.kbps[-1]
@@ -115,16 +126,17 @@ class EncodecConfig:
 
     @property
     def segment_samples(self) -> int | None:
+        """Samples per segment; None if signals are coded as a whole."""
         return None if self.segment is None else int(self.segment * self.sample_rate)
 
     @property
     def stride_samples(self) -> int | None:
-        """Samples from the start of one segment to that of the next."""
+        """Samples from the start of one segment to the start of the next; None if signals are coded as a whole."""
         samples = self.segment_samples
         return None if samples is None else max(1, int((1 - self.overlap) * samples))
 
     def segments(self, samples: int) -> list[tuple[int, int]]:
-        """Start and end of every segment of a signal."""
+        """First sample and end of every segment of a signal of `samples` samples."""
         if self.segment_samples is None or self.stride_samples is None:
             return [(0, samples)]
         starts = range(0, samples, self.stride_samples)

@@ -1,7 +1,7 @@
-"""Convolutions, norms and LSTM of SEANet, on whole signals and step by step (EnCodec paper, section 3.1).
+"""Convolutions, norms and LSTM of SEANet, for whole signals and for streams (EnCodec paper, section 3.1).
 
-Every layer runs `forward` on a whole signal. Causal layers also run `step` on whatever has come so far, with a typed
-state between calls, and give the same output: a step answers as soon as the whole-signal output is determined.
+Every layer has `forward` for a whole signal. Causal layers also have `step`, which takes the signal part by part and
+keeps a typed state between calls. Its outputs equal those of `forward`, and each comes as early as it is determined.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from earmark.codec.encodec.config import Norm
 
 
 class TimeLayerNorm(nn.LayerNorm):
-    """Layer norm over the channels of each time step, [B, C, T]; causal."""
+    """Layer norm over the channels of each step, [B, C, T]; causal."""
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.transpose(1, 2)).transpose(1, 2)
@@ -31,13 +31,13 @@ def _norm(norm: Norm, channels: int, causal: bool) -> nn.Module:
         return TimeLayerNorm(channels)
     if norm == "time_group_norm":
         if causal:
-            raise ValueError("time_group_norm looks at the whole segment, so it cannot be causal")
+            raise ValueError("time_group_norm averages over the whole segment, so it cannot be causal")
         return nn.GroupNorm(1, channels)
     return nn.Identity()
 
 
 def fold_weight_norm(module: nn.Module) -> None:
-    """Replace every weight norm below `module` by the plain weight it gives: the same function, for inference."""
+    """Replace every weight norm in `module` by the weight it computes, for inference; the function stays the same."""
     for part in list(module.modules()):
         if parametrize.is_parametrized(part, "weight"):
             originals: Any = part.get_submodule("parametrizations.weight")
@@ -47,15 +47,18 @@ def fold_weight_norm(module: nn.Module) -> None:
 
 
 def fold(g: Tensor, v: Tensor) -> Tensor:
-    """The weight g v / |v| with the norm over all axes but the first, in float32; equal to the bit everywhere.
+    """Weight g v / |v| with the norm over all axes but the first; the same bits on every machine.
 
-    torch's own kernel adds in an order that depends on the processor, which shows in the last bit. Here every step is
-    correctly rounded by IEEE 754 and the order is fixed: in float64, the second half of a row of squares is added to
-    the first, which is the longer one if the row is odd, until one value is left.
+    torch's kernel sums in an order that depends on the processor, which changes the last bit. Here the order is fixed
+    and every operation is rounded as IEEE 754 defines: in float64, the second half of a row of squares is added to the
+    first half (the longer one if the length is odd) until one value is left.
 
     Args:
-        g: [D, 1, 1].
-        v: [D, C, K].
+        g: magnitudes, [D, 1, 1].
+        v: directions, [D, C, K].
+
+    Returns:
+        Weight, [D, C, K], float32.
     """
     g, v = g.double(), v.double()
     squares = v.flatten(1).square()
@@ -67,9 +70,9 @@ def fold(g: Tensor, v: Tensor) -> Tensor:
 
 
 def reflect(x: Tensor, left: int, right: int) -> Tensor:
-    """Reflection padding of [B, C, T] that also serves signals shorter than the padding.
+    """Reflection padding of [B, C, T] that also works for signals shorter than the padding.
 
-    A signal that is too short is first continued with zeros, reflected, and cut again, as the public reference does.
+    A signal that is too short is padded with zeros, reflected, and cut again, as in the public reference.
     """
     short = max(left, right) - x.shape[-1] + 1
     if short <= 0:
@@ -79,12 +82,12 @@ def reflect(x: Tensor, left: int, right: int) -> Tensor:
 
 
 class LayerState:
-    """What a layer remembers between calls."""
+    """Base class of what a layer keeps between calls of `step`."""
 
 
 @runtime_checkable
 class Stepping(Protocol):
-    """A layer that continues a signal from a state, which starts as `new_state()`; `last` ends the signal."""
+    """Layer that takes a signal part by part, from the state `new_state()` on; `last` ends the signal."""
 
     def new_state(self) -> LayerState: ...
 
@@ -93,13 +96,13 @@ class Stepping(Protocol):
 
 @dataclass
 class ConvState(LayerState):
-    """What a causal convolution remembers between calls.
+    """State of a causal convolution.
 
     Args:
-        pending: input not yet used up, [B, C, n]: padded in front once the layer has started.
-        recent: the last inputs themselves, [B, C, <= stride], which the end of the signal reflects.
-        received: input samples so far.
-        started: whether enough has come to reflect at the front.
+        pending: input that later outputs still need, [B, C, n]; includes the padding in front once `started`.
+        recent: last inputs without padding, [B, C, <= stride], which the padding at the end reflects.
+        received: number of input samples so far.
+        started: whether enough samples have come to compute the padding in front.
     """
 
     pending: Tensor | None = None
@@ -109,10 +112,11 @@ class ConvState(LayerState):
 
 
 class Conv1d(nn.Module):
-    """1-d convolution whose output has ceil(T / stride) steps, [B, C, T] -> [B, D, ceil(T / stride)].
+    """1-d convolution with padding by reflection, [B, C, T] -> [B, D, ceil(T / stride)].
 
-    Padding is by reflection: all of it, dilation * (kernel - 1) + 1 - stride samples, before the first sample if
-    causal, else half on each side (the larger half before). What the last frame lacks is reflected at the end.
+    The padding has dilation * (kernel - 1) + 1 - stride samples. All of it precedes the signal if the convolution is
+    causal; otherwise half is on each side (the larger half in front). If the last window is incomplete, the samples it
+    lacks are reflected as well.
     """
 
     def __init__(
@@ -129,9 +133,9 @@ class Conv1d(nn.Module):
         self.padding = self.span - stride
 
     def missing(self, length: int) -> int:
-        """Samples that the last frame of a signal of `length` samples lacks."""
-        frames = math.ceil((length - self.span + self.padding) / self.stride) + 1
-        return (frames - 1) * self.stride + self.span - self.padding - length
+        """Number of samples that the last window of a signal of `length` samples lacks."""
+        windows = math.ceil((length - self.span + self.padding) / self.stride) + 1
+        return (windows - 1) * self.stride + self.span - self.padding - length
 
     def forward(self, x: Tensor) -> Tensor:
         right = 0 if self.causal else self.padding // 2
@@ -146,7 +150,7 @@ class Conv1d(nn.Module):
         return ConvState()
 
     def step(self, x: Tensor, state: ConvState, last: bool) -> Tensor:
-        """Continue with any number of samples, [B, C, n] -> [B, D, m]; `last` ends the signal."""
+        """Continue a signal with any number of samples, [B, C, n] -> [B, D, m]; `last` ends the signal."""
         pending = x if state.pending is None else torch.cat([state.pending, x], dim=-1)
         recent = x if state.recent is None else torch.cat([state.recent, x], dim=-1)
         state.received += x.shape[-1]
@@ -156,27 +160,27 @@ class Conv1d(nn.Module):
         elif last:
             missing = self.missing(state.received)
             pending = torch.cat([pending, reflect(recent, 0, missing)[..., recent.shape[-1] :]], dim=-1)
-        frames = max(0, (pending.shape[-1] - self.span) // self.stride + 1) if state.started else 0
+        windows = max(0, (pending.shape[-1] - self.span) // self.stride + 1) if state.started else 0
         state.recent = recent[..., -max(1, self.stride) :]
-        state.pending = pending[..., frames * self.stride :]
-        if not frames:
+        state.pending = pending[..., windows * self.stride :]
+        if not windows:
             return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
-        y: Tensor = self.norm(self.conv(pending[..., : (frames - 1) * self.stride + self.span]))
+        y: Tensor = self.norm(self.conv(pending[..., : (windows - 1) * self.stride + self.span]))
         return y
 
 
 @dataclass
 class ConvTransposeState(LayerState):
-    """Output that later input adds to, [B, D, kernel - stride], without bias."""
+    """State of a transposed convolution: output to which later input adds, [B, D, kernel - stride], without bias."""
 
     tail: Tensor | None = None
 
 
 class ConvTranspose1d(nn.Module):
-    """Transposed convolution whose output has T * stride steps, [B, C, T] -> [B, D, T * stride].
+    """Transposed 1-d convolution, [B, C, T] -> [B, D, T * stride].
 
-    The kernel - stride samples too many are cut at the end if causal, else half on each side (the larger half in
-    front).
+    Its kernel - stride surplus samples are cut at the end if it is causal; otherwise half on each side (the larger
+    half in front).
     """
 
     def __init__(
@@ -191,7 +195,7 @@ class ConvTranspose1d(nn.Module):
         self.excess = kernel_size - stride
 
     def forward(self, x: Tensor) -> Tensor:
-        # The norm sees the samples that are cut, as in the public reference.
+        # The norm includes the samples that are cut next, as in the public reference.
         y: Tensor = self.norm(self.conv(x))
         left = 0 if self.causal else self.excess - self.excess // 2
         return y[..., left : left + x.shape[-1] * self.stride]
@@ -200,7 +204,7 @@ class ConvTranspose1d(nn.Module):
         return ConvTransposeState()
 
     def step(self, x: Tensor, state: ConvTransposeState, last: bool) -> Tensor:
-        """Continue with n steps, [B, C, n] -> [B, D, n * stride]."""
+        """Continue a signal with n steps, [B, C, n] -> [B, D, n * stride]."""
         if x.shape[-1] == 0:
             return x.new_zeros(x.shape[0], self.conv.out_channels, 0)
         y = F.conv_transpose1d(x, self.conv.weight, None, self.stride)
@@ -215,13 +219,13 @@ class ConvTranspose1d(nn.Module):
 
 @dataclass
 class LSTMState(LayerState):
-    """Hidden and cell state, each [layers, B, C]."""
+    """Hidden and cell state of an LSTM, each [layers, B, C]; None at the start of a signal."""
 
     hidden: tuple[Tensor, Tensor] | None = field(default=None)
 
 
 class LSTM(nn.Module):
-    """LSTM over time with a skip connection, [B, C, T] -> [B, C, T]; causal."""
+    """LSTM over time with a skip connection around it, [B, C, T] -> [B, C, T]; causal."""
 
     def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
@@ -234,7 +238,7 @@ class LSTM(nn.Module):
         return LSTMState()
 
     def step(self, x: Tensor, state: LSTMState, last: bool) -> Tensor:
-        """Continue with n steps, [B, C, n] -> [B, C, n]."""
+        """Continue a signal with n steps, [B, C, n] -> [B, C, n]."""
         if x.shape[-1] == 0:
             return x
         steps = x.permute(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Segments back into one signal: overlap-add with linear cross-fades (EnCodec paper, section 3.1, 48 kHz)."""
+"""Overlap-add of decoded segments with linear cross-fades (EnCodec paper, section 3.1, model for 48 kHz)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ def cross_fade_weight(length: int, like: Tensor) -> Tensor:
 
 
 def overlap_add(parts: list[Tensor], stride: int) -> Tensor:
-    r"""Join overlapping segments, cross-faded linearly where they overlap.
+    r"""Join overlapping segments with linear cross-fades.
 
-    Every segment has a triangular weight, and the sum is divided by the sum of the weights:
+    Every segment gets a triangular weight, and the weighted sum is divided by the sum of the weights:
 
-        weight   /\    /\    /\          where one segment stands alone it comes out as it is,
-                /  \  /  \  /  \         where two overlap from S to T the second has the weight
-               /    \/    \/    \        (t - S) / (T - S) and the first the rest
+        weight   /\    /\    /\          A single segment comes out unchanged.
+                /  \  /  \  /  \         Where two segments overlap, from S to T, the second has the
+               /    \/    \/    \        weight (t - S) / (T - S) and the first has the rest.
                     S T
 
     Args:
-        parts: segments, [B, channels, T], all of the first one's length but for the last, which may be shorter.
-        stride: samples from the start of one to that of the next.
+        parts: segments, [B, channels, T], all of the same length except the last, which may be shorter.
+        stride: samples from the start of one segment to the start of the next.
+
+    Returns:
+        The whole signal, [B, channels, stride * (segments - 1) + length of the last segment].
     """
     if len(parts) == 1:
         return parts[0]
@@ -32,7 +35,7 @@ def overlap_add(parts: list[Tensor], stride: int) -> Tensor:
     total = parts[0].new_zeros(*parts[0].shape[:-1], stride * (len(parts) - 1) + parts[-1].shape[-1])
     weights = total.new_zeros(total.shape[-1])
     for index, part in enumerate(parts):
-        place = slice(index * stride, index * stride + part.shape[-1])
-        total[..., place] += weight[: part.shape[-1]] * part
-        weights[place] += weight[: part.shape[-1]]
+        span = slice(index * stride, index * stride + part.shape[-1])
+        total[..., span] += weight[: part.shape[-1]] * part
+        weights[span] += weight[: part.shape[-1]]
     return total / weights

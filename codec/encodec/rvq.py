@@ -9,9 +9,18 @@ from torch import Tensor, nn
 
 
 class ResidualVectorQuantizer(nn.Module):
-    """Codebooks that quantise in turn what those before them left over.
+    """Sequence of codebooks, each of which quantises the residual that those before it leave.
 
-    The buffer `codebooks` holds all codewords, [codebooks, codebook_size, dimension].
+    Attributes:
+        codebooks: buffer of all codewords, [codebooks, codebook_size, dimension], float32.
+
+    Args:
+        dimension: channels of the latent.
+        codebooks: number of codebooks.
+        codebook_size: codewords per codebook.
+
+    Raises:
+        ValueError: if `codebook_size` is not a power of two.
     """
 
     codebooks: Tensor
@@ -24,11 +33,19 @@ class ResidualVectorQuantizer(nn.Module):
 
     @property
     def bits(self) -> int:
-        """Bits of one code."""
+        """Bits per code."""
         return int(math.log2(self.codebooks.shape[1]))
 
     def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
-        """Nearest codewords of the first `count` codebooks (all if None), [B, dimension, T] -> codes [B, count, T]."""
+        """Choose the nearest codeword of each codebook at each step.
+
+        Args:
+            latent: [B, dimension, T].
+            count: number of codebooks to use; all if None.
+
+        Returns:
+            Codes, [B, count, T], int64.
+        """
         batch, dimension, steps = latent.shape
         residual = latent.transpose(1, 2).reshape(-1, dimension)
         codes = []
@@ -38,7 +55,7 @@ class ResidualVectorQuantizer(nn.Module):
         return torch.stack(codes).reshape(-1, batch, steps).transpose(0, 1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """The sum of the codewords, codes [B, count, T] -> [B, dimension, T]."""
+        """Sum of the chosen codewords, codes [B, count, T] -> latent [B, dimension, T]."""
         latent = torch.zeros(codes.shape[0], codes.shape[2], self.codebooks.shape[2]).to(self.codebooks)
         for book, code in zip(self.codebooks, codes.unbind(1), strict=False):
             latent = latent + book[code]
@@ -46,6 +63,6 @@ class ResidualVectorQuantizer(nn.Module):
 
 
 def nearest(vectors: Tensor, codewords: Tensor) -> Tensor:
-    """Which of the codewords, [N, D], lies nearest to each vector, [n, D] -> [n]; the first of those equally near."""
-    # argmin |v - e|^2 = argmin |e|^2 / 2 - v.e: one product and no square of v, which moves no minimum.
+    """Index of the codeword, [N, D], nearest to each vector, [n, D] -> [n]; the first of several at equal distance."""
+    # argmin |v - e|^2 = argmin |e|^2 / 2 - v.e: a single product, and |v|^2 does not move the minimum.
     return torch.addmm(codewords.square().sum(1) / 2, vectors, codewords.T, alpha=-1).argmin(dim=1)

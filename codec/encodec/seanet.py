@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from earmark.codec.encodec.config import SEANetConfig
 from earmark.codec.encodec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, Stepping
 
-State = dict[int, LayerState]  # of the layers of a stack, by their index
+State = dict[int, LayerState]  # index of a layer in its stack -> its state; {} at the start of a signal
 
 
 def step_through(stack: nn.Sequential, x: Tensor, state: State, last: bool) -> Tensor:
-    """Run whatever has come, [B, C, n], through a causal stack, keeping each layer's state in `state`."""
+    """Run the next part of a signal, [B, C, n], through a causal stack and update `state`; `last` ends the signal."""
     for index, layer in enumerate(stack):
         if isinstance(layer, Stepping):
             if index not in state:
@@ -28,14 +28,14 @@ def step_through(stack: nn.Sequential, x: Tensor, state: State, last: bool) -> T
 
 @dataclass
 class ResidualState(LayerState):
-    """States of the branch, and skip output for which the branch has no answer yet, [B, C, n]."""
+    """States of the branch, and skip output that waits for output of the branch, [B, C, n]."""
 
     branch: State = field(default_factory=dict)
     waiting: Tensor | None = None
 
 
 class ResidualUnit(nn.Module):
-    """Skip connection beside ELU, dilated convolution, ELU, 1x1 convolution; [B, C, T] -> [B, C, T]."""
+    """Skip connection plus a branch of ELU, dilated convolution, ELU and 1x1 convolution; [B, C, T] -> [B, C, T]."""
 
     def __init__(self, channels: int, dilation: int, config: SEANetConfig) -> None:
         super().__init__()
@@ -57,8 +57,11 @@ class ResidualUnit(nn.Module):
         return ResidualState()
 
     def step(self, x: Tensor, state: ResidualState, last: bool) -> Tensor:
-        """Continue with n samples; the branch answers late only at the start, while it waits for what it reflects."""
-        skip = self.shortcut(x) if x.shape[-1] else x  # a 1x1 convolution remembers nothing
+        """Continue with n samples, [B, C, n] -> [B, C, m].
+
+        m differs from n only at the start, where the branch waits for the samples that its padding reflects.
+        """
+        skip = self.shortcut(x) if x.shape[-1] else x  # a 1x1 convolution has no state
         if state.waiting is not None:
             skip = torch.cat([state.waiting, skip], dim=-1)
         y = step_through(self.block, x, state.branch, last)
@@ -67,7 +70,7 @@ class ResidualUnit(nn.Module):
 
 
 class SEANetEncoder(nn.Module):
-    """Audio to latent, [B, channels, T] -> [B, dimension, ceil(T / hop)]."""
+    """Encoder, audio [B, channels, T] -> latent [B, dimension, ceil(T / hop)]."""
 
     def __init__(self, config: SEANetConfig) -> None:
         super().__init__()
@@ -88,12 +91,12 @@ class SEANetEncoder(nn.Module):
         return latent
 
     def step(self, audio: Tensor, state: State, last: bool) -> Tensor:
-        """Continue a signal by any number of samples; `state` is {} at its start, `last` ends it."""
+        """Continue a signal with any number of samples; `state` is {} at the start, and `last` ends the signal."""
         return step_through(self.layers, audio, state, last)
 
 
 class SEANetDecoder(nn.Module):
-    """Latent to audio, [B, dimension, T] -> [B, channels, T * hop]."""
+    """Decoder, latent [B, dimension, T] -> audio [B, channels, T * hop]."""
 
     def __init__(self, config: SEANetConfig) -> None:
         super().__init__()
@@ -116,5 +119,5 @@ class SEANetDecoder(nn.Module):
         return audio
 
     def step(self, latent: Tensor, state: State, last: bool) -> Tensor:
-        """Continue a signal by any number of latent steps; `state` is {} at its start, `last` ends it."""
+        """Continue a signal with any number of steps; `state` is {} at the start, and `last` ends the signal."""
         return step_through(self.layers, latent, state, last)

@@ -1,8 +1,10 @@
-"""Coding piece by piece: the same codes and samples as the whole signal gives (EnCodec paper, sections 3.1 and 4.6)."""
+"""Streaming: codes and samples equal to those of the whole signal (EnCodec paper, sections 3.1 and 4.6)."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.codec.encodec.codes import Segment
@@ -13,47 +15,65 @@ from earmark.codec.errors import UserError
 
 
 class StreamingEncoder:
-    """Codes a signal that comes in pieces of any length.
+    """Encodes a signal that arrives in parts of any length.
 
-    A model without segments (encodec_24khz) continues one segment: what `push` returns is to be joined in time. At the
-    very start its convolutions reflect what has not come yet, so that the first codes are out after 7 latent steps;
-    from there on each hop of 320 samples gives its codes at once, a latency of 13.3 ms at 24 kHz. A model with segments
-    (encodec_48khz) returns each segment when it is complete.
+    A model without segments (encodec_24khz) codes the signal as one segment, whose parts `push` returns: concatenate
+    their codes along time. At the start its convolutions reflect samples that have not arrived yet, so the first codes
+    come after 7 steps. From then on every hop of 320 samples gives its codes at once: a latency of 13.3 ms at 24 kHz.
+    A model with segments (encodec_48khz) returns each segment when it is complete.
+
+    Examples:
+        >>> encoder = StreamingEncoder(model, kbps=6)
+        >>> segments = [segment for part in audio.split(480, dim=-1) for segment in encoder.push(part)]
+        >>> segments += encoder.finish()
+
+    Attributes:
+        samples: number of samples received so far.
 
     Args:
-        model: in evaluation mode.
-        kbps: one of the model's bit rates; the highest for None.
+        model: model in evaluation mode.
+        kbps: one of the model's bit rates; default: the highest.
+
+    Raises:
+        UserError: if the model was not trained for this bit rate.
     """
 
     def __init__(self, model: EncodecModel, kbps: float | None = None) -> None:
         self._model = model
         self._count = model.config.codebooks(kbps)
         self._state: State = {}
-        self._pending: Tensor | None = None  # of a segment that is not complete
+        self._pending: Tensor | None = None  # samples of the segment that is not complete yet
         self._batch = 1
         self._finished = False
         self.samples = 0
 
     @torch.inference_mode()
-    def push(self, audio: Tensor) -> list[Segment]:
-        """Continue the signal by [B, channels, n]; no, one, or for long pieces several segments come back.
+    def push(self, audio: Tensor | NDArray[np.float32]) -> list[Segment]:
+        """Encode the next part of the signal.
+
+        Args:
+            audio: [channels, n] or [B, channels, n] at the model's sample rate, full scale at +-1. The caller may
+                reuse its memory afterwards.
+
+        Returns:
+            New segments, or the next part of the only segment; empty until enough samples have arrived.
 
         Raises:
-            UserError: see `EncodecModel.signal`.
-            ValueError: the signal was ended.
+            UserError: if the shape or type does not suit the model; see `EncodecModel.signal`.
+            ValueError: if the signal has already been ended by `finish`.
         """
         if self._finished:
             raise ValueError("push after finish: each signal needs a StreamingEncoder of its own")
-        audio = self._model.signal(audio).clone()  # parts are kept, and the caller may fill the same buffer again
-        self.samples += audio.shape[-1]
-        self._batch = audio.shape[0]
+        signal = self._model.signal(audio).clone()  # the state keeps parts of it, and the caller may reuse its buffer
+        self.samples += signal.shape[-1]
+        self._batch = signal.shape[0]
         if self._model.config.segment_samples is None:
-            return self._continue(audio, last=False)
-        return self._whole_segments(audio)
+            return self._continue(signal, last=False)
+        return self._whole_segments(signal)
 
     @torch.inference_mode()
     def finish(self) -> list[Segment]:
-        """End the signal."""
+        """End the signal and return the segments, or the part of the only segment, that remain."""
         config, self._finished = self._model.config, True
         if self.samples == 0:
             return []
@@ -83,25 +103,29 @@ class StreamingEncoder:
 
 
 class StreamingDecoder:
-    """Decodes segments, or pieces of one, as they come.
+    """Decodes the segments of a signal, or the parts of its only segment, as they arrive.
 
     Args:
-        model: in evaluation mode.
-        samples: length of the signal, beyond which nothing comes out; None where it is not known.
+        model: model in evaluation mode.
+        samples: length of the signal, at which the output is cut; None if it is not known.
     """
 
     def __init__(self, model: EncodecModel, samples: int | None = None) -> None:
         self._model = model
         self._left = samples
         self._state: State = {}
-        self._weighted: Tensor | None = None  # overlap-add of what may still be added to, and the sum of its weights
-        self._weights = torch.zeros(0)
-        self._window: Tensor | None = None  # weight of the first segment, as in overlap_add
+        self._weighted: Tensor | None = None  # weighted sum of the samples that later segments may still reach
+        self._weights = torch.zeros(0)  # sum of the weights in it
+        self._window: Tensor | None = None  # weight of a whole segment, as in overlap_add
         self._batch = 1
 
     @torch.inference_mode()
     def push(self, segment: Segment) -> Tensor:
-        """Continue by a segment, or by a piece of one for a model without segments; [B, channels, n] that is final."""
+        """Decode the next segment, or the next part of the only segment.
+
+        Returns:
+            The samples that no later segment changes, [B, channels, n]; n may be 0.
+        """
         self._batch = segment.codes.shape[0]
         latent = self._model.quantizer.decode(segment.codes)
         if self._model.config.segment_samples is None:
@@ -110,7 +134,11 @@ class StreamingDecoder:
 
     @torch.inference_mode()
     def finish(self) -> Tensor:
-        """End the signal: what is left of it, [B, channels, n]."""
+        """End the signal and return its remaining samples, [B, channels, n].
+
+        Raises:
+            UserError: if the codes were worth fewer than `samples` samples.
+        """
         config = self._model.config
         codebooks = self._model.quantizer.codebooks
         rest = codebooks.new_zeros(self._batch, config.channels, 0)
@@ -125,7 +153,7 @@ class StreamingDecoder:
         return rest
 
     def _add(self, part: Tensor) -> Tensor:
-        """Overlap-add one more segment; what no later segment can reach is final."""
+        """Overlap-add one more segment and return the samples that no later segment reaches."""
         config = self._model.config
         assert config.stride_samples is not None
         if self._window is None:

@@ -1,7 +1,8 @@
-"""EnCodec faster on the CPU: the same functions, by layers made for inference."""
+"""Faster EnCodec on the CPU: replaces encoder, decoder and quantiser by versions for inference."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from earmark.codec.encodec.config import SEANetConfig
-from earmark.codec.encodec.fast.layers import FastConv, FastLSTM, FastResidual, FastUpsampling, Layer
+from earmark.codec.encodec.fast.layers import FastConv, FastResidual, FastUpsampling, Layer
+from earmark.codec.encodec.fast.lstm import FastLSTM
 from earmark.codec.encodec.fast.onednn import PackedLinear, supports
 from earmark.codec.encodec.layers import LSTM, Conv1d, ConvTranspose1d
 from earmark.codec.encodec.model import EncodecModel
@@ -17,24 +19,25 @@ from earmark.codec.encodec.rvq import ResidualVectorQuantizer
 from earmark.codec.encodec.seanet import ResidualUnit, SEANetDecoder, SEANetEncoder, State
 from earmark.codec.errors import UserError
 
-_TILE = 150  # latent steps in one go: activations stay near the cache, and memory does not grow with the signal
-_SEGMENTS = 8  # that the LSTM takes together: it waits for its weights, and one reading serves them all
-_ROWS = 1024  # of which the quantiser compares each with all entries in one go
+_TILE = 150  # steps per call of the layers: activations stay near the cache, and memory does not grow with the signal
+_SEGMENTS = 8  # segments per call of the LSTM, which is limited by reading its weights: they are read once for all
+_ROWS = 1024  # steps that the quantiser compares with all codewords at once
 
 
 def accelerate(model: EncodecModel, dtype: torch.dtype = torch.float32) -> None:
-    """Make a model's encode(), decode() and streaming faster on the CPU; results stay equal but for rounding.
+    """Speed up `encode`, `decode` and streaming of a model on the CPU; results stay equal up to rounding.
 
-    To be called once the weights are final, and again if they change: packed copies of them are made. The model's
-    parameters, state dict and gradients stay what they are. On another device, where torch has no oneDNN, and while
-    gradients are recorded the plain layers go on working.
+    Call it when the weights are final, and again if they change, because it packs copies of them. The model's
+    parameters, state dict and gradients are unaffected. The plain layers still run on other devices, in other types,
+    without oneDNN, and while gradients are recorded.
 
     Args:
-        model: in evaluation mode; its encoder, decoder and quantiser are exchanged.
-        dtype: torch.float32, or torch.bfloat16 for half as much speed again, at a precision of two to three digits.
+        model: model in evaluation mode; its encoder, decoder and quantiser are replaced in place.
+        dtype: torch.float32, or torch.bfloat16, which is 1.5 times as fast and precise to two or three digits.
 
     Raises:
-        UserError: bfloat16 on a CPU that has no instructions for it.
+        UserError: if bfloat16 is requested and the CPU or the build of torch does not support it.
+        ValueError: if `dtype` is another type.
     """
     if dtype not in (torch.float32, torch.bfloat16):
         raise ValueError(f"{dtype}: EnCodec is accelerated in float32 or bfloat16")
@@ -55,44 +58,32 @@ def _usable(x: Tensor) -> bool:
 
 
 class FastStack:
-    """The layers of an encoder or decoder; the first and the last, which meet audio or latent, stay float32.
+    """Fast layers of an encoder or decoder; the first and the last convolution always compute in float32.
 
     Args:
-        tile: steps of the input that a causal stack takes in one go.
+        plain: layers of the plain encoder or decoder.
+        causal: whether they are causal.
+        tile: input steps that a causal stack processes per call of its layers.
+        dtype: type of the layers between the first and the last convolution.
     """
 
     def __init__(self, plain: nn.Sequential, causal: bool, tile: int, dtype: torch.dtype) -> None:
         self._made_of = plain, causal, tile, dtype
         self._causal, self._tile = causal, tile
         self._tanh = isinstance(plain[-1], nn.Tanh)
-        layers: list[Layer] = []
-        convs = [layer for layer in plain if isinstance(layer, Conv1d)]
-        elu = False
-        for layer in plain:
-            if isinstance(layer, Conv1d):
-                own = torch.float32 if layer in (convs[0], convs[-1]) else dtype
-                layers.append(FastConv(layer, elu, own))
-            elif isinstance(layer, ConvTranspose1d):
-                layers.append(FastUpsampling(layer, dtype))
-            elif isinstance(layer, ResidualUnit):
-                layers.append(FastResidual(layer, dtype))
-            elif isinstance(layer, LSTM):
-                layers.append(FastLSTM(layer, dtype))
-            elu = isinstance(layer, nn.ELU)
-
-        self._layers = list(enumerate(layers))
+        self._layers = list(enumerate(_fast_layers(plain, dtype)))
         self._parts = [list(part) for _, part in groupby(self._layers, lambda pair: isinstance(pair[1], FastLSTM))]
 
     def __reduce__(self) -> Any:
-        """Copies and pickles pack anew, since oneDNN's packed weights can be neither copied nor stored."""
+        """Pack the weights again in copies and pickles: oneDNN's packed weights can be neither copied nor stored."""
         return FastStack, self._made_of
 
     def whole(self, x: Tensor) -> Tensor:
-        """The whole signal, [B, C, T] -> [B, D, U]."""
+        """Process a whole signal, [B, C, T] -> [B, D, U]."""
         if self._causal:
             return self.step(x, {}, last=True)
-        # Convolutions one signal at a time, for the sake of the cache; but the LSTM reads its weights from memory at
-        # every step, and one reading serves the whole batch.
+        # The convolutions take one signal at a time, so that activations stay in the cache. The LSTM takes the whole
+        # batch: it reads its weights from memory at every step, once for all signals.
         x = x.transpose(1, 2)
         for part in self._parts:
             signals = [x] if isinstance(part[0][1], FastLSTM) else x.split(1)
@@ -100,7 +91,7 @@ class FastStack:
         return self._leave(x)
 
     def step(self, x: Tensor, state: State, last: bool) -> Tensor:
-        """Continue with any number of steps, [B, C, n] -> [B, D, m]."""
+        """Continue a signal with any number of input steps, [B, C, n] -> [B, D, m]; `last` ends the signal."""
         tiles = x.transpose(1, 2).split(self._tile, dim=1)
         done = [_run(self._layers, tile, state, last and tile is tiles[-1]) for tile in tiles]
         return self._leave(torch.cat(done, dim=1) if len(done) > 1 else done[0])
@@ -110,7 +101,24 @@ class FastStack:
         return x.tanh_() if self._tanh else x
 
 
+def _fast_layers(plain: nn.Sequential, dtype: torch.dtype) -> Iterator[Layer]:
+    """Fast versions of the layers of a stack; each takes over the ELU before it."""
+    convs = [layer for layer in plain if isinstance(layer, Conv1d)]
+    elu = False
+    for layer in plain:
+        if isinstance(layer, Conv1d):
+            yield FastConv(layer, elu, torch.float32 if layer in (convs[0], convs[-1]) else dtype)
+        elif isinstance(layer, ConvTranspose1d):
+            yield FastUpsampling(layer, dtype)
+        elif isinstance(layer, ResidualUnit):
+            yield FastResidual(layer, dtype)
+        elif isinstance(layer, LSTM):
+            yield FastLSTM(layer, dtype)
+        elu = isinstance(layer, nn.ELU)
+
+
 def _run(layers: list[tuple[int, Layer]], x: Tensor, state: State, last: bool) -> Tensor:
+    """Continue a signal, [B, n, C] -> [B, m, D], through layers given with their index in `state`."""
     for index, layer in layers:
         if index not in state:
             state[index] = layer.new_state()
@@ -119,7 +127,7 @@ def _run(layers: list[tuple[int, Layer]], x: Tensor, state: State, last: bool) -
 
 
 class FastEncoder(SEANetEncoder):
-    """`SEANetEncoder` with the same parameters."""
+    """`SEANetEncoder` with the same parameters and fast layers."""
 
     def __init__(self, plain: SEANetEncoder, config: SEANetConfig, dtype: torch.dtype) -> None:
         nn.Module.__init__(self)
@@ -134,7 +142,7 @@ class FastEncoder(SEANetEncoder):
 
 
 class FastDecoder(SEANetDecoder):
-    """`SEANetDecoder` with the same parameters."""
+    """`SEANetDecoder` with the same parameters and fast layers."""
 
     def __init__(self, plain: SEANetDecoder, config: SEANetConfig, dtype: torch.dtype) -> None:
         nn.Module.__init__(self)
@@ -149,7 +157,7 @@ class FastDecoder(SEANetDecoder):
 
 
 class FastQuantizer(ResidualVectorQuantizer):
-    """`ResidualVectorQuantizer` with the same codebooks, always in float32."""
+    """`ResidualVectorQuantizer` with the same codebooks and a faster search, always in float32."""
 
     def __init__(self, codebooks: Tensor) -> None:
         nn.Module.__init__(self)
@@ -168,7 +176,7 @@ class FastQuantizer(ResidualVectorQuantizer):
         return codes.reshape(-1, batch, steps).transpose(0, 1)
 
     def _nearest(self, residual: Tensor, count: int | None) -> Tensor:
-        """Codes of latent steps, [n, D] -> [count, n]."""
+        """Codes of the latent at n steps, [n, D] -> [count, n]."""
         codes = []
         for book, scores in zip(self.codebooks[:count], self._scores, strict=False):
             codes.append(scores(residual).argmax(dim=1))  # argmin |r - e|^2 = argmax r.e - |e|^2 / 2

@@ -1,13 +1,12 @@
-"""The layers of SEANet on [B, T, C], with weights packed once; for inference on the CPU.
+"""Convolutions, norms and residual units of SEANet on [B, T, C] with weights packed once, for inference on the CPU.
 
-Each layer is called with whatever has come so far and continues from its state, as `step` of the plain layers does,
-with the same values; the whole signal is one call with `last`.
+Calling a layer continues a signal from a state and gives the same values as `step` of the plain layer. A whole signal
+is one call with `last`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from earmark.codec.encodec.fast.onednn import (
-    ROWS_EXPECTED,
     NarrowConv,
     PackedConv,
     PackedLinear,
@@ -23,16 +21,13 @@ from earmark.codec.encodec.fast.onednn import (
     elu,
     few,
     follow,
-    onednn,
 )
-from earmark.codec.encodec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, TimeLayerNorm, reflect
+from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d, LayerState, TimeLayerNorm, reflect
 from earmark.codec.encodec.seanet import ResidualUnit
-
-_LSTM_MODE = 2  # at::native: 0 ReLU, 1 tanh, 2 LSTM, 3 GRU
 
 
 class Layer(Protocol):
-    """One layer of a stack, continuing from `state`, which starts as `new_state()`; `last` ends the signal."""
+    """Layer that takes a signal part by part, from the state `new_state()` on; `last` ends the signal."""
 
     def new_state(self) -> LayerState: ...
 
@@ -40,7 +35,7 @@ class Layer(Protocol):
 
 
 class FastNorm:
-    """The norm of a plain layer on [B, T, C]."""
+    """Norm of a plain layer, on [B, T, C]."""
 
     def __init__(self, norm: nn.GroupNorm | TimeLayerNorm, dtype: torch.dtype) -> None:
         assert norm.bias is not None
@@ -60,7 +55,7 @@ def _fast_norm(norm: nn.Module, dtype: torch.dtype) -> FastNorm | None:
 
 
 def _reflected(padded: Tensor, left: int, right: int) -> Tensor:
-    """Fill the room of `padded`, [B, left + n + right, C], by reflection."""
+    """Fill the first `left` and the last `right` steps of `padded`, [B, left + n + right, C], by reflection."""
     end = padded.shape[1] - right
     signal = padded[:, left:end]
     if signal.shape[1] <= max(left, right):
@@ -72,7 +67,7 @@ def _reflected(padded: Tensor, left: int, right: int) -> Tensor:
 
 @dataclass
 class FastConvState(LayerState):
-    """Input not yet used up, after ELU and with the reflection in front, [B, n, C]; and what `ConvState` counts."""
+    """Input that later outputs still need, [B, n, C], after ELU and with padding; the rest is as in `ConvState`."""
 
     pending: Tensor | None = None
     received: int = 0
@@ -80,7 +75,7 @@ class FastConvState(LayerState):
 
 
 class FastConv:
-    """`Conv1d`, on request with the ELU before it, which is written straight into the padded input."""
+    """`Conv1d`, optionally with the ELU before it, which is written straight into the padded input."""
 
     def __init__(self, layer: Conv1d, elu: bool, dtype: torch.dtype) -> None:
         conv = layer.conv
@@ -113,10 +108,10 @@ class FastConv:
             padded = _reflected(padded, left, right)
         state.started = state.started or begins
         stride = self.plain.stride
-        frames = max(0, (padded.shape[1] - self.plain.span) // stride + 1) if state.started else 0
-        rest = padded[:, frames * stride :]
-        state.pending = rest if few(padded) else rest.clone()  # rather than hold all of it
-        if frames == 0:
+        windows = max(0, (padded.shape[1] - self.plain.span) // stride + 1) if state.started else 0
+        rest = padded[:, windows * stride :]
+        state.pending = rest if few(padded) else rest.clone()  # a view would keep all of `padded` in memory
+        if windows == 0:
             return padded.new_empty(batch, 0, self.plain.conv.out_channels)
         y = self.conv(padded)
         return y if self.norm is None else self.norm(y)
@@ -124,16 +119,16 @@ class FastConv:
 
 @dataclass
 class UpsamplingState(LayerState):
-    """The input before the next one, after ELU, [B, 1, C]."""
+    """Last input so far, after ELU, [B, 1, C]."""
 
     previous: Tensor | None = None
 
 
 class FastUpsampling:
-    """ELU and `ConvTranspose1d` of kernel 2 * stride.
+    """ELU and `ConvTranspose1d` of kernel 2 * stride, computed as an ordinary convolution.
 
-    Each input x[t] adds to 2 * stride outputs, so that `stride` outputs at a time come from x[t - 1] and x[t]: an
-    ordinary convolution of kernel 2 with stride * D channels, which in memory are the outputs in order.
+    Each input x[t] adds to 2 * stride outputs, so each group of `stride` outputs depends on x[t - 1] and x[t] only.
+    That is a convolution of kernel 2 with stride * D channels, which in memory are the outputs in order.
     """
 
     def __init__(self, layer: ConvTranspose1d, dtype: torch.dtype) -> None:
@@ -154,7 +149,7 @@ class FastUpsampling:
         width = self.plain.conv.out_channels
         if new == 0:
             return torch.empty(batch, 0, width, dtype=self.dtype)
-        after = 0 if self.plain.causal else 1  # outputs that follow the last input, of which a part remains
+        after = 0 if self.plain.causal else 1  # a non-causal layer keeps part of the outputs after the last input
         if state.previous is None:
             state.previous = torch.zeros(batch, 1, channels, dtype=self.dtype)
         padded = follow(state.previous, x, True, self.dtype, right=after)
@@ -170,86 +165,13 @@ class FastUpsampling:
         return y[:, cut : cut + new * self.plain.stride]
 
 
-@dataclass
-class FastLSTMState(LayerState):
-    """Hidden and cell state of each LSTM layer, [1, B, C] each."""
-
-    hidden: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-
-
-class FastLSTM:
-    """`LSTM` with packed weights, which torch would pack anew at each call."""
-
-    def __init__(self, layer: LSTM, dtype: torch.dtype) -> None:
-        self.plain = layer.lstm
-        self.dtype = dtype
-        self.size = layer.lstm.hidden_size
-        self.weights = []
-        for k in range(layer.lstm.num_layers):
-            of_input, of_hidden, *biases = (weight.to("cpu", dtype) for weight in self._plain_weights(k))
-            packed = onednn._reorder_mkldnn_rnn_layer_weight(
-                of_input, of_hidden, self.size, False, True, False, [ROWS_EXPECTED, 1, self.size]
-            )
-            self.weights.append((*packed, *biases))
-
-    def _plain_weights(self, k: int) -> list[Tensor]:
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [getattr(self.plain, f"{name}_l{k}").detach() for name in names]
-
-    @cached_property
-    def _gates(self) -> list[PackedLinear]:
-        """Of each layer, from its input and hidden state to its gates; made when first needed, so for streams only.
-
-        The three gates that take a sigmoid come first: i, f, o, g where torch has i, f, g, o.
-        """
-        gates = []
-        for k in range(len(self.weights)):
-            of_input, of_hidden, input_bias, hidden_bias = self._plain_weights(k)
-            weight, bias = torch.cat([of_input, of_hidden], dim=1), input_bias + hidden_bias
-            order = torch.arange(4 * self.size).view(4, -1)[[0, 1, 3, 2]].flatten()
-            gates.append(PackedLinear(weight[order], bias[order], self.dtype))
-        return gates
-
-    def new_state(self) -> FastLSTMState:
-        return FastLSTMState()
-
-    def __call__(self, x: Tensor, state: FastLSTMState, last: bool) -> Tensor:
-        if x.shape[1] == 0:
-            return x
-        x = x.transpose(0, 1).to(self.dtype).contiguous()
-        if not state.hidden:
-            zero = x.new_zeros(1, x.shape[1], self.size)
-            state.hidden = [(zero, zero)] * len(self.weights)
-        y = self._one_step(x, state.hidden) if len(x) == 1 else self._steps(x, state.hidden)
-        return (y + x).transpose(0, 1).contiguous()
-
-    def _steps(self, y: Tensor, hidden: list[tuple[Tensor, Tensor]]) -> Tensor:
-        for k, weights in enumerate(self.weights):
-            y, h, c, _ = torch.ops.aten.mkldnn_rnn_layer(
-                y, *weights, *hidden[k], False, [], _LSTM_MODE, self.size, 1, True, False, False, False
-            )
-            hidden[k] = h, c
-        return y
-
-    def _one_step(self, y: Tensor, hidden: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """What `_steps` does, [1, B, C], in four fifths of the time for a single step."""
-        for k, gates in enumerate(self._gates):
-            h, c = hidden[k]
-            both = gates(torch.cat([y, h], dim=2))
-            i, f, o = both[..., : 3 * self.size].sigmoid_().chunk(3, dim=2)
-            c = f * c + i * both[..., 3 * self.size :].tanh()
-            y = o * c.tanh()
-            hidden[k] = y, c
-        return y
-
-
 def _pointwise(layer: Conv1d, dtype: torch.dtype) -> tuple[PackedLinear, FastNorm | None]:
     assert layer.conv.bias is not None
     return PackedLinear(layer.conv.weight[..., 0], layer.conv.bias, dtype), _fast_norm(layer.norm, dtype)
 
 
 def _side_by_side(first: Conv1d, second: Conv1d, dtype: torch.dtype) -> PlainProduct:
-    """The sum of two 1x1 convolutions as one product of their inputs side by side."""
+    """Sum of two 1x1 convolutions as one product with their concatenated inputs."""
     assert first.conv.bias is not None
     assert second.conv.bias is not None
     weight = torch.cat([first.conv.weight[..., 0], second.conv.weight[..., 0]], dim=1).detach()
@@ -258,14 +180,17 @@ def _side_by_side(first: Conv1d, second: Conv1d, dtype: torch.dtype) -> PlainPro
 
 @dataclass
 class FastResidualState(LayerState):
-    """State of the dilated convolution, and input for which it has no answer yet, [B, n, C]."""
+    """State of the dilated convolution, and input that waits for its output, [B, n, C]."""
 
     branch: FastConvState
     waiting: Tensor | None = None
 
 
 class FastResidual:
-    """`ResidualUnit`; without norms the 1x1 convolution adds to the skip connection as it goes, or is one with it."""
+    """`ResidualUnit`; without norms, one call computes the last 1x1 convolution and the sum with the skip connection.
+
+    If the skip connection is a 1x1 convolution too, and there are few steps, one product computes both.
+    """
 
     def __init__(self, unit: ResidualUnit, dtype: torch.dtype) -> None:
         _, first, _, second = unit.block
@@ -287,10 +212,10 @@ class FastResidual:
         hidden = self.first(x, state.branch, last)
         if state.waiting is not None:
             x = torch.cat([state.waiting, x], dim=1)
-        answered = hidden.shape[1]
-        state.waiting = x[:, answered:] if answered < x.shape[1] else None
-        skip = x[:, :answered].to(self.dtype)
-        if answered == 0:
+        ready = hidden.shape[1]
+        state.waiting = x[:, ready:] if ready < x.shape[1] else None
+        skip = x[:, :ready].to(self.dtype)
+        if ready == 0:
             return skip
         if self.both is not None and self.both.suits(skip.shape[:-1].numel()):
             return self.both(torch.cat([F.elu(hidden), skip], dim=2))

@@ -1,7 +1,8 @@
-"""Convolution, product and ELU on [B, T, C] as fast as one core of a CPU does them, by oneDNN with packed weights.
+"""Convolution, product and ELU on [B, T, C] by oneDNN with packed weights, tuned for one core of a CPU.
 
-Channels come last, because oneDNN's convolutions are twice as fast there and because down- and up-sampling then need
-no transposition. What torch.compile calls on the CPU is called here directly: no compiler is needed at run time.
+Channels come last, because oneDNN's convolutions are twice as fast in this layout, and because down- and up-sampling
+then need no transposition. The functions called here are those that torch.compile generates calls of for the CPU; no
+compiler is needed at run time.
 """
 
 from __future__ import annotations
@@ -15,22 +16,27 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 onednn: Any = torch.ops.mkldnn
-ROWS_EXPECTED = 1024  # for which oneDNN chooses the layout of packed weights; any other number of rows works as well
-_FEW_PRODUCTS = 1 << 20  # that torch's own routine is done with before oneDNN, which takes 10 us, has begun
-_FEW_VALUES = 1 << 14  # that take less time than a call
-_BLOCK = 1 << 17  # values of which a few copies stay in the cache of one core
+ROWS_EXPECTED = 1024  # rows for which oneDNN optimises the layout of packed weights; other numbers of rows work too
+_FEW_PRODUCTS = 1 << 20  # up to here torch's own routine is faster, since a call of oneDNN costs 10 us
+_FEW_VALUES = 1 << 14  # up to here a call costs more time than its computation
+_BLOCK = 1 << 17  # values of a block, a few copies of which fit into the cache of one core
 _LOG2_E = 1 / math.log(2)
 
 
 def supports(dtype: torch.dtype) -> bool:
-    """Whether this CPU and this build of torch have what is needed here."""
+    """Whether this CPU and this build of torch support the functions of this module for a type."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(onednn._is_mkldnn_bf16_supported()))
 
 
 class PlainProduct:
-    """x W^T + b for few rows, [n, C] -> [n, D], by torch's own routine and a weight [D, C] or [D, ...] of as many."""
+    """Product x W^T + b for few rows by torch's own routine, [n, C] -> [n, D].
+
+    Args:
+        weight: [D, C], or [D, ...] with C values per row.
+        bias: [D].
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self._products, self._bias = weight.numel(), bias
@@ -38,11 +44,12 @@ class PlainProduct:
             self._weight = weight
 
     def suits(self, rows: int) -> bool:
+        """Whether this routine is the faster one for a number of rows."""
         return rows * self._products <= _FEW_PRODUCTS and self._bias.dtype == torch.float32
 
     @cached_property
     def _by_input(self) -> Tensor:
-        """The weight, laid out as [C, D], which is read twice as fast; made when first needed, so for streams only."""
+        """Weight stored as [C, D], which is read twice as fast. Only streams use and thus create it."""
         return self._weight.flatten(1).t().contiguous().t()
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -65,13 +72,13 @@ class PackedConv:
 
     def __call__(self, x: Tensor) -> Tensor:
         batch, length, channels = x.shape
-        frames = (length - self.span) // self.stride + 1
-        if self.plain.suits(batch * frames):
-            of_signal, of_step, _ = x.stride()
+        count = (length - self.span) // self.stride + 1
+        if self.plain.suits(batch * count):
+            per_signal, per_step, _ = x.stride()
             windows = x.as_strided(
-                (batch, frames, self.kernel, channels), (of_signal, self.stride * of_step, self.dilation * of_step, 1)
+                (batch, count, self.kernel, channels), (per_signal, self.stride * per_step, self.dilation * per_step, 1)
             )
-            return self.plain(windows.reshape(batch * frames, -1)).view(batch, frames, -1)
+            return self.plain(windows.reshape(batch * count, -1)).view(batch, count, -1)
         image = x[:, None].permute(0, 3, 1, 2)  # [B, C, 1, T], channels last in memory
         y: Tensor = onednn._convolution_pointwise(
             image, self.packed, self.bias, [0, 0], [1, self.stride], [1, self.dilation], 1, "none", [], ""
@@ -80,7 +87,7 @@ class PackedConv:
 
 
 class PackedLinear:
-    """Product with a weight [D, C], [..., C] -> [..., D]; on request added to something."""
+    """Product with a weight [D, C] plus a bias, [..., C] -> [..., D]; optionally added to another tensor."""
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
         weight = weight.detach().to("cpu")
@@ -100,13 +107,14 @@ class PackedLinear:
 
 
 class NarrowConv:
-    """Convolution at stride 1 to a channel or two, [B, T, C] -> [B, T - kernel + 1, D].
+    """Convolution of stride 1 to one or two channels, [B, T, C] -> [B, T - kernel + 1, D].
 
-    oneDNN fills its vectors with output channels, so that it would work almost in vain: here several steps of the
-    output are the channels of one convolution, whose weight holds that of each step at the place where it reads.
+    oneDNN fills its vector registers with output channels, and here most of each register would stay empty. So 8
+    consecutive output steps become the channels of one convolution of stride 8. Its weight holds the kernel once for
+    each of these steps, shifted to the inputs of the step.
     """
 
-    STEPS = 8
+    STEPS = 8  # output steps per convolution
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
         outputs, channels, kernel = weight.shape
@@ -126,7 +134,7 @@ class NarrowConv:
 
 
 def few(x: Tensor) -> bool:
-    """Whether there are so few values that a call costs more than what it does with them."""
+    """Whether a tensor has so few values that a call costs more time than its computation."""
     return x.numel() <= _FEW_VALUES
 
 
@@ -140,25 +148,34 @@ def elu(x: Tensor) -> Tensor:
 
 
 def elu_into(out: Tensor, x: Tensor) -> None:
-    """Write elu(x) into `out`, both [B, T, C], in float32 or bfloat16 each.
+    """Write elu(x) into `out`; both are [B, T, C] in float32 or bfloat16.
 
-    Several passes over a block that stays in the cache take half the time of torch's one, which evaluates expm1. The
-    rounding, 1e-7 in absolute terms, is that of any sum in float32.
+    Several passes over a block in the cache take half the time of torch's single pass, which evaluates expm1. The
+    rounding error, 1e-7 in absolute terms, is that of a sum in float32.
     """
     steps = max(1, _BLOCK // (x.shape[0] * x.shape[2]))
-    for part, into in zip(x.split(steps, dim=1), out.split(steps, dim=1), strict=True):
+    for part, target in zip(x.split(steps, dim=1), out.split(steps, dim=1), strict=True):
         exact = part.float()
-        y = into if out.dtype == torch.float32 else torch.empty_like(exact)
+        y = target if out.dtype == torch.float32 else torch.empty_like(exact)
         torch.mul(exact, _LOG2_E, out=y)
         torch.maximum(exact, y.clamp_(max=0).exp2_().sub_(1), out=y)
-        if y is not into:
-            into.copy_(y)
+        if y is not target:
+            target.copy_(y)
 
 
 def follow(
     before: Tensor | None, x: Tensor, with_elu: bool, dtype: torch.dtype, left: int = 0, right: int = 0
 ) -> Tensor:
-    """What came `before` and then x, or elu(x); with room for more at either end, yet to be filled; [B, T, C] each."""
+    """Concatenate `before` and x, or elu(x), along time; all are [B, T, C].
+
+    Args:
+        before: earlier steps; None for none.
+        x: new steps.
+        with_elu: whether to apply ELU to x.
+        dtype: type of the result.
+        left: uninitialised steps to leave in front, for padding.
+        right: uninitialised steps to leave at the end.
+    """
     if few(x) and not left and not right:
         x = F.elu(x.to(dtype)) if with_elu else x.to(dtype)
         return x if before is None else torch.cat([before, x], dim=1)

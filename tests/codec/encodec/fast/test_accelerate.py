@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from earmark.codec.checkpoints.loading import identity
 from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig, SEANetConfig
 from earmark.codec.encodec.fast.accelerate import FastDecoder, FastEncoder, accelerate
-from earmark.codec.encodec.fast.layers import FastConvState, FastLSTM
+from earmark.codec.encodec.fast.layers import FastConvState
+from earmark.codec.encodec.fast.lstm import FastLSTM
 from earmark.codec.encodec.fast.onednn import supports
 from earmark.codec.encodec.layers import LSTM
 from earmark.codec.encodec.model import EncodecModel
