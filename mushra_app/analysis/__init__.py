@@ -1,1 +1,1 @@
-"""What a listening test says beyond its means: intervals, significance, reliability, agreement with metrics."""
+"""Statistics of a listening test: intervals, significance, reliability, flags, agreement with metrics."""

@@ -1,4 +1,4 @@
-"""A linear mixed model: conditions and items fixed, listeners and their taste in conditions random (by REML)."""
+"""Linear mixed model of the ratings: fixed effects of condition and item, random effects of listener, by REML."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MOST_ITEMS = 150  # each is a column of the fixed effects
 
 @dataclass(frozen=True)
 class MixedModel:
-    """The fit of score = condition + item + (listener) + (listener x condition) + error, brackets random, by REML.
+    """Fit of score = condition + item + (listener) + (listener x condition) + error, terms in brackets random.
 
     Args:
-        means: condition, mixed_mean, mixed95_low, mixed95_high: for the average item, Student's t with one degree of
-            freedom less than there are listeners; empty where the model was not fitted.
-        sd_listener, sd_listener_condition, sd_residual: standard deviations of the random parts, in scale points.
-        reason: why it was not fitted, or "".
+        means: condition, mixed_mean, mixed95_low, mixed95_high: means for the average item, with intervals by
+            Student's t with (listeners - 1) degrees of freedom; empty if the model was not fitted.
+        sd_listener, sd_listener_condition, sd_residual: standard deviations of the random terms, in scale points.
+        reason: why the model was not fitted, or "".
     """
 
     means: pd.DataFrame
@@ -32,16 +32,16 @@ class MixedModel:
 
 
 def fit(frame: pd.DataFrame) -> MixedModel:
-    """Fit the model to all ratings.
+    """Fit the model, if there are enough ratings.
 
     Args:
         frame: ratings: listener, item, condition, score.
     """
     listeners, items, conditions = (frame[name].nunique() for name in ("listener", "item", "condition"))
     if listeners < 3:
-        return _unfitted("it needs three listeners or more")
+        return _unfitted("it needs at least three listeners")
     if items < 2 or conditions < 2:
-        return _unfitted("it needs two items and two conditions or more")
+        return _unfitted("it needs at least two items and two conditions")
     if items > MOST_ITEMS:
         return _unfitted(f"it is fitted to at most {MOST_ITEMS} items")
     if frame["score"].nunique() == 1:
@@ -50,7 +50,7 @@ def fit(frame: pd.DataFrame) -> MixedModel:
     condition = pd.Categorical(frame["condition"])
     fixed = np.hstack([np.eye(conditions)[condition.codes], _sum_coded(frame["item"])])
     if np.linalg.matrix_rank(fixed) < fixed.shape[1]:
-        return _unfitted("some conditions were rated with some items only, so their effects cannot be told apart")
+        return _unfitted("some conditions were rated with some items only, so their effects cannot be separated")
     listener = pd.factorize(frame["listener"])[0]
     cell = pd.factorize(listener * conditions + condition.codes)[0]
     try:
@@ -69,7 +69,7 @@ def fit(frame: pd.DataFrame) -> MixedModel:
 
 
 def _sum_coded(items: pd.Series[str]) -> np.ndarray:
-    """Effects of items that add up to nothing, [ratings, items - 1], so that conditions are means over items."""
+    """Sum-to-zero coding of the items, [ratings, items - 1], so that condition effects are means over items."""
     codes = pd.Categorical(items).codes
     count = codes.max() + 1
     return np.vstack([np.eye(count - 1), -np.ones(count - 1)])[codes]

@@ -1,4 +1,4 @@
-"""How far objective metrics agree with listeners, for a study that was cut from a run of `earmark compare`."""
+"""Agreement of objective metrics with listeners, for a study built from a run of `earmark compare`."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ COLUMNS = ["metric", "category", "over", "n", "pearson", "pearson95_low", "pears
 
 
 def metric_scores(study: Study, folder: Path) -> tuple[pd.DataFrame | None, str]:
-    """The metrics' scores of the recordings that the items were cut from.
+    """Metric scores of the recordings that the items come from.
 
     Args:
-        folder: of the study; a run that is not where it was is looked for beside it.
+        study: the study.
+        folder: its folder; a run that has moved is also searched for beside it.
 
     Returns:
-        item, condition, metric, value, of all scores but those of the hidden reference; None without a run. And a
-        sentence that says where they come from, or why there are none ("" where the study came from no run).
+        The scores, except those of the hidden reference, as a table with item, condition, metric and value; None if
+        the run is missing. And a note on their source, or on why there are none ("" if the study has no run).
     """
     if "run" not in study.provenance:
         return None, ""
-    told = Path(study.provenance["run"])
-    run = next((path for path in (told, folder.resolve().parent / told.name) if path.is_dir()), told)
+    recorded = Path(study.provenance["run"])
+    run = next((path for path in (recorded, folder.resolve().parent / recorded.name) if path.is_dir()), recorded)
     try:
         scores = read_scores(run)
     except UserError:
-        return None, f"The run that the study was cut from ({told}) is gone, so no metric is compared with the ratings."
+        return None, f"The run that the study was built from ({recorded}) is missing, so the report compares no metric."
     scores = scores[(scores["status"] == "ok") & (scores["system"] != study.hidden_reference.name)]
     items = pd.DataFrame({"item": [item.id for item in study.items], "file": [item.file for item in study.items]})
-    found = items.merge(scores, on="file").rename(columns={"system": "condition"})
-    said = f"Metrics are those of the run {run.name}: of whole recordings, where listeners heard excerpts of them."
-    return found[["item", "condition", "metric", "value"]], said
+    matched = items.merge(scores, on="file").rename(columns={"system": "condition"})
+    note = f"Metrics come from the run {run.name}. They score whole recordings, whereas listeners heard excerpts."
+    return matched[["item", "condition", "metric", "value"]], note
 
 
 def pairs(frame: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean rating beside metric, for every item in every condition that has both.
+    """Mean rating and metric value of every item in every condition that has both.
 
     Args:
-        frame: ratings: listener, item, condition, score, and where known category.
+        frame: ratings: listener, item, condition, score, and if known category.
         metrics: from `metric_scores`.
 
     Returns:
@@ -68,17 +69,17 @@ def correlate(joined: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         metric, category ("all" first).
-        over: "items" (a point for every item in every condition) or "conditions" (a point for each condition's mean).
-        n: points, three or more.
-        pearson, pearson95_low, pearson95_high: with the interval of Fisher's z, NaN for three points, which have none.
-        spearman: rank correlation. Both NaN where either side is constant.
+        over: "items" (one point per item and condition) or "conditions" (one point per condition's mean).
+        n: number of points, at least three.
+        pearson, pearson95_low, pearson95_high: correlation with its interval by Fisher's z, NaN for three points.
+        spearman: rank correlation. Both are NaN if either side is constant.
     """
     rows = []
-    for metric, of_metric in joined.groupby("metric", sort=False):
-        categories = [name for name in of_metric["category"].unique() if name != ALL]
+    for metric, all_points in joined.groupby("metric", sort=False):
+        categories = [name for name in all_points["category"].unique() if name != ALL]
         shown = [ALL, *sorted(categories)] if len(categories) > 1 else [ALL]
         for category in shown:
-            points = of_metric if category == ALL else of_metric[of_metric["category"] == category]
+            points = all_points if category == ALL else all_points[all_points["category"] == category]
             means = points.groupby("condition")[["score", "value"]].mean()
             for over, table in (("conditions", means), ("items", points)):
                 if len(table) >= LEAST_PAIRS:
@@ -87,18 +88,13 @@ def correlate(joined: pd.DataFrame) -> pd.DataFrame:
 
 
 def _correlation(table: pd.DataFrame) -> dict[str, float]:
+    """Columns n to spearman of `correlate`, for one set of points."""
     n = len(table)
     if min(table["score"].nunique(), table["value"].nunique()) < 2:
-        return {
-            "n": n,
-            "pearson": math.nan,
-            "pearson95_low": math.nan,
-            "pearson95_high": math.nan,
-            "spearman": math.nan,
-        }
-    found = pearsonr(table["value"], table["score"])
-    low, high = found.confidence_interval() if n > LEAST_PAIRS else (np.nan, np.nan)
+        return {"n": n, **dict.fromkeys(["pearson", "pearson95_low", "pearson95_high", "spearman"], math.nan)}
+    pearson = pearsonr(table["value"], table["score"])
+    low, high = pearson.confidence_interval() if n > LEAST_PAIRS else (np.nan, np.nan)
     return {
-        "n": n, "pearson": float(found.statistic), "pearson95_low": float(low), "pearson95_high": float(high),
+        "n": n, "pearson": float(pearson.statistic), "pearson95_low": float(low), "pearson95_high": float(high),
         "spearman": float(spearmanr(table["value"], table["score"]).statistic),
     }  # fmt: skip

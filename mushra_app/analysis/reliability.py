@@ -1,4 +1,4 @@
-"""How far listeners agree: Krippendorff's alpha, and each listener's correlation with the mean of the others."""
+"""Agreement of listeners: Krippendorff's alpha, and each listener's correlation with the mean of the others."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ CELL = ["item", "condition"]
 
 
 def krippendorff_alpha(frame: pd.DataFrame) -> float:
-    """Krippendorff's alpha with the interval metric: 1 for perfect agreement, 0 for that of chance.
+    """Krippendorff's alpha with the interval metric: 1 for perfect agreement, 0 for chance agreement.
 
-    Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011). A unit is an item in a condition; those that only
-    one listener rated say nothing and are left out.
+    Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011). A unit is an item in a condition; units with a
+    single rating carry no information and are ignored.
 
     Args:
         frame: ratings: listener, item, condition, score.
 
     Returns:
-        1 - observed / expected disagreement; NaN where no unit has two ratings, or all scores are the same.
+        1 - observed / expected disagreement; NaN if no unit has two ratings, or all scores are the same.
     """
     unit = frame.groupby(CELL)["score"]
     pairable = frame["score"][unit.transform("count") > 1]
@@ -25,20 +25,20 @@ def krippendorff_alpha(frame: pd.DataFrame) -> float:
         return float("nan")
     by_unit = pairable.groupby([frame.loc[pairable.index, name] for name in CELL])
     n, m = len(pairable), by_unit.transform("count")
-    # Squared differences over all ordered pairs of m values are 2 m times their squared deviations from the mean.
+    # The squared differences of all ordered pairs of m values sum to 2 m times their squared deviations from the mean.
     observed = (2 * m / (m - 1) * (pairable - by_unit.transform("mean")) ** 2).sum() / n
     expected = 2 * ((pairable - pairable.mean()) ** 2).sum() / (n - 1)
     return float(1 - observed / expected) if expected > 0 else float("nan")
 
 
 def agreement(frame: pd.DataFrame) -> pd.Series[float]:
-    """Pearson correlation of each listener's scores with the mean of all others' for the same item and condition.
+    """Pearson correlation of each listener's scores with the other listeners' mean for the same item and condition.
 
     Args:
         frame: ratings: listener, item, condition, score.
 
     Returns:
-        By listener; NaN with fewer than three scores that others gave too, or where either side is constant.
+        Correlation by listener; NaN for fewer than three shared cells, or if either side is constant.
     """
     cell = frame.groupby(CELL)["score"]
     others = cell.transform("count") - 1
@@ -61,7 +61,7 @@ def agreement(frame: pd.DataFrame) -> pd.Series[float]:
         }
     )
     sums = products.groupby("listener").sum()
-    # A constant column leaves rounding errors in place of zero.
+    # A constant column leaves rounding errors instead of zero.
     usable = (by_listener.size() >= 3) & (sums["xx"] > 1e-9) & (sums["yy"] > 1e-9)
-    found = (sums["xy"] / (sums["xx"] * sums["yy"]).where(usable) ** 0.5).clip(-1, 1)
-    return found.reindex(pd.Index(frame["listener"].unique(), name="listener")).rename("agreement")
+    correlation = (sums["xy"] / (sums["xx"] * sums["yy"]).where(usable) ** 0.5).clip(-1, 1)
+    return correlation.reindex(pd.Index(frame["listener"].unique(), name="listener")).rename("agreement")

@@ -1,10 +1,10 @@
-"""Restricted maximum likelihood for ratings that are grouped by listener and by listener and condition.
+"""Restricted maximum likelihood (REML) for ratings grouped by listener and, within listeners, by condition.
 
 The model is y = X b + u(listener) + v(listener, condition) + e, with independent normal u, v and e. REML estimates the
-variances from contrasts that are free of b (Patterson and Thompson 1971, Biometrika 58(3)). Only the two ratios
+variances from contrasts that do not depend on b (Patterson and Thompson 1971, Biometrika 58(3)). Only the two ratios
 var(u) / var(e) and var(v) / var(e) are searched numerically; b and var(e) follow in closed form (Bates et al. 2015,
-J. Stat. Softw. 67(1), section 3.4). The covariance of a listener's ratings is inverted by hand, the inner groups first,
-so that an evaluation takes no matrix larger than X'X.
+J. Stat. Softw. 67(1), section 3.4). The covariance of a listener's ratings is inverted analytically, inner groups
+first, so that an evaluation needs no matrix larger than X'X.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def fit(y: Array, x: Array, listener: Labels, cell: Labels) -> Fit:
 
 
 class _Sums:
-    """What the criterion needs to know of the ratings: sums over cells, by the number of ratings in a cell."""
+    """Sufficient statistics of the ratings: sums over cells, grouped by the number of ratings in a cell."""
 
     def __init__(self, y: Array, x: Array, listener: Labels, cell: Labels) -> None:
         joint = np.column_stack([x, y])
@@ -110,7 +110,7 @@ class _Sums:
             _, _, residual, determinants = self.solve(between, within)
         except np.linalg.LinAlgError:
             return float("inf")
-        # A residual at the rounding error of the sums means that nothing is left to explain.
+        # A residual within the rounding error of the sums means that the fixed effects explain everything.
         if residual <= 1e-12 * self.total[-1, -1]:
             return float("nan")
         return self.degrees * np.log(residual) + determinants

@@ -1,4 +1,4 @@
-"""Everything that a listening test says, computed once for the report and its tables."""
+"""All results of a listening test, computed once for the report page, its plots and its tables."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ SUMMARY_COLUMNS = [
 
 @dataclass(frozen=True)
 class Results:
-    """What was found, after screening unless it says otherwise.
+    """Results of a listening test, after screening unless stated otherwise.
 
     Args:
-        summary: a row per condition and category, see `mushra_app.statistics.summarise`, with the condition's role,
-            the bootstrap interval over listeners (boot95_*) and, for the category "all", the mixed model's mean and
-            interval (mixed*, NaN where there is none); no rows when all listeners were dropped.
-        before: the same by `summarise` alone, before screening.
-        listeners: of everybody: listener, kept, reason, evidence, n, items, seconds_per_trial (median, where known),
-            agreement (correlation with the mean of the others), flags, and a column for each question of the
-            questionnaires.
-        rules: how many listeners each rule of `mushra_app.ratings.screening` would drop: rule, title, dropped, skipped
+        summary: one row per condition and category: the columns of `ratings.statistics.summarise`, the condition's
+            role, the bootstrap interval over listeners (boot95_*) and, for the category "all", the mixed model's mean
+            and interval (mixed*, NaN if not fitted). No rows if all listeners were dropped.
+        before: `summarise` before screening.
+        listeners: one row per listener, dropped or not: listener, kept, reason, evidence, n, items, seconds_per_trial
+            (median, if known), agreement (correlation with the mean of the others), flags, and one column for each
+            question of the questionnaires.
+        rules: number of listeners that each rule of `ratings.screening` would drop: rule, title, dropped, skipped
             (clauses that could not be applied).
+        friedman: Friedman's test over all conditions, or None if it does not apply.
+        comparisons: pairwise tests between conditions; see `analysis.significance.pairwise`.
+        model: mixed model; its `reason` says why if it was not fitted.
         alpha_before, alpha: Krippendorff's alpha before and after screening.
-        more_listeners: how many more would halve the intervals over listeners.
-        pairs, correlations: ratings beside metrics, and their correlations; no rows where the study came from no run.
+        more_listeners: number of additional listeners that would halve the intervals over listeners.
+        pairs, correlations: ratings with metric values, and their correlations; no rows if the study has no run.
     """
 
     summary: pd.DataFrame
@@ -56,10 +59,11 @@ class Results:
 
 
 def analyse(ratings: Ratings, screening: Screening) -> Results:
-    """All numbers of the report.
+    """Compute all results of the report.
 
     Args:
-        screening: of these ratings.
+        ratings: ratings of all listeners.
+        screening: result of screening them.
     """
     kept = screening.kept
     means = significance.listener_means(kept)
@@ -89,32 +93,33 @@ def _summary(ratings: Ratings, kept: pd.DataFrame, model: mixed_model.MixedModel
 
 
 def _listeners(ratings: Ratings, screening: Screening) -> pd.DataFrame:
-    of_each: dict[str, pd.Series[Any]] = {"items": ratings.frame.groupby("listener")["item"].nunique()}
+    columns: dict[str, pd.Series[Any]] = {"items": ratings.frame.groupby("listener")["item"].nunique()}
     if "seconds" in ratings.frame:
-        of_each["seconds_per_trial"] = trial_seconds(ratings.frame)
-    of_each |= {"agreement": agreement(ratings.frame), "flags": flag(ratings)}
+        columns["seconds_per_trial"] = trial_seconds(ratings.frame)
+    columns |= {"agreement": agreement(ratings.frame), "flags": flag(ratings)}
     listeners = screening.listeners
-    table = listeners.assign(**{name: listeners["listener"].map(column) for name, column in of_each.items()})
+    table = listeners.assign(**{name: listeners["listener"].map(column) for name, column in columns.items()})
     return table if ratings.answers is None else _with_answers(table, ratings.answers)
 
 
 def _with_answers(listeners: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """A column for each question, called "answer: NAME"; "" where a listener was not asked."""
+    """Add a column "answer: NAME" for each question; "" for a listener who was not asked it."""
     for question in answers["question"].unique():
-        said = answers[answers["question"] == question].groupby("listener")["answer"].agg("; ".join)
-        listeners[f"answer: {question}"] = listeners["listener"].map(said).fillna("").astype("str")
+        by_listener = answers[answers["question"] == question].groupby("listener")["answer"].agg("; ".join)
+        listeners[f"answer: {question}"] = listeners["listener"].map(by_listener).fillna("").astype("str")
     return listeners
 
 
 def _rules(ratings: Ratings, screening: Screening) -> pd.DataFrame:
     rows = []
     for name, rule in RULES.items():
-        found = screening if rule == screening.rule else screen(ratings, name)
-        rows.append({"rule": name, "title": rule.title, "dropped": len(found.dropped), "skipped": len(found.skipped)})
+        result = screening if rule == screening.rule else screen(ratings, name)
+        rows.append({"rule": name, "title": rule.title, "dropped": len(result.dropped), "skipped": len(result.skipped)})
     return pd.DataFrame(rows)
 
 
 def _metrics(ratings: Ratings) -> pd.DataFrame:
+    """Metric scores, as a table without rows if there are none."""
     if ratings.metrics is not None:
         return ratings.metrics
     empty = pd.DataFrame({"item": [], "condition": [], "metric": [], "value": []})

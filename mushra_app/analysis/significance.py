@@ -1,7 +1,7 @@
-"""Which conditions differ: Friedman's test, then Wilcoxon's signed-rank test on every pair with Holm's correction.
+"""Tests between conditions: Friedman's test, then Wilcoxon's signed-rank test on every pair with Holm's correction.
 
-One listener is one observation: the mean of their scores of a condition, over the trials in which they rated every
-condition. Trials of one listener depend on each other, and tests that count each of them find differences too easily.
+One listener is one observation: the mean score of a condition over the trials in which the listener rated every
+condition. Trials of one listener are not independent, and a test that treats them so finds differences too easily.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from earmark.eval.statistics.aggregate import half_widths
 
 @dataclass(frozen=True)
 class Friedman:
-    """Friedman's test: are all conditions alike?
+    """Friedman's test of the hypothesis that all conditions are equal.
 
     Args:
         statistic: chi-squared, corrected for ties, with `conditions` - 1 degrees of freedom.
-        p: its probability if they are.
-        kendall_w: how far listeners rank the conditions alike, statistic / (listeners (conditions - 1)): 0 to 1.
+        p: p value.
+        kendall_w: Kendall's coefficient of concordance of the listeners' rankings,
+            statistic / (listeners (conditions - 1)), 0 to 1.
+        listeners, conditions: size of the table tested.
     """
 
     statistic: float
@@ -35,7 +37,7 @@ class Friedman:
 
 
 def listener_means(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean score of each listener (rows) in each condition (columns), over their complete trials.
+    """Mean score of each listener (rows) in each condition (columns), over the listener's complete trials.
 
     Args:
         frame: ratings: listener, item, condition, score.
@@ -47,10 +49,13 @@ def listener_means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def friedman(means: pd.DataFrame) -> Friedman | None:
-    """Friedman's test (as scipy has it); None for fewer than three conditions or two listeners, or all scores alike.
+    """Friedman's test by scipy.
 
     Args:
         means: from `listener_means`.
+
+    Returns:
+        The result; None for fewer than three conditions or two listeners, or if no listener's scores differ.
     """
     listeners, conditions = means.shape
     if conditions < 3 or listeners < 2 or (means.nunique(axis="columns") == 1).all():
@@ -62,24 +67,24 @@ def friedman(means: pd.DataFrame) -> Friedman | None:
 
 
 def pairwise(means: pd.DataFrame) -> pd.DataFrame:
-    """Every pair of conditions, by Wilcoxon's signed-rank test on the listeners' means.
+    """Compare every pair of conditions by Wilcoxon's signed-rank test on the listeners' means.
 
     Args:
         means: from `listener_means`.
 
     Returns:
-        better, worse: the two conditions, by their mean.
-        listeners: pairs of means compared.
+        better, worse: the two conditions, ordered by mean.
+        listeners: number of pairs of means compared.
         difference, ci95_low, ci95_high: mean of better - worse over listeners, with its Student-t interval.
-        p: two-sided, exact where scipy does so; 1 where nobody tells the two apart; NaN for a single listener.
-        p_holm: Holm's correction for the number of pairs (Holm 1979).
-        rank_biserial: matched-pairs rank-biserial correlation (Kerby 2014): the share of the ranked evidence for
-            `better` less that against it, -1 to 1.
+        p: two-sided p value, exact if scipy can; 1 if all differences are zero; NaN for a single listener.
+        p_holm: p value after Holm's correction for the number of pairs (Holm 1979).
+        rank_biserial: matched-pairs rank-biserial correlation (Kerby 2014): the share of the ranks in favour of
+            `better` minus the share against it, -1 to 1.
     """
     best_first = means.mean().sort_values(ascending=False, kind="stable").index
     rows = []
     for better, worse in itertools.combinations(best_first, 2):
-        # Equal means of different sums differ in their last bits, which would break ties.
+        # Means that are equal but for rounding errors must count as ties.
         differences = np.round((means[better] - means[worse]).to_numpy(), 9)
         rows.append(
             {
@@ -90,7 +95,7 @@ def pairwise(means: pd.DataFrame) -> pd.DataFrame:
         )  # fmt: skip
     columns = ["better", "worse", "listeners", "difference", "sd", "p", "rank_biserial"]
     numbers = {"listeners": int, **dict.fromkeys(columns[3:], float)}
-    pairs = pd.DataFrame(rows, columns=columns).astype(numbers)  # without a row nothing else tells their types
+    pairs = pd.DataFrame(rows, columns=columns).astype(numbers)  # sets the types even if there are no rows
     half_width = half_widths(pairs["listeners"], pairs["sd"])
     return pairs.assign(
         ci95_low=pairs["difference"] - half_width,
@@ -100,9 +105,10 @@ def pairwise(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """P values adjusted by Holm (1979): the i-th smallest of m times m - i + 1, never below a smaller one's, at most 1.
+    """Adjust p values by the method of Holm (1979).
 
-    NaN stays NaN and is not counted.
+    The i-th smallest of m is multiplied by m - i + 1, raised to the largest adjusted value before it if that is
+    larger, and limited to 1. NaN stays NaN and does not count towards m.
     """
     p = np.asarray(p, dtype=float)
     known = np.flatnonzero(~np.isnan(p))
@@ -113,7 +119,10 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
 
 
 def rank_biserial(differences: NDArray[np.float64]) -> float:
-    """(sum of ranks of positive - of negative differences) / their total, by size, zeros left out; NaN if all are 0."""
+    """Matched-pairs rank-biserial correlation of differences ranked by magnitude, without zeros; NaN if all are 0.
+
+    (sum of ranks of positive differences - sum of ranks of negative differences) / sum of all ranks.
+    """
     differences = differences[differences != 0]
     if differences.size == 0:
         return float("nan")
@@ -122,6 +131,7 @@ def rank_biserial(differences: NDArray[np.float64]) -> float:
 
 
 def _wilcoxon_p(differences: NDArray[np.float64]) -> float:
+    """Two-sided p value of Wilcoxon's test; see `pairwise` for its special cases."""
     if len(differences) < 2:
         return float("nan")
     if not differences.any():

@@ -1,4 +1,4 @@
-"""Which listeners are flagged, and with what evidence; nobody is dropped for a flag."""
+"""Which listeners are flagged, and the evidence given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUALITY = {"ref": 100.0, "good": 80.0, "fair": 50.0, "low": 10.0}
 
 
 def panel(listeners: int = 5, items: int = 4) -> pd.DataFrame:
-    """Listeners L0, L1, ... who agree up to a point or two, 60 s for each trial."""
+    """Listeners L0, L1, ... whose scores differ by at most two points, and who take 60 s per trial."""
     rows = [
         (f"L{listener}", f"i{item}", name, score - (listener + item) % 3, 60.0)
         for listener in range(listeners)
@@ -24,24 +24,24 @@ def panel(listeners: int = 5, items: int = 4) -> pd.DataFrame:
 
 def flagged(frame: pd.DataFrame) -> dict[str, str]:
     roles = {"ref": "hidden reference", "good": "system", "fair": "system", "low": "low anchor"}
-    signs = flag(Ratings(frame, roles, "test"))
-    return signs[signs != ""].to_dict()
+    flags = flag(Ratings(frame, roles, "test"))
+    return flags[flags != ""].to_dict()
 
 
-def test_nobody_is_odd_in_a_good_panel():
+def test_nobody_is_flagged_in_a_good_panel():
     assert flagged(panel()) == {}
 
 
 def test_less_than_a_third_of_the_typical_time():
-    """The typical listener takes 60 s: 19 s are less than 20, 20 are not."""
+    """The median is 60 s, so 19 s are less than a third of it, 20 s are not."""
     frame = panel()
     frame.loc[frame["listener"] == "L1", "seconds"] = 19
     frame.loc[frame["listener"] == "L2", "seconds"] = 20
-    assert flagged(frame) == {"L1": "19 s for a trial, where 60 s are typical"}
+    assert flagged(frame) == {"L1": "19 s per trial (median: 60 s)"}
     assert trial_seconds(frame).to_dict() == {"L0": 60, "L1": 19, "L2": 20, "L3": 60, "L4": 60}
 
 
-def test_without_times_nobody_is_quick():
+def test_without_times_nobody_is_flagged_as_quick():
     assert flagged(panel().drop(columns="seconds")) == {}
 
 
@@ -50,7 +50,7 @@ def test_less_than_half_of_the_items_and_missing_conditions():
     few = (frame["listener"] == "L0") & ~frame["item"].isin(["i0"])
     gap = (frame["listener"] == "L1") & (frame["item"] == "i2") & (frame["condition"] == "good")
     assert flagged(frame[~few & ~gap]) == {
-        "L0": "1 item, where 4 are typical",
+        "L0": "1 item (median: 4)",
         "L1": "1 of 4 trials lack a condition",
     }
 
@@ -63,18 +63,18 @@ def test_one_score_for_everything_in_more_than_half_of_the_trials():
     assert "one score" not in flagged(frame).get("L4", "")
 
 
-def test_the_scale_upside_down_disagrees():
+def test_a_listener_with_the_scale_upside_down():
     frame = panel()
-    turned = frame["listener"] == "L2"
-    frame.loc[turned, "score"] = 100 - frame.loc[turned, "score"]
-    signs = flagged(frame)
-    assert list(signs) == ["L2"]
-    assert signs["L2"].endswith("correlation of -1.00 with the others, where 1.00 is typical")
+    inverted = frame["listener"] == "L2"
+    frame.loc[inverted, "score"] = 100 - frame.loc[inverted, "score"]
+    flags = flagged(frame)
+    assert list(flags) == ["L2"]
+    assert flags["L2"].endswith("correlation of -1.00 with the others (median: 1.00)")
 
 
 def test_real_file(shared):
-    """By the standard library, the medians of two listeners are under 28.5 s, a third of the median of them all."""
-    signs = flag(read_ratings(shared / "mushra/ambisonics_webmushra/webmushra_results.csv"))
-    quick = signs[signs.str.contains("typical") & signs.str.contains(" s for a trial")]
+    """By the standard library, two listeners' medians are below 28.5 s, a third of the median of all."""
+    flags = flag(read_ratings(shared / "mushra/ambisonics_webmushra/webmushra_results.csv"))
+    quick = flags[flags.str.contains(r" s per trial \(median")]
     assert {name[:8] for name in quick.index} == {"504285e7", "df4000bd"}
-    assert len(signs) == 22
+    assert len(flags) == 22

@@ -1,4 +1,4 @@
-"""The bootstrap of listeners and the mixed model, against Student's t, scipy and the analysis of variance."""
+"""Bootstrap of listeners and mixed model against Student's t, scipy and the analysis of variance."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from earmark.mushra_app.ratings.statistics import summarise
 
 
 def balanced(scores: np.ndarray) -> pd.DataFrame:
-    """[listeners, conditions, items] as a table of ratings."""
-    listener, condition, item = (place.ravel() for place in np.indices(scores.shape))
+    """Table of ratings from scores [listeners, conditions, items]."""
+    listener, condition, item = (index.ravel() for index in np.indices(scores.shape))
     return pd.DataFrame(
         {
             "listener": [f"L{number}" for number in listener],
@@ -26,20 +26,20 @@ def balanced(scores: np.ndarray) -> pd.DataFrame:
     )
 
 
-def test_bootstrap_of_a_balanced_test_is_students_t_over_the_listeners_means():
-    """Normal means of 25 listeners: the expanded percentiles are made to give t(0.975, 24) s / sqrt(25) there."""
+def test_bootstrap_of_a_balanced_test_equals_students_t_over_the_listeners_means():
+    """For normal means of 25 listeners, expanded percentiles approximate t(0.975, 24) s / sqrt(25)."""
     rng = np.random.default_rng(1)
     scores = 50 + rng.normal(0, 10, (25, 1, 1)) + rng.normal(0, 3, (25, 2, 8))
-    found = cluster_bootstrap(balanced(scores), replicates=20_000).set_index("condition")
-    for place in range(2):
-        means = scores[:, place].mean(axis=1)
+    intervals = cluster_bootstrap(balanced(scores), replicates=20_000).set_index("condition")
+    for index in range(2):
+        means = scores[:, index].mean(axis=1)
         low, high = scipy.stats.t.interval(0.95, 24, loc=means.mean(), scale=scipy.stats.sem(means))
-        assert found.loc[f"c{place}", "boot95_low"] == pytest.approx(low, abs=0.06 * (high - low))
-        assert found.loc[f"c{place}", "boot95_high"] == pytest.approx(high, abs=0.06 * (high - low))
+        assert intervals.loc[f"c{index}", "boot95_low"] == pytest.approx(low, abs=0.06 * (high - low))
+        assert intervals.loc[f"c{index}", "boot95_high"] == pytest.approx(high, abs=0.06 * (high - low))
 
 
-def test_bootstrap_of_many_listeners_is_that_of_scipy():
-    """With 400 listeners the expansion is 0.3 %, so the interval is scipy's percentile interval of the means."""
+def test_bootstrap_of_many_listeners_equals_that_of_scipy():
+    """With 400 listeners the expansion is 0.3 %, so the interval equals scipy's percentile interval of the means."""
     scores = np.random.default_rng(2).gamma(2, 10, (400, 1, 5))
     (row,) = cluster_bootstrap(balanced(scores), replicates=10_000).to_dict("records")
     reference = scipy.stats.bootstrap(
@@ -49,8 +49,8 @@ def test_bootstrap_of_many_listeners_is_that_of_scipy():
     assert row["boot95_high"] == pytest.approx(reference.high, abs=0.1)
 
 
-def test_bootstrap_is_wider_than_the_papers_interval_where_listeners_differ():
-    """Ten listeners, each constant in 20 items: 200 ratings hold no more than 10 do."""
+def test_bootstrap_is_wider_than_the_papers_interval_if_listeners_differ():
+    """Ten listeners, each with one score for 20 items: the 200 ratings carry no more information than 10."""
     scores = np.repeat(np.linspace(30, 70, 10)[:, np.newaxis, np.newaxis], 20, axis=2)
     frame = balanced(scores)
     (paper,), (boot,) = summarise(frame).to_dict("records"), cluster_bootstrap(frame).to_dict("records")
@@ -58,7 +58,7 @@ def test_bootstrap_is_wider_than_the_papers_interval_where_listeners_differ():
     assert 3.5 < ratio < 5.5  # sqrt(20) = 4.5
 
 
-def test_listeners_who_rated_more_weigh_more_as_in_the_mean():
+def test_bootstrap_of_constant_scores_has_width_zero():
     frame = pd.DataFrame({"listener": ["a"] * 3 + ["b"] * 3, "condition": "x", "score": [40.0] * 6})
     (row,) = cluster_bootstrap(frame).to_dict("records")
     assert (row["boot95_low"], row["boot95_high"]) == (40, 40)
@@ -67,16 +67,16 @@ def test_listeners_who_rated_more_weigh_more_as_in_the_mean():
 def test_bootstrap_has_a_row_per_condition_and_category():
     frame = balanced(np.random.default_rng(0).uniform(0, 100, (6, 2, 4)))
     frame["category"] = np.where(frame["item"].isin(["i0", "i1"]), "music", "speech")
-    found = cluster_bootstrap(frame)
-    assert sorted(zip(found["category"], found["condition"], strict=True)) == [
+    intervals = cluster_bootstrap(frame)
+    assert sorted(zip(intervals["category"], intervals["condition"], strict=True)) == [
         (category, condition) for category in ("all", "music", "speech") for condition in ("c0", "c1")
     ]
-    assert (found["boot95_low"] < found["boot95_high"]).all()
+    assert (intervals["boot95_low"] < intervals["boot95_high"]).all()
 
 
 def test_one_listener_has_no_bootstrap():
-    found = cluster_bootstrap(balanced(np.full((1, 1, 5), 50.0)))
-    assert found[["boot95_low", "boot95_high"]].isna().all(axis=None)
+    intervals = cluster_bootstrap(balanced(np.full((1, 1, 5), 50.0)))
+    assert intervals[["boot95_low", "boot95_high"]].isna().all(axis=None)
 
 
 def test_the_same_ratings_give_the_same_interval():
@@ -85,8 +85,9 @@ def test_the_same_ratings_give_the_same_interval():
 
 
 def test_listeners_to_halve():
-    """For 10, t(0.975, 9) / sqrt(10) = 2.2622 / 3.1623 = 0.7154. With 32, 2.0395 / 5.6569 = 0.3605, more than half of
-    it; with 33, 2.0369 / 5.7446 = 0.3546: 23 more. (Tables of Student's t.) Without t it would be three times ten.
+    """With 10 listeners, t(0.975, 9) / sqrt(10) = 2.2622 / 3.1623 = 0.7154. With 32, 2.0395 / 5.6569 = 0.3605, more
+    than half of it; with 33, 2.0369 / 5.7446 = 0.3546, so 23 more (tables of Student's t). For large panels it is three
+    times the number of listeners.
     """
     assert listeners_to_halve(10) == 23
     assert listeners_to_halve(1) is None
@@ -94,8 +95,8 @@ def test_listeners_to_halve():
 
 
 @pytest.mark.parametrize("shape", [(12, 4, 6), (8, 2, 3)])
-def test_mixed_model_of_a_balanced_test_is_the_analysis_of_variance(shape):
-    """In a balanced design REML gives the variance components that the mean squares give, where those are positive.
+def test_mixed_model_of_a_balanced_test_equals_the_analysis_of_variance(shape):
+    """In a balanced design, REML gives the variance components of the mean squares if those are positive.
 
     E MS(listener) = s2 + I lc2 + C I l2, E MS(listener x condition) = s2 + I lc2, E MS(error) = s2; the variance of a
     condition's mean is (l2 + lc2) / L + s2 / (L I).
@@ -104,10 +105,10 @@ def test_mixed_model_of_a_balanced_test_is_the_analysis_of_variance(shape):
     rng = np.random.default_rng(3)
     y = 50 + rng.normal(0, 8, (listeners, 1, 1)) + rng.normal(0, 6, (listeners, conditions, 1))
     y = y + rng.normal(0, 5, (1, 1, items)) + rng.normal(0, 4, shape) + np.linspace(-20, 20, conditions)[:, np.newaxis]
-    of_listener, of_item, of_both = y.mean((1, 2)), y.mean((0, 1)), y.mean(2)
-    interaction = of_both - of_listener[:, np.newaxis] - y.mean((0, 2)) + y.mean()
-    error = y - of_both[:, :, np.newaxis] - of_item + y.mean()
-    ms_listener = conditions * items * of_listener.var(ddof=1)
+    by_listener, by_item, by_both = y.mean((1, 2)), y.mean((0, 1)), y.mean(2)
+    interaction = by_both - by_listener[:, np.newaxis] - y.mean((0, 2)) + y.mean()
+    error = y - by_both[:, :, np.newaxis] - by_item + y.mean()
+    ms_listener = conditions * items * by_listener.var(ddof=1)
     ms_both = items * (interaction**2).sum() / ((listeners - 1) * (conditions - 1))
     ms_error = (error**2).sum() / (y.size - listeners * conditions - (items - 1))
     listener, both = (ms_listener - ms_both) / (conditions * items), (ms_both - ms_error) / items
@@ -124,8 +125,8 @@ def test_mixed_model_of_a_balanced_test_is_the_analysis_of_variance(shape):
     np.testing.assert_allclose(model.means["mixed95_high"] - model.means["mixed_mean"], half_width, rtol=5e-3)
 
 
-def test_mixed_model_without_differences_between_listeners_is_least_squares():
-    """Where noise leaves no variance to listeners, the error of a mean is sqrt(s2 / n), s2 that of the residuals."""
+def test_mixed_model_without_differences_between_listeners_equals_least_squares():
+    """If listeners have no variance, the standard error of a mean is sqrt(s2 / n) with the residual variance s2."""
     y = np.random.default_rng(0).uniform(0, 100, (6, 3, 4))
     error = y - y.mean((0, 2))[:, np.newaxis] - y.mean((0, 1)) + y.mean()
     half_width = scipy.stats.t.ppf(0.975, 5) * np.sqrt((error**2).sum() / (72 - 3 - 3) / 24)
@@ -140,8 +141,8 @@ def test_mixed_model_does_not_depend_on_the_order_of_rows():
     pd.testing.assert_frame_equal(fit(frame).means, fit(shuffled).means, rtol=1e-6)
 
 
-def test_mixed_model_takes_out_what_items_a_listener_happened_to_get():
-    """Item 0 is 40 points easier. Condition c1 lacks most ratings of it, so its plain mean is too low."""
+def test_mixed_model_corrects_for_the_difficulty_of_the_items_rated():
+    """Item 0 scores 40 points higher. Condition c1 lacks most ratings of it, so its plain mean is too low."""
     rng = np.random.default_rng(5)
     frame = balanced(50 + rng.normal(0, 1, (10, 2, 4)))
     frame.loc[frame["item"] == "i0", "score"] += 40
@@ -162,7 +163,7 @@ def test_mixed_model_takes_out_what_items_a_listener_happened_to_get():
         (balanced(np.arange(16.0).reshape(4, 2, 2)).query("(condition == 'c0') == (item == 'i0')"), "some items only"),
     ],
 )
-def test_where_no_mixed_model_is_fitted_it_says_why(frame, reason):
+def test_a_mixed_model_that_is_not_fitted_has_a_reason(frame, reason):
     model = fit(frame)
     assert reason in model.reason
     assert model.means.empty

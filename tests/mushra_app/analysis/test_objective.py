@@ -1,4 +1,4 @@
-"""Metrics against ratings, for a study that came from a run: by hand, and through a whole report."""
+"""Metrics against ratings, for a study built from a run: each function by hand, and in a whole report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from earmark.mushra_app.study import study
 
 
 def write_run(folder: Path, test: study.Study, values: dict[str, float]) -> None:
-    """RUN/scores.parquet with a metric for each condition's recordings, and a cell that is undefined."""
+    """Write RUN/scores.parquet with a metric for every condition and recording, and one undefined score."""
     rows = [
         {"file": item.file, "system": name, "metric": "visqol", "value": value + 0.01 * number, "status": "ok"}
         for number, item in enumerate(test.items)
@@ -35,7 +35,7 @@ def write_run(folder: Path, test: study.Study, values: dict[str, float]) -> None
 
 @pytest.fixture
 def rated(study_folder: Path) -> Path:
-    """The study of conftest, cut from STUDY/../RUN, rated by three listeners by what a condition is worth."""
+    """The study of conftest, as if built from STUDY/../RUN; three listeners rate 20 times the metric."""
     test = replace(study.load(study_folder), provenance={"run": "somewhere/RUN"})
     study.save(test, study_folder)
     values = {"hidden-original": 5.0, "anchor@3.5k": 1.5, "opus@6": 3.0, "mp3@64": 4.5}
@@ -48,30 +48,30 @@ def rated(study_folder: Path) -> Path:
     return study_folder
 
 
-def test_scores_of_the_run_meet_the_items_cut_from_its_recordings(rated):
-    """The run is where the study says, or beside the study; the hidden reference and undefined scores are left out."""
+def test_items_get_the_scores_of_their_recordings(rated):
+    """The run lies beside the study; scores of the hidden reference and undefined scores are dropped."""
     test = study.load(rated)
-    metrics, said = metric_scores(test, rated)
-    assert "run RUN" in said
+    metrics, note = metric_scores(test, rated)
+    assert "run RUN" in note
     assert set(metrics["condition"]) == {"anchor@3.5k", "opus@6", "mp3@64"}
     assert set(metrics["metric"]) == {"visqol"}
     assert len(metrics) == 3 * len(test.items)
 
 
-def test_a_run_that_is_gone_is_said(rated):
+def test_a_missing_run_is_noted(rated):
     (rated.parent / "RUN/scores.parquet").unlink()
     (rated.parent / "RUN").rmdir()
     ratings = study_ratings(rated)
     assert ratings.metrics is None
-    assert any("somewhere/RUN) is gone" in note for note in ratings.notes)
+    assert any("somewhere/RUN) is missing" in note for note in ratings.notes)
 
 
 def test_a_study_without_a_run_has_no_metrics(study_folder):
     assert metric_scores(replace(study.load(study_folder), provenance={}), study_folder) == (None, "")
 
 
-def test_report_of_a_study_that_came_from_a_run(rated, tmp_path):
-    """Every rating is 20 times the metric, but for the 0.01 that items differ by: r is 1 to three digits."""
+def test_report_of_a_study_built_from_a_run(rated, tmp_path):
+    """Every rating is 20 times the metric, except that the items' metrics differ by 0.01: r is 1 to three digits."""
     report = write_report(study_ratings(rated), "none", tmp_path / "report")
     with (tmp_path / "report/metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -88,7 +88,7 @@ def test_report_of_a_study_that_came_from_a_run(rated, tmp_path):
     }  # fmt: skip
 
 
-def test_correlations_are_those_of_scipy():
+def test_correlations_equal_those_of_scipy():
     rng = np.random.default_rng(0)
     joined = pd.DataFrame(
         {
@@ -111,7 +111,7 @@ def test_correlations_are_those_of_scipy():
     assert rows["a", "items"]["n"] == 20
 
 
-def test_three_points_have_no_interval_and_constants_no_correlation():
+def test_three_points_have_no_interval_and_a_constant_no_correlation():
     joined = pd.DataFrame({"metric": "m", "category": "all", "item": "i", "condition": list("abc"),
                            "score": [1.0, 2, 4], "value": [1.0, 2, 3]})  # fmt: skip
     (row, _) = correlate(joined).to_dict("records")

@@ -1,4 +1,4 @@
-"""REML against statsmodels, on tests in which listeners rated different items."""
+"""REML against statsmodels, on ratings of different items by different listeners."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earmark.mushra_app.analysis import reml
 
 
 def unbalanced(seed: int, listeners: int = 9, conditions: int = 4, items: int = 6) -> tuple[np.ndarray, ...]:
-    """Ratings of which a third is missing: y, fixed effects of the conditions, listener and cell of each."""
+    """Ratings of which a third is missing: y, fixed effects of the conditions, and listener and cell of each rating."""
     rng = np.random.default_rng(seed)
     listener, condition, _ = (index.ravel() for index in np.indices((listeners, conditions, items)))
     y = 50 + 10 * condition + rng.normal(0, 7, listeners)[listener]
@@ -24,7 +24,7 @@ def unbalanced(seed: int, listeners: int = 9, conditions: int = 4, items: int = 
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_is_the_fit_of_statsmodels(seed):
+def test_fit_equals_that_of_statsmodels(seed):
     y, x, listener, cell = unbalanced(seed)
     conditions = x.argmax(1)
     parts = [np.eye(x.shape[1])[conditions[listener == number]] for number in range(listener.max() + 1)]
@@ -36,11 +36,11 @@ def test_it_is_the_fit_of_statsmodels(seed):
     fit = reml.fit(y, x, listener, cell)
     np.testing.assert_allclose(fit.coefficients, expected.fe_params, rtol=1e-5)
     np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)), expected.bse_fe, rtol=1e-3)
-    got = [fit.listener, fit.cell, fit.residual]
-    np.testing.assert_allclose(got, [expected.cov_re[0, 0], expected.vcomp[0], expected.scale], rtol=2e-3)
+    variances = [fit.listener, fit.cell, fit.residual]
+    np.testing.assert_allclose(variances, [expected.cov_re[0, 0], expected.vcomp[0], expected.scale], rtol=2e-3)
 
 
-def test_ratings_without_noise_are_refused():
+def test_ratings_without_noise_raise():
     _, x, listener, cell = unbalanced(0)
     with pytest.raises(ValueError, match="did not converge"):
         reml.fit(x @ np.arange(4.0), x, listener, cell)

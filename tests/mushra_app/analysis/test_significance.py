@@ -1,4 +1,4 @@
-"""Tests between conditions and reliability of listeners, against published examples."""
+"""Tests between conditions and reliability of listeners against published examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDING_TIMES = """
 5.55 5.55 5.35 5.45 5.50 5.55 5.50 5.45 5.25 5.65 5.60 5.40 5.70 5.65 5.55 6.30 6.30 6.25
 """
 
-# Darwin's maize, cross- less self-fertilised, eighths of an inch (Fisher 1935, The Design of Experiments, section 17).
+# Darwin's maize, cross- minus self-fertilised, eighths of an inch (Fisher 1935, The Design of Experiments, section 17).
 MAIZE = np.array([6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75], dtype=float)
 
 # Krippendorff (2011), section E: four observers, twelve units, missing values.
@@ -32,7 +32,7 @@ OBSERVERS = """
 
 
 def table(text: str) -> pd.DataFrame:
-    """A row of scores per listener, a column per item, "." where there is none."""
+    """Ratings from a grid of scores with a row per listener and a column per item; "." is a missing rating."""
     rows = [
         (f"L{listener}", f"i{item}", "x", float(score))
         for listener, line in enumerate(text.split("\n")[1:-1])
@@ -44,16 +44,16 @@ def table(text: str) -> pd.DataFrame:
 
 def test_friedman_on_a_published_example():
     """chi-squared = 11.143 with 2 degrees of freedom, p = 0.003805 (also the example of R's friedman.test)."""
-    found = friedman(pd.DataFrame(np.array(ROUNDING_TIMES.split(), dtype=float).reshape(22, 3)))
-    assert found is not None
-    assert found.statistic == pytest.approx(11.143, abs=5e-4)
-    assert found.p == pytest.approx(0.003805, abs=5e-7)
-    assert (found.listeners, found.conditions) == (22, 3)
-    assert found.kendall_w == pytest.approx(11.143 / (22 * 2), abs=1e-4)
+    result = friedman(pd.DataFrame(np.array(ROUNDING_TIMES.split(), dtype=float).reshape(22, 3)))
+    assert result is not None
+    assert result.statistic == pytest.approx(11.143, abs=5e-4)
+    assert result.p == pytest.approx(0.003805, abs=5e-7)
+    assert (result.listeners, result.conditions) == (22, 3)
+    assert result.kendall_w == pytest.approx(11.143 / (22 * 2), abs=1e-4)
 
 
 @pytest.mark.parametrize("means", [np.ones((5, 3)), np.arange(6.0).reshape(3, 2), np.arange(3.0).reshape(1, 3)])
-def test_no_friedman_where_there_is_nothing_to_rank(means):
+def test_friedman_is_none_if_there_is_nothing_to_rank(means):
     assert friedman(pd.DataFrame(means)) is None
 
 
@@ -68,14 +68,14 @@ def test_wilcoxon_on_a_published_example():
     assert row["ci95_low"] == pytest.approx(20.933 - 2.1448 * 9.746, abs=5e-3)
 
 
-def test_holm_by_hand():
-    """Of four: 0.005 x 4 = 0.02, 0.01 x 3 = 0.03, 0.03 x 2 = 0.06, 0.04 x 1 = 0.04, lifted to the 0.06 before it."""
+def test_holm_worked_by_hand():
+    """Four p values: 0.005 x 4 = 0.02, 0.01 x 3 = 0.03, 0.03 x 2 = 0.06, 0.04 x 1 = 0.04, raised to 0.06 before it."""
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
     np.testing.assert_allclose(holm([np.nan, 0.9, 0.8]), [np.nan, 1, 1])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_holm_is_that_of_statsmodels(seed):
+def test_holm_equals_that_of_statsmodels(seed):
     p = np.random.default_rng(seed).beta(0.3, 2, 28)
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-12)
 
@@ -87,19 +87,19 @@ def test_rank_biserial():
     assert np.isnan(rank_biserial(np.zeros(3)))
 
 
-def test_pairs_that_nobody_tells_apart():
+def test_equal_conditions():
     (row,) = pairwise(pd.DataFrame({"a": [50.0, 60], "b": [50.0, 60]})).to_dict("records")
     assert (row["difference"], row["p"]) == (0, 1)
 
 
-def test_rounding_errors_are_no_differences():
-    """0.1 + 0.2 and 0.3 differ by 6e-17, which Wilcoxon's test would take for the listener's opinion."""
+def test_rounding_errors_count_as_ties():
+    """0.1 + 0.2 and 0.3 differ by 6e-17, which Wilcoxon's test would otherwise rank as a difference."""
     (row,) = pairwise(pd.DataFrame({"a": [0.1 + 0.2] * 8, "b": [0.3] * 8})).to_dict("records")
     assert row["p"] == 1
 
 
 def test_one_listener_is_one_observation_over_complete_trials():
-    """A: items 1 and 2 complete, (80 + 60) / 2 and (40 + 20) / 2; item 3 lacks y and does not count. B: nothing."""
+    """A: items 1 and 2 are complete, (80 + 60) / 2 and (40 + 20) / 2; item 3 lacks y. B has no complete trial."""
     rows = [("A", "1", "x", 80), ("A", "1", "y", 40), ("A", "2", "x", 60), ("A", "2", "y", 20), ("A", "3", "x", 0),
             ("B", "1", "x", 5)]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["listener", "item", "condition", "score"]).astype({"score": float})
@@ -109,10 +109,10 @@ def test_one_listener_is_one_observation_over_complete_trials():
 def test_real_file_against_scipy(shared):
     frame = read_ratings(shared / "mushra/ambisonics_webmushra/webmushra_results.csv").frame
     means = frame.groupby(["condition", "listener"])["score"].mean().unstack("listener")
-    found = friedman(listener_means(frame))
-    assert found is not None
+    result = friedman(listener_means(frame))
+    assert result is not None
     expected = scipy.stats.friedmanchisquare(*means.to_numpy())
-    assert (found.statistic, found.p) == pytest.approx((expected.statistic, expected.pvalue))
+    assert (result.statistic, result.p) == pytest.approx((expected.statistic, expected.pvalue))
     pairs = pairwise(listener_means(frame))
     assert len(pairs) == 8 * 7 / 2
     for row in pairs.to_dict("records"):
@@ -125,12 +125,12 @@ def test_krippendorff_alpha_on_the_published_example():
     assert krippendorff_alpha(table(OBSERVERS)) == pytest.approx(0.849, abs=5e-4)
 
 
-def test_alpha_at_its_ends():
+def test_alpha_at_its_limits():
     assert krippendorff_alpha(table("\n1 50 90\n1 50 90\n")) == 1
     assert np.isnan(krippendorff_alpha(table("\n50 50\n50 50\n")))
     assert np.isnan(krippendorff_alpha(table("\n50 . 1\n. 20 .\n")))
     noise = np.random.default_rng(0).uniform(0, 100, (40, 50))
-    listener, item = (place.ravel() for place in np.indices(noise.shape))
+    listener, item = (index.ravel() for index in np.indices(noise.shape))
     frame = pd.DataFrame({"listener": listener, "item": item, "condition": "x", "score": noise.ravel()})
     assert krippendorff_alpha(frame) == pytest.approx(0, abs=0.02)
 
@@ -140,15 +140,15 @@ def test_agreement_against_numpy():
     scores = rng.uniform(20, 80, 10) + rng.normal(0, 12, (5, 10))
     scores[4] = 100 - scores[4]
     text = "\n" + "\n".join(" ".join(str(score) for score in row) for row in scores) + "\n"
-    found = agreement(table(text))
+    correlation = agreement(table(text))
     for listener in range(5):
         rest = np.delete(scores, listener, axis=0).mean(axis=0)
-        assert found[f"L{listener}"] == pytest.approx(np.corrcoef(scores[listener], rest)[0, 1])
-    assert found["L4"] < 0
+        assert correlation[f"L{listener}"] == pytest.approx(np.corrcoef(scores[listener], rest)[0, 1])
+    assert correlation["L4"] < 0
 
 
-def test_no_agreement_where_there_is_nothing_to_compare():
-    found = agreement(table("\n50 50 50 .\n10 20 30 .\n20 30 . 7\n"))
-    assert np.isnan(found["L0"])  # constant
-    assert np.isnan(found["L2"])  # two shared scores only
-    assert np.isfinite(found["L1"])
+def test_agreement_is_nan_if_there_is_nothing_to_compare():
+    correlation = agreement(table("\n50 50 50 .\n10 20 30 .\n20 30 . 7\n"))
+    assert np.isnan(correlation["L0"])  # constant
+    assert np.isnan(correlation["L2"])  # two shared scores only
+    assert np.isfinite(correlation["L1"])
