@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from earmark.baselines.registry import register_codec
     from earmark.codec.encodec.codes import Codes
     from earmark.codec.errors import UserError, WriteError
-    from earmark.eval.metrics.registry import Score
+    from earmark.eval.metrics.interface import Score
+    from earmark.eval.metrics.registry import register_metric
+    from earmark.eval.scoring import score
     from earmark.models import load_model
     from earmark.mushra_app.report.loading import load_ratings
     from earmark.runs import Run, compare, load_run
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _API = {
     "Codes": ("earmark.codec.encodec.codes", "Codes"),
     "Run": ("earmark.runs", "Run"),
-    "Score": ("earmark.eval.metrics.registry", "Score"),
+    "Score": ("earmark.eval.metrics.interface", "Score"),
     "UserError": ("earmark.codec.errors", "UserError"),
     "WriteError": ("earmark.codec.errors", "WriteError"),
     "compare": ("earmark.runs", "compare"),
@@ -30,11 +32,13 @@ _API = {
     "load_ratings": ("earmark.mushra_app.report.loading", "load_ratings"),
     "load_run": ("earmark.runs", "load_run"),
     "register_codec": ("earmark.baselines.registry", "register_codec"),
+    "register_metric": ("earmark.eval.metrics.registry", "register_metric"),
+    "score": ("earmark.eval.scoring", "score"),
 }
 
 __all__ = [
     "Codes", "Run", "Score", "UserError", "WriteError", "compare", "load_model", "load_ratings", "load_run",
-    "register_codec",
+    "register_codec", "register_metric", "score",
 ]  # fmt: skip
 
 

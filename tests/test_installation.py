@@ -19,7 +19,7 @@ from earmark.codec.audio import write
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("earmark", "codec", "baselines", "eval", "mushra_app")
-LIGHT_INSTALL_LACKS = ("torch", "functorch", "torchgen", "safetensors", "visqol", "pesq", "transformers", "onnxruntime")
+LIGHT_INSTALL_LACKS = ("torch", "functorch", "torchgen", "visqol", "pesq", "transformers", "onnxruntime")
 
 
 @pytest.fixture(scope="module")
