@@ -17,14 +17,14 @@ RATE_INDEX = {48000: 3, 44100: 4, 32000: 5, 24000: 6, 22050: 7, 16000: 8, 12000:
 AAC_LC = 2  # audio object type, table 1.17
 
 LOWEST_KBPS, HIGHEST_KBPS = 16, 192
-LEAST_BITS, MOST_BITS = 1 / 3, 3  # per sample and channel: outside, the encoder misses the rate it was asked for
+LEAST_BITS, MOST_BITS = 1 / 3, 3  # per sample and channel: outside, the encoder misses the nominal bit rate
 
-DELAY = 1024  # samples: the first half of the first window, before which there is no signal (FFmpeg: initial_padding)
+DELAY = 1024  # samples: first half of the first window, which lies before the signal (FFmpeg: initial_padding)
 
 
 @dataclass
 class AacCodec:
-    """FFmpeg's encoder at an average bit rate. A packet is a raw_data_block: no ADTS header."""
+    """FFmpeg's encoder at an average bit rate. A packet is a raw_data_block, without ADTS header."""
 
     name: str
     sample_rate: int
@@ -36,8 +36,8 @@ class AacCodec:
         return Encoded(tuple(packets), audio.shape[-1])
 
     def decode(self, encoded: Encoded) -> Audio:
-        # AudioSpecificConfig (1.6.2.1): 5 bits object type, 4 sample rate, 4 channels, 3 of zeros for 1024-sample
-        # frames without extensions. It depends on nothing that was coded, so it is no part of the payload.
+        # AudioSpecificConfig (1.6.2.1): 5 bits object type, 4 sample rate, 4 channels, 3 zeros for 1024-sample frames
+        # without extensions. It does not depend on the signal, so it does not count as payload.
         config = AAC_LC << 11 | RATE_INDEX[self.sample_rate] << 7 | self.channels << 3
         decoded = ffmpeg.decode("aac", encoded.packets, self.sample_rate, self.channels, config.to_bytes(2, "big"))
         return np.ascontiguousarray(fit_length(decoded[:, DELAY:], encoded.samples))
@@ -52,7 +52,7 @@ class Aac(Family):
     example = "aac@64"
     sample_rates = "8 to 48 kHz"
     licence = "LGPL-2.1"
-    latency = "43 ms at 48 kHz"  # a frame of 1024 samples and its overlap of as many
+    latency = "43 ms at 48 kHz"  # a frame of 1024 samples and an overlap of 1024
 
     def unavailable(self, system: System | None = None) -> str | None:
         return ffmpeg.missing("aac")
@@ -70,9 +70,9 @@ class Aac(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> AacCodec:
-        """The source's own rate, or the nearest above (else below) at which the encoder can keep the bit rate."""
+        """Open at the source's sample rate, else at the nearest one above, then below, that allows the bit rate."""
         bits_per_second = round(rate_in_kbps(system) * 1000)
-        able = [rate for rate in SAMPLE_RATES if LEAST_BITS <= bits_per_second / (rate * channels) <= MOST_BITS]
-        able = able or [SAMPLE_RATES[-1]]
-        native = next((rate for rate in able if rate >= sample_rate), able[-1])
+        possible = [rate for rate in SAMPLE_RATES if LEAST_BITS <= bits_per_second / (rate * channels) <= MOST_BITS]
+        possible = possible or [SAMPLE_RATES[-1]]
+        native = next((rate for rate in possible if rate >= sample_rate), possible[-1])
         return AacCodec(system.text, native, channels, bits_per_second)

@@ -18,20 +18,20 @@ from earmark.codec.audio import Audio, fit_length, to_pcm16
 
 SAMPLE_RATE = 16000
 FRAME = 320  # samples: 20 ms
-CORE_BITS = {  # kbps -> bits a frame (TS 26.201, table 2); the position in this order is the mode's number
+CORE_BITS = {  # kbps -> bits per frame (TS 26.201, table 2); the position in this order is the mode's number
     6.6: 132, 8.85: 177, 12.65: 253, 14.25: 285, 15.85: 317, 18.25: 365, 19.85: 397, 23.05: 461, 23.85: 477,
 }  # fmt: skip
 
-# TS 26.190: the encoder looks 5 ms ahead, and the filters to 12.8 kHz and back take 0.9375 ms together.
+# TS 26.190: the encoder looks 5 ms ahead; the filters to 12.8 kHz and back delay by 0.9375 ms in total.
 DELAY = 80 + 15  # samples at 16 kHz
 
-GOOD_QUALITY = 0x04  # Q bit of the storage format's frame header (RFC 4867, section 5.3), behind 4 bits of mode
+GOOD_QUALITY = 0x04  # Q bit of the storage format's frame header (RFC 4867, section 5.3), after 4 bits of mode
 
-DECODERS = ("libopencore_amrwb", "amrwb")  # the first that PyAV has
+DECODERS = ("libopencore_amrwb", "amrwb")  # by preference
 
 
 def find_encoder() -> str | None:
-    """Path or name of vo-amrwbenc: what EARMARK_VO_AMRWBENC names, else the system's."""
+    """Path or name of vo-amrwbenc: the value of EARMARK_VO_AMRWBENC, else the system's library."""
     return os.environ.get("EARMARK_VO_AMRWBENC") or ctypes.util.find_library("vo-amrwbenc")
 
 
@@ -52,7 +52,7 @@ def _decoder() -> str:
 
 @dataclass
 class AmrWbCodec:
-    """One of the nine modes, without DTX. A packet is a frame's core bits, filled up to a byte."""
+    """One of the nine modes, without DTX. A packet is the core bits of a frame, padded to whole bytes."""
 
     name: str
     kbps: float
@@ -94,7 +94,7 @@ class AmrWb(Family):
     example = "amr_wb@12.65"
     sample_rates = "16 kHz mono"
     licence = "Apache-2.0"
-    latency = "25.9 ms"  # a frame of 20 ms and the delay
+    latency = "25.9 ms"  # a frame of 20 ms, and the delay
 
     def unavailable(self, system: System | None = None) -> str | None:
         path = find_encoder()

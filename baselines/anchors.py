@@ -13,18 +13,18 @@ from earmark.baselines.interface import Encoded, Family, System
 from earmark.codec.audio import Audio
 from earmark.codec.errors import UserError
 
-STOP_BAND_DB = 60.0  # the mask asks for 25 dB at 8/7 of the cut-off and 50 dB at 9/7
+STOP_BAND_DB = 60.0  # the mask requires 25 dB at 8/7 of the cut-off and 50 dB at 9/7
 
 
 @functools.lru_cache(maxsize=32)
 def low_pass(cutoff: float, sample_rate: int) -> NDArray[np.float64]:
     """Linear-phase low-pass, [taps] with an odd number of taps, flat to `cutoff` Hz.
 
-    Kaiser window design. The transition ends at 8/7 of the cut-off (4 kHz for 3.5 kHz), 60 dB down, where the mask of
-    BS.1534-3 asks for 25 dB there and 50 dB at 4.5 kHz; the ripple of such a design is 0.01 dB against 0.1 dB allowed.
+    Kaiser window design. At 8/7 of the cut-off (4 kHz for 3.5 kHz) the attenuation is 60 dB; the mask of BS.1534-3
+    requires 25 dB there and 50 dB at 4.5 kHz. The ripple is 0.01 dB; the mask allows 0.1 dB.
     """
     transition = cutoff / 7
-    from scipy.signal import firwin, kaiserord  # a second to import, which a run without anchors does not need
+    from scipy.signal import firwin, kaiserord  # takes a second to import, and most runs have no anchor
 
     taps, beta = kaiserord(STOP_BAND_DB, transition / (sample_rate / 2))
     coefficients: NDArray[np.float64] = firwin(
@@ -55,7 +55,7 @@ class _Uncoded:
 
 
 class Reference(Family):
-    """The source itself: listeners meet it hidden among the conditions, metrics get their best value from it."""
+    """The source itself: the hidden reference of a listening test, and the best value of a metric."""
 
     name = "reference"
     title = "Hidden reference"
@@ -83,7 +83,7 @@ class Reference(Family):
 
 
 class Anchor(Reference):
-    """The source through a linear-phase low-pass: anchor@3.5k is MUSHRA's low anchor, anchor@7k its mid anchor."""
+    """The source through a linear-phase low-pass: anchor@3.5k is the low anchor of MUSHRA, anchor@7k the mid anchor."""
 
     name = "anchor"
     title = "Low-pass anchor"
@@ -92,7 +92,7 @@ class Anchor(Reference):
 
     def check(self, system: System) -> None:
         if not 1000 <= self.cutoff(system) <= 20000:
-            raise UserError(f"{system.text}: an anchor's cut-off is 1k to 20k; try anchor@3.5k or anchor@7k")
+            raise UserError(f"{system.text}: the cut-off of an anchor is 1k to 20k; try anchor@3.5k or anchor@7k")
 
     def cutoff(self, system: System) -> float:
         """Cut-off in Hz."""

@@ -1,8 +1,7 @@
-"""Codec 2 (rowetel.com), a parametric vocoder of the class of MELP, through pycodec2."""
+"""Codec 2 (rowetel.com), a parametric vocoder similar to MELP, through pycodec2."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,17 +15,18 @@ from earmark.baselines import programs
 from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.rates import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length, to_pcm16
+from earmark.codec.extras import missing
 
 SAMPLE_RATE = 8000
 KBPS = (0.7, 1.2, 1.3, 1.4, 1.6, 2.4, 3.2)
 
-# Samples at 8 kHz: half the analysis window of 40 ms, and 10 ms more where pitch and spectra go through 700C's
-# quantiser. The phases are the decoder's own, so envelopes align, waveforms do not.
+# Samples at 8 kHz: half the analysis window of 40 ms, and for 700C another 10 ms of its quantiser of pitch and spectra.
+# The decoder makes up the phases, so that envelopes align but waveforms do not.
 DELAY, DELAY_700C = 160, 240
 
 
-# The decoder draws the phases of unvoiced speech from a generator that libcodec2 keeps for the whole process and that
-# cannot be set back: in a process of its own each file sounds alike whatever was decoded before.
+# The decoder draws the phases of unvoiced speech from a generator that libcodec2 keeps per process and that cannot be
+# reset. In a process of its own each file decodes the same, whatever was decoded before.
 DECODER = """
 import sys, numpy, pycodec2
 decoder = pycodec2.Codec2(int(sys.argv[1]))
@@ -39,7 +39,7 @@ numpy.concatenate(frames).tofile("pcm")
 
 @dataclass
 class Codec2Codec:
-    """Codec 2 in one mode. A packet is a frame of 20 or 40 ms, filled up to a byte."""
+    """Codec 2 in one mode. A packet is a frame of 20 or 40 ms, padded to whole bytes."""
 
     name: str
     kbps: float
@@ -86,9 +86,7 @@ class Codec2(Family):
     latency = "40 ms, below 2.4 kbps 60 ms"
 
     def unavailable(self, system: System | None = None) -> str | None:
-        if importlib.util.find_spec("pycodec2") is None:
-            return "the Python package pycodec2 is missing; run `pip install 'earmark[codec2]'`"
-        return None
+        return missing("pycodec2", extra="codec2")
 
     def version(self, system: System | None = None) -> str:
         return f"pycodec2 {package_version('pycodec2')}"

@@ -13,11 +13,11 @@ LYRA_WEIGHTS = "lyra_v2"
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, type=click.Choice([*OFFICIAL_FILES, LYRA_WEIGHTS]), metavar="NAME...")
-@click.option("--url", help=f"Folder of the files, for a mirror.  [default: {OFFICIAL_URL} or, for Lyra, GitHub]")
+@click.option("--url", help=f"Folder of a mirror that has the files.  [default: {OFFICIAL_URL}; for Lyra, GitHub]")
 def download(names: tuple[str, ...], url: str | None) -> None:
-    """Fetch published weights into the user's cache: encodec_24khz, encodec_48khz, lyra_v2 and others.
+    """Download published weights into the user's cache: encodec_24khz, encodec_48khz, lyra_v2 and others.
 
-    Each file is checked by its hash. Run it again to go on with a download that broke off.
+    The hash of each file is checked. An interrupted download continues on the next run.
     """
     from earmark.baselines import lyra
     from earmark.codec.checkpoints import downloads

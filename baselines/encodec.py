@@ -1,4 +1,4 @@
-"""EnCodec (arXiv 2210.13438) by our own implementation, with the official checkpoints or any other of the models."""
+"""EnCodec (arXiv 2210.13438) by our own implementation, with any checkpoint of its models."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from earmark.codec.checkpoints.downloads import OFFICIAL, bundled, cached, langu
 from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS, SCALE, RawCoder
 from earmark.codec.encodec.codes import Codes
 from earmark.codec.errors import UserError
+from earmark.codec.extras import missing
 
-if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
+if TYPE_CHECKING:  # torch takes seconds to import, and most commands do not need it
     from earmark.codec.encodec.config import EncodecConfig
     from earmark.codec.encodec.model import EncodecModel
     from earmark.codec.language_model.portable_coder import PortableModelCoder
 
-MOST_LOADED = 8  # trainings that stay in memory, 0.1 GB each at the paper's size: a run takes turns with all of its own
+MOST_LOADED = 8  # models that stay in memory, 0.1 GB each at the paper's size, as a run alternates between its systems
 
 
 @functools.lru_cache(MOST_LOADED)
 def _model(source: Path) -> tuple[EncodecModel, str]:
-    """Model and identity, loaded once a process: workers code many files with it."""
+    """Load model and identity once per process, as workers code many files with them."""
     from earmark.codec.checkpoints import loading as checkpoints
     from earmark.codec.encodec.fast.accelerate import accelerate
 
@@ -50,9 +51,9 @@ def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelC
 class EncodecCodec:
     """EnCodec at one bit rate.
 
-    A packet is a segment: 10 bits a code, filled up to a byte, with 4 bytes of scale in front where the model
-    normalises; the public format without its header. With a language model a packet is what that codes on its own: a
-    segment, or 2 s of a model without segments.
+    A packet is a segment: 10 bits per code, padded to whole bytes, after 4 bytes of scale if the model normalises. This
+    is the public format without its header. With a language model a packet is an independently coded part: a segment,
+    or 2 s of a model without segments.
     """
 
     name: str
@@ -64,10 +65,10 @@ class EncodecCodec:
 
     @property
     def latency(self) -> float:
-        """A segment where the model has segments, else one step of the codes (paper, section 4.6).
+        """A segment if the model has segments, else one step (paper, section 4.6).
 
-        With a language model it is a packet, which the range coder ends as a whole; the paper's coder would need but
-        one step more than without.
+        With a language model the latency is a packet, as the range coder completes whole packets only. The coder of the
+        paper needs only one step more than without a language model.
         """
         config = self.model.config
         if self.coder is not None and config.segment is None:
@@ -87,7 +88,7 @@ class EncodecCodec:
         return Encoded(tuple(packets), codes.samples)
 
     def _steps(self, segment: int) -> int:
-        """Latent steps of a packet, of a segment of so many."""
+        """Steps of a full packet in a segment of `segment` steps."""
         config = self.model.config
         if self.coder is None or config.segment is not None:
             return segment
@@ -97,7 +98,7 @@ class EncodecCodec:
         config = self.model.config
         codebooks, bits = config.codebooks(self.kbps), self.model.quantizer.bits
         lengths = [-(-(end - start) // config.seanet.hop) for start, end in config.segments(encoded.samples)]
-        # Of each packet: its first step in the segment, and its number of steps.
+        # First step in the segment and number of steps, for each packet.
         parts = [
             (start, min(self._steps(steps), steps - start))
             for steps in lengths
@@ -137,7 +138,7 @@ class Encodec(Family):
 
     name = "encodec_24khz"
     title = "EnCodec 24 kHz"
-    kbps_steps: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)  # of the paper
+    kbps_steps: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)  # in the paper
     example = "encodec_24khz@3"
     sample_rates = "24 kHz"
     licence = "code MIT; weights by their origin"
@@ -148,6 +149,8 @@ class Encodec(Family):
         self.rates = in_words(self._steps(None))
 
     def unavailable(self, system: System | None = None) -> str | None:
+        if reason := missing("torch", extra="encodec"):
+            return reason
         try:
             sources = [(self.source(system), "a checkpoint")]
             if system is not None and "lm" in system.options:
@@ -160,7 +163,7 @@ class Encodec(Family):
         return None
 
     def version(self, system: System | None = None) -> str:
-        """The identities of all weights; a run that has nothing to do knows our own without loading them."""
+        """Identities of all weights, read from the headers of our files, so that a finished run need not load them."""
         from earmark.codec.checkpoints.header import identity
 
         source = self.source(system)
@@ -173,8 +176,8 @@ class Encodec(Family):
 
     def check(self, system: System) -> None:
         if system.options.get("checkpoint", OFFICIAL) != OFFICIAL and system.options.get("lm") == "":
-            raise UserError(f"{system.text}: the language model for its checkpoint is not known; write lm=FILE")
-        others = ", or other weights by :checkpoint=" if rate_in_kbps(system) in self.kbps_steps else ""
+            raise UserError(f"{system.text}: no language model is known for this checkpoint; write lm=FILE")
+        others = ", or other weights with :checkpoint=" if rate_in_kbps(system) in self.kbps_steps else ""
         require_rate(system, self._steps(system), others)
 
     def kbps(self, system: System) -> float | None:
@@ -192,7 +195,7 @@ class Encodec(Family):
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
 
     def _steps(self, system: System | None) -> tuple[float, ...]:
-        """Bit rates of the weights, or where these do not tell, those of the paper."""
+        """Bit rates of the weights, or those of the paper if the weights do not say."""
         from earmark.codec.checkpoints.header import bit_rates
 
         try:
@@ -201,10 +204,10 @@ class Encodec(Family):
             return self.kbps_steps
 
     def source(self, system: System | None) -> Path:
-        """The file named by the option, else the weights that come with Earmark, else the official ones.
+        """File of the option checkpoint, else the weights that come with Earmark, else the official ones.
 
         Raises:
-            UserError: they are the official ones, which are not in the user's cache.
+            UserError: the official weights are not in the user's cache.
         """
         given = "" if system is None else system.options.get("checkpoint", "")
         if given not in ("", OFFICIAL):
@@ -212,7 +215,7 @@ class Encodec(Family):
         return (None if given else bundled(self.name)) or cached(self.name)
 
     def language_model(self, system: System) -> Path:
-        """Likewise, by the option lm; without a value the one for the weights."""
+        """File of the option lm; without a value, the language model for the weights."""
         given = system.options["lm"]
         return Path(given) if given else language_model_for(self.name, official="checkpoint" in system.options)
 
@@ -229,7 +232,7 @@ class Encodec48(Encodec):
 
 
 class SoundStream(Encodec):
-    """SoundStream as the EnCodec paper re-implements it (sections 4.2, A.1); its original has no public weights."""
+    """SoundStream as the EnCodec paper re-implements it (sections 4.2, A.1); the original has no public weights."""
 
     name = "soundstream"
     title = "SoundStream"
@@ -241,14 +244,14 @@ class SoundStream(Encodec):
         super().check(system)
 
     def source(self, system: System | None) -> Path:
-        """The file named by the option.
+        """File of the option checkpoint.
 
         Raises:
-            UserError: none is named.
+            UserError: the option is missing.
         """
         if system is not None and (given := system.options.get("checkpoint")):
             return Path(given)
         raise UserError(
-            "soundstream: no weights come with it; train some by `earmark train soundstream`, and write "
+            "soundstream: Earmark has no weights for it; train it by `earmark train soundstream`, and write "
             "soundstream@3:checkpoint=FILE"
         )

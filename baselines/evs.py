@@ -1,4 +1,4 @@
-"""EVS (3GPP TS 26.445) by its reference programs EVS_cod and EVS_dec (TS 26.443), which are not ours to ship."""
+"""EVS (3GPP TS 26.445) by its reference programs EVS_cod and EVS_dec (TS 26.443), which users install themselves."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from earmark.codec.errors import UserError
 
 SAMPLE_RATES = (8000, 16000, 32000, 48000)
 KBPS = (5.9, 7.2, 8.0, 9.6, 13.2, 16.4, 24.4, 32.0, 48.0, 64.0, 96.0, 128.0)
-VARIABLE_KBPS = 5.9  # an average over speech; the programs know it only with DTX
-NARROWBAND_KBPS = 24.4  # the highest of 8 kHz input (TS 26.445, table 1)
+VARIABLE_KBPS = 5.9  # an average over speech; the programs offer it with DTX only
+NARROWBAND_KBPS = 24.4  # highest rate for input at 8 kHz (TS 26.445, table 1)
 FRAMES_PER_SECOND = 50
 PCM = np.dtype("<i2")
 
-# Both programs take their part of the delay out themselves: the encoder the first 9.6875 ms of its input, and with it
-# a partial last frame; the decoder 2.3125 ms, in whose place it appends silence. Padding keeps both off the source.
+# Both programs remove their part of the delay: the encoder drops the first 9.6875 ms of its input and with it a partial
+# last frame; the decoder drops 2.3125 ms and appends silence. Padding protects the end of the source from both.
 SILENCE_SECONDS = 0.003
 
 HOW_TO_GET = (
@@ -41,25 +41,25 @@ HOW_TO_GET = (
 
 @dataclass(frozen=True)
 class Programs:
-    """Where EVS_cod and EVS_dec are."""
+    """Paths of EVS_cod and EVS_dec."""
 
     encoder: Path
     decoder: Path
 
 
 def find_programs() -> Programs | None:
-    """Both programs, from the folder that EARMARK_EVS_DIR names, else from PATH."""
+    """Find both programs in the folder EARMARK_EVS_DIR, or else on PATH."""
     folder = os.environ.get("EARMARK_EVS_DIR") or None
-    found = [shutil.which(name, path=folder) for name in ("EVS_cod", "EVS_dec")]
-    return Programs(Path(found[0]).resolve(), Path(found[1]).resolve()) if found[0] and found[1] else None
+    encoder, decoder = (shutil.which(name, path=folder) for name in ("EVS_cod", "EVS_dec"))
+    return Programs(Path(encoder).resolve(), Path(decoder).resolve()) if encoder and decoder else None
 
 
 @functools.cache
 def programs_version(encoder: Path, decoder: Path) -> str:
-    """The version that the encoder's banner tells, and the hash of both programs, as builds differ too."""
+    """Version in the banner of the encoder, and hash of both programs, as builds differ, too."""
     digest = hashlib.sha256(encoder.read_bytes() + decoder.read_bytes()).hexdigest()[:16]
     banner = ""
-    with suppress(OSError, subprocess.TimeoutExpired):  # without arguments it prints its usage and fails
+    with suppress(OSError, subprocess.TimeoutExpired):  # without arguments the encoder prints its usage and fails
         done = subprocess.run(
             [encoder], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=10
         )
@@ -70,7 +70,7 @@ def programs_version(encoder: Path, decoder: Path) -> str:
 
 @dataclass
 class EvsCodec:
-    """EVS at one bit rate, mono. A packet is a frame of 20 ms; with DTX, as at 5.9 kbps, some are short or empty."""
+    """EVS at one bit rate, mono. A packet is a frame of 20 ms; at 5.9 kbps, with DTX, some are short or empty."""
 
     name: str
     sample_rate: int
@@ -83,7 +83,7 @@ class EvsCodec:
         frame = self.sample_rate // FRAMES_PER_SECOND
         frames = -(-(audio.shape[-1] + round(SILENCE_SECONDS * self.sample_rate)) // frame) + 1
         pcm, _ = to_pcm16(fit_length(audio, frames * frame))
-        dtx = ["-dtx"] if self.kbps == VARIABLE_KBPS else []  # last of the options: a number behind it would be its own
+        dtx = ["-dtx"] if self.kbps == VARIABLE_KBPS else []  # the last option, as it would take a number after it
         rate = [str(round(self.kbps * 1000)), str(self.sample_rate // 1000)]
         bitstream = self._run([str(self.programs.encoder), "-q", *dtx, *rate], pcm.astype(PCM).tobytes(), frames)
         try:
@@ -92,7 +92,7 @@ class EvsCodec:
             raise UserError(f"{self.name}: EVS_cod wrote no G.192 bitstream: {error}") from error
         sizes = {8 * len(packet) for packet in packets}
         if self.kbps != VARIABLE_KBPS and sizes != {round(self.kbps * 1000 / FRAMES_PER_SECOND)}:
-            raise UserError(f"{self.name}: EVS_cod wrote frames of {sorted(sizes)} bits; is it that of TS 26.443?")
+            raise UserError(f"{self.name}: EVS_cod wrote frames of {sorted(sizes)} bits; is it the one of TS 26.443?")
         return Encoded(tuple(packets), audio.shape[-1])
 
     def decode(self, encoded: Encoded) -> Audio:
@@ -104,7 +104,7 @@ class EvsCodec:
         return (pcm[None] / 32768).astype(np.float32)
 
     def _run(self, command: list[str], content: bytes, frames: int) -> bytes:
-        """Give `content` to a program as a file, behind its other arguments, and return the file it writes."""
+        """Run a program with `content` as its input file and return the content of its output file."""
         with tempfile.TemporaryDirectory(prefix="earmark-evs-") as name:
             folder = Path(name)
             (folder / "input").write_bytes(content)
@@ -117,22 +117,22 @@ class EvsCodec:
 
 
 class Evs(Family):
-    """EVS at 5.9 kbps, variable, to 128 kbps."""
+    """EVS at 5.9 kbps (variable) to 128 kbps."""
 
     name = "evs"
     title = "EVS"
     rates = in_words(KBPS)
     example = "evs@9.6"
     sample_rates = "8, 16, 32, 48 kHz mono"
-    licence = "3GPP, not ours to ship"
+    licence = "3GPP, may not be shipped"
     latency = "32 ms"
 
     def unavailable(self, system: System | None = None) -> str | None:
         return None if find_programs() else HOW_TO_GET
 
     def version(self, system: System | None = None) -> str:
-        found = _require_programs()
-        return programs_version(found.encoder, found.decoder)
+        programs = _require_programs()
+        return programs_version(programs.encoder, programs.decoder)
 
     def check(self, system: System) -> None:
         require_rate(system, KBPS)
@@ -141,7 +141,7 @@ class Evs(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> EvsCodec:
-        """The next sample rate above the source's, so 32 kHz for 24 kHz; beyond narrow band's rates 16 kHz at least."""
+        """Open at the next sample rate above the source's, e.g. 32 kHz for 24 kHz; above 24.4 kbps 16 kHz or more."""
         kbps = rate_in_kbps(system)
         least = sample_rate if kbps <= NARROWBAND_KBPS else max(sample_rate, 16000)
         native = next((rate for rate in SAMPLE_RATES if rate >= least), SAMPLE_RATES[-1])
@@ -149,7 +149,7 @@ class Evs(Family):
 
 
 def _require_programs() -> Programs:
-    found = find_programs()
-    if found is None:
+    programs = find_programs()
+    if programs is None:
         raise UserError(f"evs: {HOW_TO_GET}")
-    return found
+    return programs

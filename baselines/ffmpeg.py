@@ -1,4 +1,4 @@
-"""FFmpeg's audio codecs, through PyAV: packets out of a signal, and the signal out of packets."""
+"""FFmpeg's audio codecs, through PyAV: a signal to packets, and packets to a signal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from earmark.codec.audio import Audio, fit_length
 
 
 def missing(*codecs: str) -> str | None:
-    """What is to be installed before PyAV has all of these codecs; None if it has them."""
+    """Return one line on what to install if PyAV lacks one of these codecs; None if it has them all."""
     if importlib.util.find_spec("av") is None:
-        return "the Python package av is missing; run `pip install av`"
+        return "PyAV is not installed; run `pip install av`"
     import av
 
     absent = [codec for codec in codecs if codec not in av.codecs_available]
@@ -30,7 +30,7 @@ def version() -> str:
 
 
 def encode(codec: str, audio: Audio, sample_rate: int, bits_per_second: int) -> list[bytes]:
-    """All packets of [channels, time], zeros filling up the last frame, the encoder's own padding at the end."""
+    """Encode [channels, time], padded with zeros to whole frames; the packets include the encoder's own padding."""
     import av
 
     layout = _layout(audio.shape[0])
@@ -59,10 +59,10 @@ def encode(codec: str, audio: Audio, sample_rate: int, bits_per_second: int) -> 
 def decode(
     codec: str, packets: Sequence[bytes], sample_rate: int, channels: int, extradata: bytes | None = None
 ) -> Audio:
-    """The whole decoded signal, [channels, time] in float32, the codec's delay still at its start.
+    """Decode to [channels, time] in float32; the codec's delay is still at the start.
 
     Args:
-        extradata: what a decoder must know that stands in no packet, e.g. AAC's AudioSpecificConfig.
+        extradata: parameters of the decoder that no packet has, e.g. the AudioSpecificConfig of AAC.
     """
     import av
 

@@ -1,4 +1,4 @@
-"""ITU-T G.192 bitstream files: for every frame a sync word, the number of bits, and one 16-bit word a bit."""
+"""ITU-T G.192 bitstream files: per frame a sync word, the number of bits, and one 16-bit word per bit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 SYNC = 0x6B21
 ZERO, ONE = 0x007F, 0x0081
-WORD = np.dtype("<u2")  # the reference programs write in the order of the machine, and those that run them are such
+WORD = np.dtype("<u2")  # the reference programs use the byte order of the machine; we assume little-endian
 
 
 def unpack(content: bytes) -> list[bytes]:
-    """The frames of a G.192 file, eight bits a byte, the first one highest.
+    """Return the frames of a G.192 file, eight bits per byte, most significant bit first.
 
     Raises:
-        ValueError: not such a file, a frame that was lost, or one that is not a whole number of bytes.
+        ValueError: not a G.192 file, a lost frame, or a frame that is not a whole number of bytes.
     """
     if len(content) % WORD.itemsize:
         raise ValueError("an odd number of bytes")
@@ -29,14 +29,14 @@ def unpack(content: bytes) -> list[bytes]:
         if bits.size != words[position + 1] or not np.isin(bits, (ZERO, ONE)).all():
             raise ValueError(f"the frame at word {position} is not {words[position + 1]} bits")
         if bits.size % 8:
-            raise ValueError(f"a frame of {bits.size} bits is no whole number of bytes")
+            raise ValueError(f"a frame of {bits.size} bits is not a whole number of bytes")
         frames.append(np.packbits(bits == ONE).tobytes())
         position += 2 + bits.size
     return frames
 
 
 def pack(frames: Sequence[bytes]) -> bytes:
-    """The G.192 file of frames that are whole bytes."""
+    """Return the G.192 file of frames that are whole bytes."""
     parts = []
     for frame in frames:
         bits = np.unpackbits(np.frombuffer(frame, np.uint8))

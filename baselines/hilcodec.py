@@ -1,10 +1,9 @@
-"""HILCodec (arXiv 2405.04752) from its published ONNX models, hop by hop under ONNX Runtime."""
+"""HILCodec (arXiv 2405.04752) from its published ONNX models, run hop by hop by ONNX Runtime."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,22 +18,23 @@ from earmark.baselines.rates import option, rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
 from earmark.codec.checkpoints.downloads import cache_folder
 from earmark.codec.errors import UserError
+from earmark.codec.extras import missing
 
 SAMPLE_RATE = 24000
-HOP = 320  # samples: 75 hops a second
+HOP = 320  # samples: 75 hops per second
 BITS = 10  # of a code
 MOST_CODEBOOKS = 12
-MODELS = {"speech": "hil_speech", "music": "hil_music"}  # option -> beginning of the files' names
+MODELS = {"speech": "hil_speech", "music": "hil_music"}  # option -> prefix of the file names
 
 
 def weights_folder() -> Path:
-    """$EARMARK_HILCODEC_DIR, else hilcodec in the user's cache."""
+    """Return $EARMARK_HILCODEC_DIR, else hilcodec in the user's cache."""
     folder = os.environ.get("EARMARK_HILCODEC_DIR")
     return Path(folder) if folder else cache_folder() / "hilcodec"
 
 
 def files(model: str, codebooks: int) -> list[str]:
-    """Names of the files that a model needs at a number of codebooks."""
+    """Names of the files of a model at a number of codebooks."""
     ends = ["enc.onnx", "dec.onnx", "cache_enc.npz", "cache_dec.npz"]
     ends += [f"{part}{number}.onnx" for number in range(codebooks) for part in ("vq", "deq")]
     return [f"{MODELS[model]}_{end}" for end in ends]
@@ -42,7 +42,7 @@ def files(model: str, codebooks: int) -> list[str]:
 
 @functools.lru_cache(maxsize=64)
 def _session(path: Path) -> Any:
-    """A network; it remembers nothing between calls, as its state goes in and out of it."""
+    """Load a network; it keeps no state between calls, as its state is an input and an output."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -106,7 +106,7 @@ class HilCodec:
 
 
 class Hil(Family):
-    """HILCodec for speech, or by option for music."""
+    """HILCodec for speech, or for music with the option model."""
 
     name = "hilcodec"
     title = "HILCodec"
@@ -118,12 +118,12 @@ class Hil(Family):
     options: Mapping[str, tuple[str, ...]] = {"model": ("speech", "music")}
 
     def unavailable(self, system: System | None = None) -> str | None:
-        if importlib.util.find_spec("onnxruntime") is None:
-            return "the Python package onnxruntime is missing; run `pip install 'earmark[hilcodec]'`"
+        if reason := missing("onnxruntime", extra="hilcodec"):
+            return reason
         for path in self._paths(system):
             if not path.is_file():
                 return (
-                    f"{path} is missing; put the folder onnx of github.com/aask1357/hilcodec at {path.parent}, or set "
+                    f"{path} is missing; copy the folder onnx of github.com/aask1357/hilcodec to {path.parent}, or set "
                     "EARMARK_HILCODEC_DIR to it"
                 )
         return None

@@ -1,4 +1,4 @@
-"""A table of long texts on a terminal: cells wrap, so that all columns are seen at once."""
+"""A table of long texts for the terminal, with wrapped cells, so that all columns fit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-NARROWEST = 140  # characters; narrower, the columns would be read from top to bottom
+NARROWEST = 140  # characters; in a narrower table the cells would be columns of single words
 
 
 def print_listing(headings: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str]) -> None:
-    """Print rows of text below headings, and then each note on lines of its own."""
-    names, *others = headings  # what is to be typed stays whole
+    """Print rows of text under headings, then each note after a blank line."""
+    names, *others = headings  # the first column is text to type, and does not wrap
     table = Table(
         Column(names, no_wrap=True), *(Column(name, overflow="fold") for name in others), box=None, pad_edge=False
     )

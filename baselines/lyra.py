@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
@@ -17,12 +16,13 @@ from earmark.baselines.rates import rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length, to_pcm16
 from earmark.codec.audio.native_messages import silenced
 from earmark.codec.checkpoints.downloads import cache_folder, fetch, hash_fits
+from earmark.codec.extras import missing
 
 SAMPLE_RATE = 16000
 HOP = 320  # samples: 20 ms
 QUANTIZERS = {3.2: 16, 6.0: 30, 9.2: 46}  # kbps -> residual stages of 4 bits in each hop
 MOST_QUANTIZERS = 46
-UNUSED = -1  # the index that the decoder takes for a stage that was not sent
+UNUSED = -1  # index that tells the decoder that a stage was not sent
 
 WEIGHTS_URL = "https://github.com/google/lyra/raw/v1.3.2/lyra/model_coeffs/"
 ENCODER, QUANTIZER, DECODER = "soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite"
@@ -34,16 +34,19 @@ SHA256 = {
 
 
 def weights_folder() -> Path:
-    """$EARMARK_LYRA_DIR, else lyra_v2 in the user's cache."""
+    """Return $EARMARK_LYRA_DIR, else lyra_v2 in the user's cache."""
     folder = os.environ.get("EARMARK_LYRA_DIR")
     return Path(folder) if folder else cache_folder() / "lyra_v2"
 
 
 def download(url: str) -> Path:
-    """Fetch the three models into `weights_folder`, from the folder `url` with the slash at its end.
+    """Fetch the three models into `weights_folder`.
+
+    Args:
+        url: folder of the models, with a trailing slash.
 
     Raises:
-        UserError: no connection, an HTTP error, a transfer that broke off, or a file with another hash.
+        UserError: no connection, an HTTP error, an interrupted transfer, or a file with another hash.
         WriteError: the folder cannot be written or the disk is full.
     """
     for name, sha256 in SHA256.items():
@@ -52,11 +55,11 @@ def download(url: str) -> Path:
 
 
 def _runner(path: Path, signature: str, xnnpack: bool) -> Any:
-    """A fresh interpreter's signature: what the networks remember of earlier hops is never that of another file."""
+    """Signature of a fresh interpreter, so that the state of the networks never comes from another file."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kernels = OpResolverType.BUILTIN if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    with silenced():  # XNNPACK announces itself
+    with silenced():  # XNNPACK prints a message
         interpreter = Interpreter(str(path), num_threads=1, experimental_op_resolver_type=kernels)
         interpreter.allocate_tensors()
         return interpreter.get_signature_runner(signature)
@@ -64,7 +67,7 @@ def _runner(path: Path, signature: str, xnnpack: bool) -> Any:
 
 @dataclass
 class LyraCodec:
-    """Lyra v2 at one bit rate, mono. A packet is a hop of 20 ms: 4 bits for each stage, the first one highest."""
+    """Lyra v2 at one bit rate, mono. A packet is a hop of 20 ms: 4 bits per stage, the first stage highest."""
 
     name: str
     folder: Path
@@ -99,7 +102,7 @@ class LyraCodec:
 
 
 def _pack(indices: NDArray[np.int32]) -> bytes:
-    """An even number of indices of 4 bits, two a byte."""
+    """Pack an even number of 4-bit indices, two per byte."""
     return (indices[0::2] << 4 | indices[1::2]).astype(np.uint8).tobytes()
 
 
@@ -120,21 +123,21 @@ class Lyra(Family):
     latency = "20 ms"
 
     def unavailable(self, system: System | None = None) -> str | None:
-        if importlib.util.find_spec("ai_edge_litert") is None:
-            return "the Python package ai-edge-litert is missing; run `pip install 'earmark[lyra]'`"
+        if reason := missing("ai_edge_litert", extra="lyra"):
+            return reason
         for name, sha256 in SHA256.items():
             path = weights_folder() / name
             if not path.is_file():
                 return (
-                    f"{path} is missing; fetch Lyra's weights by `earmark download lyra_v2`, or set EARMARK_LYRA_DIR "
-                    f"to a folder with {', '.join(SHA256)} of {WEIGHTS_URL}"
+                    f"{path} is missing; run `earmark download lyra_v2`, or set EARMARK_LYRA_DIR to a folder with "
+                    f"{', '.join(SHA256)} of {WEIGHTS_URL}"
                 )
             if not hash_fits(path, sha256):
-                return f"{path}: not the published file, by its SHA-256; delete it and run `earmark download lyra_v2`"
+                return f"{path}: not the published file (SHA-256); delete it and run `earmark download lyra_v2`"
         return None
 
     def version(self, system: System | None = None) -> str:
-        """The weights are known by their hashes, so the runtime's version is what may differ."""
+        """Version of the runtime; the weights are always the published ones, checked by their hashes."""
         return f"v1.3.2, LiteRT {package_version('ai-edge-litert')}"
 
     def check(self, system: System) -> None:

@@ -13,7 +13,7 @@ from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.rates import rate_in_kbps, require_rate
 from earmark.codec.audio import Audio, fit_length
 
-# Bit rates in kbps by version of the standard, and the sample rates each version has.
+# Bit rates in kbps of each version of the standard, and its sample rates.
 MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 MPEG_2_5 = (8, 16, 24, 32, 40, 48, 56, 64)
@@ -31,7 +31,7 @@ DELAY = 1105  # samples: LAME's encoder 576, the decoder's filter bank 528 + 1
 
 @dataclass
 class Mp3Codec:
-    """LAME at a constant bit rate, with FFmpeg's settings; LAME's own choice of another sample rate is not taken."""
+    """LAME at a constant bit rate, with FFmpeg's settings, which keep LAME from choosing another sample rate."""
 
     name: str
     sample_rate: int
@@ -40,15 +40,15 @@ class Mp3Codec:
 
     @property
     def latency(self) -> float:
-        """A frame, 1152 samples in MPEG-1 and 576 in its extensions to lower sample rates, and the filter banks."""
+        """A frame (1152 samples in MPEG-1, 576 in its extensions to lower sample rates) and the filter banks."""
         return ((1152 if self.sample_rate >= LOWEST_MPEG_1_RATE else 576) + DELAY) / self.sample_rate
 
     def encode(self, audio: Audio) -> Encoded:
         size = 1152 if self.sample_rate >= LOWEST_MPEG_1_RATE else 576
-        # Room for the delay, so that the last samples of the source are in the stream too.
+        # Room for the delay, so that the stream has the last samples of the source, too.
         frames = -(-(audio.shape[-1] + DELAY) // size)
         packets = ffmpeg.encode("libmp3lame", fit_length(audio, frames * size), self.sample_rate, self.bits_per_second)
-        # Flushing emits whole frames that hold only silence behind the padded source.
+        # Flushing emits further frames, which hold only silence after the padded source.
         return Encoded(tuple(packets[: frames + 1]), audio.shape[-1])
 
     def decode(self, encoded: Encoded) -> Audio:
@@ -58,7 +58,7 @@ class Mp3Codec:
 
 @functools.cache
 def lame_version() -> str:
-    """LAME signs the padding of its frames; PyAV does not tell the version."""
+    """Version that LAME writes into the padding of its frames, as PyAV does not have it."""
     codec = Mp3Codec("mp3", 16000, 1, 160000)
     stream = b"".join(codec.encode(np.zeros((1, 16000), np.float32)).packets)
     match = re.search(rb"LAME[\d.]+\d", stream)
@@ -74,7 +74,7 @@ class Mp3(Family):
     example = "mp3@64"
     sample_rates = "8 to 48 kHz"
     licence = "LGPL-2.0"
-    latency = "47 ms at 48 kHz"  # a frame of 1152 samples and the delay, the bit reservoir aside
+    latency = "47 ms at 48 kHz"  # a frame of 1152 samples and the delay, without the bit reservoir
 
     def unavailable(self, system: System | None = None) -> str | None:
         return ffmpeg.missing("libmp3lame", "mp3float")
@@ -89,7 +89,7 @@ class Mp3(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> Mp3Codec:
-        """The source's own rate where the standard has it at this bit rate, else the next above, else the highest."""
+        """Open at the source's sample rate, else at the next one above, else the highest, that has the bit rate."""
         kbps = rate_in_kbps(system)
         rates = [rate for rate, bit_rates in BIT_RATES.items() if kbps in bit_rates]
         native = next((rate for rate in rates if rate >= sample_rate), rates[-1])

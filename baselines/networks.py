@@ -1,6 +1,6 @@
-"""Other people's neural codecs behind one face: a signal in, levels of codewords out, and back.
+"""Neural codecs of other packages behind one interface: a signal to levels of codes, and back.
 
-Each loads from a folder as its hub has it: a configuration beside weights.
+Each loads from a folder with configuration and weights, as its repository on the Hugging Face hub has it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch.nn.functional import pad
 class Network(Protocol):
     """A mono codec of residual or multi-scale codebooks.
 
-    Args of its methods: audio [time] at `sample_rate`, of at least one sample; a level is [steps], codewords of a
-    codebook. decode() may give more samples than were encoded, not fewer.
+    Audio is [time] at `sample_rate`, of at least one sample. A level is [steps], the codes of one codebook. decode()
+    returns at least as many samples as were encoded.
     """
 
     sample_rate: int
@@ -40,7 +40,7 @@ class DacNetwork:
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
         hop = self.model.config.hop_length
-        # Each odd stride of the decoder ends a sample short of its last step.
+        # The output of each layer with an odd stride is a sample shorter than steps x stride.
         short = hop - _length_after(1, self.model.config.upsampling_ratios)
         padded = pad(audio, (0, -(audio.shape[-1] + short) % hop + short))
         codes = self.model.encode(padded[None, None], n_quantizers=codebooks).audio_codes
@@ -51,7 +51,7 @@ class DacNetwork:
 
 
 def _length_after(steps: int, strides: list[int]) -> int:
-    """Samples that transposed convolutions of kernel 2 x stride and padding ceil(stride / 2) make of `steps`."""
+    """Output length of transposed convolutions of kernel 2 x stride, padding ceil(stride / 2), for `steps` inputs."""
     for stride in strides:
         steps = steps * stride - stride % 2
     return steps
@@ -96,7 +96,7 @@ class EncodecNetwork:
 
 
 class SnacNetwork:
-    """SNAC (arXiv 2410.14411) by its own package: codebooks of several rates, all of them always used."""
+    """SNAC (arXiv 2410.14411) by its own package: codebooks at several step rates, all of which are always used."""
 
     def __init__(self, folder: Path) -> None:
         from snac import SNAC
@@ -106,7 +106,7 @@ class SnacNetwork:
         self.codebook_size: int = self.model.codebook_size
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
-        return [level[0] for level in self.model.encode(audio[None, None])]  # which pads by itself
+        return [level[0] for level in self.model.encode(audio[None, None])]  # pads its input itself
 
     def decode(self, levels: list[Tensor]) -> Tensor:
         with torch.random.fork_rng(devices=[]):  # its decoder adds noise
@@ -115,10 +115,10 @@ class SnacNetwork:
         return decoded
 
 
-def _from_pretrained(kind: Any, folder: Path) -> Any:
-    """A model of transformers out of `folder`, ready for inference, without its progress bars."""
+def _from_pretrained(model_class: Any, folder: Path) -> Any:
+    """Load a model of transformers for inference, without progress bars."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    return kind.from_pretrained(folder, local_files_only=True).eval()
+    return model_class.from_pretrained(folder, local_files_only=True).eval()

@@ -26,13 +26,13 @@ NATIVE_RATES = (8000, 12000, 16000, 24000, 48000)
 LOWEST_KBPS, HIGHEST_KBPS = 6, 510
 
 APPLICATIONS = {"audio": "audio", "voip": "voip", "lowdelay": "restricted_lowdelay"}  # ours -> opuslib's
-BANDWIDTHS = ("nb", "mb", "wb", "swb", "fb")  # 4, 6, 8, 12, 20 kHz: OPUS_BANDWIDTH_NARROWBAND and those that follow it
+BANDWIDTHS = ("nb", "mb", "wb", "swb", "fb")  # 4, 6, 8, 12, 20 kHz: OPUS_BANDWIDTH_NARROWBAND and the next four
 NARROWBAND = 1101  # OPUS_BANDWIDTH_NARROWBAND in opus_defines.h
 FRAMES = ("20", "2.5", "5", "10", "40", "60")  # ms
 
 
 def bundled_libopus() -> str | None:
-    """Path of the libopus in PyAV's wheel."""
+    """Path of the libopus in PyAV's wheel; None if there is none."""
     specification = importlib.util.find_spec("av")
     if specification is not None and specification.origin is not None:
         site = Path(specification.origin).parent.parent
@@ -42,46 +42,47 @@ def bundled_libopus() -> str | None:
     return None
 
 
-@functools.cache
 def find_libopus(wanted: str = "") -> str | None:
     """Path or name of a libopus.
 
     Args:
-        wanted: a path, or "system", or "" for the one that EARMARK_LIBOPUS names and else the newest at hand.
+        wanted: a path, or "system", or "" for the value of EARMARK_LIBOPUS, and without that the newest installed.
     """
     wanted = wanted or os.environ.get("EARMARK_LIBOPUS", "")
-    if wanted and wanted != "system":
-        return wanted
-    system = ctypes.util.find_library("opus")
-    if wanted:
-        return system
-    at_hand = [library for library in (bundled_libopus(), system) if library is not None]
-    return max(at_hand, key=_number, default=None)
+    if wanted == "system":
+        return ctypes.util.find_library("opus")
+    return wanted or _newest_libopus()
 
 
-def _number(library: str) -> tuple[int, ...]:
-    """1.6.1 as (1, 6, 1); what does not load is older than all."""
+@functools.cache
+def _newest_libopus() -> str | None:
+    libraries = (bundled_libopus(), ctypes.util.find_library("opus"))
+    return max((library for library in libraries if library is not None), key=_version_number, default=None)
+
+
+def _version_number(library: str) -> tuple[int, ...]:
+    """1.6.1 as (1, 6, 1); () for a library that does not load."""
     try:
-        ask = ctypes.CDLL(library).opus_get_version_string
+        version_string = ctypes.CDLL(library).opus_get_version_string
     except (OSError, AttributeError):
         return ()
-    ask.restype = ctypes.c_char_p
-    return tuple(map(int, re.findall(rb"\d+", ask().partition(b"-")[0])))
+    version_string.restype = ctypes.c_char_p
+    return tuple(map(int, re.findall(rb"\d+", version_string().partition(b"-")[0])))
 
 
 @functools.cache
 def _opuslib(library: str) -> ModuleType:
     """The module opuslib bound to one libopus.
 
-    opuslib looks for the library once, when it is imported: a copy of the module for each library lets two versions
-    of Opus stand in one comparison.
+    opuslib looks for the library when it is imported. A copy of the module per library allows two versions of Opus in
+    one comparison.
     """
 
-    def take_out() -> dict[str, ModuleType]:
+    def remove_modules() -> dict[str, ModuleType]:
         names = [name for name in sys.modules if name.partition(".")[0] == "opuslib"]
         return {name: sys.modules.pop(name) for name in names}
 
-    others = take_out()
+    others = remove_modules()
     original = ctypes.util.find_library
     ctypes.util.find_library = lambda name: library if name == "opus" else original(name)
     try:
@@ -89,17 +90,17 @@ def _opuslib(library: str) -> ModuleType:
         return importlib.import_module("opuslib")
     finally:
         ctypes.util.find_library = original
-        take_out()
+        remove_modules()
         sys.modules.update(others)
 
 
 @dataclass
 class OpusCodec:
-    """Opus as opusenc runs it, unless told otherwise: constrained VBR, 20 ms, application "audio", complexity 10.
+    """Opus at one setting; the defaults of its options are those of opusenc.
 
     Args:
         library: path or name of libopus.
-        application: opuslib's name of it.
+        application: a value of APPLICATIONS.
         vbr: "constrained", "on" or "off".
         bandwidth: one of BANDWIDTHS, or "auto" for the encoder's own choice.
         frame_ms: one of FRAMES.
@@ -133,7 +134,7 @@ class OpusCodec:
 
     @functools.cached_property
     def lookahead(self) -> int:
-        """The codec's delay in samples at `sample_rate`, as libopus states it (OPUS_GET_LOOKAHEAD)."""
+        """Delay of the codec in samples at `sample_rate`, as libopus reports it (OPUS_GET_LOOKAHEAD)."""
         return int(self._encoder().lookahead)  # type: ignore[attr-defined]
 
     @property
@@ -168,7 +169,7 @@ class Opus(Family):
     example = "opus@12"
     sample_rates = "8, 12, 16, 24, 48 kHz"
     licence = "BSD-3-Clause"
-    latency = "26.5 ms"  # a frame of 20 ms and 6.5 ms of lookahead
+    latency = "26.5 ms"  # a frame of 20 ms, and 6.5 ms of lookahead
     options: Mapping[str, tuple[str, ...]] = {
         "application": tuple(APPLICATIONS),
         "complexity": ("10", *map(str, range(10))),
@@ -180,14 +181,14 @@ class Opus(Family):
 
     def unavailable(self, system: System | None = None) -> str | None:
         if importlib.util.find_spec("opuslib") is None:
-            return "the Python package opuslib is missing; run `pip install opuslib`"
+            return "opuslib is not installed; run `pip install opuslib`"
         library = self._library(system)
         if library is None:
-            return "no libopus found; run `pip install av`, whose wheel has one, or set EARMARK_LIBOPUS to its path"
+            return "no libopus found; run `pip install av`, which includes one, or set EARMARK_LIBOPUS to its path"
         try:
             _opuslib(library)
         except (OSError, AttributeError) as error:
-            return f"libopus does not load ({error}); name another one by EARMARK_LIBOPUS or the option library"
+            return f"libopus does not load ({error}); name another one in EARMARK_LIBOPUS or the option library"
         return None
 
     def version(self, system: System | None = None) -> str:

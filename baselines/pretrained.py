@@ -1,16 +1,15 @@
-"""Published neural codecs that run from their own packages: DAC, SNAC, Mimi, and EnCodec through transformers."""
+"""Published neural codecs that run by other packages: DAC, Mimi and EnCodec by transformers, SNAC by snac."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,30 +17,31 @@ from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.rates import rate_in_kbps
 from earmark.codec.audio import Audio, fit_length
 from earmark.codec.errors import UserError
+from earmark.codec.extras import missing
 
-if TYPE_CHECKING:  # torch takes seconds to import, and most commands do without it
+if TYPE_CHECKING:  # torch takes seconds to import, and most commands do not need it
     from earmark.baselines.networks import Network
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-CLOSE_ENOUGH = 0.01  # 7.75 kbps are meant where 9 codebooks make 7.7519
+TOLERANCE = 0.01  # relative: 7.75 kbps means the 7.7519 of 9 codebooks
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a published model before its weights are loaded.
+    """Properties of a published model that do not need its weights.
 
     Args:
-        repository: on the Hugging Face hub.
+        repository: name on the Hugging Face hub.
         network: class in baselines/networks.py.
-        package: that has it, also the name of the extra of earmark that installs it.
-        bits_per_second: number of codebooks -> rate; one entry each that the model can be run at.
+        package: package that runs it, and the extra of Earmark that installs the package.
+        bits_per_second: number of codebooks -> bit rate, for each number that the model supports.
     """
 
     name: str
     title: str
     repository: str
     network: str
-    package: str
+    package: Literal["snac", "transformers"]
     sample_rate: int
     bits_per_second: Mapping[int, float]
     licence: str
@@ -50,7 +50,7 @@ class Published:
 
 @dataclass
 class TokenCodec:
-    """A network at one number of codebooks. A packet is a level, its codes in as many bits as tell them apart."""
+    """A network at one number of codebooks. A packet is a level: its codes over the whole file, `width` bits each."""
 
     name: str
     network: Network
@@ -78,7 +78,7 @@ class TokenCodec:
 
         from earmark.codec.ecdc.bits import unpack
 
-        # Codes have 8 bits at least, so what fills up a packet's last byte is never taken for one.
+        # A code has 8 bits or more, so that the padding of a packet's last byte is never taken for a code.
         counts = [8 * len(packet) // self.width for packet in encoded.packets]
         levels = [
             torch.from_numpy(unpack(packet, count, self.width).astype(np.int64))
@@ -90,7 +90,7 @@ class TokenCodec:
 
 
 class Pretrained(Family):
-    """A published model, from the hub's cache on this machine or from a folder named by the option checkpoint."""
+    """A published model, from the hub's cache on this machine or from the folder of the option checkpoint."""
 
     options: Mapping[str, tuple[str, ...]] = {"checkpoint": ()}
 
@@ -103,9 +103,8 @@ class Pretrained(Family):
         self.example = f"{model.name}@{rates[min(7, len(rates) - 1)]}"
 
     def unavailable(self, system: System | None = None) -> str | None:
-        if importlib.util.find_spec(self.model.package) is None:
-            package = self.model.package
-            return f"the Python package {package} is missing; run `pip install 'earmark[{package}]'`"
+        if reason := missing("torch", self.model.package, extra=self.model.package):
+            return reason
         try:
             self._weights(system)
         except UserError as error:
@@ -127,38 +126,38 @@ class Pretrained(Family):
         return TokenCodec(system.text, network, self._codebooks(system), network.sample_rate)
 
     def _codebooks(self, system: System) -> int:
-        """How many codebooks make the rate asked for."""
-        asked = rate_in_kbps(system) * 1000
+        """Number of codebooks of a system's bit rate."""
+        nominal = rate_in_kbps(system) * 1000
         rates = self.model.bits_per_second
-        nearest = min(rates, key=lambda codebooks: abs(rates[codebooks] - asked))
-        if abs(rates[nearest] - asked) > CLOSE_ENOUGH * asked:
+        nearest = min(rates, key=lambda codebooks: abs(rates[codebooks] - nominal))
+        if abs(rates[nearest] - nominal) > TOLERANCE * nominal:
             raise UserError(
                 f"{system.text}: {self.title} has {self.rates}; try {self.name}@{rates[nearest] / 1000:.3g}"
             )
         return nearest
 
     def _weights(self, system: System | None) -> Path:
-        """The file of weights, which has its configuration beside it.
+        """The file of weights, with its configuration in the same folder.
 
         Raises:
             UserError: there is none.
         """
         folder = "" if system is None else system.options.get("checkpoint", "")
-        found = _weights_in(Path(folder) if folder else _cached(self.model.repository))
-        if found is None and folder:
+        weights = _weights_in(Path(folder) if folder else _cached(self.model.repository))
+        if weights is None and folder:
             raise UserError(
                 f"{folder}: no folder with config.json and {' or '.join(WEIGHTS)}; give one of {self.title}"
             )
-        if found is None:
+        if weights is None:
             raise UserError(
-                f"{self.name}: its weights are not on this machine; run `hf download {self.model.repository}`, or give "
-                "the folder that has them by the option checkpoint"
+                f"{self.name}: its weights are not on this machine; run `hf download {self.model.repository}`, or name "
+                "their folder in the option checkpoint"
             )
-        return found
+        return weights
 
 
 def _cached(repository: str) -> Path | None:
-    """The folder of the hub's cache that has a repository."""
+    """Folder of a repository in the hub's cache; None if it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -182,7 +181,7 @@ def _digest(weights: Path) -> str:
 
 @functools.lru_cache(maxsize=4)  # some have hundreds of MB
 def _network(name: str, folder: Path) -> Network:
-    """Loaded once a process: workers code many files with it."""
+    """Load a network once per process, as workers code many files with it."""
     from earmark.baselines import networks
 
     network: Network = getattr(networks, name)(folder)
@@ -190,7 +189,7 @@ def _network(name: str, folder: Path) -> Network:
 
 
 def _residual(most: int, bits: int, steps_per_second: float) -> dict[int, float]:
-    """Rates of 1 to `most` residual codebooks."""
+    """Number of codebooks -> bit rate, for 1 to `most` residual codebooks."""
     return {codebooks: codebooks * bits * steps_per_second for codebooks in range(1, most + 1)}
 
 
@@ -225,7 +224,7 @@ snac_44khz = _snac(44100, 512, (8, 4, 2, 1))
 
 
 def mimi() -> Pretrained:
-    """Mimi: 12.5 steps a second of up to 32 codebooks of 2048 codewords; Moshi uses 8, 1.1 kbps."""
+    """Mimi: 12.5 steps per second in up to 32 codebooks of 2048 codewords; Moshi uses 8, 1.1 kbps."""
     rates = _residual(32, 11, 12.5)
     return Pretrained(
         Published("mimi", "Mimi", "kyutai/mimi", "MimiNetwork", "transformers", 24000, rates, "CC-BY-4.0", "80 ms")
@@ -233,7 +232,7 @@ def mimi() -> Pretrained:
 
 
 def encodec_24khz_hf() -> Pretrained:
-    """EnCodec at 24 kHz by another implementation than ours."""
+    """EnCodec at 24 kHz in the implementation of transformers, for comparison with ours."""
     rates = {codebooks: codebooks * 750.0 for codebooks in (2, 4, 8, 16, 32)}
     return Pretrained(
         Published(

@@ -1,4 +1,4 @@
-"""One recording through one codec: convert, encode, decode, convert back, and measure on the way."""
+"""Code one recording: convert to the codec's format, encode, decode, convert back, and measure bits and time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 
 from earmark.baselines.interface import Codec, Encoded
 from earmark.codec.audio import Audio, fit_length, resample
+from earmark.codec.errors import UserError
 
 
 @dataclass(frozen=True)
 class Transcoded:
-    """What came out, and what it cost.
+    """A decoded signal, with its payload and times.
 
     Args:
         audio: [channels, time], rate and length of the source.
-        payload_bits: of all channels together.
+        payload_bits: total of all channels.
         encode_seconds, decode_seconds: wall-clock time of the codec alone, resampling excluded.
     """
 
@@ -28,10 +29,13 @@ class Transcoded:
 
 
 def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
-    """Run [channels, time] at `sample_rate` Hz through a codec of whatever native format.
+    """Run [channels, time] at `sample_rate` Hz through a codec of any native format.
 
-    A stereo source goes through a mono codec as two independent channels, at twice the rate, which the measured bit
-    rate shows; a mono source goes through a stereo codec as two equal channels.
+    A mono codec codes the channels of a stereo source independently, at twice the bit rate, which the measured bit
+    rate includes. A stereo codec codes a mono source as two equal channels.
+
+    Raises:
+        UserError: the codec returns an array of another shape than it was given.
     """
     native = resample(audio, sample_rate, codec.sample_rate)
     if codec.channels == native.shape[0]:
@@ -49,7 +53,10 @@ def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
 
     for stream, part in zip(streams, decoded, strict=True):
         if part.shape != stream.shape:
-            raise ValueError(f"{codec.name} returned {part.shape} for {stream.shape}")
+            raise UserError(
+                f"its decoder returned an array {list(part.shape)} for a source {list(stream.shape)}; return "
+                "[channels, time] of the same size, without the codec's delay"
+            )
     joined = np.concatenate(decoded) if len(decoded) > 1 else decoded[0]
     if joined.shape[0] > audio.shape[0]:
         joined = joined.mean(axis=0, keepdims=True)

@@ -86,5 +86,5 @@ def test_other_rates_are_refused_with_the_nearest():
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("earmark.codec.extras.find_spec", lambda name: None)
     assert "pip install 'earmark[codec2]'" in families()["codec2"].unavailable()

@@ -119,7 +119,7 @@ def test_any_source_goes_through_either_model(weights):
     [
         ("encodec_24khz", "EnCodec 24 kHz needs a bit rate in kbps; try encodec_24khz@3"),
         ("encodec_24khz@4:checkpoint=official", "has 1.5, 3, 6, 12, 24 kbps; try encodec_24khz@3"),
-        ("encodec_24khz@24", "has 1.5, 3, 6, 12 kbps; try encodec_24khz@12, or other weights by :checkpoint="),
+        ("encodec_24khz@24", "has 1.5, 3, 6, 12 kbps; try encodec_24khz@12, or other weights with :checkpoint="),
         ("encodec_48khz@1.5", "has 3, 6, 12, 24 kbps; try encodec_48khz@3"),
         ("encodec_24khz@3:fast", "no option 'fast'; it has checkpoint"),
     ],

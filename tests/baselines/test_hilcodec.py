@@ -158,7 +158,7 @@ def test_what_is_missing_is_named(weights, monkeypatch):
     system = parse("hilcodec@3:model=music")
     assert "hil_music_enc.onnx is missing" in family_of(system).unavailable(system)
     assert "github.com/aask1357/hilcodec" in family_of(system).unavailable(system)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("earmark.codec.extras.find_spec", lambda name: None)
     assert "pip install 'earmark[hilcodec]'" in families()["hilcodec"].unavailable()
 
 

@@ -203,7 +203,7 @@ def test_without_weights_it_says_how_to_get_them(tmp_path, monkeypatch):
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("earmark.codec.extras.find_spec", lambda name: None)
     assert "pip install 'earmark[snac]'" in families()["snac_24khz"].unavailable()
 
 
