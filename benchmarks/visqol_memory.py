@@ -17,7 +17,7 @@ from earmark.codec import audio
 from earmark.eval.metrics import visqol
 from earmark.eval.metrics.evaluation import evaluate
 from earmark.eval.metrics.registry import find
-from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
+from earmark.eval.metrics.visqol_spectrograms import CachingBuilder
 from earmark.eval.speed.timing import swelling_chord
 
 SYSTEMS, ROUNDS = 8, 3
@@ -35,7 +35,7 @@ def main() -> None:
         took: dict[str, list[float]] = {"remembering": [], "plain": []}
         found: dict[str, list[float | None]] = {}
         for _ in range(ROUNDS):
-            for name, kind in (("remembering", RememberingBuilder), ("plain", GammatoneSpectrogramBuilder)):
+            for name, kind in (("remembering", CachingBuilder), ("plain", GammatoneSpectrogramBuilder)):
                 manager.spect_builder = kind(bands, 50.0, speech_mode=mode == "speech")
                 began = time.process_time()
                 found[name] = [

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from earmark.baselines.listing import print_listing
 
-HEADINGS = ("Metric", "Title", "Unit", "Range", "Better", "Heard", "Version", "Licence", "Here", "Reference")
+if TYPE_CHECKING:
+    from earmark.eval.metrics.interface import Metric
+
+HEADINGS = ("Metric", "Title", "Unit", "Range", "Better", "Input", "Version", "Licence", "Available", "Reference")
+Row = tuple[str, ...]
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True)
-def metrics(form: str) -> None:
+@click.option(
+    "--format", "output", type=click.Choice(["text", "markdown", "csv"]), default="text", show_default=True
+)  # fmt: skip
+def metrics(output: str) -> None:
     """List every metric: available or not and why, unit, range, direction, rate, reference, licence."""
     from earmark.eval.metrics import registry
     from earmark.eval.tables import grid
 
     known = registry.registered()
-    rows, missing = [], []
-    for name, modes in registry.BY_CATEGORY.items():
-        both = [known[mode] for mode in modes]
-        here = "yes" if all(mode.available() is None for mode in both) else "no"
-        either = " or ".join(modes)
-        rows.append((
-            name, f"{either}, by the recording's category", both[0].unit, f"as {either}", both[0].better,
-            f"as {either}", both[0].version(), both[0].licence, here, both[0].source,
-        ))  # fmt: skip
-    for name, metric in known.items():
-        reason = metric.available()
-        if reason is not None:
-            missing.append(f"{name}: {reason}")
-        rows.append((
-            name, metric.title, metric.unit, metric.value_range, metric.better, metric.heard, metric.version(),
-            metric.licence, "yes" if reason is None else "no", metric.source,
-        ))  # fmt: skip
-    if form == "text":
-        print_listing(HEADINGS, rows, missing)
+    rows = [_by_category(name, [known[mode] for mode in modes]) for name, modes in registry.BY_CATEGORY.items()]
+    rows += [_row(metric) for metric in known.values()]
+    reasons = {name: metric.available() for name, metric in known.items()}
+    notes = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
+    if output == "text":
+        print_listing(HEADINGS, rows, notes)
     else:
-        listed = grid.Grid("Metrics", HEADINGS, tuple(rows), tuple(missing), left=len(HEADINGS))
-        click.echo(grid.RENDERERS[form](listed), nl=False)
+        table = grid.Grid("Metrics", HEADINGS, tuple(rows), tuple(notes), left=len(HEADINGS))
+        click.echo(grid.RENDERERS[output](table), nl=False)
+
+
+def _row(metric: Metric) -> Row:
+    return (
+        metric.name, metric.title, metric.unit, metric.value_range, metric.better, metric.heard, metric.version(),
+        metric.licence, _yes(metric.available() is None), metric.source,
+    )  # fmt: skip
+
+
+def _by_category(name: str, modes: list[Metric]) -> Row:
+    """The row of a metric whose mode depends on the category of a recording."""
+    either = " or ".join(mode.name for mode in modes)
+    first = modes[0]
+    return (
+        name, f"{either}, by the recording's category", first.unit, f"as {either}", first.better, f"as {either}",
+        first.version(), first.licence, _yes(all(mode.available() is None for mode in modes)), first.source,
+    )  # fmt: skip
+
+
+def _yes(answer: bool) -> str:
+    return "yes" if answer else "no"

@@ -1,1 +1,1 @@
-"""Objective metrics: one module each, one registry."""
+"""Objective metrics, a module each; the registry lists them."""

@@ -1,7 +1,7 @@
-"""DNSMOS P.835 (Reddy, Gopal and Cutler 2022): speech quality by a network that hears no reference.
+"""DNSMOS P.835 (Reddy, Gopal and Cutler 2022): speech quality estimated by a network from the decoded signal alone.
 
-The weights lie in the package speechmos. Of it nothing else is used: its own code needs librosa for another metric, and
-loses the windows that begin 7 to 23 s after the start, whose ends it rounds down by a sample.
+Only the weights in the package speechmos are used. Its code needs librosa for another metric, and it skips the windows
+that begin 7 to 23 s after the start, because it rounds their ends down by a sample.
 """
 
 from __future__ import annotations
@@ -14,23 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.interface import UNAVAILABLE, Score
-from earmark.eval.metrics.registry import library, metric
+from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.registry import library, metric, needs
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 SAMPLE_RATE = 16_000
-WINDOW, HOP = 144_160, 16_000  # samples: 9.01 s, a second apart
+WINDOW, HOP = 144_160, 16_000  # samples: 9.01 s and 1 s
 WEIGHTS = Path("dnsmos_models", "sig_bak_ovr.onnx")
-OVERALL = 2  # of the network's answers, after speech and background
-TO_MOS = (-0.06766283, 1.11546468, 0.04602535)  # polynomial from that answer to the listeners' scale
-
-
-def _available() -> str | None:
-    if find_spec("speechmos") is None or find_spec("onnxruntime") is None:
-        return f"{UNAVAILABLE} an extra; run `pip install 'earmark[dnsmos]'`"
-    return None
+OVERALL = 2  # index of the network's output; 0 is speech, 1 is background
+TO_MOS = (-0.06766283, 1.11546468, 0.04602535)  # polynomial from that output to MOS
 
 
 @metric(
@@ -40,19 +34,19 @@ def _available() -> str | None:
     value_range="1 to 5",
     sample_rate=SAMPLE_RATE,
     version=lambda: library("speechmos"),
-    available=_available,
+    available=needs("speechmos", "onnxruntime", extra="dnsmos"),
     source="Reddy, Gopal and Cutler 2022, ICASSP; weights in the package speechmos",
     licence="MIT",
 )
 def dnsmos(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
-    """Overall quality of speech on the scale of ITU-T P.835, by ear of the decoded signal alone.
+    """Overall quality of speech on the scale of ITU-T P.835, from the decoded signal alone.
 
     Args:
-        reference: not heard.
-        decoded: [time] at 16 kHz, at the level at which it is played; what lies beyond full scale is clipped.
+        reference: ignored.
+        decoded: [time] at 16 kHz and at playback level; samples beyond full scale are clipped.
 
     Returns:
-        Mean over windows of 9.01 s, one a second; a shorter signal is repeated until it fills one.
+        Mean over windows of 9.01 s that start one second apart; a shorter signal is repeated until it fills a window.
     """
     heard = np.clip(decoded, -1, 1)
     while heard.size < WINDOW:
@@ -73,6 +67,6 @@ def _network() -> InferenceSession:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("speechmos")
     options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a worker has one core
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # one core per worker process
     path = Path(spec.origin).parent / WEIGHTS
     return InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

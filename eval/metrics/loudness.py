@@ -1,4 +1,4 @@
-"""Difference of programme loudness (ITU-R BS.1770), as the library pyloudnorm computes it."""
+"""Difference of programme loudness (ITU-R BS.1770) by the library pyloudnorm."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BLOCK = 0.4  # seconds, a gating block
     licence="MIT",
 )
 def loudness_difference(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
-    """How much louder or softer the decoded signal is, without regard to the sign.
+    """Absolute difference between the loudness of the decoded signal and that of the reference.
 
     Args:
         reference, decoded: [channels, time] at 48 kHz, up to five channels.
 
     Returns:
-        LU; undefined below 0.4 s, and where every block of a signal lies below the gate of -70 LUFS.
+        LU; undefined for signals shorter than 0.4 s, and if every block of a signal lies below the gate of -70 LUFS.
     """
     if reference.shape[1] < round(BLOCK * SAMPLE_RATE):
         return undefined(f"shorter than {BLOCK} s")

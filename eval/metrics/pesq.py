@@ -1,30 +1,35 @@
-"""PESQ (ITU-T P.862, P.862.1, P.862.2), as the library pesq computes it: the reference code before Corrigendum 2.
+"""PESQ (ITU-T P.862, P.862.1, P.862.2) by the library pesq: the reference code before Corrigendum 2.
 
-Corrigendum 2 (2018) corrects the level of the loudness model in wide-band mode and scores higher there, so compare
-with published numbers only if they come from the same version (Torcoli et al. 2025, arXiv 2505.19760).
+Corrigendum 2 (2018) corrects the level of the loudness model in wide-band mode, which raises the scores. Compare with
+published numbers only if they come from the same version (Torcoli et al. 2025, arXiv 2505.19760).
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import shutil
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.codec.extras import missing
 from earmark.eval.metrics.interface import UNAVAILABLE, Score, failed, undefined
 from earmark.eval.metrics.registry import library, metric
 
-SHORTEST = 0.25  # seconds, the library's rule
-LONGEST = 90.0  # seconds: its table of 1000 bad intervals, each of at least 6 frames of 16 ms, could overflow at 96
+COMPILERS = ("cc", "gcc", "clang", "cl")
+SHORTEST = 0.25  # seconds; the library's limit
+LONGEST = 90.0  # seconds; the library's table of 1000 bad intervals of at least 6 frames of 16 ms could overflow at 96
 LICENCE = "MIT; the ITU's reference code in it for evaluation alone"
-UTTERANCES = 40  # its table holds 50, and the count below comes within a fifth of the library's own
+UTTERANCES = 40  # the library's table holds 50, and `most_utterances` comes within a fifth of the library's count
 
 
 def _available() -> str | None:
-    if find_spec("pesq") is None:
-        return f"{UNAVAILABLE} needs a C compiler; install one and run make again"
-    return None
+    absent = missing("pesq", extra="pesq")
+    if absent is None:
+        return None
+    if any(map(shutil.which, COMPILERS)):
+        return f"{UNAVAILABLE} {absent}"
+    return f"{UNAVAILABLE} {absent}; it needs a C compiler and Python's headers, and no compiler was found here"
 
 
 @metric(
@@ -45,8 +50,8 @@ def pesq_wide_band(reference: NDArray[np.float32], decoded: NDArray[np.float32])
         reference, decoded: [time] at 16 kHz, aligned; any level.
 
     Returns:
-        MOS-LQO after P.862.2; undefined below 0.25 s, without an utterance, and for more utterances or seconds than
-        the library can hold.
+        MOS-LQO after P.862.2; undefined for signals shorter than 0.25 s or without an utterance, and for more
+        utterances or seconds than the library can hold.
     """
     return _pesq(reference, decoded, 16_000, "wb")
 
@@ -65,14 +70,14 @@ def pesq_wide_band(reference: NDArray[np.float32], decoded: NDArray[np.float32])
 def pesq_narrow_band(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Perceived quality of speech heard over a telephone handset, 300 to 3400 Hz.
 
-    At 8 kHz, the rate of the telephone network and the one that every implementation of P.862 has to offer (annex A);
-    the library's narrow-band mode at 16 kHz hears the same band and scores up to 0.1 lower.
+    Computed at 8 kHz, the rate of the telephone network, which every implementation of P.862 must support (annex A).
+    The library's narrow-band mode at 16 kHz covers the same band and scores up to 0.1 lower.
 
     Args:
         reference, decoded: [time] at 8 kHz, aligned; any level.
 
     Returns:
-        MOS-LQO after P.862.1; undefined where `pesq_wide_band` is.
+        MOS-LQO after P.862.1; undefined in the same cases as `pesq_wide_band`.
     """
     return _pesq(reference, decoded, 8_000, "nb")
 
@@ -98,11 +103,12 @@ def _pesq(
 
 
 def most_utterances(signal: NDArray[np.float32], sample_rate: int) -> int:
-    """The most utterances that PESQ could find in [time]: sounds of 0.2 s or more between pauses of more than 0.2 s.
+    """Upper bound on the utterances that PESQ finds in [time]: 0.2 s or longer, with pauses of more than 0.2 s between.
 
-    The library keeps them in tables of 50 and writes past their end: first the score is wrong, then the process dies.
-    Its detector sets one threshold on the energy of 4 ms steps, after a filter that favours 300 to 2000 Hz. Here every
-    threshold of the upper 45 dB is tried, in steps of 1 dB, and the worst taken.
+    The library stores utterances in tables of 50 entries and writes past their end: the score becomes wrong, then the
+    process crashes. Its detector applies one threshold to the energy of 4 ms steps, after a filter that favours 300
+    to 2000 Hz. This function tries all thresholds within 45 dB of the maximum, 1 dB apart, and returns the highest
+    count.
     """
     from scipy.signal import butter, sosfilt
 
@@ -114,7 +120,7 @@ def most_utterances(signal: NDArray[np.float32], sample_rate: int) -> int:
 
 
 def _utterances(loud: NDArray[np.bool_]) -> int:
-    """Utterances in [steps of 4 ms], after clicks of 4 steps have been dropped and gaps of 50 steps closed."""
+    """Number of utterances in [steps of 4 ms], with clicks of up to 4 steps dropped and gaps of up to 50 closed."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]])))
     starts, ends = edges[::2], edges[1::2]
     kept = ends - starts > 4
@@ -123,4 +129,4 @@ def _utterances(loud: NDArray[np.bool_]) -> int:
         return 0
     pauses = starts[1:] - ends[:-1] > 50
     starts, ends = starts[np.append(True, pauses)], ends[np.append(pauses, True)]
-    return int(np.count_nonzero(ends - starts >= 46))  # the library lengthens each by 4 steps before it asks for 50
+    return int(np.count_nonzero(ends - starts >= 46))  # the library adds 4 steps to each before it requires 50

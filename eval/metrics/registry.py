@@ -17,6 +17,7 @@ from importlib.metadata import version as installed_version
 from typing import get_args
 
 from earmark.codec.errors import UserError
+from earmark.codec.extras import Extra, missing
 from earmark.eval.metrics.interface import UNAVAILABLE, Better, Channels, Function, Metric, Score, failed
 
 GROUP = "earmark.metrics"
@@ -60,6 +61,16 @@ def library(distribution: str) -> str:
         return f"{distribution} {installed_version(distribution)}"
     except PackageNotFoundError:
         return f"{distribution} missing"
+
+
+def needs(*modules: str, extra: Extra) -> Callable[[], str | None]:
+    """The `available` of a metric computed by modules that an extra of Earmark installs."""
+
+    def reason() -> str | None:
+        absent = missing(*modules, extra=extra)
+        return None if absent is None else f"{UNAVAILABLE} {absent}"
+
+    return reason
 
 
 def registered() -> dict[str, Metric]:

@@ -20,13 +20,13 @@ from earmark.eval.metrics.si_snr import projection_ratio
     licence="MIT",
 )
 def si_sdr(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
-    """SI-SNR without the removal of the means, so that an offset of the decoded signal counts as distortion.
+    """SI-SNR without subtracting the means, so that an offset of the decoded signal counts as distortion.
 
     Args:
-        reference, decoded: [channels, time], aligned; all channels make one vector.
+        reference, decoded: [channels, time], aligned; all channels form one vector.
 
     Returns:
-        SI-SDR in dB; undefined where `si_snr` is.
+        SI-SDR in dB; undefined in the same cases as `si_snr`.
     """
     x, y = (signal.astype(np.float64).ravel() for signal in (reference, decoded))
     return projection_ratio(x, y, decoded)

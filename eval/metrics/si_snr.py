@@ -18,7 +18,7 @@ ROUNDING = 2.0**-24  # largest relative error of a float32 sample
 def si_snr(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Energy of the decoded signal along the reference, over the energy beside it.
 
-    All channels make one vector, so that one gain fits them all and a silent channel does no harm.
+    All channels form one vector, so they share one gain, and a silent channel does no harm.
 
     Args:
         reference: source signal, [channels, time], any scale.
@@ -26,8 +26,8 @@ def si_snr(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Scor
 
     Returns:
         10 log10(|s|^2 / |e|^2) in dB with s the projection of `decoded` on `reference` and e = decoded - s, every
-        channel made zero-mean first. Undefined where s vanishes, and where e is no more than the rounding of float32
-        samples: the decoded signal is the reference, up to gain and offset.
+        channel made zero-mean first. Undefined if s vanishes, or if e is no larger than the rounding of float32
+        samples: the decoded signal then equals the reference up to gain and offset.
     """
     x = (reference - reference.mean(axis=-1, keepdims=True, dtype=np.float64)).ravel()
     y = (decoded - decoded.mean(axis=-1, keepdims=True, dtype=np.float64)).ravel()
@@ -38,7 +38,7 @@ def projection_ratio(x: NDArray[np.float64], y: NDArray[np.float64], decoded: ND
     """Energy of the vector `y` along `x`, over the energy beside it, in dB.
 
     Args:
-        decoded: what `y` was made from; its rounding is no noise.
+        decoded: signal that `y` was computed from; its rounding error does not count as noise.
     """
     s = (y @ x / (x @ x)) * x
     e = y - s

@@ -1,4 +1,4 @@
-"""Distances of magnitude spectra, for which phase does not matter: mel bands, and STFTs of several resolutions."""
+"""Distances between magnitude spectra, which ignore phase: mel bands, and STFTs of several resolutions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from earmark.eval.metrics.registry import metric
 
 SAMPLE_RATE = 24_000
 BANDS, WINDOW, HOP = 80, 1024, 256
-FLOOR_DB = -80.0  # below the reference's loudest band: what lies deeper is not heard beside it
+FLOOR_DB = -80.0  # relative to the reference's loudest band, which masks lower levels
 
 # (FFT length, window, hop) in samples at 24 kHz, table 1 of Parallel WaveGAN
 RESOLUTIONS = ((1024, 600, 120), (2048, 1200, 240), (512, 240, 50))
-SMALLEST = 1e-7  # magnitude, as in the paper's code: the logarithm of zero is none
+SMALLEST = 1e-7  # magnitude, as in the paper's code; avoids the logarithm of zero
 
 
 @metric(
@@ -36,7 +36,7 @@ def mel_distance(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -
         reference, decoded: [time] at 24 kHz, aligned.
 
     Returns:
-        Decibels; levels are cut off 80 dB below the reference's loudest band and frame.
+        Decibels; levels lower than 80 dB below the reference's loudest band and frame are raised to that floor.
     """
     powers = [np.square(magnitudes(signal, WINDOW, WINDOW, HOP)) @ mel_filters().T for signal in (reference, decoded)]
     floor = powers[0].max() * 10 ** (FLOOR_DB / 10)
@@ -68,7 +68,7 @@ def stft_distance(reference: NDArray[np.float32], decoded: NDArray[np.float32]) 
 
 
 def magnitudes(signal: NDArray[np.float32], size: int, window: int, hop: int) -> NDArray[np.float64]:
-    """STFT magnitudes of [time], [frames, size / 2 + 1]: Hann windows, centred in `size`, zeros around the signal."""
+    """STFT magnitudes of [time], [frames, size / 2 + 1]: Hann windows centred in `size`, signal padded with zeros."""
     padded = np.pad(signal.astype(np.float64), size // 2)
     shape = np.pad(np.hanning(window + 1)[:-1], (size - window) // 2)  # periodic
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
@@ -77,13 +77,13 @@ def magnitudes(signal: NDArray[np.float32], size: int, window: int, hop: int) ->
 
 @functools.cache
 def mel_filters() -> NDArray[np.float64]:
-    """Triangles on the mel scale of O'Shaughnessy, [bands, bins], each of unit area in bins: a level per band."""
+    """Triangular filters on the mel scale of O'Shaughnessy, [bands, bins], each with weights that add up to 1."""
     nyquist_mel = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, nyquist_mel, BANDS + 2) / 2595) - 1)
     bins = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[None]
     low, middle, high = (edges[start : start + BANDS, None] for start in range(3))
     triangles = np.clip(np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)), 0, None)
-    # The lowest triangles may fall between two bins: such a band takes the bin that is nearest to its middle.
+    # The lowest triangles may fall between two bins; such a band takes the bin nearest to its middle.
     empty = np.flatnonzero(triangles.sum(axis=1) == 0)
     triangles[empty, np.abs(bins - middle[empty]).argmin(axis=1)] = 1
     areas: NDArray[np.float64] = triangles / triangles.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Short-time objective intelligibility (Taal et al. 2011), and extended (Jensen and Taal 2016), both by pystoi."""
+"""Short-time objective intelligibility (Taal et al. 2011) and its extension (Jensen and Taal 2016), by pystoi."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from earmark.eval.metrics.interface import Score, undefined
 from earmark.eval.metrics.registry import library, metric
 
-SAMPLE_RATE = 10_000  # the rate of the method; resampled here, so that the library leaves the signals as they are
-SHORTEST = 256 + 30 * 128  # samples in the 31 frames, half overlapping, that one intermediate measure takes
-TOO_SHORT = 1e-5  # what the library returns for fewer, with a warning
+SAMPLE_RATE = 10_000  # rate of the method; resampling here keeps the library from doing it
+SHORTEST = 256 + 30 * 128  # samples of the 31 half-overlapping frames behind one intermediate measure
+TOO_SHORT = 1e-5  # value that the library returns for shorter signals, with a warning
 
 
 @metric(
@@ -23,14 +23,13 @@ TOO_SHORT = 1e-5  # what the library returns for fewer, with a warning
     licence="MIT",
 )
 def stoi(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
-    """Correlation of the short-time envelopes in 15 third-octave bands; 1 is as intelligible as the reference.
+    """Correlation of short-time envelopes in 15 third-octave bands; 1 means as intelligible as the reference.
 
     Args:
         reference, decoded: [time] at 10 kHz, aligned.
 
     Returns:
-        STOI; undefined for less than 0.41 s of speech, counted after the frames more than 40 dB below the loudest
-        have been removed.
+        STOI; undefined for less than 0.41 s of speech, not counting frames more than 40 dB below the loudest one.
     """
     return _stoi(reference, decoded, extended=False)
 
@@ -45,13 +44,13 @@ def stoi(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     licence="MIT",
 )
 def estoi(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
-    """STOI without the assumption that the bands are understood independently: better for noise that comes and goes.
+    """STOI without the assumption that bands contribute independently; more accurate for fluctuating noise.
 
     Args:
         reference, decoded: [time] at 10 kHz, aligned.
 
     Returns:
-        ESTOI; undefined where `stoi` is.
+        ESTOI; undefined in the same cases as `stoi`.
     """
     return _stoi(reference, decoded, extended=True)
 

@@ -1,4 +1,4 @@
-"""ViSQOL's audio-mode mapping, a nu-SVR with an RBF kernel, evaluated in numpy: no compiler, no OpenMP threads."""
+"""ViSQOL's audio-mode mapping, a nu-SVR with an RBF kernel, in NumPy: needs no compiler and starts no threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NuSvr:
 
     Args:
         vectors: support vectors, [vectors, features].
-        coefficients: their weights, [vectors].
+        coefficients: weights of the support vectors, [vectors].
     """
 
     gamma: float
@@ -31,12 +31,12 @@ class NuSvr:
 
 
 def read(path: Path) -> NuSvr:
-    """Read libsvm's text format: `key value` lines, `SV`, then a line `coefficient index:value ...` a vector.
+    """Read libsvm's text format: `key value` lines, `SV`, then one line `coefficient index:value ...` per vector.
 
-    Indices start at 1; features left out are 0.
+    Indices start at 1; missing features are 0.
 
     Raises:
-        ValueError: it is another kind of model.
+        ValueError: the file holds another type of model.
     """
     head, _, body = path.read_text(encoding="ascii").partition("SV\n")
     header = dict(line.split(maxsplit=1) for line in head.splitlines())
@@ -51,7 +51,7 @@ def read(path: Path) -> NuSvr:
 
 
 class NumpySvrMapper(SimilarityToQualityMapper):
-    """Stands in for the library's SvrSimilarityToQualityMapper: the same model file, the same limits."""
+    """Replaces the library's SvrSimilarityToQualityMapper, with the same model file and the same limits."""
 
     def __init__(self, model_path: Path) -> None:
         self.model_path = model_path
@@ -67,5 +67,5 @@ class NumpySvrMapper(SimilarityToQualityMapper):
         fstdnsim: NDArray[np.float64] | None = None,
         fvdegenergy: NDArray[np.float64] | None = None,
     ) -> float:
-        """MOS-LQO from the mean similarity of every band, [bands]; audio mode takes no other feature."""
+        """MOS-LQO from the mean similarity of every band, [bands]; audio mode uses no other feature."""
         return float(np.clip(self.model.predict(fvnsim), 1.0, 5.0))

@@ -1,4 +1,4 @@
-"""ViSQOL v3 (Chinen et al. 2020), as the library visqol-python computes it: speech mode and audio mode."""
+"""ViSQOL v3 (Chinen et al. 2020) by the library visqol-python: speech mode and audio mode."""
 
 from __future__ import annotations
 
@@ -9,36 +9,27 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.eval.metrics.interface import UNAVAILABLE, Score, undefined
-from earmark.eval.metrics.registry import library, metric
+from earmark.eval.metrics.interface import Score, undefined
+from earmark.eval.metrics.registry import library, metric, needs
 
 if TYPE_CHECKING:
     from visqol.visqol_manager import VisqolManager
 
-if "numba" not in sys.modules:  # it takes the number when it is imported, and breaks if that changes later
+if "numba" not in sys.modules:  # it reads the number at import and breaks if the number changes later
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # files are scored in parallel processes already
 
 Mode = Literal["speech", "audio"]
 
 SPEECH_RATE, AUDIO_RATE = 16_000, 48_000
-WINDOW, HOP = 0.08, 0.02  # seconds a spectrogram frame, and between two
-NOISE_FLOOR = 10**-4.5  # band amplitude below which ViSQOL hears nothing, -90 dBFS
-ONE_AT_A_TIME = threading.Lock()  # two threads in numba's work queue end the process
-
-
-def _needs(**distributions: str) -> str | None:
-    """Why a metric cannot run here, given module=distribution for all that it imports."""
-    missing = [distribution for module, distribution in distributions.items() if find_spec(module) is None]
-    if missing:
-        return f"{UNAVAILABLE} needs {' and '.join(missing)}; run pip install {' '.join(missing)}"
-    return None
+WINDOW, HOP = 0.08, 0.02  # seconds; of the spectrograms
+NOISE_FLOOR = 10**-4.5  # band amplitude that ViSQOL treats as silence, -90 dBFS
+ONE_AT_A_TIME = threading.Lock()  # two threads in numba's work queue crash the process
 
 
 @metric(
@@ -48,19 +39,19 @@ def _needs(**distributions: str) -> str | None:
     value_range="1 to 5",
     sample_rate=SPEECH_RATE,
     version=lambda: f"{library('visqol-python')}, lattice model on {library('ai-edge-litert')}",
-    available=lambda: _needs(visqol="visqol-python", ai_edge_litert="ai-edge-litert"),
+    available=needs("visqol", "ai_edge_litert", extra="visqol"),
     source="Chinen et al. 2020 (arXiv 2004.09584); library visqol-python",
     licence="Apache-2.0",
 )
 def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
-    """Similarity of 21 gammatone bands up to 8 kHz where there is voice, mapped to MOS by the lattice model.
+    """Similarity of 21 gammatone bands up to 8 kHz in voiced patches, mapped to MOS by the lattice model.
 
     Args:
         reference, decoded: [time] at 16 kHz, aligned.
 
     Returns:
-        MOS-LQO, about 4.0 to 4.7 for identical signals, as the model hears level and noise of the recording, too;
-        undefined below 0.64 s, for a reference below ViSQOL's noise floor, and without voice activity.
+        MOS-LQO, about 4.0 to 4.7 for identical signals, because the model also rates level and noise of the
+        recording. Undefined for signals shorter than 0.64 s, below ViSQOL's noise floor or without voice activity.
     """
     # Patches of 20 frames from the tenth frame on (vad_patch_creator.cc).
     reason = _unfit(reference, SPEECH_RATE, frames=9 + 20)
@@ -78,7 +69,7 @@ def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) 
     value_range="1 to 4.73",
     sample_rate=AUDIO_RATE,
     version=lambda: library("visqol-python"),
-    available=lambda: _needs(visqol="visqol-python"),
+    available=needs("visqol", extra="visqol"),
     source="Chinen et al. 2020 (arXiv 2004.09584); library visqol-python",
     licence="Apache-2.0",
 )
@@ -89,7 +80,7 @@ def visqol_audio(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -
         reference, decoded: [time] at 48 kHz, aligned.
 
     Returns:
-        MOS-LQO, 4.73 for identical signals; undefined below 0.96 s and for a reference below ViSQOL's noise floor.
+        MOS-LQO, 4.73 for identical signals; undefined for signals shorter than 0.96 s or below ViSQOL's noise floor.
     """
     # Patches of 30 frames from the sixteenth on (image_patch_creator.cc).
     reason = _unfit(reference, AUDIO_RATE, frames=15 + 30)
@@ -99,7 +90,7 @@ def visqol_audio(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -
 
 
 def _unfit(reference: NDArray[np.float32], sample_rate: int, frames: int) -> str | None:
-    """Why the library cannot judge [time]: too short for its first patch, or so quiet that all signals are alike."""
+    """Why the library cannot score [time]: too short for one patch, or so quiet that all signals look alike."""
     shortest = WINDOW + (frames - 1) * HOP
     if reference.size < round(shortest * sample_rate):
         return f"shorter than {shortest:.2f} s"
@@ -109,17 +100,17 @@ def _unfit(reference: NDArray[np.float32], sample_rate: int, frames: int) -> str
 
 
 def has_voice(reference: NDArray[np.float32]) -> bool:
-    """Whether ViSQOL's voice detector finds any in the patches of [time] at 16 kHz.
+    """Whether ViSQOL's detector finds voice in the patches of [time] at 16 kHz.
 
-    ViSQOL counts the first two frames as voice in any case, so that without this check a recording of faint noise
-    and one click is judged by its first patch alone (rms_vad.cc).
+    ViSQOL always counts the first two frames as voice (rms_vad.cc). Without this check, faint noise with one click
+    would be scored by its first patch alone.
     """
     from visqol.patch_creator import RmsVad
     from visqol.signal_utils import normalize
 
     hop, window = round(HOP * SPEECH_RATE), round(WINDOW * SPEECH_RATE)
     patches = ((reference.size - window) // hop + 1 - 9) // 20
-    # The detector starts at sample 9: the library, like the original, takes the number of a frame for one of a sample.
+    # The detector starts at sample 9: the library, like the original, uses a frame index as a sample index.
     steps = normalize(reference.astype(np.float64))[9 : 9 + patches * 20 * hop].reshape(-1, hop)
     detector = RmsVad()
     for step in np.clip(steps * 2**15, -(2**15), 2**15 - 1).astype(np.int16):
@@ -128,34 +119,34 @@ def has_voice(reference: NDArray[np.float32]) -> bool:
 
 
 def _visqol(reference: NDArray[np.float32], decoded: NDArray[np.float32], mode: Mode) -> Score:
-    """One score of the library; its warnings become the score's reason."""
-    with ONE_AT_A_TIME, _warnings() as heard:
+    """Score by the library; its warnings become the score's reason."""
+    with ONE_AT_A_TIME, _warnings() as messages:
         from visqol.audio_utils import AudioSignal
 
         rate = SPEECH_RATE if mode == "speech" else AUDIO_RATE
         result = _manager(mode).run_from_signals(AudioSignal(reference, rate), AudioSignal(decoded, rate))
-    return Score(float(result.moslqo), reason="; ".join(heard))
+    return Score(float(result.moslqo), reason="; ".join(messages))
 
 
 @functools.cache
 def _manager(mode: Mode) -> VisqolManager:
-    """The library, its models loaded; one a process."""
+    """The library with its models loaded, once per process."""
     import visqol
     from visqol import visqol_manager as parts
 
-    from earmark.eval.metrics.visqol_spectrograms import RememberingBuilder
+    from earmark.eval.metrics.visqol_spectrograms import CachingBuilder
 
     manager = parts.VisqolManager()
     if mode == "speech":
         with _silent_stderr():
             manager.init(use_speech_mode=True, use_lattice_model=True)
-        manager.spect_builder = RememberingBuilder(parts.NUM_BANDS_SPEECH, parts.MINIMUM_FREQ, speech_mode=True)
+        manager.spect_builder = CachingBuilder(parts.NUM_BANDS_SPEECH, parts.MINIMUM_FREQ, speech_mode=True)
         return manager
-    # init() would take libsvm for the mapper. It cannot be built everywhere, and its OpenMP threads hang for ever in
-    # a process forked from one that has used them.
+    # init() would use libsvm for the mapping. It cannot be built everywhere, and its OpenMP threads hang for ever in a
+    # process forked from one that has used them.
     from earmark.eval.metrics.svr import NumpySvrMapper
 
-    manager.spect_builder = RememberingBuilder(parts.NUM_BANDS_AUDIO, parts.MINIMUM_FREQ, speech_mode=False)
+    manager.spect_builder = CachingBuilder(parts.NUM_BANDS_AUDIO, parts.MINIMUM_FREQ, speech_mode=False)
     manager.patch_creator = parts.ImagePatchCreator(parts.PATCH_SIZE_AUDIO)
     manager.quality_mapper = NumpySvrMapper(Path(visqol.__file__).with_name("model") / "libsvm_nu_svr_model.txt")
     manager.quality_mapper.init()
@@ -165,18 +156,18 @@ def _manager(mode: Mode) -> VisqolManager:
 
 @contextlib.contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """Collect what the library logs from warnings upward, and keep it off the terminal."""
-    heard: list[str] = []
+    """Collect the library's log messages of level WARNING and above, and keep them off the terminal."""
+    messages: list[str] = []
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            heard.append(record.getMessage())
+            messages.append(record.getMessage())
 
     logger, collector = logging.getLogger("visqol"), Collector(logging.WARNING)
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(collector)
     try:
-        yield heard
+        yield messages
     finally:
         logger.removeHandler(collector)
         logger.propagate = propagate
@@ -184,7 +175,7 @@ def _warnings() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Turn file descriptor 2 off: TensorFlow Lite's C++ prints a line there when it loads a model."""
+    """Redirect file descriptor 2 to nowhere: TensorFlow Lite's C++ code prints there when it loads a model."""
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -1,4 +1,4 @@
-"""DNSMOS equals the library that its weights come in, and hears the decoded signal alone."""
+"""DNSMOS equals the library that ships its weights, and ignores the reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATE = 16000
 
 @pytest.fixture
 def library(monkeypatch):
-    """The library's own loop; of librosa and requests, which its other metric needs, only the names."""
+    """The library's own loop, with stand-ins for librosa and requests, which only its other metric needs."""
     spectrogram = types.SimpleNamespace(melspectrogram=lambda **_: np.ones((120, 900)))
     stand_in = types.SimpleNamespace(feature=spectrogram, power_to_db=lambda mel, ref: mel)
     monkeypatch.setitem(sys.modules, "librosa", stand_in)
@@ -47,7 +47,7 @@ def test_equals_the_library(library, speech, seconds):
     assert ours.value == pytest.approx(library(samples[0]), abs=1e-5)
 
 
-def test_the_reference_is_not_heard_and_noise_is(speech):
+def test_the_reference_is_ignored_and_noise_is_not(speech):
     short = speech[:, : 5 * RATE]
     noise = 0.05 * np.random.default_rng(0).standard_normal(short.shape).astype(np.float32)
     clean = evaluate(find("dnsmos"), noise, short, RATE)

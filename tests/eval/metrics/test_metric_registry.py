@@ -1,4 +1,4 @@
-"""What every metric gets to hear, and what becomes of bad input before a metric hears it."""
+"""The signals that a metric receives, and the scores of input that no metric accepts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = [
 
 
 class Listener:
-    """Stands in for a metric's function and keeps what it hears."""
+    """Stands in for a metric's function and keeps its arguments."""
 
     def __init__(self, answer: Score | Exception | None = None) -> None:
         self.answer = answer or Score(1.0)
@@ -86,7 +86,7 @@ def test_listing_the_metrics_loads_no_library():
     assert result.stdout == "set()\n"
 
 
-def test_a_library_that_is_not_installed_has_a_version_all_the_same():
+def test_a_library_that_is_not_installed_has_a_version_string_too():
     assert library("no-such-distribution") == "no-such-distribution missing"
 
 
@@ -130,7 +130,7 @@ def test_a_sample_that_is_no_number_is_an_error(name, bad):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_samples_have_no_score(name):
+def test_an_empty_signal_has_no_score(name):
     nothing = np.zeros((1, 0), np.float32)
     assert evaluate(find(name), nothing, nothing, 48000) == Score(None, "undefined", "empty signal")
 
@@ -139,7 +139,7 @@ def test_no_samples_have_no_score(name):
 @pytest.mark.parametrize("silent", ["reference", "decoded signal"])
 @pytest.mark.parametrize("level", [0.0, 0.1, -0.1, 1e-30], ids=["zeros", "offset", "negative offset", "underflow"])
 def test_silence_has_no_score(name, silent, level):
-    """ViSQOL would give 4.73 to a silent reference and NaN to a silent decoded signal, PESQ -7 and NaN, STOI 0."""
+    """For a silent reference and a silent decoded signal, ViSQOL would return 4.73 and NaN, PESQ -7 and NaN, STOI 0."""
     sound, silence = stereo(96000), np.full((2, 96000), level, np.float32)
     pair = (silence, sound) if silent == "reference" else (sound, silence)
     assert evaluate(find_available(name), *pair, 48000) == Score(None, "undefined", f"the {silent} is silent")
@@ -147,7 +147,7 @@ def test_silence_has_no_score(name, silent, level):
 
 @pytest.mark.parametrize("name", ["visqol_speech", "pesq", "pesq_nb", "stoi"])
 def test_a_sound_above_the_metrics_band_is_silence(name):
-    """20 kHz, faded in and out: after resampling nothing of it is left but rounding."""
+    """20 kHz, faded in and out: resampling leaves only rounding errors."""
     time = np.arange(96000) / 48000
     tone = (np.hanning(96000) * np.sin(2 * np.pi * 20000 * time)).astype(np.float32)[None]
     assert evaluate(find_available(name), tone, 0.5 * tone, 48000).reason == "the reference is silent"

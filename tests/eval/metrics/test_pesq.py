@@ -1,4 +1,4 @@
-"""PESQ against the library called directly, and the signals on which the library misleads or dies."""
+"""PESQ against the library called directly, and signals for which the library is wrong or crashes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pesq(name: str, reference: np.ndarray, decoded: np.ndarray, rate: int = 1600
 
 
 def bursts(seconds: float, period: float, length: float, rate: int = 16000) -> np.ndarray:
-    """A 1 kHz tone that comes every `period` seconds for `length` seconds, [1, time], over noise 60 dB below."""
+    """A 1 kHz tone of `length` seconds every `period` seconds, [1, time], over noise 60 dB below."""
     time = np.arange(round(seconds * rate)) / rate
     noise = np.random.default_rng(0).standard_normal(time.size)
     tone = np.sin(2 * np.pi * 1000 * time) * (time % period < length)
@@ -57,7 +57,7 @@ def test_level_changes_nothing(name, gain, speech, noisy):
     assert pesq(name, speech, np.float32(gain) * noisy).value == pytest.approx(full, abs=1e-3)
 
 
-def test_the_two_rates_take_turns_in_one_process(speech, noisy):
+def test_the_two_rates_can_alternate_in_one_process(speech, noisy):
     """The library keeps its sample rate in a global variable."""
     first = [pesq(name, speech, noisy).value for name in ("pesq", "pesq_nb", "pesq", "pesq_nb")]
     assert first[:2] == first[2:]
@@ -93,8 +93,8 @@ def test_sounds_shorter_than_a_fifth_of_a_second_are_none():
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seconds", [26, 60])
-def test_more_utterances_than_the_library_has_room_for(name, seconds):
-    """52 utterances give a wrong score in narrow band, 120 kill the process: its tables hold 50."""
+def test_more_utterances_than_the_library_can_hold_are_undefined(name, seconds):
+    """The library's tables hold 50: 52 utterances give a wrong narrow-band score, and 120 crash the process."""
     sound = bursts(seconds, 0.5, 0.25)
     assert pesq(name, sound, sound) == CUT
 
@@ -118,8 +118,12 @@ def test_any_other_code_of_the_library_is_an_error(name, speech, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_a_compiler_it_says_so(name, speech, monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
-    answer = pesq(name, speech, speech)
-    assert answer.status == "error"
-    assert answer.reason.startswith("unavailable: needs a C compiler")
+def test_without_the_library_it_names_the_command_and_a_missing_compiler(name, speech, monkeypatch):
+    remedy = "unavailable: pesq is not installed; run `pip install 'earmark[pesq]'`"
+    monkeypatch.setattr("earmark.codec.extras.find_spec", lambda _: None)
+    monkeypatch.setattr(module.shutil, "which", lambda name: "/usr/bin/gcc" if name == "gcc" else None)
+    assert pesq(name, speech, speech) == Score(None, "error", remedy)
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+    assert pesq(name, speech, speech).reason == (
+        f"{remedy}; it needs a C compiler and Python's headers, and no compiler was found here"
+    )

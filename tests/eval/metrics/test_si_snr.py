@@ -71,19 +71,19 @@ def test_every_channel_loses_its_own_offset():
 @pytest.mark.parametrize("gain", [1.0, 1 / 3, -0.7, 1e-3, 123.4])
 @pytest.mark.parametrize("offset", [0.0, 0.1, 0.9])
 def test_equal_up_to_gain_and_offset_has_no_value(gain, offset):
-    """float32 rounds a scaled copy by up to 2^-24 of each sample: that is no noise of a codec."""
+    """float32 rounds a scaled copy by up to 2^-24 of each sample, which is not noise of a codec."""
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 48000)).astype(np.float32)
     assert si_snr(sound, np.float32(gain) * sound + np.float32(offset)) == EQUAL
 
 
-def test_the_hidden_reference_has_no_value(clip):
+def test_the_reference_itself_has_no_value(clip):
     for name in ("music_trumpet.ogg", "speech_lyra_1_48k.wav"):
         sound = clip(name, 5, 48000)
         assert si_snr(sound, sound.copy()) == EQUAL
 
 
 def test_a_change_of_one_sample_by_one_step_of_16_bits_has_a_value(clip):
-    """10 log10(|x|^2 / 2^-30), as the one wrong sample of 2^-15 is all but orthogonal to the rest."""
+    """10 log10(|x|^2 / 2^-30): one wrong sample of 2^-15 is nearly orthogonal to the rest."""
     sound = clip("music_trumpet.ogg", 5, 48000)
     decoded = sound.copy()
     decoded[0, 1000] += 2**-15

@@ -31,7 +31,7 @@ def test_level_changes_nothing(speech, noisy):
     assert stoi(speech, np.float32(0.01) * noisy).value == pytest.approx(stoi(speech, noisy).value, abs=1e-6)
 
 
-def test_noise_costs_intelligibility(speech):
+def test_noise_lowers_intelligibility(speech):
     noise = np.random.default_rng(2).standard_normal(speech.shape).astype(np.float32) * speech.std()
     values = [stoi(speech, speech + np.float32(gain) * noise).value for gain in (0.1, 0.5, 2)]
     assert values == sorted(values, reverse=True)

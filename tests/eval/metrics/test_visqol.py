@@ -1,4 +1,4 @@
-"""ViSQOL against the library's own interface, and the signals to which the library gives a good mark."""
+"""ViSQOL against the library's own interface, and signals that the library scores too well."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_audio_mode_equals_the_library_on_the_same_samples(clip, tmp_path):
 
 @pytest.mark.parametrize(("name", "rate"), [("visqol_speech", 16000), ("visqol_audio", 48000)])
 def test_a_reference_is_analysed_once_for_all_systems_and_the_scores_keep_every_bit(name, rate, clip, monkeypatch):
-    """The library's own builder, without memory, gives the same scores of three systems to the last bit."""
+    """The library's own builder, without a cache, gives bit-identical scores for three systems."""
     from visqol.gammatone import GammatoneSpectrogramBuilder
 
     reference = clip("speech_libri_f_198.ogg", 3, rate)
@@ -82,19 +82,19 @@ def test_a_reference_is_analysed_once_for_all_systems_and_the_scores_keep_every_
     monkeypatch.setattr(module._manager("speech" if name == "visqol_speech" else "audio"), "spect_builder", plain)
     times = len(built)
     assert [visqol(name, reference, decoded, rate) for decoded in systems] == remembered
-    assert len(built) - times > times  # each time anew
+    assert len(built) - times > times  # computed every time
     module._manager.cache_clear()
 
 
 def test_memory_of_spectrograms_is_bounded(monkeypatch):
-    """Of a second at 16 kHz ViSQOL makes 47 frames of 21 bands, 8 bytes each: 7896 bytes, so that two fit."""
+    """ViSQOL makes 47 frames of 21 bands, 8 bytes each, from a second at 16 kHz: 7896 bytes, so two fit."""
     from visqol.analysis_window import AnalysisWindow
     from visqol.audio_utils import AudioSignal
 
     from earmark.eval.metrics import visqol_spectrograms
 
     monkeypatch.setattr(visqol_spectrograms, "MOST_BYTES", 2 * 47 * 21 * 8)
-    builder = visqol_spectrograms.RememberingBuilder(21, 50.0, speech_mode=True)
+    builder = visqol_spectrograms.CachingBuilder(21, 50.0, speech_mode=True)
     signals = [AudioSignal(np.random.default_rng(seed).standard_normal(16000), 16000) for seed in range(3)]
     window = AnalysisWindow(16000, 0.25)
     first, second, third = (builder.build(signal, window) for signal in signals)
@@ -128,7 +128,7 @@ def test_more_noise_scores_lower(name, clip):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("decibels", [-95, -120])
 def test_a_reference_below_the_noise_floor_has_no_score(name, decibels, speech, noisy):
-    """ViSQOL hears nothing there and would call any two signals identical."""
+    """ViSQOL treats such signals as silence and would score any two as identical."""
     gain = np.float32(10 ** (decibels / 20) / speech.std())
     assert visqol(name, gain * speech, noisy) == QUIET
 
@@ -138,7 +138,7 @@ def test_a_reference_below_the_noise_floor_has_no_score(name, decibels, speech, 
     ("visqol_audio", 48000, 46080, "0.96"),
 ])  # fmt: skip
 def test_the_shortest_signal(name, rate, samples, seconds, speech):
-    """A frame is 80 ms, the next 20 ms later. Speech: 9 + 20 frames, audio: 15 + 30. One sample less and it raises."""
+    """Frames last 80 ms and start 20 ms apart; speech needs 9 + 20, audio 15 + 30. With one sample less it raises."""
     sound = resample(speech, 16000, rate)
     assert visqol(name, sound[:, :samples], sound[:, :samples], rate).status == "ok"
     one_less = sound[:, : samples - 1]
@@ -146,7 +146,7 @@ def test_the_shortest_signal(name, rate, samples, seconds, speech):
 
 
 def test_a_click_is_no_voice():
-    """ViSQOL takes the first 40 ms for voice in any case and would give its mark to the faint noise there."""
+    """ViSQOL always counts the first 40 ms as voice and would score the faint noise there."""
     noise = np.random.default_rng(0).standard_normal((2, 1, 32000)).astype(np.float32) * np.float32(1e-3)
     reference, decoded = noise
     reference[0, 20000] = 1
@@ -154,15 +154,15 @@ def test_a_click_is_no_voice():
 
 
 def test_voice_behind_the_last_patch_is_not_heard(speech):
-    """1 s has 47 frames, and one patch: frames 9 to 28, which begins at sample 9 and ends at 6409."""
+    """1 s has 47 frames and one patch, frames 9 to 28, from sample 9 to sample 6409."""
     sound = np.random.default_rng(0).standard_normal(16000).astype(np.float32) * np.float32(1e-3)
     sound[6500:] += speech[0, :9500]
     assert not has_voice(sound)
     assert has_voice(speech[0])
 
 
-def test_what_the_library_warns_of_is_kept_and_off_the_terminal(capfd, speech):
-    """Late by 1.4 of its 3 s, the decoded signal ends before the last patches of the reference."""
+def test_warnings_of_the_library_become_the_reason_and_stay_off_the_terminal(capfd, speech):
+    """Delayed by 1.4 of its 3 s, the decoded signal ends before the last patches of the reference."""
     late = np.zeros_like(speech)
     late[:, 22000:] = speech[:, :26000]
     answer = visqol("visqol_speech", speech, late)
@@ -173,7 +173,7 @@ def test_what_the_library_warns_of_is_kept_and_off_the_terminal(capfd, speech):
 
 
 def test_nothing_is_printed_when_the_models_are_loaded(tmp_path, noisy):
-    """TensorFlow Lite greets on the standard error, from C++."""
+    """The C++ code of TensorFlow Lite prints to standard error."""
     np.save(tmp_path / "x.npy", noisy)
     code = """if True:
         import sys, numpy
@@ -189,7 +189,7 @@ def test_nothing_is_printed_when_the_models_are_loaded(tmp_path, noisy):
 
 
 def test_threads_take_turns(speech, noisy):
-    """Two at once in numba's work queue would end the process."""
+    """Two threads at once in numba's work queue would crash the process."""
     alone = {name: visqol(name, speech, noisy) for name in NAMES}
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda name: visqol(name, speech, noisy), NAMES * 2)) == list(alone.values()) * 2
@@ -198,7 +198,7 @@ def test_threads_take_turns(speech, noisy):
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_process_forked_after_a_score_can_score_too(speech, noisy):
-    """libsvm, which the library would use, waits for ever for threads that did not come along."""
+    """libsvm, which the library would use, waits for ever for threads that were not forked."""
     pairs = [(find(name).name, speech, noisy) for name in NAMES]
     here = [visqol(*pair) for pair in pairs]
     with multiprocessing.get_context("fork").Pool(1) as pool:
@@ -206,11 +206,11 @@ def test_a_process_forked_after_a_score_can_score_too(speech, noisy):
 
 
 @pytest.mark.parametrize(("missing", "name", "remedy"), [
-    ("ai_edge_litert", "visqol_speech", "unavailable: needs ai-edge-litert; run pip install ai-edge-litert"),
-    ("visqol", "visqol_speech", "unavailable: needs visqol-python; run pip install visqol-python"),
-    ("visqol", "visqol_audio", "unavailable: needs visqol-python; run pip install visqol-python"),
+    ("ai_edge_litert", "visqol_speech", "unavailable: LiteRT is not installed; run `pip install 'earmark[visqol]'`"),
+    ("visqol", "visqol_speech", "unavailable: visqol-python is not installed; run `pip install 'earmark[visqol]'`"),
+    ("visqol", "visqol_audio", "unavailable: visqol-python is not installed; run `pip install 'earmark[visqol]'`"),
 ])  # fmt: skip
-def test_without_its_library_it_says_so(missing, name, remedy, speech, monkeypatch):
-    """Above all it does not fall back to the other mapper of speech mode, which scores up to 2 MOS higher."""
-    monkeypatch.setattr(module, "find_spec", lambda asked: None if asked == missing else object())
+def test_without_its_library_it_names_the_command(missing, name, remedy, speech, monkeypatch):
+    """In particular, speech mode does not fall back to the other mapping, which scores up to 2 MOS higher."""
+    monkeypatch.setattr("earmark.codec.extras.find_spec", lambda asked: None if asked == missing else object())
     assert visqol(name, speech, speech) == Score(None, "error", remedy)
