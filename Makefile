@@ -5,17 +5,19 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
+DOCS_INSTALLED := .venv/.docs-installed
 DEMO := demo
 AUDIO ?=
 SYSTEMS ?= opus@6,opus@12,mp3@64,encodec_24khz@3
 METRICS ?= si_snr,visqol,pesq,stoi
 
-.PHONY: demo test lint format bench clean help
+.PHONY: demo test lint format docs bench clean help links
 
 help:
 	@echo 'make demo [AUDIO=folder]   compare codecs on your recordings (or a synthetic set), build a listening test'
 	@echo 'make test                  run the tests'
 	@echo 'make lint | format         ruff and mypy | let ruff format the code'
+	@echo 'make docs                  build the documentation into site/'
 	@echo 'make bench                 measure speed as ratios'
 
 demo: $(COMPILED)
@@ -35,13 +37,19 @@ demo: $(COMPILED)
 test: $(COMPILED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-lint: $(COMPILED)
+lint: $(COMPILED) links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# mypy does not read the mapping of packages to folders in setup.py, so it gets links in the installed layout.
+	$(BIN)/mypy
+
+# mypy and mkdocstrings do not read the mapping of packages to folders in setup.py: links show them the installed layout.
+links:
 	@rm -rf build/mypy && mkdir -p build/mypy/earmark && \
 	ln -s $(CURDIR)/earmark/* $(addprefix $(CURDIR)/,codec baselines eval mushra_app) build/mypy/earmark/
-	$(BIN)/mypy
+
+docs: $(DOCS_INSTALLED) links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'documentation:   site/index.html'
 
 format: $(COMPILED)
 	$(BIN)/ruff check --fix-only .
@@ -51,7 +59,7 @@ bench: $(COMPILED)
 	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit; done
 
 clean:
-	rm -rf .venv build *.egg-info $(DEMO)
+	rm -rf .venv build site *.egg-info $(DEMO)
 
 $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@if [ -z '$(PYTHON)' ]; then echo 'earmark: no Python 3.11 or newer found; install one or run make PYTHON=/path/to/python3' >&2; exit 1; fi
@@ -63,6 +71,10 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt numba ai-edge-litert pyfftw
 	@# The public EnCodec, which the tests compare ours with; of torchaudio, which it asks for, they need nothing.
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps encodec einops
+	@touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 # What is compiled here, and tried again by every make until there is a compiler; the rest works without it.

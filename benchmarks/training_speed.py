@@ -88,7 +88,7 @@ def _settle(trainer: Trainer) -> None:
 def main(
     recipe: str, settings: tuple[str, ...], updates: int, device: str | None, threads: int | None, workers: int | None
 ) -> None:
-    """Print a row of docs/training.md for each way of timing."""
+    """Print a row of docs/how-to/train.md for each way of timing."""
     if threads:
         torch.set_num_threads(threads)
     chosen = recipe_files.load(recipe, ("discriminators.start=0", *settings))

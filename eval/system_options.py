@@ -53,7 +53,7 @@ own_codecs = click.option(
     is_eager=True,  # so that --systems may name it
     callback=_define_commands,
     metavar="NAME=COMMAND",
-    help="A codec of your own: 'NAME=enc {input} {bitstream} && dec {bitstream} {output}'; see docs/systems.md.",
+    help="A codec of your own: 'NAME=enc {input} {bitstream} && dec {bitstream} {output}'.",
 )
 timeout = click.option(
     "--timeout",

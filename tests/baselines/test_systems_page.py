@@ -1,4 +1,4 @@
-"""docs/systems.md: what it says of systems holds, and its example of a package is a codec."""
+"""docs/reference/systems.md: what it says of systems holds, and its example of a package is a codec."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earmark.baselines.registry import BUILT_IN, families, installed
 from earmark.baselines.systems import parse
 from earmark.baselines.transcode import transcode
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "systems.md").read_text(encoding="utf-8")
 
 
 class Entry:
