@@ -95,7 +95,7 @@ def load_ratings(
         UserError: the file is not a rating file or holds an invalid rating, a named condition does not exist, the
             study has no ratings yet, or an argument does not apply to the path.
 
-    Example:
+    Examples:
         >>> ratings = earmark.load_ratings("webmushra.csv", low_anchor="LP3500")
         >>> ratings.table.groupby("condition")["score"].mean()
         >>> ratings.report("report/", screen="bs1534").summary

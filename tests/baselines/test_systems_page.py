@@ -1,9 +1,8 @@
-"""docs/reference/systems.md: what it says of systems holds, and its example of a package is a codec."""
+"""The pages on systems: their table is complete, their system strings are valid, and the example package is a codec."""
 
 from __future__ import annotations
 
 import re
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,18 @@ from earmark.baselines.registry import BUILT_IN, families, installed
 from earmark.baselines.systems import parse
 from earmark.baselines.transcode import transcode
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "systems.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (DOCS / "reference" / "systems.md").read_text(encoding="utf-8")
+GUIDE = (DOCS / "how-to" / "add-a-codec.md").read_text(encoding="utf-8")
 
 
 class Entry:
-    """The class of the page as an installed package would offer it."""
+    """Stands in for the entry point of an installed package with the class of the guide."""
 
     name, value = "mine", "my_package:Mine"
 
     def load(self):
-        code = textwrap.dedent(PAGE.partition("## Your own codec as a package")[2].partition("\nArrays are")[0])
+        code = GUIDE.partition("## A package")[2].partition("```python\n")[2].partition("```")[0]
         names = {"my_encoder": lambda audio: audio.tobytes(), "my_decoder": self.decoder}
         exec(code, names)
         return names["Mine"]
@@ -40,13 +41,13 @@ def package(monkeypatch):
 
 
 @pytest.mark.usefixtures("package")
-def test_the_package_of_the_page_is_a_codec():
+def test_the_package_of_the_guide_is_a_codec():
     audio = np.random.default_rng(0).standard_normal((2, 16000)).astype(np.float32)
     result = transcode(families()["mine"].open(parse("mine"), 16000, 2), audio, 16000)
     np.testing.assert_array_equal(result.audio, audio)
 
 
-def test_every_system_is_on_the_page_and_none_else():
+def test_every_system_is_on_the_page_and_no_other():
     table = PAGE.partition("| System |")[2].partition("\n\n")[0]
     named = {name for row in table.splitlines()[2:] for name in re.findall(r"`([a-z]\w*)", row.split("|")[1])}
     assert named == set(BUILT_IN)

@@ -1,0 +1,109 @@
+"""The documentation agrees with the code: Python blocks run, names and files exist, the drawing is current."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .markdown import PAGES, ROOT, blocks, title
+
+WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+EXAMPLES = {
+    "baselines/foo.py",
+    "eval/metrics/foo.py",
+    "mushra_app/web/translations/it",
+    "tests/baselines/test_foo.py",
+    "tests/eval/metrics/test_foo.py",
+}  # made by following the text
+FOLDERS = "benchmarks|baselines|codec|docs|earmark|eval|mushra_app|tests"
+
+
+def run(code: str, folder: Path) -> None:
+    """Run Python code in a process of its own, so that what it registers ends with it; plots open no window."""
+    script = folder / "block.py"
+    # Worker processes import the script again, as a reader's would; its lines belong below a guard.
+    script.write_text(code, encoding="utf-8")
+    environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=title)
+def test_python_blocks_run(page: Path, tmp_path: Path):
+    """The blocks of a page run one after the other in one namespace; those marked as "compile only" are compiled."""
+    code = ""
+    for block in blocks(page):
+        if block.language == "python":
+            compile(block.code, f"{title(page)}:{block.line}", "exec")
+            code += block.code + "\n" if block.runs else ""
+    if code:
+        run(code, tmp_path)
+
+
+def exists(name: str) -> bool:
+    """Whether earmark.a.b.c is a module, or a name that is defined in one."""
+    parts = name.split(".")
+    base = ROOT if len(parts) > 1 and (ROOT / parts[1]).is_dir() else ROOT / "earmark"
+    for count in range(len(parts), 0, -1):
+        path = base.joinpath(*parts[1:count])
+        module = next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
+        if module is not None:
+            rest = parts[count:]
+            text = module.read_text(encoding="utf-8")
+            return all(re.search(rf"\b(def|class) {word}\b|\b{word}\b( *[:=]|[\",])", text) for word in rest)
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_modules_exist(page: Path):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    names = re.findall(r"`(earmark(?:\.[A-Za-z_]\w*)+)\b", text) + re.findall(
+        r"^::: (earmark[\w.]+)", text, re.MULTILINE
+    )
+    others = {"earmark.codecs", "earmark.metrics", "earmark.score", "earmark.register_metric"}
+    assert [name for name in names if name not in others and not exists(name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_files_exist(page: Path):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(rf"`(?:python )?((?:{FOLDERS})/[\w./-]+)", text)
+    links = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s:]+)\)", text)]
+    assert [path for path in named if not (ROOT / path).exists() and path not in EXAMPLES] == []
+    assert [path for path in links if not (page.parent / path).exists()] == []
+
+
+def test_the_drawing_of_the_packages_is_current():
+    """If not: python docs/scripts/draw_packages.py."""
+    path = ROOT / "docs" / "scripts" / "draw_packages.py"
+    spec = importlib.util.spec_from_file_location("draw_packages", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.DRAWING.read_text(encoding="utf-8") == module.drawing()
+
+
+def test_every_page_is_in_the_menu():
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if page not in menu] == []
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "docs").rglob("*.ipynb")), ids=title)
+def test_notebooks_run(notebook: Path, tmp_path: Path):
+    """The code cells run in order, in one process without Jupyter."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
+    ast.parse(code)
+    run(code, tmp_path)
