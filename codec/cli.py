@@ -23,26 +23,30 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_ty
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="FILE|official",
-    help="Weights: a file, official, Hugging Face's or ours; `official`: what `earmark download` fetched. Unless told: "
-    "those that come with Earmark, or the official ones where there are none.",
+    help="Weights: a checkpoint file (official, Hugging Face or Earmark), or `official` for those that `earmark "
+    "download` fetched.  [default: the weights that come with Earmark, else the official ones]",
 )
 language_model_option = click.option(
-    "--language-model", type=FILE, help="By `earmark train-lm` or official; unless told, the one for the weights."
+    "--language-model",
+    type=FILE,
+    help="Language model from `earmark train-lm`, or an official one.  [default: the one for the weights]",
 )
 
 
 @click.command()
 @click.argument("source", type=EXISTING_FILE, metavar="IN")
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
-@click.option("--model", "name", type=click.Choice(MODELS), help="encodec_24khz, or what --checkpoint is, unless told.")
+@click.option(
+    "--model", "name", type=click.Choice(MODELS), help="Model.  [default: that of --checkpoint, else encodec_24khz]"
+)
 @click.option(
     "--kbps",
     type=float,
     default=6,
     show_default=True,
-    help="1.5 (at 24 kHz only), 3, 6, 12, or 24 (not by the weights that come with Earmark).",
+    help="Bit rate in kbps: 1.5 (24 kHz only), 3, 6, 12, or 24 (not with the weights that come with Earmark).",
 )
-@click.option("--lm", is_flag=True, help="Fewer bits for the same codes, by a language model.")
+@click.option("--lm", is_flag=True, help="Store the same codes in fewer bits, with a language model.")
 @checkpoint_option
 @language_model_option
 @click.option(
@@ -51,17 +55,17 @@ language_model_option = click.option(
     type=click.Choice(["earmark", "reference"]),
     default="earmark",
     show_default=True,
-    help="Ours, in which damage is found, or the public reference's for its own programs.",
+    help="File format: `earmark` detects damage; `reference` is for the programs of the public EnCodec.",
 )
 def encode(
     source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: str | None,
     language_model: Path | None, container: Literal["earmark", "reference"],
 ) -> None:  # fmt: skip
-    """Code the recording IN by EnCodec into OUT.ecdc. Each may be - for a pipe.
+    """Code the recording IN with EnCodec to OUT.ecdc. Either may be - for a pipe.
 
-    IN is a WAV, FLAC, Ogg, Opus, MP3 or AIFF file, mono or stereo, of any sample rate. A pipe brings WAV and is coded
-    as it comes. Stereo is averaged for encodec_24khz, mono repeated for encodec_48khz; the decoded length is that of
-    IN, rounded to a sample at the model's rate.
+    IN is a WAV, FLAC, Ogg, Opus, MP3 or AIFF file, mono or stereo, of any sample rate. A pipe must carry WAV, and is
+    coded while it arrives. Stereo is averaged for encodec_24khz, and mono is repeated for encodec_48khz. The decoded
+    audio is as long as IN, rounded to a sample at the model's rate.
     """
     if target != PIPE and target.suffix.lower() != ".ecdc":
         raise UserError(f"{target}: codes go to a file that ends in .ecdc, or to - for a pipe")
@@ -109,9 +113,9 @@ def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) ->
 @checkpoint_option
 @language_model_option
 def decode(source: Path, target: Path, checkpoint: str | None, language_model: Path | None) -> int:
-    """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Each may be - for a pipe.
+    """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Either may be - for a pipe.
 
-    OUT has the model's sample rate and channels and 16 bits; a pipe gets WAV with a header of unknown length. Damaged
+    OUT has the model's sample rate and channels, and 16 bits. A pipe gets WAV with a header of unknown length. Damaged
     parts of IN.ecdc decode to silence, each is reported on one line, and the exit status is 1.
     """
     from earmark.codec import ecdc

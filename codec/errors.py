@@ -1,13 +1,13 @@
-"""The one exception type for mistakes that the user can repair."""
+"""Exceptions for mistakes that the user can repair."""
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used; the message is one line that names the thing, the rule and the remedy.
+    """An input or option cannot be used. The message is one line that names it, the rule and the remedy.
 
-    The command line prints it as ``earmark: MESSAGE`` and exits with status 2; inside a run it becomes the reason
-    of an ``error`` row, so that one bad file never costs the others their scores.
+    The command line prints ``earmark: MESSAGE`` and exits with status 2. Inside a run, the message becomes the reason
+    of an ``error`` row, so that the other files still get their scores.
     """
 
 
 class WriteError(UserError):
-    """Results cannot be stored (full disk, read-only folder): unlike other mistakes it ends the whole run."""
+    """Results cannot be stored (full disk, read-only folder). Unlike other errors, it ends the whole run."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: written aside, then renamed."""
+"""Files that are written completely or not at all: to a temporary file beside them, which is then renamed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from earmark.codec.remote_paths import is_remote
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, which takes its place when the block ends well.
+    """Yield a temporary path to write to; the file replaces `path` if the block ends without an error.
 
-    A link goes on leading to the file. What is no file, such as a pipe or /dev/null, is written to as it is.
+    A symbolic link is kept, and its target is replaced. A pipe or a device such as /dev/null is written to directly.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
@@ -26,28 +26,31 @@ def written_whole(path: Path) -> Iterator[Path]:
         with _uploaded(path) as aside:
             yield aside
         return
-    place = path.resolve()
-    if place.exists() and not place.is_file() and not place.is_dir():
-        yield place
+    target = path.resolve()
+    if target.exists() and not target.is_file() and not target.is_dir():
+        yield target
         return
-    aside = place.with_name(f".{place.name}.{os.getpid()}.part")
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         aside.touch()
-        mode = aside.stat().st_mode  # some libraries write files that only their owner may read
+        mode = aside.stat().st_mode  # some libraries create files that only their owner can read
         yield aside
         aside.chmod(mode)
-        aside.replace(place)
+        aside.replace(target)
     except OSError as error:
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # gone already, or never there: its folder is a file
+        with suppress(OSError):  # already renamed, or never created because its folder is a file
             aside.unlink()
 
 
 @contextmanager
 def _uploaded(path: Path) -> Iterator[Path]:
-    """A local file that is copied to a URL when the block ends well; object stores show whole files alone."""
+    """Yield a local path whose file is copied to a URL if the block ends without an error.
+
+    Object stores show no file before its upload is complete.
+    """
     with tempfile.TemporaryDirectory(prefix="earmark-") as folder:
         aside = Path(folder) / path.name
         yield aside
@@ -60,7 +63,7 @@ def _uploaded(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all.
+    """Write a UTF-8 text file, completely or not at all.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.

@@ -1,4 +1,4 @@
-"""Work on several threads whose results come in order."""
+"""Work on several threads, with the results in the order of the items."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Result = TypeVar("Result")
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], jobs: int) -> Iterator[tuple[Item, Result]]:
-    """Each item with work(item), in the order of the items.
+    """Yield each item with work(item), in the order of the items.
 
-    Threads suffice where decoding, resampling and Fourier transforms release the interpreter. No more than twice
-    `jobs` results are made ahead, so that long recordings do not fill the memory.
+    Threads are enough for decoding, resampling and Fourier transforms, which release the interpreter lock. At most
+    2 * `jobs` results are computed ahead, so that long recordings do not fill the memory.
     """
     rest = iter(items)
     with ThreadPoolExecutor(jobs) as threads:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar on a terminal, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Show how much of `total` steps is done; call the yielded function after each step with a word on it."""
+    """Show how many of `total` steps are done; call the yielded function after each step with a word about it."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[step]}", markup=True),
@@ -40,9 +40,12 @@ def progress(label: str, total: int) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def byte_progress(label: str, done: int, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how many bytes have come, `done` of them earlier, of `total` if that is known.
+    """Show how many bytes are transferred, and `total` if it is known.
 
     Call the yielded function with the number of bytes of each piece.
+
+    Args:
+        done: bytes that were transferred earlier.
     """
     columns = (
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
@@ -55,9 +58,12 @@ def byte_progress(label: str, done: int, total: int | None) -> Iterator[Callable
 
 @contextmanager
 def audio_progress(label: str, samples: int | None, sample_rate: int) -> Iterator[Callable[[int], None]]:
-    """Show how much of `samples` samples of audio is done, in hours, minutes and seconds; None if that is not known.
+    """Show how much audio is done, in hours, minutes and seconds.
 
     Call the yielded function with the number of samples of each piece.
+
+    Args:
+        samples: length of the whole, None if it is unknown.
     """
 
     def clock(done: float) -> str:
@@ -79,20 +85,20 @@ def audio_progress(label: str, samples: int | None, sample_rate: int) -> Iterato
 def _shown(
     label: str, done: int, total: int | None, columns: tuple[ProgressColumn, ...], amount: Callable[[int], str]
 ) -> Iterator[Callable[[int, str], None]]:
-    """Bar made of `columns`, or lines that tell the `amount` done; call with the advance and a word on it."""
+    """A bar made of `columns`, or lines with the `amount` done; call with the advance and a word about it."""
     if sys.stderr.isatty():
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             bar = bars.add_task(escape(label), total=total, completed=done, step="")
             yield lambda count, step: bars.update(bar, advance=count, step=escape(step))
         return
 
-    said = time.monotonic()
+    last_line = time.monotonic()
 
     def advance(count: int, step: str) -> None:
-        nonlocal done, said
+        nonlocal done, last_line
         done += count
-        if done == total or time.monotonic() - said >= SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
+        if done == total or time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
+            last_line = time.monotonic()
             print(f"{label}: {amount(done)}  {step}".rstrip(), file=sys.stderr, flush=True)
 
     yield advance

@@ -1,4 +1,4 @@
-"""A recording to codes and back, piece by piece: memory does not grow with its length."""
+"""Coding and decoding of recordings piece by piece, in memory that does not grow with their length."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.encodec.streaming import StreamingDecoder, StreamingEncoder
 from earmark.codec.errors import UserError
 
-PIECE_SECONDS = 2.0  # of the signal between one call of the encoder and the next: long enough to be efficient
-FADE_SECONDS = 0.005
+PIECE_SECONDS = 2.0  # of signal per call of the encoder: long enough to be efficient
+FADE_SECONDS = 0.005  # at both ends of a muted stretch
 
 
 def encode(audio: AudioStream, model: EncodecModel, kbps: float | None, writer: PartWriter) -> Iterator[int]:
-    """Code a recording, with the codes that `model.encode` gives for the whole, and end the file.
+    """Write a recording as a file of codes, the same as those of `model.encode` for the whole recording.
 
     Args:
-        audio: at the model's sample rate and with its channels.
-        writer: for as many codebooks as `kbps` stands for.
+        audio: a recording with the model's sample rate and channels.
+        kbps: one of the model's bit rates; the highest for None.
+        writer: a file with the number of codebooks that `kbps` needs.
 
     Yields:
-        The number of samples of each piece, when its codes have gone to `writer`.
+        The number of samples of each piece, after its codes are written.
 
     Raises:
-        UserError: no such bit rate, no samples, or what `audio` raises.
+        UserError: the model lacks the bit rate, the recording has no samples, or it cannot be read.
     """
     encoder = StreamingEncoder(model, kbps)
     for piece in regrouped(audio.blocks, round(PIECE_SECONDS * model.config.sample_rate)):
@@ -49,13 +50,13 @@ def _write(writer: PartWriter, segments: list[Segment]) -> None:
 
 
 def decode(model: EncodecModel, reader: PartReader, name: str) -> Iterator[Audio]:
-    """Decode a file to blocks of float32 [channels, n], `reader.samples` in all; what was lost is silent.
+    """Decode a file to blocks of float32 [channels, n], `reader.samples` samples in all; damaged parts are silent.
 
     Args:
-        name: what to call the file in messages.
+        name: the file's name in messages.
 
     Raises:
-        UserError: nothing of the file is left, or what `reader` raises.
+        UserError: no chunk of the file is left, or the reader fails.
     """
     config = model.config
     decoder = StreamingDecoder(model)
@@ -64,13 +65,13 @@ def decode(model: EncodecModel, reader: PartReader, name: str) -> Iterator[Audio
     held = torch.zeros(config.channels, 0, device=model.device)
 
     def muted(audio: torch.Tensor) -> Audio:
-        # The reader tells of a loss before its stand-in is decoded. Segments have stand-ins that are silent already.
+        # The reader reports a loss before it yields the substitute. Substitutes for whole segments are silent already.
         lost = [damage.samples for damage in reader.damage if damage.samples] if config.segment is None else []
         return mute(audio.cpu().numpy(), position, lost, fade)
 
     for segment in _segments(reader):
         held = torch.cat([held, decoder.push(segment.to(model.device))[0]], dim=1)
-        # The last step may reach up to a hop beyond the end, which a file from a pipe tells only when it comes.
+        # The last step may extend up to one hop beyond the end of the signal, which a pipe announces only at its end.
         ready = max(0, held.shape[1] - config.seanet.hop)
         yield muted(held[:, :ready])
         position += ready
@@ -82,10 +83,10 @@ def decode(model: EncodecModel, reader: PartReader, name: str) -> Iterator[Audio
 
 
 def _segments(reader: PartReader) -> Iterator[Segment]:
-    """Whole segments, or pieces of the only one; silent ones for those that were lost."""
+    """Whole segments, or pieces of the only segment; lost segments come with scale 0, which makes them silent."""
     header = reader.header
     groups: Iterator[list[Part]] = ([part] for part in reader)
-    if header.segment is not None and header.steps_per_chunk is None:  # only the public reader cuts segments
+    if header.segment is not None and header.steps_per_chunk is None:  # only the public reader splits segments
         groups = (list(group) for _, group in groupby(reader, key=lambda part: part.segment))
     for parts in groups:
         scale = 0.0 if parts[0].lost and header.segment is not None else parts[0].scale
@@ -93,14 +94,16 @@ def _segments(reader: PartReader) -> Iterator[Segment]:
 
 
 def mute(audio: Audio, first: int, lost: Sequence[tuple[int, int]], fade: int) -> Audio:
-    """Silence stretches of a signal.
+    """Silence the lost stretches of a signal.
 
-    A stretch fades out in its first `fade` samples, and the signal fades in after its end: there a decoder with memory
-    is wrong still. Where a stretch begins the signal nothing is to be faded out.
+    The signal fades out during the first `fade` samples of a stretch and fades in after its end, where a decoder with
+    memory is still wrong. A stretch at the start of the signal needs no fade-out.
 
     Args:
-        audio: [channels, n], of which the first sample is sample `first` of the signal.
-        lost: the first sample of each stretch and the one after its last.
+        audio: a block of the signal, [channels, n].
+        first: position of the block in the signal, in samples.
+        lost: start and end of each stretch in samples; the end is exclusive.
+        fade: length of a fade in samples.
     """
     time = np.arange(first, first + audio.shape[1])
     for start, end in lost:

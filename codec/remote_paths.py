@@ -1,7 +1,7 @@
-"""Files and folders on any fsspec URL (s3://, gs://, http://, file:// ...) in the place of local paths.
+"""Files and folders at fsspec URLs (s3://, gs://, http://, file:// ...) instead of local paths.
 
-A URL is a `UPath` of universal-pathlib, an extra, which behaves as a `Path` does; what a C library has to open by its
-name is copied here first.
+A URL is a `UPath` of universal-pathlib (the extra `remote`), which behaves like a `Path`. Because C libraries and other
+programs open local files only, their files are copied to this machine first.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from pathlib import Path
 from typing import cast
 
 from earmark.codec.errors import UserError
+from earmark.codec.extras import require
 
 
-def place(text: str) -> Path:
-    """The path or, where there is a "://" in it, the URL that a user gave.
+def path_or_url(text: str) -> Path:
+    """A local path, or a URL if there is a "://" in the text.
 
     Raises:
-        UserError: the extra, or the package for URLs of this kind, is not installed.
+        UserError: the extra `remote`, or the package for this URL scheme, is not installed; or it is not reachable.
     """
     if "://" not in text:
         return Path(text)
-    try:
-        from upath import UPath
-    except ImportError:
-        raise UserError(f"{text}: URLs need a package more; run `pip install 'earmark[remote]'`") from None
+    require("upath", extra="remote", for_=text)
+    from upath import UPath
+
     try:
         url = UPath(text)
         url.exists()
     except (ImportError, ValueError) as error:
-        raise UserError(f"{text}: this kind of URL cannot be opened here: {' '.join(str(error).split())}") from error
+        raise UserError(f"{text}: URLs of this scheme cannot be opened: {' '.join(str(error).split())}") from error
     except OSError as error:
         raise UserError(f"{text}: not reachable: {error}") from error
     return cast(Path, url)
@@ -45,10 +45,10 @@ def is_remote(path: Path) -> bool:
 
 @contextmanager
 def local_copy(path: Path) -> Iterator[Path]:
-    """A path that any program can open: the same, or a copy for the time of the block.
+    """A path that any program can open: `path` itself, or for a URL a copy that exists during the block.
 
     Raises:
-        UserError: whatever the block raises, which names the file as it was given; or the URL cannot be read.
+        UserError: the URL cannot be read; or any UserError of the block, with the copy's path replaced by the URL.
     """
     if not is_remote(path):
         yield path

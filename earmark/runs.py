@@ -12,7 +12,7 @@ import pandas as pd
 
 from earmark.baselines.interface import System
 from earmark.baselines.systems import parse
-from earmark.codec.remote_paths import place as path_or_url
+from earmark.codec.remote_paths import path_or_url
 from earmark.eval.comparison import runner
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.failures import failures

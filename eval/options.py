@@ -38,7 +38,7 @@ class PathOrURL(click.ParamType):
         self.exists = exists
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = remote_paths.place(value) if isinstance(value, str) else value
+        path = remote_paths.path_or_url(value) if isinstance(value, str) else value
         if self.exists and not path.exists():
             self.fail(f"{value} does not exist", param, ctx)
         if not self.exists and path.is_file():

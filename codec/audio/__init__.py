@@ -1,4 +1,4 @@
-"""Audio in and out: float32 [channels, time], full scale at +-1 (soundfile reads, soxr resamples; no torch)."""
+"""Reading, writing and resampling of audio: float32 [channels, time], full scale at +-1 (soundfile, soxr; no torch)."""
 
 from earmark.codec.audio.files import SUFFIXES, Recording, read, write
 from earmark.codec.audio.signals import Audio, Pcm, fit_length, resample, resampled_length, to_pcm16

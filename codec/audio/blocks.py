@@ -1,4 +1,4 @@
-"""Audio in and out block by block, so that a long recording never lies in memory; a pipe may stand for a file."""
+"""Reading and writing audio block by block, from files and pipes: a long recording is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from earmark.codec.files import written_whole
 
 BLOCK_FRAMES = 4096
 OUTPUTS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
-LONGEST_WAV = (1 << 32) - (1 << 16)  # bytes of samples; lengths have 32 bits, and the header counts as well
+LONGEST_WAV = (1 << 32) - (1 << 16)  # bytes of samples; lengths have 32 bits and include the header
 
 
 @dataclass(frozen=True)
 class AudioStream:
-    """A recording that comes block by block.
+    """A recording that is read block by block.
 
     Args:
-        name: what to call it in messages.
+        name: its name in messages.
         sample_rate: in Hz.
-        samples: length per channel, None where it is not known before the end.
-        blocks: float32 [channels, n] each, full scale at +-1; to be iterated over once.
+        samples: length per channel, None if it is unknown before the end.
+        blocks: float32 [channels, n] each, full scale at +-1; can be iterated over once.
     """
 
     name: str
@@ -43,12 +43,13 @@ class AudioStream:
     blocks: Iterator[Audio]
 
     def converted(self, sample_rate: int, channels: int) -> AudioStream:
-        """The same at another rate and with another number of channels; equals `audio.resample` of the whole.
+        """The same recording at another sample rate and with another number of channels.
 
-        Stereo becomes mono by averaging, mono becomes stereo by repetition.
+        Stereo is averaged to mono, and mono is repeated for stereo. The samples are those of `audio.resample` for the
+        whole recording.
 
         Raises:
-            UserError: other numbers of channels.
+            UserError: any other change of the number of channels.
         """
         if self.channels != channels and 1 not in (self.channels, channels):
             raise UserError(f"{self.name}: {self.channels} channels; the model takes {channels}")
@@ -59,10 +60,10 @@ class AudioStream:
 
 
 def open_file(path: Path) -> AudioStream:
-    """A WAV, FLAC, Ogg, Opus, MP3 or AIFF file of one or two channels.
+    """Open a WAV, FLAC, Ogg, Opus, MP3 or AIFF file with one or two channels.
 
     Raises:
-        UserError: not audio, truncated, more than two channels; while iterating also NaN or infinite samples.
+        UserError: not audio, truncated, or more than two channels; during iteration also NaN or infinite samples.
     """
     with silenced(), opened(path) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
@@ -72,22 +73,22 @@ def open_file(path: Path) -> AudioStream:
 
 
 def open_pipe(file: BinaryIO) -> AudioStream:
-    """A WAV of one or two channels on a pipe, whose header need not know its length.
+    """Open a WAV with one or two channels on a pipe; its header may lack the length.
 
     Raises:
-        UserError: see `earmark.codec.audio.wav_stream`; while iterating also NaN or infinite samples.
+        UserError: see `wav_stream.read_header`; during iteration also NaN or infinite samples, or a missing end.
     """
-    form = wav_stream.read_header(file)
-    blocks = _finite(wav_stream.read_blocks(file, form), name_of(file))
-    return AudioStream(name_of(file), form.sample_rate, form.channels, form.frames, blocks)
+    wav = wav_stream.read_header(file)
+    blocks = _finite(wav_stream.read_blocks(file, wav), name_of(file))
+    return AudioStream(name_of(file), wav.sample_rate, wav.channels, wav.frames, blocks)
 
 
 def _file_blocks(path: Path, frames: int) -> Iterator[Audio]:
-    # The file is opened here once more, so that errors of whoever takes the blocks do not pass for its own.
+    # Opened a second time, within the generator, so that `opened` does not take errors of the caller for the file's.
     with opened(path) as file:
         received = 0
         while True:
-            with silenced() if file.format == "MP3" else nullcontext():  # see codec.audio.read
+            with silenced() if file.format == "MP3" else nullcontext():  # see audio.files.read
                 block = file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
             if not len(block):
                 break
@@ -98,7 +99,7 @@ def _file_blocks(path: Path, frames: int) -> Iterator[Audio]:
     if received < frames:
         if not ogg:
             raise truncated(path)
-        yield np.zeros((file.channels, frames - received), np.float32)  # see codec.audio.read
+        yield np.zeros((file.channels, frames - received), np.float32)  # see audio.files.read
 
 
 def _finite(blocks: Iterable[Audio], name: str) -> Iterator[Audio]:
@@ -133,25 +134,25 @@ def _resampled(blocks: Iterator[Audio], channels: int, from_rate: int, to_rate: 
 
 
 def regrouped(blocks: Iterable[Audio], length: int) -> Iterator[Audio]:
-    """The same signal in blocks of `length` samples, the last of them shorter."""
-    waiting: list[Audio] = []
-    held = 0
+    """Regroup a signal into blocks of `length` samples; the last one may be shorter."""
+    pending: list[Audio] = []
+    samples = 0
     for block in blocks:
-        waiting.append(block)
-        held += block.shape[1]
-        while held >= length:
-            joined = np.concatenate(waiting, axis=1)
+        pending.append(block)
+        samples += block.shape[1]
+        while samples >= length:
+            joined = np.concatenate(pending, axis=1)
             yield joined[:, :length]
-            waiting, held = [joined[:, length:]], held - length
-    if held:
-        yield np.concatenate(waiting, axis=1)
+            pending, samples = [joined[:, length:]], samples - length
+    if samples:
+        yield np.concatenate(pending, axis=1)
 
 
 def require_output(path: Path) -> None:
-    """Check that a file of this name can be written.
+    """Check that the file name ends in one of OUTPUTS.
 
     Raises:
-        UserError: it ends in none of OUTPUTS.
+        UserError: it does not.
     """
     if path.suffix.lower() not in OUTPUTS:
         raise UserError(f"{path}: audio goes to a file that ends in {', '.join(OUTPUTS)}, or to - for a pipe")
@@ -159,20 +160,20 @@ def require_output(path: Path) -> None:
 
 @contextmanager
 def written_file(path: Path, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
-    """Give a function to write blocks [n, channels] by; the file is there when the block ends well, else not at all.
+    """Yield a function that writes blocks [n, channels]; the file appears if the `with` block ends without an error.
 
     Raises:
-        UserError: see `require_output`; a WAV of more than 4 GiB.
+        UserError: see `require_output`; or a WAV gets longer than 4 GiB.
         WriteError: the disk is full or the folder cannot be written.
     """
     require_output(path)
-    form, subtype = OUTPUTS[path.suffix.lower()]
+    container, subtype = OUTPUTS[path.suffix.lower()]
     written = 0
 
     def write(pcm: Pcm) -> None:
         nonlocal written
         written += pcm.nbytes
-        if form == "WAV" and written > LONGEST_WAV:
+        if container == "WAV" and written > LONGEST_WAV:
             raise UserError(f"{path}: longer than a WAV can be, 4 GiB; write a .flac")
         try:
             file.write(pcm)
@@ -181,7 +182,7 @@ def written_file(path: Path, sample_rate: int, channels: int) -> Iterator[Callab
 
     with written_whole(path) as aside:
         try:
-            file = soundfile.SoundFile(aside, "w", sample_rate, channels, subtype, format=form)
+            file = soundfile.SoundFile(aside, "w", sample_rate, channels, subtype, format=container)
         except soundfile.LibsndfileError as error:
             raise _unwritable(path, error) from error
         with file:
@@ -194,7 +195,7 @@ def _unwritable(path: Path, error: soundfile.LibsndfileError) -> WriteError:
 
 @contextmanager
 def written_pipe(file: BinaryIO, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
-    """The same for a WAV on a pipe, whose header says that its length is not known."""
+    """Yield a function that writes blocks [n, channels] as WAV to a pipe, with a header of unknown length."""
     file.write(wav_stream.header(sample_rate, channels))
     file.flush()
 

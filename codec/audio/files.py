@@ -20,7 +20,7 @@ from earmark.codec.files import written_whole
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 
 LONGEST_OGG_PAGE = 65307  # bytes (RFC 3533)
-UNKNOWN_FRAMES = 1 << 62  # or more, where a FLAC has 0 for its number of samples (RFC 9639, section 8.2)
+UNKNOWN_FRAMES = 1 << 62  # or more: libsndfile's length of a FLAC that gives 0 samples (RFC 9639, section 8.2)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def read(path: Path, max_channels: int = 2) -> Recording:
     Raises:
         UserError: not audio, empty, truncated, more than `max_channels` channels, NaN or infinite samples.
     """
-    # libmpg123 notes on the terminal whatever it stumbles over, without the file's name.
+    # libmpg123 reports every irregularity on standard error, without the file's name.
     with silenced(), opened(path, max_channels) as file:
         samples = file.read(dtype="float32", always_2d=True).T
         frames, rate, ogg = file.frames, file.samplerate, file.format == "OGG"
@@ -54,13 +54,13 @@ def read(path: Path, max_channels: int = 2) -> Recording:
     if is_cut_short(path) or (samples.shape[1] < frames and not ogg):
         raise truncated(path)
     require_finite(samples, path)
-    # Of some whole Ogg files libsndfile leaves out the last few samples.
+    # libsndfile omits the last few samples of some intact Ogg files.
     return Recording(np.ascontiguousarray(fit_length(samples, frames)), rate)
 
 
 @contextmanager
 def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
-    """Open an audio file and read from it inside the block.
+    """An audio file that is open for reading during the block.
 
     Raises:
         UserError: not audio, damaged, or more than `max_channels` channels.
@@ -70,37 +70,37 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
             if file.channels > max_channels:
                 raise surround(path, file.channels)
             if file.frames >= UNKNOWN_FRAMES:
-                raise UserError(f"{path}: its header does not tell its length; convert it to a file again")
+                raise UserError(f"{path}: its header does not give its length; convert it to a file again")
             yield file
     except soundfile.LibsndfileError as error:
         detail = str(error.error_string).strip().rstrip(".")
-        raise UserError(f"{path}: not readable as audio ({detail}); is it damaged or another kind of file?") from error
+        raise UserError(f"{path}: not readable as audio ({detail}); is the file damaged, or not audio?") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
 
 
 def surround(name: object, channels: int) -> UserError:
-    """The error for a recording `name` of more channels than two."""
+    """The error for a recording with more than two channels."""
     return UserError(f"{name}: {channels} channels; only mono and stereo can be used, so downmix it first")
 
 
 def truncated(name: object) -> UserError:
-    """The error for a recording `name` that lacks its end."""
+    """The error for a recording whose end is missing."""
     return UserError(f"{name}: truncated: the file ends before the audio that its header announces; copy it again")
 
 
 def require_finite(samples: Audio, name: object) -> None:
-    """Check the samples of a recording `name`.
+    """Check that all samples of a recording are finite.
 
     Raises:
-        UserError: some are NaN or infinite.
+        UserError: samples are NaN or infinite.
     """
     if not np.isfinite(samples).all():
         raise UserError(f"{name}: {np.count_nonzero(~np.isfinite(samples))} NaN or infinite samples; export it again")
 
 
 def is_cut_short(path: Path) -> bool:
-    """Whether a WAV's data chunk or an Ogg stream ends early: libsndfile shortens both without a word."""
+    """Whether the audio of a WAV, AIFF or Ogg file ends early, which libsndfile does not report."""
     with path.open("rb") as file:
         head = file.read(65536)
         size = file.seek(0, os.SEEK_END)
@@ -108,13 +108,13 @@ def is_cut_short(path: Path) -> bool:
         tail = file.read()
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         return _is_cut_short_wav(head, size)
-    if head[:4] == b"FORM":  # AIFF: the length of all that follows
+    if head[:4] == b"FORM":  # AIFF: followed by the length of the rest of the file
         return 8 + struct.unpack_from(">I", head, 4)[0] > size
     return head[:4] == b"OggS" and _is_cut_short_ogg(tail)
 
 
 def _is_cut_short_wav(head: bytes, size: int) -> bool:
-    """Whether the data chunk is longer than what is left of a file of `size` bytes that begins with `head`."""
+    """Whether the data chunk extends beyond the end of a file of `size` bytes that begins with `head`."""
     position = 12
     while position + 8 <= len(head):
         name, length = struct.unpack_from("<4sI", head, position)
@@ -125,18 +125,18 @@ def _is_cut_short_wav(head: bytes, size: int) -> bool:
 
 
 def is_unknown_length(length: int) -> bool:
-    """Whether a WAV chunk's length is a stand-in: programs that write to a pipe cannot go back to fill it in.
+    """Whether the length of a WAV chunk is a placeholder, left by a program that wrote to a pipe.
 
-    They leave 0, or the most that 31 or 32 bits hold, or what is left of that without header and odd bytes (SoX:
-    0x7ffff000, rounded down to whole frames).
+    Placeholders are 0, the maximum of 31 or 32 bits, or that maximum less header and odd bytes (SoX: 0x7ffff000,
+    rounded down to whole frames).
     """
     return -length % (1 << 31) <= 8192
 
 
 def _is_cut_short_ogg(tail: bytes) -> bool:
-    """Whether the last page (RFC 3533, section 6) is not all there, or ends within a packet.
+    """Whether the last page (RFC 3533, section 6) is incomplete or ends within a packet.
 
-    The end-of-stream bit tells less: some encoders forget it.
+    The end-of-stream bit is no help, because some encoders do not set it.
     """
     last = tail.rfind(b"OggS")
     if last < 0 or last + 27 > len(tail):
@@ -146,10 +146,10 @@ def _is_cut_short_ogg(tail: bytes) -> bool:
 
 
 def write(path: Path, samples: Audio, sample_rate: int, subtype: str = "FLOAT") -> None:
-    """Write a WAV file, whole or not at all.
+    """Write a WAV file, completely or not at all.
 
     Args:
-        samples: [channels, time]. With subtype "PCM_16" or "PCM_24" values beyond full scale are clipped.
+        samples: [channels, time]; the subtypes "PCM_16" and "PCM_24" clip values beyond full scale.
 
     Raises:
         WriteError: the disk is full or the folder cannot be written.

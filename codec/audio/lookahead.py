@@ -1,4 +1,4 @@
-"""A binary file object, of which one can look at what comes next."""
+"""A binary file or pipe whose next bytes can be inspected before they are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from earmark.codec.errors import UserError
 
 
 def name_of(file: BinaryIO) -> str:
-    """What to call a file object in messages."""
+    """The name of a file object in messages."""
     name = getattr(file, "name", None)
     if name == "<stdin>":
         return "-"
@@ -16,7 +16,7 @@ def name_of(file: BinaryIO) -> str:
 
 
 class Lookahead:
-    """Reads a file object no further than asked, so that a pipe is not waited for without need."""
+    """Reads no further than requested, so that a reader never waits for a pipe without need."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -25,16 +25,16 @@ class Lookahead:
 
     @property
     def name(self) -> str:
-        """What to call the input in messages."""
+        """The name of the input in messages."""
         return name_of(self._file)
 
     @property
     def seekable(self) -> bool:
-        """Whether everything is there already: a file, and no pipe."""
+        """Whether the input is a file, which is complete, rather than a pipe."""
         return self._start is not None
 
     def peek(self, size: int) -> bytes:
-        """The next `size` bytes, fewer at the end, which stay unread."""
+        """The next `size` bytes, or fewer at the end; they remain unread."""
         while len(self._buffer) < size:
             try:
                 more = self._file.read(min(size - len(self._buffer), 1 << 16))
@@ -46,24 +46,28 @@ class Lookahead:
         return bytes(self._buffer[:size])
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, fewer only at the end."""
+        """The next `size` bytes, or fewer at the end."""
         data = self.peek(size)
         del self._buffer[: len(data)]
         return data
 
     def skip_to(self, markers: tuple[bytes, ...]) -> int:
-        """Drop at least one byte, up to where one of the markers may begin; the number of bytes dropped."""
+        """Drop at least one byte, up to the next position where a marker may begin.
+
+        Returns:
+            The number of bytes dropped.
+        """
         ahead = len(self.peek(1 << 12))
-        found = [place for marker in markers if (place := self._buffer.find(marker, 1)) > 0]
-        # A marker may begin in the last bytes that are here, unless nothing follows them.
+        positions = [position for marker in markers if (position := self._buffer.find(marker, 1)) > 0]
+        # A marker may begin in the last bytes of the buffer, unless the input ends there.
         partial = max(map(len, markers)) - 1 if ahead >= 1 << 12 else 0
-        dropped = min(found) if found else max(1, len(self._buffer) - partial)
+        dropped = min(positions) if positions else max(1, len(self._buffer) - partial)
         dropped = min(dropped, len(self._buffer))
         del self._buffer[:dropped]
         return dropped
 
     def rewind(self) -> bool:
-        """Go back to where reading began; False where that cannot be done (a pipe)."""
+        """Return to the position where reading began; False if the input is a pipe, which cannot."""
         if self._start is None:
             return False
         self._file.seek(self._start)

@@ -1,4 +1,4 @@
-"""What native libraries write past Python to the terminal: kept from it where it tells the user nothing."""
+"""Suppression of messages that native libraries write to standard error directly, bypassing Python."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_STDERR = 2  # the file descriptor, which sys.stderr need not have
+_STDERR = 2  # file descriptor; sys.stderr may be another file
 
 _lock = threading.Lock()
-_inside = 0
-_kept = -1
+_inside = 0  # threads in a `silenced` block
+_saved = -1  # copy of the original descriptor
 
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Send the process's standard error nowhere inside the block; several threads may be inside at once.
+    """Discard what the process writes to standard error during the block; several threads may be inside at once.
 
-    For libraries that offer no other way, and for short blocks only: other threads' messages are lost too.
+    Use it for short blocks, and for libraries that offer no other way: messages of other threads are lost too.
     """
-    global _inside, _kept
+    global _inside, _saved
     with _lock:
         if _inside == 0:
-            _kept = _redirect()
+            _saved = _redirect()
         _inside += 1
     try:
         yield
     finally:
         with _lock:
             _inside -= 1
-            if _inside == 0 and _kept >= 0:
-                os.dup2(_kept, _STDERR)
-                os.close(_kept)
+            if _inside == 0 and _saved >= 0:
+                os.dup2(_saved, _STDERR)
+                os.close(_saved)
 
 
 def _redirect() -> int:
-    """Point standard error to the null device and return a copy of it as it was; -1 where it is closed."""
+    """Point standard error to the null device; return a copy of the original descriptor, -1 if it is closed."""
     try:
-        kept = os.dup(_STDERR)
+        saved = os.dup(_STDERR)
     except OSError:
         return -1
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, _STDERR)
-    os.close(nowhere)
-    return kept
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, _STDERR)
+    os.close(null)
+    return saved

@@ -28,26 +28,25 @@ def resample(audio: Audio, from_rate: int, to_rate: int) -> Audio:
 
 
 def resampled_length(length: int, from_rate: int, to_rate: int) -> int:
-    """Samples at `to_rate` Hz that last as long as `length` at `from_rate` Hz."""
+    """Number of samples after resampling `length` samples."""
     return round(length * to_rate / from_rate)
 
 
 def fit_length(audio: Audio, length: int) -> Audio:
-    """Cut or zero-pad [..., time] at the end to `length` samples."""
+    """Cut [..., time] to `length` samples, or pad it with zeros at the end."""
     if audio.shape[-1] >= length:
         return audio[..., :length]
     return np.pad(audio, [(0, 0)] * (audio.ndim - 1) + [(0, length - audio.shape[-1])])
 
 
 def to_pcm16(audio: Audio) -> tuple[Pcm, int]:
-    """Round to 16 bits, limited to full scale.
+    """Round to 16 bits and limit to full scale; samples read from a 16-bit file stay unchanged.
 
     Args:
         audio: [channels, time]; NaN becomes silence.
 
     Returns:
-        [time, channels], as files have it, and the number of samples that were limited. What was read from a file of
-        16 bits is that again.
+        Samples [time, channels], the order of files, and the number of samples that were limited.
     """
     scaled = np.rint(np.nan_to_num(audio.T).clip(-2, 2) * 32768)
     pcm = scaled.clip(-32768, 32767)

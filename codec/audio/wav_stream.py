@@ -1,4 +1,4 @@
-"""WAV on pipes: a header of unknown length and the samples behind it, which soundfile reads only from files."""
+"""WAV on pipes, with a header of unknown length; soundfile reads WAV from files only."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from earmark.codec.errors import UserError
 
 BLOCK_FRAMES = 4096
 LONGEST_FORMAT = 4096  # bytes of a "fmt " chunk; 16, 18 or 40 in practice
-PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # the last has the tag proper in front of its GUID
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # the last stores the actual tag at the start of its GUID
 ENCODINGS = {(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)}
 UNKNOWN = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
-class WavForm:
-    """What the header of a WAV says.
+class WavFormat:
+    """Sample format and length from a WAV header.
 
     Args:
         tag: PCM or FLOAT.
-        bits: of one sample.
-        frames: samples per channel, None where the header does not know.
+        bits: bits per sample.
+        frames: samples per channel, None if the header gives no length.
     """
 
     sample_rate: int
@@ -41,86 +41,87 @@ class WavForm:
         return self.channels * self.bits // 8
 
 
-def read_header(file: BinaryIO) -> WavForm:
+def read_header(file: BinaryIO) -> WavFormat:
     """Read up to the first sample.
 
     Raises:
-        UserError: no WAV, of an encoding other than PCM and float, of more than two channels, or without samples.
+        UserError: not a WAV, neither PCM nor floating point, more than two channels, or no samples.
     """
     name = name_of(file)
     start = _read(file, 12)
     if start[:4] != b"RIFF" or start[8:] != b"WAVE":
-        raise UserError(f"{name}: not a WAV; a pipe must bring WAV, as `ffmpeg -i RECORDING -f wav -` writes it")
-    described = b""
+        raise UserError(f"{name}: not a WAV; a pipe must carry WAV, as `ffmpeg -i RECORDING -f wav -` writes it")
+    format_chunk = b""
     while True:
         head = _read(file, 8)
         if len(head) < 8:
             raise UserError(f"{name}: a WAV without samples")
         chunk, length = struct.unpack("<4sI", head)
         if chunk == b"data":
-            return _form(name, described, None if is_unknown_length(length) else length)
+            return _format(name, format_chunk, None if is_unknown_length(length) else length)
         if chunk == b"fmt " and length <= LONGEST_FORMAT:
-            described = _read(file, length + length % 2)
+            format_chunk = _read(file, length + length % 2)
         else:
             _skip(file, length + length % 2)
 
 
-def _form(name: str, described: bytes, length: int | None) -> WavForm:
-    if len(described) < 16:
+def _format(name: str, format_chunk: bytes, length: int | None) -> WavFormat:
+    """Format from the contents of a "fmt " chunk and the length of the data chunk in bytes."""
+    if len(format_chunk) < 16:
         raise UserError(f"{name}: a WAV without a description of its samples; write it again")
-    tag, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", described)
-    if tag == EXTENSIBLE and len(described) >= 26:
-        tag = struct.unpack_from("<H", described, 24)[0]
+    tag, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", format_chunk)
+    if tag == EXTENSIBLE and len(format_chunk) >= 26:
+        tag = struct.unpack_from("<H", format_chunk, 24)[0]
     if (tag, bits) not in ENCODINGS or rate == 0 or align != channels * bits // 8:
         raise UserError(f"{name}: a WAV of encoding {tag} with {bits} bits; write PCM or floating point")
     if not 1 <= channels <= 2:
         raise surround(name, channels)
-    return WavForm(rate, channels, tag, bits, None if length is None else length // align)
+    return WavFormat(rate, channels, tag, bits, None if length is None else length // align)
 
 
-def read_blocks(file: BinaryIO, form: WavForm) -> Iterator[Audio]:
-    """The samples behind the header as they come, float32 [channels, n], up to the announced length or the end.
+def read_blocks(file: BinaryIO, wav: WavFormat) -> Iterator[Audio]:
+    """Blocks of samples as they arrive, float32 [channels, n], up to the announced length or the end of the input.
 
     Raises:
-        UserError: it ends before the announced length.
+        UserError: the input ends before the announced length.
     """
     received = 0
-    while form.frames is None or received < form.frames:
-        wanted = BLOCK_FRAMES if form.frames is None else min(BLOCK_FRAMES, form.frames - received)
-        data = _read(file, wanted * form.frame_bytes)
-        frames = len(data) // form.frame_bytes  # a writer that was ended may leave a part of one
+    while wav.frames is None or received < wav.frames:
+        wanted = BLOCK_FRAMES if wav.frames is None else min(BLOCK_FRAMES, wav.frames - received)
+        data = _read(file, wanted * wav.frame_bytes)
+        frames = len(data) // wav.frame_bytes  # a writer that was killed may leave an incomplete frame
         if frames == 0:
             break
         received += frames
-        yield _samples(data[: frames * form.frame_bytes], form)
-    if form.frames is not None and received < form.frames:
+        yield _samples(data[: frames * wav.frame_bytes], wav)
+    if wav.frames is not None and received < wav.frames:
         raise truncated(name_of(file))
 
 
-def _samples(data: bytes, form: WavForm) -> Audio:
-    """Bytes as float32 [channels, n], full scale at +-1."""
-    if form.tag == FLOAT:
-        flat = np.frombuffer(data, f"<f{form.bits // 8}")
-    elif form.bits == 8:
+def _samples(data: bytes, wav: WavFormat) -> Audio:
+    """Convert bytes to float32 [channels, n], full scale at +-1."""
+    if wav.tag == FLOAT:
+        flat = np.frombuffer(data, f"<f{wav.bits // 8}")
+    elif wav.bits == 8:
         flat = (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-    elif form.bits == 24:
+    elif wav.bits == 24:
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
         flat = wide.view("<i4")[:, 0] / np.float32(1 << 31)
     else:
-        flat = np.frombuffer(data, f"<i{form.bits // 8}") / np.float32(1 << (form.bits - 1))
-    return flat.astype(np.float32).reshape(-1, form.channels).T
+        flat = np.frombuffer(data, f"<i{wav.bits // 8}") / np.float32(1 << (wav.bits - 1))
+    return flat.astype(np.float32).reshape(-1, wav.channels).T
 
 
 def header(sample_rate: int, channels: int) -> bytes:
-    """The header of a WAV of 16-bit samples whose length is not known yet."""
+    """The header of a WAV with 16-bit samples and unknown length."""
     align = 2 * channels
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, PCM, channels, sample_rate, sample_rate * align, align, 16)
-    return b"RIFF" + struct.pack("<I", UNKNOWN) + b"WAVE" + form + struct.pack("<4sI", b"data", UNKNOWN)
+    format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, PCM, channels, sample_rate, sample_rate * align, align, 16)
+    return b"RIFF" + struct.pack("<I", UNKNOWN) + b"WAVE" + format_chunk + struct.pack("<4sI", b"data", UNKNOWN)
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
-    """The next `size` bytes, fewer at the end."""
+    """The next `size` bytes, or fewer at the end."""
     try:
         return file.read(size)
     except OSError as error:

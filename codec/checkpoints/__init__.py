@@ -1,1 +1,1 @@
-"""Weights: layouts of checkpoint files, loading, saving, downloads."""
+"""Checkpoints: layouts of weight files, loading, saving and downloading."""

@@ -1,4 +1,4 @@
-"""A model's shape as JSON, as our checkpoints carry it; read strictly, as a file may come from anyone."""
+"""A model's shape as JSON, as Earmark's checkpoints store it; read strictly, because a file may come from anyone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earmark.codec.errors import UserError
 MOST_CODEBOOKS = 1024
 LONGEST_DILATION = 65536  # samples
 
-Rule = tuple[str, Callable[[Any], bool]]  # what a value must be, in words and as a test
+Rule = tuple[str, Callable[[Any], bool]]  # what a value must be: in words, and as a test
 
 
 def _whole(low: int, high: int) -> Rule:
@@ -73,15 +73,15 @@ SEANET_RULES: dict[str, Rule] = {
 
 
 def config_to_json(config: EncodecConfig) -> str:
-    """One line of JSON that config_from_json() reads."""
+    """A model's shape as one line of JSON."""
     return json.dumps(to_stored(config), allow_nan=False)
 
 
 def config_from_json(text: str) -> EncodecConfig:
-    """Read a model's shape.
+    """A model's shape from JSON.
 
     Raises:
-        UserError: not JSON, a field missing, unknown or out of its range, or fields that contradict each other.
+        UserError: not JSON; a field is missing, unknown or out of range; or fields contradict each other.
     """
     try:
         data = json.loads(text)
@@ -104,14 +104,15 @@ def config_from_json(text: str) -> EncodecConfig:
     return config
 
 
-def _check(data: object, rules: dict[str, Rule], place: str) -> None:
+def _check(data: object, rules: dict[str, Rule], path: str) -> None:
+    """Check an object field by field; `path` is its position in the JSON, for messages."""
     if not isinstance(data, dict):
-        raise UserError(f"{place} must be an object")
-    for name, (wanted, fits) in rules.items():
+        raise UserError(f"{path} must be an object")
+    for name, (rule, fits) in rules.items():
         if name not in data:
-            raise UserError(f"{place}.{name} is missing")
+            raise UserError(f"{path}.{name} is missing")
         if not fits(data[name]):
-            raise UserError(f"{place}.{name} must be {wanted}")
+            raise UserError(f"{path}.{name} must be {rule}")
     for name in data:
         if name not in rules:
-            raise UserError(f"{place}.{name[:64]!r} is unknown")
+            raise UserError(f"{path}.{name[:64]!r} is unknown")

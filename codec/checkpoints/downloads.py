@@ -1,4 +1,4 @@
-"""The official checkpoints: where they are, and their way into the user's cache."""
+"""The official checkpoints: their addresses, and downloading them to the user's cache."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.progress import byte_progress
 
-OFFICIAL = "official"  # what asks for these where a checkpoint is named
+OFFICIAL = "official"  # value of --checkpoint and of the option :checkpoint= that selects these
 OFFICIAL_URL = "https://dl.fbaipublicfiles.com/encodec/v0/"
-OFFICIAL_FILES = {  # behind the dash: the first eight hexadecimal digits of the file's SHA-256
+OFFICIAL_FILES = {  # after the dash: the first eight hexadecimal digits of the file's SHA-256
     "encodec_24khz": "encodec_24khz-d7cc33bc.th",
     "encodec_48khz": "encodec_48khz-7e698e3e.th",
     "encodec_lm_24khz": "encodec_lm_24khz-1608e3c0.th",
@@ -36,26 +36,26 @@ def cache_folder() -> Path:
 
 
 def bundled(name: str) -> Path | None:
-    """The weights `name`, encodec_24khz or the like, that come with the package; None where there are none."""
+    """The weights that come with the package, e.g. for encodec_24khz; None if there are none of this name."""
     path = Path(__file__).parents[1] / "weights" / f"{name}.safetensors"
     return path if path.is_file() else None
 
 
 def language_model_for(codec: str, official: bool) -> Path:
-    """The language model that fits the weights of a codec: the official ones, or those that load without being named.
+    """The language model for a codec's official weights, or for the weights that load by default.
 
     Raises:
-        UserError: it is an official one, and not in the user's cache.
+        UserError: it is an official one that is not in the user's cache.
     """
     name = codec.replace("encodec_", "encodec_lm_")
     return (None if official else bundled(name)) or cached(name)
 
 
 def cached(name: str) -> Path:
-    """The official file `name` in the user's cache, checked by its hash.
+    """The official file `name` in the user's cache, verified by its hash.
 
     Raises:
-        UserError: it is not there, or is not the official file.
+        UserError: it is not in the cache, or is not the official file.
     """
     path = cache_folder() / _file_name(name)
     if not path.is_file():
@@ -64,19 +64,19 @@ def cached(name: str) -> Path:
             f"or put {OFFICIAL_URL}{path.name} at {path} by hand"
         )
     if not hash_fits(path, _hash_in_name(path)):
-        raise UserError(f"{path}: its SHA-256 does not begin as its name says; delete it and download it again")
+        raise UserError(f"{path}: damaged: its SHA-256 is not the one in its name; delete it and download it again")
     return path
 
 
 def download(name: str, url: str = OFFICIAL_URL) -> Path:
-    """Fetch the official file `name` into the user's cache, unless it is there.
+    """Download the official file `name` to the user's cache, unless it is there.
 
     Args:
         name: one of OFFICIAL_FILES.
-        url: folder that holds the files, with the slash at its end; a mirror of the official one.
+        url: folder of the files, ending in a slash: the official one or a mirror.
 
     Raises:
-        UserError: no connection, an HTTP error, a transfer that broke off, or a file with another hash.
+        UserError: no connection, an HTTP error, an interrupted transfer, or a file with another hash.
         WriteError: the cache folder cannot be written or the disk is full.
     """
     path = cache_folder() / _file_name(name)
@@ -85,16 +85,16 @@ def download(name: str, url: str = OFFICIAL_URL) -> Path:
 
 
 def fetch(url: str, path: Path, sha256: str) -> None:
-    """Bring the file at `url` to `path`, unless it is there.
+    """Download the file at `url` to `path`, unless it is there.
 
-    A transfer that broke off leaves FILE.part behind, and the next call goes on where it stopped. The file gets its
-    name only after its hash was checked.
+    An interrupted transfer leaves FILE.part behind, and the next call resumes it. The file gets its name only after its
+    hash is verified.
 
     Args:
-        sha256: what the hash of the file begins with, in hexadecimal digits.
+        sha256: the first hexadecimal digits of the file's hash.
 
     Raises:
-        UserError: no connection, an HTTP error, a transfer that broke off, or a file with another hash.
+        UserError: no connection, an HTTP error, an interrupted transfer, or a file with another hash.
         WriteError: the folder cannot be written or the disk is full.
     """
     if path.is_file() and hash_fits(path, sha256):
@@ -106,61 +106,61 @@ def fetch(url: str, path: Path, sha256: str) -> None:
         if not hash_fits(part, sha256):
             part.unlink()
             raise UserError(
-                f"{url}: what came has another SHA-256 than {sha256[:8]}..., and was deleted; download it again, or "
-                f"put the file at {path} by hand"
+                f"{url}: the downloaded file has another SHA-256 than {sha256[:8]}..., and was deleted; download it "
+                f"again, or put the file at {path} by hand"
             )
         part.replace(path)
-    except OSError as error:  # of the disk: those of the network have become UserErrors
+    except OSError as error:  # a disk error: network errors are UserErrors by now
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}; is the disk full?") from error
 
 
 def _file_name(name: str) -> str:
     if name not in OFFICIAL_FILES:
-        raise UserError(f"{name}: no official checkpoint has this name; there are {', '.join(OFFICIAL_FILES)}")
+        raise UserError(f"{name}: no official checkpoint has this name; the names are {', '.join(OFFICIAL_FILES)}")
     return OFFICIAL_FILES[name]
 
 
 def _hash_in_name(path: Path) -> str:
-    """HASH of NAME-HASH.th."""
+    """The HASH in a file name NAME-HASH.th."""
     return path.stem.rpartition("-")[2]
 
 
 def hash_fits(path: Path, sha256: str) -> bool:
-    """Whether the SHA-256 of a file begins with these hexadecimal digits."""
+    """Whether the SHA-256 of a file begins with the given hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256)
 
 
 def _fetch(url: str, part: Path, path: Path) -> None:
-    """Complete `part` from `url`; `path` is for the message, the place where a user can put the file by hand."""
-    here = part.stat().st_size if part.exists() else 0
+    """Download the missing rest of `part`; messages suggest to put the file at `path` by hand."""
+    done = part.stat().st_size if part.exists() else 0
     by_hand = f"or put the file at {path} by hand"
-    response = _open(url, here, by_hand)
+    response = _open(url, done, by_hand)
     if response is None:
         return
     with closing(response):
-        if response.status != 206:  # not the rest but the whole file
-            here = 0
+        if response.status != 206:  # the server sends the whole file instead of the rest
+            done = 0
         announced = response.headers.get("Content-Length", "")
-        total = here + int(announced) if announced.isdecimal() else None
-        with part.open("ab" if here else "wb") as file, byte_progress(part.stem, here, total) as advance:
+        total = done + int(announced) if announced.isdecimal() else None
+        with part.open("ab" if done else "wb") as file, byte_progress(part.stem, done, total) as advance:
             for piece in _pieces(response, url, by_hand):
                 file.write(piece)
                 advance(len(piece))
     size = part.stat().st_size
     if total is not None and size < total:
-        raise UserError(f"{url}: broke off after {size} of {total} bytes; download it again to go on, {by_hand}")
+        raise UserError(f"{url}: interrupted after {size} of {total} bytes; download it again to resume, {by_hand}")
 
 
-def _open(url: str, here: int, by_hand: str) -> HTTPResponse | None:
-    """Ask for `url` from byte `here` on; None if there are no more bytes than those."""
-    headers = {"User-Agent": "earmark"} | ({"Range": f"bytes={here}-"} if here else {})
+def _open(url: str, start: int, by_hand: str) -> HTTPResponse | None:
+    """Request `url` from byte `start` on; None if the file ends there."""
+    headers = {"User-Agent": "earmark"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         request = urllib.request.Request(url, headers=headers)
         response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and here:
+        if error.code == 416 and start:
             return None
         raise UserError(f"{url}: the server answers {error.code} {error.reason}; try again later, {by_hand}") from error
     except (OSError, HTTPException, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What one of our checkpoints tells of itself without its weights being loaded, and without torch."""
+"""Metadata of Earmark's own checkpoints, read without loading the weights and without torch."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from safetensors import SafetensorError, safe_open
 
 
 def bit_rates(path: Path) -> tuple[float, ...] | None:
-    """The bit rates in kbps that the weights were trained for, ascending; None where the file is not ours."""
+    """The bit rates in kbps that the weights were trained for, ascending; None if the file is not Earmark's."""
     try:
         return tuple(float(kbps) for kbps in _config(path)["kbps"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):  # codec.checkpoints.load says what is wrong
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):  # loading.load reports what is wrong
         return None
 
 
 def filters(path: Path) -> int:
-    """Channels of the encoder's first layer, which all others double.
+    """Channels of the encoder's first layer; every down-sampling doubles them.
 
     Raises:
-        OSError, SafetensorError, KeyError: the file is not ours.
+        OSError, SafetensorError, KeyError: the file is not Earmark's.
     """
     return int(_config(path)["seanet"]["filters"])
 
 
 def identity(path: Path) -> str | None:
-    """The SHA-256 that names the weights, as the file tells; None where it is not ours.
+    """The SHA-256 that identifies the weights, as stored in the file; None if the file is not Earmark's.
 
-    Of a language model it is the integer one's. Whoever loads the file checks it.
+    A language model has one only if it is stored in integers. Loading the file verifies it.
     """
     try:
         metadata = _metadata(path)
-    except (SafetensorError, OSError):  # codec.checkpoints.load says what is wrong
+    except (SafetensorError, OSError):  # loading.load reports what is wrong
         return None
     ours = metadata.get("format", "").startswith("earmark.")
     return metadata.get("identity") if ours and metadata.get("arithmetic") != "float32" else None

@@ -1,13 +1,14 @@
-"""The three layouts in which EnCodec's weights come, and the way from each to ours.
+"""The three layouts of EnCodec checkpoints, and their conversion to ours.
 
-They are told apart by their keys,
+The keys of the tensors identify the layout:
 
     official        encoder.model.0.conv.conv.weight      quantizer.vq.layers.0._codebook.embed
     hugging face    encoder.layers.0.conv.weight          quantizer.layers.0.codebook.embed
-    ours            encoder.layers.0.conv.weight          quantizer.codebooks, all in one
+    ours            encoder.layers.0.conv.weight          quantizer.codebooks, one tensor of all codebooks
 
-and a convolution's weight has three spellings: plain, or with weight norm as `weight_g` and `weight_v`, or with weight
-norm as `parametrizations.weight.original0` and `original1`. Sources: `encodec` 0.1.1 and `transformers` 5.23.
+The weight of a convolution is stored in one of three ways: plain, or with weight norm as `weight_g` and `weight_v`, or
+with weight norm as `parametrizations.weight.original0` and `original1`. Sources: `encodec` 0.1.1 and `transformers`
+5.23.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ FIRST_WEIGHT = re.compile(
 
 
 def layout_of(path: Path, tensors: Mapping[str, Tensor]) -> Layout:
-    """The layout of the tensors that `path` holds.
+    """The layout of the tensors in a file.
 
     Raises:
-        UserError: they are none of EnCodec's.
+        UserError: the tensors are not those of an EnCodec model.
     """
     if any(key.startswith(("encoder.model.", "decoder.model.", "quantizer.vq.")) for key in tensors):
         return "official"
@@ -55,13 +56,13 @@ def layout_of(path: Path, tensors: Mapping[str, Tensor]) -> Layout:
     first = next(iter(tensors), None)
     raise UserError(
         f"{path}: "
-        + ("no tensors in it" if first is None else f"key {first[:120]!r} is of another model than EnCodec")
+        + ("no tensors in it" if first is None else f"key {first[:120]!r} does not belong to EnCodec")
         + "; give an official, Hugging Face or Earmark checkpoint"
     )
 
 
 def public_config(tensors: Mapping[str, Tensor]) -> EncodecConfig:
-    """The public model with as many audio channels; where none fits the first, whose keys are then found missing."""
+    """The public model with the number of audio channels of a checkpoint; encodec_24khz if there is no such model."""
     for key, value in tensors.items():
         if FIRST_WEIGHT.fullmatch(key) and isinstance(value, Tensor) and value.ndim == 3:
             return next((config for config in PRESETS.values() if config.channels == value.shape[1]), ENCODEC_24KHZ)
@@ -69,14 +70,14 @@ def public_config(tensors: Mapping[str, Tensor]) -> EncodecConfig:
 
 
 def state_of(tensors: Mapping[str, Tensor], layout: Layout, model: EncodecModel, file: str) -> dict[str, Tensor]:
-    """The state dict of folded weights for `model` from tensors in any spelling: float32 copies in main memory.
+    """Convert tensors of any layout to a state dict for `model`: folded weights, as float32 copies in main memory.
 
     Args:
-        model: has the names and shapes of folded weights; its values do not matter.
-        file: what the tensors come from, for the message.
+        model: a model with the names and shapes of folded weights; its values are not used.
+        file: origin of the tensors, for messages.
 
     Raises:
-        UserError: the first key that is missing, has another shape, is no tensor of numbers, or is not expected.
+        UserError: a key is missing, unexpected, of another shape, or no tensor of numbers; names the first such key.
     """
     spelling = next((pair for pair in WEIGHT_NORMS if any(key.endswith(f".{pair[0]}") for key in tensors)), None)
     expected = model.state_dict()
@@ -100,15 +101,19 @@ def state_of(tensors: Mapping[str, Tensor], layout: Layout, model: EncodecModel,
         else:
             state[name] = parts[0].clone(memory_format=torch.contiguous_format)
         if not _is_finite(state[name]):
-            guilty = [key for key, part in zip(keys, parts, strict=True) if not _is_finite(part)]
-            raise _misfit(file, (guilty or [*keys])[0], "gives NaN or infinite weights", model.config)
+            bad = [key for key, part in zip(keys, parts, strict=True) if not _is_finite(part)]
+            raise _misfit(file, (bad or [*keys])[0], "gives NaN or infinite weights", model.config)
     return state
 
 
 def _sources(
     name: str, shape: Shape, model: EncodecModel, layout: Layout, spelling: tuple[str, str] | None
 ) -> dict[str, Shape]:
-    """The keys, and their shapes, that make up our tensor `name` in a file of that layout and spelling."""
+    """Keys and shapes of the tensors in a file from which our tensor `name` is made.
+
+    Args:
+        spelling: names of the two tensors of a weight with weight norm; None if weights are stored plain.
+    """
     shape = tuple(shape)
     if name == CODEBOOKS:
         if layout == "ours":
@@ -128,20 +133,20 @@ def _sources(
 
 
 def _problem(tensors: Mapping[str, Tensor], key: str, shape: Shape) -> str:
-    """What is wrong with a key, "" if nothing is."""
+    """What is wrong with the tensor of a key, or ""."""
     if key not in tensors:
         return "is missing"
     value = tensors[key]
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta or not value.is_floating_point():
-        return "is no plain tensor of floating-point numbers"
+        return "is not a plain tensor of floating-point numbers"
     if tuple(value.shape) != shape:
         return f"has the shape {list(value.shape)} instead of {list(shape)}"
     return ""
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    return all(map(math.isfinite, tensor.aminmax()))  # far quicker than isfinite().all()
+    return all(map(math.isfinite, tensor.aminmax()))  # much faster than isfinite().all()
 
 
 def _misfit(file: str, key: str, problem: str, config: EncodecConfig) -> UserError:
-    return UserError(f"{file}: key {key[:120]!r} {problem}: no checkpoint of {config.name}; give one of that model")
+    return UserError(f"{file}: key {key[:120]!r} {problem}: not a checkpoint of {config.name}; give one of that model")

@@ -1,4 +1,4 @@
-"""Checkpoints: loading any of the three layouts, saving ours, and a model's identity."""
+"""Loading checkpoints of any layout, saving them in ours, and the identity of a model's weights."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import written_whole
 
 FORMAT = "earmark.encodec"
-_identities: WeakKeyDictionary[EncodecModel, tuple[tuple[tuple[int, int], ...], str]] = WeakKeyDictionary()
 VERSION = "1"
+# Identity of a model, with the address and version of each tensor that it was computed from.
+_identities: WeakKeyDictionary[EncodecModel, tuple[tuple[tuple[int, int], ...], str]] = WeakKeyDictionary()
 
 
 def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecModel:
-    """A model ready for inference: in eval mode, weight norm folded, no gradients, float32 in memory of its own.
+    """Load a model for inference: in eval mode, weight norm folded, no gradients, float32 in memory of its own.
 
     Args:
-        source: a file of PyTorch or safetensors, or "encodec_24khz" or "encodec_48khz": the weights that come with
-            the package, or where there are none the official file in the user's cache, where
-            codec.downloads.download() puts it. codec.downloads.cached() gives the official file of either.
-        config: the shape to expect. Without it our own files tell theirs; in other files the number of audio channels
-            tells the two public models apart.
+        source: a PyTorch or safetensors file, or "encodec_24khz" or "encodec_48khz" for the weights that come with the
+            package, or else for the official ones in the user's cache (`downloads.download` fetches them, and
+            `downloads.cached` always gives the official file).
+        config: the expected shape. By default, Earmark's files contain their shape, and for other files the number of
+            audio channels selects one of the two public models.
 
     Raises:
-        UserError: no such file or not in the cache; not readable or holding code; the first key that does not fit.
+        UserError: no such file, or not in the cache; not readable, or containing code; or a key does not fit.
     """
     known = isinstance(source, str) and source in PRESETS
     path = bundled(str(source)) or cached(str(source)) if known else Path(source)
@@ -52,7 +53,7 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
     if ours:
         described = _described(path, metadata)
         if config not in (None, described):
-            raise UserError(f"{path}: a checkpoint of {described.name} in another shape than asked for")
+            raise UserError(f"{path}: a checkpoint of {described.name} with another shape than the expected one")
         config = described
     model = _skeleton(config or public_config(tensors))
     state = state_of(tensors, layout, model, str(path))
@@ -63,10 +64,10 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
 
 
 def save(model: EncodecModel, path: Path, **metadata: str) -> None:
-    """Write a model in our layout: safetensors with folded weights, and metadata that tell its shape and identity.
+    """Write a model in our layout: safetensors with folded weights, and its shape and identity as metadata.
 
     Args:
-        metadata: more to store beside it, e.g. what it was trained on.
+        metadata: additional metadata, e.g. about the training data.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
@@ -74,7 +75,7 @@ def save(model: EncodecModel, path: Path, **metadata: str) -> None:
     state = folded_state(model)
     about = {"format": FORMAT, "version": VERSION, "config": config_to_json(model.config), "identity": digest(state)}
     if taken := about.keys() & metadata.keys():
-        raise ValueError(f"metadata {', '.join(sorted(taken))}: the format's own")
+        raise ValueError(f"metadata {', '.join(sorted(taken))}: reserved by the format")
     with written_whole(path) as aside:
         try:
             safetensors.torch.save_file(state, aside, {**metadata, **about})
@@ -83,33 +84,35 @@ def save(model: EncodecModel, path: Path, **metadata: str) -> None:
 
 
 def identity(model: EncodecModel) -> str:
-    """What names a model in a bitstream: a SHA-256, the same in every layout and on every machine.
+    """The SHA-256 that identifies a model's weights in files, the same in every layout and on every machine.
 
-    It covers name, shape and little-endian float32 values of every tensor of folded_state(), in the order of the names:
-    "NAME SHAPE\\n" in ASCII, with SHAPE as 32x1x7, then the values. A model that was converted to a narrower type is
-    another model: ask for the identity before. It is kept until a weight changes, as a hash of them takes a while.
+    It covers the tensors of `folded_state` in the order of their names: for each, "NAME SHAPE\\n" in ASCII, with SHAPE
+    as 32x1x7, and the values as little-endian float32. Converting a model to a narrower type changes its identity. The
+    result is cached until a weight changes, because hashing takes a while.
     """
     state = model.state_dict()
-    if any(tensor.is_inference() for tensor in state.values()):  # they do not count their changes
+    if any(tensor.is_inference() for tensor in state.values()):  # these have no version counter
         return digest(folded_state(model))
     version = tuple((tensor.data_ptr(), tensor._version) for tensor in state.values())
-    known, found = _identities.get(model, ((), ""))
-    if known != version:
-        found = digest(folded_state(model))
-        _identities[model] = version, found
-    return found
+    cached_version, result = _identities.get(model, ((), ""))
+    if cached_version != version:
+        result = digest(folded_state(model))
+        _identities[model] = version, result
+    return result
 
 
 def folded_state(model: EncodecModel) -> dict[str, Tensor]:
-    """The tensors of a model, trained or loaded, with weight norm folded: float32 copies in main memory."""
+    """The tensors of a trained or loaded model with weight norm folded, as float32 copies in main memory."""
     return state_of(model.state_dict(), "ours", _skeleton(model.config), model.config.name)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Named tensors and metadata of a PyTorch or safetensors file; the tensors may lie in the file still.
+    """Read the named tensors and the metadata of a PyTorch or safetensors file; tensors may be memory-mapped.
+
+    Code in a file is never run.
 
     Raises:
-        UserError: no such file, damaged, of another kind, or holding more than tensors: code in it is never run.
+        UserError: no such file, damaged, not a checkpoint, or holding other objects than tensors.
     """
     try:
         with path.open("rb") as file:
@@ -118,19 +121,22 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UserError(f"{path}: no such file; give a checkpoint or one of {', '.join(PRESETS)}") from error
     except OSError as error:
         raise UserError(f"{path}: not readable: {error.strerror or error}") from error
-    unreadable = f"{path}: not readable as a checkpoint: truncated, damaged or another kind of file; copy it again"
-    if head[8:] == b"{":  # the length of a JSON header, and the header
+    if head[8:] == b"{":  # 8 bytes of length, then a JSON header
         try:
             with safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError) as error:
-            raise UserError(unreadable) from error
-    is_zip = head[:4] == b"PK\x03\x04"  # else the format of before PyTorch 1.6
+            raise _unreadable(path) from error
+    return _read_pickled(path, is_zip=head[:4] == b"PK\x03\x04"), {}
+
+
+def _read_pickled(path: Path, is_zip: bool) -> dict[str, Tensor]:
+    """Named tensors of a PyTorch file, a zip archive since PyTorch 1.6."""
     try:
         if is_zip:
             _refuse_compressed(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a damaged pickle makes of a tensor
+            warnings.simplefilter("ignore")  # about tensors of a damaged pickle
             tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         if foreign := re.search(r"GLOBAL ([\w.]{1,120})", str(error)):
@@ -138,16 +144,20 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 f"{path}: holds {foreign[1]}, which is no tensor and could run code, so nothing was loaded; "
                 "give a file of tensors alone"
             ) from error
-        raise UserError(unreadable) from error
-    except Exception as error:  # what a damaged pickle makes the reader raise is any type
-        raise UserError(unreadable) from error
+        raise _unreadable(path) from error
+    except Exception as error:  # a damaged pickle can make the reader raise any type
+        raise _unreadable(path) from error
     if not isinstance(tensors, dict) or not all(isinstance(key, str) for key in tensors):
         raise UserError(f"{path}: holds no named tensors; a checkpoint is the state dict of a model")
-    return tensors, {}
+    return tensors
+
+
+def _unreadable(path: Path) -> UserError:
+    return UserError(f"{path}: not readable as a checkpoint: truncated, damaged or of another type; copy it again")
 
 
 def _refuse_compressed(path: Path) -> None:
-    """PyTorch stores without compression; what is compressed could be any size once it is unpacked."""
+    """PyTorch does not compress; a compressed entry could unpack to any size."""
     with zipfile.ZipFile(path) as archive:
         if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
             raise zipfile.BadZipFile("compressed")
@@ -163,7 +173,7 @@ def _described(path: Path, metadata: Mapping[str, str]) -> EncodecConfig:
 
 
 def _skeleton(config: EncodecConfig) -> EncodecModel:
-    """A model with the names and shapes of folded weights, that holds no memory."""
+    """A model with the names and shapes of folded weights on the meta device, without memory for values."""
     norm = "none" if config.seanet.norm == "weight_norm" else config.seanet.norm
     with torch.device("meta"):
         model = EncodecModel(replace(config, seanet=replace(config.seanet, norm=norm)))
@@ -172,7 +182,7 @@ def _skeleton(config: EncodecConfig) -> EncodecModel:
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of named float32 tensors; see identity()."""
+    """SHA-256 of named float32 tensors; see `identity`."""
     hashed = hashlib.sha256()
     for name, tensor in sorted(state.items()):
         hashed.update(f"{name} {'x'.join(map(str, tensor.shape))}\n".encode("ascii"))

@@ -26,8 +26,7 @@ import soundfile
 
 from earmark.codec.datasets.manifest import SPLITS
 from earmark.codec.errors import UserError
-from earmark.codec.remote_paths import local_copy
-from earmark.codec.remote_paths import place as place_of
+from earmark.codec.remote_paths import local_copy, path_or_url
 from earmark.eval.comparison.corpus import Source, audio_files
 from earmark.eval.comparison.mixture import Added
 
@@ -123,7 +122,7 @@ def _recordings(
     place: str, root: Path, entry: Mapping[str, Any], leave_out: Path | None
 ) -> tuple[Path, list[str]]:  # fmt: skip
     """A folder, and the paths below it of the recordings that an entry names, sorted."""
-    folder = place_of(entry["path"]) if "://" in entry["path"] else root / entry["path"]
+    folder = path_or_url(entry["path"]) if "://" in entry["path"] else root / entry["path"]
     if not folder.is_dir():
         raise UserError(f"{place}: {folder} is no folder")
     paths = set(audio_files(folder, leave_out))

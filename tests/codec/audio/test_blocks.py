@@ -160,7 +160,7 @@ def test_a_pipe_that_ends_before_the_announced_length_is_truncated():
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "not a WAV; a pipe must bring WAV"),
+        (b"", "not a WAV; a pipe must carry WAV"),
         (b"fLaC" + bytes(100), "not a WAV"),
         (wav_bytes(noise(10))[:36], "without samples"),
         (wav_bytes(noise(10), subtype="ULAW"), "encoding 7 with 8 bits; write PCM"),

@@ -178,5 +178,5 @@ def test_a_flac_that_does_not_tell_its_length_is_one_line(tmp_path):
     data[4 + 4 + 13] &= 0xF0
     data[4 + 4 + 14 : 4 + 4 + 18] = bytes(4)
     path.write_bytes(data)
-    with pytest.raises(UserError, match="does not tell its length"):
+    with pytest.raises(UserError, match="does not give its length"):
         audio.read(path)

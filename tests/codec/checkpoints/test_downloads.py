@@ -101,13 +101,13 @@ def test_download_goes_to_the_cache_and_only_once(mirror, cache, capsys):
 def test_a_broken_transfer_goes_on_where_it_stopped(mirror, cache):
     mirror.hangs_up_after = 100_000
     with pytest.raises(
-        UserError, match=r"broke off after 100000 of 307200 bytes; download it again to go on"
+        UserError, match=r"interrupted after 100000 of 307200 bytes; download it again to resume"
     ) as caught:
         download("encodec_24khz", mirror.url)
     assert f"{mirror.url}{FILE}" in str(caught.value)
     assert str(cache / FILE) in str(caught.value)
     assert not (cache / FILE).exists()
-    with pytest.raises(UserError, match=r"broke off after 200000 of 307200"):
+    with pytest.raises(UserError, match=r"interrupted after 200000 of 307200"):
         download("encodec_24khz", mirror.url)
     mirror.hangs_up_after = None
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
@@ -154,7 +154,7 @@ def test_what_has_another_hash_is_deleted(mirror, cache, part):
 def test_a_damaged_file_is_found_before_use_and_replaced(mirror, cache):
     path = download("encodec_24khz", mirror.url)
     path.write_bytes(CONTENT[:-1] + b"x")
-    with pytest.raises(UserError, match="SHA-256 does not begin as its name says"):
+    with pytest.raises(UserError, match="damaged: its SHA-256 is not the one in its name"):
         cached("encodec_24khz")
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
 

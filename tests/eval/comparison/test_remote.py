@@ -14,7 +14,7 @@ from earmark.baselines.systems import parse_list
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
-from earmark.codec.remote_paths import is_remote, local_copy, place
+from earmark.codec.remote_paths import is_remote, local_copy, path_or_url
 from earmark.eval.comparison import runner
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat, find
 from earmark.eval.comparison.corpus_file import read_corpus
@@ -27,7 +27,7 @@ MEASURED = ["encode_seconds", "decode_seconds"]
 @pytest.fixture
 def store(corpus_dir):
     """The small corpus in memory."""
-    root = place("memory://corpus")
+    root = path_or_url("memory://corpus")
     for path in corpus_dir.rglob("*.wav"):
         target = root / path.relative_to(corpus_dir).as_posix()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,9 +37,9 @@ def store(corpus_dir):
 
 
 def test_a_path_stays_a_path():
-    assert place("a/b.wav") == Path("a/b.wav")
-    assert not is_remote(place("/a"))
-    assert is_remote(place("file:///a"))
+    assert path_or_url("a/b.wav") == Path("a/b.wav")
+    assert not is_remote(path_or_url("/a"))
+    assert is_remote(path_or_url("file:///a"))
 
 
 def test_recordings_are_found_and_categorised(store, corpus_dir):
@@ -108,6 +108,6 @@ def test_runs_beside_recordings_at_a_url_are_none(corpus_dir):
     for run in ("ours", "earlier"):
         shutil.copytree(corpus_dir / "music", corpus_dir / run / "audio" / "opus@12")
     (corpus_dir / "earlier" / "run.json").write_text("{}")
-    url = place(corpus_dir.as_uri())
+    url = path_or_url(corpus_dir.as_uri())
     found = [source.file for source in find(url, leave_out=url / "ours")]
     assert found == ["music/b.wav", "music/c.wav", "speech/a.wav"]
