@@ -1,1 +1,1 @@
-"""The report of a listening test."""
+"""The report of a listening test: loading ratings, plots, HTML page, files."""

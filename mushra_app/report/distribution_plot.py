@@ -1,4 +1,4 @@
-"""How the scores of each condition are spread: a box of the quartiles, and a dot for the mean of each listener."""
+"""Plot of the distribution of scores: a box plot per condition, and a dot for each listener's mean."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ from matplotlib.figure import Figure
 from earmark.mushra_app.report.plot_style import STYLES, add_role_legend, draw_bands, drawing
 from earmark.mushra_app.study.study import Role
 
-MOST_DOTS = 300  # listeners; more would be a blot
-GOLDEN = 0.6180339887  # its multiples fill an interval evenly, the same way every time
+MOST_DOTS = 300  # listeners; more dots would merge
+GOLDEN = 0.6180339887  # its multiples modulo 1 are evenly spread and reproducible, unlike random jitter
 
 
 def plot(frame: pd.DataFrame, conditions: list[str], roles: Mapping[str, Role]) -> Figure:
-    """One row per condition: box from first to third quartile, line at the median, whiskers to the last score within
-    1.5 interquartile ranges of the box, and behind them the listeners' means.
+    """Draw one row per condition.
+
+    Each has a box from the first to the third quartile with a line at the median, whiskers to the last score within 1.5
+    interquartile ranges of the box, and behind them the listeners' means.
 
     Args:
         frame: ratings: listener, condition, score.
-        conditions: from top to bottom.
+        conditions: conditions from top to bottom.
+        roles: condition -> role, which sets the colour.
     """
     width = 4.7 + 0.075 * max([len(name) for name in conditions], default=0)
     with drawing():
         figure = Figure(figsize=(width, 0.4 * max(len(conditions), 2) + 1), layout="constrained")
         axes = figure.add_subplot()
         draw_bands(axes)
-        for place, condition in enumerate(conditions):
-            rows = frame[frame["condition"] == condition]
+        for row, condition in enumerate(conditions):
+            rated = frame[frame["condition"] == condition]
             _, colour = STYLES[roles[condition]]
-            means = rows.groupby("listener")["score"].mean().to_numpy()
+            means = rated.groupby("listener")["score"].mean().to_numpy()
             if len(means) <= MOST_DOTS:
                 spread = (np.arange(1, len(means) + 1) * GOLDEN % 1 - 0.5) * 0.5
-                axes.scatter(means, place + spread, s=9, color=colour, alpha=0.45, linewidth=0, zorder=2)
+                axes.scatter(means, row + spread, s=9, color=colour, alpha=0.45, linewidth=0, zorder=2)
             lines = {"color": colour, "linewidth": 1.4}
             axes.boxplot(
-                rows["score"], positions=[place], orientation="horizontal", widths=0.55, showfliers=False,
+                rated["score"], positions=[row], orientation="horizontal", widths=0.55, showfliers=False,
                 manage_ticks=False, boxprops=lines, whiskerprops=lines, capprops=lines, zorder=3,
                 medianprops={"color": colour, "linewidth": 3},
             )  # fmt: skip

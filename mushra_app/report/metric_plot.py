@@ -1,4 +1,4 @@
-"""Objective metrics against listeners: mean rating over metric, a panel for each metric."""
+"""Plot of mean ratings against objective metrics, one panel per metric."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ PANELS_PER_ROW = 2
 
 
 def plot(joined: pd.DataFrame, roles: Mapping[str, Role]) -> Figure:
-    """A small dot for each item in each condition, a large named marker for each condition's mean.
+    """Draw a small dot for each item in each condition, and a large labelled marker for each condition's mean.
 
     Args:
         joined: from `earmark.mushra_app.analysis.objective.pairs`.
+        roles: condition -> role, which sets marker and colour.
     """
     metrics = list(joined["metric"].unique())
     columns = min(len(metrics), PANELS_PER_ROW)
@@ -42,12 +43,12 @@ def _draw(axes: Axes, points: pd.DataFrame, roles: Mapping[str, Role]) -> None:
     axes.grid(color=LINE, linewidth=0.6)
     axes.set_axisbelow(True)
     means = points.groupby("condition")[["value", "score"]].mean().sort_values("score")
-    for place, (condition, x, y) in enumerate(means.itertuples(name=None)):
+    for index, (condition, x, y) in enumerate(means.itertuples(name=None)):
         marker, colour = STYLES[roles[condition]]
         rows = points[points["condition"] == condition]
         axes.scatter(rows["value"], rows["score"], s=7, color=colour, alpha=0.35, linewidth=0, zorder=2)
         axes.plot(x, y, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8, zorder=4)
-        leftwards = place % 2 == 1  # neighbours are often equally good, and their names would meet
+        leftwards = index % 2 == 1  # labels of neighbours on alternate sides, since their scores are often equal
         axes.annotate(
             condition, (x, y), xytext=(-7 if leftwards else 7, 0), textcoords="offset points", fontsize=7.5, color=INK,
             ha="right" if leftwards else "left", va="center", zorder=3,

@@ -1,4 +1,4 @@
-"""How the plots of a listening test look, on paper and inside a page that may be light or dark."""
+"""Style of a listening test's plots, on paper and in an HTML page with a light or dark theme."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from earmark.mushra_app.study.study import Role
 BANDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # twenty points each (BS.1534-3, 5.4)
 GROUND, INK, MUTED, LINE = "#ffffff", "#1c2430", "#5a6270", "#d5d9e0"
 SHADES = ("#f4f5f7", "#e9ebef")
-# Of Okabe and Ito's palette, told apart with every common kind of colour blindness; a marker each as well.
+# From the palette of Okabe and Ito, which is safe for common types of colour blindness; markers differ as well.
 STYLES: dict[Role, tuple[str, str]] = {
     "system": ("o", "#0072b2"),
     "hidden reference": ("D", "#009e73"),
     "mid anchor": ("s", "#e69f00"),
     "low anchor": ("v", "#d55e00"),
 }
-# In a page each colour is a CSS variable, which the page's style sheet lightens on a dark ground.
+# In a page, each colour becomes a CSS variable, which the style sheet lightens in the dark theme.
 VARIABLES = {
     GROUND: "--ground", INK: "--ink", MUTED: "--soft", LINE: "--rule", SHADES[0]: "--band-0", SHADES[1]: "--band-1",
     **{colour: f"--{role.replace(' ', '-')}" for role, (_, colour) in STYLES.items()},
@@ -36,34 +36,34 @@ SETTINGS: dict[Any, Any] = {
     "font.size": 8.5,
     "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
     "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": MUTED, "axes.facecolor": "none",
-    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's font where ours lacks a script
-    "svg.hashsalt": "earmark",  # the same ratings give the same file
-    "pdf.fonttype": 42,  # TrueType, which journals ask for
+    "svg.fonttype": "none",  # keeps text searchable, and lets the reader's fonts fill in missing scripts
+    "svg.hashsalt": "earmark",  # makes the file reproducible
+    "pdf.fonttype": 42,  # TrueType, which journals require
     "text.parse_math": False,  # a condition may be called "$6"
 }  # fmt: skip
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw and save in this style; nothing is said of glyphs that the font lacks."""
+    """Apply this style while drawing and saving; suppresses warnings about missing glyphs."""
     with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def draw_bands(axes: Axes, named: bool = True) -> None:
-    """The five bands of the quality scale along the x axis, with their names unless told otherwise."""
-    for place, band in enumerate(BANDS):
-        axes.axvspan(20 * place, 20 * place + 20, color=SHADES[place % 2], linewidth=0, zorder=0)
+    """Draw the five bands of the quality scale along the x axis, by default with their names."""
+    for index, band in enumerate(BANDS):
+        axes.axvspan(20 * index, 20 * index + 20, color=SHADES[index % 2], linewidth=0, zorder=0)
         if named:
             axes.annotate(
-                band, (20 * place + 10, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                band, (20 * index + 10, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
                 textcoords="offset points", ha="center", va="bottom", fontsize=7, color=MUTED,
             )  # fmt: skip
 
 
 def add_role_legend(figure: Figure, roles: Iterable[str]) -> None:
-    """Which marker is which role, below the panels; none where there is one role only."""
+    """Add a legend of the roles' markers below the panels, unless there is a single role."""
     shown = set(roles)
     handles = [
         Line2D([], [], marker=marker, color=colour, linewidth=1.6, markersize=5, label=role)
@@ -75,26 +75,26 @@ def add_role_legend(figure: Figure, roles: Iterable[str]) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an SVG file on white."""
+    """Render the figure as an SVG file on white."""
     return _rendered(figure, "svg").decode("utf-8")
 
 
 def pdf(figure: Figure) -> bytes:
-    """The figure as a PDF file: vectors and text."""
+    """Render the figure as a PDF file with vectors and text."""
     return _rendered(figure, "pdf")
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG image of 200 dots per inch."""
+    """Render the figure as a PNG image with 200 dots per inch."""
     return _rendered(figure, "png")
 
 
 def in_page(drawn: str) -> str:
-    """An SVG file of `svg` as an element for a page: no style sheet or ids of its own, colours as CSS variables."""
+    """Convert an SVG file from `svg` to an element for a page, without style sheet or ids, and with CSS variables."""
     text = drawn[drawn.index("<svg") :]
     text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
-    return re.sub(r'style="[^"]*"', _with_variables, text)  # in styles only: a condition may be called "#1c2430"
+    return re.sub(r'style="[^"]*"', _with_variables, text)  # only in styles: a condition may be called "#1c2430"
 
 
 def _with_variables(style: re.Match[str]) -> str:
@@ -102,9 +102,9 @@ def _with_variables(style: re.Match[str]) -> str:
                   if colour[0] in VARIABLES else colour[0], style[0])  # fmt: skip
 
 
-def _rendered(figure: Figure, kind: str) -> bytes:
+def _rendered(figure: Figure, file_format: str) -> bytes:
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     buffer = BytesIO()
     with drawing():
-        figure.savefig(buffer, format=kind, dpi=200, metadata=undated[kind])
+        figure.savefig(buffer, format=file_format, dpi=200, metadata=undated[file_format])
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The plot of a listening test: mean and 95 % confidence intervals of every condition on the scale's five bands."""
+"""Plot of the mean score of every condition with 95 % confidence intervals, on the five bands of the scale."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from earmark.eval.statistics.aggregate import ALL
 from earmark.mushra_app.report.plot_style import MUTED, STYLES, add_role_legend, draw_bands, drawing
 from earmark.mushra_app.study.study import Role
 
-LIMITS = (-3, 103)  # of the drawing: the scale, and room for a marker at its ends
+LIMITS = (-3, 103)  # x axis: the scale, with room for a marker at its ends
 PANELS_PER_ROW = 3
 
 
 def plot(summary: pd.DataFrame) -> Figure:
-    """One panel for all ratings and, where there are several categories, one for each.
+    """Draw one panel for all ratings and, if there are several categories, one for each.
 
-    The thick bar is the interval over ratings that the paper prints, the thin line the one over listeners. An interval
-    that leaves the scale is cut at its edge, so that a few ratings do not squeeze everything else.
+    The thick bar is the interval over ratings, as in the EnCodec paper, the thin line the interval over listeners. An
+    interval that leaves the scale is cut at its edge, since with few ratings it would compress everything else.
 
     Args:
         summary: rows of summary.csv, see `earmark.mushra_app.analysis.results`; the best condition is drawn on top.
@@ -52,7 +52,7 @@ def plot(summary: pd.DataFrame) -> Figure:
 
 
 def cuts_an_interval(summary: pd.DataFrame) -> bool:
-    """Whether an interval leaves the drawing."""
+    """Whether an interval extends beyond the x axis."""
     return bool(((summary["ci95_low"] < LIMITS[0]) | (summary["ci95_high"] > LIMITS[1])).any())
 
 
@@ -60,10 +60,10 @@ def _draw(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
     draw_bands(axes)
     for role, group in rows.groupby("role"):
         marker, colour = STYLES[cast(Role, role)]
-        places = group["condition"].map(conditions.index)
-        axes.hlines(places, group["boot95_low"], group["boot95_high"], color=colour, linewidth=1, zorder=2)
+        positions = group["condition"].map(conditions.index)
+        axes.hlines(positions, group["boot95_low"], group["boot95_high"], color=colour, linewidth=1, zorder=2)
         axes.errorbar(
-            group["mean"], places, xerr=group["ci95_high"] - group["mean"], fmt=marker, color=colour, markersize=5.5,
+            group["mean"], positions, xerr=group["ci95_high"] - group["mean"], fmt=marker, color=colour, markersize=5.5,
             markeredgecolor="white", markeredgewidth=0.6, elinewidth=3.2, capsize=0, zorder=3,
         )  # fmt: skip
     if rows.empty:

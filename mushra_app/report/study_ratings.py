@@ -1,4 +1,4 @@
-"""Everything that a report needs from one of our own studies: ratings, checks, questionnaires, objective scores."""
+"""Ratings of one of our own studies, with its checks, questionnaires and objective scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     """Read the ratings that one of our own studies has collected.
 
     Args:
-        folder: the study.
+        folder: study folder.
         database: SQLAlchemy URL; default: STUDY/ratings.sqlite.
 
     Raises:

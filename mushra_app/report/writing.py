@@ -1,4 +1,4 @@
-"""The report of a listening test: its tables as CSV, its plots, and one self-contained HTML page."""
+"""Writing the report of a listening test: tables as CSV, plots, and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from earmark.mushra_app.report.page import interval, number, shown_categories
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what it says.
+    """Files and results of a report.
 
     Args:
-        page: report.html, which holds the plots too.
-        summary_csv, listeners_csv, comparisons_csv: the tables of `results`; beside them metrics.csv, where the study
-            came from a run.
-        plots: name -> SVG file, with the same drawing as PDF and PNG beside it.
-        results: what was computed; its summary has no rows when all listeners were dropped.
-        notes: what a reader must know, a sentence each.
+        page: path of report.html, which contains the plots.
+        summary_csv, listeners_csv, comparisons_csv: paths of the tables in `results`. A study built from a run also has
+            metrics.csv.
+        plots: name -> path of the SVG file; the same plot as PDF and PNG lies beside it.
+        results: all statistics; its summary has no rows if all listeners were dropped.
+        screening: which listeners were dropped, and why.
+        notes: remarks on the data and the screening, one sentence each.
     """
 
     page: Path
@@ -46,40 +47,42 @@ class Report:
 
     @property
     def plot_svg(self) -> Path:
-        """Means and intervals as SVG."""
+        """Path of the plot of means and intervals as SVG."""
         return self.plots["plot"]
 
     @property
     def plot_png(self) -> Path:
-        """The same as PNG."""
+        """Path of the same plot as PNG."""
         return self.plot_svg.with_suffix(".png")
 
     @property
     def summary(self) -> pd.DataFrame:
-        """The rows of summary.csv."""
+        """Table of summary.csv: one row per condition and category."""
         return self.results.summary
 
     @property
     def listeners(self) -> int:
-        """How many listeners there were."""
+        """Number of listeners before screening."""
         return len(self.screening.listeners)
 
     @property
     def kept(self) -> int:
-        """How many of them were kept."""
+        """Number of listeners kept."""
         return int(self.screening.listeners["kept"].sum())
 
 
 def write_report(ratings: Ratings, rule: str, out: Path) -> Report:
-    """Screen, analyse and write everything to the folder `out`.
+    """Screen the listeners, analyse the ratings, and write tables, plots and page to a folder.
 
-    When no listener is left the report is written all the same: it shows why, and the means before screening.
+    If no listener is kept, the report still shows why, and the means before screening.
 
     Args:
+        ratings: ratings of all listeners.
         rule: a key of `earmark.mushra_app.ratings.screening.RULES`.
+        out: output folder, created if missing.
 
     Raises:
-        UserError: there is no such rule, or `out` cannot be written.
+        UserError: if the rule does not exist, or `out` cannot be written.
     """
     screening = screen(ratings, rule)
     results = analyse(ratings, screening)
@@ -87,31 +90,35 @@ def write_report(ratings: Ratings, rule: str, out: Path) -> Report:
     if results.summary.empty:
         notes = (*notes, "No listener was kept, so there are no means after screening.")
     figures = _figures(ratings, screening, results)
-    written = Report(
+    report = Report(
         out / "report.html", out / "summary.csv", out / "listeners.csv", out / "comparisons.csv",
         {name: out / f"{name}.svg" for name in figures}, results, screening, notes,
     )  # fmt: skip
-    write_text(written.summary_csv, csv_text(results.summary))
-    write_text(written.listeners_csv, csv_text(results.listeners))
-    write_text(written.comparisons_csv, csv_text(results.comparisons))
+    write_text(report.summary_csv, csv_text(results.summary))
+    write_text(report.listeners_csv, csv_text(results.listeners))
+    write_text(report.comparisons_csv, csv_text(results.comparisons))
     if not results.correlations.empty:
         write_text(out / "metrics.csv", csv_text(results.correlations))
-    drawings = {}
-    for name, figure in figures.items():
-        drawings[name] = plot_style.svg(figure)
-        write_text(written.plots[name], drawings[name])
-        for suffix, render in ((".pdf", plot_style.pdf), (".png", plot_style.png)):
-            with written_whole(written.plots[name].with_suffix(suffix)) as aside:
-                aside.write_bytes(render(figure))
-    write_text(written.page, report_page.page(ratings, screening, results, drawings))
-    return written
+    drawings = {name: _write_plot(figure, report.plots[name]) for name, figure in figures.items()}
+    write_text(report.page, report_page.page(ratings, screening, results, drawings))
+    return report
+
+
+def _write_plot(figure: Figure, path: Path) -> str:
+    """Write the figure as SVG, PDF and PNG; returns the SVG."""
+    drawing = plot_style.svg(figure)
+    write_text(path, drawing)
+    for suffix, render in ((".pdf", plot_style.pdf), (".png", plot_style.png)):
+        with written_whole(path.with_suffix(suffix)) as aside:
+            aside.write_bytes(render(figure))
+    return drawing
 
 
 def terminal_table(summary: pd.DataFrame) -> Table:
-    """The summary for a rich console: a block per category where there are several.
+    """Format a summary as a rich table, with a block per category if there are several.
 
     Args:
-        summary: of a Report.
+        summary: summary of a Report.
     """
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("condition", overflow="fold")
@@ -124,14 +131,15 @@ def terminal_table(summary: pd.DataFrame) -> Table:
             table.add_section()
             table.add_row(Text(category, style="bold"))
         for row in summary[summary["category"] == category].to_dict("records"):
-            name = Text(f" {row['condition']}" if len(categories) > 1 else row["condition"])  # Text: no markup in names
+            # Text, because names may look like rich markup.
+            name = Text(f" {row['condition']}" if len(categories) > 1 else row["condition"])
             table.add_row(name, row["role"], str(row["n"]), str(row["listeners"]), number(row["mean"]), interval(row),
                           number(row["median"]))  # fmt: skip
     return table
 
 
 def _figures(ratings: Ratings, screening: Screening, results: Results) -> dict[str, Figure]:
-    """plot: means and intervals. distribution: quartiles, where anybody was kept. metrics: where there are any."""
+    """Figures by name: plot, distribution unless all listeners were dropped, and metrics if there are any."""
     figures = {"plot": rating_plot.plot(results.summary)}
     conditions = results.summary.loc[results.summary["category"] == ALL, "condition"].to_list()
     if conditions:

@@ -1,4 +1,4 @@
-"""What `earmark study report` writes."""
+"""The report: its tables, plots and page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ ROLES = {"reference": "hidden reference", "anchor@3.5k": "low anchor", "opus@6":
 
 
 def small_test(reference: dict[str, float], *, categories: tuple[str, ...] = ()) -> Ratings:
-    """Every listener rates two items; `reference` is what each gives the hidden reference. The codec gets 40 and 60."""
+    """Ratings of two items per listener. The codec scores 40 and 60.
+
+    Args:
+        reference: listener -> score of the hidden reference.
+        categories: categories of the two items; none by default.
+    """
     rows = [
         (listener, f"item{item}", condition, score)
         for listener, best in reference.items()
@@ -41,17 +46,17 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def text_of(page: Path) -> str:
-    """The words of the page, without style sheet and tags."""
+    """Text of the page without style sheet and tags."""
     html = re.sub(r"<style>.*?</style>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
 
 
 def test_files(tmp_path):
-    """A rates the hidden reference 100, B 50: B is dropped, and two ratings of each condition are left."""
+    """A rates the hidden reference 100 and B 50, so B is dropped and each condition keeps two ratings."""
     report = write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path / "deep/report")
     assert {path.name for path in (tmp_path / "deep/report").iterdir()} == {
         "report.html", "summary.csv", "listeners.csv", "comparisons.csv",
-        *(f"{name}.{kind}" for name in ("plot", "distribution") for kind in ("svg", "pdf", "png")),
+        *(f"{name}.{suffix}" for name in ("plot", "distribution") for suffix in ("svg", "pdf", "png")),
     }  # fmt: skip
     assert (report.kept, report.listeners) == (1, 2)
     reference, codec, anchor = table(report.summary_csv)
@@ -73,7 +78,7 @@ def test_files(tmp_path):
     assert report.plot_svg.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_page_says_what_was_done(tmp_path):
+def test_page_describes_the_test_and_its_screening(tmp_path):
     words = text_of(write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path).page)
     assert "Listening test small.csv 1 of 2 listeners kept, 6 of 12 ratings, 2 items, 3 conditions" in words
     assert "arXiv 2210.13438, section 4.3" in words
@@ -86,30 +91,30 @@ def test_page_says_what_was_done(tmp_path):
 
 
 def panel(listeners: int = 12) -> Ratings:
-    """Listeners who agree that the codec is worth 50 and the anchor 10, each with a taste of a few points."""
+    """Ratings around 50 for the codec and 10 for the anchor, with an offset of a few points per listener."""
     rng = np.random.default_rng(0)
     rows = [
         (
             f"L{listener:02d}",
             f"item{item}",
             condition,
-            float(np.clip(round(quality + taste + rng.normal(0, 4)), 0, 100)),
+            float(np.clip(round(quality + offset + rng.normal(0, 4)), 0, 100)),
         )
         for listener in range(listeners)
-        for taste in [rng.normal(0, 5)]
+        for offset in [rng.normal(0, 5)]
         for item in range(4)
         for condition, quality in {"reference": 110, "opus@6": 50, "anchor@3.5k": 10}.items()
     ]
     return Ratings(pd.DataFrame(rows, columns=["listener", "item", "condition", "score"]), ROLES, "panel.csv")
 
 
-def test_page_says_which_differences_are_real_and_how_far_listeners_agree(tmp_path):
+def test_page_shows_significance_and_agreement(tmp_path):
     """Twelve listeners who all rank three conditions alike: chi-squared = 12 * 2 = 24, W = 1, and each of the three
     exact Wilcoxon tests has p = 2 / 2^12 = 0.00049, by Holm 0.0015."""
     report = write_report(panel(), "paper", tmp_path)
     words = text_of(report.page)
     assert "over 12 listeners and 3 conditions gives χ² = 24.00 with 2 degrees of freedom, p &lt; 0.001." in words
-    assert "to the degree W = 1.00" in words
+    assert "coefficient of concordance is W = 1.00" in words
     pairs = table(report.comparisons_csv)
     assert [(row["better"], row["worse"]) for row in pairs] == [
         ("reference", "opus@6"), ("reference", "anchor@3.5k"), ("opus@6", "anchor@3.5k")
@@ -120,7 +125,7 @@ def test_page_says_which_differences_are_real_and_how_far_listeners_agree(tmp_pa
         assert float(row["rank_biserial"]) == 1
     assert "Krippendorff’s α is 0.9" in words
     assert "29 more listeners like these 12 would halve" in words  # 2.201 / sqrt(12) is over 2 * 2.021 / sqrt(41)
-    assert "standard deviations of the mixed model" in words
+    assert "The standard deviations of the mixed model are " in words
     rows = table(report.summary_csv)
     assert all(float(row["mixed95_low"]) < float(row["mixed_mean"]) < float(row["mixed95_high"]) for row in rows)
     assert all(float(row["boot95_low"]) <= float(row["mean"]) <= float(row["boot95_high"]) for row in rows)
@@ -134,7 +139,7 @@ def test_conditions_that_no_listener_rated_together_are_not_compared(tmp_path):
     assert table(report.comparisons_csv) == []
 
 
-def test_page_shows_what_each_rule_would_do_and_who_is_odd(tmp_path):
+def test_page_shows_the_result_of_each_rule_and_the_flags(tmp_path):
     ratings = panel()
     ratings.frame.loc[ratings.frame["listener"] == "L03", "score"] = 50
     report = write_report(ratings, "none", tmp_path)
@@ -142,8 +147,8 @@ def test_page_shows_what_each_rule_would_do_and_who_is_odd(tmp_path):
     assert "--screen paper the rule of the EnCodec paper 1 11" in words
     assert "--screen bs1534 the post-screening of ITU-R BS.1534-3 (1 clause not applied) 1 11" in words
     assert "L03 one score for all conditions in 4 of 4 trials" in words
-    (odd,) = (row for row in table(report.listeners_csv) if row["listener"] == "L03")
-    assert (odd["listener"], odd["kept"], odd["items"], odd["agreement"]) == ("L03", "True", "4", "")
+    (flagged,) = (row for row in table(report.listeners_csv) if row["listener"] == "L03")
+    assert (flagged["listener"], flagged["kept"], flagged["items"], flagged["agreement"]) == ("L03", "True", "4", "")
 
 
 def test_page_is_self_contained(tmp_path):
@@ -176,7 +181,7 @@ def test_plot_names_bands_conditions_and_roles(tmp_path):
         assert word in drawn
 
 
-def test_clause_that_was_skipped_is_said_on_top_of_the_page(tmp_path):
+def test_a_skipped_clause_is_noted_at_the_top_of_the_page(tmp_path):
     ratings = small_test({"A": 100})
     ratings = Ratings(ratings.frame, dict.fromkeys(ROLES, "system"), ratings.source)
     report = write_report(ratings, "paper", tmp_path)
@@ -190,7 +195,7 @@ def test_nobody_dropped(tmp_path):
     assert "Nobody was dropped" in text_of(write_report(small_test({"A": 100}), "paper", tmp_path).page)
 
 
-def test_everybody_dropped_still_gives_a_report(tmp_path):
+def test_report_of_a_test_whose_listeners_were_all_dropped(tmp_path):
     report = write_report(small_test({"A": 50, "B": 60}), "paper", tmp_path)
     assert (report.kept, report.listeners) == (0, 2)
     assert report.summary.empty
@@ -214,8 +219,8 @@ def test_single_rating_shows_no_interval(tmp_path):
 HOSTILE = "</style></svg><script>alert(1)</script>"
 
 
-def test_names_are_text_wherever_they_stand(tmp_path):
-    """A name with markup, TeX or rich tags is shown as it is, in the page, the plot and the terminal."""
+def test_names_are_escaped_everywhere(tmp_path):
+    """Names with HTML, TeX or rich markup appear verbatim in the page, the plot and the terminal."""
     names = {"reference": HOSTILE, "opus@6": "$x^2$ [red]opus[/red]", "anchor@3.5k": "a & b"}
     base = small_test({"A": 100, "B": 50}, categories=("music", "speech"))
     frame = base.frame.replace({"listener": {"B": HOSTILE}, "category": {"music": HOSTILE}, "condition": names})
@@ -241,10 +246,10 @@ def test_no_csv_cell_is_a_formula(tmp_path, name):
     assert [row["condition"] for row in table(report.summary_csv)][1] == f"'{name}"
     assert {row["category"] for row in table(report.summary_csv)} == {"all", f"'{name}"}
     assert table(report.listeners_csv)[0]["listener"] == f"'{name}"
-    assert float(table(report.summary_csv)[1]["ci95_low"]) < 0  # a negative number is a number still
+    assert float(table(report.summary_csv)[1]["ci95_low"]) < 0  # a negative number stays a number
 
 
-def test_names_of_every_script(tmp_path, capfd, recwarn):
+def test_names_in_any_script(tmp_path, capfd, recwarn):
     base = small_test({"ユーザー": 100})
     frame = base.frame.replace({"condition": {"opus@6": "编解码器"}})
     report = write_report(Ratings(frame, {**ROLES, "编解码器": "system"}, "世界.csv"), "none", tmp_path)
@@ -281,7 +286,7 @@ def test_terminal_table(tmp_path):
     [("ambisonics_webmushra/webmushra_results.csv", 16, 22), ("s4_golisten/mushra.csv", 19, 19)],
 )
 def test_real_files(shared, tmp_path, file, kept, listeners):
-    """awk counts 6 of 22 listeners who rate the reference below 90 in 3 or more of 13 trials; GoListen's has none."""
+    """By awk, 6 of 22 listeners rate the reference below 90 in 3 or more of 13 trials; GoListen has no reference."""
     report = write_report(read_ratings(shared / "mushra" / file), "paper", tmp_path)
     assert (report.kept, report.listeners) == (kept, listeners)
     assert len(table(report.listeners_csv)) == listeners
