@@ -24,7 +24,7 @@ from earmark.eval.levels import match
 from earmark.mushra_app.building.preflight import MOST_CONDITIONS
 from earmark.mushra_app.database.connection import has_listeners
 from earmark.mushra_app.study import study as studies
-from earmark.mushra_app.study.excerpts import SHORTEST, Excerpt, choose, cut
+from earmark.mushra_app.study.excerpts import MIN_SECONDS, Excerpt, choose, cut
 from earmark.mushra_app.study.study import Condition, Item, Role, Stimulus, Study
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
@@ -197,7 +197,7 @@ def _chosen(
             )
         chosen += [(category, excerpt) for excerpt in excerpts]
     if not chosen:
-        raise UserError(f"{request.run}: no recording of {SHORTEST:g} s or more that every system decoded")
+        raise UserError(f"{request.run}: no recording of {MIN_SECONDS:g} s or more that every system decoded")
     return chosen, notes
 
 

@@ -1,6 +1,6 @@
-"""Who comes to a listening test and from where: Prolific, Amazon Mechanical Turk, personal links, or an open link.
+"""Ways into a listening test: Prolific, Amazon Mechanical Turk, personal links, or an open link.
 
-The platforms hand their ids over in the address of the first page. Prolific: PROLIFIC_PID, STUDY_ID, SESSION_ID, and a
+The platforms pass their ids in the address of the first page. Prolific: PROLIFIC_PID, STUDY_ID, SESSION_ID, and a
 completion code in the address to which the participant returns. Mechanical Turk (ExternalQuestion): workerId,
 assignmentId, hitId, turkSubmitTo, and a form that is posted to turkSubmitTo/mturk/externalSubmit.
 """
@@ -17,13 +17,13 @@ from earmark.codec.errors import UserError
 from earmark.mushra_app.messages import marked
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"  # the assignmentId of somebody who only looks at a HIT
+NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"  # the assignmentId in a preview of a HIT
 TURK_HOSTS = ("https://www.mturk.com", "https://workersandbox.mturk.com")
 PROLIFIC_COMPLETE = "https://app.prolific.com/submissions/complete"
 
 
 class ArrivalError(Exception):
-    """The address is not one that the platform makes; the message is for whoever opened it."""
+    """The address was not made by the platform. The message is for the person who opened it."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Arrival:
 
     Args:
         source: "anonymous", "personal", "prolific" or "mturk".
-        person: who it is there; None for an open link, where nobody knows.
-        visit: the platform's id of this participation. Who knows it may take the participation up again.
-        details: all that the platform said.
-        preview: somebody who looks at the task before accepting it; nothing may be stored.
+        person: id of the person there; None for an open link.
+        visit: the platform's id of this participation, with which it can be resumed.
+        details: everything the platform sent.
+        preview: whether somebody looks at the task before accepting it. Nothing may be stored then.
     """
 
     source: str = "anonymous"
@@ -47,16 +47,17 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Crowd:
-    """The ways in that the experimenter has opened, and Prolific's codes, as the admin page sets them.
+    """Which ways into the study are open, and Prolific's codes, as set on the admin page.
 
     Args:
-        anonymous: whether the plain address lets anybody in.
-        prolific_completion: Prolific's completion code; "" closes the way in from there.
-        prolific_screen_out, prolific_no_consent: its codes for those whom a page turned away, and who did not consent;
-            where empty, the page asks to return the submission.
-        prolific_study: the STUDY_ID that participants of Prolific must come with; "" takes any.
-        mturk: whether workers of Mechanical Turk are let in.
-        hourly: what a listener is paid for an hour, in the currency of your choice.
+        anonymous: whether the plain address admits anybody.
+        prolific_completion: Prolific's completion code; "" admits nobody from there.
+        prolific_screen_out: Prolific's code for participants whom a page turned away; if "", the page asks them to
+            return their submission.
+        prolific_no_consent: the same for participants who do not consent.
+        prolific_study: the STUDY_ID that participants of Prolific must have; "" accepts any.
+        mturk: whether workers of Mechanical Turk are admitted.
+        hourly: pay per hour, in any currency.
     """
 
     anonymous: bool = True
@@ -68,7 +69,7 @@ class Crowd:
     hourly: float = 12.0
 
     def lets_in(self, arrival: Arrival) -> bool:
-        """Whether that way in is open."""
+        """Whether the study admits somebody who came this way."""
         opened = {
             "anonymous": self.anonymous, "personal": True,
             "prolific": self.prolific_completion != "" and self._studies(arrival), "mturk": self.mturk,
@@ -80,10 +81,10 @@ class Crowd:
 
 
 def read_arrival(query: Mapping[str, str]) -> Arrival:
-    """Who comes from a platform, by the parameters of the first page's address.
+    """Read the parameters that a platform adds to the address of the first page.
 
     Raises:
-        ArrivalError: a parameter is missing, is no id, or turkSubmitTo is not Amazon's.
+        ArrivalError: if a parameter is missing or not an id, or turkSubmitTo is not Amazon's.
     """
     if "PROLIFIC_PID" in query:
         details = _ids(query, "PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
@@ -113,32 +114,35 @@ def _ids(query: Mapping[str, str], *names: str) -> dict[str, str]:
 
 
 def prolific_code(text: str) -> str:
-    """The code in what was copied from Prolific: itself, or the address with ?cc= that it stands in; "" for nothing.
+    """Extract Prolific's code from what the experimenter copied: the code itself, or the address with ?cc=CODE.
+
+    Returns:
+        The code; "" if nothing was copied.
 
     Raises:
-        UserError: there is no code in it.
+        UserError: if there is no code in the text.
     """
     text = text.strip()
     address = re.search(r"[?&]cc=([^&#]*)", text)
     code = address[1] if address else text
     if text and not ID.fullmatch(code):
-        raise UserError(f"“{text}” is no code of Prolific, which has letters, digits, - and _ only; copy it again")
+        raise UserError(f"“{text}” is not a code of Prolific, which has only letters, digits, - and _; copy it again")
     return code
 
 
 def prolific_return(code: str) -> str:
-    """The address that brings a participant back to Prolific with this code."""
+    """Address that takes a participant back to Prolific with a code."""
     return f"{PROLIFIC_COMPLETE}?{urlencode({'cc': code})}"
 
 
 def prolific_address(address: str) -> str:
-    """The study URL to give to Prolific, which fills in the ids."""
+    """Study URL to enter at Prolific, which fills in the ids."""
     ids = ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
     return f"{address}?" + "&".join(f"{name}={{{{%{name}%}}}}" for name in ids)
 
 
 def turk_question(address: str, height: int = 0) -> str:
-    """The ExternalQuestion document for a HIT; height 0 lets Mechanical Turk fit the frame to the window."""
+    """ExternalQuestion document for a HIT. Height 0 lets Mechanical Turk fit the frame to the window."""
     return (
         '<ExternalQuestion xmlns="http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2006-07-14/'
         f'ExternalQuestion.xsd">\n  <ExternalURL>{address}</ExternalURL>\n  <FrameHeight>{height}</FrameHeight>\n'
@@ -148,7 +152,7 @@ def turk_question(address: str, height: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a study costs. Money is in the currency of the hourly pay, fees in it too."""
+    """Cost of a study. All amounts are in the currency of the hourly pay."""
 
     sessions: int
     hours: float
@@ -164,15 +168,15 @@ class Cost:
 def cost(
     items: int, annotations: int, trials: int, minutes: float, hourly: float, *, fee: float, dropped: float = 0.0
 ) -> Cost:
-    """Cost of `items` x `annotations` ratings at `trials` of them a session of `minutes`.
+    """Cost of `items` x `annotations` ratings, with `trials` of them in each session of `minutes`.
 
     Args:
-        hourly: pay of a listener for an hour.
-        fee: the platform's, as a share of the pay: 0.333 is a third.
-        dropped: share of sessions that is paid and does not count.
+        hourly: pay per hour.
+        fee: of the platform, as a share of the pay.
+        dropped: share of the sessions that are paid but do not count.
 
     Raises:
-        UserError: dropped is 1 or more.
+        UserError: if `dropped` is negative, or 1 or more.
     """
     if not 0 <= dropped < 1:
         raise UserError("the share of sessions that do not count must be at least 0 and below 1")
@@ -186,9 +190,9 @@ class Back:
     """The way back to the platform.
 
     Args:
-        label: of the button, still in English; without an address, what to do instead.
-        address: where it leads; "" for nowhere.
-        fields: of a form that is posted there; without any, `address` is a link.
+        label: of the button, in English; if there is no address, what to do instead.
+        address: where the button leads; "" for no button.
+        fields: of a form that is posted to the address; if empty, the address is a link.
     """
 
     label: str
@@ -197,11 +201,11 @@ class Back:
 
 
 def way_back(arrival: Arrival, crowd: Crowd, outcome: str, receipt: str = "") -> Back | None:
-    """How a participant returns to the platform; None for who came from none.
+    """How a participant returns to the platform; None for listeners who came from no platform.
 
     Args:
         outcome: "finished", "turned away", "left", "declined" or "not let in".
-        receipt: goes to Mechanical Turk with the submission, so that the requester finds the listener.
+        receipt: sent to Mechanical Turk with the submission, so that the requester can identify the listener.
     """
     if arrival.source == "prolific":
         codes = {

@@ -1,4 +1,4 @@
-"""How long a session takes, before anybody has taken one."""
+"""Estimated length of a session."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from earmark.mushra_app.study import headphone_check
 from earmark.mushra_app.study.pages import Headphones, Page, Questionnaire, Training, Trials, trial_count
 from earmark.mushra_app.study.study import Study
 
-HEARINGS = 2  # of each signal in a trial: with it, a trial of 8 conditions of 5 s takes the 86 s that real ones took
-ANSWER = 10.0  # seconds for a question, our guess
+HEARINGS = 2  # of each signal in a trial; real trials of 8 conditions of 5 s took 86 s, this gives 90 s
+ANSWER_SECONDS = 10.0  # per question; a guess
 
 
 def trial_seconds(study: Study) -> float:
-    """Seconds one trial takes: every condition and the open reference heard twice."""
+    """Estimated seconds per trial: every condition and the open reference are heard twice."""
     return HEARINGS * (len(study.conditions) + 1) * mean(item.seconds for item in study.items)
 
 
 def session_minutes(study: Study, trials: int | None = None) -> float:
-    """Minutes from the first page after the volume to the last, breaks not counted: they last as one likes.
+    """Estimated minutes of a session, without welcome page, volume page and breaks.
 
     Args:
-        trials: items that the listener rates; the study's `trials_per_listener` unless told.
+        trials: items that the listener rates; default: `study.trials_per_listener`.
     """
     rated = study.trials_per_listener if trials is None else trials
     return sum(_seconds(study, page, rated) for page in study.pages) / 60
@@ -32,9 +32,9 @@ def _seconds(study: Study, page: Page, rated: int) -> float:
         case Training():
             return trial_seconds(study)
         case Trials(_, attention):
-            return trial_count([page], rated) * trial_seconds(study) + ("instructed" in attention) * ANSWER
+            return trial_count([page], rated) * trial_seconds(study) + ("instructed" in attention) * ANSWER_SECONDS
         case Headphones():
-            return headphone_check.TRIALS * (headphone_check.SECONDS + ANSWER)
+            return headphone_check.TRIALS * (headphone_check.SECONDS + ANSWER_SECONDS)
         case Questionnaire(questions):
-            return len(questions) * ANSWER
+            return len(questions) * ANSWER_SECONDS
     return 0.0

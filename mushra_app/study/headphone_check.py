@@ -1,14 +1,14 @@
-"""Headphone checks that work by ear: what only headphones let one hear, and what only loudspeakers spoil.
+"""Headphone checks by listening: signals that can be judged only with headphones.
 
-"huggins" (Milne et al. 2020, doi 10.3758/s13428-020-01514-0): three intervals of white noise of 1000 ms. In one of them
-the right ear's noise is the left ear's with its phase shifted by 180° within 6 % of 600 Hz, which is heard as a faint
-tone in the noise (Huggins pitch), and only when each ear gets its own signal. Six trials, all of which must be right.
+"huggins" (Milne et al. 2020, doi 10.3758/s13428-020-01514-0): three intervals of white noise, 1000 ms each. In one of
+them the phase of the right ear's noise is shifted by 180° within 6 % of 600 Hz. If each ear gets its own signal, this
+is heard as a faint tone in the noise (Huggins pitch). All of six trials must be right.
 
-"antiphase" (Woods et al. 2017, doi 10.3758/s13414-017-1361-2): three tones of 200 Hz, 1000 ms with ramps of 100 ms; one
-is 6 dB softer, another is in antiphase between the ears, which loudspeakers cancel so that it seems the softest. Six
-trials, five of which must be right.
+"antiphase" (Woods et al. 2017, doi 10.3758/s13414-017-1361-2): three tones of 200 Hz, 1000 ms each, with ramps of
+100 ms. One is 6 dB softer. Another is in antiphase between the ears; loudspeakers cancel it, so that it seems the
+softest. Five of six trials must be right.
 
-The silence between intervals, 500 ms, is ours.
+The silence of 500 ms between intervals is our choice.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ PASS_MARKS: Mapping[str, int] = {"huggins": 6, "antiphase": 5}  # right answers
 
 RATE = 48000
 INTERVAL, GAP, RAMP = 1.0, 0.5, 0.1  # seconds
-SECONDS = 3 * INTERVAL + 2 * GAP  # that a trial sounds
-LEVEL = 10 ** (-26 / 20)  # RMS of a noise and of a full tone re full scale; our stimuli are about as loud
+SECONDS = 3 * INTERVAL + 2 * GAP  # length of a trial
+LEVEL = 10 ** (-26 / 20)  # RMS of a noise or tone, relative to full scale; about the level of the stimuli
 CENTRE, HALF_BAND = 600.0, 0.06  # Hz, and a share of it
 TONE = 200.0  # Hz
 SOFTER = 10 ** (-6 / 20)
@@ -43,9 +43,9 @@ class Round:
     """One trial of a check.
 
     Args:
-        answer: the interval that is right, 1 to 3.
-        other: of antiphase, the interval in antiphase; of huggins, unused.
-        noise: of huggins, which noise; six are enough.
+        answer: the correct interval, 1 to 3.
+        other: antiphase only: the interval in antiphase.
+        noise: huggins only: number of the noise, 0 to 5.
     """
 
     answer: int
@@ -54,10 +54,10 @@ class Round:
 
 
 def rounds(secret: str, attempt: int) -> list[Round]:
-    """The trials of one attempt, always the same ones for the same secret.
+    """The trials of one attempt, the same for the same secret.
 
     Args:
-        secret: of one listener's check; never leaves the server.
+        secret: of one listener's check; never sent to the browser.
         attempt: from 0.
     """
     rng = Random(f"{secret}/{attempt}")
@@ -69,8 +69,8 @@ def rounds(secret: str, attempt: int) -> list[Round]:
 
 
 @lru_cache(maxsize=36)
-def sound(method: Method, one: Round) -> bytes:
-    """The trial as a stereo WAV file of 16 bits; all of a method have the same length."""
+def wav(method: Method, one: Round) -> bytes:
+    """A trial as a stereo 16-bit WAV file. All files of a method have the same length."""
     signal = huggins(one) if method == "huggins" else antiphase(one)
     file = BytesIO()
     soundfile.write(file, signal.T, RATE, format="WAV", subtype="PCM_16")
@@ -78,7 +78,7 @@ def sound(method: Method, one: Round) -> bytes:
 
 
 def huggins(one: Round) -> NDArray[np.float64]:
-    """Three noises, the right one with Huggins pitch: [left and right, time] at RATE."""
+    """Three noises, the correct one with Huggins pitch: [left and right, time] at RATE."""
     rng = np.random.default_rng(one.noise)
     samples = round(INTERVAL * RATE)
     noises = []
@@ -89,7 +89,7 @@ def huggins(one: Round) -> NDArray[np.float64]:
 
 
 def antiphase(one: Round) -> NDArray[np.float64]:
-    """Three tones, the right one softer, another in antiphase: [left and right, time] at RATE."""
+    """Three tones, the correct one softer, another in antiphase: [left and right, time] at RATE."""
     time = np.arange(round(INTERVAL * RATE)) / RATE
     ramp = 0.5 - 0.5 * np.cos(np.pi * np.minimum(np.minimum(time, INTERVAL - time) / RAMP, 1))
     tone = np.sqrt(2) * LEVEL * ramp * np.sin(2 * np.pi * TONE * time)
@@ -101,7 +101,7 @@ def antiphase(one: Round) -> NDArray[np.float64]:
 
 
 def _shifted(noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The noise with the phase of its band turned by 180°, its spectrum's magnitude as it was."""
+    """The noise with the phase shifted by 180° within the band; magnitudes are unchanged."""
     spectrum = np.fft.rfft(noise)
     frequencies = np.fft.rfftfreq(noise.size, 1 / RATE)
     spectrum[np.abs(frequencies - CENTRE) <= HALF_BAND * CENTRE] *= -1

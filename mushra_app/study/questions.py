@@ -12,11 +12,11 @@ from earmark.mushra_app.messages import marked
 Kind = Literal["choice", "choices", "number", "text", "scale"]
 Answer = str | float | list[str] | None
 
-LONGEST_TEXT = 2000  # characters
+MAX_TEXT_LENGTH = 2000  # characters
 
 
 class AnswerError(Exception):
-    """What was sent is no answer; the message is for the listener."""
+    """The form holds no valid answer. The message is for the listener."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Question:
     """One question.
 
     Args:
-        name: the column in tables; unique in a study.
+        name: column in tables; unique in a study.
         ask: the question, in the author's words.
-        kind: one of `choices`, several of them, a number, a text, or a point on a `scale` of whole numbers.
-        choices: what there is to choose from.
-        low, high: of a number, where limited; of a scale, its ends, by default 1 and 5.
-        low_label, high_label: what the ends of a scale mean.
-        optional: whether it may be left empty.
+        kind: "choice" (one of `choices`), "choices" (any number of them), "number", "text", or "scale" (whole numbers).
+        choices: the answers to choose from.
+        low, high: limits of a number, default: none; ends of a scale, default: 1 and 5.
+        low_label, high_label: labels of the ends of a scale.
+        optional: whether the answer can be left empty.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Question:
     optional: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a part is of the wrong type, or the parts do not fit each other."""
+        """Raise ValueError if a value has the wrong type, or the values do not fit each other."""
         self._check_types()
         if self.kind not in get_args(Kind):
             raise ValueError(f'kind "{self.kind}": there are {", ".join(get_args(Kind))}')
@@ -53,7 +53,7 @@ class Question:
         if len(set(self.choices)) < len(self.choices):
             raise ValueError("two choices are the same")
         if not self.name or not self.ask:
-            raise ValueError("name and ask must say something")
+            raise ValueError("name and ask must not be empty")
         if self.name != _cleaned(self.name):
             raise ValueError(f'name "{self.name}" begins or ends with a blank')
         if self.kind == "scale" and any(end is not None and end != int(end) for end in (self.low, self.high)):
@@ -74,7 +74,7 @@ class Question:
                 raise ValueError(f'choice "{choice}" is empty, or begins or ends with a blank')
         for part in ("low", "high"):
             end = getattr(self, part)
-            if end is not None and (type(end) not in (int, float) or not math.isfinite(end)):  # true is no number
+            if end is not None and (type(end) not in (int, float) or not math.isfinite(end)):  # bool is an int
                 raise ValueError(f"{part} must be a number")
         if not isinstance(self.optional, bool):
             raise ValueError("optional must be true or false")
@@ -86,10 +86,10 @@ class Question:
         return range(low, high + 1)
 
     def read(self, given: list[str]) -> Answer:
-        """The answer in the fields of a form that bear this question's name; None where it was left empty.
+        """Read the answer from the form fields of this question; None if it was left empty.
 
         Raises:
-            AnswerError: not one of the choices, not a number, out of range, too long, or missing.
+            AnswerError: if it is not one of the choices, not a number, out of range, too long, or missing.
         """
         given = [text for text in (_cleaned(one) for one in given) if text]
         if not given:
@@ -103,7 +103,7 @@ class Question:
         text = given[0]
         if self.kind == "choice" and text not in self.choices:
             raise AnswerError(marked("Please choose one of the answers."))
-        if self.kind == "text" and len(text) > LONGEST_TEXT:
+        if self.kind == "text" and len(text) > MAX_TEXT_LENGTH:
             raise AnswerError(marked("That was too long. Please shorten your answer."))
         return text if self.kind in ("choice", "text") else self._number(text)
 
@@ -122,42 +122,42 @@ class Question:
         return value
 
 
-def question_of(said: object) -> Question:
-    """The question of one table, as session.toml and study.json have it.
+def question_of(table: object) -> Question:
+    """Read a question from a table of session.toml or study.json.
 
     Raises:
-        ValueError: it is no table, has a key too many or too few, or Question refuses what it says.
+        ValueError: if it is not a table, has an unknown key, lacks one, or has a wrong value.
     """
-    if not isinstance(said, Mapping):
+    if not isinstance(table, Mapping):
         raise ValueError("a question is a table, written [[questionnaire.questions]]")
     known = {part.name: part.default is MISSING for part in fields(Question)}
-    unknown = [str(key) for key in said if key not in known]
+    unknown = [str(key) for key in table if key not in known]
     if unknown:
         raise ValueError(f"no such key: {', '.join(unknown)}; there are {', '.join(known)}")
-    missing = [name for name, needed in known.items() if needed and name not in said]
+    missing = [name for name, needed in known.items() if needed and name not in table]
     if missing:
         raise ValueError(f"a question lacks {', '.join(missing)}")
-    choices = said.get("choices", ())
-    return Question(**{**said, "choices": tuple(choices) if isinstance(choices, list) else choices})
+    choices = table.get("choices", ())
+    return Question(**{**table, "choices": tuple(choices) if isinstance(choices, list) else choices})
 
 
 def as_text(answer: Answer) -> str:
-    """An answer as tables have it: several choices with semicolons between them, "" for none."""
+    """Text of an answer in tables. Several choices are joined by "; "; no answer is ""."""
     match answer:
         case None:
             return ""
         case list():
             return "; ".join(answer)
         case float() | int():
-            return f"{answer:.15g}"  # every digit that was typed: it may be somebody's number
+            return f"{answer:.15g}"  # keeps every digit that was typed, for example of an id
     return answer
 
 
 def read_form(questions: tuple[Question, ...], form: Mapping[str, Any]) -> dict[str, Answer]:
-    """Question -> answer, from a form whose fields q0, q1, ... belong to the questions in order.
+    """Read the answers in a form, by the names of their questions.
 
     Args:
-        form: a werkzeug MultiDict.
+        form: a werkzeug MultiDict with the fields q0, q1, ... in the order of the questions.
 
     Raises:
         AnswerError: see Question.read.
@@ -167,5 +167,5 @@ def read_form(questions: tuple[Question, ...], form: Mapping[str, Any]) -> dict[
 
 
 def _cleaned(text: str) -> str:
-    """Without what databases cannot keep, and a line break as one character: forms send two for each."""
+    """Strip blanks, drop what databases cannot store, and replace the line breaks of forms (CR LF) by LF."""
     return text.encode(errors="replace").decode().replace("\0", "").replace("\r\n", "\n").strip()

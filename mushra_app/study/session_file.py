@@ -1,8 +1,8 @@
-"""STUDY/session.toml: what the author of a study says of its sessions; every key may be left out.
+"""STUDY/session.toml: the author's settings for the sessions of a study. All keys are optional.
 
-language = "de"                  # en, de, fr, es, zh; else each listener's browser decides
-title = "..."                    # of the first page; with instructions and consent the author's own words
-instructions = "..."             # paragraphs with empty lines between them
+language = "de"                  # en, de, fr, es or zh; default: the language of the listener's browser
+title = "..."                    # of the first page
+instructions = "..."             # paragraphs, separated by empty lines
 consent = "..."
 headphone_check = "huggins"      # or "antiphase"
 headphone_attempts = 2
@@ -10,12 +10,12 @@ headphone_failed = "turn away"   # or "flag"
 training = ["music-003"]         # items of practice trials
 break_after = 6                  # trials; 0 for no breaks
 attention = ["instructed", "repeated"]
-comments = true                  # listeners may write one on each sound
+comments = true                  # listeners can comment on each stimulus
 
 [[questionnaire]]
-place = "before"                 # or "after", or the number of trials after which it comes
+place = "before"                 # or "after", or a number of trials
 [[questionnaire.questions]]
-name = "age"                     # in tables
+name = "age"                     # column in tables
 ask = "How old are you?"
 kind = "number"                  # or choice, choices, text, scale
 low = 18
@@ -50,7 +50,7 @@ KEYS = ("language", *TEXTS, "headphone_check", "headphone_attempts", "headphone_
 
 @dataclass(frozen=True)
 class Texts:
-    """The author's own words, "" where there are none, and the language of the rest, "" for the browser's."""
+    """The author's texts. "" means the default text, and for `language` that of the browser."""
 
     language: str = ""
     title: str = ""
@@ -59,131 +59,151 @@ class Texts:
 
 
 def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) -> dict[str, Any]:
-    """The fields of a Study that STUDY/session.toml sets, by name: texts, pages, and comments.
+    """Read STUDY/session.toml.
 
     Args:
         pages: of study.json.
-        items: ids that the study has.
+        items: ids of the study's items.
+
+    Returns:
+        The fields of a Study that the file sets, by name: texts, pages, comments. Empty if there is no file.
 
     Raises:
-        UserError: it is no TOML, or says what cannot be.
+        UserError: if the file is not TOML, or a setting is wrong.
     """
     path = folder / "session.toml"
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write the mark
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as TOML ({error})") from error
     try:
-        _check(said)
-        _check_training(said, items)
-        texts = Texts(said.get("language", ""), *(said.get(name, "").strip() for name in TEXTS))
-        comments = {"comments": said["comments"]} if "comments" in said else {}
-        return {"texts": texts, "pages": tuple(_amended(pages, said)), **comments}
+        _check(settings, items)
+        texts = Texts(settings.get("language", ""), *(settings.get(name, "").strip() for name in TEXTS))
+        comments = {"comments": settings["comments"]} if "comments" in settings else {}
+        return {"texts": texts, "pages": tuple(_session_pages(pages, settings)), **comments}
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def _amended(pages: Sequence[Page], said: Mapping[str, Any]) -> list[Page]:
-    """Before: questions; the headphone check after the volume; training just before the trials; after: questions."""
-    questionnaires = [(one["place"], _questionnaire(one)) for one in said.get("questionnaire", [])]
+def _session_pages(pages: Sequence[Page], settings: Mapping[str, Any]) -> list[Page]:
+    """Add the author's pages to those of study.json.
+
+    Questionnaires come before or after them, the headphone check after the volume page, training before the trials.
+    """
+    questionnaires = [(one["place"], _questionnaire(one)) for one in settings.get("questionnaire", [])]
     names = [question.name for _, page in questionnaires for question in page.questions]
     if len(set(names)) < len(names):
         raise ValueError(
             f'questionnaire: two questions have the name "{max(names, key=names.count)}"; give each its own'
         )
-    made: list[Page] = [page for place, page in questionnaires if place == "before"]
-    check = _headphones(said)
+    result: list[Page] = [page for position, page in questionnaires if position == "before"]
+    check = _headphones(settings)
     if check and not any(isinstance(page, Volume) for page in pages):
-        made.append(check)
+        result.append(check)
     for page in pages:
-        if isinstance(page, Training) and "training" in said:
+        if isinstance(page, Training) and "training" in settings:
             continue
         if isinstance(page, Trials):
-            made += [Training(item) for item in said.get("training", [])]
+            result += [Training(item) for item in settings.get("training", [])]
             page = replace(
                 page,
-                break_after=said.get("break_after", page.break_after),
-                attention=tuple(said.get("attention", page.attention)),
+                break_after=settings.get("break_after", page.break_after),
+                attention=tuple(settings.get("attention", page.attention)),
             )
-        made.append(page)
+        result.append(page)
         if isinstance(page, Volume) and check:
-            made.append(check)
-    return [*made, *(page for place, page in questionnaires if place != "before")]
+            result.append(check)
+    return [*result, *(page for position, page in questionnaires if position != "before")]
 
 
-def _headphones(said: Mapping[str, Any]) -> Headphones | None:
-    if "headphone_check" not in said:
+def _headphones(settings: Mapping[str, Any]) -> Headphones | None:
+    if "headphone_check" not in settings:
         return None
-    return Headphones(
-        said["headphone_check"], said.get("headphone_attempts", 2), said.get("headphone_failed") != "flag"
-    )
+    turn_away = settings.get("headphone_failed") != "flag"
+    return Headphones(settings["headphone_check"], settings.get("headphone_attempts", 2), turn_away)
 
 
-def _questionnaire(said: Mapping[str, Any]) -> Questionnaire:
-    place = said["place"]
+def _questionnaire(table: Mapping[str, Any]) -> Questionnaire:
+    position = table["place"]
     try:
-        return Questionnaire(questions_of(said), place if isinstance(place, int) else 0)
+        return Questionnaire(questions_of(table), position if isinstance(position, int) else 0)
     except ValueError as error:
-        asked = ", ".join(str(one.get("name", "no name")) for one in said["questions"])
-        raise ValueError(f"questionnaire with {asked}: {error}") from error
+        names = ", ".join(str(one.get("name", "no name")) for one in table["questions"])
+        raise ValueError(f"questionnaire with {names}: {error}") from error
 
 
-def _check(said: Mapping[str, Any]) -> None:
-    """Every key known, every value of its kind."""
-    unknown = [key for key in said if key not in KEYS]
-    _demand(not unknown, f"no such key: {', '.join(unknown)}; there are {', '.join(KEYS)}")
+def _check(settings: Mapping[str, Any], items: Collection[str]) -> None:
+    """Check all keys and values but the questions, which check themselves.
+
+    Raises:
+        ValueError: if one is wrong; says which, and what is allowed.
+    """
+    unknown = [key for key in settings if key not in KEYS]
+    _require(not unknown, f"no such key: {', '.join(unknown)}; there are {', '.join(KEYS)}")
     for key in ("language", *TEXTS):
-        _demand(isinstance(said.get(key, ""), str), f"{key} must be a text in quotation marks")
-    _one_of(said, "language", LANGUAGES)
-    _one_of(said, "headphone_check", get_args(Method))
-    _one_of(said, "headphone_failed", ("turn away", "flag"))
-    _demand(isinstance(said.get("comments", False), bool), "comments must be true or false")
+        _require(isinstance(settings.get(key, ""), str), f"{key} must be a text in quotation marks")
+    _require_one_of(settings, "language", LANGUAGES)
+    _require_one_of(settings, "headphone_check", get_args(Method))
+    _require_one_of(settings, "headphone_failed", ("turn away", "flag"))
+    _require(isinstance(settings.get("comments", False), bool), "comments must be true or false")
     for key, least in (("headphone_attempts", 1), ("break_after", 0)):
-        _demand(_whole(said.get(key, least), least), f"{key} must be a whole number, {least} or more")
-    idle = [key for key in ("headphone_attempts", "headphone_failed") if key in said and "headphone_check" not in said]
-    _demand(not idle, f"{', '.join(idle)}: nothing is checked without headphone_check")
-    for key in ("training", "attention"):
-        value = said.get(key, [])
-        _demand(
-            isinstance(value, list) and all(isinstance(one, str) for one in value), f"{key} must be a list of texts"
-        )
-    wrong = [name for name in said.get("attention", []) if name not in ATTENTION]
-    _demand(not wrong, f"attention: no such check: {', '.join(wrong)}; there are {', '.join(ATTENTION)}")
-    for key in ("training", "attention"):
-        value = said.get(key, [])
-        twice = [one for one in value if value.count(one) > 1]
-        _demand(not twice, f"{key} has {twice[0] if twice else ''} twice")
-    pages = said.get("questionnaire", [])
-    _demand(_tables(pages), "questionnaire is written [[questionnaire]], with two brackets")
-    for page in pages:
-        place = page.get("place")
-        _demand(place in ("before", "after") or _whole(place, 1),
-                'questionnaire: place must be "before", "after" or a number of trials')  # fmt: skip
-        questions = page.get("questions")
-        _demand(_tables(questions) and bool(questions) and page.keys() == {"place", "questions"},
-                "questionnaire: has a place, and questions as [[questionnaire.questions]]")  # fmt: skip
+        _require(_is_whole(settings.get(key, least), least), f"{key} must be a whole number, {least} or more")
+    if "headphone_check" not in settings:
+        unused = [key for key in ("headphone_attempts", "headphone_failed") if key in settings]
+        _require(not unused, f"{', '.join(unused)}: nothing is checked without headphone_check")
+    _check_attention(_texts(settings, "attention"))
+    _check_training(_texts(settings, "training"), items)
+    _check_questionnaires(settings.get("questionnaire", []))
 
 
-def _check_training(said: Mapping[str, Any], items: Collection[str]) -> None:
-    unknown = [item for item in said.get("training", []) if item not in items]
+def _texts(settings: Mapping[str, Any], key: str) -> list[str]:
+    """The texts in a list, each of which may occur once."""
+    value = settings.get(key, [])
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    _require(is_list, f"{key} must be a list of texts")
+    twice = [one for one in value if value.count(one) > 1]
+    _require(not twice, f"{key} has {twice[0] if twice else ''} twice")
+    return list(value)
+
+
+def _check_attention(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in ATTENTION]
+    _require(not unknown, f"attention: no such check: {', '.join(unknown)}; there are {', '.join(ATTENTION)}")
+
+
+def _check_training(names: Sequence[str], items: Collection[str]) -> None:
+    unknown = [item for item in names if item not in items]
     some = ", ".join(sorted(items)[:3]) + (", ..." if len(items) > 3 else "")
-    _demand(not unknown, f"training: the study has no item {', '.join(unknown)}; it has {some}")
+    _require(not unknown, f"training: the study has no item {', '.join(unknown)}; it has {some}")
 
 
-def _one_of(said: Mapping[str, Any], key: str, choices: Sequence[str]) -> None:
-    _demand(said.get(key, choices[0]) in choices, f'{key} = "{said.get(key)}": must be one of {", ".join(choices)}')
+def _check_questionnaires(tables: object) -> None:
+    _require(_is_tables(tables), "questionnaire is written [[questionnaire]], with two brackets")
+    assert isinstance(tables, list)
+    for table in tables:
+        position = table.get("place")
+        _require(position in ("before", "after") or _is_whole(position, 1),
+                 'questionnaire: place must be "before", "after" or a number of trials')  # fmt: skip
+        questions = table.get("questions")
+        _require(_is_tables(questions) and bool(questions) and table.keys() == {"place", "questions"},
+                 "questionnaire: has a place, and questions as [[questionnaire.questions]]")  # fmt: skip
 
 
-def _tables(value: object) -> bool:
+def _require_one_of(settings: Mapping[str, Any], key: str, choices: Sequence[str]) -> None:
+    value = settings.get(key, choices[0])
+    _require(value in choices, f'{key} = "{value}": must be one of {", ".join(choices)}')
+
+
+def _is_tables(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
-def _whole(value: object, least: int) -> bool:
+def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _demand(met: bool, rule: str) -> None:
+def _require(met: bool, rule: str) -> None:
     if not met:
         raise ValueError(rule)

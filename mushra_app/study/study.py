@@ -1,4 +1,4 @@
-"""What a listening test is: conditions, items and stimuli (ITU-R BS.1534-3); STUDY/study.json beside STUDY/audio."""
+"""A listening test: conditions, items and stimuli (ITU-R BS.1534-3), in the files STUDY/study.json and STUDY/audio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ Role = Literal["hidden reference", "low anchor", "mid anchor", "system"]
 
 @dataclass(frozen=True)
 class Condition:
-    """One version under test. `name` is the system string; it never reaches a listener's browser."""
+    """A version under test.
+
+    Args:
+        name: the system string; never sent to a listener's browser.
+    """
 
     name: str
     role: Role
@@ -28,11 +32,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """One item in one condition.
+    """An item in one condition.
 
     Args:
-        audio: file below STUDY/audio, a random name that tells nothing.
-        gain_db: gain that was applied to match levels.
+        audio: file below STUDY/audio, with a random name.
+        gain_db: gain applied to match levels.
         loudness: integrated loudness after the gain, in LUFS (ITU-R BS.1770).
     """
 
@@ -46,10 +50,10 @@ class Item:
     """An excerpt of one recording, in every condition.
 
     Args:
-        id: "music-007": unique, shown to nobody but the experimenter.
+        id: unique name such as "music-007", shown only to the experimenter.
         file: the recording, relative to the run's AUDIO_DIR.
-        start, seconds: the excerpt.
-        stimuli: condition name -> Stimulus; all of the same length, rate and format.
+        start, seconds: position and length of the excerpt.
+        stimuli: by condition name; all have the same length, rate and format.
     """
 
     id: str
@@ -66,12 +70,12 @@ class Study:
 
     Args:
         sample_rate: of every stimulus, in Hz.
-        annotations: every item gets at least this many ratings.
-        trials_per_listener: items that one listener rates.
-        provenance: the run of `earmark compare` it was cut from, with versions and seed.
-        pages: what a session consists of, in order, after consent; study.json's, as session.toml changes them.
-        texts: of session.toml.
-        comments: whether listeners may write a comment on each sound; study.json's, as session.toml changes it.
+        annotations: number of ratings that every item needs.
+        trials_per_listener: number of items that one listener rates.
+        provenance: the run of `earmark compare` that the study was cut from, with versions and seed.
+        pages: of a session after consent, in order; from study.json and session.toml.
+        texts: from session.toml.
+        comments: whether listeners can comment on each stimulus; session.toml overrides study.json.
     """
 
     name: str
@@ -86,18 +90,18 @@ class Study:
     comments: bool = False
 
     def condition(self, role: Role) -> Condition | None:
-        """The first condition with that role."""
+        """The first condition with this role; None if there is none."""
         return next((condition for condition in self.conditions if condition.role == role), None)
 
     @property
     def hidden_reference(self) -> Condition:
-        found = self.condition("hidden reference")
-        assert found is not None, "a study always has a hidden reference"
-        return found
+        reference = self.condition("hidden reference")
+        assert reference is not None, "a study always has a hidden reference"
+        return reference
 
 
 def save(study: Study, folder: Path) -> None:
-    """Write STUDY/study.json; what session.toml says stays there."""
+    """Write STUDY/study.json, without the texts, which stay in session.toml."""
     data = {"format": FORMAT, **asdict(study), "pages": [pages.to_json(page) for page in study.pages]}
     del data["texts"]
     text = json.dumps(data, indent=1, ensure_ascii=False)
@@ -105,10 +109,10 @@ def save(study: Study, folder: Path) -> None:
 
 
 def load(folder: Path) -> Study:
-    """Read STUDY/study.json, and STUDY/session.toml where there is one.
+    """Read STUDY/study.json, and STUDY/session.toml if it exists.
 
     Raises:
-        UserError: there is no study, it was written by a newer Earmark, or session.toml says what cannot be.
+        UserError: if there is no study, another version of Earmark wrote it, or session.toml is wrong.
     """
     path = folder / "study.json"
     try:
@@ -147,4 +151,4 @@ def _check_pages(study: Study, path: Path) -> None:
     known = {item.id for item in study.items}
     for page in study.pages:
         if isinstance(page, Training) and page.item not in known:
-            raise UserError(f'{path}: "pages" has a training trial of item {page.item}, which the study has not')
+            raise UserError(f'{path}: "pages" has a training trial of item {page.item}, which the study does not have')

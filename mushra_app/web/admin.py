@@ -1,4 +1,4 @@
-"""The experimenter's pages: sign in, overview, the gate, the ways in, invitations, downloads."""
+"""The experimenter's pages: sign-in, overview, opening and closing, admission, invitations, downloads."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from earmark.mushra_app.web.invitations import invitation
 from earmark.mushra_app.web.overview import Overview, overview
 from earmark.mushra_app.web.served import served
 
-MOST_INVITATIONS = 500
-MOST_PAY = 1000  # for an hour
+MAX_INVITATIONS = 500
+MAX_HOURLY_PAY = 1000
 PROLIFIC: Mapping[str, str] = {
     "prolific_completion": "Completion code", "prolific_screen_out": "Screen-out code",
     "prolific_no_consent": "No-consent code", "prolific_study": "Study id",
 }  # fmt: skip
-OUTSIDE = 3.0  # minutes for welcome, volume and thanks, until sessions have been measured
-LOST = 0.1  # of the sessions: a usual share to plan with of listeners whom screening drops
-# Shares of the pay, as the platforms published them in 2025; the page says to look there.
+OTHER_PAGES_MINUTES = 3.0  # estimate for welcome, volume and thanks, until sessions have been measured
+DROPPED_SHARE = 0.1  # of the sessions; a usual share of listeners whom screening drops
+# Shares of the pay, as the platforms published them in 2025. The page asks to check them there.
 FEES = {"Prolific": 1 / 3, "Mechanical Turk, HITs of up to 9 assignments": 0.2, "Mechanical Turk, larger HITs": 0.4}
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
@@ -38,7 +38,7 @@ admin = Blueprint("admin", __name__, url_prefix="/admin")
 
 @admin.before_request
 def require_sign_in() -> ResponseReturnValue | None:
-    """Only the sign-in page is open to strangers; every form must carry its session's token."""
+    """Require a session on all pages but sign-in, and its CSRF token in every form."""
     if request.endpoint == "admin.enter":
         return None
     reads = request.method in ("GET", "HEAD")
@@ -53,7 +53,7 @@ def require_sign_in() -> ResponseReturnValue | None:
 
 @admin.route("/sign-in", methods=["GET", "POST"])
 def enter() -> ResponseReturnValue:
-    """The password, against a session."""
+    """Exchange the password for a session."""
     if request.method != "POST":
         return render_template("sign_in.html")
     try:
@@ -72,14 +72,14 @@ def enter() -> ResponseReturnValue:
 
 @admin.post("/sign-out")
 def leave() -> ResponseReturnValue:
-    """End the session, here and for anybody who copied its cookie."""
+    """End the session, also for anybody who copied its cookie."""
     sign_out(store(), request.cookies.get(cookie_name(), ""))
     return redirect(url_for(".enter"), 303)
 
 
 @admin.get("/")
 def show() -> ResponseReturnValue:
-    """Everything on one page."""
+    """Show the overview."""
     return page()
 
 
@@ -95,7 +95,7 @@ def gate() -> ResponseReturnValue:
 
 @admin.post("/listener/<int:listener_id>")
 def judge(listener_id: int) -> ResponseReturnValue:
-    """Let a listener's ratings count, or not."""
+    """Include or exclude a listener's ratings."""
     counts = request.form.get("counts")
     if counts not in ("yes", "no") or not 0 < listener_id < 2**31:
         abort(400)
@@ -105,7 +105,7 @@ def judge(listener_id: int) -> ResponseReturnValue:
 
 @admin.post("/crowd")
 def ways_in() -> ResponseReturnValue:
-    """Who is let in, Prolific's codes, and the pay; what cannot be comes back with its rule, and nothing is stored."""
+    """Set who is admitted, Prolific's codes, and the pay. Invalid values are explained, and nothing is stored."""
     typed: dict[str, Any] = {name: request.form.get(name, "").strip() for name in (*PROLIFIC, "hourly")}
     typed |= {name: name in request.form for name in ("anonymous", "mturk")}
     read: dict[str, Any] = {}
@@ -118,34 +118,35 @@ def ways_in() -> ResponseReturnValue:
         read["hourly"] = float(typed["hourly"])
     except ValueError:
         read["hourly"] = math.nan
-    if not 0 <= read["hourly"] <= MOST_PAY:
-        return page(ways=typed, problem=f"Pay for an hour: “{typed['hourly']}” is no number from 0 to {MOST_PAY}."), 400
+    if not 0 <= read["hourly"] <= MAX_HOURLY_PAY:
+        problem = f"Pay for an hour: “{typed['hourly']}” is not a number from 0 to {MAX_HOURLY_PAY}."
+        return page(ways=typed, problem=problem), 400
     store().crowd = crowd.Crowd(**typed | read)
     return redirect(url_for(".show", _anchor="ways-in"), 303)
 
 
 @admin.post("/invitations")
 def invite() -> ResponseReturnValue:
-    """Personal links, one for each line of the form; nothing is stored, the same name gives the same link."""
+    """Make personal links, one per line of the form. The same name gives the same link; nothing is stored."""
     people = [line.strip()[:100] for line in request.form.get("people", "").splitlines() if line.strip()]
-    return page(invitations=[(person, invitation(person)) for person in people[:MOST_INVITATIONS]])
+    return page(invitations=[(person, invitation(person)) for person in people[:MAX_INVITATIONS]])
 
 
 @admin.get("/ratings.csv")
 def ratings_csv() -> ResponseReturnValue:
-    """All ratings, for spreadsheets."""
+    """Download all ratings as CSV."""
     return download(as_csv(store().ratings()), "ratings.csv", "text/csv")
 
 
 @admin.get("/ratings.parquet")
 def ratings_parquet() -> ResponseReturnValue:
-    """All ratings, for programs."""
+    """Download all ratings as Parquet."""
     return download(as_parquet(store().ratings()), "ratings.parquet", "application/vnd.apache.parquet")
 
 
 @admin.get("/answers.csv")
 def answers_csv() -> ResponseReturnValue:
-    """All answers to questionnaires, and what listeners made of checks."""
+    """Download all answers to questionnaires, and the results of checks."""
     with store().reading() as session:
         table = answers_table(collected.questionnaire_answers(session), attention.checks(session))
     return download(as_csv(table), "answers.csv", "text/csv")
@@ -153,49 +154,50 @@ def answers_csv() -> ResponseReturnValue:
 
 @admin.get("/listeners.csv")
 def listeners_csv() -> ResponseReturnValue:
-    """All listeners with the platform's ids, for paying them."""
+    """Download all listeners with their ids on the platforms, for payment."""
     return download(as_csv(listeners_table(overview(store()))), "listeners.csv", "text/csv")
 
 
 def page(
     invitations: list[tuple[str, str]] | None = None, ways: Mapping[str, Any] | None = None, problem: str = ""
 ) -> str:
-    """The overview.
+    """Render the overview.
 
     Args:
-        ways: what stands in the form of the ways in, if not what is stored.
-        problem: with them.
+        invitations: persons and their links.
+        ways: values of the admission form; default: the stored ones.
+        problem: what is wrong with them.
     """
-    found, address = overview(store()), url_for("entrance.welcome", _external=True)
+    current, address = overview(store()), url_for("entrance.welcome", _external=True)
     return render_template(
-        "admin.html", study=served().study, found=found, token=g.token, crowd=store().crowd, address=address,
-        prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address), costs=costs(found),
+        "admin.html", study=served().study, overview=current, token=g.token, crowd=store().crowd, address=address,
+        prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address), costs=costs(current),
         invitations=invitations, rule=store().rule, ways=ways or asdict(store().crowd), problem=problem,
-        labels=PROLIFIC, most_pay=MOST_PAY,
+        labels=PROLIFIC, max_hourly_pay=MAX_HOURLY_PAY,
     )  # fmt: skip
 
 
-def costs(found: Overview) -> dict[str, crowd.Cost]:
-    """What the ratings that are still missing cost on each platform."""
+def costs(overview: Overview) -> dict[str, crowd.Cost]:
+    """Costs of the missing ratings, by platform."""
     study = served().study
-    minutes = found.minutes or OUTSIDE + session_minutes(study)
+    minutes = overview.minutes or OTHER_PAGES_MINUTES + session_minutes(study)
     trials = min(study.trials_per_listener, len(study.items))
     return {
-        name: crowd.cost(1, found.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=LOST)
+        name: crowd.cost(1, overview.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=DROPPED_SHARE)
         for name, fee in FEES.items()
     }
 
 
-def download(content: bytes, name: str, kind: str) -> Response:
-    """A file to keep."""
-    return Response(content, mimetype=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+def download(content: bytes, name: str, mimetype: str) -> Response:
+    """Make a response that browsers save as a file."""
+    return Response(content, mimetype=mimetype, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 def store() -> Store:
-    """The database of the study."""
+    """Database of the study."""
     return served().store
 
 
 def cookie_name() -> str:
-    """Of the experimenter's session, apart from the listener's."""
+    """Name of the cookie with the experimenter's session; the listener's is another one."""
     return f"{current_app.config['SESSION_COOKIE_NAME']}-admin"

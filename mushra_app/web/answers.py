@@ -8,15 +8,18 @@ from flask import Request, abort
 
 from earmark.mushra_app.database.submissions import Answer
 
-LONGEST_COMMENT = 1000  # characters
-LONGEST_TRIAL = 30 * 24 * 3600  # seconds; the session's cookie lives no longer
+MAX_COMMENT_LENGTH = 1000  # characters
+MAX_TRIAL_SECONDS = 30 * 24 * 3600  # lifetime of the session's cookie
 
 
 def read_answers(request: Request) -> tuple[object, dict[str, Answer], float]:
-    """The session's token, still unchecked; answers by stimulus token; seconds spent on the trial.
+    """Read the ratings of a trial.
 
-    Anything but the fields above with values in their range is refused with status 400, a body that is not declared as
-    JSON, which is all that a form on another site could send, with 415.
+    Aborts with status 400 if a field is missing or out of range, and with 415 if the body is not declared as JSON. A
+    form on another site cannot declare it.
+
+    Returns:
+        The CSRF token, not checked yet; answers by stimulus token; seconds spent on the trial.
     """
     try:
         body = request.get_json()
@@ -34,24 +37,26 @@ def read_answers(request: Request) -> tuple[object, dict[str, Answer], float]:
         if score != int(score):
             refuse()
         answers[rating["stimulus"]] = Answer(int(score), comment(rating.get("comment", "")))
-    return body.get("token"), answers, number(body.get("seconds"), LONGEST_TRIAL)
+    return body.get("token"), answers, number(body.get("seconds"), MAX_TRIAL_SECONDS)
 
 
 def number(value: object, highest: float) -> float:
-    """`value`, which must be a number from 0 to `highest`."""
+    """Return `value` if it is a number from 0 to `highest`, else abort."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
         refuse()
     return float(value)
 
 
 def comment(value: object) -> str:
-    """`value`, which must be a text of reasonable length, without what databases cannot keep."""
-    if not isinstance(value, str) or len(value) > LONGEST_COMMENT:
+    """Return `value` if it is a text of at most MAX_COMMENT_LENGTH, else abort.
+
+    Replaces lone surrogates, which have no UTF-8, and drops NUL characters, which PostgreSQL refuses.
+    """
+    if not isinstance(value, str) or len(value) > MAX_COMMENT_LENGTH:
         refuse()
-    # Half a surrogate pair has no UTF-8, and PostgreSQL takes no NUL.
     return value.encode(errors="replace").decode().replace("\0", "").strip()
 
 
 def refuse() -> NoReturn:
-    """The body is not what our page sends."""
+    """Abort with status 400: our page does not send such a body."""
     abort(400)

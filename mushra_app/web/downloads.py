@@ -1,4 +1,4 @@
-"""Tables to download, safe to open in a spreadsheet: what would be taken for a formula begins with an apostrophe."""
+"""Tables for download. In CSV files, an apostrophe keeps spreadsheets from running cells as formulas."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from earmark.mushra_app.web.overview import Overview
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
-    """UTF-8 CSV with neutralised formulas; numbers stay as they are."""
+    """UTF-8 CSV with neutralised formulas. Numbers are unchanged."""
     return csv_text(table).encode()
 
 
 def as_parquet(table: pd.DataFrame) -> bytes:
-    """The same table for programs, every value as it is."""
+    """Parquet, with every value unchanged."""
     file = BytesIO()
     table.to_parquet(file, index=False)
     return file.getvalue()
 
 
-def listeners_table(found: Overview) -> pd.DataFrame:
-    """One row per listener: who came from where, how far, and whether the ratings count; without the secrets."""
+def listeners_table(overview: Overview) -> pd.DataFrame:
+    """One row per listener: origin, progress, and whether the ratings count. Contains no secrets."""
     return pd.DataFrame(
         [
             {
@@ -34,13 +34,13 @@ def listeners_table(found: Overview) -> pd.DataFrame:
                 "started": datetime.fromtimestamp(row.listener.started, UTC).isoformat(timespec="seconds"),
                 "excluded": row.listener.excluded, "excluded_by": row.listener.excluded_by, "evidence": row.evidence,
             }
-            for row in found.listeners
+            for row in overview.listeners
         ]
     )  # fmt: skip
 
 
 def answers_table(answers: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
-    """One row per answer: listener, question, answer; a check is the question "check: NAME"."""
+    """One row per answer: listener, question, answer. A check is listed as the question "check: NAME"."""
     verdict = checks["passed"].map({True: "passed", False: "failed"})
     rows = {"listener": checks["listener"], "question": "check: " + checks["check"],
             "answer": verdict + ": " + checks["evidence"]}  # fmt: skip

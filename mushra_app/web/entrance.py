@@ -1,4 +1,4 @@
-"""The way in: how somebody comes, consent, and what those are told who do not begin."""
+"""The way into a study: arrival, consent, and pages for people who cannot begin."""
 
 from __future__ import annotations
 
@@ -24,32 +24,19 @@ pages = Blueprint("entrance", __name__)
 
 @pages.get("/")
 def welcome() -> ResponseReturnValue:
-    """What this is, and consent; a listener who has begun goes on instead."""
+    """Show what the study is about and ask for consent. A listener with a session continues it instead."""
     store = served().store
     try:
         arrival = read_invitation(request.args) or read_arrival(request.args)
     except ArrivalError as error:
-        return sorry(marked("This address is not complete"), str(error), Arrival()), 400
+        return cannot_begin(marked("This address is not complete"), str(error), Arrival()), 400
     if arrival.preview:
         return render_template("welcome.html", preview=True, **outlook(served().study.trials_per_listener))
-    mine = this_listener()
-    if arrival.person is None:
-        if mine is not None:
-            return redirect(url_for("listener.next_page"))
-    else:
-        known = store.participation(arrival)
-        if known is not None:
-            if known.visit != arrival.visit:
-                if mine is None or mine.id != known.id or open_step(mine) is None:
-                    return took_part(arrival)
-                store.revisit(known.key, arrival)
-            session["listener"] = known.key
-            remember(arrival)
-            return redirect(url_for("listener.next_page"))
-        if arrival_of_session().person != arrival.person:
-            session.clear()
+    resumed = resume(arrival)
+    if resumed is not None:
+        return resumed
     if not store.crowd.lets_in(arrival):
-        return sorry(
+        return cannot_begin(
             marked("Not open this way"), marked("This listening test takes no listeners by this address."), arrival
         )
     status = store.status()
@@ -60,9 +47,32 @@ def welcome() -> ResponseReturnValue:
     return render_template("welcome.html", token=session_token(), source=arrival.source, **outlook(status.trials))
 
 
+def resume(arrival: Arrival) -> ResponseReturnValue | None:
+    """Continue the session of this browser or person; returns None for newcomers.
+
+    A person who comes with another visit, for example because a HIT was returned and accepted again, can continue only
+    in the browser that has the session.
+    """
+    mine = this_listener()
+    if arrival.person is None:
+        return None if mine is None else redirect(url_for("listener.next_page"))
+    known = served().store.participation(arrival)
+    if known is None:
+        if arrival_of_session().person != arrival.person:
+            session.clear()
+        return None
+    if known.visit != arrival.visit:
+        if mine is None or mine.id != known.id or open_step(mine) is None:
+            return took_part(arrival)
+        served().store.revisit(known.key, arrival)
+    session["listener"] = known.key
+    remember(arrival)
+    return redirect(url_for("listener.next_page"))
+
+
 @pages.post("/start")
 def start() -> ResponseReturnValue:
-    """Enrol the listener; a second click finds the first one's session."""
+    """Start the listener's session. A second click finds the session of the first."""
     check_token(request.form.get("token"))
     if request.form.get("consent") != "yes":
         return redirect(url_for(".welcome"))
@@ -80,28 +90,33 @@ def start() -> ResponseReturnValue:
 
 @pages.get("/declined")
 def declined() -> ResponseReturnValue:
-    """For participants of a platform who do not consent: their way back. Nothing is stored."""
-    return sorry(marked("Thank you anyway"), marked("Nothing was stored."), arrival_of_session(), "declined")
+    """Show participants who do not consent the way back to their platform. Stores nothing."""
+    return cannot_begin(marked("Thank you anyway"), marked("Nothing was stored."), arrival_of_session(), "declined")
 
 
 def remember(arrival: Arrival) -> None:
-    """Keep in the cookie how this listener came, until consent."""
+    """Store in the cookie how this listener came, until consent."""
     session["arrival"] = asdict(arrival)
 
 
 def arrival_of_session() -> Arrival:
-    """How this listener came, as the cookie has it."""
+    """How this listener came, according to the cookie."""
     return Arrival(**session.get("arrival", {}))
 
 
-def sorry(title: str, message: str, arrival: Arrival, outcome: str = "not let in") -> str:
-    """A page for somebody who does not begin; title and message are marked, and translated here."""
+def cannot_begin(title: str, message: str, arrival: Arrival, outcome: str = "not let in") -> str:
+    """Render a page for somebody who cannot begin.
+
+    Args:
+        title, message: marked; translated here.
+        outcome: see crowd.way_back.
+    """
     back = way_back(arrival, served().store.crowd, outcome)
     return render_template("closed.html", title=gettext(title), message=gettext(message), back=back)
 
 
 def took_part(arrival: Arrival) -> str:
-    """For a person who has a participation already, with another visit."""
+    """Render the page for a person who already has a session, from another visit."""
     known = served().store.participation(arrival)
     message = marked("You have taken part in this listening test. Thank you! Each person can take part once.")
     if known is not None and known.state == "active":
@@ -109,11 +124,11 @@ def took_part(arrival: Arrival) -> str:
             "You have begun this listening test in another browser. Open this page there, and go on. Only if "
             "you cannot:"
         )
-    return sorry(marked("You were here before"), message, arrival)
+    return cannot_begin(marked("You were here before"), message, arrival)
 
 
 def not_open(status: Status, arrival: Arrival) -> str:
-    """For newcomers while the study lets nobody in."""
+    """Render the page for newcomers while the study admits nobody."""
     messages = {
         "complete": marked(
             "This listening test is complete: every sound has all the ratings it needs, so no more listeners are "
@@ -123,11 +138,11 @@ def not_open(status: Status, arrival: Arrival) -> str:
         "paused": marked("This listening test pauses. Please come back later."),
         "closed": marked("This listening test is closed."),
     }
-    return sorry(marked("Thank you for coming"), messages[status.state], arrival)
+    return cannot_begin(marked("Thank you for coming"), messages[status.state], arrival)
 
 
 def outlook(trials: int) -> dict[str, Any]:
-    """What the welcome page says of a session that rates `trials` items at most, and the author's words."""
+    """Variables of welcome.html: length of a session that rates at most `trials` items, and the author's texts."""
     study = served().study
     rated = min(trials, len(study.items))
     minutes = whole_minutes(session_minutes(study, rated))

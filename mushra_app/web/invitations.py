@@ -1,4 +1,4 @@
-"""Personal links: an address that says who is invited, signed so that nobody can make one."""
+"""Personal links: addresses that name the invited person, signed so that nobody can forge one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SALT = "invitation"
 
 
 def invitation(person: str) -> str:
-    """The link for this person, who can take part once and take it up again anywhere."""
+    """Link for a person, who can take part once and continue in any browser."""
     return url_for("entrance.welcome", invitation=_serializer().dumps(person), _external=True)
 
 
 def read_invitation(query: Mapping[str, str]) -> Arrival | None:
-    """Who comes by a personal link; None where the address is of another kind.
+    """Read the personal link in the parameters of an address; None if there is none.
 
     Raises:
-        ArrivalError: the link is damaged or not ours.
+        ArrivalError: if the link is damaged or forged.
     """
     if "invitation" not in query:
         return None

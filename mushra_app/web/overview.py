@@ -1,4 +1,4 @@
-"""What the admin page shows of a running study: progress, live means, who listens, who stopped where, screening."""
+"""The admin page's view of a running study: progress, means, listeners, and where they stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ from earmark.mushra_app.ratings.screening import screen
 
 @dataclass(frozen=True)
 class ItemRow:
-    """An item: ratings that count, places leased, median seconds of a trial (None without any), mean by condition."""
+    """An item.
+
+    Args:
+        valid: ratings that count.
+        leased: ratings reserved for listeners at work.
+        seconds: median per trial; None if there are none.
+        means: mean score by condition.
+    """
 
     id: str
     category: str
@@ -36,7 +43,10 @@ class ItemRow:
 
 @dataclass(frozen=True)
 class ConditionRow:
-    """A condition: its role, ratings that count, their mean and its 95 % interval (None below two ratings)."""
+    """A condition: its role, number of ratings that count, their mean and its 95 % interval.
+
+    The mean is None without ratings, the interval below two.
+    """
 
     name: str
     role: str
@@ -48,7 +58,15 @@ class ConditionRow:
 
 @dataclass(frozen=True)
 class ListenerRow:
-    """A listener: `state` is "at work", "gone" (the lease ran out), "finished", "left" or "turned away"."""
+    """A listener.
+
+    Args:
+        state: "at work", "gone" (the leases ran out), "finished", "left" or "turned away".
+        done: rated trials.
+        trials: trials to rate.
+        seconds: median per trial.
+        evidence: what the screening rule looked at.
+    """
 
     listener: Listener
     state: str
@@ -60,7 +78,7 @@ class ListenerRow:
 
 @dataclass(frozen=True)
 class StepRow:
-    """A step of the session: how many came to it, and how many of these stopped there for good."""
+    """A step of the session: how many listeners reached it, and how many of them stopped there for good."""
 
     name: str
     reached: int
@@ -70,7 +88,14 @@ class StepRow:
 
 @dataclass(frozen=True)
 class Overview:
-    """All of it; `minutes` is what a finished session took, by median, None before there is one."""
+    """The whole view.
+
+    Args:
+        needed: ratings of items, not of conditions.
+        valid: those that count.
+        states: number of listeners by state.
+        minutes: median length of a finished session; None before there is one.
+    """
 
     status: Status
     needed: int
@@ -85,18 +110,18 @@ class Overview:
 
     @property
     def missing(self) -> int:
-        """Ratings of items that are still to come."""
+        """Ratings of items that are still missing."""
         return self.needed - self.valid
 
 
 def overview(store: Store) -> Overview:
-    """Look at the whole study; judges first whoever has ended since the last look."""
+    """Screen the sessions that have ended, then collect the view."""
     store.screen_ended_sessions()
     now, study = time.time(), store.study
     everything = select(Listener).options(selectinload(Listener.steps), selectinload(Listener.trials))
     with store.reading() as session:
         listeners = session.scalars(everything.order_by(Listener.id)).all()
-        valid, held = leases.valid_ratings(session), leases.ratings_and_leases(session, now)
+        valid, taken = leases.valid_ratings(session), leases.ratings_and_leases(session, now)
     frame = store.ratings()
     counting = frame[frame["excluded"] == ""]
     rows = _listeners(store, listeners, frame, now)
@@ -109,7 +134,7 @@ def overview(store: Store) -> Overview:
         excluded=sum(listener.excluded != "" for listener in listeners),
         minutes=median(took) if took else None,
         conditions=_conditions(store, counting),
-        items=_items(store, counting, valid, held),
+        items=_items(store, counting, valid, taken),
         listeners=rows,
         steps=_steps(rows),
     )
@@ -120,31 +145,30 @@ def _minutes(listener: Listener) -> float:
 
 
 def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
-    from earmark.mushra_app.ratings.statistics import (
-        summarise,  # SciPy takes long to import, and a killed server must be back soon
-    )
+    # Imported late: SciPy loads slowly, and a server that was killed must be back soon.
+    from earmark.mushra_app.ratings.statistics import summarise
 
     summary = summarise(frame[["listener", "item", "condition", "score"]]) if len(frame) else pd.DataFrame()
     means: dict[str, Any] = {row["condition"]: row for row in summary.to_dict("records")}
     rows = []
     for condition in store.study.conditions:
-        found = means.get(condition.name)
-        if found is None:
+        row = means.get(condition.name)
+        if row is None:
             rows.append(ConditionRow(condition.name, condition.role, 0, None, None, None))
             continue
-        low, high = (None if math.isnan(found[end]) else found[end] for end in ("ci95_low", "ci95_high"))
-        rows.append(ConditionRow(condition.name, condition.role, found["n"], found["mean"], low, high))
+        low, high = (None if math.isnan(row[end]) else row[end] for end in ("ci95_low", "ci95_high"))
+        rows.append(ConditionRow(condition.name, condition.role, row["n"], row["mean"], low, high))
     return sorted(rows, key=lambda row: -1 if row.mean is None else row.mean, reverse=True)
 
 
-def _items(store: Store, frame: pd.DataFrame, valid: dict[str, int], held: dict[str, int]) -> list[ItemRow]:
+def _items(store: Store, frame: pd.DataFrame, valid: dict[str, int], taken: dict[str, int]) -> list[ItemRow]:
     means: dict[str, dict[str, float]] = defaultdict(dict)
     for item, condition, score in frame.groupby(["item", "condition"])["score"].mean().reset_index().to_numpy():
         means[item][condition] = score
     seconds = frame.groupby("item")["seconds"].median()
     return [
         ItemRow(
-            item.id, item.category, valid.get(item.id, 0), held.get(item.id, 0) - valid.get(item.id, 0),
+            item.id, item.category, valid.get(item.id, 0), taken.get(item.id, 0) - valid.get(item.id, 0),
             float(seconds[item.id]) if item.id in seconds.index else None,
             means.get(item.id, {}),
         )
@@ -157,8 +181,8 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
     evidence = {}
     if len(frame):
         with store.reading() as session:
-            found = as_ratings(session, store.study, frame)
-        judged = screen(found, rule).listeners
+            ratings = as_ratings(session, store.study, frame)
+        judged = screen(ratings, rule).listeners
         evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
     rows = []
     for listener in listeners:
@@ -172,38 +196,38 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
 
 
 def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
-    """Steps by name, in the order of their mean place: sessions differ in length, and in where the checks come."""
-    places: dict[str, list[int]] = defaultdict(list)
+    """Steps by name, ordered by mean position, since sessions differ in length and in the positions of checks."""
+    positions: dict[str, list[int]] = defaultdict(list)
     stopped: Counter[str] = Counter()
     seconds: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         trials = {trial.id: trial for trial in row.listener.trials}
         names = _names(row.listener.steps)
-        here = None if row.state == "turned away" else row.listener.open_step
+        current = None if row.state == "turned away" else row.listener.open_step
         done = [step for step in row.listener.steps if step.done is not None]
-        for step in [*done, *([] if here is None else [here])]:
-            places[names[step.id]].append(step.position)
+        for step in [*done, *([] if current is None else [current])]:
+            positions[names[step.id]].append(step.position)
             if step.trial_id is not None and (spent := trials[step.trial_id].seconds) is not None:
                 seconds[names[step.id]].append(spent)
-        if row.state in ("gone", "left") and here is not None:
-            stopped[names[here.id]] += 1
+        if row.state in ("gone", "left") and current is not None:
+            stopped[names[current.id]] += 1
         elif row.state == "turned away":
             stopped[names[done[-1].id]] += 1
     return [
-        StepRow(name, len(places[name]), stopped[name], median(seconds[name]) if seconds[name] else None)
-        for name in sorted(places, key=lambda name: mean(places[name]))
+        StepRow(name, len(positions[name]), stopped[name], median(seconds[name]) if seconds[name] else None)
+        for name in sorted(positions, key=lambda name: mean(positions[name]))
     ]
 
 
 def _names(steps: Sequence[Step]) -> dict[int, str]:
-    """What each step of a session is called, by id: trials as listeners see them numbered, other kinds from the second.
+    """Name of each step, by id: "trial 2" as listeners see trials numbered; other types are numbered from the second.
 
-    A repeated trial is a trial here: it comes anywhere, and whoever stops at it stops at that trial.
+    A repeated trial counts as a trial, as it does for the listener.
     """
-    seen: Counter[str] = Counter()
+    count: Counter[str] = Counter()
     names = {}
     for step in steps:
-        kind = "trial" if step.type == "repeat" else step.type
-        seen[kind] += 1
-        names[step.id] = f"{kind} {seen[kind]}" if kind == "trial" or seen[kind] > 1 else kind
+        name = "trial" if step.type == "repeat" else step.type
+        count[name] += 1
+        names[step.id] = f"{name} {count[name]}" if name == "trial" or count[name] > 1 else name
     return names

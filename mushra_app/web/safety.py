@@ -1,4 +1,4 @@
-"""What protects listeners and ratings: response headers, the session's token against forged requests, error pages."""
+"""Protection of listeners and ratings: response headers, cookies, CSRF tokens and error pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.crowd import TURK_HOSTS
 from earmark.mushra_app.web.languages import gettext
 
-# Mechanical Turk shows the listener's pages in a frame, and takes a form at the end.
+# Mechanical Turk shows the listener's pages in a frame, and receives a form at the end.
 TURK = "https://*.mturk.com"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -33,7 +33,7 @@ ADMIN_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-# What a listener can do about it.
+# Messages for listeners, by status.
 REMEDIES = {
     400: marked("The request was not understood. Reload the page and try again."),
     403: marked(
@@ -44,14 +44,14 @@ REMEDIES = {
     413: marked("That was too long. Shorten your comments and try again."),
     503: marked("The server is busy. Your answers are kept in this browser; try again in a moment."),
 }
-EXCUSE = marked("Something went wrong on our side. Your finished trials are stored; reload the page to go on.")
+APOLOGY = marked("Something went wrong on our side. Your finished trials are stored; reload the page to go on.")
 
 
 class Cookies(SecureCookieSessionInterface):
-    """The session's cookie: for this site only, but within Mechanical Turk's frame, which is another site.
+    """Session cookies that also work in Mechanical Turk's frame, which is another site.
 
-    There browsers want it Secure and, to keep it apart from other frames', Partitioned; so it needs https. Forms and
-    ratings carry the session's token in any case.
+    In a frame, browsers require the attribute Secure, hence https, and Partitioned, which separates the cookie from
+    those of other frames. Elsewhere the cookie is for this site only (SameSite=Lax).
     """
 
     def get_cookie_secure(self, app: Flask) -> bool:
@@ -68,7 +68,7 @@ class Cookies(SecureCookieSessionInterface):
 
 
 def protect(app: Flask) -> None:
-    """Give every response the headers above, and every error a page for people or JSON for scripts."""
+    """Add the headers above to all responses, and show errors as a page to people and as JSON to scripts."""
     app.session_interface = Cookies()
     app.before_request(_refuse_nul)
     app.after_request(_add_headers)
@@ -77,7 +77,7 @@ def protect(app: Flask) -> None:
 
 
 def session_token() -> str:
-    """The token that this session's forms and scripts must send back."""
+    """CSRF token that the forms and scripts of this session must send back."""
     if "token" not in session:
         session["token"] = secrets.token_urlsafe(16)
         session.permanent = True
@@ -86,14 +86,14 @@ def session_token() -> str:
 
 
 def check_token(given: object) -> None:
-    """Refuse a request that does not come from one of our own pages in this session, with 403."""
+    """Abort with 403 unless `given` is the CSRF token of this session."""
     expected = session.get("token")
     if expected is None or not isinstance(given, str) or not secrets.compare_digest(expected.encode(), given.encode()):
         abort(403)
 
 
 def _refuse_nul() -> None:
-    """No address of ours has a NUL, nor a parameter, and PostgreSQL fails on one."""
+    """Abort with 404 if the address contains NUL, on which PostgreSQL would fail. None of our addresses does."""
     if "\0" in unquote(request.full_path):
         abort(404)
 
@@ -109,14 +109,12 @@ def _add_headers(response: Response) -> Response:
 def _show_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()
-    message = gettext(
-        REMEDIES.get(error.code, EXCUSE)
-    )  # an unforeseen exception arrives as 500, after Flask has logged it
+    message = gettext(REMEDIES.get(error.code, APOLOGY))  # Flask has logged an unforeseen exception, and made it 500
     if request.accept_mimetypes.best == "application/json" or request.is_json:
         return jsonify(error=message), error.code
     return render_template("error.html", message=message), error.code
 
 
 def _show_busy(error: OperationalError) -> ResponseReturnValue:
-    """The database is locked or away; the browser tries again."""
+    """Report that the database is locked or unreachable, so that the browser tries again."""
     return _show_error(ServiceUnavailable(str(error)))

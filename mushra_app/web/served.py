@@ -1,4 +1,4 @@
-"""What the app serves and to whom: the study, its store, and the listener who asks."""
+"""What the app serves, and to whom: the study, its database, and the listener of the current request."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from earmark.mushra_app.database.tables import Listener, Step
 from earmark.mushra_app.study.study import Item, Study
 
 EXTENSION = "earmark"
-TRIAL_KINDS = ("trial", "training", "repeat")
+TRIAL_TYPES = ("trial", "training", "repeat")
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the app serves: the study, its ratings, its folder of stimuli."""
+    """What an app serves: a study, its database, and its folder of stimuli."""
 
     study: Study
     store: Store
     audio: Path
 
     def item(self, item_id: str) -> Item:
-        """The item of that id."""
+        """The item with this id."""
         return next(item for item in self.study.items if item.id == item_id)
 
     def path(self, item_id: str, condition: str) -> Path:
-        """Where a stimulus lies."""
+        """Path of a stimulus."""
         return self.audio / self.item(item_id).stimuli[condition].audio
 
 
 def served() -> Served:
-    """What the running app serves."""
-    found: Served = current_app.extensions[EXTENSION]
-    return found
+    """What the current app serves."""
+    current: Served = current_app.extensions[EXTENSION]
+    return current
 
 
 def this_listener() -> Listener | None:
-    """Who asks; None before consent."""
+    """The listener of this request; None before consent."""
     key = session.get("listener")
     return None if key is None else served().store.listener(key)
 
 
 def required_listener() -> Listener:
-    """Who asks; 403 with a page that leads to the start for anybody unknown."""
+    """The listener of this request. Aborts with 403 if there is none; its page leads to the start."""
     return this_listener() or abort(403)
 
 
 def open_step(listener: Listener) -> Step | None:
-    """Where an active listener is; None for one whose session is over."""
+    """The next step of an active listener; None if the session is over."""
     return listener.open_step if listener.state == "active" else None
 
 
-def counted_steps(listener: Listener) -> list[Step]:
-    """The trials that a listener sees numbered, in order; a repeated one is not to be told from the others."""
+def numbered_steps(listener: Listener) -> list[Step]:
+    """The trials that a listener sees numbered, in order. A repeated one looks like any other."""
     return [step for step in listener.steps if step.type in ("trial", "repeat")]
 
 
 def address_of(step: Step | None) -> str:
-    """The page that shows this step."""
+    """Address of the page that shows a step; the final page for None."""
     if step is None:
         return url_for("listener.thanks")
-    return url_for("listener.trial") if step.type in TRIAL_KINDS else url_for("listener.step", kind=step.type)
+    return url_for("listener.trial") if step.type in TRIAL_TYPES else url_for("listener.step", page_type=step.type)
 
 
 def whole_minutes(minutes: float) -> int:
-    """Minutes as listeners are told them, at least one."""
+    """Minutes as listeners see them: rounded, and at least one."""
     return max(1, round(minutes))

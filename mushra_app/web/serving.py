@@ -10,20 +10,22 @@ from flask import Flask
 
 from earmark.codec.errors import UserError
 
-BACKLOG = 1024  # connections that wait to be taken
-THREADS = 8  # in each worker; a request waits for the database more than it computes
+BACKLOG = 1024  # connections that wait to be accepted
+THREADS = 8  # per worker; requests spend most of their time waiting for the database
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket with that address; port 0 takes any that is free. It listens only when somebody can answer, so that
-    browsers that wait for a server to come back try again rather than hang.
+    """Bind a socket to an address; port 0 takes any free port.
+
+    The socket does not listen yet. Browsers that wait for a server to come back therefore try again instead of
+    hanging.
 
     Raises:
-        UserError: somebody else has the address, or there is none.
+        UserError: if the address is in use or does not exist.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
+        family, socket_type, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, socket_type, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
         return bound
@@ -33,14 +35,18 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address_of(host: str, port: int) -> str:
-    """Where browsers find it: under the machine's name, where it listens at all of its addresses."""
+    """URL for browsers. It contains the machine's name if the server listens on all addresses."""
     if host in ("0.0.0.0", "::", ""):
         host = socket.gethostname()
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve from this process until interrupted; calls `ready` when browsers may come."""
+    """Serve from this process until interrupted.
+
+    Args:
+        ready: called when the server accepts connections.
+    """
     from werkzeug.serving import make_server
 
     bound.listen(BACKLOG)
@@ -54,12 +60,15 @@ def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
 
 
 def run_workers(app: Flask, bound: socket.socket, ready: Callable[[], None], workers: int) -> None:
-    """Serve from `workers` copies of this process until interrupted; one that dies is replaced.
+    """Serve from `workers` copies of this process until interrupted. A worker that dies is replaced.
 
-    The app must have no open connection to its database: the copies would share it.
+    The app must have no open database connection, because the copies would share it.
+
+    Args:
+        ready: called when the server accepts connections.
 
     Raises:
-        UserError: gunicorn is not installed.
+        UserError: if gunicorn is not installed.
     """
     try:
         from gunicorn.app.base import BaseApplication

@@ -1,7 +1,7 @@
-"""The pages of a session that are no trials, by kind: what each shows, and how its answer is read.
+"""The pages of a session that are not trials: what each type shows, and how its answer is read.
 
-To add a kind: a dataclass in mushra_app/pages.py, a template, and an entry in STEP_PAGES. The form of the template is
-posted to `listener.complete` with the hidden field `token`; its other fields are what `read` gets.
+To add a type of page, add a dataclass in mushra_app/study/pages.py, a template, and an entry in STEP_PAGES. The form
+in the template is posted to `listener.complete` with the hidden field `token`; a reader gets its other fields.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from earmark.mushra_app.database.attention import in_band
 from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.headphone_check import GAP, INTERVAL, PASS_MARKS, TRIALS, rounds
 from earmark.mushra_app.study.pages import questions_of
-from earmark.mushra_app.study.questions import LONGEST_TEXT, AnswerError, read_form
+from earmark.mushra_app.study.questions import MAX_TEXT_LENGTH, AnswerError, read_form
 
 Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a page leaves behind.
+    """Result of a submitted page.
 
     Args:
-        answer: what is stored, anything that JSON can hold.
-        turned_away: why the listener may not go on; "" for who may.
-        again: the page comes once more.
+        answer: the JSON value to store.
+        turned_away: why the listener cannot continue; "" for listeners who can.
+        again: whether the page is shown once more.
     """
 
     answer: Any = None
@@ -35,18 +35,18 @@ class Outcome:
     again: bool = False
 
 
-def seen(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
-    """A page that asks for nothing."""
+def read_nothing(form: Mapping[str, str], settings: Settings, stored: Any) -> Outcome:
+    """Complete a page that asks for nothing."""
     return Outcome()
 
 
-def questionnaire(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
-    """Answers by the names of their questions."""
+def read_questionnaire(form: Mapping[str, str], settings: Settings, stored: Any) -> Outcome:
+    """Read answers, by the names of their questions."""
     return Outcome(read_form(questions_of(settings), form))
 
 
-def attention(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
-    """Whether the slider is in the band that the page named."""
+def read_attention(form: Mapping[str, str], settings: Settings, stored: Any) -> Outcome:
+    """Check whether the slider is in the band that the page named."""
     text = form.get("score", "")
     if not re.fullmatch("[0-9]{1,3}", text) or int(text) > 100:
         raise AnswerError(marked("Please move the slider."))
@@ -54,61 +54,63 @@ def attention(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome
     return Outcome({"band": band, "score": score, "passed": in_band(score, band)})
 
 
-def headphones(form: Mapping[str, str], settings: Settings, said: Any) -> Outcome:
-    """How many trials of this attempt were right; who fails the last attempt is turned away, if the study says so."""
-    before = [] if said is None else said["right"]
-    if form.get("attempt") != str(len(before)):
-        return Outcome(said, again=True)  # sent twice
+def read_headphones(form: Mapping[str, str], settings: Settings, stored: Any) -> Outcome:
+    """Count the correct trials of this attempt. Failing the last one turns the listener away if the study says so."""
+    attempts = [] if stored is None else stored["right"]
+    if form.get("attempt") != str(len(attempts)):
+        return Outcome(stored, again=True)  # the form was submitted twice
     given = [form.get(f"answer{number}") for number in range(TRIALS)]
     if not all(one in ("1", "2", "3") for one in given):
         raise AnswerError(marked("Please answer every question."))
     mark = PASS_MARKS[settings["method"]]
-    asked = rounds(settings["secret"], len(before))
-    right = sum(str(one.answer) == answer for one, answer in zip(asked, given, strict=True))
+    expected = rounds(settings["secret"], len(attempts))
+    right = sum(str(one.answer) == answer for one, answer in zip(expected, given, strict=True))
     answer = {
-        "method": settings["method"], "right": [*before, right], "trials": TRIALS, "pass_mark": mark,
+        "method": settings["method"], "right": [*attempts, right], "trials": TRIALS, "pass_mark": mark,
         "passed": right >= mark,
     }  # fmt: skip
     if right >= mark:
         return Outcome(answer)
-    if len(before) + 1 < settings["attempts"]:
+    if len(attempts) + 1 < settings["attempts"]:
         return Outcome(answer, again=True)
     return Outcome(answer, marked("the headphone check was not passed") if settings["turn_away"] else "")
 
 
-def nothing_more(settings: Settings) -> Mapping[str, Any]:
-    """Of a page whose template needs only what all are given."""
+def no_variables(settings: Settings) -> Mapping[str, Any]:
+    """Variables of a template that needs only the common ones."""
     return {}
 
 
-def questions(settings: Settings) -> Mapping[str, Any]:
-    """What there is to answer."""
-    return {"questions": questions_of(settings), "longest_text": LONGEST_TEXT}
+def questionnaire_variables(settings: Settings) -> Mapping[str, Any]:
+    """Variables of questionnaire.html."""
+    return {"questions": questions_of(settings), "max_text_length": MAX_TEXT_LENGTH}
 
 
-def check_sounds(settings: Settings) -> Mapping[str, Any]:
-    """How many trials a headphone check has, and how each sounds."""
+def headphones_variables(settings: Settings) -> Mapping[str, Any]:
+    """Variables of headphones.html: number of rows, and the timing of the intervals in each."""
     return {"rows": TRIALS, "interval": INTERVAL, "gap": GAP}
 
 
 @dataclass(frozen=True)
 class StepPage:
-    """A kind of page: its template, and what makes an Outcome.
+    """A type of page.
 
     Args:
-        read: of the posted form, the page's settings, and what the page has stored before (None for nothing).
-        shows: what the template needs of the page's settings, by name.
+        template: file name.
+        read: makes an Outcome of the posted form, the page's settings, and the answer stored so far (None if there is
+            none).
+        variables: further variables of the template, from the page's settings.
     """
 
     template: str
     read: Callable[[Mapping[str, str], Settings, Any], Outcome]
-    shows: Callable[[Settings], Mapping[str, Any]] = nothing_more
+    variables: Callable[[Settings], Mapping[str, Any]] = no_variables
 
 
 STEP_PAGES: Mapping[str, StepPage] = {
-    "volume": StepPage("volume.html", seen),
-    "break": StepPage("break.html", seen),
-    "headphones": StepPage("headphones.html", headphones, check_sounds),
-    "questionnaire": StepPage("questionnaire.html", questionnaire, questions),
-    "attention": StepPage("attention.html", attention),
+    "volume": StepPage("volume.html", read_nothing),
+    "break": StepPage("break.html", read_nothing),
+    "headphones": StepPage("headphones.html", read_headphones, headphones_variables),
+    "questionnaire": StepPage("questionnaire.html", read_questionnaire, questionnaire_variables),
+    "attention": StepPage("attention.html", read_attention),
 }

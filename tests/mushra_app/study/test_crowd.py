@@ -130,7 +130,7 @@ def test_a_code_may_be_pasted_with_its_address(pasted: str, code: str):
 
 @pytest.mark.parametrize("pasted", ["C1 ABC", "<b>", "https://app.prolific.com/submissions/complete", "?cc="])
 def test_what_has_no_code_in_it(pasted: str):
-    with pytest.raises(UserError, match="is no code of Prolific, which has letters"):
+    with pytest.raises(UserError, match="is not a code of Prolific, which has only letters"):
         prolific_code(pasted)
 
 

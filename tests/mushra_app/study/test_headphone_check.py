@@ -24,7 +24,7 @@ RATE = 48_000
 
 def played(method: str, one: Round) -> list[np.ndarray]:
     """The three intervals as the listener gets them, each [left and right, 1 s]; between them is silence."""
-    samples, rate = soundfile.read(BytesIO(headphone_check.sound(method, one)), dtype="float64")
+    samples, rate = soundfile.read(BytesIO(headphone_check.wav(method, one)), dtype="float64")
     assert (rate, samples.shape) == (RATE, (4 * RATE, 2))  # three of 1000 ms and two gaps of 500 ms
     starts = [round(start * RATE) for start in (0, 1.5, 3)]
     for start in starts[1:]:

@@ -186,11 +186,11 @@ def test_the_ways_in(admin: FlaskClient, store: Store):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"hourly": "nan"}, "Pay for an hour: “nan” is no number from 0 to 1000."),
-        ({"hourly": "-1"}, "Pay for an hour: “-1” is no number"),
-        ({"hourly": "x"}, "Pay for an hour: “x” is no number"),
-        ({"prolific_completion": "C 1"}, "Completion code: “C 1” is no code of Prolific, which has letters"),
-        ({"prolific_study": "<b>"}, "Study id: “&lt;b&gt;” is no code"),
+        ({"hourly": "nan"}, "Pay for an hour: “nan” is not a number from 0 to 1000."),
+        ({"hourly": "-1"}, "Pay for an hour: “-1” is not a number"),
+        ({"hourly": "x"}, "Pay for an hour: “x” is not a number"),
+        ({"prolific_completion": "C 1"}, "Completion code: “C 1” is not a code of Prolific, which has only letters"),
+        ({"prolific_study": "<b>"}, "Study id: “&lt;b&gt;” is not a code"),
     ],
 )
 def test_what_cannot_be_saved_comes_back_as_typed(admin: FlaskClient, store: Store, wrong: dict[str, str], said: str):

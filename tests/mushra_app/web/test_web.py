@@ -402,10 +402,10 @@ def test_an_oversize_body_is_refused(refused: Visitor):
 
 def test_the_longest_comments_of_twelve_conditions_fit():
     """12 conditions x 1000 characters, each at most 4 bytes in the UTF-8 that JSON.stringify and fetch send."""
-    from earmark.mushra_app.web import LONGEST_REQUEST
-    from earmark.mushra_app.web.answers import LONGEST_COMMENT
+    from earmark.mushra_app.web import MAX_REQUEST_BYTES
+    from earmark.mushra_app.web.answers import MAX_COMMENT_LENGTH
 
-    assert 12 * (4 * LONGEST_COMMENT + 100) < LONGEST_REQUEST
+    assert 12 * (4 * MAX_COMMENT_LENGTH + 100) < MAX_REQUEST_BYTES
 
 
 # When things go wrong

@@ -1,0 +1,58 @@
+"""Audio for the listener's pages: stimuli behind tokens, the headphone check, and the player module."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, send_file, session
+from flask.typing import ResponseReturnValue
+
+from earmark.eval.report.assets import PLAYER
+from earmark.mushra_app.study import headphone_check
+from earmark.mushra_app.web.served import open_step, required_listener, served
+
+media = Blueprint("media", __name__)
+
+
+@media.get("/audio/<token>.wav")
+def stimulus(token: str) -> ResponseReturnValue:
+    """Send a stimulus to the listener to whom its token belongs.
+
+    The response has no entity tag, date or file name. They come from the file, and so would be equal for the open and
+    the hidden reference.
+    """
+    owned = served().store.stimulus(session.get("listener", ""), token)
+    if owned is None:
+        abort(404)
+    item, condition = owned
+    path = served().path(item, condition)
+    return _anonymous(send_file(path, mimetype="audio/wav", conditional=False, etag=False))
+
+
+@media.get("/headphones/<key>/<int:attempt>/<int:number>.wav")
+def headphone_trial(key: str, attempt: int, number: int) -> ResponseReturnValue:
+    """Send a trial of the headphone check that is this listener's open step.
+
+    Args:
+        attempt: the current one, from 0.
+        number: of the trial, from 0.
+    """
+    step = open_step(required_listener())
+    if step is None or step.key != key or step.type != "headphones" or number >= headphone_check.TRIALS:
+        abort(404)
+    if attempt != (len(step.answer["right"]) if step.answer else 0):
+        abort(404)
+    trial = headphone_check.rounds(step.settings["secret"], attempt)[number]
+    return _anonymous(Response(headphone_check.wav(step.settings["method"], trial), mimetype="audio/wav"))
+
+
+@media.get("/static/player.js")
+def player() -> ResponseReturnValue:
+    """Send the player module, which the report page of `earmark compare` uses too."""
+    return send_file(PLAYER, mimetype="text/javascript")
+
+
+def _anonymous(response: Response) -> Response:
+    """Remove headers that describe the file, and let the browser keep it for an hour."""
+    for name in ("Last-Modified", "Content-Disposition"):
+        response.headers.pop(name, None)
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
