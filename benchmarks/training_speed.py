@@ -29,7 +29,7 @@ from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.export import device_name
 from earmark.codec.training.journal import WAITING
 from earmark.codec.training.recipe import Recipe
-from earmark.codec.training.run import data_of, workers_for
+from earmark.codec.training.run import default_workers, training_data
 from earmark.codec.training.stopwatch import Stopwatch
 from earmark.codec.training.trainer import Trainer
 
@@ -94,9 +94,9 @@ def main(
     chosen = recipe_files.load(recipe, ("discriminators.start=0", *settings))
     group = single_process("training_speed", device)
     rooms = SimulatedRooms(chosen.model.sample_rate, chosen.data.rt60)
-    count = workers_for(group) if workers is None else workers
+    count = default_workers(group) if workers is None else workers
     with tempfile.TemporaryDirectory() as folder:
-        data = data_of(chosen, [corpus(Path(folder), chosen)], rooms)
+        data = training_data(chosen, [corpus(Path(folder), chosen)], rooms)
         trainer = Trainer(chosen, group)
         for exact in (False, True) if group.device.type == "cuda" else (False,):
             took, stopwatch = measure(trainer, data, updates, count, exact)

@@ -66,7 +66,7 @@ def train(
     from earmark.codec.training.distributed import join, leave
     from earmark.codec.training.examples.reverb import MeasuredRooms
     from earmark.codec.training.examples.shard_cache import open_shards
-    from earmark.codec.training.interrupts import saying_how_to_go_on
+    from earmark.codec.training.interrupts import suggest_resume
     from earmark.codec.training.run import train as run
 
     if threads:
@@ -76,7 +76,7 @@ def train(
     scorers = {"visqol": visqol_scorer()} if visqol else {}
     group = join(device)
     try:
-        with saying_how_to_go_on(out, resume):
+        with suggest_resume(out, resume):
             done = run(
                 chosen,
                 [open_shards(path, out / f"shards-{i}", rate, channels, group) for i, path in enumerate(data)],

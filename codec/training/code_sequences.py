@@ -1,8 +1,8 @@
-"""Codes of the recordings in shards, made once by a codec and kept in a folder, to train a language model on.
+"""Codes of recordings in a folder: made once by a codec, then used to train a language model.
 
-FOLDER/run.json         of what codec and recordings they are
-FOLDER/codes.jsonl      one stretch of a recording a line: split, and where its codes lie
-FOLDER/codes.u16        codes, all codebooks of a step before the next step, as unsigned 16-bit little-endian integers
+FOLDER/run.json         identifies the codec and the recordings
+FOLDER/codes.jsonl      one line per stretch of a recording: its split, and the position of its codes
+FOLDER/codes.u16        codes as unsigned 16-bit little-endian integers, all codebooks of a step before the next step
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from earmark.codec.encodec.config import EncodecConfig
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
 from earmark.codec.progress import progress
-from earmark.codec.training.examples import batches as data
+from earmark.codec.training.examples.batches import identity as data_identity
 from earmark.codec.training.examples.shards import Shards, Stored
-from earmark.codec.training.folder import open_folder
+from earmark.codec.training.folder import check_run, write_metadata
 
 SPLITS: tuple[Split, ...] = ("train", "valid")
-STRETCH_SECONDS = 60.0  # coded in one go: memory does not grow with a recording's length
-BYTES = 2  # of a code
-NOTES, CODES = "codes.jsonl", "codes.u16"
-SAME = {
+STRETCH_SECONDS = 60.0  # coded at once, so that memory does not grow with the length of a recording
+BYTES = 2  # per code
+INDEX, CODES = "codes.jsonl", "codes.u16"
+LABELS = {
     "codec": "another codec",
     "codebooks": "another codec",
     "data": "other data",
     "validation": "other recordings to validate on",
     "hours": "other --hours",
-}  # of `source`, in the words of codec.training.folder
-UNKNOWN = -1  # in the place of codes after the end of a sequence
+}  # of the keys of source(), for check_run()
+UNKNOWN = -1  # pads codes beyond the end of a sequence
 
 
 @dataclass(frozen=True)
 class CodeSequence:
-    """Consecutive codes: `steps` latent steps from step `start` of the file on; `last` ends its recording."""
+    """Consecutive codes: `steps` steps from step `start` of the file. `last` marks the end of a recording."""
 
     split: Split
     start: int
@@ -55,25 +55,25 @@ class CodeSequences:
     """Sequences drawn from the codes in a folder.
 
     Args:
-        folder: that `write` filled.
-        codebooks: of each step.
+        folder: folder filled by write().
+        codebooks: codes per step.
 
     Raises:
-        UserError: there are fewer codes than noted.
+        UserError: codes are missing.
     """
 
     def __init__(self, folder: Path, codebooks: int) -> None:
-        self._sequences = _noted(folder, codebooks)
+        self._sequences = _read_index(folder, codebooks)
         self._codes: NDArray[np.uint16] = np.memmap(folder / CODES, "<u2", "r").reshape(-1, codebooks)
 
     def steps(self, split: Split) -> int:
-        """Latent steps in a split."""
+        """Number of steps in a split."""
         return sum(sequence.steps for sequence in self._of(split))
 
     def draw(self, rng: np.random.Generator, batch: int, steps: int) -> Tensor:
-        """Codes of the split "train", [batch, codebooks, steps], every step as likely as any other.
+        """Draw codes of the split "train", [batch, codebooks, steps]. Every step is equally likely.
 
-        Sequences that are shorter end in UNKNOWN.
+        Shorter sequences are padded with UNKNOWN.
         """
         sequences = self._of("train")
         ends = np.cumsum([sequence.steps for sequence in sequences])
@@ -85,7 +85,7 @@ class CodeSequences:
         return torch.stack(drawn)
 
     def excerpts(self, split: Split, count: int, steps: int) -> list[Tensor]:
-        """The same at every call: [codebooks, up to steps] each, from sequences all over the split."""
+        """Up to `count` excerpts, [codebooks, up to steps] each, spread over the split and the same at every call."""
         sequences = self._of(split)
         chosen = [sequences[index * len(sequences) // count] for index in range(min(count, len(sequences)))]
         return [self._read(sequence, 0, min(steps, sequence.steps)) for sequence in chosen]
@@ -103,19 +103,21 @@ class CodeSequences:
 
 
 def source(config: EncodecConfig, identity: str, shards: Sequence[Shards], hours: float | None) -> dict[str, Any]:
-    """What codes are made of, which tells them from others.
+    """Metadata that identifies codes: the codec and the recordings.
 
     Args:
-        identity: SHA-256 of the weights.
-        hours: see `write`.
+        config: config of the codec.
+        identity: SHA-256 of its weights.
+        shards: recordings.
+        hours: see write().
 
     Raises:
-        UserError: no recordings to train on, or none to validate with.
+        UserError: a split has no recordings.
     """
     for split in SPLITS:
         if not any(stored.entry.split == split for part in shards for stored in part.recordings):
             raise UserError(f"--data: no recordings of the split {split}; index more of them")
-    train, valid = (data.identity(shards, split) for split in SPLITS)
+    train, valid = (data_identity(shards, split) for split in SPLITS)
     return {
         "codec": identity, "codebooks": config.codebooks(), "data": train, "validation": valid, "hours": hours,
     }  # fmt: skip
@@ -124,42 +126,45 @@ def source(config: EncodecConfig, identity: str, shards: Sequence[Shards], hours
 def write(
     model: EncodecModel, identity: str, shards: Sequence[Shards], folder: Path, hours: float | None = None
 ) -> None:  # fmt: skip
-    """Code recordings by all codebooks of a model; goes on where an interrupted call stopped.
+    """Code recordings with all codebooks of a model. Continues where an interrupted call stopped.
 
     Args:
-        model: in evaluation mode.
+        model: codec in evaluation mode.
         identity: SHA-256 of its weights.
-        hours: of each split, at most; all of it for None. Shards begin with a fair sample.
+        shards: recordings.
+        folder: folder for the codes.
+        hours: most hours per split. Any beginning of the shards is a fair sample. Default: all.
 
     Raises:
-        UserError: no recordings to train on, or none to validate with; the folder holds other codes, or has lost some.
+        UserError: a split has no recordings; or the folder holds other codes, or lacks some of its own.
     """
-    about = source(model.config, identity, shards, hours)
+    metadata = source(model.config, identity, shards, hours)
     codebooks = model.config.codebooks()
-    noted = _noted(folder, codebooks)
-    open_folder(folder, about, SAME, resume=True)
+    sequences = _read_index(folder, codebooks)
+    if not check_run(folder, metadata, LABELS, resume=True):
+        write_metadata(folder, metadata)
     recordings = list(_chosen(shards, hours))
     # Sequences of a recording that was not finished are made again.
-    while noted and not noted[-1].last:
-        noted.pop()
-    done = sum(sequence.last for sequence in noted)
-    position = noted[-1].start + noted[-1].steps if noted else 0
+    while sequences and not sequences[-1].last:
+        sequences.pop()
+    done = sum(sequence.last for sequence in sequences)
+    position = sequences[-1].start + sequences[-1].steps if sequences else 0
     with (
         (folder / CODES).open("ab") as codes,
-        (folder / NOTES).open("w", encoding="utf-8") as notes,
+        (folder / INDEX).open("w", encoding="utf-8") as index,
         progress("codes", len(recordings) - done) as advance,
     ):
         codes.truncate(position * codebooks * BYTES)
-        notes.writelines(json.dumps(asdict(sequence)) + "\n" for sequence in noted)
+        index.writelines(json.dumps(asdict(sequence)) + "\n" for sequence in sequences)
         for part, stored in recordings[done:]:
             pieces = list(_coded(model, part, stored))
-            for index, piece in enumerate(pieces):
+            for number, piece in enumerate(pieces):
                 codes.write(piece.T.astype("<u2").tobytes())
-                sequence = CodeSequence(stored.entry.split, position, piece.shape[1], index == len(pieces) - 1)
+                sequence = CodeSequence(stored.entry.split, position, piece.shape[1], number == len(pieces) - 1)
                 position += sequence.steps
                 codes.flush()
-                notes.write(json.dumps(asdict(sequence)) + "\n")
-            notes.flush()
+                index.write(json.dumps(asdict(sequence)) + "\n")
+            index.flush()
             advance(stored.entry.path)
 
 
@@ -174,7 +179,7 @@ def _chosen(shards: Sequence[Shards], hours: float | None) -> Iterator[tuple[Sha
 
 
 def _coded(model: EncodecModel, shards: Shards, stored: Stored) -> Iterator[NDArray[np.int64]]:
-    """[codebooks, steps] of each stretch, or of each segment of a model that has segments."""
+    """Codes, [codebooks, steps], of each stretch of a recording, or of each of its segments if the model has any."""
     stretch = round(STRETCH_SECONDS * shards.sample_rate)
     for start in range(0, stored.frames, stretch):
         audio = shards.read(stored, start, min(stretch, stored.frames - start))
@@ -182,15 +187,15 @@ def _coded(model: EncodecModel, shards: Shards, stored: Stored) -> Iterator[NDAr
             yield segment.codes[0].cpu().numpy()
 
 
-def _noted(folder: Path, codebooks: int) -> list[CodeSequence]:
-    """Sequences of which the codes are there; the last line may be incomplete."""
-    path = folder / NOTES
+def _read_index(folder: Path, codebooks: int) -> list[CodeSequence]:
+    """Read codes.jsonl and check that the codes exist. An incomplete last line is ignored."""
+    path = folder / INDEX
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    noted = [CodeSequence(**json.loads(line)) for line in lines if line.endswith("\n")]
-    steps = noted[-1].start + noted[-1].steps if noted else 0
+    sequences = [CodeSequence(**json.loads(line)) for line in lines if line.endswith("\n")]
+    steps = sequences[-1].start + sequences[-1].steps if sequences else 0
     codes = folder / CODES
     if steps and (not codes.exists() or codes.stat().st_size < steps * codebooks * BYTES):
-        raise UserError(f"{codes}: shorter than {NOTES} says; delete the folder {folder} to have the codes made again")
-    return noted
+        raise UserError(f"{codes}: shorter than {INDEX} says; delete the folder {folder} to make the codes again")
+    return sequences

@@ -1,4 +1,4 @@
-"""The generator of a training as a checkpoint, with the card that says what it is and where it comes from."""
+"""Export of a training's generator as a checkpoint, with a model card that describes it and its origin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from earmark.codec.text import counted
 from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shards import Shards
-from earmark.codec.training.folder import LIBRARIES, told_of, version_of
+from earmark.codec.training.folder import LIBRARIES, installed_version, read_metadata
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.trainer import Trainer
 
@@ -31,21 +31,25 @@ def export(
     scores: Mapping[str, float],
     excerpts: int,
 ) -> None:
-    """Write the generator, as it is, and its card; nothing of quantisers that have no bitstream.
+    """Write the generator with its current weights, and its model card.
+
+    Does nothing for quantisers without a bitstream, that is all but RVQ.
 
     Args:
-        shards: that it was trained on.
-        seconds: that the training took.
-        scores: by metric and bit rate, as validate() returns them, over `excerpts` excerpts.
+        trainer: training of the generator.
+        shards: recordings that it was trained on.
+        folder: folder of the training.
+        seconds: duration of the training.
+        scores: mean scores as returned by validate().
+        excerpts: number of excerpts that the means are over.
     """
     recipe = trainer.recipe
     if recipe.quantizer.kind != "rvq":
         return
     model = trainer.generator.export()
-    about = {"recipe": json.dumps(recipe.tables), "updates": str(trainer.updates)}
-    checkpoints.save(model, folder / MODEL, **about)
+    checkpoints.save(model, folder / MODEL, recipe=json.dumps(recipe.tables), updates=str(trainer.updates))
     parameters = sum(parameter.numel() for parameter in model.parameters()) + model.quantizer.codebooks.numel()
-    origin = (told_of(folder) or {}).get("start_path")
+    origin = (read_metadata(folder) or {}).get("start_path")
     facts = {
         "Model": f"{recipe.model.sample_rate} Hz, {recipe.model.channels} channel(s), "
         f"{', '.join(f'{kbps:g}' for kbps in recipe.model.kbps)} kbps, {parameters / 1e6:.2f} million parameters",
@@ -55,7 +59,7 @@ def export(
         "Updates": f"{trainer.updates} of {recipe.training.total}, "
         f"batch {recipe.data.batch} x {recipe.data.seconds:g} s, {recipe.training.precision}",
         "Hardware, time": f"{device_name(trainer.group)}, {trainer.group.size} process(es), {seconds / 3600:.2f} h",
-        "Software": ", ".join(f"{name} {version_of(name)}" for name in LIBRARIES),
+        "Software": ", ".join(f"{name} {installed_version(name)}" for name in LIBRARIES),
     }
     lines = [f"# {recipe.model.name} after {trainer.updates} updates", "", "| | |", "| :-- | :-- |"]
     lines += [f"| {name} | {fact} |" for name, fact in facts.items()]
@@ -65,14 +69,14 @@ def export(
 
 
 def device_name(group: ProcessGroup) -> str:
-    """What a training computes on, in words."""
+    """The name of the device for readers, e.g. "2 CPU threads"."""
     if group.device.type == "cuda":
         return torch.cuda.get_device_name(group.device)
     return counted(torch.get_num_threads(), "CPU thread")
 
 
 def _data(shards: Sequence[Shards]) -> list[str]:
-    """Hours of the recordings that were trained on, by kind and licence."""
+    """Table of the hours trained on, by category, data set and licence."""
     hours: dict[tuple[str, str, str], float] = defaultdict(float)
     for part in shards:
         for entry in (stored.entry for stored in part.recordings if stored.entry.split == "train"):
@@ -82,11 +86,13 @@ def _data(shards: Sequence[Shards]) -> list[str]:
 
 
 def _scores(scores: Mapping[str, float], excerpts: int) -> list[str]:
+    """Table of the mean scores."""
     rows = [f"| {name} | {score:.2f} |" for name, score in scores.items()]
     return [f"Means over {excerpts} held-out excerpts.", "", "| Metric@kbps | Mean |", "| :-- | --: |", *rows]
 
 
 def _settings(recipe: Recipe) -> list[str]:
+    """The settings that differ from the root recipe's."""
     usual = dict(_flat(recipe_files.load(recipe_files.ROOT).tables))
     other = {key: value for key, value in _flat(recipe.tables) if usual.get(key) != value}
     return ["```", *(f"{key} = {json.dumps(value)}" for key, value in other.items()), "```"] if other else ["None."]

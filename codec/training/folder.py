@@ -1,4 +1,4 @@
-"""What the folder of every training holds: run.json, which tells it from others, and state.pt, to continue it from."""
+"""The folder of a training: run.json, which identifies the training, and state.pt, from which it is resumed."""
 
 from __future__ import annotations
 
@@ -17,93 +17,104 @@ import torch
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import write_text, written_whole
 
-ABOUT, STATE = "run.json", "state.pt"
+METADATA, STATE = "run.json", "state.pt"
 LIBRARIES = ("earmark", "torch", "numpy", "soundfile", "soxr", "safetensors")
 
 
-def open_folder(
+def check_run(
     folder: Path,
-    about: Mapping[str, Any],
-    kinds: Mapping[str, str],
+    metadata: Mapping[str, Any],
+    labels: Mapping[str, str],
     resume: bool,
     upgrades: Mapping[str, Callable[[Any], Any]] | None = None,
-) -> None:
-    """Make run.json of `about` and the circumstances, or check that the training there is the one it tells of.
+) -> bool:
+    """Check that a folder is free, or holds the training that `metadata` describes.
 
     Args:
-        kinds: keys of `about` that must be the same, and what to call them when they are not: "other data". A key that
-            the file does not have yet is not compared.
-        upgrades: by key, what brings a value up to date that an earlier version may have written.
+        folder: folder of a training.
+        metadata: what is to be in run.json.
+        labels: keys of `metadata` that must agree, with words for the error, e.g. "other data". Keys that an earlier
+            version did not write are not compared.
+        resume: whether an earlier part of this training is to be continued.
+        upgrades: by key, a function that brings a value of an earlier version up to date.
+
+    Returns:
+        Whether the folder holds this training.
 
     Raises:
-        UserError: the folder holds another training, or this one and `resume` is False.
+        UserError: the folder holds another training, or holds this one and `resume` is False.
     """
-    place = folder / ABOUT
-    if place.exists() and not resume:
+    if (folder / METADATA).exists() and not resume:
         raise UserError(f"--out {folder}: holds a training already; add --resume to go on, or name another folder")
-    earlier = told_of(folder)
+    earlier = read_metadata(folder)
     if earlier is None:
-        facts = {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": sys.argv,
-            "machine": platform.machine(),
-            "versions": {name: version_of(name) for name in LIBRARIES},
-        }
-        write_text(place, json.dumps({**about, **facts}, indent=1))
-        return
-    for key, what in kinds.items():
-        upgrade = (upgrades or {}).get(key, lambda told: told)
-        if key in earlier and upgrade(earlier[key]) != json.loads(json.dumps(about[key])):
-            raise UserError(f"--out {folder}: was begun with {what}; give the same, or name another folder")
+        return False
+    for key, label in labels.items():
+        upgrade = (upgrades or {}).get(key, lambda value: value)
+        if key in earlier and upgrade(earlier[key]) != json.loads(json.dumps(metadata[key])):
+            raise UserError(f"--out {folder}: was begun with {label}; give the same, or name another folder")
+    return True
 
 
-def told_of(folder: Path) -> dict[str, Any] | None:
-    """What run.json says; None if there is none.
+def write_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Write run.json: the metadata, and the time, command, machine and library versions of this process."""
+    circumstances = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "machine": platform.machine(),
+        "versions": {name: installed_version(name) for name in LIBRARIES},
+    }
+    write_text(folder / METADATA, json.dumps({**metadata, **circumstances}, indent=1))
+
+
+def read_metadata(folder: Path) -> dict[str, Any] | None:
+    """Read run.json; None if there is none.
 
     Raises:
-        UserError: it is damaged.
+        UserError: the file is damaged.
     """
-    place = folder / ABOUT
-    if not place.exists():
+    path = folder / METADATA
+    if not path.exists():
         return None
     try:
-        about = json.loads(place.read_text(encoding="utf-8"))
+        metadata = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{place}: damaged ({error}); name another folder, or bring back this file") from error
-    if not isinstance(about, dict):
-        raise UserError(f"{place}: not what a training writes; name another folder, or bring back this file")
-    return about
+        raise UserError(f"{path}: damaged ({error}); name another folder, or restore this file") from error
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path}: not what a training writes; name another folder, or restore this file")
+    return metadata
 
 
-def version_of(name: str) -> str:
-    """Of an installed package."""
+def installed_version(package: str) -> str:
+    """The version of an installed package, or "unknown"."""
     try:
-        return version(name)
+        return version(package)
     except PackageNotFoundError:
         return "unknown"
 
 
 def save_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write state.pt, whole or not at all.
+    """Write state.pt atomically.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    with written_whole(folder / STATE) as aside:
+    with written_whole(folder / STATE) as temporary:
         try:
-            torch.save(dict(state), aside)
+            torch.save(dict(state), temporary)
         except RuntimeError as error:  # torch's writer does not raise OSError
             raise WriteError(f"{folder / STATE}: cannot be written ({error}); is the disk full?") from error
 
 
 def load_state(folder: Path, network: str) -> dict[str, Any]:
-    """Read state.pt, all of it on the CPU: there Adam keeps its count of steps, which it would wait for on a GPU.
+    """Read state.pt to the CPU. Adam's step counts stay there; on a GPU, each step would wait to read them.
 
     Args:
-        network: a key that the state of the wanted kind of training has.
+        folder: folder of a training.
+        network: key of the network that the state must hold, which depends on the type of training.
 
     Raises:
-        UserError: it is not there, damaged, or of another kind of training.
+        UserError: the file is missing, damaged, or of another type of training.
     """
     path = folder / STATE
     try:
@@ -112,7 +123,7 @@ def load_state(folder: Path, network: str) -> dict[str, Any]:
         raise UserError(f"{folder}: holds no {STATE}; give the folder of a training that has saved one") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: damaged or cut short ({reason}); bring it back from a copy, or begin anew") from error
+        raise UserError(f"{path}: damaged or cut short ({reason}); restore it, or start a new training") from error
     if not isinstance(state, dict) or not {"updates", network} <= state.keys():
-        raise UserError(f"{path}: is of another kind of training, without a {network}")
+        raise UserError(f"{path}: is of another type of training, without a {network}")
     return state

@@ -1,4 +1,4 @@
-"""Interrupts of a training: noted while an update is made, obeyed at once while there is nothing to lose."""
+"""Interrupts of a training: delayed until an update is complete, but immediate while it waits for a batch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, TypeVar
 
 import click
 
-from earmark.codec.training.folder import ABOUT
+from earmark.codec.training.folder import METADATA
 
 Awaited = TypeVar("Awaited")
 
 
 class Interrupted(click.ClickException):
-    """A training was interrupted, and is gone on with by another command than the one that began it."""
+    """A training was interrupted, and resuming it takes another command line than starting it."""
 
     exit_code = 130
 
 
 class Interrupts:
-    """SIGINT and SIGTERM while the context is entered: noted, so that an update is never left half done.
+    """Context that records SIGINT and SIGTERM instead of raising, so that no update is left half done.
 
-    The third one raises KeyboardInterrupt wherever it comes.
+    The third signal raises KeyboardInterrupt at once.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class Interrupts:
         self._raises = False
 
     def __bool__(self) -> bool:
-        """Whether there was one."""
+        """Whether a signal was received."""
         return self._received > 0
 
     def __enter__(self) -> Interrupts:
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._record) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -44,7 +44,11 @@ class Interrupts:
             signal.signal(number, handler)
 
     def waiting_for(self, wait: Callable[[], Awaited]) -> Awaited | None:
-        """What `wait` returns; None if an interrupt came before or meanwhile, which ends it at once."""
+        """Call `wait`, which a signal ends at once.
+
+        Returns:
+            The result of `wait`; None if a signal was received before or meanwhile.
+        """
         try:
             try:
                 self._raises = True
@@ -56,7 +60,7 @@ class Interrupts:
                 raise
             return None
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _record(self, number: int, frame: Any) -> None:
         self._received += 1
         if self._raises or self._received > 2:
             self._raises = False
@@ -64,15 +68,19 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def saying_how_to_go_on(folder: Path, resume: bool) -> Iterator[None]:
-    """For a command whose training in `folder`, once begun, goes on with --resume alone.
+def suggest_resume(folder: Path, resume: bool) -> Iterator[None]:
+    """Say how to resume a training that is interrupted. For commands with an option --resume.
+
+    Args:
+        folder: folder of the training.
+        resume: whether the command has --resume already; repeating it is enough then.
 
     Raises:
-        Interrupted: the training had begun, and the command has no --resume yet.
+        Interrupted: the training had begun, and the command lacks --resume.
     """
     try:
         yield
     except KeyboardInterrupt:
-        if resume or not (folder / ABOUT).exists():
-            raise  # the same command goes on
+        if resume or not (folder / METADATA).exists():
+            raise  # the command line can be repeated as it is
         raise Interrupted("interrupted; the same command with --resume goes on where it stopped") from None

@@ -1,4 +1,4 @@
-"""What a training tells: log.jsonl, TensorBoard, and a line a minute on the terminal."""
+"""The log of a training: log.jsonl, TensorBoard, and one line per minute on the terminal."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ import torch
 from torch import Tensor
 
 from earmark.codec.errors import WriteError
+from earmark.codec.extras import missing
 from earmark.codec.files import write_text
 
 UPDATES_PER_ENTRY = 50
 SECONDS_PER_LINE = 60.0
-WAITING = "data"  # the part of a stopwatch in which updates wait for their batches
-_APART = ("fraction_", "kbps", "seconds_")  # what a line does not tell among the losses
+WAITING = "data"  # part of the stopwatch in which updates wait for their batches
+_NOT_LOSSES = ("fraction_", "kbps", "seconds_")  # prefixes of means that are not losses
 
 Usage = Mapping[str, list[float]]
 
 
 class Journal:
-    """Collects what each update tells and writes its means.
+    """Collects the metrics of updates and logs their means.
 
-    An entry of log.jsonl is one JSON object with `update`, the number of updates done, and either means over the
-    updates since the entry before, with the seconds that the parts of an update took, or, under `validation`, scores.
+    Each line of log.jsonl is a JSON object with `update`, the number of updates done. Besides that it has either the
+    means over the updates since the previous line and the seconds that each part took, or `validation`, the scores.
 
     Args:
-        folder: of the training.
-        updates: already done: entries beyond are of updates that will be made again, and are removed.
-        total: of the training.
-        tensorboard: also write what TensorBoard shows.
-        usage: tells the perplexity of each codebook and the share of its entries in use, if there are any.
+        folder: folder of the training.
+        updates: updates already done. Lines beyond them belong to updates that will be repeated, and are removed.
+        total: updates of the whole training.
+        tensorboard: also write a log for TensorBoard.
+        usage: returns the perplexity and the share of used codewords per codebook, if there are codebooks.
 
     Raises:
-        WriteError: the folder cannot be written or the disk is full; so do the methods.
+        WriteError: the folder cannot be written or the disk is full; also raised by the methods.
     """
 
     def __init__(
@@ -48,47 +49,42 @@ class Journal:
         self._total = total
         self._usage = usage
         self._entry, self._line = _Means(), _Means()
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
         self._board = _board(folder / "tensorboard", updates) if tensorboard else None
         if self._path.exists():
             lines = self._path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-            write_text(self._path, "".join(line + "\n" for line in lines if 0 <= _number(line) <= updates))
+            write_text(self._path, "".join(line + "\n" for line in lines if 0 <= _update_of(line) <= updates))
 
-    def update(self, number: int, told: Mapping[str, float | Tensor], seconds: Mapping[str, float]) -> None:
-        """Take in what update `number`, counted from 1, told.
+    def update(self, number: int, metrics: Mapping[str, float | Tensor], seconds: Mapping[str, float]) -> None:
+        """Add the metrics of an update.
 
         Args:
-            seconds: that its parts took, WAITING among them, from the process's beginning on.
+            number: number of the update, counted from 1.
+            metrics: values by name.
+            seconds: time that each part, WAITING included, has taken since the process started.
         """
         for means in (self._entry, self._line):
-            means.add(told, seconds)
+            means.add(metrics, seconds)
         if number % UPDATES_PER_ENTRY == 0 or number == self._total:
-            entry, usage = self._entry.take(), self._usage()
-            self._write({"update": number, **entry, **usage})
-            if self._board is not None:
-                for name, value in entry.items():
-                    self._board.add_scalar(f"training/{name}", value, number)
-                for name, values in usage.items():
-                    for book, value in enumerate(values):
-                        self._board.add_scalar(f"{name}/codebook_{book:02d}", value, number)
-        if time.monotonic() - self._said >= SECONDS_PER_LINE:
-            self._said = time.monotonic()
-            self._say(number, self._line.take())
+            self._write_entry(number)
+        if time.monotonic() - self._printed >= SECONDS_PER_LINE:
+            self._printed = time.monotonic()
+            self._print(number, self._line.take())
 
     def validation(self, number: int, scores: Mapping[str, float], usage: Usage) -> None:
-        """Write scores of the fixed set after `number` updates, and how the codebooks are used."""
+        """Log the scores after `number` updates, and the usage of the codebooks."""
         self._write({"update": number, "validation": dict(scores), **usage})
-        said = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        click.echo(f"{number}/{self._total}  validation: {said}", err=True)
+        text = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+        click.echo(f"{number}/{self._total}  validation: {text}", err=True)
         if self._board is not None:
             for name, value in scores.items():
                 self._board.add_scalar(f"validation/{name}", value, number)
 
-    def sound(self, name: str, audio: Tensor, sample_rate: int, number: int) -> None:
-        """Add a recording, [channels, T], and its spectrogram to TensorBoard."""
+    def audio(self, name: str, samples: Tensor, sample_rate: int, number: int) -> None:
+        """Add audio, [channels, T], and its spectrogram to TensorBoard."""
         if self._board is None:
             return
-        mono = audio.mean(dim=0).float().cpu()
+        mono = samples.mean(dim=0).float().cpu()
         self._board.add_audio(name, mono[None].clamp(-1, 1), number, sample_rate)
         window = torch.hann_window(1024)
         power = torch.stft(mono, 1024, 256, window=window, return_complex=True).abs().square()
@@ -96,8 +92,21 @@ class Journal:
         self._board.add_image(f"{name}/spectrogram", ((decibels + 80) / 120).clamp(0, 1)[None], number)
 
     def close(self) -> None:
+        """Close TensorBoard's log."""
         if self._board is not None:
             self._board.close()
+
+    def _write_entry(self, number: int) -> None:
+        """Log the means since the previous entry."""
+        means, usage = self._entry.take(), self._usage()
+        self._write({"update": number, **means, **usage})
+        if self._board is None:
+            return
+        for name, value in means.items():
+            self._board.add_scalar(f"training/{name}", value, number)
+        for name, values in usage.items():
+            for book, value in enumerate(values):
+                self._board.add_scalar(f"{name}/codebook_{book:02d}", value, number)
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         try:
@@ -106,24 +115,25 @@ class Journal:
         except OSError as error:
             raise WriteError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
-    def _say(self, number: int, means: Mapping[str, float]) -> None:
+    def _print(self, number: int, means: Mapping[str, float]) -> None:
+        """Print the line of a minute."""
         speed = means["updates_per_second"]
-        said = [f"{name} {value:.3g}" for name, value in means.items() if name in _losses(means)]
+        parts = [f"{name} {value:.3g}" for name, value in means.items() if name in _losses(means)]
         if fractions := [name for name in means if name.startswith("fraction_")]:
-            said.append("gradient " + ", ".join(f"{n.removeprefix('fraction_')} {means[n]:.2f}" for n in fractions))
+            parts.append("gradient " + ", ".join(f"{n.removeprefix('fraction_')} {means[n]:.2f}" for n in fractions))
         if usage := self._usage():
             perplexity, used = usage["perplexity"], usage["used"]
-            said.append(
+            parts.append(
                 f"codebooks' perplexity {mean(perplexity):.0f} (least {min(perplexity):.0f}), "
                 f"used {100 * mean(used):.0f} % (least {100 * min(used):.0f} %)"
             )
         left = (self._total - number) / speed / 3600
-        said.append(f"{speed:.2f} updates/s, {left:.1f} h left, waited {100 * means['waited']:.0f} %")
-        click.echo(f"{number}/{self._total}  " + "  ".join(said), err=True)
+        parts.append(f"{speed:.2f} updates/s, {left:.1f} h left, waited {100 * means['waited']:.0f} %")
+        click.echo(f"{number}/{self._total}  " + "  ".join(parts), err=True)
 
 
 class _Means:
-    """Means of what updates tell, and the time that they took, since they were last taken."""
+    """Means of metrics, and the time that updates took, since the last call of take()."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float | Tensor]] = {}
@@ -131,14 +141,14 @@ class _Means:
         self._seconds: Mapping[str, float] = {}
         self._updates = 0
 
-    def add(self, told: Mapping[str, float | Tensor], seconds: Mapping[str, float]) -> None:
-        for name, value in told.items():
+    def add(self, metrics: Mapping[str, float | Tensor], seconds: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
             self._values.setdefault(name, []).append(value)
         self._seconds = dict(seconds)
         self._updates += 1
 
     def take(self) -> dict[str, float]:
-        """Means by name, seconds of each part, updates per second of all parts, and the share of them that waited."""
+        """Return and reset: the means, seconds per part, updates per second, and the share of time spent waiting."""
         means = {name: _mean(values) for name, values in self._values.items()}
         spent = {part: seconds - self._before.get(part, 0.0) for part, seconds in self._seconds.items()}
         whole = max(sum(spent.values()), 1e-9)
@@ -149,15 +159,15 @@ class _Means:
 
 
 def _losses(means: Mapping[str, float]) -> list[str]:
-    return [name for name in means if not name.startswith(_APART) and name not in ("updates_per_second", "waited")]
+    return [name for name in means if not name.startswith(_NOT_LOSSES) and name not in ("updates_per_second", "waited")]
 
 
 def _mean(values: list[float | Tensor]) -> float:
     return float(torch.stack([torch.as_tensor(value).float().cpu() for value in values]).mean())
 
 
-def _number(line: str) -> int:
-    """Of the update that a line of the log tells of; -1 if it is damaged."""
+def _update_of(line: str) -> int:
+    """The number of updates in a line of the log; -1 if the line is damaged."""
     try:
         number = json.loads(line)["update"]
     except (ValueError, TypeError, KeyError):
@@ -169,6 +179,6 @@ def _board(folder: Path, updates: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        click.echo("TensorBoard is not installed, so only log.jsonl is written; pip install tensorboard", err=True)
+        click.echo(f"{missing('tensorboard', extra='train')}; only log.jsonl is written", err=True)
         return None
     return SummaryWriter(str(folder), purge_step=updates + 1)

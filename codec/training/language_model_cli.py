@@ -47,8 +47,9 @@ def train_lm(
     from earmark.codec.encodec.fast.accelerate import accelerate
     from earmark.codec.training.distributed import single_process
     from earmark.codec.training.examples.shard_cache import open_shards
-    from earmark.codec.training.interrupts import saying_how_to_go_on
-    from earmark.codec.training.language_model_trainer import MODEL, LanguageModelRecipe, train
+    from earmark.codec.training.interrupts import suggest_resume
+    from earmark.codec.training.language_model_run import MODEL, train
+    from earmark.codec.training.language_model_trainer import LanguageModelRecipe
 
     if threads:
         torch.set_num_threads(threads)
@@ -61,7 +62,7 @@ def train_lm(
     parts = [open_shards(path, out / f"shards-{index}", rate, channels, group) for index, path in enumerate(data)]
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
     stop_after = None if minutes is None else 60 * minutes
-    with saying_how_to_go_on(out, resume):
+    with suggest_resume(out, resume):
         done = train(
             recipe, codec, identity, parts, out, group.device, start=start, hours=hours, resume=resume,
             stop_after=stop_after, tensorboard=tensorboard,

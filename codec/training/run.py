@@ -1,188 +1,212 @@
-"""A training in a folder: begun, interrupted at will, continued, validated, exported.
+"""Training of a codec in a folder: start, interrupt, resume, validate, export.
 
 DIR/run.json            recipe, versions, seed, data, command
-DIR/state.pt            all that the next update depends on; written aside, then renamed
-DIR/log.jsonl           losses and scores (journal.py); DIR/tensorboard/ the same to look at and listen to
-DIR/model.safetensors   the generator of the last validation, ready for --checkpoint; DIR/model-card.md tells of it
+DIR/state.pt            everything that the next update depends on; replaced atomically
+DIR/log.jsonl           losses and scores (see journal.py); DIR/tensorboard/ has the same, and decoded audio
+DIR/model.safetensors   generator at the last validation, for --checkpoint; DIR/model-card.md describes it
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from earmark.codec.errors import UserError, WriteError
+from earmark.codec.errors import UserError
 from earmark.codec.training import recipe_files
-from earmark.codec.training.distributed import ProcessGroup, maximum
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.batches import TrainingData, identity
 from earmark.codec.training.examples.mixing import Mixing
 from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.export import export
-from earmark.codec.training.folder import STATE, load_state, open_folder, save_state, told_of
-from earmark.codec.training.interrupts import Interrupts
+from earmark.codec.training.folder import STATE, check_run, load_state, read_metadata, save_state, write_metadata
 from earmark.codec.training.journal import Journal
+from earmark.codec.training.loop import TrainingLoop
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.start import fingerprint, start_from
 from earmark.codec.training.trainer import Trainer
-from earmark.codec.training.validation import Scorer, select_excerpts, validate
+from earmark.codec.training.validation import Excerpt, Scorer, select_excerpts, validate
 
-SECONDS_PER_STATE = 600.0
-MOST_WORKERS = 8  # of a GPU: 0.5 ms for an example of a second, on one core
-_TIME_IS_UP, _INTERRUPTED = 1, 2
-_SAME = {
+MOST_WORKERS = 8  # per GPU; on one core, an example of 1 s takes 0.5 ms
+_LABELS = {
     "tables": "another recipe or --set",
     "data": "other data",
     "validation": "other recordings to validate on",
     "rooms": "other --rooms",
-}
+}  # of the metadata that must stay the same, for check_run()
 
 
 def train(
-    recipe: Recipe,
-    shards: Sequence[Shards],
-    folder: Path,
-    group: ProcessGroup,
-    *,
-    rooms: Rooms | None = None,
-    resume: bool = False,
-    start: Path | None = None,
-    stop_after: float | None = None,
-    scorers: Mapping[str, Scorer] | None = None,
-    tensorboard: bool = True,
-    workers: int | None = None,
-) -> bool:
-    """Train until the recipe's last update, an interrupt, or for a while.
+    recipe: Recipe, shards: Sequence[Shards], folder: Path, group: ProcessGroup, *, rooms: Rooms | None = None,
+    resume: bool = False, start: Path | None = None, stop_after: float | None = None,
+    scorers: Mapping[str, Scorer] | None = None, tensorboard: bool = True, workers: int | None = None,
+) -> bool:  # fmt: skip
+    """Train until the recipe's last update, an interrupt or a time limit.
 
     Args:
-        shards: recordings in the model's format.
-        folder: where everything goes; holds an earlier part of this training if `resume`.
-        rooms: where reverberation comes from; simulated if None.
-        start: checkpoint or folder of a training whose weights to begin with (see codec.training.start); random ones
-            if None. Once a state is saved, that is what a training goes on from.
-        stop_after: seconds after which, and after one update at least, the state is saved and the training left.
-        scorers: more metrics for the validation beside SI-SNR, by name: (kind of recording, reference [T], decoded
-            [T], sample rate) -> score, NaN where there is none.
-        workers: processes that make batches ahead of time, for each process that trains; None for as many as the
-            device deserves. The result is the same for any number.
+        recipe: what to train.
+        shards: recordings in the model's sample rate and channels.
+        folder: folder of the training.
+        group: processes that share each batch.
+        rooms: source of impulse responses. Default: simulated rooms.
+        resume: continue the training in the folder, if there is one.
+        start: checkpoint, or folder of a training, with the weights to start from. Default: random weights. Ignored if
+            a saved state is resumed.
+        stop_after: seconds after which, and after at least one update, the state is saved and the training stops.
+        scorers: metrics for the validation in addition to SI-SNR, by name.
+        tensorboard: also write a log for TensorBoard.
+        workers: processes that prepare batches, per training process; the result does not depend on their number.
+            Default: default_workers().
 
     Returns:
         Whether the last update is done.
 
     Raises:
-        UserError: the folder holds a training and `resume` is False, or one of another recipe or data; or the shards
-            do not serve the recipe.
-        KeyboardInterrupt: this process or one of the others was interrupted; the state is saved.
+        UserError: the folder holds another training, or this one and `resume` is False; or the recordings do not
+            suit the recipe.
+        KeyboardInterrupt: this process or another one was interrupted; the state is saved.
     """
-    began = time.monotonic()
-    chief = group.rank == 0
+    started = time.monotonic()
     rooms = rooms or SimulatedRooms(recipe.model.sample_rate, recipe.data.rt60)
-    data = data_of(recipe, shards, rooms)
+    data = training_data(recipe, shards, rooms)
     excerpts = select_excerpts(shards, recipe.validation.recordings, recipe.validation.seconds)
     if not excerpts:
         raise UserError("--data: holds no recordings of the split valid to validate on; index more recordings")
-    trainer = Trainer(recipe, group)
-    state = load_state(folder, "generator") if resume and (folder / STATE).exists() else None
-    if state is not None:
-        trainer.load_state_dict(state)
-    elif start is not None:
-        start_from(trainer, start)
-    if chief:
-        about = {
-            "recipe": recipe.name, "tables": recipe.tables, "data": data.identity,
-            "validation": identity(shards, "valid"), "rooms": rooms.identity,
-            "start": start and fingerprint(start), "start_path": start and str(start.resolve()),
-        }  # fmt: skip
-        open_folder(folder, about, _SAME, resume, {"tables": recipe_files.completed})
-        _check_start(folder, start, state is not None)
-    spent = state.get("seconds", 0.0) if state else 0.0
-    first, total = trainer.updates, recipe.training.total
-    journal = Journal(folder, first, total, tensorboard, trainer.usage) if chief else None
+    trainer, spent = _begin(recipe, group, folder, _metadata(recipe, data, shards, rooms, start), start, resume)
+    workers = default_workers(group) if workers is None else workers
+    batches = data.batches(trainer.updates, recipe.training.total, group, workers)
+    training = CodecTraining(trainer, batches, shards, excerpts, scorers or {}, folder, started - spent, tensorboard)
+    return TrainingLoop(training, started, stop_after).run()
 
-    def seconds() -> float:
-        return spent + time.monotonic() - began
 
-    def save() -> None:
-        save_state(folder, {**trainer.state_dict(), "seconds": seconds()})
+class CodecTraining:
+    """A codec's training for TrainingLoop, see codec.training.loop.Training.
 
-    def note(told: Mapping[str, float | Tensor], due: bool) -> None:
-        """Of the last update, by the chief."""
-        assert journal is not None
-        journal.update(trainer.updates, told, trainer.stopwatch.seconds)
-        if not due:
-            return
+    Args:
+        trainer: makes the updates.
+        batches: batches of the updates to come.
+        shards: recordings that it is trained on, for the model card.
+        excerpts: excerpts to validate on.
+        scorers: metrics in addition to SI-SNR, by name.
+        folder: folder of the training.
+        started: time.monotonic() at the start, less the duration of the parts before it was resumed.
+        tensorboard: also write a log for TensorBoard.
+    """
+
+    validates_when_stopped = False
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        batches: Generator[Tensor],
+        shards: Sequence[Shards],
+        excerpts: list[Excerpt],
+        scorers: Mapping[str, Scorer],
+        folder: Path,
+        started: float,
+        tensorboard: bool,
+    ) -> None:
+        self.trainer, self.stopwatch = trainer, trainer.stopwatch
+        self.total, self.every = trainer.recipe.training.total, trainer.recipe.validation.every
+        self.journal: Journal | None = None
+        if trainer.group.rank == 0:
+            self.journal = Journal(folder, trainer.updates, self.total, tensorboard, trainer.usage)
+        self._batches, self._shards, self._excerpts = batches, shards, excerpts
+        self._scorers, self._folder, self._started = scorers, folder, started
+
+    @property
+    def updates(self) -> int:
+        return self.trainer.updates
+
+    def batches(self) -> Generator[Tensor]:
+        return self._batches
+
+    def update(self, batch: Tensor) -> Mapping[str, float | Tensor]:
+        return self.trainer.update(batch.to(self.trainer.group.device, non_blocking=True))
+
+    def validate(self) -> None:
+        assert self.journal is not None
+        trainer, recipe = self.trainer, self.trainer.recipe
         with trainer.average.in_place(trainer.generator):
-            scores, examples = validate(trainer.generator, excerpts, recipe.validation.kbps, scorers or {})
-            export(trainer, shards, folder, seconds(), scores, len(excerpts))
-        journal.validation(trainer.updates, scores, trainer.usage())
+            scores, examples = validate(trainer.generator, self._excerpts, recipe.validation.kbps, self._scorers)
+            export(trainer, self._shards, self._folder, self._seconds(), scores, len(self._excerpts))
+        self.journal.validation(trainer.updates, scores, trainer.usage())
         for name, audio in examples.items():
-            journal.sound(name, audio, recipe.model.sample_rate, trainer.updates)
+            self.journal.audio(name, audio, recipe.model.sample_rate, trainer.updates)
 
-    stop, saved = 0, time.monotonic()
-    count = workers_for(group) if workers is None else workers
-    with Interrupts() as interrupts, contextlib.closing(data.batches(first, total, group, count)) as batches:
-        while trainer.updates < total:
-            with trainer.stopwatch("data"):
-                batch = interrupts.waiting_for(lambda: next(batches))
-            late = stop_after is not None and trainer.updates > first and time.monotonic() - began > stop_after
-            # All stop before the same update: one that went on alone would wait for the others for ever.
-            stop = maximum(_INTERRUPTED if batch is None else _TIME_IS_UP if late else 0)
-            if stop or batch is None:
-                break
-            told = trainer.update(batch.to(group.device, non_blocking=True))
-            if not chief:
-                continue
-            due = trainer.updates % recipe.validation.every == 0 or trainer.updates == total
-            try:
-                note(told, due)
-            except WriteError:  # the disk is full: the state may yet find the room of the one before
-                with contextlib.suppress(WriteError):
-                    save()
-                raise
-            if due or time.monotonic() - saved > SECONDS_PER_STATE:
-                save()
-                saved = time.monotonic()
-        if chief and stop:
-            save()
-    if journal is not None:
-        journal.close()
-    if stop == _INTERRUPTED:
-        raise KeyboardInterrupt
-    return trainer.updates == total
+    def save(self) -> None:
+        save_state(self._folder, {**self.trainer.state_dict(), "seconds": self._seconds()})
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
 
 
-def data_of(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms) -> TrainingData:
-    """What a recipe learns from."""
-    chosen, training = recipe.data, recipe.training
+def training_data(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms) -> TrainingData:
+    """The examples that a recipe trains on."""
+    settings, training = recipe.data, recipe.training
     mixing = Mixing(
-        single_music=chosen.single_music, single_other=chosen.single_other, mix_two=chosen.mix_two,
-        mix_three_without_music=chosen.mix_three_without_music, gain_db=chosen.gain_db, reverb=chosen.reverb,
+        single_music=settings.single_music, single_other=settings.single_other, mix_two=settings.mix_two,
+        mix_three_without_music=settings.mix_three_without_music, gain_db=settings.gain_db, reverb=settings.reverb,
     )  # fmt: skip
     return TrainingData(
-        shards, seconds=chosen.seconds, batch=chosen.batch, updates=training.updates, seed=training.seed,
+        shards, seconds=settings.seconds, batch=settings.batch, updates=training.updates, seed=training.seed,
         mixing=mixing, rooms=rooms,
     )  # fmt: skip
 
 
-def workers_for(group: ProcessGroup) -> int:
-    """Processes that make batches for one that trains."""
+def default_workers(group: ProcessGroup) -> int:
+    """Processes that prepare batches for one training process."""
     if group.device.type == "cpu":
         return 1  # the networks need the cores
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - 1))
 
 
-def _check_start(folder: Path, start: Path | None, saved: bool) -> None:
-    """Raise UserError if `start` is not what the training in the folder began from.
+def _begin(
+    recipe: Recipe, group: ProcessGroup, folder: Path, metadata: Mapping[str, Any], start: Path | None, resume: bool
+) -> tuple[Trainer, float]:
+    """Make the trainer of a new or a resumed training, and check or write the folder's run.json.
 
-    It is the same if place or content is: the training that it came from may have gone on since. A training that has
-    saved its state can do without it.
+    Returns:
+        The trainer, and the seconds that earlier parts of the training took.
     """
-    earlier = told_of(folder) or {}
+    state = load_state(folder, "generator") if resume and (folder / STATE).exists() else None
+    first = group.rank == 0
+    begun = first and check_run(folder, metadata, _LABELS, resume, {"tables": recipe_files.completed})
+    trainer = Trainer(recipe, group)
+    if state is not None:
+        trainer.load_state_dict(state)
+    elif start is not None:
+        start_from(trainer, start)
+    if first and not begun:
+        write_metadata(folder, metadata)
+    elif first:
+        _check_start(folder, start, saved=state is not None)
+    return trainer, state.get("seconds", 0.0) if state else 0.0
+
+
+def _metadata(
+    recipe: Recipe, data: TrainingData, shards: Sequence[Shards], rooms: Rooms, start: Path | None
+) -> dict[str, Any]:
+    """Content of run.json."""
+    return {
+        "recipe": recipe.name, "tables": recipe.tables, "data": data.identity,
+        "validation": identity(shards, "valid"), "rooms": rooms.identity,
+        "start": start and fingerprint(start), "start_path": start and str(start.resolve()),
+    }  # fmt: skip
+
+
+def _check_start(folder: Path, start: Path | None, saved: bool) -> None:
+    """Raise UserError if `start` is not what the training in the folder started from.
+
+    Either path or content must agree: the training at that path may have gone on since. `start` may be omitted once
+    the training in the folder has saved its state.
+    """
+    earlier = read_metadata(folder) or {}
     if start is None:
         if earlier.get("start") is not None and not saved:
             raise UserError(f"--out {folder}: has saved no state yet; give --start-from again")

@@ -1,4 +1,4 @@
-"""What a training begins from in place of random weights: a checkpoint, or an earlier training."""
+"""Start a training from the weights of a checkpoint or of an earlier training instead of random ones."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from earmark.codec.training.trainer import Trainer
 
 
 def start_from(trainer: Trainer, source: Path) -> None:
-    """Put the weights of an earlier training into a new one, whose schedule and optimisers begin afresh.
+    """Copy weights into a new training. Its schedule and optimisers start from the beginning.
 
     Args:
-        source: a checkpoint, of which generator and codebooks are taken, or the folder of a training, whose
-            discriminators and averages of the codebooks are taken too.
+        trainer: trainer of the new training.
+        source: a checkpoint, which has the generator and its codebooks, or the folder of a training, which also has the
+            discriminators and the moving averages of the codebooks.
 
     Raises:
-        UserError: the weights are of a model in another shape than the recipe's, or cannot be read.
+        UserError: the weights do not fit the recipe's model, or cannot be read.
     """
     if source.is_dir():
         _from_training(trainer, source)
@@ -36,7 +37,7 @@ def start_from(trainer: Trainer, source: Path) -> None:
 
 
 def fingerprint(source: Path) -> str:
-    """SHA-256 of the file that start_from() reads; of nothing where it is gone."""
+    """SHA-256 of the file that start_from() reads; that of no bytes if the file is gone."""
     path = source / STATE if source.is_dir() else source
     try:
         with path.open("rb") as file:
@@ -52,7 +53,7 @@ def _from_training(trainer: Trainer, folder: Path) -> None:
         raise UserError(f"--start-from {error}") from error
     for name, network in (("generator", trainer.generator), ("discriminators", trainer.discriminators)):
         if name == "discriminators" and not state[name]:
-            continue  # that training had none
+            continue  # that training has none
         try:
             network.load_state_dict(state[name])
         except RuntimeError as error:
@@ -67,7 +68,7 @@ def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
         raise UserError(f"--start-from {path}: has codebooks, which quantizer.kind {recipe.quantizer.kind} does not")
     wanted, config = recipe.model, model.config
     if replace(config, name=wanted.name, kbps=wanted.kbps) != wanted or config.codebooks() > wanted.codebooks():
-        raise UserError(f"--start-from {path}: is a model in another shape than the recipe's; see `model` in run.json")
+        raise UserError(f"--start-from {path}: does not fit the recipe; compare `model` in the run.json of both")
     for theirs, ours in ((model.encoder, trainer.generator.encoder), (model.decoder, trainer.generator.decoder)):
         for name, weight in theirs.state_dict().items():
             _set(ours, name, weight)
@@ -76,7 +77,7 @@ def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
 
 
 def _set(network: nn.Module, name: str, weight: Tensor) -> None:
-    """Give a parameter a value; weight norm splits it into length and direction."""
+    """Set a parameter, which weight norm may have split into length and direction."""
     owner, _, leaf = name.rpartition(".")
     module = network.get_submodule(owner)
     if parametrize.is_parametrized(module, leaf):

@@ -1,4 +1,4 @@
-"""Where the time of a training goes."""
+"""Measures where the time of a training goes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import torch
 
 
 class Stopwatch:
-    """Seconds spent in named parts; a GPU is waited for at both ends of a part only while `exact` is set.
+    """Adds up the seconds spent in named parts of an update.
 
-    Without that the parts of a GPU's work run into each other, but their sum, and the time waited for data, hold.
+    A GPU works asynchronously, so parts of its work are attributed to later parts. The total, and the time spent
+    waiting for data, are right nevertheless.
+
+    Args:
+        device: device that computes.
+        exact: wait for the GPU at both ends of each part, which attributes all work correctly but slows it down.
     """
 
     def __init__(self, device: torch.device, exact: bool = False) -> None:
         self.seconds: dict[str, float] = {}
-        self._wait = device.type == "cuda" and exact
+        self._synchronize = device.type == "cuda" and exact
 
     @contextlib.contextmanager
     def __call__(self, part: str) -> Iterator[None]:
@@ -28,6 +33,6 @@ class Stopwatch:
             self.seconds[part] = self.seconds.get(part, 0.0) + self._now() - start
 
     def _now(self) -> float:
-        if self._wait:
+        if self._synchronize:
             torch.cuda.synchronize()
         return time.perf_counter()

@@ -1,9 +1,8 @@
-"""The training loop's one step, and all the state it has (EnCodec paper, sections 3.4 and 4.4)."""
+"""One update of a codec's training, and the state it depends on (EnCodec paper, sections 3.4 and 4.4)."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -26,7 +25,8 @@ from earmark.codec.training.losses.terms import (
     time_loss,
 )
 from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
-from earmark.codec.training.recipe import OptimizerRecipe, Recipe
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.schedule import learning_rate
 from earmark.codec.training.stopwatch import Stopwatch
 from earmark.codec.training.weight_average import WeightAverage
 
@@ -34,10 +34,10 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 class Trainer:
-    """Networks, optimisers and balancer of one training; `update` takes a batch.
+    """Networks, optimisers and balancer of one training.
 
-    What an update does depends on its number, the recipe's seed, the state and the batch alone, so that a training
-    continued from `state_dict` is the one that was interrupted, bit for bit on the CPU.
+    An update depends only on its number, the recipe's seed, the state and the batch. A training continued from
+    `state_dict` therefore equals the uninterrupted one, bit for bit on the CPU.
 
     Args:
         recipe: what to train.
@@ -47,7 +47,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, group: ProcessGroup) -> None:
         self.recipe = recipe
         self.group = group
-        torch.manual_seed(recipe.training.seed)  # the same weights at the start of every process
+        torch.manual_seed(recipe.training.seed)  # every process starts with the same weights
         self.generator = Generator(recipe).to(group.device)
         self.discriminators = discriminators.build(recipe).to(group.device)
         weights = asdict(recipe.losses)
@@ -65,42 +65,45 @@ class Trainer:
         self.optimizers = {
             name: optimizers.build(network, recipe.optimizer)
             for name, network in networks.items()
-            if any(True for _ in network.parameters())  # a recipe may do without discriminators
+            if any(True for _ in network.parameters())  # a recipe may have no discriminators
         }
         self.average = WeightAverage(self.generator, recipe.optimizer.weight_ema)
         self.updates = 0
         self.stopwatch = Stopwatch(group.device)
 
     def update(self, audio: Tensor) -> dict[str, float | Tensor]:
-        """One update by this process's part of a batch, [B, channels, T] on its device.
+        """Make one update.
+
+        Args:
+            audio: this process's part of the batch, [B, channels, T] on its device.
 
         Returns:
-            Losses of the whole batch, fractions of the gradient and what was drawn, for the log; tensors where reading
-            them would wait for the device.
+            Metrics for the log: losses of the whole batch, shares of the gradient, and the bit rate drawn. Losses are
+            tensors, since reading their values would wait for the device.
         """
         recipe = self.recipe
         draws = np.random.default_rng([recipe.training.seed, self.updates])
-        torch.manual_seed(int(draws.integers(2**62)) + self.group.rank)  # of the noise in some quantisers
+        torch.manual_seed(int(draws.integers(2**62)) + self.group.rank)  # for the noise of some quantisers
         kbps = float(draws.choice(recipe.model.kbps))
         train_discriminator = draws.random() < recipe.discriminators.update_probability
         self._set_learning_rate()
         with self.stopwatch("generator"), self._autocast():
             output = self.generator(audio, recipe.model.codebooks(kbps))
-        told: dict[str, float | Tensor] = {"kbps": kbps}
+        metrics: dict[str, float | Tensor] = {"kbps": kbps}
         with self.stopwatch("losses"):
             losses = {name: distance(audio, output.decoded) for name, distance in self.distances.items()}
         if self.updates >= recipe.discriminators.start and recipe.discriminators.kinds:
             discriminator = self.discriminators.of(kbps)
             with self.stopwatch("discriminators"):
                 if train_discriminator:
-                    told["discriminator"] = self._train(discriminator, audio, output.decoded.detach())
+                    metrics["discriminator"] = self._train_discriminator(discriminator, audio, output.decoded.detach())
                 losses |= self._adversarial(discriminator, audio, output.decoded)
         with self.stopwatch("generator"):
-            told |= self._train_generator(losses, output)
-        average(value for value in told.values() if isinstance(value, Tensor))
+            metrics |= self._train_generator(losses, output)
+        average(value for value in metrics.values() if isinstance(value, Tensor))
         self.average.update(self.generator)
         self.updates += 1
-        return told
+        return metrics
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on."""
@@ -114,7 +117,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Restore a state of `state_dict`."""
         self.updates = state["updates"]
         self.generator.load_state_dict(state["generator"])
         self.discriminators.load_state_dict(state["discriminators"])
@@ -124,14 +127,14 @@ class Trainer:
             optimizer.load_state_dict(state["optimizers"][name])
 
     def usage(self) -> dict[str, list[float]]:
-        """Perplexity and share of codewords in use, of each codebook; nothing of quantisers without codebooks."""
+        """Perplexity and share of used codewords per codebook; empty for quantisers without codebooks."""
         quantizer = self.generator.quantizer
         if not isinstance(quantizer, TrainableResidualVectorQuantizer):
             return {}
         return {"perplexity": quantizer.perplexity.tolist(), "used": quantizer.used.tolist()}
 
     def restart_average(self) -> None:
-        """Begin the average of the weights anew from those that the generator has now."""
+        """Restart the average of the weights from the generator's current weights."""
         self.average = WeightAverage(self.generator, self.recipe.optimizer.weight_ema)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
@@ -140,17 +143,21 @@ class Trainer:
         return torch.autocast(self.group.device.type, torch.bfloat16)
 
     def _set_learning_rate(self) -> None:
-        rate = learning_rate(self.recipe.optimizer, self.updates, self.recipe.training.total)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
+        optimizer, total = self.recipe.optimizer, self.recipe.training.total
+        rate = learning_rate(
+            self.updates, peak=optimizer.learning_rate, rise=optimizer.warmup + 1, warmup=optimizer.warmup, total=total,
+            decay=optimizer.schedule,
+        )  # fmt: skip
+        for each in self.optimizers.values():
+            for group in each.param_groups:
                 group["lr"] = rate
 
-    def _train(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    def _train_discriminator(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         optimizer = self.optimizers["discriminators"]
         optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            judged_real, judged_fake = discriminator(real), discriminator(fake)
-        loss = hinge_discriminator([j.logits for j in judged_real], [j.logits for j in judged_fake])
+            of_real, of_fake = discriminator(real), discriminator(fake)
+        loss = hinge_discriminator([output.logits for output in of_real], [output.logits for output in of_fake])
         loss.backward()
         average_gradients(discriminator.parameters())
         optimizer.step()
@@ -159,12 +166,14 @@ class Trainer:
     def _adversarial(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         with _frozen(discriminator):
             with self._autocast(), torch.no_grad():
-                judged_real = discriminator(real)
+                of_real = discriminator(real)
             with self._autocast():
-                judged_fake = discriminator(fake)
+                of_fake = discriminator(fake)
         return {
-            "adversarial": hinge_generator([j.logits for j in judged_fake]),
-            "features": feature_matching([j.features for j in judged_real], [j.features for j in judged_fake]),
+            "adversarial": hinge_generator([output.logits for output in of_fake]),
+            "features": feature_matching(
+                [output.features for output in of_real], [output.features for output in of_fake]
+            ),
         }
 
     def _train_generator(self, losses: dict[str, Tensor], output: Output) -> dict[str, float | Tensor]:
@@ -176,22 +185,13 @@ class Trainer:
         fractions = self.balancer.backward(losses, output.decoded, unbalanced)
         average_gradients(self.generator.parameters())
         optimizer.step()
-        told = {name: loss.detach() for name, loss in {**losses, "commitment": commitment, "bits": bits}.items()}
-        return told | {f"fraction_{name}": fraction for name, fraction in fractions.items()}
-
-
-def learning_rate(recipe: OptimizerRecipe, update: int, total: int) -> float:
-    """Of an update: linear warm-up, then constant, or down to 0 along half a cosine."""
-    rate = recipe.learning_rate * min(1.0, (update + 1) / (recipe.warmup + 1))
-    if recipe.schedule == "constant" or update < recipe.warmup:
-        return rate
-    done = (update - recipe.warmup) / max(1, total - recipe.warmup)
-    return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        metrics = {name: loss.detach() for name, loss in {**losses, "commitment": commitment, "bits": bits}.items()}
+        return metrics | {f"fraction_{name}": fraction for name, fraction in fractions.items()}
 
 
 @contextlib.contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
-    """Gradients pass through but are not computed for its weights."""
+    """Let gradients pass through a module without computing those of its weights."""
     module.requires_grad_(False)
     try:
         yield

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.codec.audio.mel import mel_triangles
 from earmark.eval.metrics.interface import Score
 from earmark.eval.metrics.registry import metric
 
@@ -77,14 +78,7 @@ def magnitudes(signal: NDArray[np.float32], size: int, window: int, hop: int) ->
 
 @functools.cache
 def mel_filters() -> NDArray[np.float64]:
-    """Triangular filters on the mel scale of O'Shaughnessy, [bands, bins], each with weights that add up to 1."""
-    nyquist_mel = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, nyquist_mel, BANDS + 2) / 2595) - 1)
-    bins = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[None]
-    low, middle, high = (edges[start : start + BANDS, None] for start in range(3))
-    triangles = np.clip(np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)), 0, None)
-    # The lowest triangles may fall between two bins; such a band takes the bin nearest to its middle.
-    empty = np.flatnonzero(triangles.sum(axis=1) == 0)
-    triangles[empty, np.abs(bins - middle[empty]).argmin(axis=1)] = 1
+    """Mel triangles, [bands, bins], each scaled to a sum of 1, so that white noise has the same level in every band."""
+    triangles = mel_triangles(SAMPLE_RATE, WINDOW, BANDS)
     areas: NDArray[np.float64] = triangles / triangles.sum(axis=1, keepdims=True)
     return areas

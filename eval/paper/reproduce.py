@@ -25,7 +25,7 @@ from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.batches import identity
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.export import device_name, export
-from earmark.codec.training.folder import ABOUT, STATE, load_state
+from earmark.codec.training.folder import METADATA, STATE, load_state
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.recipe_files import Row, Table
 from earmark.codec.training.run import Scorer, train
@@ -174,7 +174,7 @@ def reproduce_row(
     wanted = {"si_snr", *scorers}
     if known and known.experiment == experiment and wanted <= known.scores.keys():
         return known
-    resume = (folder / ABOUT).exists()
+    resume = (folder / METADATA).exists()
     # Time is spent once its updates are saved: a row that was killed makes the others again.
     spent = load_state(folder, "generator").get("seconds", 0.0) if (folder / STATE).exists() else 0.0
     left = None if budget.minutes is None else 60 * budget.minutes - spent

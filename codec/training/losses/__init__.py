@@ -1,1 +1,1 @@
-"""Losses of the generator and the discriminators, and the balancer."""
+"""Losses of the generator and of the discriminators, and the loss balancer."""

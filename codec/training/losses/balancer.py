@@ -13,46 +13,46 @@ from torch import distributed as dist
 
 from earmark.codec.training.distributed import average
 
-SMALLEST = torch.finfo(torch.float32).tiny  # of the norms that have an inverse
+SMALLEST = torch.finfo(torch.float32).tiny  # norm whose inverse is finite
 
 
 @dataclass
 class _Average:
-    """Exponential moving average that is right from the first value on.
+    """Exponential moving average without a bias towards its start.
 
-    It is the mean of all values so far, each weighted by decay to the power of its age, so it does not start from 0
-    nor from the first value alone: total / weight.
+    It is the mean total / weight of all values so far, each weighted by decay to the power of its age.
     """
 
     total: float = 0.0
     weight: float = 0.0
 
     def update(self, value: float, decay: float) -> float:
+        """Include a value and return the average."""
         self.total = decay * self.total + value
         self.weight = decay * self.weight + 1
         return self.total / self.weight
 
 
 class Balancer:
-    """Lets each loss have a given share of the gradient that reaches the decoder, whatever its scale (equation 5).
+    """Gives each loss a fixed share of the gradient that reaches the decoder, whatever its scale (equation 5).
 
-    With g_i the gradient of loss i in the decoded audio x^, the network receives the sum of
+    With g_i the gradient of loss i with respect to the decoded audio x^, the network receives the sum of
 
         g~_i = R lambda_i / sum_j lambda_j * g_i / <|g_i|_2>_beta
 
     where <.>_beta is an exponential moving average over the batches, this one included, and |g_i|_2 the norm of the
-    whole gradient: all examples, channels and samples. The losses are means over the batch. Where processes share it
-    and average the gradients of their weights afterwards, the norm is that of the joint batch on all of them, so that
-    the update is the one which a single process would have made of it.
+    whole gradient: all examples, channels and samples. The losses are means over the batch. If processes share the
+    batch and average the gradients of their weights afterwards, the norm is that of the joint batch, so that the update
+    equals that of a single process.
 
-    A gradient that is zero, as of a saturated hinge, has no scale, and one that is not finite has no direction: in that
-    batch the loss takes no part, on any process, and its average stays as it was. The others keep their scale.
+    A gradient that is zero (a saturated hinge) or not finite cannot be scaled: its loss is left out of that batch, on
+    all processes, and its average does not change. The other losses keep their scale.
 
     Args:
-        weights: lambda_i of every loss; a batch may lack some, then the sum is over those it has.
+        weights: lambda_i by the name of the loss. If a batch lacks some losses, the sum is over those it has.
         reference_norm: R.
         decay: beta.
-        enabled: otherwise the gradient is that of the plain sum of lambda_i loss_i, as for Table A.4.
+        enabled: if False, the gradient is that of the weighted sum of the losses (Table A.4).
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class Balancer:
     def backward(
         self, losses: Mapping[str, Tensor], decoded: Tensor, unbalanced: Tensor | None = None
     ) -> dict[str, float]:
-        """Add to the gradients of all that `decoded` was computed from, in one pass through it.
+        """Add the balanced gradient to the gradients of the weights, in one backward pass through the networks.
 
         Args:
-            losses: scalars that depend on the weights to train through `decoded` alone, by their names in `weights`.
+            losses: scalars by their names in `weights`. They must depend on the trained weights through `decoded` only.
                 Their graphs are kept.
             decoded: output of the decoder, [B, C, T].
-            unbalanced: what is not defined on `decoded` and is only added, such as the commitment loss.
+            unbalanced: scalar that is added without balancing, such as the commitment loss.
 
         Returns:
-            The share of each loss in this batch: the norm of what it contributes over the sum of these norms.
+            The share of each loss in this batch: the norm of its contribution over the sum of these norms.
 
         Raises:
             ValueError: a loss without a weight.
@@ -103,11 +103,11 @@ class Balancer:
         return {name: asdict(norm) for name, norm in self._averages.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Restore a state of `state_dict`."""
         self._averages = {name: _Average(**norm) for name, norm in state.items()}
 
     def _scales(self, norms: Mapping[str, float]) -> dict[str, float]:
-        """The factor of each gradient that takes part."""
+        """The factor of each gradient that can be scaled."""
         usable = {name: norm for name, norm in norms.items() if SMALLEST <= norm < math.inf}
         if not self.enabled:
             return {name: self.weights[name] for name in usable}
@@ -120,10 +120,10 @@ class Balancer:
 
 
 def _joint_norms(gradients: list[Tensor]) -> list[float]:
-    """Norms of the gradients of the joint batch, of which each process has those of its own part's mean loss."""
+    """Norms of the gradients of the joint batch, from those of each process's part."""
     squares = torch.stack([torch.linalg.vector_norm(g, dtype=torch.float64).square() for g in gradients])
     average([squares])
-    # With W processes the joint gradient holds that of each, divided by W: sum |g|^2 / W^2 = mean |g|^2 / W.
+    # The joint gradient of W processes holds theirs, each divided by W: sum |g|^2 / W^2 = mean |g|^2 / W.
     processes = dist.get_world_size() if dist.is_initialized() else 1
     norms: list[float] = (squares / processes).sqrt().tolist()
     return norms

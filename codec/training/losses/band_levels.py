@@ -1,4 +1,4 @@
-"""Distance of levels in auditory bands, which weighs a faint band as much as a loud one; not the EnCodec paper's."""
+"""Distance of levels in auditory bands: faint bands count as much as loud ones. Not in the EnCodec paper."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from earmark.codec.training.losses.windows import MEL
 class BandLevels(nn.Module):
     """Mean absolute difference of levels in 32 auditory bands, [B, C, T] twice -> scalar, in dB.
 
-    A level is that of the energy which a band passes in one window of 2048 samples, in dB against full scale. Levels
-    below `FLOOR` count as at it, so nothing is gained by making silence more silent, nor does a decoder that is silent
-    where it should not be learn from this to be louder; other distances have to teach that. ViSQOL has the same floor
-    within 5 dB: its -45 are of 10 log10 of amplitudes. All frames weigh alike, faint ones too.
+    A level is the energy of a band in one window of 2048 samples, in dB relative to full scale. Levels are limited to
+    `FLOOR` from below, so making silence more silent gains nothing. For the same reason a decoder that is wrongly
+    silent gets no gradient from this loss and needs another one. ViSQOL's floor is the same within 5 dB: its -45 refers
+    to 10 log10 of amplitudes. All frames have the same weight.
 
     Args:
         sample_rate: in Hz.
@@ -36,7 +36,7 @@ class BandLevels(nn.Module):
         self.register_buffer("filters", band_filters(sample_rate, self.WINDOW, self.BANDS).T, persistent=False)
 
     def levels(self, audio: Tensor) -> Tensor:
-        """Of [B, C, T], as [B, C, 1 + T // 512, 32] in dB."""
+        """Levels in dB, [B, C, T] -> [B, C, 1 + T // 512, 32]."""
         spectrum = self.spectrogram(reflect(audio, self.WINDOW // 2, self.WINDOW // 2))
         with torch.autocast(audio.device.type, enabled=False):
             energy = torch.view_as_real(spectrum).square().sum(dim=-1) @ self.filters
@@ -47,12 +47,12 @@ class BandLevels(nn.Module):
 
 
 def band_filters(sample_rate: int, window: int, bands: int) -> Tensor:
-    """What auditory bands pass of the power at an STFT's frequencies, [bands, window / 2 + 1].
+    """Weights that sum the power of an STFT's frequencies into auditory bands, [bands, window / 2 + 1].
 
-    Their centres lie equally spaced from 50 Hz to below the Nyquist frequency on the ERB-rate scale
-    21.4 log10(1 + 0.00437 f) of Glasberg and Moore (1990), and each has the power response of a gammatone filter of
-    fourth order, (1 + ((f - centre) / b)^2)^-4 with b = 1.019 ERB. White noise of variance 1 has the energy
-    pi 5/16 b / nyquist in a band, its share of the spectrum.
+    The centres are equally spaced on the ERB-rate scale 21.4 log10(1 + 0.00437 f) of Glasberg and Moore (1990), from
+    50 Hz to below the Nyquist frequency. Each band has the power response of a fourth-order gammatone filter,
+    (1 + ((f - centre) / b)^2)^-4 with b = 1.019 ERB. The energy of white noise of variance 1 in a band is
+    pi 5/16 b / nyquist, its share of the spectrum.
     """
     nyquist = sample_rate / 2
     rates = torch.linspace(_erb_rate(50.0), _erb_rate(nyquist), bands + 1, dtype=torch.float64)[:-1]

@@ -1,21 +1,22 @@
-"""Short-time Fourier transform and mel bands, as the losses and the discriminators take them (EnCodec paper, 3.4)."""
+"""Spectrograms for the losses and the discriminators (EnCodec paper, section 3.4)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from earmark.codec.audio.mel import mel_triangles
 from earmark.codec.encodec.layers import reflect
 
 
 class Spectrogram(nn.Module):
-    """Complex STFT, [..., T] -> [..., 1 + (T - window) // hop, window / 2 + 1], time before frequency; no padding.
+    """Complex STFT without padding, [..., T] -> [..., 1 + (T - window) // hop, window / 2 + 1].
 
-    The window is Hann's, the hop a quarter of it. "Normalised" is read as division by the window's norm: white noise
-    then has its variance as its mean power, whatever the window.
+    Hann window, hop of a quarter window. The paper's "normalised" is taken as division by the window's norm: the mean
+    power of white noise is its variance, for every window.
 
     Args:
-        window: samples; the signal may not be shorter.
+        window: length in samples. Signals must not be shorter.
     """
 
     window: Tensor
@@ -37,27 +38,29 @@ class Spectrogram(nn.Module):
 def two_channels(spectrum: Tensor) -> Tensor:
     """Real and imaginary part as channels, complex [N, frames, frequencies] -> [N, 2, frames, frequencies].
 
-    No copy: the parts alternate in memory, which is the channels-last order that convolutions are fastest in.
+    The result is a view. The parts alternate in memory, which is channels-last order, the fastest for convolutions.
     """
     return torch.view_as_real(spectrum).permute(0, 3, 1, 2)
 
 
 class MelSpectrogram(nn.Module):
-    """Magnitudes in mel bands, [B, C, T] -> [B, C, 1 + T // hop, filters]; half a window is reflected at both ends.
+    """Magnitudes in mel bands, [B, C, T] -> [B, C, 1 + T // hop, filters].
+
+    Signals are padded with half a window of reflection at both ends.
 
     Args:
         sample_rate: in Hz.
-        window: samples.
-        bins: mel bands; there are fewer filters where the window is too short for so many, see `mel_filters`.
+        window: length in samples.
+        bands: number of mel bands. Short windows have fewer filters, see mel_filters().
     """
 
     filters: Tensor
 
-    def __init__(self, sample_rate: int, window: int, bins: int) -> None:
+    def __init__(self, sample_rate: int, window: int, bands: int) -> None:
         super().__init__()
         self.padding = window // 2
         self.spectrogram = Spectrogram(window)
-        self.register_buffer("filters", mel_filters(sample_rate, window, bins).T, persistent=False)
+        self.register_buffer("filters", mel_filters(sample_rate, window, bands).T, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         magnitudes = self.spectrogram(reflect(audio, self.padding, self.padding)).abs()
@@ -66,25 +69,17 @@ class MelSpectrogram(nn.Module):
         return mel
 
 
-def mel_filters(sample_rate: int, window: int, bins: int) -> Tensor:
-    """Triangles that sum an STFT's magnitudes into mel bands, [filters, window / 2 + 1].
+def mel_filters(sample_rate: int, window: int, bands: int) -> Tensor:
+    """Mel triangles that contain a frequency of the STFT, float32 [filters, window / 2 + 1].
 
-    Their corners lie equally spaced from 0 to the Nyquist frequency on the mel scale 2595 log10(1 + f / 700) (HTK);
-    each rises from its lower neighbour's centre to 1 and falls to its upper neighbour's. The frequencies of a short
-    window are too far apart to meet all of them: 32 samples at 24 kHz have one every 750 Hz, the lowest triangles are
-    some 65 Hz wide on each side. A triangle that meets none would be zero in every signal, so it is left out; the
-    frequencies of the STFT, but for 0 Hz and Nyquist, each still count in full.
+    A triangle between two frequencies would be zero for every signal, so it is left out. This happens in short windows:
+    with 32 samples at 24 kHz the frequencies are 750 Hz apart, and the lowest triangles rise over some 65 Hz. All
+    frequencies but 0 Hz and Nyquist still count in full, since neighbouring triangles add up to 1.
 
     Args:
         sample_rate: in Hz.
         window: samples of the STFT.
-        bins: triangles, before the empty ones are left out.
+        bands: number of triangles, empty ones included.
     """
-    nyquist = torch.tensor(sample_rate / 2, dtype=torch.float64)
-    mels = torch.linspace(0, 1, bins + 2, dtype=torch.float64) * 2595 * torch.log10(1 + nyquist / 700)
-    corners = 700 * (10 ** (mels / 2595) - 1)
-    lower, centre, upper = corners[:-2, None], corners[1:-1, None], corners[2:, None]
-    frequencies = torch.linspace(0, 1, window // 2 + 1, dtype=torch.float64) * nyquist
-    rise, fall = (frequencies - lower) / (centre - lower), (upper - frequencies) / (upper - centre)
-    triangles = torch.minimum(rise, fall).clamp(min=0)
-    return triangles[triangles.amax(dim=1) > 0].float()
+    triangles = mel_triangles(sample_rate, window, bands)
+    return torch.from_numpy(triangles[triangles.max(axis=1) > 0]).float()

@@ -1,7 +1,7 @@
 """The losses of the generator and of the discriminators (EnCodec paper, section 3.4).
 
-Where the paper writes an L1 norm there is the mean over the entries, and the root mean square for an L2 norm, so that
-no loss depends on the duration, the sample rate or the size of the batch.
+The paper's L1 norms are implemented as mean absolute values, and its L2 norms as root mean squares, so that no loss
+depends on duration, sample rate or batch size.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ class MultiScaleMel(nn.Module):
     """Distance of mel spectrograms at several time scales (equation 1), [B, C, T] twice -> scalar.
 
     The mean over windows of 2^5, ..., 2^11 samples of |S(x) - S(x^)|_1 + alpha |S(x) - S(x^)|_2 with alpha = 1, where S
-    are magnitudes in `bins` mel bands. The L1 term is the mean of the absolute differences, the L2 term the root of
-    their mean square in each example: as in the paper it is not squared, so both are amplitudes. The paper leaves open
-    whether S is of magnitudes or powers; powers would hide whatever is 20 dB below the loudest. Unlike Gritsenko et al.
-    it takes no logarithm in the second term.
+    are magnitudes in mel bands. The L1 term is the mean absolute difference. The L2 term is the root mean square of the
+    difference per example; as in the paper it is not squared, so both terms are amplitudes. The paper leaves open
+    whether S are magnitudes or powers; with powers, whatever is 20 dB below the loudest would hardly count. Unlike
+    Gritsenko et al., the second term has no logarithm.
 
     Args:
         sample_rate: in Hz.
-        bins: mel bands; short windows have fewer filters, over which their mean is taken.
+        bands: number of mel bands. Short windows have fewer filters, and the means are over those.
     """
 
-    def __init__(self, sample_rate: int, bins: int = 64) -> None:
+    def __init__(self, sample_rate: int, bands: int = 64) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(MelSpectrogram(sample_rate, window, bins) for window in MEL)
+        self.scales = nn.ModuleList(MelSpectrogram(sample_rate, window, bands) for window in MEL)
 
     def forward(self, reference: Tensor, decoded: Tensor) -> Tensor:
         total = decoded.new_zeros(())
         for mel in self.scales:
             difference = (mel(reference) - mel(decoded)).flatten(1)
-            # Its gradient is 0, not NaN, where the norm is 0.
+            # The gradient of vector_norm at 0 is 0, not NaN.
             norms = torch.linalg.vector_norm(difference, dim=1) / difference.shape[1] ** 0.5
             total = total + difference.abs().mean() + norms.mean()
         return total / len(self.scales)
 
 
 class MultiScaleLogMel(MultiScaleMel):
-    """Mean of |log10 S(x) - log10 S(x^)| over the scales, bands and frames of MultiScaleMel; not the paper's.
+    """Mean of |log10 S(x) - log10 S(x^)| over the scales, bands and frames of MultiScaleMel. Not in the paper.
 
-    It hears what is quiet as well as what is loud, which otherwise a discriminator has to teach.
+    Quiet parts count as much as loud ones. Without this loss, only the discriminators teach them.
     """
 
-    FLOOR = 1e-4  # of the magnitudes, which white noise has at -74 dBFS in the shortest window, at -103 in the longest
+    FLOOR = 1e-4  # that of white noise at -74 dBFS in the shortest window, at -103 dBFS in the longest
 
     def forward(self, reference: Tensor, decoded: Tensor) -> Tensor:
         total = decoded.new_zeros(())
@@ -68,10 +68,10 @@ class MultiScaleLogMel(MultiScaleMel):
 def hinge_generator(logits: Sequence[Tensor]) -> Tensor:
     """1/K sum_k max(0, 1 - D_k(x^)), with the mean over the logits of each of the K discriminators.
 
-    Unlike the -D_k(x^) of others, it ends where a discriminator is convinced.
+    Unlike the loss -D_k(x^) of other papers, it is 0 once a discriminator is convinced.
 
     Args:
-        logits: of the decoded audio, one tensor of any shape for each discriminator.
+        logits: logits for the decoded audio, one tensor of any shape per discriminator.
     """
     return torch.stack([torch.relu(1 - _wide(fake)).mean() for fake in logits]).mean()
 
@@ -80,8 +80,8 @@ def hinge_discriminator(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tenso
     """1/K sum_k max(0, 1 - D_k(x)) + max(0, 1 + D_k(x^)), with the mean over the logits of each discriminator.
 
     Args:
-        real: logits of the source, one tensor of any shape for each discriminator.
-        fake: those of the decoded audio.
+        real: logits for the source audio, one tensor of any shape per discriminator.
+        fake: logits for the decoded audio.
     """
     terms = [
         torch.relu(1 - _wide(of_real)).mean() + torch.relu(1 + _wide(of_fake)).mean()
@@ -93,12 +93,12 @@ def hinge_discriminator(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tenso
 def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
     """Relative feature matching (equation 2): 1/(KL) sum_kl |D_kl(x) - D_kl(x^)|_1 / mean(|D_kl(x)|_1).
 
-    The mean below is over all dimensions, thus over the whole batch: where it is spread over processes, they average
-    it, and all of them must call. Networks with other numbers of layers L count alike.
+    The mean in the denominator is over the whole batch. If processes share it, they average the mean, so all of them
+    must call this function. Each discriminator has the same weight, whatever its number of layers L.
 
     Args:
-        real: for each discriminator the outputs of its layers for the source; no gradient goes to them.
-        fake: those for the decoded audio.
+        real: outputs of each discriminator's layers for the source audio; they receive no gradient.
+        fake: outputs for the decoded audio.
     """
     layers = [len(network) for network in real]
     of_real = [_wide(feature.detach()) for network in real for feature in network]
@@ -106,10 +106,10 @@ def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[T
     sizes = torch.stack([feature.abs().mean() for feature in of_real])
     average([sizes])
     distances = torch.stack([(x - y).abs().mean() for x, y in zip(of_real, of_fake, strict=True)])
-    ratios = distances / sizes.clamp(min=torch.finfo(sizes.dtype).eps)  # a layer that is all zero has no size
+    ratios = distances / sizes.clamp(min=torch.finfo(sizes.dtype).eps)  # the outputs may all be 0
     return torch.stack([network.mean() for network in ratios.split(layers)]).mean()
 
 
 def _wide(values: Tensor) -> Tensor:
-    """In float32 at least: a mean of bfloat16 has three digits."""
+    """Convert to float32 at least, as a mean in bfloat16 has three digits only."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

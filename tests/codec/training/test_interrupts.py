@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from earmark.codec.training.interrupts import Interrupted, Interrupts, saying_how_to_go_on
+from earmark.codec.training.interrupts import Interrupted, Interrupts, suggest_resume
 
 ROOT = Path(__file__).resolve().parents[3]
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -64,7 +64,7 @@ def test_resume_is_named_where_it_is_needed(tmp_path):
     """Before anything is begun, and with --resume, the same command goes on; main() says that."""
 
     def interrupted(resume):
-        with saying_how_to_go_on(tmp_path, resume):
+        with suggest_resume(tmp_path, resume):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

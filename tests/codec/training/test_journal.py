@@ -121,7 +121,7 @@ def test_tensorboard_gets_losses_scores_and_sounds(tmp_path):
     journal = Journal(tmp_path, 0, 1000, tensorboard=True, usage=usage)
     tell(journal, 1, UPDATES_PER_ENTRY)
     journal.validation(50, {"si_snr@6": 4.5}, {})
-    journal.sound("speech@6", 0.1 * torch.randn(1, 24000), 24000, 50)
+    journal.audio("speech@6", 0.1 * torch.randn(1, 24000), 24000, 50)
     journal.close()
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()

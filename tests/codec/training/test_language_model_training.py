@@ -19,15 +19,11 @@ from earmark.codec.language_model import files as language_model_files
 from earmark.codec.language_model.portable_coder import PortableModelCoder
 from earmark.codec.language_model.portable_layout import MOST_STEPS
 from earmark.codec.language_model.portable_quantization import quantized
-from earmark.codec.training import code_sequences, language_model_trainer
+from earmark.codec.training import code_sequences, language_model_validation
 from earmark.codec.training.code_sequences import UNKNOWN, CodeSequences
 from earmark.codec.training.examples.shards import Shards
-from earmark.codec.training.language_model_trainer import (
-    LanguageModelRecipe,
-    LanguageModelTrainer,
-    float_bits,
-    portable_bits,
-)
+from earmark.codec.training.language_model_trainer import LanguageModelRecipe, LanguageModelTrainer
+from earmark.codec.training.language_model_validation import float_bits, portable_bits
 
 CONFIG = replace(
     ENCODEC_24KHZ, name="small", kbps=(0.75, 1.5), seanet=replace(ENCODEC_24KHZ.seanet, filters=2, dimension=8, lstm=0)
@@ -78,7 +74,7 @@ def test_its_models_code_files_and_know_their_codec(trained, codec):
 
 
 def test_an_integer_model_that_costs_too_much_is_not_written(codec, corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(language_model_trainer, "portable_bits", lambda model, excerpts: 20.0)
+    monkeypatch.setattr(language_model_validation, "portable_bits", lambda model, excerpts: 20.0)
     with pytest.raises(UserError, match=r"model\.safetensors: not written: its integers cost \d+\.\d % more bits"):
         raise train_lm(codec, corpus, tmp_path / "run").exception
     assert {path.name for path in (tmp_path / "run").glob("*.safetensors")} == {"float.safetensors"}

@@ -82,8 +82,8 @@ def test_more_codebooks_than_the_checkpoint_has(earlier):
 @pytest.mark.parametrize(
     ("setting", "source", "said"),
     [
-        ("model.seanet.filters=4", "model.safetensors", "another shape"),
-        ("model.kbps=[0.6]", "model.safetensors", "another shape"),
+        ("model.seanet.filters=4", "model.safetensors", "does not fit the recipe"),
+        ("model.kbps=[0.6]", "model.safetensors", "does not fit the recipe"),
         ("quantizer.kind=diffq", "model.safetensors", "quantizer.kind diffq"),
         ("model.seanet.filters=4", "", "do not fit the recipe: size mismatch for encoder"),
         ("model.entries=16", "nowhere", "no such file"),

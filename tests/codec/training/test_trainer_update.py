@@ -55,9 +55,9 @@ def test_adam_has_the_recipes_betas():
 @pytest.mark.parametrize("name", ["time", "mel", "log_mel", "levels"])
 def test_each_distance_takes_part_with_its_weight(name):
     others = [f"losses.{other}=0.0" for other in ("time", "mel", "log_mel", "levels") if other != name]
-    told = trainer(*others, f"losses.{name}=2.0", "discriminators.kinds=[]").update(noise())
-    assert told[name] > 0
-    assert told[f"fraction_{name}"] == pytest.approx(1)
+    metrics = trainer(*others, f"losses.{name}=2.0", "discriminators.kinds=[]").update(noise())
+    assert metrics[name] > 0
+    assert metrics[f"fraction_{name}"] == pytest.approx(1)
 
 
 def test_muon_moves_a_kernel_in_all_directions():
@@ -79,10 +79,10 @@ def test_muon_moves_a_kernel_in_all_directions():
 def test_discriminators_are_trained_with_their_probability(probability, trained):
     training = trainer(f"discriminators.update_probability={probability}")
     before = copied(training.discriminators)
-    told = training.update(noise())
+    metrics = training.update(noise())
     assert bool(moved(training.discriminators, before)) == trained
-    assert ("discriminator" in told) == trained
-    assert told["adversarial"] > 0  # it judges all the same
+    assert ("discriminator" in metrics) == trained
+    assert metrics["adversarial"] > 0  # it judges all the same
 
 
 def test_half_of_the_updates_train_the_discriminators():
@@ -139,25 +139,25 @@ def test_a_training_with_an_average_resumes_to_the_bit():
 
 
 def unbalanced_of(training):
-    """The loss that an update gives past the balancer, and what it told."""
+    """The loss that an update gives past the balancer, and what it metrics."""
     given = []
     backward = training.balancer.backward
     training.balancer.backward = lambda losses, output, loss: (given.append(loss), backward(losses, output, loss))[1]
-    told = training.update(noise())
-    return float(given[0].detach()), told
+    metrics = training.update(noise())
+    return float(given[0].detach()), metrics
 
 
 def test_commitment_counts_with_its_weight():
-    loss, told = unbalanced_of(trainer("losses.commitment=0.25"))
-    assert told["commitment"] > 0
-    assert loss == pytest.approx(0.25 * float(told["commitment"]))
+    loss, metrics = unbalanced_of(trainer("losses.commitment=0.25"))
+    assert metrics["commitment"] > 0
+    assert loss == pytest.approx(0.25 * float(metrics["commitment"]))
 
 
 def test_bits_count_with_their_penalty():
     """`bits` a latent step, 75 of them a second: 0.075 kbps a bit."""
-    loss, told = unbalanced_of(trainer("quantizer.kind='gumbel'", "quantizer.penalty=2.0"))
-    assert told["bits"] > 0
-    assert loss == pytest.approx(2 * 0.075 * float(told["bits"]))
+    loss, metrics = unbalanced_of(trainer("quantizer.kind='gumbel'", "quantizer.penalty=2.0"))
+    assert metrics["bits"] > 0
+    assert loss == pytest.approx(2 * 0.075 * float(metrics["bits"]))
 
 
 def test_the_penalty_reaches_the_prior():
@@ -177,10 +177,10 @@ def test_networks_compute_in_the_recipes_precision_and_losses_in_float32(precisi
     for name, network in networks.items():
         conv = next(module for module in network.modules() if isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d))
         conv.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output.dtype}))
-    told = training.update(noise())
+    metrics = training.update(noise())
     assert seen["generator"] == dtype
     assert seen.get("discriminators", dtype) == dtype  # the hooked one may be of the other bit rate
-    losses = [value for value in told.values() if isinstance(value, torch.Tensor)]
+    losses = [value for value in metrics.values() if isinstance(value, torch.Tensor)]
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses)
     assert all(parameter.dtype == torch.float32 for parameter in training.generator.parameters())
 
@@ -194,10 +194,10 @@ def test_stereo_at_48_khz_learns_against_every_discriminator(kind):
         *STEREO, f"discriminators.kinds=['{kind}']", "discriminators.update_probability=1.0", parent="encodec_48khz"
     )
     before = copied(training.discriminators)
-    told = training.update(noise(channels=2, samples=9600))
+    metrics = training.update(noise(channels=2, samples=9600))
     assert moved(training.discriminators, before)
-    assert 0 < told["features"] < 100
-    assert all(torch.as_tensor(value).isfinite() for value in told.values())
+    assert 0 < metrics["features"] < 100
+    assert all(torch.as_tensor(value).isfinite() for value in metrics.values())
 
 
 def test_a_normalised_codec_gives_each_recording_its_own_level():

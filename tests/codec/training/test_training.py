@@ -22,7 +22,7 @@ from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE
 from earmark.codec.training.run import train
-from earmark.codec.training.trainer import Trainer, learning_rate
+from earmark.codec.training.trainer import Trainer
 from earmark.codec.training.validation import select_excerpts, si_snr
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -214,8 +214,11 @@ def test_learns(tones):
 
 def test_learning_rate_by_hand():
     """Warm-up over 4 updates to 1, then half a cosine over the other 8: halfway down it is 0.5."""
-    recipe = small("optimizer.learning_rate=1.0", "optimizer.warmup=4", "optimizer.schedule=cosine").optimizer
-    rates = [learning_rate(recipe, update, 12) for update in range(13)]
+    trainer = Trainer(small("optimizer.learning_rate=1.0", "optimizer.warmup=4", "optimizer.schedule=cosine"), ALONE)
+    rates = []
+    for trainer.updates in range(13):
+        trainer._set_learning_rate()
+        rates.append(trainer.optimizers["generator"].param_groups[0]["lr"])
     assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
     assert rates[4] == 1
     assert rates[8] == pytest.approx(0.5)

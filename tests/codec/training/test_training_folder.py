@@ -65,7 +65,7 @@ def test_a_damaged_state_is_one_line(begun, resume, damage):
 
 def test_a_state_of_a_language_model_is_no_start(tmp_path):
     torch.save({"updates": 3, "model": {}, "optimizer": {}}, tmp_path / STATE)
-    with pytest.raises(UserError, match=r"--start-from .*another kind of training, without a generator"):
+    with pytest.raises(UserError, match=r"--start-from .*another type of training, without a generator"):
         start_from(Trainer(small(), ALONE), tmp_path)
 
 

@@ -135,7 +135,7 @@ def test_signals_shorter_than_the_longest_window():
 
 def test_gradients_of_time_and_mel():
     reference, decoded = noise(2, 1, 60, seed=1).double(), noise(2, 1, 60, seed=2).double().requires_grad_()
-    mel = MultiScaleMel(24000, bins=16).double()
+    mel = MultiScaleMel(24000, bands=16).double()
     assert torch.autograd.gradcheck(lambda x: time_loss(reference, x), decoded)
     assert torch.autograd.gradcheck(lambda x: mel(reference, x), decoded)
 

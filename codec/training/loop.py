@@ -1,0 +1,138 @@
+"""The loop that every training runs in: interrupts, time limit, journal, validations and saved states."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator, Mapping
+from enum import IntEnum
+from typing import Generic, Protocol, TypeVar
+
+from torch import Tensor
+
+from earmark.codec.errors import UserError, WriteError
+from earmark.codec.training.distributed import maximum
+from earmark.codec.training.interrupts import Interrupts
+from earmark.codec.training.journal import WAITING, Journal
+from earmark.codec.training.stopwatch import Stopwatch
+
+SECONDS_PER_STATE = 600.0
+
+Batch = TypeVar("Batch")
+
+
+class Training(Protocol[Batch]):
+    """A training as the loop sees it.
+
+    Attributes:
+        total: updates of the whole training.
+        every: updates from one validation to the next; the last update is followed by one too.
+        validates_when_stopped: whether a training that is interrupted or out of time is validated before it ends.
+        journal: log of the training; None in all processes but the first, which alone validates and saves.
+        stopwatch: measures where the time goes.
+    """
+
+    total: int
+    every: int
+    validates_when_stopped: bool
+    journal: Journal | None
+    stopwatch: Stopwatch
+
+    @property
+    def updates(self) -> int:
+        """Updates done, those of resumed parts included."""
+
+    def batches(self) -> Generator[Batch]:
+        """Batches of the updates to come. Waiting for one can be interrupted."""
+
+    def update(self, batch: Batch) -> Mapping[str, float | Tensor]:
+        """Make one update and return its metrics."""
+
+    def validate(self) -> None:
+        """Score the current weights, log the scores and export the model."""
+
+    def save(self) -> None:
+        """Write everything that the next update depends on."""
+
+
+class _Stop(IntEnum):
+    """Reasons to stop; processes that have different ones agree on the largest."""
+
+    NO = 0
+    TIME_IS_UP = 1
+    INTERRUPTED = 2
+
+
+class TrainingLoop(Generic[Batch]):
+    """Runs a training until its last update, an interrupt or a time limit.
+
+    Args:
+        training: what to run.
+        started: time.monotonic() when the time limit began to count.
+        stop_after: seconds after which the training stops, though not before its first update. Default: no limit.
+    """
+
+    def __init__(self, training: Training[Batch], started: float, stop_after: float | None = None) -> None:
+        self._training = training
+        self._deadline = None if stop_after is None else started + stop_after
+        self._first = training.updates
+        self._saved = time.monotonic()
+        self._validated = -1  # updates done at the last validation
+
+    def run(self) -> bool:
+        """Run the training.
+
+        Returns:
+            Whether the last update is done.
+
+        Raises:
+            KeyboardInterrupt: this process or another one was interrupted; the state is saved.
+        """
+        training, stop = self._training, _Stop.NO
+        with Interrupts() as interrupts, contextlib.closing(training.batches()) as batches:
+            while training.updates < training.total:
+                with training.stopwatch(WAITING):
+                    batch = interrupts.waiting_for(lambda: next(batches))
+                stop = self._agree_to_stop(interrupted=batch is None)
+                if stop or batch is None:
+                    break
+                metrics = training.update(batch)
+                if training.journal is not None:
+                    self._after_update(training.journal, metrics)
+            if stop and training.journal is not None:
+                self._save()
+                if training.validates_when_stopped and self._validated != training.updates:
+                    self._validate()
+        if training.journal is not None:
+            training.journal.close()
+        if stop == _Stop.INTERRUPTED:
+            raise KeyboardInterrupt
+        return training.updates == training.total
+
+    def _agree_to_stop(self, interrupted: bool) -> _Stop:
+        """The reason to stop before the next update, the same in all processes: one alone would wait for ever."""
+        late = self._deadline is not None and self._training.updates > self._first and time.monotonic() > self._deadline
+        return _Stop(maximum(_Stop.INTERRUPTED if interrupted else _Stop.TIME_IS_UP if late else _Stop.NO))
+
+    def _after_update(self, journal: Journal, metrics: Mapping[str, float | Tensor]) -> None:
+        training = self._training
+        due = training.updates % training.every == 0 or training.updates == training.total
+        try:
+            journal.update(training.updates, metrics, training.stopwatch.seconds)
+            if due:
+                self._validate()
+        except UserError:
+            # On a full disk the state may still fit in place of the previous one.
+            with contextlib.suppress(WriteError):
+                self._save()
+            raise
+        if due or time.monotonic() - self._saved > SECONDS_PER_STATE:
+            self._save()
+
+    def _validate(self) -> None:
+        self._training.validate()
+        self._validated = self._training.updates
+
+    def _save(self) -> None:
+        self._training.save()
+        self._saved = time.monotonic()
