@@ -1,4 +1,4 @@
-"""Language models in files: the official checkpoints, and ours, in float32 or in integers."""
+"""Files of language models: official checkpoints, and our own in float32 or in integers."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ from earmark.codec.language_model.public_coder import PublicModelCoder
 
 FORMAT = "earmark.language_model"
 VERSION = "1"
-PER_MODEL, PER_LAYER, PER_CODEBOOK = 2, 12, 3  # tensors
-MOST = 1 << 16  # of anything that a configuration counts
+PER_MODEL, PER_LAYER, PER_CODEBOOK = 2, 12, 3  # number of tensors in a float model
+MOST = 1 << 16  # largest value of a field of a configuration
 HEAD_WEIGHT = re.compile(r"linears\.(\d+)\.weight")
 
 
 def config_for(codec: EncodecConfig) -> LanguageModelConfig:
-    """The paper's language model for a codec: all its codebooks, and 3.5 s to look back."""
+    """Shape of the paper's language model for a codec: all its codebooks, and a context of 3.5 s."""
     return LanguageModelConfig(codec.codebooks(), int(CONTEXT_SECONDS * codec.step_rate), codec.codebook_size)
 
 
 def portable_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModelCoder:
-    """The coder of the checked format; see `load_portable`."""
+    """Load a model as the entropy coder of our file format; see `load_portable`."""
     return PortableModelCoder(load_portable(source, codec, identity))
 
 
 def public_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PublicModelCoder:
-    """The coder of the public format; see `load_float`."""
+    """Load a model as the entropy coder of the public file format; see `load_float`."""
     model = load_float(source, codec, identity)
     return PublicModelCoder(model, checkpoints.digest(model.state_dict()))
 
 
 def load_portable(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModel:
-    """An integer model from a file of integers, or from a float one, which is quantised.
+    """Load an integer model, from a file of integers or by quantising a float model.
 
     Args:
         source: a file, or the name of an official checkpoint in the user's cache.
-        codec: whose codes it is for.
-        identity: SHA-256 of the codec's weights, for which it must be where the file tells; None for any.
+        codec: shape of the codec whose codes the model is for.
+        identity: SHA-256 of the codec's weights. Refuses a file that names other weights; None accepts any.
 
     Raises:
-        UserError: no such file, damaged, or not a language model for this codec.
+        UserError: if the file is missing, damaged, or not a language model for this codec.
     """
     path, tensors, metadata = _read(source, identity)
     if metadata.get("arithmetic") != "integer":
@@ -69,29 +69,34 @@ def load_portable(source: str | Path, codec: EncodecConfig, identity: str | None
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{path}: damaged: {error}; copy it again") from error
     if metadata.get("identity") != saved:
-        raise UserError(f"{path}: damaged: its numbers are not those that were saved; copy it again")
+        raise UserError(f"{path}: damaged: its contents are not those that were saved; copy it again")
     return model
 
 
 def load_float(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> LanguageModel:
-    """A float model, in evaluation mode; see `load_portable`.
+    """Load a float model in evaluation mode; see `load_portable` for the arguments.
 
     Raises:
-        UserError: likewise, or the file has the integers alone.
+        UserError: likewise, or if the file only holds an integer model.
     """
     path, tensors, metadata = _read(source, identity)
     if metadata.get("arithmetic") == "integer":
         raise UserError(
-            f"{path}: holds a language model in integers; --format reference and training need it in floating point"
+            f"{path}: holds an integer language model; --format reference and training need one in floating point"
         )
     return _float_model(path, tensors, metadata, codec)
 
 
 def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> None:
-    """Write a model in our layout: safetensors, and metadata that tell shape, arithmetic and identity.
+    """Write a model as safetensors, with its shape, arithmetic and identity as metadata.
+
+    Args:
+        model: float or integer model.
+        path: file to write.
+        metadata: further metadata to store.
 
     Raises:
-        WriteError: the folder cannot be written or the disk is full.
+        WriteError: if the folder is not writable or the disk is full.
     """
     if isinstance(model, PortableModel):
         state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in model.tensors.items()}
@@ -111,14 +116,17 @@ def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> N
 def _read(source: str | Path, codec: str | None) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
     path = cached(source) if isinstance(source, str) and source in OFFICIAL_FILES else Path(source)
     if not path.exists():
-        raise UserError(f"{path}: no such file; give a language model by `earmark train-lm` or the official one")
+        raise UserError(f"{path}: no such file; give the official language model or one made by `earmark train-lm`")
     tensors, metadata = checkpoints.read(path)
     if metadata.get("format", FORMAT) != FORMAT:
-        raise UserError(f"{path}: no language model but {metadata['format']}; give one by `earmark train-lm`")
+        raise UserError(
+            f"{path}: contains {metadata['format']}, not a language model; give one made by `earmark train-lm`"
+        )
     trained_for = metadata.get("codec")
     if codec is not None and trained_for not in (None, codec):
         raise UserError(
-            f"{path}: trained on the codes of the weights {trained_for[:16]}, not {codec[:16]}; give the one for these"
+            f"{path}: trained on codes of the weights {trained_for[:16]}; this codec has the weights {codec[:16]}; "
+            "give a language model trained on its codes"
         )
     return path, tensors, metadata
 
@@ -130,33 +138,37 @@ def _float_model(
     _require(path, config, codec)
     wanted = PER_MODEL + PER_LAYER * config.layers + PER_CODEBOOK * config.codebooks
     if len(tensors) != wanted:
-        raise UserError(f"{path}: no language model of {codec.name}: {len(tensors)} tensors instead of {wanted}")
+        raise UserError(f"{path}: not a language model for {codec.name}: {len(tensors)} tensors instead of {wanted}")
     with torch.device("meta"):
         model = LanguageModel(config)
     state = {name: tensor.float().clone() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise UserError(f"{path}: no language model of {codec.name}: {' '.join(str(error).split())[:160]}") from error
-    if metadata.get("identity", checkpoints.digest(state)) != checkpoints.digest(state):
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{path}: not a language model for {codec.name}: {reason}") from error
+    digest = checkpoints.digest(state)
+    if metadata.get("identity", digest) != digest:
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
     for name, tensor in state.items():
         if not tensor.isfinite().all():
-            raise UserError(f"{path}: {name} holds what is not a finite number; train it anew")
+            raise UserError(f"{path}: {name} contains NaN or infinity; train it again")
     return model.eval().requires_grad_(False)
 
 
 def _official_config(path: Path, tensors: Mapping[str, Tensor], codec: EncodecConfig) -> LanguageModelConfig:
-    heads = [match for key in tensors if (match := HEAD_WEIGHT.fullmatch(key))]
-    if not heads or not isinstance(tensors[heads[0][0]], Tensor) or tensors[heads[0][0]].ndim != 2:
-        raise UserError(f"{path}: holds no language model; give an official one or one by `earmark train-lm`")
-    codebook_size, dimension = tensors[heads[0][0]].shape
+    """Shape of an official checkpoint, which its tensors tell, apart from the context."""
+    heads = [key for key in tensors if HEAD_WEIGHT.fullmatch(key)]
+    if not heads or not isinstance(tensors[heads[0]], Tensor) or tensors[heads[0]].ndim != 2:
+        raise UserError(f"{path}: holds no language model; give the official one or one made by `earmark train-lm`")
+    codebook_size, dimension = tensors[heads[0]].shape
     return LanguageModelConfig(
         len(heads), config_for(codec).context, codebook_size, dimension, feed_forward=4 * dimension
     )
 
 
 def _described(path: Path, metadata: Mapping[str, str]) -> LanguageModelConfig:
+    """Shape of one of our files, from its metadata."""
     if metadata.get("version") != VERSION:
         raise UserError(f"{path}: another version of Earmark wrote this language model; update Earmark")
     try:
@@ -164,16 +176,17 @@ def _described(path: Path, metadata: Mapping[str, str]) -> LanguageModelConfig:
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or sorted(data) != sorted(stored_keys(LanguageModelConfig)):
-        raise UserError(f"{path}: damaged: it does not tell the model's shape; copy it again")
+        raise UserError(f"{path}: damaged: the description of the model's shape is incomplete; copy it again")
     if any(type(value) is not int or not 1 <= value <= MOST for value in data.values()):
-        raise UserError(f"{path}: damaged: the model's shape makes no sense; copy it again")
+        raise UserError(f"{path}: damaged: the model's shape is not possible; copy it again")
     return LanguageModelConfig(**from_stored(data))
 
 
 def _require(path: Path, config: LanguageModelConfig, codec: EncodecConfig) -> None:
+    """Raise UserError unless a model of this shape is possible and suits the codec."""
     if config.codebook_size != codec.codebook_size:
         raise UserError(
             f"{path}: has {config.codebook_size} codewords per codebook; {codec.name} has {codec.codebook_size}"
         )
     if config.dimension % config.heads or config.dimension % 2:
-        raise UserError(f"{path}: damaged: {config.dimension} channels do not divide among {config.heads} heads")
+        raise UserError(f"{path}: damaged: {config.dimension} channels cannot be divided among {config.heads} heads")

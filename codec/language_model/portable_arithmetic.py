@@ -1,7 +1,7 @@
-"""The integer arithmetic between the products of the portable language model: units, norms, exponentials.
+"""Integer arithmetic around the matrix products of the portable language model: scaling, norms, exponentials.
 
-A step of few segments is little data, so that it takes as long as its calls of numpy do: constants are arrays of no
-dimensions, which numpy need not convert, and everything is done in as few calls as there can be.
+A single step has so little data that the number of numpy calls determines its time. So there are as few calls as
+possible, and constants are 0-dimensional arrays, which numpy does not have to convert.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from earmark.codec.language_model.exact_linear import LARGEST, ExactLinear
 from earmark.codec.language_model.portable_layout import FRACTION, RESIDUAL_LIMIT
 
-SHIFT = 28  # a factor f stands for f / 2 ** SHIFT
-NORM_BITS = 44
-FEW = 32  # values for which a loop is done before numpy has begun
+SHIFT = 28  # factors are fixed-point numbers with 28 fractional bits
+NORM_BITS = 44  # fractional bits of the reciprocal square root in a norm
+FEW = 32  # values up to which a loop is faster than numpy
 
 Integers = NDArray[np.int64]
 
@@ -30,21 +30,22 @@ NORMAL = np.array(NORM_BITS - FRACTION)
 
 
 def square_root(squares: Integers) -> Integers:
-    """Largest integers whose squares do not exceed `squares`, at least 1."""
+    """Integer square roots, rounded down and at least 1."""
     if squares.size <= FEW:
         roots = [math.isqrt(value) or 1 for value in squares.ravel().tolist()]
         return np.array(roots).reshape(squares.shape)
-    root = np.sqrt(squares.astype(np.float64)).astype(np.int64)  # right but for 1
+    root = np.sqrt(squares.astype(np.float64)).astype(np.int64)  # at most 1 off, as the next two lines correct
     root -= root * root > squares
     root += (root + 1) * (root + 1) <= squares
     return np.maximum(root, 1)
 
 
 class Norm:
-    """Zero mean and unit variance over the last axis, then a gain and an offset.
+    """Layer normalisation over the last axis: zero mean, unit variance, then a gain and an offset.
 
     Args:
-        gain, offset: [size], with FRACTION bits behind the point, as the results have.
+        gain: [size], with FRACTION fractional bits, like the result.
+        offset: likewise.
     """
 
     def __init__(self, gain: NDArray[np.integer], offset: NDArray[np.integer]) -> None:
@@ -65,12 +66,13 @@ class Norm:
 
 
 class Projection:
-    """A linear layer between units of its own.
+    """Linear layer with 8-bit weights and inputs, and the scaling of its inputs and outputs.
 
     Args:
-        weight, bias: of the layer.
-        unit: [columns], factor that turns what it is given into bytes; none if it is given bytes.
-        factor: [rows], factor that its sums are multiplied by; none for the sums themselves.
+        weight: [rows, columns], -127 to 127.
+        bias: [rows], in the units of the sums of products.
+        unit: [columns], factor from the input's fixed point to 8-bit inputs; None if its inputs have 8 bits already.
+        factor: [rows], factor from the sums to the output's fixed point; None if only `sums` is used.
     """
 
     def __init__(
@@ -87,12 +89,12 @@ class Projection:
         self._offset = HALF if self._factor is None else bias * self._factor + HALF
 
     def bytes(self, x: Integers) -> NDArray[np.int8]:
-        """What it is given, [n, columns], in its units."""
+        """Convert fixed-point inputs, [n, columns], to 8-bit inputs."""
         assert self._unit is not None
         return times(x, self._unit, limits=BYTES).astype(np.int8)
 
     def sums(self, inputs: NDArray[np.int8], rows: int) -> NDArray[np.int32]:
-        """The first `rows`, [n, rows], as they are."""
+        """Unscaled outputs of the first `rows` rows, [n, columns] -> [n, rows]."""
         sums = self._linear(inputs, rows)
         sums += self._bias[:rows]
         return sums
@@ -103,7 +105,7 @@ class Projection:
         shift: NDArray[np.int64] = WHOLE,
         limits: tuple[Integers, Integers] | None = RESIDUALS,
     ) -> Integers:
-        """[n, columns] -> [n, rows]; see `times`."""
+        """Scaled outputs, [n, columns] -> [n, rows]; see `times` for `shift` and `limits`."""
         assert self._factor is not None
         return times(self._linear(inputs), self._factor, self._offset, shift, limits)
 
@@ -115,23 +117,23 @@ def times(
     shift: NDArray[np.int64] = WHOLE,
     limits: tuple[Integers, Integers] | None = None,
 ) -> Integers:
-    """(x * factor + offset) / 2 ** shift, rounded down, which an offset of HALF makes nearest, within the limits."""
+    """(x * factor + offset) >> shift, clipped to `limits`; an offset of HALF rounds to the nearest integer."""
     product: Integers = x * factor
     product += offset
     product >>= shift
     if limits is not None:
-        np.maximum(product, limits[0], out=product)  # both together are done before np.clip is
+        np.maximum(product, limits[0], out=product)  # these two calls are faster than np.clip
         np.minimum(product, limits[1], out=product)
     return product
 
 
 class Exponential:
-    """A table of e ** -x for each row of its argument.
+    """Tables of e ** -x, one for each row of the argument (a head or a codebook).
 
     Args:
         table: [rows, size].
-        shift: [rows], by which differences are shifted to become indices.
-        inner: axes behind that of the rows.
+        shift: [rows], right shift from a difference to an index of the table.
+        inner: number of axes after that of the rows.
     """
 
     def __init__(self, table: NDArray[np.integer], shift: NDArray[np.integer], inner: int) -> None:
@@ -143,7 +145,7 @@ class Exponential:
         self._start = (np.arange(rows, dtype=np.int32) * size).reshape(shape)
 
     def __call__(self, x: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
-        """Of how far x, with `rows` rows, lies below its largest along the last axis."""
+        """Exponential of x minus its maximum along the last axis, for an x with `rows` rows."""
         below = np.maximum.reduce(x, axis=-1, keepdims=True) - x
         below >>= self._shift[:rows]
         np.minimum(below, self._last, out=below)

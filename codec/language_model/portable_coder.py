@@ -1,4 +1,4 @@
-"""Codes by the integer language model and the range coder: files that decode to the same codes on every machine."""
+"""Entropy coder of the integer language model and the range coder. Its files decode alike on every machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from earmark.codec.language_model.portable_layout import MOST_STEPS
 from earmark.codec.language_model.portable_model import Cache, Frequencies, PortableModel
 from earmark.codec.language_model.range_coder import RangeDecoder, RangeEncoder
 
-PIECE = 128  # steps whose tables are made at once; 4 MiB of them at 8 codebooks
-LONGEST = 1 << 20  # bytes; a segment of MOST_STEPS in 128 codebooks has fewer
+BLOCK = 128  # steps whose frequency tables are computed at once; 4 MiB for 8 codebooks
+LONGEST = 1 << 20  # bytes; more than a segment of MOST_STEPS with 128 codebooks has
 
 
 class PortableModelCoder:
-    """Codes segments of up to MOST_STEPS latent steps; see SegmentCoder."""
+    """Entropy coder for segments of up to MOST_STEPS steps; see `BatchCoder`.
+
+    Attributes:
+        identity: SHA-256 of the integer model in hexadecimal.
+        batch: number of segments that `decode_all` should get at once.
+
+    Args:
+        model: integer language model.
+    """
 
     entropy = Entropy.PORTABLE_MODEL
     batch = 16
@@ -28,17 +36,21 @@ class PortableModelCoder:
         self._model = model
 
     def encode(self, codes: NDArray[np.uint16], bits: int) -> bytes:
-        """See SegmentCoder; raises UserError for a segment that is too long or has too many codebooks."""
+        """Encode a segment; see `SegmentCoder`.
+
+        Raises:
+            UserError: if the segment has too many steps or codebooks.
+        """
         codebooks, steps = codes.shape
         self._check(codebooks, steps)
-        before = np.pad(codes[:, :-1].astype(np.int64) + 1, ((0, 0), (1, 0)))[:, :steps]
+        previous = np.pad(codes[:, :-1].astype(np.int64) + 1, ((0, 0), (1, 0)))[:, :steps]
         cache, coder = Cache(self._model, 1, steps), RangeEncoder()
-        for first in range(0, steps, PIECE):
-            piece = slice(first, min(first + PIECE, steps))
-            cumulative = self._cumulative(before[None, :, piece], cache)[0]
-            entries = codes[:, piece].T.astype(np.int64)[..., None]
-            ends = np.take_along_axis(cumulative, entries, -1)
-            starts = np.where(entries, np.take_along_axis(cumulative, np.maximum(entries - 1, 0), -1), 0)
+        for first in range(0, steps, BLOCK):
+            block = slice(first, min(first + BLOCK, steps))
+            cumulative = self._cumulative(previous[None, :, block], cache)[0]
+            chosen = codes[:, block].T.astype(np.int64)[..., None]
+            ends = np.take_along_axis(cumulative, chosen, -1)
+            starts = np.where(chosen, np.take_along_axis(cumulative, np.maximum(chosen - 1, 0), -1), 0)
             for start, width, total in zip(
                 starts.ravel().tolist(), (ends - starts).ravel().tolist(), cumulative[..., -1].ravel().tolist(),
                 strict=True,
@@ -47,41 +59,41 @@ class PortableModelCoder:
         return coder.finish()
 
     def decode(self, source: ByteSource, codebooks: int, steps: int, bits: int) -> Iterator[NDArray[np.uint16]]:
-        """See SegmentCoder; `source` has to end with the segment, since zero bytes at its end are left out."""
+        """Decode a segment; see `SegmentCoder`. `source` must end with the segment: it reads to the end."""
         yield from self.decode_all([source.read(LONGEST)], codebooks, [steps], bits)
 
     def decode_all(
         self, payloads: Sequence[bytes], codebooks: int, steps: Sequence[int], bits: int
     ) -> list[NDArray[np.uint16]]:
-        """Decode segments side by side, which costs little more than one; see BatchCoder."""
+        """Decode several segments in a batch, which takes little longer than one; see `BatchCoder`."""
         longest = max(steps, default=0)
         self._check(codebooks, longest)
         decoders = [RangeDecoder(payload) for payload in payloads]
         codes = np.zeros((len(payloads), codebooks, longest), np.uint16)
-        before = np.zeros((len(payloads), codebooks, 1), np.int64)
+        previous = np.zeros((len(payloads), codebooks, 1), np.int64)
         cache = Cache(self._model, len(payloads), longest)
         for step in range(longest):
-            cumulative = self._cumulative(before, cache)
-            entries, tables = cumulative.shape[-1], cumulative.reshape(-1).data
+            cumulative = self._cumulative(previous, cache)
+            size, tables = cumulative.shape[-1], cumulative.reshape(-1).data
             for index, decoder in enumerate(decoders):
                 if step < steps[index]:
-                    first, end = (place * codebooks * entries for place in (index, index + 1))
-                    starts = range(first, end, entries)
-                    codes[index, :, step] = [decoder.pull(tables[start : start + entries]) for start in starts]
-            before = codes[:, :, step : step + 1] + np.int64(1)
+                    starts = range(index * codebooks * size, (index + 1) * codebooks * size, size)
+                    codes[index, :, step] = [decoder.pull(tables[start : start + size]) for start in starts]
+            previous = codes[:, :, step : step + 1] + np.int64(1)
         return [segment[:, :count] for segment, count in zip(codes, steps, strict=True)]
 
     def size(self, codebooks: int, steps: int, bits: int) -> None:
-        """See SegmentCoder."""
+        """None: the number of bytes depends on the codes."""
 
-    def _cumulative(self, before: NDArray[np.int64], cache: Cache) -> Frequencies:
-        frequencies = self._model.frequencies(before, cache)
+    def _cumulative(self, previous: NDArray[np.int64], cache: Cache) -> Frequencies:
+        """Cumulative frequencies of the next steps, [B, T, codebooks, codebook_size]."""
+        frequencies = self._model.frequencies(previous, cache)
         return frequencies.cumsum(axis=-1, dtype=np.int32, out=frequencies)
 
     def _check(self, codebooks: int, steps: int) -> None:
         most = self._model.config.codebooks
         if codebooks > most or steps > MOST_STEPS:
             raise UserError(
-                f"language model: {codebooks} codebooks and segments of {steps} steps asked for; "
-                f"it codes up to {most} and {MOST_STEPS}"
+                f"language model: {codebooks} codebooks and segments of {steps} steps requested; "
+                f"it codes up to {most} codebooks and {MOST_STEPS} steps"
             )

@@ -1,6 +1,6 @@
-"""What an integer language model consists of, and the bounds within which its arithmetic is exact.
+"""Tensors of an integer language model, and the bounds within which its arithmetic is exact.
 
-A tensor of the model file is refused before anything is computed: one entry too large would wrap around silently.
+`check` refuses a model before anything is computed, because a single value that is too large would overflow silently.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from numpy.typing import DTypeLike, NDArray
 from earmark.codec.language_model.exact_linear import LARGEST, SUM_LIMIT
 from earmark.codec.language_model.network import LanguageModelConfig
 
-FRACTION = 12  # bits of the residual stream behind the point
-WEIGHT_BITS = 15  # of attention: weights that add up to 2 ** 15, times 127, stay below SUM_LIMIT
-RESIDUAL_LIMIT = 1 << 19
-GELU_BITS = 7  # fractional bits of GELU's argument in its table
-GELU_RANGE = 16  # beyond it GELU is 0 or its argument
-FREQUENCY_BITS = 20  # of the likeliest entry
-SOFTMAX_TABLE, HEAD_TABLE = 2048, 4096
-MOST_CODEWORDS = 1024  # so that the frequencies add up to at most 2 ** 30
-MOST_STEPS = 1023  # of a segment: positions are a table too
-MOST_SHIFT = 22  # a difference of two sums with their biases is below 4 * SUM_LIMIT
+FRACTION = 12  # fractional bits of the residual stream
+WEIGHT_BITS = 15  # attention weights sum to 2 ** 15, which times 127 is below SUM_LIMIT
+RESIDUAL_LIMIT = 1 << 19  # limit of what a layer adds to the residual stream
+GELU_BITS = 7  # fractional bits of the argument in the table of GELU
+GELU_RANGE = 16  # largest absolute argument in the table
+FREQUENCY_BITS = 20  # the most probable codeword has the frequency 2 ** 20
+SOFTMAX_TABLE, HEAD_TABLE = 2048, 4096  # values per table of exponentials
+MOST_CODEWORDS = 1024  # per codebook: their frequencies then sum to at most 2 ** 30
+MOST_STEPS = 1023  # per segment, since positions are a table
+MOST_SHIFT = 22  # the difference of two sums with their biases is below 4 * SUM_LIMIT
 
 Tensors = Mapping[str, NDArray[np.integer]]
 
 
 class Expected(NamedTuple):
-    """A tensor's type, shape, and least and largest value."""
+    """Required type and shape of a tensor, and its smallest and largest permitted value."""
 
     dtype: DTypeLike
     shape: tuple[int, ...]
@@ -38,19 +38,23 @@ class Expected(NamedTuple):
 
 
 def check(config: LanguageModelConfig, tensors: Tensors) -> None:
-    """Raise ValueError, in the words of a message, unless the tensors are those of such a model and safe to use."""
+    """Check that tensors are those of a model of this shape and keep its arithmetic exact.
+
+    Raises:
+        ValueError: if a tensor is missing, unknown, of another type or shape, or out of bounds; it names the tensor.
+    """
     if config.codebook_size > MOST_CODEWORDS:
         raise ValueError(f"{config.codebook_size} codewords, where frequencies have room for {MOST_CODEWORDS}")
-    if LARGEST**2 * (config.dimension // config.heads) >= SUM_LIMIT:  # the products of a query and a key
+    if LARGEST**2 * (config.dimension // config.heads) >= SUM_LIMIT:  # the product of a query and a key
         raise ValueError(f"heads of {config.dimension // config.heads} channels, where 260 can be summed exactly")
     names = set()
-    for name, expected in _layout(config):  # lazily: a shape that makes no sense has no end
+    for name, expected in _layout(config):  # a generator, as a nonsensical shape could have billions of tensors
         names.add(name)
         if name not in tensors:
             raise ValueError(f"no {name}")
         value = tensors[name]
         if value.dtype != expected.dtype or value.shape != expected.shape:
-            raise ValueError(f"{name} is not of the type or shape that the model's shape asks for")
+            raise ValueError(f"{name} is not of the type or shape that the model's shape requires")
         if value.min() < expected.least or value.max() > expected.largest:
             raise ValueError(f"{name} holds values beyond {expected.least} to {expected.largest}")
     if unknown := tensors.keys() - names:
@@ -60,6 +64,7 @@ def check(config: LanguageModelConfig, tensors: Tensors) -> None:
 
 
 def _layout(config: LanguageModelConfig) -> Iterator[tuple[str, Expected]]:
+    """Names of all tensors and the requirements on them."""
     size, hidden, wide = config.dimension, config.feed_forward, 1 << 31
     rows = config.codebooks * config.codebook_size
     yield "embedding", Expected(np.int16, (config.codebooks, config.codebook_size + 1, size), -(1 << 15), (1 << 15) - 1)
@@ -78,7 +83,7 @@ def _layout(config: LanguageModelConfig) -> Iterator[tuple[str, Expected]]:
         yield from _norm(f"{name}.norm2", size)
     yield from _linear("head", rows, size, factor=False)
     yield "head.shift", Expected(np.int32, (config.codebooks,), 0, MOST_SHIFT)
-    # An entry of frequency 0 could not be coded.
+    # At least 1: a codeword of frequency 0 could not be coded.
     yield "head.table", Expected(np.int32, (config.codebooks, HEAD_TABLE), 1, 1 << FREQUENCY_BITS)
 
 
@@ -106,15 +111,16 @@ def _check_tables(config: LanguageModelConfig, tensors: Tensors) -> None:
 
 
 def _check_norms(config: LanguageModelConfig, tensors: Tensors) -> None:
-    """Raise ValueError if the sum of squares in a norm could leave 64 bits.
+    """Raise ValueError if the sum of squares in a norm could exceed 64 bits.
 
-    Of x, [n], with a root mean square of at most r, it is n ** 2 * sum((x - mean) ** 2) <= n ** 3 * r ** 2. Norms give
-    no more than 2 * gain + offset, 2 for the rounding of small roots.
+    For x, [n], with a root mean square of at most r, the sum is n ** 2 * sum((x - mean) ** 2) <= n ** 3 * r ** 2. The
+    root mean square of a norm's output is at most 2 * gain + offset; the factor 2 allows for the rounding of small
+    square roots.
     """
 
     def require(name: str, root_mean_square: int) -> None:
         if config.dimension**3 * root_mean_square**2 >= 1 << 63:
-            raise ValueError(f"{name} takes sums of squares that 64 bits do not hold: too many channels or large gains")
+            raise ValueError(f"{name} sums squares beyond 64 bits: too many channels, or gains that are too large")
 
     def largest(name: str) -> int:
         return int(np.abs(tensors[name].astype(np.int64)).max())
@@ -126,5 +132,5 @@ def _check_norms(config: LanguageModelConfig, tensors: Tensors) -> None:
             name = f"layers.{layer}.{norm}"
             require(name, before + RESIDUAL_LIMIT)
             before = 2 * largest(f"{name}.gain") + largest(f"{name}.offset")
-    # What the norms give fits the 31 bits of a unit too: it is then below 2 ** 26.
+    # This also keeps the outputs of the norms below 2 ** 26, so that their products with a unit of 31 bits fit.
     require("the head", before)

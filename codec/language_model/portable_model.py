@@ -1,11 +1,11 @@
-"""The language model in integers, so that every machine gets the same frequencies (EnCodec paper, section 3.3).
+"""Integer version of the language model, with the same frequencies on every machine (EnCodec paper, section 3.3).
 
-Matrix products are exact (codec/exact_linear.py), and where floating point computes them it only ever holds integers.
-Everything else is integer arithmetic and tables:
+Matrix products are exact (exact_linear.py): if floating point computes them, it only holds integers. All else is
+integer arithmetic and tables:
 
     residual stream, outputs of norms      int64, 12 fractional bits
-    inputs of linear layers                -127 to 127, each channel in a unit of its own, which its weights undo
-    softmax, GELU                          tables of the model file
+    inputs of linear layers                -127 to 127, with a scale per channel that the weights compensate
+    softmax, GELU                          tables in the model file
 """
 
 from __future__ import annotations
@@ -25,27 +25,33 @@ from earmark.codec.language_model.portable_arithmetic import BYTES, SHIFT, Expon
 from earmark.codec.language_model.portable_layout import FRACTION, GELU_BITS, WEIGHT_BITS, check
 
 Frequencies = NDArray[np.int32]
-Floats = NDArray[np.float32]  # that hold integers
+Floats = NDArray[np.float32]  # values are integers
 
-INDEX = np.array(SHIFT + FRACTION - GELU_BITS)
+INDEX = np.array(SHIFT + FRACTION - GELU_BITS)  # shift from a sum of products to an index of the table of GELU
 
 
 class Cache:
-    """Keys and values of the segments that are being coded side by side.
+    """Keys and values of a batch of segments.
+
+    Attributes:
+        keys: [layers, B * heads, width, 1 + steps].
+        values: [layers, B * heads, 1 + steps, width].
+        steps: number of steps so far.
 
     Args:
-        batch: how many.
-        steps: the most that each has.
+        model: model to be used.
+        batch: number of segments B.
+        steps: maximum number of steps per segment.
     """
 
     def __init__(self, model: PortableModel, batch: int, steps: int) -> None:
         config = model.config
         rows, width = batch * config.heads, config.dimension // config.heads
-        # Each in the order in which products of one row with it are fastest.
+        # Each has the layout in which its product with a single row is fastest.
         self.keys = np.zeros((config.layers, rows, width, 1 + steps), np.float32)
         self.values = np.zeros((config.layers, rows, 1 + steps, width), np.float32)
         self.batch, self.steps = batch, 0
-        # The vector of zeros in front of a segment: of its projections only the biases are left.
+        # A vector of zeros precedes each segment. Its projections are the biases.
         empty = np.zeros((batch, config.dimension), np.int8)
         for layer in range(config.layers):
             _, keys, self.values[layer, :, :1] = model.projected(layer, empty, batch)
@@ -53,7 +59,7 @@ class Cache:
 
 
 class Layer(NamedTuple):
-    """The parts of one layer, in the order of their work."""
+    """Parts of a Transformer layer, in the order of computation."""
 
     attend: Projection
     softmax: Exponential
@@ -65,13 +71,18 @@ class Layer(NamedTuple):
 
 
 class PortableModel:
-    """An integer language model.
+    """Integer version of a `LanguageModel`; `quantized` makes it, and a model file can store it.
+
+    Attributes:
+        config: shape of the model.
+        tensors: integer tensors by name; portable_layout.py lists them.
 
     Args:
-        tensors: as codec/portable_quantization.py makes them and the model file keeps them; integers all.
+        config: shape of the model.
+        tensors: integer tensors by name.
 
     Raises:
-        ValueError: they are not those of such a model, or beyond what its arithmetic holds (portable_layout.py).
+        ValueError: if the tensors do not belong to a model of this shape, or exceed the bounds of its arithmetic.
     """
 
     def __init__(self, config: LanguageModelConfig, tensors: Mapping[str, NDArray[np.integer]]) -> None:
@@ -89,7 +100,7 @@ class PortableModel:
         return Norm(self.tensors[f"{name}.gain"], self.tensors[f"{name}.offset"])
 
     def _projection(self, name: str) -> Projection:
-        unit, factor = (self.tensors.get(f"{name}.{kind}") for kind in ("unit", "factor"))
+        unit, factor = self.tensors.get(f"{name}.unit"), self.tensors.get(f"{name}.factor")
         return Projection(self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"], unit, factor)
 
     def _exponential(self, name: str, inner: int) -> Exponential:
@@ -108,7 +119,7 @@ class PortableModel:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the shape, in lines NAME=COUNT, and of each tensor: name, type, shape, little-endian values."""
+        """SHA-256 of the shape, in lines NAME=COUNT, and of all tensors: name, type, shape, little-endian values."""
         digest = hashlib.sha256()
         for name, count in to_stored(self.config).items():
             digest.update(f"{name}={count}\n".encode())
@@ -118,43 +129,44 @@ class PortableModel:
         return digest.hexdigest()
 
     @torch.inference_mode()
-    def frequencies(self, before: NDArray[np.integer], cache: Cache) -> Frequencies:
-        """Frequencies of the codewords in the next steps of some segments.
+    def frequencies(self, previous: NDArray[np.integer], cache: Cache) -> Frequencies:
+        """Frequencies of all codewords in the next T steps of a batch of segments.
 
         Args:
-            before: codes + 1 of the step before each, 0 where there is none, [B, codebooks, T].
-            cache: of these segments; it goes T steps on.
+            previous: codes + 1 of the step before each predicted step, [B, codebooks, T]; 0 if there is none.
+            cache: keys and values of these segments; updated.
 
         Returns:
-            [B, T, codebooks, codebook_size], 1 to 2 ** FREQUENCY_BITS each.
+            Frequencies from 1 to 2 ** FREQUENCY_BITS, [B, T, codebooks, codebook_size].
         """
-        batch, count, steps = before.shape
-        embedded = self._embedding[np.arange(count)[:, None], before].sum(axis=1, dtype=np.int64)
+        batch, count, steps = previous.shape
+        embedded = self._embedding[np.arange(count)[:, None], previous].sum(axis=1, dtype=np.int64)
         x = self._norm_in(embedded) + self._positions[cache.steps : cache.steps + steps]
         x = x.reshape(batch * steps, -1)
         for index, layer in enumerate(self._layers):
-            x = self._through(layer, index, x, cache)
+            x = self._run(layer, index, x, cache)
         cache.steps += steps
         logits = self._head.sums(self._head.bytes(x), count * self.config.codebook_size)
         return self._head_exponential(logits.reshape(batch, steps, count, -1), count)
 
     def projected(self, layer: int, inputs: NDArray[np.int8], batch: int) -> tuple[Floats, Floats, Floats]:
-        """Queries, keys and values, [B * heads, T, width] each, of inputs [B * T, dimension]."""
+        """Queries, keys and values of a layer, each [B * heads, T, width], from inputs [B * T, dimension]."""
         heads = self.config.heads
         joined = self._layers[layer].attend(inputs, limits=BYTES).astype(np.float32)
         parts = joined.reshape(batch, -1, 3, heads, joined.shape[1] // (3 * heads)).transpose(2, 0, 3, 1, 4)
         queries, keys, values = parts.reshape(3, batch * heads, len(inputs) // batch, -1)
         return queries, keys, values
 
-    def _through(self, layer: Layer, index: int, x: Integers, cache: Cache) -> Integers:
-        """One layer, [B * T, dimension]."""
+    def _run(self, layer: Layer, index: int, x: Integers, cache: Cache) -> Integers:
+        """Run layer number `index`, [B * T, dimension] -> [B * T, dimension]."""
         x = layer.norm1(x + layer.join(self._attention(layer, index, x, cache)))
-        arguments = layer.expand(layer.expand.bytes(x), shift=INDEX, limits=None)  # the table's ends are limits enough
+        arguments = layer.expand(layer.expand.bytes(x), shift=INDEX, limits=None)  # `take` clips them to the table
         arguments += len(self._gelu) // 2
         hidden = layer.contract.bytes(self._gelu.take(arguments, mode="clip"))
         return layer.norm2(x + layer.contract(hidden))
 
     def _attention(self, layer: Layer, index: int, x: Integers, cache: Cache) -> NDArray[np.int8]:
+        """Attention of layer number `index` to the context and the new steps, [B * T, dimension]; extends the cache."""
         heads, batch = self.config.heads, cache.batch
         queries, keys, values = self.projected(index, layer.attend.bytes(x), batch)
         steps = queries.shape[1]
@@ -166,7 +178,7 @@ class PortableModel:
         if steps > 1:
             ages = np.arange(end - steps, end)[:, None] - np.arange(start, end)
             hidden = (ages < 0) | (ages > self.config.context)
-            scores[:, hidden] = -SUM_LIMIT  # none is the largest
+            scores[:, hidden] = -SUM_LIMIT  # below all other scores
         weights = layer.softmax(scores.reshape(batch, heads, steps, -1), heads).reshape(scores.shape)
         if steps > 1:
             weights[:, hidden] = 0

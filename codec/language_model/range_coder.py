@@ -1,8 +1,8 @@
-"""An exact range coder (Martin 1979): integers in, integers out, nothing rounded twice.
+"""Range coder in exact integer arithmetic (Martin 1979).
 
-An entry is coded by its place among the frequencies of all: `start` below it and `width` of its own, of `total`. The
-interval [low, low + span) shrinks to the entry's part of it; whatever number lies in the last interval, with as many
-zero bytes at its end as there can be, which are left out, tells all entries.
+A symbol with the frequency `width`, after `start` of cumulative frequency out of `total`, narrows the interval
+[low, low + span) to its share. Any number in the final interval identifies all symbols. The encoder writes the one
+with the most zero bytes at its end, and omits these bytes.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 STATE_BITS = 64
-UNIT = 16  # bits that a coder moves on by
+UNIT = 16  # bits by which the state is shifted at a time
 LEAST_SPAN = 1 << STATE_BITS - UNIT
-MOST_TOTAL = 1 << 30  # at LEAST_SPAN the division then costs no more than 2 ** -18 of an entry's part
+MOST_TOTAL = 1 << 30  # at LEAST_SPAN, rounding the division down then costs at most 2 ** -18 of a symbol's share
 
 
 class RangeEncoder:
-    """Codes entries one by one."""
+    """Encodes symbols one by one."""
 
     def __init__(self) -> None:
-        # All bits so far are one integer, so that carries need no care.
+        # A single integer holds all bits so far, so carries need no special treatment.
         self._low, self._span, self._bits = 0, 1 << STATE_BITS, STATE_BITS
 
     def push(self, start: int, width: int, total: int) -> None:
-        """Add an entry; 0 <= start < start + width <= total <= MOST_TOTAL."""
-        part = self._span // total
-        self._low += start * part
-        self._span = width * part
+        """Encode a symbol; 0 <= start < start + width <= total <= MOST_TOTAL."""
+        unit = self._span // total
+        self._low += start * unit
+        self._span = width * unit
         while self._span < LEAST_SPAN:
             self._low <<= UNIT
             self._span <<= UNIT
             self._bits += UNIT
 
     def finish(self) -> bytes:
-        """The shortest bytes that tell the entries, none for none."""
+        """Shortest bytes that identify the symbols; empty if there are none."""
         spare = min(self._span.bit_length() + 7, self._bits) // 8 * 8
         while True:
             number = -(-self._low >> spare)
@@ -44,34 +44,35 @@ class RangeEncoder:
 
 
 class RangeDecoder:
-    """Reads entries from the bytes of a RangeEncoder."""
+    """Decodes symbols from the bytes of a `RangeEncoder`."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = STATE_BITS // 8
-        self._above = int.from_bytes(data[: self._at].ljust(self._at, b"\0"), "big")  # of the number over low
+        self._position = STATE_BITS // 8
+        # How far the encoded number lies above `low`.
+        self._above = int.from_bytes(data[: self._position].ljust(self._position, b"\0"), "big")
         self._span = 1 << STATE_BITS
 
     def pull(self, cumulative: Sequence[int]) -> int:
-        """The next entry.
+        """Decode the next symbol.
 
         Args:
-            cumulative: [entries], the sum of the frequencies up to each entry and with it; the last is the total. Of a
-                memoryview a few places are looked at sooner than by numpy.
+            cumulative: cumulative frequencies, [symbols], each including its symbol's; the last is the total. A
+                memoryview is faster than an array, since only a few elements are read.
         """
         total = cumulative[-1]
-        part = self._span // total
-        # A number that no encoder wrote may lie beyond the last entry.
-        entry = bisect_right(cumulative, min(self._above // part, total - 1))
-        start = cumulative[entry - 1] if entry else 0
-        self._above -= start * part
-        self._span = (cumulative[entry] - start) * part
+        unit = self._span // total
+        # In damaged data the number may lie beyond the last symbol.
+        symbol = bisect_right(cumulative, min(self._above // unit, total - 1))
+        start = cumulative[symbol - 1] if symbol else 0
+        self._above -= start * unit
+        self._span = (cumulative[symbol] - start) * unit
         while self._span < LEAST_SPAN:
             self._span <<= UNIT
             self._above = self._above << UNIT | int.from_bytes(self._next(), "big")
-        return entry
+        return symbol
 
     def _next(self) -> bytes:
-        following = self._data[self._at : self._at + UNIT // 8]
-        self._at += UNIT // 8
+        following = self._data[self._position : self._position + UNIT // 8]
+        self._position += UNIT // 8
         return following.ljust(UNIT // 8, b"\0")

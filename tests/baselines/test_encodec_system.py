@@ -219,7 +219,7 @@ def test_the_language_model_of_other_weights_is_one_line(weights, tmp_path):
     language_model_files.save(LanguageModel(config), tmp_path / "lm.safetensors", codec="0123456789abcdef" * 4)
     checkpoint = weights["encodec_24khz"]
     identity = checkpoints.identity(checkpoints.load(checkpoint))
-    with pytest.raises(UserError, match=f"the weights 0123456789abcdef, not {identity[:16]}"):
+    with pytest.raises(UserError, match=f"the weights 0123456789abcdef; this codec has the weights {identity[:16]}"):
         open_system(f"encodec_24khz@1.5:lm={tmp_path / 'lm.safetensors'}:checkpoint={checkpoint}", 24000, 1)
 
 

@@ -141,7 +141,7 @@ def test_tables_of_another_machine_are_told_from_damage_that_ends_the_file(model
 
 def test_more_codebooks_than_the_model_has_are_one_line():
     coder = PublicModelCoder(LanguageModel(LanguageModelConfig(2, CONTEXT, dimension=8, heads=2, layers=1)).eval())
-    with pytest.raises(UserError, match="3 codebooks asked for; it codes up to 2"):
+    with pytest.raises(UserError, match="3 codebooks requested; it codes up to 2"):
         coder.encode(np.zeros((3, 4), np.uint16), 10)
-    with pytest.raises(UserError, match="3 codebooks asked for; it codes up to 2"):
+    with pytest.raises(UserError, match="3 codebooks requested; it codes up to 2"):
         list(coder.decode(io.BytesIO(bytes(20)), 3, 4, 10))

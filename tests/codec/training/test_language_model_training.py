@@ -168,7 +168,7 @@ def test_begins_with_the_weights_of_an_earlier_training(trained, codec, corpus, 
 def test_an_integer_model_cannot_be_trained_on(trained, codec, corpus, tmp_path):
     done = train_lm(codec, corpus, tmp_path, "--start-from", trained / "model.safetensors")
     assert isinstance(done.exception, UserError)
-    assert "model.safetensors: holds a language model in integers" in str(done.exception)
+    assert "model.safetensors: holds an integer language model" in str(done.exception)
     assert not list(tmp_path.iterdir())
 
 
