@@ -9,6 +9,7 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 
@@ -16,17 +17,19 @@ from earmark.baselines.interface import Codec, Family, System
 from earmark.codec.errors import UserError
 
 REQUIRED = ("sample_rate", "channels", "encode", "decode")
-OPEN = 8  # codecs that stay in memory in each process
+MOST_LOADED = 8  # codecs that stay in memory in each process
 
 
 class OwnCodec(Family):
-    """One codec of the user's, at the bit rate it has or at the one that its maker is called with.
+    """A codec of the user's: a `Codec` object, or a class or function that returns one.
+
+    Keeps the codec as bytes, so that any process can load it, even if its class is defined in a notebook.
 
     Args:
-        codec: a `Codec` object, or a class or function that returns one, called without arguments or with kbps=RATE.
+        codec: a class or function is called without arguments, or with kbps=RATE if it has a parameter `kbps`.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is no codec, or cannot be sent to other processes.
     """
 
     sample_rates = "its own"
@@ -34,7 +37,6 @@ class OwnCodec(Family):
 
     def __init__(self, name: str, codec: Codec | Callable[..., Codec]) -> None:
         self.name = self.title = name
-        self.codec = codec
         self.is_maker = isinstance(codec, type) or not hasattr(codec, "encode")
         if self.is_maker and not callable(codec):
             raise UserError(
@@ -43,27 +45,23 @@ class OwnCodec(Family):
             )
         if not self.is_maker:
             _check(name, codec)
-        self.pickled = _pickled(name, codec)
-        self._version = self._identified()  # here, as a worker may not see the source
         self.takes_rate = self.is_maker and "kbps" in inspect.signature(codec).parameters  # type: ignore[arg-type]
         self.example = f"{name}@12" if self.takes_rate else name
         self.rates = "what you name" if self.takes_rate else "its own"
+        kbps, version = getattr(codec, "kbps", None), getattr(codec, "version", None)
+        self.nominal = float(kbps) if isinstance(kbps, int | float) else None
+        self.identity = str(version) if isinstance(version, str | int | float) else _identity(codec)
+        self.pickled = _pickled(name, codec)
 
     def unavailable(self, system: System | None = None) -> str | None:
         return None
 
     def version(self, system: System | None = None) -> str:
-        return self._version
-
-    def _identified(self) -> str:
         """Attribute `version` of the codec, else hashes of the file that defines it and of its content.
 
         Changes in other files are not seen: a codec that loads weights or calls other modules should have a `version`.
         """
-        version = getattr(self.codec, "version", None)
-        if isinstance(version, str | int | float):
-            return str(version)
-        return f"source {_source_digest(self.codec)}, content {hashlib.sha256(self.pickled).hexdigest()[:16]}"
+        return self.identity
 
     def check(self, system: System) -> None:
         if self.takes_rate != (system.rate is not None):
@@ -73,39 +71,48 @@ class OwnCodec(Family):
             raise UserError(f"{system.text}: its rate is a number of kbps; write {self.example}")
 
     def kbps(self, system: System) -> float | None:
-        if system.rate is not None:
-            return float(system.rate)
-        kbps = getattr(self.codec, "kbps", None)
-        return float(kbps) if isinstance(kbps, int | float) else None
+        return self.nominal if system.rate is None else float(system.rate)
 
     def open(self, system: System, sample_rate: int, channels: int) -> Codec:
-        codec = _made(self.pickled, system.rate) if self.is_maker else self.codec
+        codec = _loaded(self.pickled, self.is_maker, system.rate)
         _check(system.text, codec)
-        return codec  # type: ignore[return-value]
+        return codec
 
 
-@functools.lru_cache(OPEN)
-def _made(maker: bytes, rate: str | None) -> Codec:
-    """Make the codec once per process, as workers code many files with it; each task brings a copy of its maker."""
-    make = pickle.loads(maker)
-    codec: Codec = make() if rate is None else make(kbps=float(rate))
+@functools.lru_cache(MOST_LOADED)
+def _loaded(pickled: bytes, is_maker: bool, rate: str | None) -> Codec:
+    """Load a codec once per process, as workers code many files with it and receive it with each task."""
+    content: Any = pickle.loads(pickled)
+    if not is_maker:
+        return content
+    codec: Codec = content() if rate is None else content(kbps=float(rate))
     return codec
-
-
-def _pickled(name: str, codec: object) -> bytes:
-    try:
-        return cloudpickle.dumps(codec)
-    except Exception as error:  # objects of others may raise anything
-        raise UserError(
-            f"{name}: cannot be sent to worker processes ({error}); define its class at the top of a module, and load "
-            "libraries and models in that class"
-        ) from error
 
 
 def _check(name: str, codec: object) -> None:
     absent = [attribute for attribute in REQUIRED if not hasattr(codec, attribute)]
     if absent:
         raise UserError(f"{name}: {type(codec).__name__} is no codec; it has no {', '.join(absent)}")
+
+
+def _pickled(name: str, codec: object) -> bytes:
+    try:
+        content: bytes = cloudpickle.dumps(codec)
+    except Exception as error:  # objects of others may raise anything
+        raise UserError(
+            f"{name}: cannot be sent to worker processes ({error}); give its class or a function that makes it, and "
+            "open files and libraries there"
+        ) from error
+    return content
+
+
+def _identity(codec: object) -> str:
+    """Hashes of the file that defines a codec, and of its content, e.g. weights and arguments."""
+    try:
+        content = hashlib.sha256(pickle.dumps(codec)).hexdigest()[:16]
+    except Exception:  # a function within a function, which has no content beside its source
+        content = "unknown"
+    return f"source {_source_digest(codec)}, content {content}"
 
 
 def _source_digest(codec: object) -> str:

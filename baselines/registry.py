@@ -131,9 +131,12 @@ def register_codec(
 
         register_codec("halved", Halved)
 
-    Worker processes receive the codec with each task. What is defined in a notebook or script goes by value; what is
-    defined in a module goes by its name, so workers must be able to import it. If the codec has a large model, register
-    the class, which every worker calls once, and not an object.
+    Worker processes receive the codec with each task. Definitions in a notebook or script are sent by value, those in a
+    module by name, so that workers must be able to import the module. For a codec with a large model register the
+    class, which every process calls once, instead of an object, which is sent with all of its content.
+
+    Results are kept under the codec's `version`. Change it if the same source code gives other results, for example
+    with other weights.
 
     Args:
         name: letters, digits and underscores, beginning with a letter.
@@ -147,7 +150,7 @@ def register_codec(
         replace: replace a codec of this name that was registered before; default: raise.
 
     Raises:
-        UserError: the name is invalid or taken, the object is no codec, or it cannot be pickled.
+        UserError: the name is invalid or taken, the object is no codec, or it cannot be sent to other processes.
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
         raise UserError(f"register_codec {name!r}: use letters, digits and underscores, beginning with a letter")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from earmark.baselines.interface import Family, System
-from earmark.baselines.registry import families, installed
+from earmark.baselines.interface import Codec, Family, System
+from earmark.baselines.registry import as_family, families, installed
 from earmark.baselines.registry import family_of as family_of
 from earmark.codec.errors import UserError
 from earmark.codec.text import split_list
@@ -42,6 +42,20 @@ def parse(text: str, own: Mapping[str, Family] | None = None) -> System:
     system = System(canonical, name, rate, options, own=None if installed().get(name) is family else family)
     family.check(system)
     return system
+
+
+def as_system(system: str | System | Family | Codec | Callable[..., Codec]) -> System:
+    """Return the system that a Python caller names by a string, a `System`, or a codec as `register_codec` takes it.
+
+    A codec without an attribute `name` has the name of its class.
+
+    Raises:
+        UserError: see `parse` and `register_codec`.
+    """
+    if isinstance(system, str | System):
+        return parse(system) if isinstance(system, str) else system
+    name = getattr(system, "name", None) or getattr(system, "__name__", type(system).__name__)
+    return parse(str(name), {str(name): as_family(str(name), system)})
 
 
 def _without_needless_zeros(rate: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from earmark.baselines.interface import System
-from earmark.baselines.systems import parse
+from earmark.baselines.interface import Codec, Family, System
+from earmark.baselines.systems import as_system
 from earmark.codec.remote_paths import path_or_url
 from earmark.eval.comparison import runner
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
@@ -63,7 +63,7 @@ class Run:
 
 def compare(
     audio: str | Path,
-    systems: Iterable[str | System],
+    systems: Iterable[str | System | Family | Codec | Callable[..., Codec]],
     *,
     out: str | Path,
     metrics: Iterable[str] = ("si_snr", "visqol"),
@@ -80,7 +80,8 @@ def compare(
 
     Args:
         audio: folder of recordings, whose sub-folders are categories, or a corpus file (TOML); a path or URL.
-        systems: system strings, e.g. "opus@12" or "encodec_24khz@3:lm"; also names given to `register_codec`.
+        systems: system strings, e.g. "opus@12" or "encodec_24khz@3:lm"; also names given to `register_codec`, and
+            codecs themselves in the forms of `register_codec`.
         out: folder for scores, decoded audio and report; a path or URL.
         metrics: names of metrics, see `earmark metrics`; also names given to `register_metric`.
         sample_rate: in Hz; default: each recording's own, up to 48 kHz.
@@ -100,7 +101,7 @@ def compare(
         >>> run = earmark.compare("recordings/", ["opus@12", "mp3@64"], metrics=["visqol", "pesq"], out="run/")
         >>> run.scores.groupby(["system", "metric"])["value"].mean()
     """
-    parsed = tuple(parse(system) if isinstance(system, str) else system for system in systems)
+    parsed = tuple(as_system(system) for system in systems)
     names, folder = tuple(metrics), path_or_url(str(out))
     texts = [system.text for system in parsed]
     call = f"earmark.compare({str(audio)!r}, {texts}, metrics={list(names)}, out={str(out)!r})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from earmark.baselines import registry
 from earmark.baselines.registry import families, family_of, register_codec
-from earmark.baselines.systems import parse, parse_list
+from earmark.baselines.systems import as_system, parse, parse_list
 from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.errors import UserError
@@ -44,7 +45,9 @@ def coded(text: str) -> float:
     return result.payload_bits / 1000
 
 
-@pytest.mark.parametrize("codec", [Halved, Halved(), HalvedFamily, HalvedFamily(), functools.partial(Halved, 2)])
+@pytest.mark.parametrize(
+    "codec", [Halved, Halved(), HalvedFamily, HalvedFamily(), functools.partial(Halved, 2), lambda: Halved()]
+)
 def test_every_form_of_a_codec_can_be_registered(codec):
     """Every second sample in 16 bits: 8000 x 16 = 128 kbps."""
     register_codec("halved", codec)
@@ -71,7 +74,7 @@ def test_a_parameter_kbps_makes_the_rate_part_of_the_system_string():
         ("opus", Halved, "opus: a codec has this name already"),
         ("halved", 3, "halved: int is no codec; give a class or object with sample_rate, channels, encode, decode"),
         ("halved", Incomplete(), "halved: Incomplete is no codec; it has no channels, decode"),
-        ("halved", lambda: Halved(), "cannot be sent to worker processes"),
+        ("halved", functools.partial(Halved, threading.Lock()), "cannot be sent to worker processes"),
     ],
 )
 def test_what_is_no_codec_is_refused_in_one_line(name, codec, says):
@@ -113,16 +116,31 @@ def test_a_codec_is_made_once_for_all_tasks_of_a_process():
 
 
 def test_a_registered_codec_joins_a_comparison(tmp_path):
-    """Workers know it from the tasks: a class by its name in a module, an object by its content."""
+    """Workers receive it with the tasks, also if they cannot import its class."""
+
+    class Local(Halved):
+        version = "1"
+
     noise = (0.1 * np.random.default_rng(0).standard_normal((1, 16000))).astype(np.float32)
     audio.write(tmp_path / "audio" / "a.wav", noise, 16000)
     register_codec("class_", Halved)
     register_codec("object_", Halved(4))
+    register_codec("local", Local)
     plan = runner.Plan(
-        audio_dir=tmp_path / "audio", systems=tuple(parse_list("class_,object_")), metrics=("si_snr",),
+        audio_dir=tmp_path / "audio", systems=tuple(parse_list("class_,object_,local")), metrics=("si_snr",),
         run=tmp_path / "run", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="",
     )  # fmt: skip
     scores = runner.run(plan).scores.set_index("system")
-    assert scores.status.tolist() == ["ok", "ok"]
+    assert scores.status.tolist() == ["ok", "ok", "ok"]
     assert scores.kbps["class_"] == 128
     assert scores.kbps["object_"] == 64
+
+
+def test_a_codec_may_stand_for_its_system():
+    assert as_system("opus@12.0").text == "opus@12"
+    assert as_system(parse("opus@12")) == parse("opus@12")
+    assert as_system(HalvedFamily()).text == "halved"
+    assert as_system(Halved()).text == "Halved"
+    assert family_of(as_system(Halved)).name == "Halved"
+    with pytest.raises(UserError, match="int: int is no codec"):
+        as_system(3)
