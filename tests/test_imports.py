@@ -16,7 +16,7 @@ LAYERS = ("codec", "baselines", "eval", "mushra_app", "earmark")  # each may imp
 
 
 def _modules() -> dict[str, Path]:
-    """Every module by its name below `earmark`: codec.audio.files, eval.cli, earmark.cli."""
+    """Every module by its name below `earmark`: codec.audio.files, eval.options, earmark.cli."""
     names = {}
     for layer in LAYERS:
         for path in (ROOT / layer).rglob("*.py"):
@@ -52,7 +52,7 @@ GRAPH = {name: {target for target in _imports(path) if target != name} for name,
 
 
 def _box(name: str) -> str:
-    """The module, or the folder that holds it, directly below a source folder: codec.audio, eval.cli."""
+    """The module, or the folder that holds it, directly below a source folder: codec.audio, eval.options."""
     return ".".join(name.split(".")[:2])
 
 

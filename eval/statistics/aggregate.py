@@ -1,4 +1,4 @@
-"""From scores to means: 95 % confidence intervals (Student t over files), measured bit rate, real-time factors."""
+"""Means of scores: 95 % confidence intervals (Student t over files), measured bit rates, real-time factors."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ def half_widths(n: pd.Series[int], deviation: pd.Series[float]) -> pd.Series[flo
 
     Args:
         n: observations behind each mean.
-        deviation: their standard deviation s, n - 1 in the denominator; NaN for a single one, whose interval is NaN.
+        deviation: standard deviations s with n - 1 in the denominator; NaN for n = 1, whose interval is NaN.
     """
     return stdtrit(np.maximum(n - 1, 1), 0.975) * deviation / np.sqrt(n)
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row per (system, category, metric), and the category "all" over all files.
+    """Average scores per system, category and metric; the category "all" covers all files.
 
-    A cell that is undefined or failed is counted and never enters a mean.
+    Undefined and failed cells are counted and never enter a mean.
 
     Args:
-        scores: the rows of RUN/scores.parquet: file, category, system, metric, value, status ("ok", "undefined" or
-            "error"), kbps_nominal, kbps, encode_seconds, decode_seconds, duration (and more, which is ignored).
+        scores: rows of RUN/scores.parquet: file, category, system, metric, value, status ("ok", "undefined" or
+            "error"), kbps_nominal, kbps, encode_seconds, decode_seconds, duration (other columns are ignored).
 
     Returns:
+        A table with the columns
+
         system, category, metric: in the order in which they first appear in `scores`, "all" last.
-        n, undefined, failed: files with a score, without one, and that failed.
-        mean, ci95_low, ci95_high: over the n files; mean -+ t(0.975, n - 1) s / sqrt(n), NaN for n = 1.
-        kbps_nominal, kbps: requested rate, and all payload bits over the duration of all files.
-        encode_rtf, decode_rtf: audio duration over processing time (arXiv 2210.13438, section 4.6), bigger is faster;
-            both summed over the files before the division.
+        n, undefined, failed: number of files with a score, with an undefined score, and that failed.
+        mean, ci95_low, ci95_high: mean over the n files and mean -+ t(0.975, n - 1) s / sqrt(n), NaN for n = 1.
+        kbps_nominal, kbps: nominal bit rate; measured bit rate, payload bits of all files over their duration.
+        encode_rtf, decode_rtf: duration of all files over their processing time (arXiv 2210.13438, section 4.6);
+            higher is faster.
     """
     keys = ["system", "category", "metric"]
     scores = scores[["file", *keys, "value", "status", *_PER_FILE]]
@@ -65,7 +67,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rates(rows: pd.DataFrame) -> pd.DataFrame:
-    """Bit rate and speed per (system, category), each file counted once however many metrics it has."""
+    """Bit rate and speed per system and category; each file counts once, however many metrics it has."""
     files = rows.drop_duplicates(["system", "category", "file"]).copy()
     files["bits"] = files["kbps"] * files["duration"]
     files["coded"] = files["duration"].where(files["kbps"].notna())
@@ -90,7 +92,7 @@ def mean_interval(values: NDArray[np.floating[Any]]) -> tuple[float, float, int]
     """Mean, half width of its 95 % confidence interval, and n, of the values that are not NaN.
 
     Args:
-        values: [n]; the mean of none, and the half width of a single one, are NaN.
+        values: [n]. Without a value the mean is NaN; with fewer than two the half width is NaN.
     """
     values = values[~np.isnan(values)]
     n = len(values)

@@ -1,4 +1,4 @@
-"""A titled grid of text with notes, as terminal text, Markdown, LaTeX or CSV."""
+"""A titled grid of text with notes, rendered as terminal text, Markdown, LaTeX or CSV."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Grid:
     """Rows of text below headings.
 
     Args:
-        rows: as many cells each as there are headings.
+        rows: one cell per heading.
         notes: sentences below the grid.
-        left: the first so many columns are text and aligned left; the others, numbers, right.
-        groups: what stands above each heading, the same for all of one group and "" for none; where there are any.
-        data: for programs, in the place of the rows: records of one shape with every number in full.
+        left: number of leading columns that are aligned left; the others, numbers, are aligned right.
+        groups: title above each heading, the same for neighbours of one group and "" for none; () for no titles.
+        data: records with every number in full, which CSV prints instead of the rows.
     """
 
     title: str
@@ -39,13 +39,13 @@ class Grid:
 
     @property
     def flat(self) -> tuple[str, ...]:
-        """The headings, each with its group: "SI-SNR, paper"."""
+        """Headings prefixed with their group: "SI-SNR, paper"."""
         groups = self.groups or ("",) * len(self.headings)
         return tuple(f"{group}, {name}" if group else name for group, name in zip(groups, self.headings, strict=True))
 
 
 def text(grid: Grid) -> str:
-    """For a terminal, as wide as it needs."""
+    """Render for a terminal, as wide as the content."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for index, heading in enumerate(grid.flat):
         table.add_column(Text(heading), justify="left" if index < grid.left else "right", no_wrap=True)
@@ -58,20 +58,20 @@ def text(grid: Grid) -> str:
 
 
 def markdown(grid: Grid) -> str:
-    """A pipe table as GitHub and Pandoc read it, title above and notes below."""
+    """Render as a pipe table for GitHub and Pandoc, with the title above and the notes below."""
     table = markdown_table(grid.flat, grid.rows, grid.left)
     return "\n\n".join([f"**{markdown_escape(grid.title)}**", table, *map(markdown_escape, grid.notes)]) + "\n"
 
 
 def latex(grid: Grid) -> str:
-    """A floating table with a label made of its title, the notes below it."""
+    """Render as a floating table with a label derived from the title, and the notes below."""
     return latex_document([
         latex_table(grid.title, grid.headings, [latex_rows(grid.rows)], grid.notes, left=grid.left, groups=grid.groups)
     ])  # fmt: skip
 
 
 def comma_separated(grid: Grid) -> str:
-    """The data, or where there are none headings and rows alone; a number that is NaN is an empty cell."""
+    """Render the data, or headings and rows if there is none; NaN becomes an empty cell."""
     records = grid.data or [dict(zip(grid.flat, row, strict=True)) for row in grid.rows]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -86,12 +86,12 @@ RENDERERS: Mapping[str, Callable[[Grid], str]] = {
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """The first `left` columns are aligned left, the others right."""
+    """A pipe table whose first `left` columns are aligned left, the others right."""
     first, *others = ([markdown_escape(cell) for cell in row] for row in (headings, *rows))
     rule = [":--" if index < left else "--:" for index in range(len(first))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (first, rule, *others))
 
 
 def markdown_escape(text: str) -> str:
-    """Underscores inside words mean nothing in Markdown and stay as they are."""
+    """Escape text for Markdown; underscores inside words are harmless and stay unescaped."""
     return re.sub(r"[\\|*`<\[]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Tables for LaTeX: as wide as the page at most, with booktabs' rules, a label to refer to, and notes below."""
+"""Tables for LaTeX: at most as wide as the page, with booktabs rules, a label and notes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import itertools
 import re
 from collections.abc import Sequence
 
-ONE_COLUMN = 6  # columns of a table that fit into a column of a two-column page
+ONE_COLUMN = 6  # table columns that fit into one column of a two-column page
 
 
 def latex_document(tables: Sequence[str]) -> str:
-    """Tables made by `latex_table`, headed by what they need."""
+    """Join tables made by `latex_table` below a comment that names the packages they need."""
     return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(tables)
 
 
@@ -23,12 +23,12 @@ def latex_table(
     left: int = 1,
     groups: Sequence[str] = (),
 ) -> str:
-    """A floating table, over both columns of a page where it is wide; what is wider than its place is made smaller.
+    """A floating table, spanning both columns of the page if it is wide, and scaled down if it is too wide.
 
     Args:
         blocks: lines made by `latex_rows`, with a rule between two blocks.
-        left: the first so many columns are aligned left, the others right.
-        groups: what stands above each heading, see `earmark.eval.tables.grid.Grid`.
+        left: number of leading columns that are aligned left; the others are aligned right.
+        groups: titles above the headings; see `earmark.eval.tables.grid.Grid`.
     """
     environment = "table*" if len(headings) > ONE_COLUMN else "table"
     body = "\n\\midrule\n".join("\n".join(lines) for lines in [_head(headings, groups), *blocks])
@@ -44,7 +44,7 @@ def latex_table(
 
 
 def _head(headings: Sequence[str], groups: Sequence[str]) -> list[str]:
-    """The headings, below those of their groups with a rule under each."""
+    """The headings below the titles of their groups, with a rule under each title."""
     if not any(groups):
         return latex_rows([headings])
     cells, rules, first = [], [], 1
@@ -64,7 +64,7 @@ def _slug(title: str) -> str:
 
 
 def latex_rows(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A line for each row of text."""
+    """One line per row of text."""
     return [" & ".join(latex_escape(cell) for cell in row) + r" \\" for row in rows]
 
 
@@ -77,7 +77,7 @@ _LATEX = {
 
 
 def latex_escape(text: str) -> str:
-    """Text that LaTeX prints as it is, `code` in its type; a leading hyphen before a digit becomes a minus."""
+    """Escape text for LaTeX; `code` becomes typewriter text, and a hyphen before a leading digit a minus sign."""
     parts = re.split(r"`([^`]*)`", " ".join(text.split()))
     escaped = ["".join(_LATEX.get(character, character) for character in part) for part in parts]
     escaped[1::2] = [rf"\texttt{{{code}}}" for code in escaped[1::2]]

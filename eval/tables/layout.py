@@ -1,4 +1,4 @@
-"""What the table of a run shows: a column per metric, a block per category, every mean with its interval and n."""
+"""Layout of a run's table: a column per metric, a section per category, every mean with its interval and n."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MEANING = (
     "score; undefined and failed cells are counted and never enter a mean."
 )
 SPEED_MEANING = (
-    "Real-time factor: audio duration over processing time, bigger is faster; timed during this run, beside its "
-    "other work."
+    "Real-time factor: audio duration over processing time, higher is faster; measured during this run, in parallel "
+    "with its other work."
 )
 
 
@@ -31,9 +31,9 @@ class Column:
     """One metric's column.
 
     Args:
-        name: as requested, "pesq".
-        title, detail: as registered, "PESQ wide band" and "P.862.2, before Corrigendum 2".
-        arrow: points to where better is.
+        name: name on the command line, "pesq".
+        title, detail: registered title, "PESQ wide band", and its remark, "P.862.2, before Corrigendum 2".
+        arrow: direction of better scores, "↑" or "↓"; "" if it is not known here.
     """
 
     name: str
@@ -49,12 +49,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One mean with all that must stand beside it.
+    """One mean with the numbers that belong beside it.
 
     Args:
-        half_width: of the 95 % confidence interval, NaN for a single file.
-        n: files with a score.
-        undefined, failed: files without one; where n > 0, less those that a note counts for the whole category.
+        half_width: half width of the 95 % confidence interval, NaN for a single file.
+        n: number of files with a score.
+        undefined, failed: number of files without a score. If n > 0, files that a note counts for the whole category
+            are subtracted.
         mark: footnote mark, or "".
     """
 
@@ -76,7 +77,7 @@ class Cell:
 
     @property
     def score(self) -> str:
-        """ "4.12 ± 0.15 (12)", "4.12 (1)" for a single file, a dash where there is none."""
+        """ "4.12 ± 0.15 (12)", "4.12 (1)" for a single file, a dash without any score."""
         if self.n == 0:
             return DASH
         half_width = f" ± {self.half_width_text}" if self.half_width_text else ""
@@ -84,8 +85,8 @@ class Cell:
 
     @property
     def missing(self) -> str:
-        """ "2 undefined, 1 failed", or "" where every file has a score."""
-        return _lacking(self.undefined, self.failed)
+        """ "2 undefined, 1 failed", or "" if every file has a score."""
+        return _counts(self.undefined, self.failed)
 
     @property
     def text(self) -> str:
@@ -94,13 +95,13 @@ class Cell:
         return f"{self.score}, {self.missing}" if self.n else f"{DASH} ({self.missing})"
 
 
-def _lacking(undefined: int, failed: int) -> str:
-    return ", ".join(f"{count} {what}" for count, what in ((undefined, "undefined"), (failed, "failed")) if count)
+def _counts(undefined: int, failed: int) -> str:
+    return ", ".join(f"{count} {word}" for count, word in ((undefined, "undefined"), (failed, "failed")) if count)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One system in one category: requested and measured bit rate in kbps, NaN where it has none; a cell per column."""
+    """One system in one category: nominal and measured bit rate in kbps, NaN if it has none; one cell per column."""
 
     system: str
     kbps_nominal: float
@@ -127,10 +128,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Layout:
-    """What every rendering of the table shows.
+    """The content that every rendering of the table shows.
 
     Args:
-        sections: one per category, "all" last; "all" is left out where there is but one category.
+        sections: one per category, then "all" if there are several categories.
         notes: footnotes, the general one first.
     """
 
@@ -145,33 +146,23 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
-        speech_categories: those that a metric which follows the category heard in speech mode; a run that has both
-            kinds gets a footnote beside the means over all files.
+        speech_categories: categories that a metric with modes scored in speech mode. If the run has others too, the
+            means over all files get a footnote.
     """
     categories = [category for category in summary["category"].unique() if category != ALL]
     metrics = list(summary["metric"].unique())
     modes = mode_notes(metrics, categories, speech_categories)
-    mixed = [name for name, note in modes.items() if note.startswith(DAGGER)]
+    mixed = {name for name, note in modes.items() if note.startswith(DAGGER)}
     columns = tuple(map(describe, metrics))
     decimals = {name: decimals_of(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
     sections, common = [], []
     for category in [*categories, ALL] if len(categories) > 1 else categories:
         block = summary[summary["category"] == category]
         undefined, failed = int(block["undefined"].min()), int(block["failed"].min())
-        found: dict[tuple[str, str], Any] = {(row.system, row.metric): row for row in _tuples(block)}
-        rows = []
-        for first in _tuples(block.drop_duplicates("system")):
-            cells = (
-                _cell(
-                    found.get((first.system, name)), undefined, failed, decimals[name],
-                    DAGGER if category == ALL and name in mixed else "",
-                )
-                for name in metrics
-            )  # fmt: skip
-            rows.append(Row(first.system, first.kbps_nominal, first.kbps, tuple(cells)))
-        sections.append(Section(category, tuple(rows)))
+        marks = dict.fromkeys(mixed if category == ALL else (), DAGGER)
+        sections.append(Section(category, _section_rows(block, decimals, marks, undefined, failed)))
         if undefined or failed:
-            common.append(f"{category}: in every cell {_lacking(undefined, failed)}.")
+            common.append(f"{category}: in every cell {_counts(undefined, failed)}.")
 
     coded = summary[(summary["category"] == ALL) & summary["kbps"].notna()].drop_duplicates("system")
     speeds = tuple(Speed(row.system, row.encode_rtf, row.decode_rtf) for row in _tuples(coded))
@@ -179,15 +170,32 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     return Layout(columns, tuple(sections), speeds, (MEANING, *common, *details, *modes.values()))
 
 
+def _section_rows(
+    block: pd.DataFrame, decimals: Mapping[str, int], marks: Mapping[str, str], undefined: int, failed: int
+) -> tuple[Row, ...]:
+    """The rows of one category: a row per system, a cell per metric in the order of `decimals`."""
+    by_cell = {(row.system, row.metric): row for row in _tuples(block)}
+    return tuple(
+        Row(
+            first.system, first.kbps_nominal, first.kbps,
+            tuple(
+                _cell(by_cell.get((first.system, name)), undefined, failed, decimals[name], marks.get(name, ""))
+                for name in decimals
+            ),
+        )
+        for first in _tuples(block.drop_duplicates("system"))
+    )  # fmt: skip
+
+
 def _tuples(frame: pd.DataFrame) -> Iterable[Any]:
-    """Rows with attributes, whose types no checker can know."""
+    """Rows as named tuples, whose types no checker knows."""
     return frame.itertuples(index=False)
 
 
 def mode_notes(
     metrics: Iterable[str], categories: Collection[str], speech_categories: Collection[str]
 ) -> dict[str, str]:
-    """For metrics that follow the category, which mode was used; with a dagger where the mean over all mixes two."""
+    """Notes on the modes of metrics that have some; with a dagger if the mean over all files mixes two."""
     notes = {}
     for name in metrics:
         modes = modes_of(name, categories, speech_categories)
@@ -211,14 +219,14 @@ def _listed(modes: Mapping[str, Sequence[str]]) -> str:
 
 
 def describe(name: str) -> Column:
-    """How a metric is headed; one that is not known here keeps its name."""
+    """The column of a metric; one that is not installed here is headed by its name."""
     try:
         metric = registry.find(name)
     except UserError:
         return Column(name, name, "", "", "")
     title, _, detail = metric.title.partition(" (")
     if name in registry.BY_CATEGORY:
-        title = title.partition(",")[0]  # without the mode, which is the category's
+        title = title.partition(",")[0]  # without the mode, which depends on the category
     return Column(name, title, detail.removesuffix(")"), metric.unit, "↑" if metric.better == "higher" else "↓")
 
 
@@ -226,7 +234,7 @@ def _cell(row: Any, common_undefined: int, common_failed: int, decimals: int, ma
     if row is None:
         return Cell(math.nan, math.nan, 0, 0, 0, decimals, "")
     half_width = (row.ci95_high - row.ci95_low) / 2
-    if row.n == 0:  # a dash alone would hide how many files there are
+    if row.n == 0:  # a dash alone would hide the number of files
         return Cell(row.mean, half_width, 0, row.undefined, row.failed, decimals, "")
     undefined, failed = row.undefined - common_undefined, row.failed - common_failed
     return Cell(row.mean, half_width, row.n, undefined, failed, decimals, mark)

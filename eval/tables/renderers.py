@@ -1,4 +1,4 @@
-"""The table of a run as terminal text, Markdown, LaTeX or CSV."""
+"""The table of a run, rendered as terminal text, Markdown, LaTeX or CSV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from earmark.eval.tables.terminal import TerminalTable
 
 
 def terminal_table(summary: pd.DataFrame, info: Mapping[str, Any]) -> TerminalTable:
-    """For a rich console of any width.
+    """Render for a rich console of any width.
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
@@ -31,12 +31,12 @@ def _lay_out(summary: pd.DataFrame, info: Mapping[str, Any]) -> Layout:
 
 
 def csv(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
-    """For programs: one row per system, category and metric with every number in full, empty where there is none."""
+    """Render one row per system, category and metric, with every number in full and missing ones empty."""
     return summary.to_csv(index=False, lineterminator="\n")
 
 
 def markdown(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
-    """Pipe tables as GitHub and Pandoc read them, with the notes below."""
+    """Render as pipe tables for GitHub and Pandoc, with the notes below."""
     layout = _lay_out(summary, info)
     headings, sections = _scores_grid(layout)
     rows = [[category, *row] for category, block in sections for row in block]
@@ -47,7 +47,7 @@ def markdown(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
 
 
 def latex(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
-    """A floating table with a block per category, and one for the speeds."""
+    """Render as a floating table with a block per category, and one for the speeds."""
     layout = _lay_out(summary, info)
     headings, sections = _scores_grid(layout)
     blocks = [
@@ -63,7 +63,7 @@ def latex(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
 
 def _scores_grid(layout: Layout) -> tuple[list[str], list[tuple[str, list[list[str]]]]]:
     """Headings, and (category, rows of text) for each section."""
-    headings = ["System", "kbps requested", "kbps measured", *(metric.heading for metric in layout.columns)]
+    headings = ["System", "kbps nominal", "kbps measured", *(metric.heading for metric in layout.columns)]
     sections = []
     for section in layout.sections:
         lines = [

@@ -1,7 +1,8 @@
-"""The table of a run on a terminal: as many metrics side by side as its width holds, the others below."""
+"""The table of a run on a terminal: as many metrics side by side as fit, the others below."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,9 +15,14 @@ from earmark.eval.tables.layout import SPEED_MEANING, Cell, Layout
 from earmark.eval.tables.numbers import factor_text, kbps_text, nominal_text
 
 
+def print_table(table: TerminalTable) -> None:
+    """Print on standard output, as wide as the terminal; 120 characters wide if it is no terminal."""
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
 @dataclass(frozen=True)
 class TerminalTable:
-    """What rich prints: a block of systems per category, the notes, the speeds; 100 columns hold four metrics."""
+    """A table that rich can print: systems by category, notes, speeds. 100 characters hold four metrics."""
 
     layout: Layout
 
@@ -40,13 +46,13 @@ class TerminalTable:
         return f"{metric.name} {metric.arrow}\n{metric.unit}".rstrip()
 
     def _width(self, index: int) -> int:
-        """Of a metric's column with the space before it."""
+        """Width of a metric's column with the space before it."""
         cells = (_lines(row.cells[index]) for section in self.layout.sections for row in section.rows)
         return 1 + max(len(line) for text in [self._heading(index), *cells] for line in text.splitlines())
 
     def _grid(self, metrics: list[int]) -> Table:
         grid = _table()
-        for heading in ("kbps\nasked", "kbps\nreal"):
+        for heading in ("kbps\nnominal", "kbps\nmeasured"):
             grid.add_column(heading, justify="right", no_wrap=True)
         for index in metrics:
             grid.add_column(self._heading(index), justify="right", no_wrap=True)
@@ -74,5 +80,5 @@ def _table() -> Table:
 
 
 def _lines(cell: Cell) -> str:
-    """Narrow, with what is missing on lines of its own."""
+    """A narrow cell: undefined and failed files are counted on lines of their own."""
     return "\n".join([cell.score.replace(" ± ", "±"), *cell.missing.split(", ")]).rstrip()

@@ -90,10 +90,10 @@ def test_systems_of_two_runs_are_compared_pair_by_pair(two_runs, earmark):
     scores[scores["system"] == "mp3@64"].to_parquet(path)
     alone = earmark("differences", two_runs[1])
     assert (alone.returncode, alone.stdout) == (2, "")
-    assert "one system, and nothing to compare it with; name another run by --with" in alone.stderr
+    assert "has one system, and nothing to compare it with; add another run by --with" in alone.stderr
     only = earmark("differences", two_runs[0], "--bjontegaard", "--format", "csv")
     assert only.returncode == 2
-    assert "no two codecs with two bit rates each" in only.stderr
+    assert "--bjontegaard needs two codecs with two bit rates each" in only.stderr
 
 
 def test_runs_of_different_recordings_are_refused_with_the_reason(two_runs, earmark):

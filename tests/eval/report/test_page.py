@@ -109,7 +109,7 @@ def test_names_are_text_not_markup(page):
 
 def test_times_name_the_machine_that_took_them(page):
     speed = page[page.index('id="speed"') : page.index('id="metrics"')]
-    assert "beside its other work. Abacus, 2 cores." in speed
+    assert "in parallel with its other work. Abacus, 2 cores." in speed
     assert "by Earmark 0.1.0 on Abacus, 2 cores." in page
 
 

@@ -1,4 +1,4 @@
-"""The table of a run in each of its forms."""
+"""The table of a run in each format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAN = float("nan")
 def mean(
     system: str, category: str, metric: str, value: float = 4.0, half_width: float = 0.5, **other: Any
 ) -> dict[str, Any]:
-    """One row of eval.aggregate.summarise."""
+    """One row of `earmark.eval.statistics.aggregate.summarise`."""
     rate = float(system.partition("@")[2] or NAN) if not system.startswith(("anchor", "reference")) else NAN
     return {
         "system": system, "category": category, "metric": metric, "n": 3, "undefined": 0, "failed": 0, "mean": value,
@@ -64,7 +64,7 @@ def test_a_cell_without_a_score_is_a_dash_with_the_counts():
     assert Cell(NAN, NAN, 0, 0, 0, 2, "").text == "–"
 
 
-def test_counts_that_a_whole_category_shares_are_said_once():
+def test_counts_that_a_whole_category_shares_are_noted_once():
     rows = [mean("opus@6", "speech", "visqol", failed=2), mean("mp3@64", "speech", "visqol", failed=3)]
     layout = lay_out(pd.DataFrame(rows))
     assert [row.cells[0].text for row in layout.sections[0].rows] == ["4.00 ± 0.50 (3)", "4.00 ± 0.50 (3), 1 failed"]
@@ -79,7 +79,7 @@ def test_scores_within_one_have_three_decimals():
     assert pesq.mean_text == "3.10"
 
 
-def test_one_category_needs_no_block_for_all(summary):
+def test_one_category_has_no_section_for_all(summary):
     speech_only = summary[summary["category"] != "music"]
     assert [section.category for section in lay_out(summary).sections] == ["speech", "music", "all"]
     assert [section.category for section in lay_out(speech_only).sections] == ["speech"]
@@ -154,7 +154,7 @@ def test_markdown_rows_have_as_many_cells_as_the_heading(summary):
     lines = tables.markdown(summary, info("speech")).splitlines()
     first_table = lines[: lines.index("")]
     assert first_table[0] == (
-        "| Category | System | kbps requested | kbps measured | ViSQOL (MOS-LQO) ↑ | SI-SNR (dB) ↑ |"
+        "| Category | System | kbps nominal | kbps measured | ViSQOL (MOS-LQO) ↑ | SI-SNR (dB) ↑ |"
     )
     assert {line.count("|") for line in first_table} == {7}
     assert first_table[2] == "| speech | opus@6 | 6 | 5.94 | 4.12 ± 0.15 (3) | -1.50 ± 0.25 (3) |"

@@ -1,0 +1,101 @@
+"""`earmark tables` and `earmark differences`: the results of a run in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from earmark.codec.errors import UserError
+from earmark.eval.options import NameList, PathOrURL
+
+FORMATS = click.Choice(["text", "markdown", "latex", "csv"])
+
+
+@click.command()
+@click.argument("run", type=PathOrURL(exists=True))
+@click.option("--format", "output", type=FORMATS, default="text", show_default=True)
+@click.option("--paper", metavar="TABLE", help="Arrange it like table1, table2, tableA2, ... of the EnCodec paper.")
+@click.option(
+    "--mushra", type=click.Path(exists=True, path_type=Path), metavar="STUDY",
+    help="With --paper: a listening test, the folder of its report or its summary.csv, for the MUSHRA columns.",
+)  # fmt: skip
+@click.option(
+    "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="JSON",
+    help="With --paper: output file of `earmark bench --out`, for real-time factors and latency.",
+)  # fmt: skip
+@click.option(
+    "--metrics", type=NameList(), metavar="NAMES",
+    help="With --paper: metrics of the run, comma-separated, to show beside the paper's.",
+)  # fmt: skip
+def tables(
+    run: Path, output: str, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None
+) -> None:  # fmt: skip
+    """Print the table of RUN: means with 95 % confidence intervals per system and category."""
+    from earmark.eval.comparison.run_folder import read_info, read_scores
+    from earmark.eval.statistics.aggregate import summarise
+    from earmark.eval.tables import grid, renderers, terminal
+
+    summary = summarise(read_scores(run))
+    info = read_info(run)
+    if paper is not None:
+        from earmark.eval.paper import sources
+        from earmark.eval.paper.tables import lay_out_like
+
+        study = sources.read_study(mushra) if mushra is not None else None
+        timings = sources.read_bench(bench) if bench is not None else None
+        table = lay_out_like(paper, summary, info, study, timings, metrics or ())
+        click.echo(grid.RENDERERS[output](table), nl=False)
+    elif mushra is not None or bench is not None or metrics is not None:
+        raise UserError(
+            "--mushra, --bench and --metrics fill columns of the paper's tables; add --paper, e.g. --paper table1"
+        )
+    elif output == "text":
+        terminal.print_table(renderers.terminal_table(summary, info))
+    else:
+        click.echo(renderers.RENDERERS[output](summary, info), nl=False)
+
+
+@click.command()
+@click.argument("run", type=PathOrURL(exists=True))
+@click.option("--metric", default=None, help="One metric of the run.  [default: all]")
+@click.option("--against", default=None, metavar="SYSTEM", help="Compare all other systems with this one only.")
+@click.option(
+    "--with", "other", type=PathOrURL(exists=True), metavar="RUN",
+    help="Add the systems of another run of the same recordings; fails with the reason if it is not comparable.",
+)  # fmt: skip
+@click.option("--bjontegaard", "deltas_only", is_flag=True, help="Print only the Bjontegaard deltas, also as CSV.")
+@click.option(
+    "--format", "output", type=FORMATS, default="text", show_default=True,
+    help="CSV has every number in full: the differences, or with --bjontegaard the deltas.",
+)  # fmt: skip
+def differences(
+    run: Path, metric: str | None, against: str | None, other: Path | None, deltas_only: bool, output: str
+) -> None:  # fmt: skip
+    """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
+    from earmark.eval.comparison.comparability import joined
+    from earmark.eval.comparison.run_folder import read_info, read_scores
+    from earmark.eval.statistics import bjontegaard
+    from earmark.eval.statistics import differences as paired
+    from earmark.eval.tables.difference_grids import delta_grid, difference_grid
+    from earmark.eval.tables.grid import RENDERERS
+
+    scores = read_scores(run) if other is None else joined(run, other)
+    if scores["system"].nunique() < 2:
+        raise UserError(f"{run}: has one system, and nothing to compare it with; add another run by --with")
+    if deltas_only and against is not None:
+        raise UserError("--against does not apply to Bjontegaard deltas; leave out --against or --bjontegaard")
+    speech = read_info(run)["speech_categories"]
+    with_deltas = deltas_only or (against is None and output != "csv")
+    grids = []
+    for name in [metric] if metric else paired.metrics_of(scores):
+        if not deltas_only:
+            grids.append(difference_grid(paired.differences(scores, name, against, speech), name, speech))
+        if with_deltas and (deltas := bjontegaard.deltas(scores, name, speech)):
+            grids.append(delta_grid(deltas, name, speech))
+    if not grids:
+        raise UserError(f"{run}: --bjontegaard needs two codecs with two bit rates each")
+    if output == "csv":  # one table under one heading
+        grids = [replace(grids[0], data=tuple(record for grid in grids for record in grid.data))]
+    click.echo("\n".join(RENDERERS[output](grid) for grid in grids), nl=output != "csv")
