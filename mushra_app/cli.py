@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted, split_list
+
+if TYPE_CHECKING:
+    from earmark.mushra_app.database.store import Store
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -129,7 +133,6 @@ def serve(
 ) -> None:  # fmt: skip
     """Serve the listening test STUDY to browsers until interrupted."""
     from earmark.mushra_app.building.preflight import refuse_failures
-    from earmark.mushra_app.database import admin_access
     from earmark.mushra_app.study.study import load
     from earmark.mushra_app.web import Options, create_app, serving
     from earmark.mushra_app.web.served import EXTENSION
@@ -141,9 +144,7 @@ def serve(
     app = create_app(study, options)
     address = options.url or serving.address_of(host, bound.getsockname()[1])
     store = app.extensions[EXTENSION].store
-    password = "the one printed by the first run (--new-password makes another)"
-    if new_password or not admin_access.has_password(store):
-        password = f"{admin_access.new_password(store)}  (shown once; write it down)"
+    password = admin_password(store, renew=new_password)
 
     def announce() -> None:
         click.echo(f"listening test {study}: {address}  (Ctrl-C stops it; ratings are kept)")
@@ -158,6 +159,15 @@ def serve(
             serving.run_workers(app, bound, announce, workers)
     except KeyboardInterrupt:
         click.echo()
+
+
+def admin_password(store: Store, *, renew: bool) -> str:
+    """Return a new password for the admin page, or where to find the present one."""
+    from earmark.mushra_app.database import admin_access
+
+    if renew or not admin_access.has_password(store):
+        return f"{admin_access.new_password(store)}  (shown once; write it down)"
+    return "the one printed by the first run (--new-password makes another)"
 
 
 def public_address(url: str | None) -> str | None:

@@ -22,7 +22,7 @@ class Flag:
     """A sign of an unusual listener.
 
     Args:
-        text: what such listeners do, to follow "flagged are listeners who".
+        text: what such listeners do, to follow "flags mark listeners who".
         judge: function that returns the evidence per listener, "" if there is none or nothing to judge by.
     """
 

@@ -1,4 +1,4 @@
-"""What player.js plays, sample by sample, and what it should."""
+"""Render a Player offline in the browser, and compute the samples it should play."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from selenium import webdriver
 
 RATE = 48_000
 FADE = 240  # frames: 5 ms
-SWITCH = 2 * (FADE + 1)  # frames from the start of a fade-out to the end of the fade-in
+SWITCH = 2 * (FADE + 1)  # frames from the start of a fade-out to the end of the next fade-in
 
-# Renders `seconds` of a Player over `signals`. Actions are [method, arguments, seconds or null]: with a time they are
-# scheduled ahead, with null they are called while the rendering stands still at the frame in the fourth place.
+# Renders `seconds` of a Player over `signals`. An action is [method, arguments, seconds] and scheduled in advance, or
+# [method, arguments, null, frame] and called while the rendering is suspended at that frame.
 RENDER = """
 const [signals, rate, seconds, actions, done] = arguments;
 const fail = (error) => done({ error: `${error.name}: ${error.message}` });
@@ -39,7 +39,7 @@ const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.c
         if (method === "position") positions.push(player.position);
         else player[method](...args);
       }
-      await new Promise((resolve) => setTimeout(resolve, 20)); // what waits for the end of a fade gets its turn
+      await new Promise((resolve) => setTimeout(resolve, 20)); // lets handlers of the end of a fade run
       context.resume();
     }).catch(fail);
   }
@@ -68,23 +68,23 @@ def play(
 
 
 def noise(count: int, length: int, seed: int = 0) -> list[Signal]:
-    """Signals in which every sample tells its own place."""
+    """Signals in which every sample identifies its position."""
     return list(np.random.default_rng(seed).uniform(-0.9, 0.9, (count, length)).astype(np.float32))
 
 
 def tones(count: int, length: int) -> list[Signal]:
-    """Sines of 1, 2, ... periods of a hundred samples' order that close at the seam of their loop, amplitude 0.9."""
+    """Sines of 10, 11, ... periods that loop without a step, amplitude 0.9."""
     n = np.arange(length)
     return [(0.9 * np.sin(2 * np.pi * (10 + k) * n / length + k)).astype(np.float32) for k in range(count)]
 
 
 def rise(frames: int) -> NDArray[np.float64]:
-    """(1 - cos(pi n / N)) / 2 for n = 0 ... N."""
+    """Raised-cosine fade-in, (1 - cos(pi n / N)) / 2 for n = 0 ... N."""
     return (1 - np.cos(np.pi * np.arange(frames + 1) / frames)) / 2
 
 
 def sounding(signal: Signal, total: int, first: int, last: int, began: int, fade: int = FADE) -> NDArray[np.float64]:
-    """`signal`, looped since frame `began`, audible from the start of its fade-in to the end of its fade-out."""
+    """`signal`, looped since frame `began` and audible from frame `first` to `last`, including its fades."""
     gain = np.zeros(total + fade + 1)
     gain[first : last + 1] = 1
     gain[first : first + fade + 1] = rise(fade)
@@ -94,7 +94,7 @@ def sounding(signal: Signal, total: int, first: int, last: int, began: int, fade
 
 
 def edged(signal: Signal, first: int, last: int) -> Signal:
-    """Frames `first` to `last` of a signal, with the fades of a loop region."""
+    """Frames `first` to `last` of a signal with the fades at the ends of a loop region."""
     clip = signal[first:last].astype(np.float64)
     clip[: FADE + 1] *= rise(FADE)
     clip[-FADE - 1 :] *= rise(FADE)[::-1]

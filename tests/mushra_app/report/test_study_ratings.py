@@ -33,8 +33,8 @@ def test_ratings_of_a_study(study_folder):
     assert ratings.source == test.name
 
 
-def test_who_was_excluded_by_hand_stays_out_of_the_report(study_folder, tmp_path):
-    """In the study itself and in its export alike; what screening said while the study ran is judged anew."""
+def test_listeners_excluded_by_hand_stay_out_of_the_report(study_folder, tmp_path):
+    """Both in the study and in its export. A listener excluded by screening while the study ran is screened again."""
     test = study.load(study_folder)
     database = store.open_store(test, study_folder, rule="paper")
     for key in ("by hand", "by rule"):
