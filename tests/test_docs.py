@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import os
@@ -26,14 +25,11 @@ EXAMPLES = {
 FOLDERS = "benchmarks|baselines|codec|docs|earmark|eval|mushra_app|tests"
 
 
-def run(code: str, folder: Path) -> None:
-    """Run Python code in a process of its own, so that what it registers ends with it; plots open no window."""
-    script = folder / "block.py"
-    # Worker processes import the script again, as a reader's would; its lines belong below a guard.
-    script.write_text(code, encoding="utf-8")
+def run(*program: str, folder: Path) -> None:
+    """Run Python in a process of its own, so that what it registers ends with it; plots open no window."""
     environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
-        [sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *program], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 0, result.stderr
 
@@ -46,8 +42,9 @@ def test_python_blocks_run(page: Path, tmp_path: Path):
         if block.language == "python":
             compile(block.code, f"{title(page)}:{block.line}", "exec")
             code += block.code + "\n" if block.runs else ""
-    if code:
-        run(code, tmp_path)
+    script = tmp_path / "page.py"  # worker processes import it again, as they would a reader's script
+    script.write_text(code, encoding="utf-8")
+    run(str(script), folder=tmp_path)
 
 
 def exists(name: str) -> bool:
@@ -105,5 +102,4 @@ def test_notebooks_run(notebook: Path, tmp_path: Path):
     """The code cells run in order, in one process without Jupyter."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = "\n".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
-    ast.parse(code)
-    run(code, tmp_path)
+    run("-c", code, folder=tmp_path)  # worker processes import no script, as in Jupyter
