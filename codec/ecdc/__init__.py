@@ -1,4 +1,4 @@
-"""The .ecdc file: codes of one signal, in the public reference's format or in one that detects damage."""
+"""The .ecdc file: the codes of one signal, in the public reference's format or in Earmark's, which detects damage."""
 
 from earmark.codec.ecdc.compress import compress, decompress
 from earmark.codec.ecdc.file import Contents, Format, Header, PartReader, inspect, open_reader, open_writer, read, write

@@ -1,4 +1,4 @@
-"""Codes of a fixed width as a stream of bits, least significant bit first."""
+"""Packing of fixed-width codes into a stream of bits, least significant bit first."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ BLOCK = 65536  # codes handled at once; a multiple of 8, so that every block end
 
 
 def packed_size(count: int, width: int) -> int:
-    """Bytes that `count` codes of `width` bits take."""
+    """Bytes needed for `count` codes of `width` bits."""
     return -(-count * width // 8)
 
 
 def pack(codes: NDArray[np.integer], width: int) -> bytes:
-    """Lay codes end to end, the least significant bit first, and fill the last byte with zeros.
+    """Pack codes one after the other, least significant bit first, and pad the last byte with zeros.
 
     Args:
         codes: [n], each from 0 to 2 ** width - 1.
-        width: bits of each code, 1 to 16.
+        width: bits per code, 1 to 16.
 
     Raises:
-        ValueError: a code that `width` bits cannot hold.
+        ValueError: a code does not fit into `width` bits.
     """
     if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < 1 << width:
         raise ValueError(f"codes from {codes.min()} to {codes.max()} do not fit into {width} bits")
@@ -38,10 +38,10 @@ def _packed_blocks(codes: NDArray[np.uint16], width: int) -> Iterator[bytes]:
 
 
 def unpack(data: bytes, count: int, width: int) -> NDArray[np.uint16]:
-    """The first `count` codes of `data`, [count]: the inverse of `pack`.
+    """The first `count` codes of `data`, [count]; the inverse of `pack`.
 
     Raises:
-        ValueError: `data` is too short for them.
+        ValueError: `data` is too short.
     """
     if len(data) < packed_size(count, width):
         raise ValueError(f"{len(data)} bytes hold less than {count} codes of {width} bits")

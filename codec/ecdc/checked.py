@@ -1,4 +1,4 @@
-"""Version 1 of .ecdc, Earmark's: chunks with a CRC each, so that damage is found and stays local."""
+"""Version 1 of .ecdc, Earmark's: each chunk has a CRC, so that damage is detected and stays local."""
 
 from __future__ import annotations
 
@@ -33,14 +33,17 @@ from earmark.codec.ecdc.records import (
 from earmark.codec.ecdc.segment_coders import SCALE, BatchCoder, SegmentCoder
 from earmark.codec.errors import UserError
 
-# Beyond as many chunks as were received, no more than these are believed to be lost (9 hours at 1.5 kbps, 2 hours at 24
-# kbps), so that a forged index or length cannot ask for endless silence.
+# A gap is believed if it is not longer than the chunks received so far plus these limits (9 hours at 1.5 kbps, 2 hours
+# at 24 kbps), so that a forged index or length cannot produce endless silence.
 MOST_LOST_CHUNKS = 1 << 14
 MOST_LOST_CODES = 1 << 24
 
 
 class CheckedWriter:
-    """Writes the header with the first chunk, chunks as they fill, and the header again at the end; see PartWriter."""
+    """Writes the header with the first chunk, each chunk when it is full, and the header again at the end.
+
+    See PartWriter for the methods.
+    """
 
     def __init__(self, sink: BinaryIO, header: Header, coder: SegmentCoder) -> None:
         self.header = header
@@ -52,7 +55,7 @@ class CheckedWriter:
         self._digest = CodesDigest()
         self._seed = 0
         self._index = 0
-        self._last_steps = 0  # of the last chunk
+        self._last_steps = 0  # steps of the last chunk
 
     def write(self, codes: NDArray[np.integer], scale: float | None = None) -> None:
         """See PartWriter; raises ValueError for a segment that is too long or empty."""
@@ -66,13 +69,13 @@ class CheckedWriter:
             self._write_chunk(codes.shape[1], scale)
 
     def close(self, samples: int | None = None) -> None:
-        """See PartWriter; raises ValueError where the length is not that of the codes."""
+        """See PartWriter; raises ValueError if the length does not match the codes."""
         if self._pending.steps:
             self._write_chunk(self._pending.steps, None)
         known = self.header.samples
         total = known if samples is None else samples
         if total is None or known not in (None, total) or self._chunks.count(total) != self._index:
-            raise ValueError(f"{self._index} chunks written of a signal of {total} samples, announced as {known}")
+            raise ValueError(f"{self._index} chunks written for a signal of {total} samples, announced as {known}")
         if self._index and self._chunks.steps_of(self._index - 1, total) != self._last_steps:
             raise ValueError(f"the last chunk has {self._last_steps} steps, too many or too few for {total} samples")
         if not self._index:
@@ -100,11 +103,11 @@ class CheckedWriter:
 
 
 class CheckedReader:
-    """Reads whatever chunks are whole; see PartReader. Lost chunks come out as parts that say so.
+    """Reads all intact chunks, and yields substitutes marked as lost for the others; see PartReader.
 
     Args:
         header: from `find_header`.
-        damage: found while the header was read.
+        damage: defects found while reading the header.
     """
 
     def __init__(self, source: Lookahead, header: Header, coder: SegmentCoder, damage: list[Damage]) -> None:
@@ -117,13 +120,13 @@ class CheckedReader:
         self._source = source
         self._coder = coder
         self._chunks = Chunks(header)
-        self._length = header.samples  # None until the end is read
+        self._length = header.samples  # None until the record that ends the file is read
         self._most = MOST_CHUNKS if self._length is None else self._chunks.count(self._length)
-        self._written: bytes | None = None  # digest
+        self._written_digest: bytes | None = None
         self._digest = CodesDigest()
         self._lost = 0
         self._allowance = min(MOST_LOST_CHUNKS, MOST_LOST_CODES // (self._chunks.steps * header.codebooks))
-        self._before = np.zeros(header.codebooks, np.uint16)  # the last step that was read
+        self._last_step = np.zeros(header.codebooks, np.uint16)
 
     def __iter__(self) -> Iterator[Part]:
         scanner = RecordScanner(self._source, self.header, self._is_plausible)
@@ -140,6 +143,7 @@ class CheckedReader:
         self._conclude(scanner.skipped, unusable)
 
     def _is_plausible(self, index: int, steps: int, size: int) -> bool:
+        """Whether a chunk with this index, number of steps and payload size can come next."""
         if not self.chunks <= index < self._most or not self._may_lose(index):
             return False
         most = self._chunks.steps_of(index, self._length)
@@ -149,29 +153,29 @@ class CheckedReader:
         return coded is None or size == coded + SCALE.size * self.header.scaled
 
     def _may_lose(self, until: int) -> bool:
-        """Whether a gap up to the chunk `until` is believed."""
+        """Whether a gap up to the chunk `until` is plausible."""
         received = self.chunks - self._lost
         return self._lost + until - self.chunks <= self._allowance + received
 
-    def _learn_end(self, record: HeaderRecord) -> None:
+    def _read_end(self, record: HeaderRecord) -> None:
         """Take the length and the digest from the record that ends the file."""
         samples = record.header.samples
-        if record.digest is None or samples is None or self._written is not None:
+        if record.digest is None or samples is None or self._written_digest is not None:
             return
         count = self._chunks.count(samples)
         if self._length in (None, samples) and self.chunks <= count <= self._most:
-            self._length, self._most, self._written = samples, count, record.digest
+            self._length, self._most, self._written_digest = samples, count, record.digest
 
     def _chunks_of(self, records: Iterable[HeaderRecord | ChunkRecord]) -> Iterator[ChunkRecord]:
         for record in records:
             if isinstance(record, HeaderRecord):
-                self._learn_end(record)
+                self._read_end(record)
             else:
                 yield record
 
     def _decoded(self, chunks: Iterator[ChunkRecord]) -> Iterator[tuple[ChunkRecord, Part | None]]:
-        """Chunks with their codes; None where a writer other than ours put nonsense below a right CRC."""
-        # Nobody who listens at a pipe should wait for chunks that have not come.
+        """Chunks with their decoded part; None if another writer stored an invalid payload under a valid CRC."""
+        # A listener at a pipe should not wait for chunks that have not arrived.
         ahead = self._coder.batch if isinstance(self._coder, BatchCoder) and self._source.seekable else 1
         while batch := list(islice(chunks, ahead)):
             yield from zip(batch, self._decode(batch), strict=True)
@@ -183,12 +187,12 @@ class CheckedReader:
         parts: list[Part | None] = []
         for record, scale in zip(records, scales, strict=True):
             decoded = next(codes) if scale is None or scale >= 0 else None
-            segment, first = self._chunks.place(record.index)
+            segment, first = self._chunks.position(record.index)
             parts.append(None if decoded is None else Part(segment, first, decoded, scale))
         return parts
 
     def _scale(self, record: ChunkRecord) -> float | None:
-        """Of a chunk, None for a model without; NaN where it makes no sense."""
+        """The scale of a chunk: None for a model that does not normalise, NaN if it is invalid."""
         if not self.header.scaled:
             return None
         if len(record.payload) < SCALE.size:
@@ -212,16 +216,16 @@ class CheckedReader:
 
     def _take(self, record: ChunkRecord, part: Part) -> None:
         self._digest.update(part.codes)
-        self._before = part.codes[:, -1]
+        self._last_step = part.codes[:, -1]
         self.payload_bytes += len(record.payload)
         self.chunks = record.index + 1
         end = self._chunks.end(record.index, record.steps)
         self.samples = max(self.samples, end)
-        if record.steps < self._chunks.steps:  # the signal ends in it, so that only an overlapping segment can follow
+        if record.steps < self._chunks.steps:  # the signal ends here, so that only an overlapping segment can follow
             self._most = min(self._most, self._chunks.count(end))
 
     def _fill(self, until: int) -> Iterator[Part]:
-        """Stand-ins for the chunks from the next one up to `until`."""
+        """Substitutes for the chunks from the next one up to `until`, which are lost."""
         first = self.chunks
         if first == until:
             return
@@ -233,38 +237,42 @@ class CheckedReader:
         self._lost += until - first
         for index in range(first, until):
             steps = self._chunks.steps_of(index, self._length)
-            segment, step = self._chunks.place(index)
-            codes = np.repeat(self._before[:, None], steps, axis=1)
+            segment, step = self._chunks.position(index)
+            codes = np.repeat(self._last_step[:, None], steps, axis=1)
             self.chunks = index + 1
             self.samples = max(self.samples, self._chunks.end(index, steps))
             yield Part(segment, step, codes, 0.0 if self.header.scaled else None, lost=True)
 
     def _conclude(self, skipped: int, unusable: int) -> None:
-        """Settle the length, and report what cannot be told before the end."""
+        """Determine the length, and report defects that are known only at the end."""
         missing = 0
         if self._length is not None:
             missing = self._chunks.count(self._length) - self.chunks
             if missing:
-                there = (self.chunks, self.chunks + missing)
-                self.damage.append(Damage(f"the last {missing} chunks are missing; the signal ends before them", there))
+                chunks = (self.chunks, self.chunks + missing)
+                what = f"the last {missing} chunks are missing; the signal ends before them"
+                self.damage.append(Damage(what, chunks))
             self.samples = min(self.samples, self._length)
-        if self._written is None:
+        if self._written_digest is None:
             self.damage.append(Damage("the record that ends the file is damaged or missing; was the file cut short?"))
         self.complete = self._length is not None and not self._lost and not missing
-        if self.complete and self._written not in (None, self._digest.digest()[:DIGEST_SIZE]):
+        if self.complete and self._written_digest not in (None, self._digest.digest()[:DIGEST_SIZE]):
             self.complete = False
             self.damage.append(Damage("the codes are not those that were written; are chunks of another file in it?"))
-        if skipped and not self._lost and not missing:  # else they are what is left of chunks
+        if skipped and not self._lost and not missing:  # otherwise these bytes are remains of chunks
             self.damage.append(Damage(f"{skipped} bytes belong to no chunk"))
         if unusable:
-            self.damage.append(Damage(f"{unusable} chunks make no sense"))
+            self.damage.append(Damage(f"{unusable} chunks are invalid"))
 
 
 def find_header(source: Lookahead) -> tuple[Header, list[Damage]] | None:
-    """Read the header, or if it is damaged its copy at the end, and go back to the start; None if there is none.
+    """Find the header, or its copy at the end if it is damaged; the source remains at the start.
+
+    Returns:
+        The header and defects found, or None if there is no header.
 
     Raises:
-        UserError: a newer Earmark wrote it.
+        UserError: a newer version of Earmark wrote the header.
     """
     damage: list[Damage] = []
     record = next_header(source)
@@ -279,5 +287,5 @@ def find_header(source: Lookahead) -> tuple[Header, list[Damage]] | None:
         return None
     parsed = parse_header(record)
     if parsed is None:
-        raise UserError(f"{source.name}: its header makes no sense to this version of Earmark; is there a newer one?")
+        raise UserError(f"{source.name}: this version of Earmark cannot interpret its header; is there a newer one?")
     return parsed.header, damage

@@ -1,4 +1,4 @@
-"""How the checked .ecdc version cuts a signal into chunks: segments, or stretches of a model that has none."""
+"""Division of a signal into chunks by version 1 of .ecdc: one per segment, or of a fixed length without segments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earmark.codec.errors import UserError
 
 
 def with_chunks(header: Header, seconds: float) -> Header:
-    """Fix the length of the chunks: one segment, or `seconds` of a model that codes the signal as one.
+    """A header with the length of its chunks: one segment, or `seconds` for a model without segments.
 
     Raises:
         UserError: a segment does not fit into a chunk.
@@ -30,7 +30,7 @@ def with_chunks(header: Header, seconds: float) -> Header:
 
 
 class Chunks:
-    """Where the chunks of a signal lie: in a model with segments each chunk is one of them."""
+    """Positions and lengths of the chunks of a signal. For a model with segments, each chunk is one segment."""
 
     def __init__(self, header: Header) -> None:
         assert header.steps_per_chunk is not None
@@ -39,28 +39,28 @@ class Chunks:
         self._one_segment = header.segment is None
 
     def count(self, samples: int) -> int:
-        """Chunks of a signal of `samples` samples."""
+        """Number of chunks of a signal of `samples` samples."""
         if self._one_segment:
             return -(-samples // (self.steps * self._header.hop))
         return self._header.segments(samples)
 
     def steps_of(self, index: int, samples: int | None) -> int:
-        """Steps of a chunk of a signal of `samples` samples; the most it can have where that is not known."""
+        """Steps of a chunk of a signal of `samples` samples; the maximum if the length is None."""
         if samples is None:
             return self.steps
         if self._one_segment:
             return min(self.steps, -(-samples // self._header.hop) - index * self.steps)
         return self._header.steps(index, samples) or 0
 
-    def place(self, index: int) -> tuple[int, int]:
-        """Number of the segment and of the first step in it."""
+    def position(self, index: int) -> tuple[int, int]:
+        """Number of a chunk's segment, and of the chunk's first step in that segment."""
         return (0, index * self.steps) if self._one_segment else (index, 0)
 
     def start(self, index: int) -> int:
-        """First sample."""
+        """First sample of a chunk."""
         return index * (self.steps * self._header.hop if self._one_segment else self._header.stride or 0)
 
     def end(self, index: int, steps: int) -> int:
-        """The sample after the last that `steps` steps can stand for."""
+        """Sample after the last one of a chunk of `steps` steps."""
         length = steps * self._header.hop
         return self.start(index) + min(length, self._header.segment or length)

@@ -1,4 +1,4 @@
-"""One signal as the bytes of an .ecdc file, and back."""
+"""Coding of one signal to the bytes of an .ecdc file, and decoding."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a light install does wit
 def compress(
     model: EncodecModel, audio: Tensor | NDArray[np.float32], kbps: float | None = None, format: Format = "earmark"
 ) -> bytes:
-    """Code one signal as the bytes of an .ecdc file, which names the weights by their hash.
+    """Code one signal to the bytes of an .ecdc file, which contains the identity of the weights.
 
     Args:
         audio, kbps: see `EncodecModel.encode`.
-        format: "earmark", which detects damage, or "reference", the public reference's.
+        format: "earmark", which detects damage, or "reference", which the public EnCodec reads.
 
     Raises:
-        UserError: see `EncodecModel.encode`; a batch of several signals.
+        UserError: see `EncodecModel.encode`; or `audio` is a batch of several signals.
     """
     from earmark.codec.checkpoints.loading import identity
 
@@ -42,7 +42,7 @@ def decompress(model: EncodecModel, data: bytes) -> Tensor:
     """Decode the bytes of an .ecdc file to audio, [1, channels, time].
 
     Raises:
-        UserError: no .ecdc file of these weights, or a damaged one; `read` returns what is left of that.
+        UserError: not an .ecdc file, made with other weights, or damaged; `read` returns the intact parts.
     """
     import torch
 
@@ -52,5 +52,5 @@ def decompress(model: EncodecModel, data: bytes) -> Tensor:
     if contents.header.model_identity:
         contents.header.require_model(model.config, identity(model))
     if contents.damage:
-        raise UserError(f"damaged: {contents.damage[0].what}; codec.ecdc.read gives what is left")
+        raise UserError(f"damaged: {contents.damage[0].what}; earmark.codec.ecdc.read returns the intact parts")
     return torch.as_tensor(model.decode(contents.codes))

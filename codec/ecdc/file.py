@@ -1,8 +1,8 @@
-"""The .ecdc container: reads and writes the public reference's version 0, bit for bit, and our checked version 1.
+"""The .ecdc container: version 0, bit-exact with the public reference, and Earmark's version 1, which detects damage.
 
-Version 1, the default, adds 12 bytes to every chunk (one segment, or 2 s of a model without segments: 3.2 % at
-1.5 kbps, 0.2 % at 24 kbps) and twice 84 bytes to the file; bit rates never include them. Its layout is drawn in
-codec/container/records.py.
+Version 1, the default, adds 12 bytes to every chunk (one segment, or 2 s for a model without segments: 3.2 % at
+1.5 kbps, 0.2 % at 24 kbps) and twice 84 bytes to the file; bit rates never include them. records.py describes its
+layout.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ def open_writer(
     coder: SegmentCoder | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> PartWriter:
-    """Begin a file whose codes come piece by piece.
+    """Begin a file whose codes are written piece by piece.
 
     Args:
         sink: binary file object; it need not be seekable.
-        config: of the model that makes the codes.
-        samples: length of the signal, None if `close` will tell; the public format needs it here.
-        model_identity: SHA-256 of the model's weights in hexadecimal, of which the first 16 digits are stored.
-        language_model: code by a language model, for which `coder` stands.
-        chunk_seconds: length of a chunk of a model without segments: what one damaged bit costs, and how long a
-            reader on a pipe waits.
+        config: shape of the model that makes the codes.
+        samples: length of the signal, None to give it to `close`; the format "reference" needs it here.
+        model_identity: SHA-256 of the model's weights in hexadecimal; the first 16 digits are stored.
+        language_model: code with a language model, by `coder`.
+        chunk_seconds: length of a chunk for a model without segments: one damaged bit costs as much, and a reader on a
+            pipe waits as long.
 
     Raises:
-        UserError: what is asked for does not exist: the language model, or a public file of unknown length.
+        UserError: `language_model` without its coder, or the format "reference" without the length.
     """
-    asked = Entropy.PUBLIC_MODEL if format == "reference" else Entropy.PORTABLE_MODEL
-    entropy = asked if language_model else Entropy.RAW
+    with_model = Entropy.PUBLIC_MODEL if format == "reference" else Entropy.PORTABLE_MODEL
+    entropy = with_model if language_model else Entropy.RAW
     coder = choose_coder(
         entropy, coder, "--lm: needs a language model; give it by --language-model, or encode without --lm"
     )
@@ -78,16 +78,16 @@ def open_reader(
     *,
     coder: SegmentCoder | Callable[[Header], SegmentCoder] | None = None,
 ) -> PartReader:
-    """Begin to read a file of either format.
+    """Open a file of either format for reading.
 
     Args:
-        file: binary file object; a pipe will do, but a damaged header can only be replaced by its copy at the end
-            where the file is seekable.
-        config: the model at hand; not needed for the presets or for our format, but checked where given.
-        coder: of the language model, or what loads it, asked only if the file needs one.
+        file: binary file object or pipe; a damaged header is replaced by its copy at the end if the file is seekable.
+        config: shape of the model that will decode the codes, to check it against the header. Files in the format
+            "reference" need it if the model is not one of the presets.
+        coder: coder with the language model, or a function that loads it; called only if the file needs one.
 
     Raises:
-        UserError: no .ecdc file, its header is damaged, it needs another model, or a language model that is not here.
+        UserError: not an .ecdc file, its header is damaged, or it needs another model or another language model.
     """
     source = Lookahead(file)
     header, damage = _read_header(source, config)
@@ -106,11 +106,12 @@ def open_reader(
 
 def _read_header(source: Lookahead, config: EncodecConfig | None) -> tuple[Header, list[Damage]]:
     start = source.peek(10)
-    # Where a public file has its JSON, ours has the first byte of a sample rate.
+    # Byte 9 is the "{" of the JSON in version 0, and the first byte of the sample rate in version 1: a damaged version
+    # number does not mislead.
     if start.startswith(MAGIC) and start[9:] in (b"", b"{"):
         return read_public_header(source, config), []
-    found = find_header(source)
-    if found is None:
+    header_and_damage = find_header(source)
+    if header_and_damage is None:
         if start.startswith(MAGIC[:4]):
             raise UserError(
                 f"{source.name}: its header is damaged, or of a version of .ecdc newer than 1; copy it again"
@@ -118,10 +119,10 @@ def _read_header(source: Lookahead, config: EncodecConfig | None) -> tuple[Heade
         raise UserError(f"{source.name}: not an .ecdc file")
     if config is not None:
         try:
-            found[0].require_model(config)
+            header_and_damage[0].require_model(config)
         except UserError as error:
             raise UserError(f"{source.name}: {error}") from error
-    return found
+    return header_and_damage
 
 
 def write(
@@ -137,10 +138,10 @@ def write(
     """Write a whole coded signal; see `open_writer`.
 
     Returns:
-        Bytes of payload, codes and scales, from which the bit rate follows.
+        Bytes of codes and scales, which give the bit rate.
 
     Raises:
-        UserError: a batch of several signals, or see `open_writer`.
+        UserError: a batch of several signals, no samples, or see `open_writer`.
     """
     if not codes.segments:
         raise UserError(f"{config.name}: a signal without samples; there is nothing to write")
@@ -158,11 +159,11 @@ def write(
 
 @dataclass(frozen=True)
 class Contents:
-    """A file that was read.
+    """The contents of a file.
 
     Args:
-        codes: ready for `model.decode`; lost ones are filled up to keep everything else in its place.
-        damage: all that is wrong with the file, nothing for a sound one.
+        codes: codes for `model.decode`; lost ones are replaced, so that all others keep their positions.
+        damage: defects of the file, empty for an intact one.
     """
 
     header: Header
@@ -171,9 +172,9 @@ class Contents:
 
     @property
     def lost(self) -> tuple[tuple[int, int], ...]:
-        """Stretches of samples to be muted after decoding, the first and the one after the last of each.
+        """Stretches of samples to mute after decoding: the first sample of each, and the sample after its last one.
 
-        Segments with a scale are silent already, and fade into their neighbours.
+        Lost segments with a scale decode to silence, and cross-fade with their neighbours.
         """
         return tuple(damage.samples for damage in self.damage if damage.samples is not None)
 
@@ -182,7 +183,7 @@ def read(file: BinaryIO, config: EncodecConfig | None = None, *, coder: SegmentC
     """Read a whole file; see `open_reader`.
 
     Raises:
-        UserError: see `open_reader`; a public file that ends early; one of ours of which no chunk is left.
+        UserError: see `open_reader`; or a file in the format "reference" is truncated; or no chunk of the file is left.
     """
     reader = open_reader(file, config, coder=coder)
     segments = []
@@ -200,11 +201,11 @@ def inspect(
     *,
     coder: SegmentCoder | Callable[[Header], SegmentCoder] | None = None,
 ) -> dict[str, Any]:
-    """What `earmark inspect` prints: everything about a file but its codes, of which it gives the SHA-256.
+    """Everything about a file except its codes, as `earmark inspect` prints it.
 
-    `kbps` is 8 x payload bytes / seconds, container excluded, and for a damaged file that of what is left. The SHA-256
-    (CodesDigest) is None where codes are lost. A file coded by a language model that is not here is not read beyond
-    its header: what the payload would tell is None.
+    `kbps` is 8 x payload bytes / seconds, without the container; for a damaged file, it covers the intact parts.
+    `codes_sha256` (see CodesDigest) is None if codes are lost. If the file needs a language model and `coder` is None,
+    only the header is read, and values that depend on the payload are None.
 
     Raises:
         UserError: see `read`.

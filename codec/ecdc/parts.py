@@ -1,4 +1,4 @@
-"""Codes on their way into a file and out of it, part by part, so that a long signal never lies in memory."""
+"""Reading and writing of codes part by part, so that a long signal is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class Part:
     """Consecutive latent steps of one segment.
 
     Args:
-        segment: its number, from 0.
-        first: number of the first step in its segment.
-        codes: [codebooks, steps]; where `lost`, the step before the loss repeated, so that a decoder with memory is
-            led away from it least.
-        scale: of the segment; 0 where `lost`, so that it decodes to silence; None for models without.
+        segment: number of the segment, from 0.
+        first: number of the first step in the segment.
+        codes: [codebooks, steps]; if `lost`, copies of the step before the loss, which disturb the state of a decoder
+            least.
+        scale: scale of the segment, 0 if `lost` for silence; None for models that do not normalise.
+        lost: the codes were damaged or missing.
     """
 
     segment: int
@@ -38,12 +39,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Damage:
-    """Something wrong with a file.
+    """A defect of a file.
 
     Args:
-        what: one line for people.
-        chunks: first lost chunk and the one after the last; None where no chunk was lost.
-        samples: samples to be muted, the first and the one after the last; None likewise.
+        what: description in one line.
+        chunks: first lost chunk, and the chunk after the last lost one; None if no chunk was lost.
+        samples: first sample to mute, and the sample after the last one; None if there is nothing to mute.
     """
 
     what: str
@@ -52,11 +53,14 @@ class Damage:
 
 
 class PartReader(Protocol):
-    """A file being read; iterate over it once.
+    """A file that is being read; iterate over it once.
 
-    `samples` (the signal's length), `damage` and `payload_bytes` (codes and scales, container excluded) are complete
-    when the last part is out, and `complete` tells whether all codes came as they were written, as far as the format
-    knows. `chunks` counts units of the file: chunks of the checked version, segments of the public.
+    Attributes:
+        samples: length of the signal; like all below, final after the last part.
+        damage: defects found so far.
+        payload_bytes: bytes of codes and scales, without the container.
+        chunks: number of chunks, or of segments in version 0.
+        complete: whether all codes are as they were written, as far as the format can detect.
     """
 
     header: Header
@@ -70,20 +74,20 @@ class PartReader(Protocol):
 
 
 class PartWriter(Protocol):
-    """A file being written."""
+    """A file that is being written."""
 
     header: Header
     payload_bytes: int
 
     def write(self, codes: NDArray[np.integer], scale: float | None = None) -> None:
-        """Continue by [codebooks, steps]: one whole segment, or any steps for a model that codes the signal as one."""
+        """Append codes [codebooks, steps]: one whole segment, or any number of steps for a model without segments."""
 
     def close(self, samples: int | None = None) -> None:
-        """End the file; `samples` is the signal's length where the header does not know it. The sink stays open."""
+        """End the file and leave the sink open; `samples` is the signal's length, needed if the header lacks it."""
 
 
 class StepBuffer:
-    """Steps that wait to be written, kept as the unsigned 16-bit integers that they are."""
+    """Steps that are not yet written, as unsigned 16-bit integers."""
 
     def __init__(self, header: Header) -> None:
         self._codebooks = header.codebooks
@@ -95,13 +99,17 @@ class StepBuffer:
         return len(self._data) // (2 * self._codebooks)
 
     def append(self, codes: NDArray[np.integer], scale: float | None) -> None:
-        """Add [codebooks, n]; raises ValueError for another number of codebooks, or a scale too many or too few."""
+        """Add codes [codebooks, n].
+
+        Raises:
+            ValueError: another number of codebooks than in the header, or a scale too many or too few.
+        """
         if codes.ndim != 2 or codes.shape[0] != self._codebooks or (scale is not None) != self._scaled:
             raise ValueError(f"codes {codes.shape}, scale {scale}: not what the header announces")
         self._data += codes.T.astype(np.uint16).tobytes()
 
     def take(self, steps: int) -> NDArray[np.uint16]:
-        """Remove the first `steps` steps, [codebooks, steps]."""
+        """Remove and return the first `steps` steps, [codebooks, steps]."""
         size = 2 * self._codebooks * steps
         taken = np.frombuffer(bytes(self._data[:size]), np.uint16).reshape(-1, self._codebooks)
         del self._data[:size]
@@ -115,7 +123,7 @@ class CodesDigest:
         self._hash = hashlib.sha256()
 
     def update(self, codes: NDArray[np.uint16]) -> None:
-        """Continue by [codebooks, steps]; segments simply follow each other."""
+        """Add codes [codebooks, steps]; segments follow each other without a separator."""
         self._hash.update(codes.T.astype("<u2").tobytes())
 
     def digest(self) -> bytes:

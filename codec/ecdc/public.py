@@ -1,4 +1,4 @@
-"""Version 0 of .ecdc, the public reference's: a JSON header, then each segment's scale and codes, unchecked."""
+"""Version 0 of .ecdc, the public reference's: a JSON header, then scale and codes of each segment, no checksums."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LONGEST_JSON = 4096  # bytes; the reference writes about 60
 
 
 class PublicWriter:
-    """Writes codes exactly as the public reference does.
+    """Writes the same bytes as the public reference.
 
     Args:
-        header: with the signal's length, which stands in front of the codes.
+        header: includes the signal's length, because the file stores it before the codes.
     """
 
     def __init__(self, sink: BinaryIO, header: Header, coder: SegmentCoder) -> None:
@@ -64,20 +64,20 @@ class PublicWriter:
         self._segment += 1
 
     def close(self, samples: int | None = None) -> None:
-        """See PartWriter; raises ValueError where codes are missing."""
+        """See PartWriter; raises ValueError if codes are missing."""
         segments = self.header.segments(self._samples)
         if samples not in (None, self._samples) or self._segment != segments:
             raise ValueError(f"{self._segment} of {segments} segments written of {self._samples} samples")
 
 
 class PublicReader:
-    """Reads codes as the public reference wrote them; see PartReader.
+    """Reads files of the public reference; see PartReader.
 
-    The number of steps is that of the encoder, ceil(samples / hop). The reference's own reader multiplies in floating
-    point, expects one step more for some lengths, and then cannot read what it has written.
+    A segment has as many steps as the encoder makes, ceil(samples / hop). The reference's own reader computes in
+    floating point, expects one step more for some lengths, and then cannot read its own files.
 
     Raises:
-        UserError: on opening or while iterating, for anything that no writer wrote.
+        UserError: the file is truncated or damaged; raised during iteration.
     """
 
     def __init__(self, source: Lookahead, header: Header, coder: SegmentCoder) -> None:
@@ -128,7 +128,7 @@ class PublicReader:
 
 
 class _Counted:
-    """A source that counts what is read from it."""
+    """A source that counts the bytes read from it."""
 
     def __init__(self, source: Lookahead) -> None:
         self._source = source
@@ -144,10 +144,10 @@ def read_public_header(source: Lookahead, config: EncodecConfig | None) -> Heade
     """Read magic and JSON.
 
     Args:
-        config: the model, where it is none of the presets.
+        config: the model; needed if it is not one of the presets.
 
     Raises:
-        UserError: not such a header, or one of a model that is not known here.
+        UserError: the header is damaged, or its model is unknown.
     """
     fields = _read_json(source)
     if config is None:
@@ -164,12 +164,12 @@ def read_public_header(source: Lookahead, config: EncodecConfig | None) -> Heade
 
 
 def _read_json(source: Lookahead) -> dict[str, Any]:
-    """The header's fields m, al, nc and lm, of the right types."""
+    """The header's fields m, al, nc and lm, with verified types."""
     source.read(len(MAGIC))
     prefix = source.read(LENGTH.size)
     length = LENGTH.unpack(prefix)[0] if len(prefix) == LENGTH.size else 0
     if length > LONGEST_JSON:
-        raise UserError(f"{source.name}: damaged: a header of {length} bytes; at most {LONGEST_JSON} make sense")
+        raise UserError(f"{source.name}: damaged: a header of {length} bytes; the maximum is {LONGEST_JSON}")
     text = source.read(length)
     if len(text) < length or not length:
         raise UserError(f"{source.name}: truncated: it ends in its header; copy it again")
@@ -178,7 +178,7 @@ def _read_json(source: Lookahead) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise UserError(f"{source.name}: damaged: its header is not JSON; copy it again") from None
     types = {"m": str, "al": int, "nc": int, "lm": bool}
-    # type() and not isinstance(): True is no length.
-    if not isinstance(fields, dict) or any(type(fields.get(key)) is not kind for key, kind in types.items()):
-        raise UserError(f"{source.name}: damaged: its header lacks one of m, al, nc, lm, or has it in another type")
+    # type() instead of isinstance(), which would accept True as a length.
+    if not isinstance(fields, dict) or any(type(fields.get(key)) is not type_ for key, type_ in types.items()):
+        raise UserError(f"{source.name}: damaged: its header lacks one of m, al, nc and lm, or it has another type")
     return fields

@@ -1,15 +1,15 @@
-"""Records of the checked .ecdc version: how header and chunks are framed, and found again after damage.
+"""Records of version 1 of .ecdc: the framing of header and chunks, and finding them again after damage.
 
-All numbers are big-endian. A file is a header record, chunk records, and the header record once more, which then knows
+All numbers are big-endian. A file consists of a header record, chunk records, and a second header record, which adds
 the length of the signal and a digest of its codes:
 
-    header   "ECDC" 1 | length of what follows up to the CRC (2) | fixed part | changing part | CRC-32 (4)
+    header   "ECDC" 1 | length of fixed and changing part (2) | fixed part | changing part | CRC-32 (4)
     chunk    EC DC | index (22 bits) and steps (10 bits) | length of the payload (2) | CRC-32 (4) | payload
 
-The CRC of a header covers all before it. The CRC of a chunk covers its index, steps, length and payload, and starts
-from the CRC of the header's fixed part, so that a chunk of another file is no chunk here: the fixed part holds model,
-bit rate and the CRC of the first chunk's payload. It is binary and not JSON: a third of the size, and every value of
-every field is either valid or refused.
+The CRC of a header covers everything before it. The CRC of a chunk covers its index, steps, length and payload, and
+starts from the CRC of the header's fixed part. The fixed part contains the model, the bit rate and the CRC of the first
+chunk's payload, so that a chunk of another file has a wrong CRC. The header is binary because it takes a third of the
+size of JSON, and because every value of every field is either valid or refused.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ LONGEST_PAYLOAD = (1 << 16) - 1  # bytes of a chunk
 SIZE = struct.Struct("!H")
 CRC = struct.Struct("!I")
 # entropy, channels, sample rate, codebooks, bits, hop, segment, stride, scaled, steps per chunk,
-# model identity, language model identity, signal id, length of the name that follows
+# model identity, language model identity, signal id, length of the model's name, which follows
 FIXED = struct.Struct("!BBIHBHIIBH8s8sIB")
-CHANGING = struct.Struct("!Q8sB")  # samples, digest of the codes, whether this is the end
+CHANGING = struct.Struct("!Q8sB")  # samples, digest of the codes, whether this record ends the file
 UNKNOWN_SAMPLES = (1 << 64) - 1
 DIGEST_SIZE = 8
 
 
 @dataclass(frozen=True)
 class HeaderRecord:
-    """The header, and in the record that ends a file the first bytes of the SHA-256 of its codes."""
+    """A header. The one that ends a file also has a digest, the first bytes of the SHA-256 of the codes."""
 
     header: Header
     digest: bytes | None
@@ -53,7 +53,7 @@ class HeaderRecord:
 
 @dataclass(frozen=True)
 class ChunkRecord:
-    """`steps` latent steps of the chunk `index`, coded."""
+    """One chunk: its index, its number of latent steps, and their codes as bytes."""
 
     index: int
     steps: int
@@ -61,10 +61,10 @@ class ChunkRecord:
 
 
 def fixed_part(header: Header) -> bytes:
-    """What the header's records and the CRCs of all chunks share.
+    """The part that both header records share, and from which the CRCs of all chunks start.
 
     Raises:
-        UserError: the model has a shape that the format cannot hold.
+        UserError: the format cannot hold the model's shape.
     """
     name = header.model.encode()
     try:
@@ -79,7 +79,7 @@ def fixed_part(header: Header) -> bytes:
 
 
 def header_record(header: Header, digest: bytes | None = None) -> bytes:
-    """The record that opens a file, or with the digest of all codes the one that ends it."""
+    """The record that begins a file, or, with the digest of all codes, the record that ends it."""
     samples = UNKNOWN_SAMPLES if header.samples is None else header.samples
     changing = CHANGING.pack(samples, digest or b"", digest is not None)
     body = fixed_part(header) + changing
@@ -88,18 +88,18 @@ def header_record(header: Header, digest: bytes | None = None) -> bytes:
 
 
 def chunk_record(chunk: ChunkRecord, seed: int) -> bytes:
-    """A chunk; `seed` is the CRC of the header's fixed part."""
-    place = chunk.index << STEP_BITS | chunk.steps
-    crc = _chunk_crc(place, chunk.payload, seed)
-    return CHUNK_MARKER + CHUNK.pack(place, len(chunk.payload), crc) + chunk.payload
+    """The bytes of a chunk; `seed` is the CRC of the header's fixed part."""
+    index_and_steps = chunk.index << STEP_BITS | chunk.steps
+    crc = _chunk_crc(index_and_steps, chunk.payload, seed)
+    return CHUNK_MARKER + CHUNK.pack(index_and_steps, len(chunk.payload), crc) + chunk.payload
 
 
-def _chunk_crc(place: int, payload: bytes, seed: int) -> int:
-    return zlib.crc32(payload, zlib.crc32(struct.pack("!IH", place, len(payload)), seed))
+def _chunk_crc(index_and_steps: int, payload: bytes, seed: int) -> int:
+    return zlib.crc32(payload, zlib.crc32(struct.pack("!IH", index_and_steps, len(payload)), seed))
 
 
 def next_header(source: Lookahead) -> bytes | None:
-    """The header record that comes next, still unread, if its CRC is right."""
+    """The header record at the current position if its CRC is right; it remains unread."""
     start = source.peek(len(HEADER_MARKER) + SIZE.size)
     if len(start) < len(HEADER_MARKER) + SIZE.size or not start.startswith(HEADER_MARKER):
         return None
@@ -114,7 +114,7 @@ def next_header(source: Lookahead) -> bytes | None:
 
 
 def parse_header(record: bytes) -> HeaderRecord | None:
-    """What a header record says; None if that makes no sense to this version of Earmark."""
+    """The contents of a header record; None if this version of Earmark cannot interpret them."""
     body = record[len(HEADER_MARKER) + SIZE.size : -CRC.size]
     (entropy, channels, rate, codebooks, bits, hop, segment, stride, scaled, steps, identity, language, signal,
      length) = FIXED.unpack_from(body)  # fmt: skip
@@ -142,12 +142,10 @@ def _digits(identity: bytes) -> str:
 
 
 class RecordScanner:
-    """Finds the records of a file, whatever lies between them.
+    """Finds the records of a file and skips any bytes between them; `skipped` counts these bytes.
 
     Args:
-        plausible: whether index, steps and payload length can be right, asked before the CRC.
-
-    `skipped` counts the bytes that belong to no record.
+        plausible: whether index, steps and payload length are possible; called before the CRC is computed.
     """
 
     def __init__(self, source: Lookahead, header: Header, plausible: Callable[[int, int, int], bool]) -> None:
@@ -159,15 +157,16 @@ class RecordScanner:
 
     def __iter__(self) -> Iterator[HeaderRecord | ChunkRecord]:
         while self._source.peek(1):
-            found = self._next_chunk() or self._next_own_header()
-            if found is None:
+            match = self._next_chunk() or self._next_own_header()
+            if match is None:
                 self.skipped += self._source.skip_to((CHUNK_MARKER, HEADER_MARKER))
                 continue
-            record, size = found
+            record, size = match
             self._source.read(size)
             yield record
 
     def _next_own_header(self) -> tuple[HeaderRecord, int] | None:
+        """The header record at the current position if it belongs to this file, and its size."""
         record = next_header(self._source)
         parsed = None if record is None else parse_header(record)
         if record is None or parsed is None or replace(parsed.header, samples=None) != self._same:
@@ -175,15 +174,16 @@ class RecordScanner:
         return parsed, len(record)
 
     def _next_chunk(self) -> tuple[ChunkRecord, int] | None:
+        """The chunk at the current position if it belongs to this file, and its size."""
         start = self._source.peek(CHUNK_OVERHEAD)
         if len(start) < CHUNK_OVERHEAD or not start.startswith(CHUNK_MARKER):
             return None
-        place, length, crc = CHUNK.unpack(start[len(CHUNK_MARKER) :])
-        index, steps = place >> STEP_BITS, place & MOST_STEPS
+        index_and_steps, length, crc = CHUNK.unpack(start[len(CHUNK_MARKER) :])
+        index, steps = index_and_steps >> STEP_BITS, index_and_steps & MOST_STEPS
         if not self._plausible(index, steps, length):
             return None
         size = CHUNK_OVERHEAD + length
         payload = self._source.peek(size)[CHUNK_OVERHEAD:]
-        if len(payload) < length or _chunk_crc(place, payload, self._seed) != crc:
+        if len(payload) < length or _chunk_crc(index_and_steps, payload, self._seed) != crc:
             return None
         return ChunkRecord(index, steps, payload), size

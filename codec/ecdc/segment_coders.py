@@ -1,4 +1,4 @@
-"""How the codes of one segment become bytes: packed as they are, or by a coder that a language model drives."""
+"""Conversion of a segment's codes to bytes: by packing, or by an entropy coder with a language model."""
 
 from __future__ import annotations
 
@@ -13,66 +13,76 @@ from numpy.typing import NDArray
 from earmark.codec.ecdc.bits import pack, packed_size, unpack
 from earmark.codec.errors import UserError
 
-SCALE = struct.Struct("!f")  # in front of the codes of a segment that was normalised
-CHUNK_SECONDS = 2.0  # that are coded on their own by a model without segments
+SCALE = struct.Struct("!f")  # precedes the codes of a segment that was normalised
+CHUNK_SECONDS = 2.0  # length of a chunk of a model without segments; each chunk is coded on its own
 
 BLOCK = 1024  # latent steps unpacked at once; a multiple of 8, so that every block ends on a byte
 
 
 class Entropy(IntEnum):
-    """Payload coder, as stored in the checked version; the public version only tells RAW from PUBLIC_MODEL."""
+    """Coder of the payload, as stored in version 1; version 0 knows RAW and PUBLIC_MODEL only."""
 
     RAW = 0
     PUBLIC_MODEL = 1  # the arithmetic coder of the public reference ("lm": true)
-    PORTABLE_MODEL = 2  # decodes the same on every machine (codec/portable_coder.py)
+    PORTABLE_MODEL = 2  # gives the same codes on every machine (language_model/portable_coder.py)
 
 
 class ByteSource(Protocol):
-    """What a coder reads from: any binary file object."""
+    """A binary file object that a coder reads from."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 @runtime_checkable
 class SegmentCoder(Protocol):
-    """Turns codes [codebooks, steps] into bytes and back; every call starts afresh.
+    """Converts codes [codebooks, steps] to bytes and back; keeps no state between calls.
 
-    `identity` is the SHA-256 of the language model in hexadecimal, empty without one.
+    Attributes:
+        identity: SHA-256 of the language model in hexadecimal, empty without one.
     """
 
     entropy: Entropy
     identity: str
 
     def encode(self, codes: NDArray[np.uint16], bits: int) -> bytes:
-        """Bytes of codes [codebooks, steps] of `bits` bits each."""
+        """Code [codebooks, steps] of `bits` bits each to bytes."""
 
     def decode(self, source: ByteSource, codebooks: int, steps: int, bits: int) -> Iterator[NDArray[np.uint16]]:
-        """Read exactly the bytes that `encode` wrote; yield the codes [codebooks, n] in pieces as they come.
+        """Read exactly the bytes that `encode` wrote, and yield the codes [codebooks, n] in pieces.
 
-        A coder for the checked version alone may read on to the end of the source, which there is that of the segment.
+        A coder for version 1 only may read to the end of the source, which is the end of the segment there.
 
         Raises:
-            EOFError: the source ends before them.
+            EOFError: the source ends too early.
         """
 
     def size(self, codebooks: int, steps: int, bits: int) -> int | None:
-        """Bytes that `encode` gives, None where that depends on the codes."""
+        """Number of bytes that `encode` gives, None if it depends on the codes."""
 
 
 @runtime_checkable
 class BatchCoder(SegmentCoder, Protocol):
-    """One that decodes several segments in little more time than one; `batch` is a good number of them."""
+    """A coder that decodes a batch of segments in little more time than one segment.
+
+    Attributes:
+        batch: recommended number of segments.
+    """
 
     batch: int
 
     def decode_all(
         self, payloads: Sequence[bytes], codebooks: int, steps: Sequence[int], bits: int
     ) -> list[NDArray[np.uint16]]:
-        """Codes [codebooks, n] of the segments that `encode` gave `payloads` for, of the lengths `steps`."""
+        """Codes [codebooks, n] of several segments.
+
+        Args:
+            payloads: bytes from `encode`, one per segment.
+            steps: number of steps of each segment.
+        """
 
 
 class RawCoder:
-    """Fixed-width codes, all codebooks of a step before the next step, the end filled up to a whole byte."""
+    """Packs codes at a fixed width: all codebooks of a step before the next step, padded to a whole byte."""
 
     entropy = Entropy.RAW
     identity = ""
@@ -94,7 +104,7 @@ class RawCoder:
 
 
 def coded_by(identity: str) -> str:
-    """What is said of a file whose language model, of this identity where the file tells it, is not here."""
+    """Message for a file whose language model is not on this machine; `identity` is empty if the file lacks it."""
     model = f"the language model {identity}" if identity else "a language model"
     return f"coded by {model}; give it by --language-model"
 
@@ -103,10 +113,10 @@ def choose_coder(entropy: Entropy, given: SegmentCoder | None, missing: str) -> 
     """The coder of a file.
 
     Args:
-        missing: what to say if the file needs a language model's coder, and `given` is not that.
+        missing: message if the file needs a language model.
 
     Raises:
-        UserError: that is so.
+        UserError: the file needs a language model, and `given` is None or another type of coder.
     """
     if entropy == Entropy.RAW:
         return RawCoder()

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what is no file."""
+"""Files that are written completely or not at all; pipes and links."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_an_error_leaves_the_earlier_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_link_goes_on_leading_to_the_file(tmp_path):
+def test_a_link_is_kept_and_its_target_is_replaced(tmp_path):
     write_text(tmp_path / "file.txt", "earlier")
     (tmp_path / "link.txt").symlink_to("file.txt")
     write_text(tmp_path / "link.txt", "new")
@@ -33,7 +33,7 @@ def test_a_link_goes_on_leading_to_the_file(tmp_path):
     assert (tmp_path / "file.txt").read_text() == "new"
 
 
-def test_a_named_pipe_gets_what_is_written(tmp_path):
+def test_a_named_pipe_is_written_directly(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     received = []
     reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_text()))
@@ -44,8 +44,8 @@ def test_a_named_pipe_gets_what_is_written(tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_others_may_read_what_the_umask_lets_them(tmp_path):
-    """Whatever the library that writes thinks: safetensors lets only the owner."""
+def test_file_permissions_follow_the_umask(tmp_path):
+    """Even if the library that writes chooses others, as safetensors does, which lets only the owner read."""
     before = os.umask(0o022)
     try:
         with written_whole(tmp_path / "a") as aside:

@@ -237,7 +237,7 @@ def test_decompress_refuses_other_weights_damage_and_foreign_bytes(models):
     data = ecdc.compress(model, noise(model.config, 24000), 3)
     with pytest.raises(UserError, match=r"by the weights [0-9a-f]{16} of encodec_24khz, not [0-9a-f]{16}"):
         ecdc.decompress(random_model(model.config, seed=1), data)
-    with pytest.raises(UserError, match=r"damaged: .*codec\.ecdc\.read gives what is left"):
+    with pytest.raises(UserError, match=r"damaged: .*earmark\.codec\.ecdc\.read returns the intact parts"):
         ecdc.decompress(model, data[:-1])
     with pytest.raises(UserError, match=r"not an \.ecdc file"):
         ecdc.decompress(model, b"RIFF" + bytes(100))

@@ -1,4 +1,4 @@
-"""Audio block by block: the same samples as from the whole file, and WAV on pipes."""
+"""Audio block by block: the same samples as from the whole file; WAV on pipes."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def stream_of(samples: np.ndarray, rate: int, block: int) -> AudioStream:
     return AudioStream("test", rate, samples.shape[0], samples.shape[1], iter(parts))
 
 
-def wav_bytes(samples: np.ndarray, rate: int = 16000, subtype: str = "PCM_16", form: str = "WAV") -> bytes:
+def wav_bytes(samples: np.ndarray, rate: int = 16000, subtype: str = "PCM_16", format: str = "WAV") -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, samples.T, rate, subtype=subtype, format=form)
+    soundfile.write(file, samples.T, rate, subtype=subtype, format=format)
     return file.getvalue()
 
 
 def with_length(wav: bytes, length: int) -> bytes:
     """A WAV whose data chunk announces `length` bytes."""
-    place = wav.index(b"data") + 4
-    return wav[:place] + struct.pack("<I", length) + wav[place + 4 :]
+    position = wav.index(b"data") + 4
+    return wav[:position] + struct.pack("<I", length) + wav[position + 4 :]
 
 
 def from_pipe(data: bytes) -> AudioStream:
@@ -58,12 +58,12 @@ def test_blocks_of_a_file_are_the_whole_file(tmp_path, suffix, channels):
     whole = audio.read(path)
     stream = audio_blocks.open_file(path)
     assert (stream.sample_rate, stream.channels, stream.samples) == (16000, channels, whole.samples.shape[1])
-    rounding = 1e-6 if suffix == "mp3" else 0  # of its decoder, which adds in another order
+    rounding = 1e-6 if suffix == "mp3" else 0  # its decoder sums in another order
     np.testing.assert_allclose(joined(stream), whole.samples, rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "aiff"])
-def test_a_truncated_file_is_found(tmp_path, suffix):
+def test_a_truncated_file_is_detected(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, noise(48000)[0], 48000)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
@@ -71,7 +71,7 @@ def test_a_truncated_file_is_found(tmp_path, suffix):
         joined(audio_blocks.open_file(path))
 
 
-def test_nan_and_surround_are_refused_by_name(tmp_path):
+def test_errors_for_nan_and_surround_name_the_file(tmp_path):
     soundfile.write(tmp_path / "nan.wav", np.full(10, np.nan), 16000, subtype="FLOAT")
     with pytest.raises(UserError, match=r"nan\.wav: 10 NaN or infinite"):
         joined(audio_blocks.open_file(tmp_path / "nan.wav"))
@@ -89,7 +89,7 @@ def test_nan_and_surround_are_refused_by_name(tmp_path):
 
 @pytest.mark.parametrize(("old", "new"), [(48000, 24000), (44100, 24000), (8000, 48000), (44100, 48000)])
 @pytest.mark.parametrize(("samples", "block"), [(1, 1), (2, 1), (30001, 4096), (30001, 100), (30001, 30001)])
-def test_resampling_block_by_block_is_that_of_the_whole(old, new, samples, block):
+def test_resampling_block_by_block_equals_resampling_the_whole(old, new, samples, block):
     signal = noise(samples, 2)
     stream = stream_of(signal, old, block).converted(new, 2)
     whole = audio.resample(signal, old, new)
@@ -118,10 +118,10 @@ def test_regrouping_keeps_the_signal(samples, block):
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
-@pytest.mark.parametrize("form", ["WAV", "WAVEX"])
+@pytest.mark.parametrize("format", ["WAV", "WAVEX"])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_every_encoding_is_read_as_libsndfile_reads_it(subtype, form, channels):
-    wav = wav_bytes(noise(5000, channels), 44100, subtype, form)
+def test_every_encoding_is_read_as_libsndfile_reads_it(subtype, format, channels):
+    wav = wav_bytes(noise(5000, channels), 44100, subtype, format)
     wanted, rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
     stream = from_pipe(wav)
     assert (stream.sample_rate, stream.channels, stream.samples) == (rate, channels, 5000)
@@ -132,24 +132,24 @@ def test_every_encoding_is_read_as_libsndfile_reads_it(subtype, form, channels):
     "length", [0, 0xFFFFFFFF, 0x7FFFF000, 0x7FFFF000 // 6 * 6, 0x80000000, 0xFFFFFFFF - 36],
     ids=["zero", "ffmpeg", "sox", "sox, 24 bits", "2 GiB", "4 GiB without the header"],
 )  # fmt: skip
-def test_a_length_that_the_writer_could_not_know_means_up_to_the_end(length):
+def test_a_placeholder_for_the_length_means_up_to_the_end(length):
     signal = noise(5000)
     stream = from_pipe(with_length(wav_bytes(signal, subtype="FLOAT"), length))
     assert stream.samples is None
     np.testing.assert_array_equal(joined(stream), signal)
 
 
-def test_a_sample_that_is_not_whole_is_dropped_at_the_end():
+def test_an_incomplete_frame_at_the_end_is_dropped():
     wav = with_length(wav_bytes(noise(5000, 2)), 0xFFFFFFFF)
     assert joined(from_pipe(wav[:-3])).shape == (2, 4999)
 
 
-def test_chunks_around_the_samples_are_no_audio():
+def test_other_chunks_of_a_wav_are_skipped():
     signal = noise(100)
     wav = wav_bytes(signal, subtype="FLOAT")
-    place = wav.index(b"data")
-    more = struct.pack("<4sI", b"LIST", 5) + b"notes" + b"\0"  # odd lengths are filled up
-    np.testing.assert_array_equal(joined(from_pipe(wav[:place] + more + wav[place:] + more)), signal)
+    position = wav.index(b"data")
+    other = struct.pack("<4sI", b"LIST", 5) + b"notes" + b"\0"  # odd lengths are padded
+    np.testing.assert_array_equal(joined(from_pipe(wav[:position] + other + wav[position:] + other)), signal)
 
 
 def test_a_pipe_that_ends_before_the_announced_length_is_truncated():
@@ -169,13 +169,13 @@ def test_a_pipe_that_ends_before_the_announced_length_is_truncated():
     ],
     ids=["empty", "flac", "header only", "mu-law", "no format", "endless format"],
 )
-def test_what_is_no_usable_wav_is_refused(data, says):
+def test_pipes_without_a_usable_wav_are_refused(data, says):
     with pytest.raises(UserError, match=says) as caught:
         joined(from_pipe(data))
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_written_to_a_pipe_is_a_wav_for_libsndfile_and_for_us(tmp_path):
+def test_wav_written_to_a_pipe_is_read_by_libsndfile_and_by_us(tmp_path):
     pcm = (32767 * noise(1000, 2)).astype(np.int16).T
     file = io.BytesIO()
     with audio_blocks.written_pipe(file, 48000, 2) as write:
@@ -193,13 +193,13 @@ def test_what_is_written_to_a_pipe_is_a_wav_for_libsndfile_and_for_us(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "WAV"])
-def test_written_files_hold_the_samples_of_16_bits(tmp_path, suffix):
+def test_written_files_contain_the_samples_in_16_bits(tmp_path, suffix):
     pcm = (32767 * noise(1000, 2)).astype(np.int16).T
     with audio_blocks.written_file(tmp_path / "new" / f"a.{suffix}", 24000, 2) as write:
         write(pcm[:300])
         write(pcm[300:])
     path = tmp_path / "new" / f"a.{suffix}"
-    assert [*path.parent.iterdir()] == [path]  # nothing is left beside it
+    assert [*path.parent.iterdir()] == [path]  # no temporary file is left
     assert soundfile.info(path).subtype == "PCM_16"
     got, rate = soundfile.read(path, dtype="int16")
     assert rate == 24000
@@ -218,7 +218,7 @@ def test_other_endings_are_refused(name):
         audio_blocks.require_output(Path(name))
 
 
-def test_a_wav_ends_before_its_length_has_more_than_32_bits(tmp_path, monkeypatch):
+def test_a_wav_must_not_exceed_32_bits_of_length(tmp_path, monkeypatch):
     monkeypatch.setattr(audio_blocks, "LONGEST_WAV", 1000)
     pcm = np.zeros((300, 1), np.int16)
     with audio_blocks.written_file(tmp_path / "b.wav", 24000, 1) as write:
@@ -232,14 +232,14 @@ def test_the_longest_wav_has_room_for_its_header():
 
 
 def test_16_bits_are_rounded_limited_and_counted():
-    """Full scale is 32768 steps: 1.2 steps are 1, 1.0 would be 32768, one more than 16 bits hold."""
+    """Full scale is 32768 steps: 1.2 steps round to 1, and 1.0 would be 32768, one more than 16 bits can hold."""
     signal = np.array([[1.2 / 32768, -1.6 / 32768, 1.0, -1.0], [1.5, -1.5, np.nan, np.inf]], np.float32)
     pcm, limited = audio.to_pcm16(signal)
     assert pcm.T.tolist() == [[1, -2, 32767, -32768], [32767, -32768, 0, 32767]]
     assert limited == 4
 
 
-def test_16_bits_that_were_read_are_those_that_are_written():
+def test_16_bit_samples_survive_reading_and_writing():
     every = np.arange(-32768, 32768).astype(np.int16)
     pcm, limited = audio.to_pcm16((every / np.float32(32768))[None])
     np.testing.assert_array_equal(pcm[:, 0], every)

@@ -1,4 +1,4 @@
-"""Reading and writing audio, and what is refused."""
+"""Reading and writing audio files, and files that are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_reads_each_format_as_float32_channels_by_time(tmp_path, suffix, channel
     assert recording.seconds == pytest.approx(0.5, abs=0.1)  # MP3 keeps its padding
 
 
-def test_lossless_formats_come_back_exactly(tmp_path):
+def test_lossless_formats_keep_all_samples(tmp_path):
     samples = np.round(tone(channels=2) * 32767) / np.float32(32768)
     soundfile.write(tmp_path / "a.flac", samples.T, 44100, subtype="PCM_16")
     np.testing.assert_array_equal(audio.read(tmp_path / "a.flac").samples, samples)
@@ -44,7 +44,7 @@ def test_written_float_wav_keeps_values_beyond_full_scale(tmp_path):
     samples = np.array([[0.0, 1.5, -2.0, 1e-9]], np.float32)
     audio.write(tmp_path / "new" / "a.wav", samples, 48000)
     np.testing.assert_array_equal(audio.read(tmp_path / "new" / "a.wav").samples, samples)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.wav"]  # nothing is left beside it
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.wav"]  # no temporary file is left
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_written_float_wav_keeps_values_beyond_full_scale(tmp_path):
         ("empty.flac", b"", "not readable as audio"),
     ],
 )
-def test_files_that_are_no_audio(tmp_path, name, content, reason):
+def test_files_without_audio_are_refused(tmp_path, name, content, reason):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UserError, match=reason) as caught:
@@ -65,7 +65,7 @@ def test_files_that_are_no_audio(tmp_path, name, content, reason):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "aiff"])
-def test_truncated_files_are_found(tmp_path, suffix):
+def test_truncated_files_are_detected(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     rng = np.random.default_rng(0)
     soundfile.write(path, rng.uniform(-0.5, 0.5, 48000), 48000)
@@ -77,15 +77,15 @@ def test_truncated_files_are_found(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
-def test_a_wav_streamed_to_a_pipe_has_no_length_and_is_not_called_truncated(length):
+def test_a_wav_without_length_is_not_reported_as_truncated(length):
     """Programs that write to a pipe cannot go back to fill in the data chunk's length."""
     assert not files._is_cut_short_wav(_wav_head(length), len(_wav_head(length)) + 100)
     assert files._is_cut_short_wav(_wav_head(101), len(_wav_head(101)) + 100)
 
 
 def _wav_head(length: int) -> bytes:
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
-    return b"RIFF" + struct.pack("<I", 0) + b"WAVE" + form + struct.pack("<4sI", b"data", length)
+    format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
+    return b"RIFF" + struct.pack("<I", 0) + b"WAVE" + format_chunk + struct.pack("<4sI", b"data", length)
 
 
 def test_nan_samples_are_refused(tmp_path):
@@ -96,13 +96,13 @@ def test_nan_samples_are_refused(tmp_path):
         audio.read(tmp_path / "nan.wav")
 
 
-def test_surround_is_refused_by_name(tmp_path):
+def test_surround_is_refused(tmp_path):
     soundfile.write(tmp_path / "surround.wav", tone(channels=6).T, 48000)
     with pytest.raises(UserError, match=r"surround\.wav: 6 channels"):
         audio.read(tmp_path / "surround.wav")
 
 
-def test_no_samples_is_refused(tmp_path):
+def test_a_file_without_samples_is_refused(tmp_path):
     soundfile.write(tmp_path / "none.wav", np.zeros((0, 1)), 48000)
     with pytest.raises(UserError, match="no samples"):
         audio.read(tmp_path / "none.wav")
@@ -114,7 +114,7 @@ def test_resampling_keeps_a_tone_in_phase(old, new):
     wanted = tone(rate=new, frequency=1000)
     got = audio.resample(tone(rate=old, frequency=1000), old, new)
     assert got.shape == wanted.shape
-    middle = slice(new // 20, -new // 20)  # away from the ends, where the tone starts out of nothing
+    middle = slice(new // 20, -new // 20)  # away from the ends, where the tone starts abruptly
     assert np.abs(got[:, middle] - wanted[:, middle]).max() < 1e-4
 
 
@@ -124,8 +124,8 @@ def test_fit_length_cuts_and_pads_at_the_end():
     assert audio.fit_length(signal, 6).tolist() == [[0, 1, 2, 3, 0, 0]]
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_behind(tmp_path):
-    """A file size limit fails a write in its middle, as a full disk does."""
+def test_a_full_disk_is_one_line_and_leaves_no_file(tmp_path):
+    """A file size limit makes a write fail half way, like a full disk."""
     program = (
         "import numpy, pathlib, sys\nfrom earmark.codec import audio\nfrom earmark.codec.errors import WriteError\n"
         "try:\n    audio.write(pathlib.Path(sys.argv[1]), numpy.zeros((1, 100000), 'f4'), 48000)\n"
@@ -141,7 +141,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_behind(tmp_path):
 
 
 def ogg_page(flags: int, lacing: bytes, payload: bytes) -> bytes:
-    """A page by RFC 3533, section 6: capture pattern, version, flags, position, serial, sequence, checksum, lacing."""
+    """A page (RFC 3533, section 6): capture pattern, version, flags, position, serial, sequence, checksum, lacing."""
     return b"OggS\0" + bytes([flags]) + bytes(20) + bytes([len(lacing)]) + lacing + payload
 
 
@@ -151,16 +151,16 @@ def ogg_page(flags: int, lacing: bytes, payload: bytes) -> bytes:
         (ogg_page(4, b"\x05\x03", bytes(8)), False),
         (ogg_page(0, b"\x05\x03", bytes(8)), False),  # no end-of-stream bit, but nothing is missing
         (ogg_page(4, b"\x05\x03", bytes(7)), True),
-        (ogg_page(0, b"\xff", bytes(255)), True),  # the packet goes on in the next page
+        (ogg_page(0, b"\xff", bytes(255)), True),  # the packet continues on the next page
         (ogg_page(4, b"\x05\x03", bytes(8))[:20], True),
         (bytes(30), True),
     ],
 )
-def test_an_ogg_stream_ends_with_a_whole_page(tail, cut):
+def test_an_ogg_stream_ends_with_a_complete_page(tail, cut):
     assert files._is_cut_short_ogg(tail) == cut
 
 
-def test_what_libsndfile_leaves_out_of_a_whole_ogg_file_is_silence(tmp_path, monkeypatch):
+def test_samples_that_libsndfile_omits_from_an_intact_ogg_file_are_silent(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.ogg", np.full(5000, 0.1), 24000, format="OGG", subtype="VORBIS")
     whole = audio.read(tmp_path / "a.ogg").samples
     monkeypatch.setattr(soundfile.SoundFile, "frames", property(lambda self: 5104))
@@ -170,8 +170,8 @@ def test_what_libsndfile_leaves_out_of_a_whole_ogg_file_is_silence(tmp_path, mon
     assert longer.shape == (1, 5104)
 
 
-def test_a_flac_that_does_not_tell_its_length_is_one_line(tmp_path):
-    """36 bits of STREAMINFO, behind the marker, the block's header and 13.5 bytes, are the number of samples."""
+def test_a_flac_without_its_length_is_one_line(tmp_path):
+    """The number of samples is stored in 36 bits of STREAMINFO, after marker, block header and 13.5 bytes."""
     path = tmp_path / "stream.flac"
     soundfile.write(path, np.zeros(5000), 24000)
     data = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Standard error of native code, silenced for a block and as it was behind it."""
+"""Standard error of native code, silenced during a block and restored after it."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from earmark.codec.audio.native_messages import silenced
 from earmark.codec.errors import UserError
 
 
-def test_only_what_is_written_inside_is_lost(capfd):
+def test_only_messages_inside_the_block_are_lost(capfd):
     os.write(2, b"before ")
     with silenced():
         os.write(2, b"inside ")
-    os.write(2, b"behind")
-    assert capfd.readouterr().err == "before behind"
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "before after"
 
 
-def test_it_ends_with_the_last_of_several_threads(capfd):
-    inside, go_on = threading.Event(), threading.Event()
+def test_silence_ends_with_the_last_of_several_threads(capfd):
+    inside, leave = threading.Event(), threading.Event()
 
     def other() -> None:
         with silenced():
             inside.set()
-            go_on.wait(10)
+            leave.wait(10)
 
     with silenced():
         thread = threading.Thread(target=other)
         thread.start()
         inside.wait(10)
     os.write(2, b"still silent")
-    go_on.set()
+    leave.set()
     thread.join()
     os.write(2, b"heard")
     assert capfd.readouterr().err == "heard"
 
 
-def test_it_ends_with_an_error_too(capfd):
+def test_silence_ends_with_an_error(capfd):
     with pytest.raises(ZeroDivisionError), silenced():
         raise ZeroDivisionError
     os.write(2, b"heard")
@@ -49,7 +49,7 @@ def test_it_ends_with_an_error_too(capfd):
 
 
 def test_a_damaged_mp3_is_one_error_and_no_notes(tmp_path, capfd):
-    """Without `silenced` libmpg123 notes an illegal header, its search for the next one, and the bytes skipped."""
+    """Without `silenced`, libmpg123 reports an illegal header, its search for the next one, and the bytes skipped."""
     system = parse("mp3@64")
     noise = 0.1 * np.random.default_rng(0).standard_normal((1, 44100)).astype(np.float32)
     stream = b"".join(family_of(system).open(system, 44100, 1).encode(noise).packets)

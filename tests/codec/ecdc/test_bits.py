@@ -1,4 +1,4 @@
-"""Packing codes, against the public reference's packer and by hand."""
+"""Packing of codes, compared with the public reference's packer and with examples by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_bytes_are_those_of_the_reference(reference_package, width):
 
 @pytest.mark.parametrize("width", range(1, 17))
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, BLOCK - 1, BLOCK, BLOCK + 1])
-def test_what_was_packed_comes_back(width, count):
+def test_unpacking_inverts_packing(width, count):
     codes = np.random.default_rng(count).integers(0, 1 << width, count)
     data = pack(codes, width)
     assert len(data) == packed_size(count, width)

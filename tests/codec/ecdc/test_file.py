@@ -1,4 +1,4 @@
-"""The .ecdc container: the public format against the reference, ours against damage."""
+"""The .ecdc container: version 0 against the public reference, version 1 against damage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from earmark.codec.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = [ENCODEC_24KHZ, ENCODEC_48KHZ]
-# No public model: 25 % overlap, 3 segments may be short at the end, no scale, 4 bits.
+# Unlike the public models: 75 % overlap, so that up to 3 segments at the end are short, no scale, 4 bits.
 OVERLAPPING = EncodecConfig(
     "overlapping", 1000, (0.8,), SEANetConfig(ratios=(5, 2)), codebook_size=16, segment=0.1, overlap=0.75
 )
@@ -63,17 +63,17 @@ def assert_same(got: Codes, wanted: Codes) -> None:
         assert here.scale is None or torch.equal(here.scale, there.scale)
 
 
-def chunk_places(data: bytes) -> list[tuple[int, int]]:
-    """Start and end of every chunk: its length stands 6 bytes behind its marker, its payload 12."""
-    places, at = [], data.index(b"\xec\xdc")
-    while data[at : at + 2] == b"\xec\xdc":
-        end = at + 12 + struct.unpack_from("!H", data, at + 6)[0]
-        places.append((at, end))
-        at = end
-    return places
+def chunk_bounds(data: bytes) -> list[tuple[int, int]]:
+    """Start and end of every chunk. The length of the payload is 6 bytes after the marker, the payload 12 bytes."""
+    bounds, start = [], data.index(b"\xec\xdc")
+    while data[start : start + 2] == b"\xec\xdc":
+        end = start + 12 + struct.unpack_from("!H", data, start + 6)[0]
+        bounds.append((start, end))
+        start = end
+    return bounds
 
 
-# The public format, against the reference
+# Version 0, against the reference
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_each_side_reads_what_the_other_wrote(pairs, monkeypatch, name, kbps):
     ("encodec_48khz", n) for n in (1, 47520, 47521, 47900, 48000, 48001)
 ])  # fmt: skip
 def test_segment_lengths_are_the_references(pairs, name, samples):
-    """The awkward ones: a step, a segment or an overlap just begun."""
+    """Lengths at which a step, a segment or an overlap has just begun."""
     reference, model = pairs[name]
     compress = importlib.import_module("encodec.compress")
 
@@ -139,18 +139,18 @@ def test_the_public_header_by_hand():
     assert data[:-3] == b"ECDC\x00" + struct.pack("!I", len(text)) + text  # 2 codes of 10 bits take 3 bytes
 
 
-def test_a_public_file_needs_its_length_first():
+def test_version_0_needs_the_length_first():
     with pytest.raises(UserError, match="format reference: needs the length"):
         ecdc.open_writer(io.BytesIO(), ENCODEC_24KHZ, 2, format="reference")
 
 
-# What goes in comes out
+# Round trips
 
 
 @pytest.mark.parametrize("format", ["earmark", "reference"])
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 @pytest.mark.parametrize("samples", [1, 319, 320, 321, 47520, 47521, 47999, 48000, 48001, 95521, 200000])
-def test_codes_come_back(format, config, samples):
+def test_codes_are_read_back(format, config, samples):
     codes = random_codes(config, samples, codebooks=4, seed=samples)
     contents = read(written(codes, config, format=format))
     assert contents.damage == ()
@@ -159,7 +159,7 @@ def test_codes_come_back(format, config, samples):
 
 
 @pytest.mark.parametrize("samples", range(1, 400, 7))
-def test_codes_of_a_model_with_long_overlaps_come_back(samples):
+def test_codes_of_a_model_with_long_overlaps_are_read_back(samples):
     codes = random_codes(OVERLAPPING, samples)
     for known in (samples, None):
         sink = io.BytesIO()
@@ -175,7 +175,7 @@ def test_codes_of_a_model_with_long_overlaps_come_back(samples):
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("pieces", [[200], [1] * 200, [7, 193], [150, 50], [149, 1, 50], [0, 200, 0]])
-def test_the_pieces_in_which_codes_come_make_no_difference(known, pieces):
+def test_codes_may_be_written_in_pieces_of_any_size(known, pieces):
     codes = random_codes(ENCODEC_24KHZ, 200 * 320 - 5)
     sink = io.BytesIO()
     writer = ecdc.open_writer(sink, ENCODEC_24KHZ, 2, codes.samples if known else None)
@@ -198,7 +198,7 @@ def test_a_signal_without_samples_is_a_file_without_chunks(config):
 
 
 def test_chunks_arrive_through_a_pipe_as_they_are_written():
-    """The reader must not wait for more than the chunk: the writer goes on only when it was read."""
+    """The reader must not wait for more than the chunk: the writer continues only after the chunk was read."""
     receive, send = os.pipe()
     codes = random_codes(ENCODEC_24KHZ, 320 * 400).segments[0].codes[0].numpy()
     was_read = threading.Semaphore(0)
@@ -223,7 +223,7 @@ def test_chunks_arrive_through_a_pipe_as_they_are_written():
 
 
 def test_a_long_file_is_read_and_written_in_little_memory():
-    """Two hours at 24 kbps: 21.6 MB of codes in the file; 34.6 MB as 16-bit integers never lie in memory at once."""
+    """Two hours at 24 kbps: 21.6 MB of codes in the file, 34.6 MB as 16-bit integers, and a peak below 10 MB."""
     import tracemalloc
 
     class Sink(io.RawIOBase):
@@ -242,7 +242,7 @@ def test_a_long_file_is_read_and_written_in_little_memory():
     assert peak < 10e6
 
 
-def test_mistakes_of_a_program_are_told():
+def test_wrong_use_of_a_writer_raises_value_error():
     codes = random_codes(ENCODEC_24KHZ, 320 * 10).segments[0].codes[0].numpy()
     for format, samples in itertools.product(("earmark", "reference"), (320 * 9, 320 * 11)):
         wrong = Codes((Segment(torch.from_numpy(codes)[None], None),), samples)
@@ -250,7 +250,7 @@ def test_mistakes_of_a_program_are_told():
             written(wrong, ENCODEC_24KHZ, format=format)
     with pytest.raises(ValueError, match="not what the header announces"):
         ecdc.open_writer(io.BytesIO(), ENCODEC_48KHZ, 2).write(codes)  # no scale
-    with pytest.raises(ValueError, match="of a signal of None samples"):
+    with pytest.raises(ValueError, match="for a signal of None samples"):
         ecdc.open_writer(io.BytesIO(), ENCODEC_24KHZ, 2).close()
 
 
@@ -260,7 +260,7 @@ def test_a_batch_is_refused():
         ecdc.write(io.BytesIO(), both, ENCODEC_24KHZ)
 
 
-# What a file says
+# Header and inspect
 
 
 def test_identities_and_the_model_they_fit():
@@ -284,7 +284,7 @@ def test_identities_and_the_model_they_fit():
 
 @pytest.mark.parametrize("format", ["earmark", "reference"])
 def test_inspect(tmp_path, format):
-    """10 s at 1.5 kbps; the digest is that of 16-bit integers, all codebooks of a step together."""
+    """10 s at 1.5 kbps; the digest covers 16-bit integers, all codebooks of a step together."""
     codes = random_codes(ENCODEC_24KHZ, 240000)
     path = tmp_path / "a.ecdc"
     path.write_bytes(written(codes, ENCODEC_24KHZ, format=format))
@@ -314,16 +314,16 @@ def test_inspect_counts_the_scales_as_payload(tmp_path):
     assert (facts["segments"], facts["chunks"]) == (3, 3)
 
 
-# Damage to our format
+# Damage to version 1
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 def test_one_flipped_bit_loses_exactly_one_chunk(config):
-    """Any bit of any chunk: marker, index, length, CRC, scale or codes."""
+    """For bits of marker, index, length, CRC, scale and codes of every chunk."""
     codes = random_codes(config, 5 * config.sample_rate)
     data = written(codes, config)
     rng = np.random.default_rng(0)
-    for index, (start, end) in enumerate(chunk_places(data)):
+    for index, (start, end) in enumerate(chunk_bounds(data)):
         for at in [*range(start, start + 17), end - 1, *rng.integers(start, end, 5)]:
             damaged = bytearray(data)
             damaged[at] ^= 1 << int(rng.integers(8))
@@ -337,10 +337,10 @@ def test_one_flipped_bit_loses_exactly_one_chunk(config):
                     np.testing.assert_array_equal(part.codes, wanted)
 
 
-def test_lost_samples_are_named_and_filled_with_the_last_step():
+def test_lost_samples_are_reported_and_the_last_step_is_repeated():
     codes = random_codes(ENCODEC_24KHZ, 24000 * 5)
     data = written(codes, ENCODEC_24KHZ)
-    start, end = chunk_places(data)[1]
+    start, end = chunk_bounds(data)[1]
     contents = read(data[:start] + data[end:])
     assert contents.lost == ((48000, 96000),)
     assert contents.damage[0].what == "chunk 1 is damaged or missing: 2.00 to 4.00 s"
@@ -352,7 +352,7 @@ def test_lost_samples_are_named_and_filled_with_the_last_step():
 def test_a_lost_segment_with_a_scale_is_silent():
     codes = random_codes(ENCODEC_48KHZ, 48000 * 3)
     data = written(codes, ENCODEC_48KHZ)
-    start, end = chunk_places(data)[1]
+    start, end = chunk_bounds(data)[1]
     contents = read(data[:start] + data[end:])
     assert [float(segment.scale) for segment in contents.codes.segments] == [
         0 if index == 1 else float(segment.scale) for index, segment in enumerate(codes.segments)
@@ -361,10 +361,10 @@ def test_a_lost_segment_with_a_scale_is_silent():
 
 
 @pytest.mark.parametrize("inserted", [b"\x00", b"\xec\xdc", b"ECDC\x01", bytes(5000), b"\xec\xdc" + 10 * b"\xff"])
-def test_the_reader_finds_its_way_after_inserted_and_lost_bytes(inserted):
+def test_the_reader_resynchronises_after_inserted_and_lost_bytes(inserted):
     codes = random_codes(ENCODEC_24KHZ, 24000 * 9)
     data = written(codes, ENCODEC_24KHZ)
-    start = chunk_places(data)[2][0]
+    start = chunk_bounds(data)[2][0]
     for damaged in (data[: start + 50] + inserted + data[start + 50 :], data[: start + 50] + data[start + 60 :]):
         assert [damage.chunks for damage in read(damaged).damage if damage.chunks] == [(2, 3)]
     between = read(data[:start] + inserted + data[start:])
@@ -373,14 +373,14 @@ def test_the_reader_finds_its_way_after_inserted_and_lost_bytes(inserted):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_truncated_file_gives_what_is_left(known):
+def test_a_truncated_file_gives_its_intact_chunks(known):
     codes = random_codes(ENCODEC_24KHZ, 24000 * 9)
     sink = io.BytesIO()
     writer = ecdc.open_writer(sink, ENCODEC_24KHZ, 2, codes.samples if known else None)
     writer.write(codes.segments[0].codes[0].numpy())
     writer.close(codes.samples)
     data = sink.getvalue()
-    contents = read(data[: chunk_places(data)[3][0] + 20])  # three chunks of 2 s are whole
+    contents = read(data[: chunk_bounds(data)[3][0] + 20])  # three chunks of 2 s are intact
     assert any("was the file cut short" in damage.what for damage in contents.damage)
     assert torch.equal(contents.codes.segments[0].codes[..., :450], codes.segments[0].codes[..., :450])
     assert contents.codes.samples == 24000 * (9 if known else 6)
@@ -407,26 +407,26 @@ def test_a_damaged_header_on_a_pipe_is_one_line():
         ecdc.read(source)
 
 
-def test_chunks_of_another_file_of_the_same_model_are_not_taken():
+def test_chunks_of_another_file_of_the_same_model_are_refused():
     ours, theirs = (written(random_codes(ENCODEC_24KHZ, 24000 * 6, seed=s), ENCODEC_24KHZ) for s in (0, 1))
-    (start, end), place = chunk_places(ours)[1], chunk_places(theirs)[1]
-    assert read(ours[:start] + theirs[slice(*place)] + ours[end:]).damage[0].chunks == (1, 2)
+    (start, end), their_chunk = chunk_bounds(ours)[1], slice(*chunk_bounds(theirs)[1])
+    assert read(ours[:start] + theirs[their_chunk] + ours[end:]).damage[0].chunks == (1, 2)
 
 
-def test_chunks_of_a_file_that_begins_alike_are_told_by_the_digest():
-    """Two recordings may both begin with 2 s of silence, and then their chunks fit each other."""
+def test_the_digest_detects_chunks_of_a_file_with_the_same_beginning():
+    """Two recordings that both begin with 2 s of silence accept each other's chunks."""
     ours, theirs = (random_codes(ENCODEC_24KHZ, 24000 * 6, seed=seed) for seed in (0, 1))
     theirs.segments[0].codes[..., :150] = ours.segments[0].codes[..., :150]
     mine, other = written(ours, ENCODEC_24KHZ), written(theirs, ENCODEC_24KHZ)
-    place = slice(*chunk_places(mine)[1])
-    damage = read(mine[: place.start] + other[place] + mine[place.stop :]).damage
-    assert [found.what for found in damage] == [
+    chunk = slice(*chunk_bounds(mine)[1])
+    damage = read(mine[: chunk.start] + other[chunk] + mine[chunk.stop :]).damage
+    assert [defect.what for defect in damage] == [
         "the codes are not those that were written; are chunks of another file in it?"
     ]
 
 
-def test_forged_lengths_do_not_ask_for_endless_silence():
-    """A header that announces 10^15 samples with a right CRC: what is there is decoded, and the rest reported."""
+def test_forged_lengths_do_not_produce_endless_silence():
+    """A header with a valid CRC announces 10^15 samples: the chunks are decoded, and the missing ones are reported."""
     data = written(random_codes(ENCODEC_24KHZ, 24000 * 4), ENCODEC_24KHZ)
     header = bytearray(data[:84])
     header[-21:-13] = struct.pack("!Q", 10**15)  # samples (8), digest (8), end (1), CRC (4)
@@ -436,16 +436,16 @@ def test_forged_lengths_do_not_ask_for_endless_silence():
     assert any("chunks are missing" in damage.what for damage in contents.damage)
 
 
-def test_nothing_left_is_an_error():
+def test_a_file_without_intact_chunks_is_an_error():
     data = written(random_codes(ENCODEC_24KHZ, 24000), ENCODEC_24KHZ)
-    start, end = chunk_places(data)[0]
+    start, end = chunk_bounds(data)[0]
     with pytest.raises(UserError, match="no chunk of it is left"):
         read(data[:start] + data[end:])
 
 
 def test_inspect_of_a_damaged_file(tmp_path):
     data = bytearray(written(random_codes(ENCODEC_24KHZ, 24000 * 8), ENCODEC_24KHZ))
-    data[chunk_places(data)[1][0] + 30] ^= 1
+    data[chunk_bounds(data)[1][0] + 30] ^= 1
     path = tmp_path / "a.ecdc"
     path.write_bytes(data)
     facts = ecdc.inspect(path)
@@ -474,7 +474,7 @@ def fields(**changes) -> str:
         (b"ECDC", "header is damaged"),
         (b"ECDC\x02" + bytes(100), "newer than 1"),
         (b"ECDC\x00", "truncated"),
-        (public(fields(), b"", length=1 << 31), "at most 4096"),
+        (public(fields(), b"", length=1 << 31), "the maximum is 4096"),
         (public(fields(), b"", length=100), "truncated"),
         (public("{" * 50), "not JSON"),
         (public('{"a":' * 700), "not JSON"),
@@ -514,7 +514,7 @@ def test_bytes_after_a_public_file_are_reported():
     assert read(data + b"x").damage[0].what == "bytes follow after the last segment"
 
 
-def test_a_missing_file_names_itself(tmp_path):
+def test_the_error_for_a_missing_file_names_it(tmp_path):
     with pytest.raises(UserError, match=r"none\.ecdc: No such file"):
         ecdc.inspect(tmp_path / "none.ecdc")
 
@@ -522,8 +522,8 @@ def test_a_missing_file_names_itself(tmp_path):
 # The language model's flag
 
 
-class Shouting:
-    """A stand-in for the language model's coder: every code as 4 decimal digits."""
+class DigitCoder:
+    """A substitute for the language model's coder: every code as 4 decimal digits."""
 
     identity = hashlib.sha256(b"language model").hexdigest()
 
@@ -549,7 +549,7 @@ class Shouting:
 )
 def test_a_language_models_coder_can_be_plugged_in(tmp_path, format, entropy):
     codes = random_codes(ENCODEC_48KHZ, 100000)
-    coder = Shouting(entropy)
+    coder = DigitCoder(entropy)
     data = written(codes, ENCODEC_48KHZ, format=format, language_model=True, coder=coder)
     assert_same(ecdc.read(io.BytesIO(data), coder=coder).codes, codes)
     with pytest.raises(UserError, match="the input: coded by "):
@@ -560,14 +560,14 @@ def test_a_language_models_coder_can_be_plugged_in(tmp_path, format, entropy):
     assert ecdc.inspect(path, coder=coder)["chunks"] == 3
 
 
-def test_the_flag_is_written_as_the_reference_writes_it():
+def test_the_flag_in_the_header_is_that_of_the_reference():
     codes = random_codes(ENCODEC_24KHZ, 320)
-    coder = Shouting(Entropy.PUBLIC_MODEL)
+    coder = DigitCoder(Entropy.PUBLIC_MODEL)
     data = written(codes, ENCODEC_24KHZ, format="reference", language_model=True, coder=coder)
     assert data[9:-8] == b'{"m": "encodec_24khz", "al": 320, "nc": 2, "lm": true}'
 
 
-def test_without_the_language_model_its_files_and_its_option_are_one_line():
+def test_a_missing_language_model_is_one_line():
     with pytest.raises(UserError, match=r"--lm: needs a language model; .* or encode without --lm$"):
         ecdc.open_writer(io.BytesIO(), ENCODEC_24KHZ, 2, language_model=True)
     with pytest.raises(UserError, match=r"the input: coded by a language model; give it by --language-model$"):
@@ -587,10 +587,10 @@ def test_no_damage_goes_unnoticed_in_500_mutated_files():
 
 
 @pytest.mark.parametrize("distance", range(4086, 4102))
-def test_a_chunk_is_found_wherever_it_begins_behind_damage(distance):
-    """The reader searches windows of 4096 bytes; a marker may lie across the border of two."""
+def test_a_chunk_is_found_wherever_it_begins_after_damage(distance):
+    """The reader searches windows of 4096 bytes; a marker may cross the border of two windows."""
     data = written(random_codes(ENCODEC_24KHZ, 24000 * 8), ENCODEC_24KHZ)
-    (first, _), (second, _), *_ = chunk_places(data)
+    (first, _), (second, _), *_ = chunk_bounds(data)
     filling = bytes(distance - (second - first))
     damaged = data[:first] + b"\0\0" + data[first + 2 : second] + filling + data[second:]
     contents = read(damaged)
