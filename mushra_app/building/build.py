@@ -51,13 +51,13 @@ class Request:
 
     run: Path
     out: Path
-    systems: tuple[str, ...]
-    per_category: int
-    seconds: float
-    annotations: int
-    trials: int | None
-    mid_anchor: bool
-    seed: int
+    systems: tuple[str, ...] = ()
+    per_category: int = 50
+    seconds: float = 5.0
+    annotations: int = 10
+    trials: int | None = None
+    mid_anchor: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def build_request(run: Path, tmp_path: Path) -> Request:
-    return Request(
-        run, tmp_path / "study", (), per_category=2, seconds=5.0, annotations=10, trials=None, mid_anchor=False, seed=0
-    )
+    return Request(run, tmp_path / "study", per_category=2)
 
 
 def test_items_conditions_and_skipped_recordings(build_request):
