@@ -1,4 +1,4 @@
-"""The codec while it is trained: differentiable from audio to audio (EnCodec paper, section 3)."""
+"""The codec in training: differentiable from audio to audio (EnCodec paper, section 3)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from earmark.codec.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Output:
-    """What comes out: audio [B, channels, T] in float32, and what the quantiser did."""
+    """Decoded audio, float32 [B, channels, T], and the output of the quantiser."""
 
     decoded: Tensor
     quantized: Quantized
 
 
 class Generator(nn.Module):
-    """Encoder, trainable quantiser and decoder of one recipe; its parts have the names of EncodecModel."""
+    """Encoder, trainable quantiser and decoder of a recipe. The parts have the same names as in EncodecModel."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Generator(nn.Module):
         self.quantizer = _quantizer(recipe)
 
     def forward(self, audio: Tensor, codebooks: int) -> Output:
-        """Code and decode [B, channels, T], of one segment's length at most where the model has segments."""
+        """Code and decode audio, [B, channels, T], of at most one segment if the model has segments."""
         scale = None
         if self.config.normalize:
             scale = audio.mean(dim=1).square().mean(dim=1).sqrt()[:, None, None] + 1e-8
@@ -49,7 +49,7 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def export(self) -> EncodecModel:
-        """The model for inference, on the CPU, with copies of the weights; only what RVQ quantises has a bitstream."""
+        """Copy the weights to a model for inference on the CPU. The quantiser must be RVQ: no other has a bitstream."""
         assert isinstance(self.quantizer, TrainableResidualVectorQuantizer)
         model = EncodecModel(self.config)
         model.encoder.load_state_dict(self.encoder.state_dict())

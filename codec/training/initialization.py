@@ -1,4 +1,4 @@
-"""Weights to start from that let the signal through; the paper does not say which it took."""
+"""Initial weights that preserve the variance of the signal. The paper does not specify the initialisation."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d
 from earmark.codec.encodec.seanet import ResidualUnit, SEANetDecoder
 
-ELU_GAIN = 1.25  # by which ELU narrows a Gaussian of unit variance: 1 / sqrt(0.64)
+ELU_GAIN = 1.25  # ELU reduces the variance of a standard Gaussian to 0.64; this is 1 / sqrt(0.64)
 
 
 @torch.no_grad()
 def initialize(network: nn.Module) -> None:
     """Draw the weights of SEANet's convolutions so that every layer keeps the signal's variance.
 
-    With PyTorch's own start each layer passes on a third of it and adds a bias as large as what is left, so that after
-    the thirty layers of encoder and decoder what comes out hardly depends on what goes in, and training stands still
-    for thousands of updates. Here biases are 0, and a weight's variance is one over the number of products that a
-    sample of the output sums. Residual branches begin with a tenth of it, so that the skip connections lead, and the
-    last layer with a hundredth, so that the first updates need not silence what it would make of noise.
+    PyTorch's default keeps a third of the variance per layer and adds a bias of the same size. After the thirty layers
+    of encoder and decoder, the output hardly depends on the input, and training makes no progress for thousands of
+    updates. Here biases are 0, and the variance of a weight is one over the number of products in a sum. Residual
+    branches start with a tenth of that variance, so that the skip connections dominate. The last layer starts with a
+    hundredth, so that the first updates need not suppress loud noise.
     """
     for layer in network.modules():
         if isinstance(layer, Conv1d):

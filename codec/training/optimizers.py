@@ -1,4 +1,4 @@
-"""Adam, as the EnCodec paper trains (section 4.4), and Muon, which bears higher learning rates."""
+"""Optimisers: Adam, as in the EnCodec paper (section 4.4), and Muon, which allows higher learning rates."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from earmark.codec.training.recipe import OptimizerRecipe
 
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # of x, x^3 and x^5: Jordan's, steep at 0 rather than exact at 1
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # factors of x, x^3, x^5 by Jordan: steep at 0 instead of exact at 1
 ITERATIONS = 5
 MOMENTUM = 0.95
-ADAM_RMS = 0.2  # of Adam's updates over the learning rate: 0.2 to 0.4, of which Liu et al. (2502.16982) take 0.2
+ADAM_RMS = 0.2  # RMS of Adam's updates over the learning rate: 0.2 to 0.4; Liu et al. (arXiv 2502.16982) use 0.2
 EPSILON = 1e-8
 
 
 def build(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
-    """The optimiser of all of a network's weights."""
+    """Build the recipe's optimiser for all parameters of a network."""
     if recipe.kind == "muon":
         return Muon(network.named_parameters(), recipe.learning_rate, recipe.betas)
     first, second = recipe.betas
@@ -26,39 +26,40 @@ def build(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon (Jordan et al., 2024) for the weights of layers, Adam for gains, biases and what a quantiser learns.
+    """Muon (Jordan et al. 2024) for the weights of layers; Adam for gains, biases and the parameters of quantisers.
 
-    The momentum of a matrix, in Nesterov's form, is replaced by the nearest one with orthonormal rows or columns, so
-    that an update moves all directions alike and not only the few which its largest gradients share; it is scaled to
-    the size of Adam's updates, so that a learning rate serves both. torch.optim.Muon does this for matrices alone.
+    The Nesterov momentum of a matrix is replaced by the nearest matrix with orthonormal rows or columns, so that an
+    update moves all directions equally and not only the few that have the largest gradients. It is scaled to the size
+    of Adam's updates, so that one learning rate suits both. torch.optim.Muon supports two-dimensional parameters only.
 
-    Here a convolution's kernel is one too, its first axis against all others: outputs, of a transposed convolution
-    inputs. So are the gates of an LSTM, all four together, and the groups of a convolution. With weight norm it is the
-    direction that moves; its length may drift, and has no effect but on the rate.
+    Here the kernel of a convolution is a matrix too: its first axis (outputs, or inputs if transposed) against all
+    others. The four gates of an LSTM are one matrix, and so are the groups of a convolution. With weight norm, Muon
+    updates the direction. The length of the direction parameter may drift, which only affects the effective rate.
 
     Args:
-        parameters: with their names; weights are those called so that have two axes longer than 1.
-        learning_rate: of both.
-        betas: Adam's.
+        parameters: names and parameters. Matrices are those with "weight" in their name and two axes longer than 1.
+        learning_rate: learning rate of Muon and Adam.
+        betas: Adam's decay rates.
     """
 
     def __init__(
         self, parameters: Iterable[tuple[str, nn.Parameter]], learning_rate: float, betas: tuple[float, float]
     ) -> None:
-        kinds: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        matrices, others = [], []
         for name, parameter in parameters:
-            kinds["weight" in name and sum(size > 1 for size in parameter.shape) > 1].append(parameter)
-        groups = [{"params": found, "matrices": matrices} for matrices, found in kinds.items() if found]
+            is_matrix = "weight" in name and sum(size > 1 for size in parameter.shape) > 1
+            (matrices if is_matrix else others).append(parameter)
+        groups = [{"params": members, "matrices": members is matrices} for members in (matrices, others) if members]
         super().__init__(groups, {"lr": learning_rate, "betas": betas})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update every parameter that has a gradient."""
         for group in self.param_groups:
-            move = _muon if group["matrices"] else _adam
+            direction = _muon if group["matrices"] else _adam
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    parameter.sub_(move(parameter.grad, self.state[parameter], group), alpha=group["lr"])
+                    parameter.sub_(direction(parameter.grad, self.state[parameter], group), alpha=group["lr"])
 
 
 def _muon(gradient: Tensor, state: dict[str, Any], group: Mapping[str, Any]) -> Tensor:
@@ -80,12 +81,9 @@ def _adam(gradient: Tensor, state: dict[str, Any], group: Mapping[str, Any]) -> 
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """The matrix with its singular values all near 1, by Newton and Schulz's iteration; bfloat16 is enough for it.
+    """Move the singular values of a matrix, [n, m], close to 1 by Newton-Schulz iterations in bfloat16.
 
-    With a quintic as steep as this they end between 0.68 and 1.21, but for those below 1.5e-3 of the matrix's norm.
-
-    Args:
-        matrix: [n, m].
+    With these factors they end between 0.68 and 1.21, except those below 1.5e-3 of the matrix's norm.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = (wide / wide.norm().clamp(min=1e-7)).bfloat16()

@@ -1,4 +1,8 @@
-"""A recipe: all that determines a training. Its files are read in recipe_files.py."""
+"""A recipe: all settings that determine a training. recipe_files.py reads its files.
+
+The validation is written by hand: with pydantic every message would have to be translated to name the key, the rule and
+a similar key, which takes as much code.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +87,7 @@ class TrainingRecipe:
 
     @property
     def total(self) -> int:
-        """Updates in all."""
+        """Updates of the whole training."""
         return self.epochs * self.updates
 
 
@@ -97,10 +101,11 @@ class ValidationRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training. The comments of recipes/encodec_24khz.toml say what each setting means.
+    """A validated recipe. The comments in recipes/encodec_24khz.toml explain every setting.
 
     Args:
-        tables: the whole recipe as plain tables, parents included: what a run records.
+        name: name of its file.
+        tables: the recipe as plain tables, including what it inherits; stored in run.json.
     """
 
     name: str
@@ -117,13 +122,13 @@ class Recipe:
 
 
 def from_tables(name: str, tables: Mapping[str, Any]) -> Recipe:
-    """A recipe from its tables.
+    """Validate the tables of a recipe.
 
     Raises:
-        UserError: a key is missing, unknown, or has a value that is not possible; it names the key.
+        UserError: a key is missing or unknown, or its value is invalid.
     """
     sections = {field.name: field for field in fields(Recipe) if field.name not in ("name", "tables")}
-    _refuse_unknown(tables, list(sections), "")
+    _check_keys(tables, list(sections), "")
     hints = get_type_hints(Recipe)
     parts = {section: _read(hints[section], tables.get(section, {}), section) for section in sections}
     recipe = Recipe(name=name, tables=tables, **parts)
@@ -131,46 +136,52 @@ def from_tables(name: str, tables: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def _refuse_unknown(table: Mapping[str, Any], known: list[str], place: str) -> None:
+def _check_keys(table: Mapping[str, Any], known: list[str], section: str) -> None:
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {place}{near[0]}?" if near else f"; there are {', '.join(known)}"
-            raise UserError(f"recipe: {place}{key} is unknown{hint}")
+            hint = f"; did you mean {section}{near[0]}?" if near else f"; there are {', '.join(known)}"
+            raise UserError(f"recipe: {section}{key} is unknown{hint}")
 
 
-def _read(kind: Any, value: Any, place: str) -> Any:
-    """`value` as a field of type `kind`; numbers become float where one is wanted, and nothing else is converted."""
-    if kind is EncodecConfig:
-        return _model(value)
-    if is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise UserError(f"recipe: {place} must be a section")
-        hints = get_type_hints(kind)
-        _refuse_unknown(value, list(hints), f"{place}.")
-        if missing := [key for key in hints if key not in value]:
-            raise UserError(f"recipe: {place}.{missing[0]} is missing")
-        return kind(**{key: _read(hint, value[key], f"{place}.{key}") for key, hint in hints.items()})  # type: ignore[operator]
-    if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_read(get_args(kind)[0], item, place) for item in value)
-    if get_origin(kind) is Literal and value in get_args(kind):
+def _read(expected: Any, value: Any, key: str) -> Any:
+    """Check the type of a value. Integers are accepted for floats; nothing else is converted."""
+    if expected is EncodecConfig:
+        return _read_model(value)
+    if is_dataclass(expected):
+        return _read_section(expected, value, key)
+    if get_origin(expected) is tuple and isinstance(value, list):
+        return tuple(_read(get_args(expected)[0], item, key) for item in value)
+    if get_origin(expected) is Literal and value in get_args(expected):
         return value
-    if kind is float and type(value) in (int, float) and math.isfinite(value):
+    if expected is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
-    if type(value) is kind:
+    if type(value) is expected:
         return value
-    if get_origin(kind) is Literal:
-        wanted = f"one of {', '.join(map(str, get_args(kind)))}"
+    if get_origin(expected) is Literal:
+        wanted = f"one of {', '.join(map(str, get_args(expected)))}"
     else:
-        wanted = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}.get(kind, "a list")
-    raise UserError(f"recipe: {place} must be {wanted}, not {value!r}")
+        names = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+        wanted = names.get(expected, "a list")
+    raise UserError(f"recipe: {key} must be {wanted}, not {value!r}")
 
 
-def _model(table: Any) -> EncodecConfig:
+def _read_section(expected: Any, value: Any, name: str) -> Any:
+    """Make a dataclass of a section, whose keys are its fields."""
+    if not isinstance(value, Mapping):
+        raise UserError(f"recipe: {name} must be a section")
+    hints = get_type_hints(expected)
+    _check_keys(value, list(hints), f"{name}.")
+    if missing := [key for key in hints if key not in value]:
+        raise UserError(f"recipe: {name}.{missing[0]} is missing")
+    return expected(**{key: _read(hint, value[key], f"{name}.{key}") for key, hint in hints.items()})
+
+
+def _read_model(table: Any) -> EncodecConfig:
     if isinstance(table, Mapping):
-        _refuse_unknown(table, stored_keys(EncodecConfig), "model.")
+        _check_keys(table, stored_keys(EncodecConfig), "model.")
         if isinstance(table.get("seanet"), Mapping):
-            _refuse_unknown(table["seanet"], stored_keys(SEANetConfig), "model.seanet.")
+            _check_keys(table["seanet"], stored_keys(SEANetConfig), "model.seanet.")
         if table.get("segment") == 0:
             table = {**table, "segment": None}  # TOML has no null
     try:
@@ -180,7 +191,7 @@ def _model(table: Any) -> EncodecConfig:
 
 
 def _check(recipe: Recipe) -> None:
-    """Raise UserError for a value outside its range."""
+    """Raise UserError if a value is outside its range."""
     data, optimizer, discriminators = recipe.data, recipe.optimizer, recipe.discriminators
     shortest = windows.shortest_example(discriminators.kinds, recipe.model.sample_rate)
     strategies = data.single_music, data.single_other, data.mix_two, data.mix_three_without_music

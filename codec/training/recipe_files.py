@@ -1,4 +1,4 @@
-"""The TOML files of recipes: a child states only what differs from its parent; a paper's table holds a recipe a row."""
+"""TOML files of recipes: each states only what differs from its parent. A table of the paper has a recipe per row."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from typing import Any
 from earmark.codec.errors import UserError
 from earmark.codec.training.recipe import Recipe, from_tables
 
-ROOT = "encodec_24khz"  # the recipe that states everything
+ROOT = "encodec_24khz"  # the recipe with all settings, ancestor of all others
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table of the paper: `recipe` is the name to load, `paper` its figures by name, as printed."""
+    """A row of a table in the paper.
+
+    Args:
+        recipe: name of its recipe, for load().
+        label: label of the row.
+        paper: the paper's scores by metric, as printed.
+    """
 
     recipe: str
     label: str
@@ -26,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper whose rows are recipes, scored at `kbps`."""
+    """A table in the paper whose rows are recipes, scored at `kbps`."""
 
     title: str
     kbps: float
@@ -34,20 +40,20 @@ class Table:
 
 
 def names() -> list[str]:
-    """The recipes that come with the package, without those of the tables."""
+    """Names of the recipes in the package, without the rows of tables."""
     return [name for name in _files() if "rows" not in _read(name)]
 
 
 def tables() -> list[str]:
-    """The paper's tables that come with the package."""
+    """Names of the paper's tables in the package."""
     return [name for name in _files() if "rows" in _read(name)]
 
 
 def table(name: str) -> Table:
-    """One of the paper's tables.
+    """Read one of the paper's tables.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no such table.
     """
     if name not in tables():
         raise UserError(f"{name}: no such table; there are {', '.join(tables())}")
@@ -60,11 +66,11 @@ def load(source: str | Path, settings: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe.
 
     Args:
-        source: name of one that comes with the package, row of a table as "table:row", or path of a TOML file.
-        settings: "section.key=value" each, the value in TOML; as `--set` gives them.
+        source: name of a recipe in the package, row of a table as "table:row", or path of a TOML file.
+        settings: values to change, as given by `--set`: "section.key=value" each, the value in TOML.
 
     Raises:
-        UserError: no such recipe, not TOML, an unknown key, or a value that is not possible; it names the key.
+        UserError: there is no such recipe, it is not TOML, or a key or value is invalid.
     """
     whole = _with_parents(str(source), ())
     for setting in settings:
@@ -73,7 +79,7 @@ def load(source: str | Path, settings: tuple[str, ...] = ()) -> Recipe:
 
 
 def completed(recorded: dict[str, Any]) -> dict[str, Any]:
-    """Tables that an earlier version recorded, with the settings there are since as the root has them: off."""
+    """Complete tables stored by an earlier version. The root recipe has the newer settings, turned off."""
     return _merged(_read(ROOT), recorded)
 
 
@@ -84,19 +90,19 @@ def _files() -> list[str]:
 
 def _read(source: str) -> dict[str, Any]:
     ours = resources.files("earmark.codec.training") / "recipes" / f"{source}.toml"
-    place = ours if ours.is_file() else Path(source)
-    if not place.is_file():
+    path = ours if ours.is_file() else Path(source)
+    if not path.is_file():
         raise UserError(f"{source}: no such recipe; give a TOML file or one of {', '.join(names())}")
     try:
-        return tomllib.loads(place.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{source}: not TOML: {error}") from error
 
 
 def _with_parents(source: str, children: tuple[str, ...]) -> dict[str, Any]:
-    """The tables of a recipe over those of its parents."""
+    """The tables of a recipe, merged with those of its ancestors."""
     if source in children:
-        raise UserError(f"recipe {source}: is its own ancestor by way of {', '.join(children)}; change one `parent`")
+        raise UserError(f"recipe {source}: is its own ancestor, through {', '.join(children)}; change one `parent`")
     own = _own_tables(source)
     parent = own.pop("parent", None if source == ROOT else ROOT)
     if parent is None:
@@ -110,7 +116,7 @@ def _with_parents(source: str, children: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _own_tables(source: str) -> dict[str, Any]:
-    """What one file, or one row of a table, states itself."""
+    """The tables that one file, or one row of a table, states itself."""
     file, _, row = source.partition(":")
     content = _read(file)
     if "rows" not in content:
@@ -120,20 +126,21 @@ def _own_tables(source: str) -> dict[str, Any]:
         raise UserError(
             f"{source}: a table of recipes; name a row, one of {', '.join(f'{file}:{key}' for key in rows)}"
         )
-    about = ("title", "kbps", "label", "paper")
-    return {key: value for key, value in _merged(content, rows[row]).items() if key not in about}
+    descriptive = ("title", "kbps", "label", "paper")
+    return {key: value for key, value in _merged(content, rows[row]).items() if key not in descriptive}
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, section by section."""
-    both = dict(below)
+    """Merge two tables, section by section. Values of `above` take precedence."""
+    merged = dict(below)
     for key, value in above.items():
         inner = isinstance(value, dict) and isinstance(below.get(key), dict)
-        both[key] = _merged(below[key], value) if inner else value
-    return both
+        merged[key] = _merged(below[key], value) if inner else value
+    return merged
 
 
 def _set(whole: dict[str, Any], setting: str) -> None:
+    """Apply one setting, "section.key=value"."""
     key, equals, value = setting.partition("=")
     *sections, last = key.strip().split(".")
     if not equals or not sections:

@@ -1,57 +1,60 @@
-"""The discriminators of a recipe: which networks judge, and one set of them for each bit rate (EnCodec paper, 3.4)."""
+"""The discriminators of a recipe, with one set of networks per bit rate (EnCodec paper, section 3.4)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import Tensor, nn
 
-from earmark.codec.training.discriminators.judgement import Judgement
 from earmark.codec.training.discriminators.mono_stft import MonoSTFT
 from earmark.codec.training.discriminators.mpd import MultiPeriod
 from earmark.codec.training.discriminators.ms_stft import MultiScaleSTFT
 from earmark.codec.training.discriminators.msd import MultiScale
+from earmark.codec.training.discriminators.network import DiscriminatorOutput
 from earmark.codec.training.losses.windows import MONO_STFT, MS_STFT, scaled
 from earmark.codec.training.recipe import Recipe
 
-EVERY = "every"  # name of the one set that judges all bit rates
+EVERY = "every"  # name of the ensemble that serves all bit rates
+EARLIER_KEYS = {".judges.": ".networks.", ".judge.": ".network."}  # in states of version 0.1.0
 
 
 class Ensemble(nn.Module):
-    """Several discriminators as one, [B, C, T] -> the judgements of all their networks."""
+    """Several discriminators as one, [B, C, T] -> outputs of all their networks."""
 
     def __init__(self, members: Iterable[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        return [judgement for member in self.members for judgement in member(audio)]
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        return [output for member in self.members for output in member(audio)]
 
 
 class PerBandwidth(nn.Module):
-    """An ensemble for each bit rate, or one for all: only that of the batch is evaluated and updated.
+    """One ensemble per bit rate, or one for all. An update evaluates and trains only that of its bit rate.
 
     Args:
-        ensembles: by bit rate in kbps, or one by the name EVERY.
+        ensembles: ensembles by the names of their bit rates, or a single one named EVERY.
     """
 
     def __init__(self, ensembles: dict[str, Ensemble]) -> None:
         super().__init__()
         self.ensembles = nn.ModuleDict(ensembles)
+        self.register_load_state_dict_pre_hook(_rename_earlier_keys)
 
     def of(self, kbps: float) -> nn.Module:
-        """The ensemble that judges what was coded at `kbps`."""
+        """The ensemble for audio coded at `kbps`."""
         return self.ensembles[EVERY if EVERY in self.ensembles else _name(kbps)]
 
 
 def build(recipe: Recipe) -> PerBandwidth:
-    """The discriminators that a recipe asks for, with random weights."""
-    chosen, rate = recipe.discriminators, recipe.model.sample_rate
+    """Build the discriminators of a recipe, with random weights."""
+    settings, rate = recipe.discriminators, recipe.model.sample_rate
 
     def ensemble() -> Ensemble:
-        return Ensemble(_member(kind, rate, chosen.filters) for kind in chosen.kinds)
+        return Ensemble(_member(kind, rate, settings.filters) for kind in settings.kinds)
 
-    if not chosen.per_bandwidth:
+    if not settings.per_bandwidth:
         return PerBandwidth({EVERY: ensemble()})
     return PerBandwidth({_name(kbps): ensemble() for kbps in recipe.model.kbps})
 
@@ -69,4 +72,11 @@ def _member(kind: str, sample_rate: int, filters: int) -> nn.Module:
 
 
 def _name(kbps: float) -> str:
-    return f"{kbps:g}_kbps".replace(".", "_")  # a module's name holds no full stop
+    return f"{kbps:g}_kbps".replace(".", "_")  # names of modules must not contain a full stop
+
+
+def _rename_earlier_keys(module: nn.Module, state: dict[str, Any], *_: object) -> None:
+    for key in list(state):
+        for earlier, current in EARLIER_KEYS.items():
+            if earlier in key:
+                state[key.replace(earlier, current)] = state.pop(key)

@@ -1,6 +1,6 @@
 """SoundStream's STFT discriminator, Mono-STFT (Zeghidour et al. 2021, section III-D and figure 4).
 
-In Table 2 and in SoundStream's re-implementation (EnCodec paper, sections 4.2, 4.5.1 and A.1).
+Used in Table 2 and in the re-implementation of SoundStream (EnCodec paper, sections 4.2, 4.5.1 and A.1).
 """
 
 from __future__ import annotations
@@ -8,23 +8,29 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from earmark.codec.training.discriminators.judgement import SLOPE, Judge, Judgement, each_channel
+from earmark.codec.training.discriminators.network import (
+    SLOPE,
+    DiscriminatorNetwork,
+    DiscriminatorOutput,
+    split_channels,
+)
 from earmark.codec.training.losses.spectrogram import Spectrogram, two_channels
 
-# Each unit's width, in units of the first convolution's, by how much it widens, and its strides in time and frequency.
+# Per residual unit: its width over that of the first convolution, its widening, and its strides in time and frequency.
 UNITS = ((1, 2, (1, 2)), (2, 2, (2, 2)), (4, 1, (1, 2)), (4, 2, (2, 2)), (8, 1, (1, 2)), (8, 2, (2, 2)))
 
 
 class MonoSTFT(nn.Module):
-    """One network on the complex STFT, [B, C, T] -> one judgement.
+    """One network on the complex STFT, [B, C, T] -> one output.
 
-    A 7 x 7 convolution of real and imaginary part, [N, 2, frames, window / 2], six residual units that reduce the
-    frames by 2^3 and the frequencies by 2^6, and one convolution over all frequencies left: logits [N, 1, frames, 1].
-    The highest of the window / 2 + 1 frequencies is left out, as in the paper's F = W / 2. All convolutions but the
-    first and the last have layer norm, without which the authors saw it diverge.
+    A 7 x 7 convolution of real and imaginary part, [N, 2, frames, window / 2]; six residual units that reduce the
+    frames by 2^3 and the frequencies by 2^6; and a convolution over all remaining frequencies, which gives the logits,
+    [N, 1, frames, 1]. The highest of the window / 2 + 1 frequencies is dropped, as in the paper's F = W / 2. All
+    convolutions but the first and the last have layer norm; the authors report divergence without it.
 
     Args:
-        window: samples of the STFT, a multiple of 128; the hop is a quarter. A signal must have 8 frames, 2.75 windows.
+        window: samples of the STFT, a multiple of 128; the hop is a quarter of it. Signals must have 8 frames, that is
+            2.75 windows.
         filters: channels of the first convolution.
     """
 
@@ -33,17 +39,17 @@ class MonoSTFT(nn.Module):
         self.spectrogram = Spectrogram(window)
         first = nn.Conv2d(2, filters, 7, padding=3)
         units = [_ResidualUnit(width * filters, widening, strides) for width, widening, strides in UNITS]
-        self.judge = Judge([first, *units], nn.Conv2d(16 * filters, 1, (1, window // 128)))
+        self.network = DiscriminatorNetwork([first, *units], nn.Conv2d(16 * filters, 1, (1, window // 128)))
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        spectrum = self.spectrogram(each_channel(audio)[:, 0])[..., :-1]
-        return [self.judge(two_channels(spectrum))]
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        spectrum = self.spectrogram(split_channels(audio)[:, 0])[..., :-1]
+        return [self.network(two_channels(spectrum))]
 
 
 class _ResidualUnit(nn.Module):
-    """A 3 x 3 convolution and one as wide as its strides + 2, beside a 1 x 1 convolution of the same strides.
+    """Residual unit, [N, width, T, F] -> [N, widening * width, T // s_t, F // s_f].
 
-    [N, width, T, F] -> [N, widening * width, T // s_t, F // s_f].
+    A 3 x 3 convolution and one with a kernel of its strides + 2; in parallel a 1 x 1 convolution with the same strides.
     """
 
     def __init__(self, width: int, widening: int, strides: tuple[int, int]) -> None:
@@ -58,15 +64,16 @@ class _ResidualUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.wide_norm(self.wide(F.leaky_relu(self.narrow_norm(self.narrow(x)), SLOPE)))
-        # Strides by slicing: oneDNN's weight gradient of a strided 1 x 1 convolution of few channels, in channels-last
-        # order, writes beyond its memory (PyTorch 2.13, AVX-512). An odd number of frames leaves one too many.
+        # Strides by slicing: in oneDNN the weight gradient of a strided 1 x 1 convolution with few channels, in
+        # channels-last order, writes out of bounds (PyTorch 2.13, AVX-512). Slicing keeps one frame too many if their
+        # number is odd.
         frames, frequencies = self.strides
         skipped = x[:, :, ::frames, ::frequencies][:, :, : y.shape[2]]
         return y + self.shortcut(skipped)
 
 
 class _TimeStepNorm(nn.GroupNorm):
-    """Layer norm over the channels and frequencies of each time step, [N, width, T, F]."""
+    """Layer norm over the channels and frequencies of each frame, [N, width, T, F]."""
 
     def __init__(self, width: int) -> None:
         super().__init__(1, width)

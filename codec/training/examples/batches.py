@@ -1,4 +1,4 @@
-"""Training examples: each is a function of (seed, epoch, index) alone, so that training resumes exactly."""
+"""Batches of training examples. An example depends on seed, epoch and index only, so that training resumes exactly."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from earmark.codec.training.examples.mixing import STRATEGIES, Mixing, mix
 from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
 from earmark.codec.training.examples.shards import Shards
 
-AHEAD = 2  # batches that each worker has ready
+AHEAD = 2  # batches that each worker prepares in advance
 
 
 class TrainingData:
-    """Examples of one split.
+    """The examples of one split.
 
     Args:
-        shards: one or several, all of the same sample rate and number of channels.
+        shards: shards of one sample rate and number of channels.
         seconds: length of an example.
-        batch: examples of an update, over all processes.
-        updates: of an epoch.
-        seed: of everything that is drawn.
-        mixing: the strategies and their probabilities; by default the paper's.
-        rooms: where reverberation comes from; by default simulated, of the paper's RT60.
+        batch: examples per update, over all processes.
+        updates: updates per epoch.
+        seed: seed of all random choices.
+        split: split to draw recordings from.
+        mixing: probabilities of the mixing strategies. Default: the paper's.
+        rooms: source of impulse responses. Default: simulated rooms with the paper's RT60.
 
     Raises:
-        UserError: shards that do not go together, or no recording for a strategy that has a probability.
+        UserError: the shards differ in format, or there is no recording for a strategy with a probability above 0.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class TrainingData:
     ) -> None:
         formats = {(part.sample_rate, part.channels) for part in shards}
         if len(formats) != 1:
-            raise UserError("data: give shards of one sample rate and one number of channels")
+            raise UserError("--data: give shards of one sample rate and number of channels")
         [(self.sample_rate, self.channels)] = formats
         self.samples = round(seconds * self.sample_rate)
         self.identity = identity(shards, split)
@@ -70,19 +71,22 @@ class TrainingData:
                 )
 
     def example(self, epoch: int, index: int) -> Audio:
-        """[channels, samples] in float32, within full scale; always the same for the same seed, epoch and index."""
+        """Make an example, float32 [channels, samples], within full scale; it depends on seed, epoch and index only."""
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self._seed, epoch, index])))
         return mix(rng, self._excerpts, self._rooms, self._mixing, self.channels)
 
     def batches(self, first: int, last: int, group: ProcessGroup, workers: int = 1) -> Generator[Tensor]:
-        """What the updates `first` to `last` - 1 of a training learn from, each [batch / processes, channels, samples].
+        """Yield this process's part of the batches of some updates, each [batch / processes, channels, samples].
 
-        Update u has the examples of a whole batch in epoch u // updates. Each process gets its part of them: one after
-        the other, in the order of their ranks, the parts are the batch that a single process would get.
+        The batch of update u belongs to epoch u // updates. The parts of all processes, concatenated in the order of
+        their ranks, are the batch of a single process.
 
         Args:
-            workers: processes that make batches ahead of time; 0 to make each when it is asked for. The examples are
-                the same for any number.
+            first: first update.
+            last: update after the last one.
+            group: processes that share each batch.
+            workers: processes that prepare batches in advance; 0 makes each batch on demand. The examples do not depend
+                on it.
 
         Raises:
             UserError: the batch cannot be divided among the processes.
@@ -90,22 +94,22 @@ class TrainingData:
         if self._batch % group.size:
             raise UserError(f"data.batch: {self._batch} examples cannot be divided among {group.size} processes")
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores, as was asked
+            warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores
             loader = DataLoader(
                 _Batches(self, group),
                 batch_size=None,
                 sampler=range(first, last),
                 num_workers=workers,
-                worker_init_fn=_apart,
+                worker_init_fn=_leave_process_group,
                 prefetch_factor=AHEAD if workers else None,
                 pin_memory=group.device.type == "cuda",
-                generator=torch.Generator(),  # of its own: the default one belongs to the training, to resume exactly
+                generator=torch.Generator(),  # the default one must stay untouched to resume exactly
             )
             batches = iter(loader)
         yield from batches
 
     def batch(self, update: int, group: ProcessGroup) -> Tensor:
-        """One process's part of an update's batch, [batch / processes, channels, samples]."""
+        """This process's part of the batch of one update, [batch / processes, channels, samples]."""
         epoch, number = divmod(update, self._updates)
         part = self._batch // group.size
         start = number * self._batch + group.rank * part
@@ -113,7 +117,7 @@ class TrainingData:
 
 
 class _Batches(Dataset[Tensor]):
-    """Batches by the number of the update, as DataLoader wants them."""
+    """Batches by the number of the update, for DataLoader."""
 
     def __init__(self, data: TrainingData, group: ProcessGroup) -> None:
         self._data, self._group = data, group
@@ -122,18 +126,18 @@ class _Batches(Dataset[Tensor]):
         return self._data.batch(update, self._group)
 
 
-def _apart(worker: int) -> None:
-    """Into a group of its own: an interrupt of the whole group is for the trainer, which finishes its update first.
+def _leave_process_group(worker: int) -> None:
+    """Move a worker to a process group of its own, so that Ctrl-C reaches only the trainer, which finishes its update.
 
-    The trainer's own SIGTERM still ends a worker, however long its batch would take; and if the trainer is gone,
-    workers leave by themselves.
+    The trainer still ends its workers by SIGTERM, even in the middle of a batch. Workers whose trainer is gone exit by
+    themselves.
     """
     if hasattr(os, "setpgid"):  # not on Windows
         os.setpgid(0, 0)
 
 
 def identity(shards: Sequence[Shards], split: Split) -> str:
-    """32 hexadecimal digits that tell whether two trainings have the same recordings in a split."""
+    """Return 32 hexadecimal digits that identify the recordings of a split."""
     digest = hashlib.sha256()
     for part in shards:
         digest.update(f"{part.sample_rate} {part.channels}\n".encode())

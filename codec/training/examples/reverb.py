@@ -1,4 +1,4 @@
-"""Reverberation: room impulse responses, measured or simulated, and their reverberation time (EnCodec paper, 4.1)."""
+"""Reverberation: measured or simulated room impulse responses (EnCodec paper, section 4.1)."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from earmark.codec.datasets.layout_files import audio_files
 from earmark.codec.errors import UserError
 
 RT60 = (0.3, 1.3)  # seconds
-LOUDEST_DIRECT = 9.0  # dB: direct sound over reverberation in a simulated room, far from and close to the source
-QUIETEST_DIRECT = -3.0
-FIRST_REFLECTION = 0.003  # seconds after the direct sound: a detour of a metre
-MOST_KEPT = 1000  # responses: 100 MB of a second each at 24 kHz
-MOST_RESPONSES = 50  # drawn in search of one whose reverberation time is in the range
+LOUDEST_DIRECT = 9.0  # dB, direct over reverberant sound in a simulated room, close to the source
+QUIETEST_DIRECT = -3.0  # likewise, far from the source
+FIRST_REFLECTION = 0.003  # seconds after the direct sound: a path that is a metre longer
+MOST_CACHED = 1000  # responses; 100 MB if each lasts 1 s at 24 kHz
+MOST_DRAWS = 50  # until a response has a reverberation time in the range
 
 
 class Rooms(Protocol):
-    """Where impulse responses come from."""
+    """A source of room impulse responses."""
 
     @property
     def identity(self) -> str:
-        """Tells whether two trainings have the same rooms."""
+        """Identifies the rooms, to tell whether two trainings use the same."""
 
     def draw(self, rng: np.random.Generator, channels: int) -> Audio:
-        """A response, [channels, time], that begins with the direct sound and has energy 1 on average per channel."""
+        """Draw a response, [channels, time]. It starts with the direct sound; its mean energy per channel is 1."""
 
 
 class SimulatedRooms:
-    """Responses of exponentially decaying noise after the direct sound, a new one each time.
+    """Responses of exponentially decaying noise after the direct sound, a new one per draw.
 
     Args:
         sample_rate: Hz.
@@ -56,15 +56,16 @@ class SimulatedRooms:
 class MeasuredRooms:
     """Responses from the files below a folder, e.g. impulse_responses/ of DNS Challenge 4.
 
-    Files are opened when drawn, and MOST_KEPT of them are kept in memory as they are used; damaged ones and those whose
-    reverberation time is outside the range are passed over.
+    Files are read when drawn, and up to MOST_CACHED responses are kept in memory. Damaged files, and responses whose
+    reverberation time is outside the range, are skipped.
 
     Args:
+        folder: folder of audio files.
         sample_rate: Hz to resample to.
-        rt60: range in seconds.
+        rt60: range of the reverberation time in seconds.
 
     Raises:
-        UserError: the folder holds no audio, or no response in the range among MOST_RESPONSES files.
+        UserError: the folder holds no audio, or MOST_DRAWS files hold no response in the range.
     """
 
     def __init__(self, folder: Path, sample_rate: int, rt60: tuple[float, float] = RT60) -> None:
@@ -76,20 +77,18 @@ class MeasuredRooms:
         self.draw(np.random.default_rng(0), channels=1)
 
     def draw(self, rng: np.random.Generator, channels: int) -> Audio:
-        """As Rooms; a response of fewer channels is repeated, of more channels cut to the first.
+        """Draw a response as Rooms.draw(). Channels are repeated, or dropped at the end, to get the wanted number.
 
         Raises:
-            UserError: none of MOST_RESPONSES files has a reverberation time in the range.
+            UserError: none of MOST_DRAWS files has a reverberation time in the range.
         """
-        for _ in range(MOST_RESPONSES):
+        for _ in range(MOST_DRAWS):
             measured = self._response(int(rng.integers(len(self._files))))
             if measured is not None:
                 repeated = np.tile(measured, (-(-channels // measured.shape[0]), 1))[:channels]
                 return _with_unit_energy(repeated[:, np.abs(repeated).max(axis=0).argmax() :])
         lowest, highest = self._rt60
-        raise UserError(
-            f"{self._folder}: {MOST_RESPONSES} responses, none of them with an RT60 of {lowest}-{highest} s"
-        )
+        raise UserError(f"{self._folder}: {MOST_DRAWS} responses, none of them with an RT60 of {lowest}-{highest} s")
 
     @property
     def identity(self) -> str:
@@ -101,7 +100,7 @@ class MeasuredRooms:
         return digest.hexdigest()[:32]
 
     def _response(self, number: int) -> Audio | None:
-        """A file's, [channels, time] at the wanted rate; None if it cannot be used."""
+        """The response in a file, [channels, time], resampled; None if it cannot be used."""
         if number in self._responses:
             return self._responses[number]
         response: Audio | None = None
@@ -114,15 +113,15 @@ class MeasuredRooms:
             lowest, highest = self._rt60
             if not lowest <= reverberation_time(response[0], self._sample_rate) <= highest:
                 response = None
-        if len(self._responses) < MOST_KEPT:
+        if len(self._responses) < MOST_CACHED:
             self._responses[number] = response
         return response
 
 
 def simulate(rng: np.random.Generator, rt60: float, sample_rate: int, channels: int) -> Audio:
-    """An impulse response, [channels, time]: the direct sound, then noise that falls by 60 dB in `rt60` seconds.
+    """Simulate an impulse response, [channels, time]: direct sound, then noise that decays by 60 dB in `rt60` seconds.
 
-    Every channel has the same direct sound and noise of its own, as two ears in a diffuse field.
+    All channels have the same direct sound and independent noise, like two ears in a diffuse field.
     """
     time = np.arange(round(rt60 * sample_rate)) / sample_rate
     tail = rng.standard_normal((channels, len(time))) * 10 ** (-3 * time / rt60)
@@ -134,24 +133,24 @@ def simulate(rng: np.random.Generator, rt60: float, sample_rate: int, channels: 
 
 
 def _with_unit_energy(response: NDArray[np.floating]) -> Audio:
-    """Scaled by one factor such that reverberation leaves the level of noise as it is."""
+    """Scale a response to mean energy 1 per channel, so that it does not change the level of noise."""
     return np.asarray(response / np.sqrt(np.square(response).sum(axis=-1).mean()), np.float32)
 
 
 def reverberate(samples: Audio, response: Audio) -> Audio:
-    """Convolve [channels, time] with a response [channels, length] and keep what heard the whole response.
+    """Convolve samples, [channels, time], with a response, [channels, length].
 
     Returns:
-        [channels, time - length + 1]: without the beginning, where what sounded before it would be missing.
+        [channels, time - length + 1]: only samples to which the whole response contributed.
     """
     return oaconvolve(samples, response, mode="valid", axes=-1).astype(np.float32)
 
 
 def reverberation_time(response: NDArray[np.floating], sample_rate: int) -> float:
-    """RT60 in seconds of an impulse response [time]: Schroeder's backward integration (1965), T30 of ISO 3382-1.
+    """RT60 in seconds of an impulse response, [time], by Schroeder's backward integration (1965), T30 of ISO 3382-1.
 
-    A line is fitted to the decay between -5 and -35 dB, extrapolated to -60 dB; nan if the response is silent or does
-    not fall so far.
+    A line is fitted to the decay between -5 and -35 dB and extrapolated to -60 dB. NaN if the response is silent or
+    does not decay that far.
     """
     energy = np.cumsum(np.square(response[::-1], dtype=np.float64))[::-1]
     if not energy.size or energy[0] == 0:

@@ -1,11 +1,11 @@
-"""Shards: a corpus decoded once, at one sample rate, in a few large files that are mapped into memory.
+"""Shards: a corpus, decoded once at one sample rate, in a few large files that are memory-mapped.
 
 A folder of shards holds
     format.json      {"format": "earmark.shards", "version": 1, "sample_rate": 24000, "channels": 1}
-    index.jsonl      one recording a line; until all are written it is named index.part.jsonl
-    shard-0000.pcm   samples: 16 bits, little-endian, channels interleaved, recordings one after the other
-Every recording is normalised: its largest sample, over all channels, is at full scale. The recordings come in the order
-of their fingerprints, so that any beginning of the corpus is a fair sample of it.
+    index.jsonl      one line per recording; named index.part.jsonl until all are written
+    shard-0000.pcm   16-bit little-endian samples, channels interleaved, recordings concatenated
+Each recording is normalised such that its largest sample over all channels is at full scale. Recordings are sorted by
+fingerprint, so any beginning of the corpus is a fair sample of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from earmark.codec.lock import locked
 from earmark.codec.progress import progress
 
 FULL_SCALE = 32767
-BYTES = 2  # of a sample
+BYTES = 2  # per sample
 SHARD_BYTES = 1_000_000_000
 FORMAT = "format.json"
 INDEX = "index.jsonl"
@@ -40,7 +40,7 @@ UNFINISHED = "index.part.jsonl"
 
 @dataclass(frozen=True)
 class Part:
-    """Samples `start` to `start + frames` of each channel of a shard, which is a number."""
+    """Samples `start` to `start + frames` of every channel in one shard, given by its number."""
 
     shard: int
     start: int
@@ -49,9 +49,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Stored:
-    """A recording and where its samples lie: in several parts if it goes from one shard into the next.
+    """A recording and the position of its samples, which may extend over several shards.
 
-    A recording that is silent or cannot be read has none.
+    Recordings that are silent or cannot be read have no parts.
     """
 
     entry: Entry
@@ -59,15 +59,15 @@ class Stored:
 
     @property
     def frames(self) -> int:
-        """Samples of each channel."""
+        """Number of samples per channel."""
         return sum(part.frames for part in self.parts)
 
 
 class Shards:
-    """A folder of shards, opened to read from.
+    """A folder of shards, opened for reading.
 
     Raises:
-        UserError: no such folder, unfinished, of another version, or a file of it is missing or too short.
+        UserError: the folder is missing, unfinished or of another version, or a file is missing or cut short.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,10 +84,19 @@ class Shards:
         for shard, frames in self._ends.items():
             path = _path(folder, shard)
             if not path.is_file() or path.stat().st_size < frames * self.channels * BYTES:
-                raise UserError(f"{path}: missing or cut short; copy it again or make the shards anew")
+                raise UserError(f"{path}: missing or cut short; copy it again or make the shards again")
 
     def read(self, stored: Stored, start: int, frames: int) -> Audio:
-        """[channels, frames] of a recording from `start` on, in [-1, 1]; zeros beyond its beginning and end."""
+        """Read part of a recording.
+
+        Args:
+            stored: recording.
+            start: first sample; may be negative.
+            frames: number of samples per channel.
+
+        Returns:
+            Samples in [-1, 1], [channels, frames]; zero before the beginning and after the end of the recording.
+        """
         excerpt = np.zeros((self.channels, frames), np.float32)
         for part in stored.parts:
             first, last = max(start, 0), min(start + frames, part.frames)
@@ -99,14 +108,14 @@ class Shards:
 
     @cached_property
     def _maps(self) -> dict[int, Pcm]:
-        """[frames, channels] of each shard."""
+        """Memory-mapped samples by shard, [frames, channels]."""
         return {
             shard: np.memmap(_path(self.folder, shard), "<i2", "r", shape=(frames, self.channels))
             for shard, frames in self._ends.items()
         }
 
     def __getstate__(self) -> Mapping[str, Any]:
-        """Without the maps: a worker process opens its own, of the same memory, instead of getting a copy."""
+        """The state without the maps: worker processes map the same memory instead of receiving a copy."""
         return {name: value for name, value in vars(self).items() if name != "_maps"}
 
 
@@ -120,16 +129,21 @@ def write(
     hours: float | None = None,
     jobs: int = 2,
 ) -> list[Stored]:
-    """Decode the recordings of some manifests into shards; go on where an interrupted call stopped.
+    """Decode the recordings of manifests into shards. Continues where an interrupted call stopped.
 
-    Recordings are resampled; mono is repeated for stereo, stereo averaged for mono.
+    Recordings are resampled. Mono is repeated to make stereo, stereo is averaged to make mono.
 
     Args:
-        shard_bytes: a shard's largest size.
-        hours: take no more than about this much audio, a fair sample of the corpus; None for all.
+        manifests: manifests of the recordings.
+        folder: folder for the shards.
+        sample_rate: in Hz.
+        channels: 1 or 2.
+        shard_bytes: largest size of a shard.
+        hours: approximate amount of audio to take, as a fair sample of the corpus. Default: all.
+        jobs: threads that decode.
 
     Returns:
-        All recordings, also those without samples because they are silent or damaged.
+        All recordings, including those without samples because they are silent or damaged.
 
     Raises:
         UserError: a manifest cannot be read, or the folder holds shards of other recordings or another format.
@@ -156,20 +170,20 @@ def _write(
         return done
     rest = wanted[len(done) :]
     if missing := [file for _, file in rest if not file.is_file()]:
-        raise UserError(f"{missing[0]}: is not there; the paths in a manifest are relative to its folder")
+        raise UserError(f"{missing[0]}: does not exist; the paths in a manifest are relative to its folder")
     write_text(folder / FORMAT, json.dumps(about) + "\n")
     try:
         with (
             _Writer(folder, done, channels, shard_bytes) as writer,
             progress("shards", len(rest)) as advance,
         ):
-            for (entry, _), samples in in_order(lambda item: _decoded(item[1], sample_rate, channels), rest, jobs):
+            for (entry, _), samples in in_order(lambda item: _decode(item[1], sample_rate, channels), rest, jobs):
                 done.append(writer.append(entry, samples))
                 advance(entry.path)
         if not any(stored.parts for stored in done):
             raise UserError(f"{manifests[0]}: every recording is silent or cannot be read; nothing to train on")
         if len(list(_stored(folder / UNFINISHED))) != len(wanted):
-            raise WriteError(f"{folder}: another process writes there too; remove it and make the shards anew")
+            raise WriteError(f"{folder}: another process writes to it too; remove it and make the shards again")
         (folder / UNFINISHED).replace(folder / INDEX)
     except OSError as error:
         raise WriteError(f"{folder}: cannot be written: {error.strerror or error}") from error
@@ -177,16 +191,19 @@ def _write(
 
 
 class _Writer:
-    """Appends recordings; one is noted in the index once its samples are in the shards.
+    """Appends recordings to shards. A recording is added to the index once its samples are written.
 
     Args:
-        done: what the index notes already; samples beyond, of an interrupted call, are removed.
+        folder: folder of the shards.
+        done: recordings in the index. Samples beyond them, left by an interrupted call, are removed.
+        channels: number of channels.
+        shard_bytes: largest size of a shard.
     """
 
     def __init__(self, folder: Path, done: Sequence[Stored], channels: int, shard_bytes: int) -> None:
         last = max((part for stored in done for part in stored.parts), key=_end, default=Part(0, 0, 0))
         self._folder, self._number = folder, last.shard
-        self._room = max(1, shard_bytes // (channels * BYTES))  # samples of each channel in a shard
+        self._room = max(1, shard_bytes // (channels * BYTES))  # samples per channel in a shard
         self._used = last.start + last.frames
         self._shard = _path(folder, last.shard).open("ab")
         self._shard.truncate(self._used * channels * BYTES)
@@ -194,7 +211,7 @@ class _Writer:
         self._index = (folder / UNFINISHED).open("a", encoding="utf-8")
 
     def append(self, entry: Entry, samples: Pcm) -> Stored:
-        """Store [frames, channels]."""
+        """Append the samples of a recording, [frames, channels]."""
         parts = []
         while len(samples):
             if self._used == self._room:
@@ -220,13 +237,13 @@ class _Writer:
 
 
 def _wanted(manifests: Sequence[Path], hours: float | None) -> list[tuple[Entry, Path]]:
-    """Entries with their files, in the order of the fingerprints; a recording in several manifests once."""
+    """Entries and their files, sorted by fingerprint, without duplicates."""
     entries = [(entry, path.parent / entry.path) for path in manifests for entry in manifest.read(path)]
-    found = {entry.fingerprint: (entry, file) for entry, file in entries}
-    if twice := len(entries) - len(found):
+    unique = {entry.fingerprint: (entry, file) for entry, file in entries}
+    if twice := len(entries) - len(unique):
         click.echo(f"{twice} recording(s) are in the manifests more than once, and taken once", err=True)
     wanted, seconds = [], 0.0
-    for _, (entry, file) in sorted(found.items()):
+    for _, (entry, file) in sorted(unique.items()):
         if hours is not None and seconds >= hours * 3600:
             break
         seconds += entry.seconds
@@ -234,12 +251,12 @@ def _wanted(manifests: Sequence[Path], hours: float | None) -> list[tuple[Entry,
     return wanted
 
 
-def _decoded(path: Path, sample_rate: int, channels: int) -> Pcm:
-    """[frames, channels], the largest sample at full scale; no frames if it is silent or cannot be read."""
+def _decode(path: Path, sample_rate: int, channels: int) -> Pcm:
+    """Decode and normalise a file, [frames, channels]; no frames if it is silent or cannot be read."""
     unusable = np.zeros((0, channels), np.int16)
     try:
         recording = audio.read(path)
-    except (UserError, UnicodeEncodeError):  # the latter: libsndfile takes no name that is not UTF-8
+    except (UserError, UnicodeEncodeError):  # libsndfile supports UTF-8 names only
         return unusable
     samples = recording.samples.mean(axis=0, keepdims=True) if channels == 1 else recording.samples
     samples = audio.resample(samples, recording.sample_rate, sample_rate)
@@ -263,14 +280,14 @@ def _format(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no shards here; `earmark data shards` makes them of a manifest") from error
+        raise UserError(f"{folder}: no shards here; make them from a manifest with `earmark data shards`") from error
     if not isinstance(about, dict) or (about.get("format"), about.get("version")) != ("earmark.shards", 1):
-        raise UserError(f"{path}: shards of another version; make them anew")
+        raise UserError(f"{path}: shards of another version; make them again")
     return about
 
 
 def _stored(index: Path) -> Iterator[Stored]:
-    """The recordings that an index notes, none if there is no index; a line that was never finished is left out."""
+    """Read an index; empty if there is none. An incomplete last line is ignored."""
     if not index.exists():
         return
     for line in index.read_text(encoding="utf-8").split("\n")[:-1]:
@@ -278,7 +295,7 @@ def _stored(index: Path) -> Iterator[Stored]:
             data = json.loads(line)
             yield Stored(manifest.entry_from(data["entry"]), tuple(Part(*part) for part in data["parts"]))
         except (ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{index}: damaged; remove its folder and make the shards anew") from error
+            raise UserError(f"{index}: damaged; remove its folder and make the shards again") from error
 
 
 def _to_line(stored: Stored) -> str:

@@ -8,25 +8,27 @@ from torch import Tensor, nn
 from earmark.codec.training.quantizers.joint_batch import mean_over_processes
 from earmark.codec.training.quantizers.quantized import Quantized
 
-LIMIT = 3.0  # L: standard deviations to either side of the mean that the quantised range covers
+LIMIT = 3.0  # L: standard deviations on either side of the mean that the quantised range covers
 MAX_BITS = 15.0
-BOOST = 5.0  # alpha: of the learning rate of the bits
-DECAY = 0.9  # of the moving averages that replace a batch's mean and standard deviation at test time
+BOOST = 5.0  # alpha: increases the learning rate of the bits
+DECAY = 0.9  # of the moving averages of mean and standard deviation, which are used at test time
 
 
 class DiffQuantizer(nn.Module):
-    """Every dimension of the latent is rounded to levels of its own number, which training finds.
+    """Rounds each dimension of the latent to a number of levels that is learned.
 
-    A dimension spends B = 15 sigmoid(5 v) bits, v learned. Training adds the noise that rounding would make, so that
-    everything is differentiable, B included; in evaluation mode values are rounded to round(2^B) levels.
+    A dimension has B = 15 sigmoid(5 v) bits, where v is learned. In training mode, noise in the size of the rounding
+    error is added instead of rounding, so that everything is differentiable, B included. In evaluation mode, values are
+    rounded to round(2^B) levels.
 
-    Where B falls below 1, the deviation from the mean is scaled by B and the noise by sqrt(B) ("Sparsity"), so that a
-    dimension without bits is its mean and says nothing about the latent. The paper defines this for training; decoding
-    scales alike, so that the decoder network meets the range it was trained on. There is one bit rate: `count` of
-    `encode` is there for the sake of the other quantisers' interface.
+    If B is below 1, the deviation from the mean is scaled by B and the noise by sqrt(B) ("Sparsity"), so that a
+    dimension without bits equals its mean. The paper defines this for training only. Decoding scales in the same way,
+    so that the decoder network gets the range that it was trained on. There is one bit rate: the parameter `count` of
+    `encode` exists for compatibility with the other quantisers.
 
     Args:
-        bits_per_codebook: a budget of n codebooks is one of n times as many bits a latent step.
+        dimension: size of the latent.
+        bits_per_codebook: bits per step that one codebook of a budget stands for.
     """
 
     mean: Tensor
@@ -46,17 +48,17 @@ class DiffQuantizer(nn.Module):
 
     @property
     def levels(self) -> Tensor:
-        """round(2^B), what a dimension's values are rounded to at test time, [D]; one level is no information."""
+        """round(2^B), the number of levels of each dimension at test time, [D]; one level carries no information."""
         return torch.exp2(self.bits_per_dimension).round()
 
     def forward(self, latent: Tensor, codebooks: int) -> Quantized:
         """Equation (6) in training mode, rounding in evaluation mode.
 
-        `bits` is the estimate of the bandwidth, the sum of B, less the budget; 0 as long as it is within the budget.
+        `bits` is the estimated bandwidth, the sum of B, in excess of the budget; 0 within the budget.
 
         Args:
-            latent: [B, D, T] of any floating-point type; inside, everything is float32.
-            codebooks: the budget, as many bits as that many codebooks take.
+            latent: [B, D, T] of any floating-point type; computed in float32.
+            codebooks: budget, in codebooks.
         """
         with torch.autocast(latent.device.type, enabled=False):
             z = latent.float()
@@ -67,7 +69,7 @@ class DiffQuantizer(nn.Module):
 
     def _pseudo_quantized(self, z: Tensor) -> Tensor:
         mean = z.mean(dim=(0, 2))
-        # The constant keeps the gradient finite where a dimension does not vary at all.
+        # The constant keeps the gradient finite if a dimension is constant.
         deviation = (z.var(dim=(0, 2), correction=0) + 1e-8).sqrt()
         with torch.no_grad():
             self.mean.lerp_(mean_over_processes(mean), 1 - DECAY)
@@ -92,5 +94,5 @@ class DiffQuantizer(nn.Module):
 
     @torch.no_grad()
     def bits_per_step(self, codes: Tensor) -> float:
-        """Bits that a latent step takes, whatever its codes."""
+        """Bits per step, the same for all codes."""
         return float(self.levels.log2().sum())

@@ -14,19 +14,24 @@ TEMPERATURE = 0.5
 
 
 class GumbelQuantizer(nn.Module):
-    """Codebooks whose codewords are drawn from a distribution that the latent decides; their sum is the output.
+    """Codebooks whose codewords are drawn from a distribution given by the latent; their sum is the output.
 
-    Codebook i gives its codewords the probabilities q_i(z) = softmax(C_i z + b_i), with C_i the codewords themselves.
-    Training mixes the codewords by a sample of the Gumbel-softmax of q_i, which is nearly one-hot. At test time the
-    paper draws from q_i; here the most probable codeword is taken, so that a signal has one encoding.
+    The codewords C_i of codebook i have the probabilities q_i(z) = softmax(C_i z + b_i). Training mixes them with
+    weights sampled from the Gumbel-softmax of q_i, which are nearly one-hot. At test time the paper draws from q_i;
+    here the most probable codeword is taken, so that coding is deterministic.
 
-    Parameters are `codebooks` [codebooks, codebook_size, dimension], `bias` b and the logits of the `prior`, each
-    [codebooks, codebook_size]. An entropy coder that knows the prior takes -log2 p_i(k) bits for codeword k.
+    The parameters are `codebooks` [codebooks, codebook_size, dimension], `bias` b and the logits of the `prior`, both
+    [codebooks, codebook_size]. An entropy coder that knows the prior spends -log2 p_i(k) bits on codeword k.
+
+    Args:
+        dimension: size of a vector.
+        codebooks: number of codebooks.
+        codebook_size: codewords per codebook.
     """
 
     def __init__(self, dimension: int, codebooks: int, codebook_size: int = 1024) -> None:
         super().__init__()
-        # So that a latent of unit variance starts with logits of unit variance.
+        # A latent of unit variance gives logits of unit variance.
         self.codebooks = nn.Parameter(torch.randn(codebooks, codebook_size, dimension) / math.sqrt(dimension))
         self.bias = nn.Parameter(torch.zeros(codebooks, codebook_size))
         self.prior = nn.Parameter(torch.zeros(codebooks, codebook_size))
@@ -34,11 +39,12 @@ class GumbelQuantizer(nn.Module):
     def forward(self, latent: Tensor, codebooks: int) -> Quantized:
         """Equation (8) in training mode, the most probable codewords in evaluation mode.
 
-        `bits` is the cross entropy of the prior and q, summed over the codebooks and averaged over the latent steps:
-        to minimise it is to fit the prior and to save bandwidth.
+        `bits` is the cross entropy of the prior and q, summed over the codebooks and averaged over the steps.
+        Minimising it fits the prior and saves bandwidth.
 
         Args:
-            latent: [B, dimension, T] of any floating-point type; inside, everything is float32.
+            latent: [B, dimension, T] of any floating-point type; computed in float32.
+            codebooks: number of codebooks to use.
         """
         with torch.autocast(latent.device.type, enabled=False):
             log_q = self._logits(latent.float(), codebooks).log_softmax(dim=-1)
@@ -53,7 +59,7 @@ class GumbelQuantizer(nn.Module):
         return Quantized(quantized, codes, commitment=cross_entropy.new_zeros(()), bits=cross_entropy)
 
     def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
-        """The most probable codewords, [B, dimension, T] -> codes [B, count, T] by the first `count` codebooks."""
+        """The most probable codewords of the first `count` codebooks, [B, dimension, T] -> codes [B, count, T]."""
         return self._logits(latent, count).argmax(dim=-1)
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -63,7 +69,7 @@ class GumbelQuantizer(nn.Module):
 
     @torch.no_grad()
     def bits_per_step(self, codes: Tensor) -> float:
-        """Bits that a latent step of `codes`, [B, K, T], takes on average when they are coded by the prior."""
+        """Mean bits per step of `codes`, [B, K, T], coded with the prior."""
         prior = self._log2_prior()[: codes.shape[1]].expand(len(codes), -1, -1)
         return -float(prior.gather(2, codes).sum(dim=1).mean())
 

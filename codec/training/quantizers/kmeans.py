@@ -1,4 +1,4 @@
-"""k-means by Lloyd's iterations, from which the codebooks start (EnCodec paper, sections 3.2 and A.1)."""
+"""k-means clustering (Lloyd's algorithm) for the initial codebooks (EnCodec paper, sections 3.2 and A.1)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from earmark.codec.encodec.rvq import nearest
 
 
 def kmeans(samples: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """Move centroids to the mean of the samples nearest to them, until nothing changes.
+    """Move centroids to the means of their nearest samples until no assignment changes.
 
-    A centroid that no sample is nearest to stays where it is.
+    A centroid without samples does not move.
 
     Args:
         samples: [n, D].
-        start: the first centroids, [N, D]; there may be more of them than samples.
-        iterations: how often they move, at most.
+        start: initial centroids, [N, D]; N may exceed n.
+        iterations: most iterations.
 
     Returns:
-        The centroids, [N, D], and how many samples are nearest to each, [N], both float32.
+        centroids: [N, D], float32.
+        counts: number of samples per centroid, [N], float32.
     """
     centroids = start
     owner = nearest(samples, centroids)
@@ -33,7 +34,7 @@ def kmeans(samples: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, Ten
 
 
 def count_and_sum(samples: Tensor, owner: Tensor, codewords: int) -> tuple[Tensor, Tensor]:
-    """Count and sum of the samples, [n, D], that each of the codewords owns: [N] and [N, D]."""
+    """Counts, [N], and sums, [N, D], of the samples, [n, D], that are assigned to each codeword."""
     counts = samples.new_zeros(codewords).index_add_(0, owner, samples.new_ones(len(samples)))
     sums = samples.new_zeros(codewords, samples.shape[1]).index_add_(0, owner, samples)
     return counts, sums

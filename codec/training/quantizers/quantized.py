@@ -1,4 +1,4 @@
-"""What a quantiser returns while the networks around it are trained."""
+"""The output of a trainable quantiser."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Quantized:
-    """A quantised latent and the losses that quantising adds.
+    """A quantised latent, and the losses of its quantiser.
 
     Args:
-        latent: what the decoder receives, float32 [B, D, T]; its gradient reaches the quantiser's input.
-        codes: what would be sent, [B, K, T].
-        commitment: how far each residual step's input is from its codeword, a scalar; 0 where there are no such steps.
-        bits: bits a latent step that training is to save, a scalar; 0 where the rate is fixed or within its budget.
+        latent: input of the decoder, float32 [B, D, T]; its gradient reaches the quantiser's input.
+        codes: codes, [B, K, T].
+        commitment: commitment loss, a scalar; 0 for quantisers without one.
+        bits: bits per step that training should save, a scalar; 0 if the rate is fixed or within its budget.
     """
 
     latent: Tensor

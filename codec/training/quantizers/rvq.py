@@ -1,4 +1,4 @@
-"""Residual vector quantisation while it is trained (EnCodec paper, sections 3.2 and 3.4)."""
+"""Trainable residual vector quantisation (EnCodec paper, sections 3.2 and 3.4)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from earmark.codec.training.quantizers.joint_batch import JointBatch, sum_over_p
 from earmark.codec.training.quantizers.kmeans import count_and_sum, kmeans
 from earmark.codec.training.quantizers.quantized import Quantized
 
-_STARTING, _REPLACING = 0, 1  # what a random number is for
-_FRESH = 2.0  # count of a fresh codeword over the least that keeps it alive: 0.99^70 = 1 / 2
+_STARTING, _REPLACING = 0, 1  # purposes of random numbers
+_FRESH = 2.0  # count of a new codeword, relative to the lowest count that keeps it: 0.99^70 = 1 / 2
 
 
 class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
-    """Codebooks that follow the encoder, updated by every `forward` in training mode; `plain()` when it is done.
+    """Codebooks that are updated by every forward pass in training mode; `plain()` returns the trained quantiser.
 
-    A codebook starts from k-means over the vectors that reach it in the first batch that uses it. From then on an
-    codeword is the mean of the vectors that chose it: a moving average of their sum divided by one of their number. An
-    codeword that is hardly ever chosen gives its place to a random vector of the batch, with a count that lets it stay
-    for 70 updates if nothing chooses it either. So no count comes near zero, and none needs smoothing.
+    A codebook starts from k-means over the vectors that reach it in the first batch that uses it. After that, a
+    codeword is the mean of the vectors that chose it: the moving average of their sum over the moving average of their
+    number. A codeword that is hardly ever chosen is replaced by a random vector of the batch, with a count that keeps
+    it for 70 updates even if it is never chosen. No count comes near zero, so none needs smoothing.
 
-    All processes of torch.distributed hold the same codebooks, those that one process would learn from their batches
-    put together. What is random is drawn from the seed and the number of updates. Everything that a later update
-    depends on is a buffer, so that training continues from a state dict to the bit.
+    All processes of torch.distributed hold the same codebooks: those that one process would learn from the joint batch.
+    Random numbers depend on the seed and the number of updates. Everything that a later update depends on is a buffer,
+    so training continues from a state dict bit for bit.
 
     Args:
-        decay: of the moving averages, per update.
-        dead_below: a codeword is replaced if it is chosen less often than this share, above 0, of the average.
-        iterations: of k-means, at most.
+        dimension: size of a vector.
+        codebooks: number of codebooks.
+        codebook_size: codewords per codebook.
+        decay: decay of the moving averages per update.
+        dead_below: a codeword is replaced if it is chosen less often than this share of the average; above 0.
+        iterations: most iterations of k-means.
+        seed: seed of the random numbers.
     """
 
     counts: Tensor
@@ -45,27 +49,28 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
     ) -> None:  # fmt: skip
         super().__init__(dimension, codebooks, codebook_size)
         if dead_below <= 0:
-            raise ValueError(f"dead_below {dead_below}: a codeword that nothing chooses has to be replaced some time")
+            raise ValueError(f"dead_below {dead_below}: must be above 0, or unused codewords would never be replaced")
         self.decay = decay
         self.dead_below = dead_below
         self.iterations = iterations
         self.seed = seed
         self.register_buffer("counts", torch.zeros(codebooks, codebook_size))
         self.register_buffer("sums", torch.zeros(codebooks, codebook_size, dimension))
-        self.register_buffer("usage", torch.zeros(codebooks, codebook_size))  # share of the choices, replacing left out
-        self.register_buffer("started", torch.zeros((), dtype=torch.int64))  # codebooks that k-means has filled
+        self.register_buffer("usage", torch.zeros(codebooks, codebook_size))  # share of choices, replacement ignored
+        self.register_buffer("started", torch.zeros((), dtype=torch.int64))  # codebooks that k-means has initialised
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def forward(self, latent: Tensor, codebooks: int) -> Quantized:
-        """Quantise by the first `codebooks` codebooks and, in training mode, update those.
+        """Quantise with the first `codebooks` codebooks and, in training mode, update them.
 
-        The gradient passes to the latent as if nothing had been quantised. The commitment is equation (3), the sum of
-        |z_c - q_c(z_c)|^2 over the residual steps c, with the squared norm taken as the mean over batch, time and
-        dimension, the MSE of section 3.2. In z_c the earlier steps' codewords are constants, so that the gradient of
-        every step reaches the latent.
+        The gradient passes to the latent as if it were not quantised (straight-through estimator). The commitment loss
+        is equation (3), the sum of |z_c - q_c(z_c)|^2 over the codebooks c. The squared norm is the mean over batch,
+        time and dimension, the MSE of section 3.2. In z_c, codewords of earlier codebooks are constants, so the
+        gradient of every term reaches the latent.
 
         Args:
-            latent: [B, dimension, T] of any floating-point type; inside, everything is float32.
+            latent: [B, dimension, T] of any floating-point type; computed in float32.
+            codebooks: number of codebooks to use.
         """
         with torch.autocast(latent.device.type, enabled=False):
             vectors = latent.float().transpose(1, 2).flatten(0, 1)
@@ -84,7 +89,7 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
                 commitment = commitment + residual.square().mean()
             if self.training:
                 self._learn(inputs, codes)
-            # Adding zero, and not (quantized - vectors), leaves the sum of the codewords what it is to the last bit.
+            # Adding zero, not vectors + (quantized - vectors), keeps the sum of the codewords exact to the last bit.
             quantized = quantized + (vectors - vectors.detach())
         batch, _, steps = latent.shape
         return Quantized(
@@ -96,12 +101,12 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     @torch.no_grad()
     def start_from(self, codebooks: Tensor, vectors: float) -> None:
-        """Begin from the first codebooks of another training instead of k-means.
+        """Start from the codebooks of another training instead of k-means.
 
         Args:
-            codebooks: [K, codebook_size, dimension], of which K may be below this quantiser's.
-            vectors: vectors per batch. Every codeword starts with an equal share of them as its count, so that one
-                that is never chosen lives on for ln(dead_below) / ln(decay) updates.
+            codebooks: first codebooks, [K, codebook_size, dimension]; K may be lower than the number of codebooks.
+            vectors: vectors per batch. Every codeword starts with an equal share of them as its count, so one that is
+                never chosen is kept for ln(dead_below) / ln(decay) updates.
         """
         known = len(codebooks)
         self.codebooks[:known] = codebooks
@@ -117,17 +122,17 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         return quantizer
 
     def bits_per_step(self, codes: Tensor) -> float:
-        """Bits that a latent step of `codes`, [B, K, T], takes."""
+        """Bits per step of `codes`, [B, K, T]."""
         return float(codes.shape[1] * self.bits)
 
     @property
     def perplexity(self) -> Tensor:
-        """2^entropy of each codebook's recent choices, [codebooks]: how many equally used codewords it is worth."""
+        """2^entropy of the recent choices in each codebook, [codebooks]; its size if all codewords are used equally."""
         return torch.special.entr(self._recent_choices()).sum(dim=1).exp()
 
     @property
     def used(self) -> Tensor:
-        """Share of each codebook's codewords that are chosen often enough to be kept, [codebooks]."""
+        """Share of codewords in each codebook that are chosen often enough to be kept, [codebooks]."""
         return (self._recent_choices() * self.codebooks.shape[1] >= self.dead_below).float().mean(dim=1)
 
     def _recent_choices(self) -> Tensor:
@@ -135,17 +140,17 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     @torch.no_grad()
     def _start(self, vectors: Tensor, codebooks: int) -> None:
-        """Fill those of the first codebooks that have not been used before from the residuals of this batch."""
+        """Initialise those of the first codebooks that were not used before, by k-means on the residuals."""
         started = int(self.started)
         if started >= codebooks:
             return
         batch = JointBatch(len(vectors), vectors.device)
-        everything = torch.arange(batch.size, device=vectors.device)
+        all_vectors = torch.arange(batch.size, device=vectors.device)
         draws = self._draws(_STARTING)
         residual = vectors
         for index in range(codebooks):
             if index >= started:
-                samples = batch.pick(residual, everything)
+                samples = batch.pick(residual, all_vectors)
                 first = samples[_choose(draws, batch.size, self.codebooks.shape[1]).to(samples.device)]
                 centroids, counts = kmeans(samples, first, self.iterations)
                 self.codebooks[index] = centroids
@@ -157,11 +162,11 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     @torch.no_grad()
     def _learn(self, inputs: list[Tensor], codes: list[Tensor]) -> None:
-        """Move the moving averages, replace dead codewords, and make the codebooks anew from both.
+        """Update the moving averages, replace dead codewords, and recompute the codebooks.
 
         Args:
-            inputs: what each codebook quantised, [n, dimension].
-            codes: the codewords chosen, [n].
+            inputs: vectors that each codebook quantised, [n, dimension].
+            codes: codes that each codebook chose, [n].
         """
         used, codebook_size = slice(len(codes)), self.codebooks.shape[1]
         seen = [count_and_sum(vectors, code, codebook_size) for vectors, code in zip(inputs, codes, strict=True)]
@@ -174,7 +179,7 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         self.updates += 1
 
     def _replace_dead(self, inputs: list[Tensor], least: Tensor) -> None:
-        """Put random vectors of the batch in the place of codewords whose count is below their codebook's `least`."""
+        """Replace codewords whose count is below their codebook's `least` by random vectors of the batch."""
         dead = self.counts[: len(inputs)] < least[:, None]
         books = dead.any(dim=1).nonzero()[:, 0].tolist()
         if not books:
@@ -182,15 +187,15 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         batch = JointBatch(len(inputs[0]), inputs[0].device)
         draws = self._draws(_REPLACING)
         for index in books:
-            places = dead[index].nonzero()[:, 0]
-            candidates = batch.pick(inputs[index], _choose(draws, batch.size, len(places)).to(places.device))
-            self.counts[index, places] = _FRESH * least[index]
-            self.sums[index, places] = _FRESH * least[index] * candidates
+            codes = dead[index].nonzero()[:, 0]
+            candidates = batch.pick(inputs[index], _choose(draws, batch.size, len(codes)).to(codes.device))
+            self.counts[index, codes] = _FRESH * least[index]
+            self.sums[index, codes] = _FRESH * least[index] * candidates
 
     def _draws(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, purpose, int(self.updates)))
 
 
 def _choose(draws: np.random.Generator, size: int, count: int) -> Tensor:
-    """`count` random numbers below `size`, [count]; none comes a second time before all have come."""
+    """Draw `count` numbers below `size`, [count], without repeating any before all were drawn."""
     return torch.from_numpy(draws.permutation(size)[np.arange(count) % size])

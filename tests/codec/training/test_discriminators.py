@@ -44,8 +44,8 @@ def weights(module: nn.Module) -> int:
     return sum(part.weight.numel() + part.bias.numel() for part in convolutions)
 
 
-def shapes(judgement):
-    return [tuple(feature.shape) for feature in judgement.features] + [tuple(judgement.logits.shape)]
+def shapes(output):
+    return [tuple(feature.shape) for feature in output.features] + [tuple(output.logits.shape)]
 
 
 def test_ms_stft_by_the_paper():
@@ -56,11 +56,11 @@ def test_ms_stft_by_the_paper():
     network = MultiScaleSTFT(WINDOWS)
     first, dilated, last = 32 * 2 * 3 * 8 + 32, 32 * 32 * 3 * 8 + 32, 32 * 3 * 3 + 1
     assert weights(network) == 5 * (first + 3 * dilated + last) == 378_405
-    judgements = network(noise(1, 1, 24000))
-    assert shapes(judgements[0]) == [
+    outputs = network(noise(1, 1, 24000))
+    assert shapes(outputs[0]) == [
         (1, 32, 43, 1024), (1, 32, 43, 512), (1, 32, 43, 256), (1, 32, 43, 128), (1, 1, 43, 128),
     ]  # fmt: skip
-    assert shapes(judgements[4])[-1] == (1, 1, (24000 - 128) // 32 + 1, 8)
+    assert shapes(outputs[4])[-1] == (1, 1, (24000 - 128) // 32 + 1, 8)
 
 
 def test_ms_stft_dilates_in_time_and_strides_over_frequency():
@@ -96,14 +96,14 @@ def reference(reference_package, monkeypatch):
 def test_ms_stft_is_the_references_where_the_two_agree(reference):
     """With its kernel of 3 x 9 the first four layers; the paper's text has no fifth before the logits."""
     network = MultiScaleSTFT([512], filters=8, kernel=(3, 9))
-    for ours, theirs in zip(network.judges[0].layers, reference.convs, strict=False):
+    for ours, theirs in zip(network.networks[0].layers, reference.convs, strict=False):
         ours.weight = theirs.conv.weight.detach()  # weight norm finds direction and length of it
         ours.bias = theirs.conv.bias
     audio = noise(2, 1, 8000)
     _, wanted = reference(audio)
-    (judgement,) = network(audio)
-    assert len(judgement.features) == 4
-    torch.testing.assert_close(list(judgement.features), wanted[:4])
+    (output,) = network(audio)
+    assert len(output.features) == 4
+    torch.testing.assert_close(list(output.features), wanted[:4])
 
 
 def test_msd_by_hand():
@@ -113,15 +113,15 @@ def test_msd_by_hand():
     biases = sum(widths) + 1024 + 1
     network = MultiScale()
     assert weights(network) == 3 * (one + biases) == 16_913_859
-    grouped = [layer.groups for layer in network.judges[1].layers]
+    grouped = [layer.groups for layer in network.networks[1].layers]
     assert grouped == [1, 4, 16, 64, 256, 1]
 
 
 def test_msd_judges_three_resolutions():
     """24000, 12000 and 6000 samples, each down-sampled by 4 four times, half a frame rounded up."""
-    judgements = MultiScale(filters=4)(noise(1, 1, 24000))
-    assert [judgement.features[0].shape[-1] for judgement in judgements] == [24000, 12000, 6000]
-    assert [judgement.logits.shape[-1] for judgement in judgements] == [94, 47, 24]
+    outputs = MultiScale(filters=4)(noise(1, 1, 24000))
+    assert [output.features[0].shape[-1] for output in outputs] == [24000, 12000, 6000]
+    assert [output.logits.shape[-1] for output in outputs] == [94, 47, 24]
 
 
 def test_msd_has_spectral_norm_on_the_original_signal_and_weight_norm_on_the_others():
@@ -130,9 +130,9 @@ def test_msd_has_spectral_norm_on_the_original_signal_and_weight_norm_on_the_oth
     for _ in range(50):
         network(noise(1, 1, 1000))
     with torch.no_grad():
-        largest = [torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2) for layer in network.judges[0].layers]
+        largest = [torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2) for layer in network.networks[0].layers]
         torch.testing.assert_close(largest, [torch.tensor(1.0)] * 6, rtol=0.05, atol=0)
-    lengths = [name for name, _ in network.judges[1].named_parameters() if name.endswith("weight.original0")]
+    lengths = [name for name, _ in network.networks[1].named_parameters() if name.endswith("weight.original0")]
     assert len(lengths) == 7
 
 
@@ -145,9 +145,9 @@ def test_mpd_by_hand():
 
 def test_mpd_folds_by_prime_periods():
     """1000 samples by 7 are 143 rows (6 samples reflected); strides of 3: 48, 16, 6, 2, and the last keeps 2."""
-    judgement = MultiPeriod(filters=1)(noise(1, 1, 1000))[3]
-    assert [feature.shape[2:] for feature in judgement.features] == [(48, 7), (16, 7), (6, 7), (2, 7), (2, 7)]
-    assert judgement.logits.shape == (1, 1, 2, 7)
+    output = MultiPeriod(filters=1)(noise(1, 1, 1000))[3]
+    assert [feature.shape[2:] for feature in output.features] == [(48, 7), (16, 7), (6, 7), (2, 7), (2, 7)]
+    assert output.logits.shape == (1, 1, 2, 7)
 
 
 def test_mpd_sees_one_phase_of_its_period():
@@ -169,11 +169,11 @@ def test_mono_stft_by_the_soundstream_paper():
     count += 512 * 8 + 1
     network = MonoSTFT()
     assert weights(network) == count
-    (judgement,) = network(noise(2, 1, 24000))
-    assert [feature.shape[1:] for feature in judgement.features] == [
+    (output,) = network(noise(2, 1, 24000))
+    assert [feature.shape[1:] for feature in output.features] == [
         (32, 90, 512), (64, 90, 256), (128, 45, 128), (128, 45, 64), (256, 22, 32), (256, 22, 16), (512, 11, 8),
     ]  # fmt: skip
-    assert judgement.logits.shape == (2, 1, 11, 1)
+    assert output.logits.shape == (2, 1, 11, 1)
 
 
 def test_layer_norm_is_of_each_time_step():
@@ -213,8 +213,8 @@ def test_a_batch_is_judged_as_its_parts(small):
 def test_gradients_reach_the_samples_and_every_weight(small, samples):
     """2816 samples are the 8 frames of 1024 that mono_stft needs; what is left beyond the last frame is not seen."""
     audio = noise(1, 1, samples).requires_grad_()
-    judgements = small(audio)
-    sum(judgement.logits.square().mean() for judgement in judgements).backward()
+    outputs = small(audio)
+    sum(output.logits.square().mean() for output in outputs).backward()
     assert torch.isfinite(audio.grad).all()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in small.parameters())
     assert audio.grad[0, 0, 1 : samples - 512].all()  # the first sample of a Hann window is 0
@@ -225,10 +225,10 @@ def test_bfloat16_autocast(small):
     audio = noise(2, 1, 8000)
     wanted = small(audio)
     with torch.autocast("cpu", torch.bfloat16):
-        judgements = small(audio)
-    for judgement, exact in zip(judgements, wanted, strict=True):
-        torch.testing.assert_close(judgement.logits.float(), exact.logits, atol=0.03, rtol=0.1)
-    sum(judgement.logits.float().mean() for judgement in judgements).backward()
+        outputs = small(audio)
+    for output, exact in zip(outputs, wanted, strict=True):
+        torch.testing.assert_close(output.logits.float(), exact.logits, atol=0.03, rtol=0.1)
+    sum(output.logits.float().mean() for output in outputs).backward()
     assert all(parameter.grad.isfinite().all() for parameter in small.parameters())
 
 
@@ -237,11 +237,11 @@ def recipe(*settings: str, name: str = "encodec_24khz"):
 
 
 def test_a_recipe_gets_one_set_of_discriminators_for_each_bit_rate():
-    """Section 3.4, "Multi-bandwidth training": what judges 1.5 kbps is not touched by an update at 3 kbps."""
+    """Section 3.4, "Multi-bandwidth training": what networks 1.5 kbps is not touched by an update at 3 kbps."""
     sets = build(recipe())
     assert len({id(sets.of(kbps)) for kbps in (1.5, 3.0, 6.0, 12.0, 24.0)}) == 5
     assert sets.of(3) is sets.of(3.0)
-    sum(judgement.logits.mean() for judgement in sets.of(3.0)(noise(1, 1, 24000))).backward()
+    sum(output.logits.mean() for output in sets.of(3.0)(noise(1, 1, 24000))).backward()
     touched = {kbps for kbps in (1.5, 3.0, 6.0) if any(p.grad is not None for p in sets.of(kbps).parameters())}
     assert touched == {3.0}
 
@@ -273,8 +273,8 @@ def test_kinds_join():
 def test_windows_are_doubled_at_48_khz():
     """Half a window + 1 frequencies, of which the first layer makes half a window."""
     for name, widest in (("encodec_24khz", 1024), ("encodec_48khz", 2048)):
-        judgements = build(recipe(name=name)).of(6.0)(noise(1, 1, 24000))
-        assert [j.features[0].shape[-1] for j in judgements] == [widest >> k for k in range(5)]
+        outputs = build(recipe(name=name)).of(6.0)(noise(1, 1, 24000))
+        assert [j.features[0].shape[-1] for j in outputs] == [widest >> k for k in range(5)]
     mono = build(recipe("discriminators.kinds=['mono_stft']", name="encodec_48khz")).of(6.0)(noise(1, 2, 24000))
     assert mono[0].features[0].shape[-1] == 1024
 
@@ -283,6 +283,6 @@ def test_windows_are_doubled_at_48_khz():
 @pytest.mark.parametrize("kind", SMALL)
 def test_any_number_of_filters(kind, filters):
     made = replace(recipe().discriminators, kinds=(kind,), filters=filters, per_bandwidth=False)
-    judgements = build(replace(recipe(), discriminators=made)).of(6.0)(noise(1, 1, 4096))
-    sum(judgement.logits.mean() for judgement in judgements).backward()
-    assert all(judgement.logits.isfinite().all() for judgement in judgements)
+    outputs = build(replace(recipe(), discriminators=made)).of(6.0)(noise(1, 1, 4096))
+    sum(output.logits.mean() for output in outputs).backward()
+    assert all(output.logits.isfinite().all() for output in outputs)

@@ -150,7 +150,7 @@ def test_a_recording_that_is_not_there_is_named_before_anything_is_written(corpu
     corpus.add("a", noise(0.1))
     corpus.add("b", noise(0.1))
     (corpus.folder / "b.flac").unlink()
-    with pytest.raises(UserError, match=r"b\.flac: is not there; the paths in a manifest are relative to its folder"):
+    with pytest.raises(UserError, match=r"b\.flac: does not exist; the paths in a manifest are relative to its folder"):
         corpus.shards()
     assert not list((corpus.folder / "shards").glob("*.pcm"))
 
@@ -194,7 +194,7 @@ def test_an_index_that_another_process_wrote_too_is_not_finished(mixed, monkeypa
         return stored
 
     monkeypatch.setattr(shards._Writer, "append", doubled)
-    with pytest.raises(WriteError, match="another process writes there too"):
+    with pytest.raises(WriteError, match="another process writes to it too"):
         mixed.shards()
     assert not (mixed.folder / "shards" / "index.jsonl").exists()
 
