@@ -26,7 +26,7 @@ def load_model(source: str | Path = "encodec_24khz", *, official: bool = False, 
     Raises:
         UserError: if PyTorch is not installed, or the checkpoint is missing, damaged or not of an EnCodec model.
 
-    Example:
+    Examples:
         >>> model = earmark.load_model("encodec_24khz")
         >>> codes = model.encode(audio, kbps=6)  # audio: float32 [1, time] at 24 kHz
         >>> decoded = model.decode(codes)

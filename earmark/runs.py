@@ -97,7 +97,7 @@ def compare(
         UserError: if there are no recordings, a system string or metric is unknown, or no system can run here.
         WriteError: if `out` cannot be written.
 
-    Example:
+    Examples:
         >>> run = earmark.compare("recordings/", ["opus@12", "mp3@64"], metrics=["visqol", "pesq"], out="run/")
         >>> run.scores.groupby(["system", "metric"])["value"].mean()
     """
@@ -124,7 +124,7 @@ def load_run(folder: str | Path) -> Run:
     Raises:
         UserError: if there is no finished run.
 
-    Example:
+    Examples:
         >>> earmark.load_run("run/").summary.query("metric == 'visqol'")
     """
     path = path_or_url(str(folder))

@@ -48,7 +48,7 @@ def score(
     Raises:
         UserError: a metric is not known, the sample rate is not positive, or an array has another shape or type.
 
-    Example:
+    Examples:
         >>> scores = earmark.score(reference, decoded, 24000, metrics=["si_snr", "pesq"])
         >>> scores["si_snr"].value
         12.4
