@@ -333,7 +333,7 @@ def test_a_terminal_gets_no_binary(earmark, weights, tmp_path):
         (["one.wav", "out.ecdc"], "one.wav: no samples in it at 24000 Hz"),
         (["nan.wav", "out.ecdc"], "nan.wav: 100 NaN or infinite samples"),
         (["surround.wav", "out.ecdc"], "surround.wav: 6 channels"),
-        (["-", "out.ecdc"], "not a WAV; a pipe must bring WAV"),
+        (["-", "out.ecdc"], "not a WAV; a pipe must carry WAV"),
     ],
 )
 def test_a_wrong_encode_is_one_line_and_leaves_nothing(earmark, weights, tmp_path, monkeypatch, arguments, says):

@@ -1,4 +1,4 @@
-"""Codes and audio piece by piece are those of the whole signal; what is lost is silent and nothing else is."""
+"""Coding piece by piece gives the codes and audio of the whole signal; lost parts, and only those, are silent."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def noise(config: EncodecConfig, samples: int, seed: int = 0) -> np.ndarray:
 def encoded(
     model: EncodecModel, audio: np.ndarray, *, block: int = 4096, length_known: bool = True, **options
 ) -> bytes:
-    """An .ecdc file of audio that comes in blocks."""
+    """An .ecdc file of audio that arrives in blocks."""
     config, samples = model.config, audio.shape[1]
     parts = (audio[:, start : start + block] for start in range(0, samples, block))
     stream = AudioStream("test", config.sample_rate, config.channels, samples if length_known else None, parts)
@@ -71,17 +71,17 @@ def decoded(model: EncodecModel, data: bytes) -> np.ndarray:
 
 
 def without_chunks(data: bytes, *lost: int) -> bytes:
-    """A file in which one byte of each of these chunks is changed."""
+    """The file with one byte changed in each of the given chunks."""
     damaged = bytearray(data)
-    at = data.index(b"\xec\xdc")  # a chunk's length stands 6 bytes behind its marker, its payload 12
+    start = data.index(b"\xec\xdc")  # the length of the payload is 6 bytes after a chunk's marker, the payload 12
     for index in range(max(lost) + 1):
         if index in lost:
-            damaged[at + 12] ^= 1
-        at += 12 + int.from_bytes(data[at + 6 : at + 8])
+            damaged[start + 12] ^= 1
+        start += 12 + int.from_bytes(data[start + 6 : start + 8])
     return bytes(damaged)
 
 
-# Sound files
+# Intact files
 
 
 @pytest.mark.parametrize(("name", "format"), FILES)
@@ -111,8 +111,8 @@ def test_audio_and_length_are_those_of_the_whole_signal(models, name, format, sa
 
 
 @pytest.mark.parametrize("samples", [1, 2700, 2701, 7001])
-def test_segments_that_the_reader_gives_in_pieces(samples):
-    """2 segments, the second begun by a single sample, and 3."""
+def test_segments_that_the_reader_yields_in_pieces(samples):
+    """1 and 2 segments, the last begun by a single sample, and 3."""
     model = random_model(LONG_SEGMENTS)
     audio = noise(LONG_SEGMENTS, samples)
     wanted = model.decode(model.encode(audio, 10.0))[0]
@@ -134,7 +134,7 @@ def test_a_pipe_without_samples_is_refused(models):
         encoded(models["encodec_24khz"], noise(SMALL["encodec_24khz"], 0), length_known=False)
 
 
-def test_a_file_of_no_samples_decodes_to_none(models):
+def test_a_file_without_samples_decodes_to_no_samples(models):
     file = io.BytesIO()
     ecdc.open_writer(file, SMALL["encodec_24khz"], 2).close(0)
     assert decoded(models["encodec_24khz"], file.getvalue()).shape == (1, 0)
@@ -169,7 +169,7 @@ def test_lost_stretches_of_a_model_without_segments_are_silent(models, lost):
 
 @pytest.mark.parametrize("name", ["encodec_48khz", "unscaled"])
 def test_lost_segments_are_silent_and_fade_into_their_neighbours(models, name):
-    """Segments of 1 s every 0.99 s: with segment 1 lost, what only segments 0 or 2 reach is as it was."""
+    """Segments of 1 s every 0.99 s: if segment 1 is lost, parts covered only by segments 0 or 2 do not change."""
     model = models["encodec_48khz"]
     if name == "unscaled":
         model = random_model(replace(SMALL["encodec_48khz"], normalize=False))
@@ -178,13 +178,13 @@ def test_lost_segments_are_silent_and_fade_into_their_neighbours(models, name):
     whole, got = decoded(model, data), decoded(model, without_chunks(data, 1))
     assert got.shape == whole.shape
     assert not got[:, 48000 : 2 * 47520].any()
-    for sound in (slice(0, 47520), slice(47520 + 48000, None)):
-        np.testing.assert_array_equal(got[:, sound], whole[:, sound])
+    for intact in (slice(0, 47520), slice(47520 + 48000, None)):
+        np.testing.assert_array_equal(got[:, intact], whole[:, intact])
     assert got[:, 47520:48000].any()
     assert got[:, 2 * 47520 : 47520 + 48000].any()
 
 
-def test_a_file_cut_short_is_silent_to_its_announced_end(models):
+def test_a_truncated_file_is_silent_up_to_its_announced_end(models):
     model = models["encodec_24khz"]
     data = encoded(model, noise(model.config, 5 * 24000))
     reader = ecdc.open_reader(io.BytesIO(data[: len(data) // 2]), model.config)
@@ -197,7 +197,7 @@ def test_a_file_cut_short_is_silent_to_its_announced_end(models):
         decoded(model, data[: data.index(b"\xec\xdc") + 100])
 
 
-def test_chunks_lie_where_these_tests_say():
+def test_positions_of_chunks_that_these_tests_assume():
     header = ecdc.open_writer(io.BytesIO(), SMALL["encodec_24khz"], 2).header
     assert [Chunks(header).start(index) for index in range(4)] == [0, 48000, 96000, 144000]
 
@@ -215,7 +215,7 @@ def test_fades_by_hand():
     assert (coding.mute(ones, 0, [], 4) == 1).all()
 
 
-# Bytes in memory
+# compress and decompress
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -243,7 +243,7 @@ def test_decompress_refuses_other_weights_damage_and_foreign_bytes(models):
         ecdc.decompress(model, b"RIFF" + bytes(100))
 
 
-def test_no_codes_are_no_audio(models):
+def test_no_codes_decode_to_no_audio(models):
     for model in models.values():
         assert model.decode(Codes((), 0)).shape == (1, model.config.channels, 0)
         assert model.decode(Codes((), 0, from_numpy=True)).shape == (1, model.config.channels, 0)

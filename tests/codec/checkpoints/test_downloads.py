@@ -1,4 +1,4 @@
-"""Downloads against a local server, which can refuse ranges, hang up, lie and fail."""
+"""Downloads from a local server that can ignore ranges, hang up, send wrong contents and fail."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Mirror(ThreadingHTTPServer):
     """Serves CONTENT as the official file of encodec_24khz."""
 
     content = CONTENT
-    knows_ranges = True
-    says_length = True
+    supports_ranges = True
+    sends_length = True
     hangs_up_after: int | None = None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.asked: list[str | None] = []  # the Range of every request
+        self.ranges: list[str | None] = []  # the Range header of every request
 
     @property
     def url(self) -> str:
@@ -39,12 +39,12 @@ class Mirror(ThreadingHTTPServer):
 class Answer(BaseHTTPRequestHandler):
     server: Mirror
 
-    def do_GET(self) -> None:  # its name in http.server
+    def do_GET(self) -> None:  # the name that http.server expects
         wanted = self.headers.get("Range")
-        self.server.asked.append(wanted)
+        self.server.ranges.append(wanted)
         if self.path != f"/v0/{FILE}":
             return self.send_error(404)
-        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.server.knows_ranges else 0
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.server.supports_ranges else 0
         body = self.server.content[start:]
         if start and not body:
             return self.send_error(416)
@@ -52,7 +52,7 @@ class Answer(BaseHTTPRequestHandler):
         if start:
             size = len(self.server.content)
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-        if self.server.says_length:
+        if self.server.sends_length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: self.server.hangs_up_after])
@@ -81,7 +81,7 @@ def mirror(cache: Path) -> Iterator[Mirror]:
 
 
 def test_official_files_are_those_of_the_reference(reference_package):
-    """Names and addresses as `encodec` 0.1.1 has them in its source."""
+    """Names and addresses in the source of `encodec` 0.1.1."""
     source = Path(reference_package.__file__).with_name("model.py").read_text()
     assert f"'{OFFICIAL_URL}'" in source
     for file in OFFICIAL_FILES.values():
@@ -95,10 +95,10 @@ def test_download_goes_to_the_cache_and_only_once(mirror, cache, capsys):
     assert [file.name for file in cache.iterdir()] == [FILE]
     assert f"{FILE}: 0.3/0.3 MB" in capsys.readouterr().err
     assert download("encodec_24khz", mirror.url) == path
-    assert mirror.asked == [None]
+    assert mirror.ranges == [None]
 
 
-def test_a_broken_transfer_goes_on_where_it_stopped(mirror, cache):
+def test_an_interrupted_transfer_is_resumed(mirror, cache):
     mirror.hangs_up_after = 100_000
     with pytest.raises(
         UserError, match=r"interrupted after 100000 of 307200 bytes; download it again to resume"
@@ -111,35 +111,35 @@ def test_a_broken_transfer_goes_on_where_it_stopped(mirror, cache):
         download("encodec_24khz", mirror.url)
     mirror.hangs_up_after = None
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
-    assert mirror.asked == [None, "bytes=100000-", "bytes=200000-"]
+    assert mirror.ranges == [None, "bytes=100000-", "bytes=200000-"]
 
 
 def test_a_server_without_ranges_sends_the_whole_file_again(mirror, cache):
     cache.mkdir()
     (cache / f"{FILE}.part").write_bytes(CONTENT[:1000])
-    mirror.knows_ranges = False
+    mirror.supports_ranges = False
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
-    assert mirror.asked == ["bytes=1000-"]
+    assert mirror.ranges == ["bytes=1000-"]
 
 
-def test_a_server_that_tells_no_length(mirror, cache):
-    mirror.says_length = False
+def test_a_server_that_sends_no_length(mirror, cache):
+    mirror.sends_length = False
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
     mirror.hangs_up_after = 1000
     (cache / FILE).unlink()
-    with pytest.raises(UserError, match="another SHA-256"):  # nothing but the hash tells that it is cut
+    with pytest.raises(UserError, match="another SHA-256"):  # only the hash shows that the file is truncated
         download("encodec_24khz", mirror.url)
 
 
 def test_a_complete_part_only_needs_its_name(mirror, cache):
-    """As left by an interrupt between the last byte and the renaming; the server answers 416."""
+    """An interrupt between the last byte and the renaming leaves such a part; the server answers 416."""
     cache.mkdir()
     (cache / f"{FILE}.part").write_bytes(CONTENT)
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("part", [b"", b"something else", CONTENT + b"x"], ids=["none", "damaged", "too long"])
-def test_what_has_another_hash_is_deleted(mirror, cache, part):
+def test_a_file_with_another_hash_is_deleted(mirror, cache, part):
     cache.mkdir()
     (cache / f"{FILE}.part").write_bytes(part)
     mirror.content = CONTENT if part else CONTENT[:-1] + b"x"
@@ -151,7 +151,7 @@ def test_what_has_another_hash_is_deleted(mirror, cache, part):
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
 
 
-def test_a_damaged_file_is_found_before_use_and_replaced(mirror, cache):
+def test_a_damaged_file_is_detected_before_use_and_replaced(mirror, cache):
     path = download("encodec_24khz", mirror.url)
     path.write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(UserError, match="damaged: its SHA-256 is not the one in its name"):
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_found_before_use_and_replaced(mirror, cache):
     assert download("encodec_24khz", mirror.url).read_bytes() == CONTENT
 
 
-def test_an_http_error_names_address_and_place(mirror, cache):
+def test_an_http_error_names_the_address_and_the_path(mirror, cache):
     with pytest.raises(UserError, match="the server answers 404 Not Found") as caught:
         download("encodec_24khz", f"{mirror.url}elsewhere/")
     assert f"{mirror.url}elsewhere/{FILE}" in str(caught.value)
@@ -167,7 +167,7 @@ def test_an_http_error_names_address_and_place(mirror, cache):
     assert "\n" not in str(caught.value)
 
 
-def test_without_a_connection_the_address_and_the_place_are_named(mirror, cache):
+def test_an_error_without_connection_names_the_address_and_the_path(mirror, cache):
     with Mirror() as closed:
         url = closed.url
     with pytest.raises(UserError, match=r"no download \(.*refused\)") as caught:
@@ -177,7 +177,7 @@ def test_without_a_connection_the_address_and_the_place_are_named(mirror, cache)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:port/", "http://[/"])
-def test_a_malformed_address_is_the_users_mistake(cache, url):
+def test_a_malformed_address_is_a_user_error(cache, url):
     with pytest.raises(UserError, match="no download"):
         download("encodec_24khz", url)
 
@@ -188,12 +188,12 @@ def test_a_cache_that_cannot_be_written(mirror, cache):
         download("encodec_24khz", mirror.url)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones(cache):
+def test_the_error_for_an_unknown_name_lists_the_known_ones(cache):
     with pytest.raises(UserError, match=r"encodec_16khz: no official checkpoint.*encodec_24khz, encodec_48khz"):
         download("encodec_16khz")
 
 
-def test_a_checkpoint_that_is_not_there_is_said_how_to_get(cache):
+def test_the_error_for_a_missing_checkpoint_tells_how_to_get_it(cache):
     with pytest.raises(UserError, match="not on this machine") as caught:
         cached("encodec_24khz")
     assert f"{OFFICIAL_URL}{FILE}" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Checkpoints of the public reference with random weights, in every layout and spelling; and what is no checkpoint."""
+"""Loading of checkpoints in every layout, with random weights of the public reference, and of files that are none."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ TINY = EncodecConfig(
 
 @pytest.fixture(scope="module")
 def references(pair):
-    """(name, seed) -> the reference, with weight norms and norms that no longer are what they start as."""
+    """(name, seed) -> the reference, with weight norms and norms changed from their initial values."""
 
-    @functools.lru_cache(maxsize=2)  # of some 100 MB each
+    @functools.lru_cache(maxsize=2)  # about 100 MB each
     def make(name: str, seed: int = 0):
         reference, _ = pair(name, seed)
         with torch.no_grad():
@@ -52,13 +52,13 @@ def references(pair):
 
 
 def parametrized(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weight norm in the spelling of torch.nn.utils.parametrizations."""
+    """Weight norm with the keys of torch.nn.utils.parametrizations."""
     ends = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
     return {re.sub(r"weight_[gv]$", lambda end: ends[end[0]], key): value for key, value in state.items()}
 
 
 def hugging_face(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The names that transformers' convert_encodec_checkpoint_to_pytorch.py gives, checked below against its model."""
+    """The keys of transformers' convert_encodec_checkpoint_to_pytorch.py; a test compares them with its model."""
     renamed = {}
     for key, value in state.items():
         key = re.sub(r"^(encoder|decoder)\.model\.", r"\1.layers.", key)
@@ -90,7 +90,7 @@ def tiny_file(tmp_path) -> Path:
     return tmp_path / "tiny.safetensors"
 
 
-# The public files, as the reference and transformers write them
+# Files of the reference and of transformers
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,7 +134,7 @@ def test_every_layout_and_spelling_is_the_same_model(references, name, tmp_path)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hugging_face_names_are_those_of_transformers(references, name, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "torchaudio", raising=False)  # transformers would trip over the stand-in
+    monkeypatch.delitem(sys.modules, "torchaudio", raising=False)  # transformers fails on the empty substitute
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     config = transformers.EncodecConfig()
     if name == "encodec_48khz":  # as on its model page
@@ -153,7 +153,7 @@ def test_hugging_face_names_are_those_of_transformers(references, name, tmp_path
 
 
 def test_names_that_the_public_files_have(references):
-    """Some keys of each kind, spelt out, so that the renaming above is pinned to something."""
+    """Some keys of each type, spelt out, so that the renaming above is compared with fixed names."""
     mono, stereo = references("encodec_24khz").state_dict(), references("encodec_48khz").state_dict()
     assert {
         "encoder.layers.0.conv.weight_g", "encoder.layers.1.block.3.conv.weight_v",
@@ -178,13 +178,13 @@ def test_a_known_name_without_weights_in_the_package_is_the_official_file(refere
     assert load("encodec_24khz").config == ENCODEC_24KHZ
 
 
-# What loading leaves
+# The loaded model
 
 
-@pytest.mark.parametrize("kind", ["official", "ours"])
-def test_a_loaded_model_is_ready_for_inference(references, kind, tmp_path):
+@pytest.mark.parametrize("layout", ["official", "ours"])
+def test_a_loaded_model_is_ready_for_inference(references, layout, tmp_path):
     path = written(references("encodec_24khz").state_dict(), tmp_path / "model.th")
-    if kind == "ours":
+    if layout == "ours":
         save(load(path), tmp_path / "model.safetensors")
         path = tmp_path / "model.safetensors"
     before = torch.get_rng_state()
@@ -225,7 +225,7 @@ def test_fold_is_weight_norm(shape):
     torch.testing.assert_close(fold(g, v), exact.float(), atol=0, rtol=2**-23)  # at most the last bit
 
 
-def test_identity_is_what_its_docstring_says():
+def test_identity_is_the_hash_in_its_docstring():
     model = tiny_model(replace(TINY, seanet=replace(TINY.seanet, norm="none")))
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
@@ -234,7 +234,7 @@ def test_identity_is_what_its_docstring_says():
     assert identity(model) == digest.hexdigest()
 
 
-def test_identity_sees_one_bit():
+def test_identity_changes_with_one_bit():
     model = tiny_model()
     before = identity(model)
     with torch.no_grad():
@@ -276,18 +276,18 @@ def test_a_model_of_one_codebook_in_the_hugging_face_layout(tmp_path):
     assert identity(load(written(state, tmp_path / "model.pt"), config)) == identity(model)
 
 
-def test_metadata_may_not_replace_the_formats_own(tmp_path):
+def test_metadata_must_not_replace_reserved_keys(tmp_path):
     with pytest.raises(ValueError, match="identity"):
         save(tiny_model(), tmp_path / "model.safetensors", identity="me")
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
+def test_a_path_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match=r"model\.safetensors: cannot be written"):
         save(tiny_model(), tmp_path / "file" / "model.safetensors")
 
 
-def test_the_shape_asked_for_must_be_the_files(tiny_file):
+def test_another_shape_than_expected_is_refused(tiny_file):
     assert load(tiny_file, TINY).config == TINY
     with pytest.raises(
         UserError, match=r"tiny\.safetensors: a checkpoint of tiny with another shape than the expected one"
@@ -314,15 +314,15 @@ def rewritten(path: Path, **metadata: str | None) -> Path:
         ({"identity": "0" * 64}, "its weights are not those that were saved"),
     ],
 )
-def test_metadata_that_does_not_fit(tiny_file, metadata, message):
+def test_wrong_metadata_is_refused(tiny_file, metadata, message):
     with pytest.raises(UserError, match=rf"tiny\.safetensors: .*{message}"):
         load(rewritten(tiny_file, **metadata))
 
 
-def altered(place: str, value: object) -> str:
+def altered(key: str, value: object) -> str:
     data = json.loads(config_to_json(TINY))
-    target = data["seanet"] if place.startswith("seanet.") else data
-    target[place.removeprefix("seanet.")] = value
+    target = data["seanet"] if key.startswith("seanet.") else data
+    target[key.removeprefix("seanet.")] = value
     return json.dumps(data)
 
 
@@ -372,7 +372,7 @@ def test_a_hostile_description_is_one_clear_error(tiny_file, text, message):
     assert len(str(caught.value).removeprefix(str(tiny_file))) < 300
 
 
-def test_a_description_of_a_huge_model_takes_no_memory(tiny_file):
+def test_the_description_of_a_huge_model_allocates_no_memory(tiny_file):
     """2 stacks of 16 LSTM layers, each with 2 matrices of 4 n x n weights, n = 1024 * 2^8: 2 * 10^13 weights."""
     data = json.loads(config_to_json(TINY))
     data["seanet"].update(filters=1024, ratios=[64, 5, 1, 1, 1, 1, 1, 1], lstm=16)
@@ -401,7 +401,7 @@ def test_descriptions_are_complete(config):
     assert set(config_json.SEANET_RULES) == set(stored_keys(SEANetConfig))
 
 
-# What is no checkpoint
+# Files that are not a checkpoint
 
 KEY = "encoder.model.3.conv.conv.weight_v"
 
@@ -434,7 +434,7 @@ def test_the_first_key_that_does_not_fit_is_named(references, change, message, t
     assert str(caught.value).endswith("not a checkpoint of encodec_24khz; give one of that model")
 
 
-def test_missing_keys_are_named_as_the_file_would(references, tmp_path):
+def test_missing_keys_are_named_in_the_layout_of_the_file(references, tmp_path):
     state = parametrized(hugging_face(references("encodec_24khz").state_dict()))
     del state["decoder.layers.3.conv.parametrizations.weight.original0"]
     with pytest.raises(
@@ -470,11 +470,11 @@ def test_a_foreign_file(content, message, tmp_path):
 class Bomb:
     """Writes a file when it is unpickled."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def __reduce__(self):
-        return os.system, (f"touch {self.place}",)
+        return os.system, (f"touch {self.path}",)
 
 
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "old"])
@@ -503,16 +503,16 @@ def test_no_file(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["zip", "old", "safetensors"])
-def test_truncated_and_damaged_files(kind, tmp_path):
-    """A cut file never loads; a damaged one does only where the weights are whole, which our own format can tell."""
+@pytest.mark.parametrize("format", ["zip", "old", "safetensors"])
+def test_truncated_and_damaged_files(format, tmp_path):
+    """A truncated file never loads. A damaged file in our format loads only if the weights are intact."""
     path = tmp_path / "tiny"
-    if kind == "safetensors":
+    if format == "safetensors":
         save(tiny_model(), path)
     else:
-        torch.save(tiny_model().state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
+        torch.save(tiny_model().state_dict(), path, _use_new_zipfile_serialization=format == "zip")
     content = path.read_bytes()
-    whole = identity(load(path, TINY))
+    intact = identity(load(path, TINY))
     generator = random.Random(0)
     for _ in range(60):
         path.write_bytes(content[: generator.randrange(len(content))])
@@ -523,14 +523,14 @@ def test_truncated_and_damaged_files(kind, tmp_path):
         damaged[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
         path.write_bytes(damaged)
         try:
-            found = identity(load(path, TINY))
+            loaded = identity(load(path, TINY))
         except UserError:
             continue
-        assert kind != "safetensors" or found == whole
+        assert format != "safetensors" or loaded == intact
 
 
 def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
-    """A few kilobytes of it could become gigabytes."""
+    """A few kilobytes could unpack to gigabytes."""
     torch.save({"weight": torch.zeros(100_000)}, tmp_path / "stored.th")
     with (
         zipfile.ZipFile(tmp_path / "stored.th") as stored,
@@ -542,7 +542,7 @@ def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
         read(tmp_path / "deflated.th")
 
 
-def test_an_identity_is_that_of_the_weights_as_they_are_now():
+def test_identity_follows_changes_of_the_weights():
     model = EncodecModel(TINY)
     first = identity(model)
     assert identity(model) == first
