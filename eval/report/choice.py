@@ -1,4 +1,4 @@
-"""Which recordings a report lets one hear: some of each category, and those on which a codec does worst."""
+"""The recordings that a report plays: some of each category, and those on which a codec does worst."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RANKS = ("worst", "middle", "best", "", OUTLIER)  # in the order of the page
 
 @dataclass(frozen=True)
 class Choice:
-    """A recording to be heard.
+    """A recording that the report plays.
 
     Args:
-        rank: where it stands in its category by its mean score over all systems, "" if it is the only one; "outlier"
-            if it was chosen for what systems do to it alone.
-        behind: systems that fall farthest behind their median here.
-        best: of an outlier, the system that does best here; None where it is among them.
+        rank: "worst", "middle" or "best" in its category by its mean score over all systems, "" if it is the only one;
+            "outlier" if it was chosen only because some system falls behind on it.
+        behind: systems that fall farthest behind their median on this recording.
+        best: of an outlier, the system with the best score; None if that is among `behind`.
     """
 
     file: str
@@ -33,22 +33,22 @@ class Choice:
     behind: tuple[str, ...] = ()
     best: str | None = None
 
-    def is_heard(self, system: str) -> bool:
-        """Of an outlier the systems that fall behind and the best; otherwise all."""
+    def plays(self, system: str) -> bool:
+        """Whether the report plays a system: of an outlier those that fall behind and the best, otherwise all."""
         return self.rank != OUTLIER or system in (*self.behind, self.best)
 
 
 def ranking_metric(scores: pd.DataFrame) -> str | None:
-    """The metric by which recordings are chosen: the run's first that has any score, None if none has."""
+    """The metric by which recordings are chosen: the run's first metric with a score; None if there is none."""
     scored = set(scores.loc[scores["status"] == "ok", "metric"])
     return next((str(metric) for metric in scores["metric"].unique() if metric in scored), None)
 
 
 def choose(scores: pd.DataFrame) -> list[Choice]:
-    """Recordings spread over the range of the ranking metric: per category the worst, the best, the middle one.
+    """Choose recordings over the range of the ranking metric: per category the worst, the best and the middle one.
 
     Returns:
-        At most `MOST`, the most telling first: one of each category before a second of any.
+        At most `MOST` recordings, the most informative first: one of each category before a second of any.
     """
     metric = ranking_metric(scores)
     ranked = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
@@ -65,26 +65,27 @@ def choose(scores: pd.DataFrame) -> list[Choice]:
 
 
 def _spread(count: int) -> list[tuple[int, str]]:
-    """Indices into `count` sorted recordings with the word for each, in order of importance."""
+    """Indices into `count` sorted recordings with their ranks, in order of importance."""
     if count == 1:
         return [(0, "")]
     return [(0, "worst"), (count - 1, "best"), (count // 2, "middle")][:count]
 
 
 def outlying(scores: pd.DataFrame) -> list[Choice]:
-    """For each codec the recording on which it falls farthest behind its own median, at most `MOST_WORST` recordings.
+    """Choose for each codec the recording on which it falls farthest behind its own median.
 
-    One on which several codecs do so stands once, for all of them; what falls less comes last.
+    Returns:
+        At most `MOST_WORST` recordings, the largest gap first. A recording on which several codecs do so occurs once.
     """
     coded = scores[scores["kbps"].notna()]
     metric = ranking_metric(coded)
     if metric is None:
         return []
-    found: dict[tuple[str, str], list[str]] = {}
+    behind: dict[tuple[str, str], list[str]] = {}
     for row in outliers(coded, metric, 1).to_dict("records"):
-        found.setdefault((str(row["file"]), str(row["category"])), []).append(str(row["system"]))
+        behind.setdefault((str(row["file"]), str(row["category"])), []).append(str(row["system"]))
     choices = []
-    for (file, category), systems in list(found.items())[:MOST_WORST]:
+    for (file, category), systems in list(behind.items())[:MOST_WORST]:
         values = coded[(coded["file"] == file) & (coded["metric"] == metric)].set_index("system")["value"]
         best = str(values.idxmin() if lower_is_better(metric) else values.idxmax())
         choices.append(Choice(file, category, OUTLIER, tuple(systems), None if best in systems else best))
@@ -92,14 +93,14 @@ def outlying(scores: pd.DataFrame) -> list[Choice]:
 
 
 def choices(scores: pd.DataFrame) -> list[Choice]:
-    """All that are to be heard, the most telling first: one of each category, the outliers, the others.
+    """All recordings that the report plays, the most informative first: one of each category, outliers, the others.
 
-    A recording that is chosen for both reasons stands once and says both.
+    A recording that is chosen for both reasons occurs once, with both reasons.
     """
-    outside = {choice.file: choice for choice in outlying(scores)}
+    outliers_left = {choice.file: choice for choice in outlying(scores)}
     spread = [
-        replace(choice, behind=outside.pop(choice.file).behind) if choice.file in outside else choice
+        replace(choice, behind=outliers_left.pop(choice.file).behind) if choice.file in outliers_left else choice
         for choice in choose(scores)
     ]
     first = sum(choice.rank in ("worst", "") for choice in spread)
-    return [*spread[:first], *outside.values(), *spread[first:]]
+    return [*spread[:first], *outliers_left.values(), *spread[first:]]

@@ -1,7 +1,7 @@
-"""Excerpts of the chosen recordings: the source and what the systems made of it, to hear and to see.
+"""Excerpts of the chosen recordings: audio and spectrograms of the source and of its decoded versions.
 
-All versions of an excerpt are brought to one loudness (eval/levels.py), as in a listening test, so that none wins by
-being louder.
+All versions of an excerpt get the same loudness (eval/levels.py), as in a listening test, so that none wins by being
+louder.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Clip:
     """One version of an excerpt.
 
     Args:
-        score: of the whole recording, or "".
-        gain: in dB, that brought it to the loudness of all versions.
-        flac: the file.
-        spectrogram, difference: base64 of PNG images; the source has no difference, "".
+        score: score of the whole recording as text, or "".
+        gain: gain in dB that gave it the loudness of all versions.
+        flac: content of the audio file.
+        spectrogram, difference: PNG images in base64; "" for the difference of the source.
     """
 
     system: str
@@ -56,11 +56,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some seconds of one recording in several versions, the source first; all of one length.
+    """Some seconds of one recording in several versions of equal length, the source first.
 
     Args:
-        start, seconds: the excerpt within the recording.
-        highest: frequency in Hz at the top of its spectrograms.
+        start, seconds: position and length of the excerpt within the recording.
+        highest: frequency in Hz at the top of the spectrograms.
     """
 
     choice: Choice
@@ -71,23 +71,23 @@ class Excerpt:
 
     @property
     def picture_size(self) -> int:
-        """Characters of base64."""
+        """Size of the images in characters of base64."""
         return sum(len(clip.spectrogram) + len(clip.difference) for clip in self.clips)
 
     @property
     def size(self) -> int:
-        """Likewise, the audio included."""
+        """Size of images and audio in characters of base64."""
         return self.picture_size + sum(-(-len(clip.flac) // 3) * 4 for clip in self.clips)
 
 
 def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET, *, linked: bool = False) -> list[Excerpt]:
-    """Excerpts of the chosen recordings, by category, and then of the outliers.
+    """Cut excerpts of the chosen recordings, by category, then of the outliers.
 
     Args:
-        run: folder with the decoded audio.
-        budget: characters of base64 that all excerpts together may take. Where 8 s of each recording are too much it
-            is less, down to 5 s; recordings that do not fit even then are left out.
-        linked: the audio lies beside the page and costs it nothing.
+        run: folder of the run, with the decoded audio.
+        budget: characters of base64 that all excerpts together may take. Excerpts are 8 s long, or shorter, down to
+            5 s, if that exceeds the budget; recordings that still do not fit are skipped.
+        linked: the audio is stored beside the page and does not count.
     """
     chosen = [choice for choice in choices(scores) if audio_path(run, REFERENCE, choice.file).is_file()]
     excerpts = [_cut(run, scores, choice, LONGEST) for choice in chosen]
@@ -98,11 +98,11 @@ def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET, *, linked: bool =
     if sum(sizes()) > budget:
         seconds = max(SHORTEST, 0.95 * LONGEST * budget / sum(sizes()))
         excerpts = [_cut(run, scores, choice, seconds) for choice in chosen]
-    kept, free = [], budget
+    kept, left = [], budget
     for excerpt, size in zip(excerpts, sizes(), strict=True):
-        if size <= free:
+        if size <= left:
             kept.append(excerpt)
-            free -= size
+            left -= size
     categories = list(dict.fromkeys(scores["category"]))
     return sorted(
         kept,
@@ -123,19 +123,19 @@ def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Exc
     rows = ranked[ranked["file"] == choice.file]
     for system, value in zip(rows["system"], rows["value"], strict=True):
         path = audio_path(run, system, choice.file)
-        if system != REFERENCE and path.is_file() and choice.is_heard(system):
+        if system != REFERENCE and path.is_file() and choice.plays(system):
             decoded, _ = _read(path, start, length)
             versions[system] = fit_length(decoded, length)
             values[system] = value
     gains = {name: gain for name, (gain, _) in match(versions, rate).items()}
     matched = {name: samples * np.float32(10 ** (gains[name] / 20)) for name, samples in versions.items()}
-    seen = {name: spectrograms.levels(samples, rate) for name, samples in matched.items()}
-    highest = float(seen[SOURCE].max())
+    levels = {name: spectrograms.levels(samples, rate) for name, samples in matched.items()}
+    highest = float(levels[SOURCE].max())
     clips = tuple(
         Clip(
             name, f"{values[name]:.{decimals}f}" if math.isfinite(values[name]) else "", gains[name],
-            _flac(samples, rate), spectrograms.picture(seen[name], highest),
-            "" if name == SOURCE else spectrograms.difference(seen[SOURCE], seen[name], highest),
+            _flac(samples, rate), spectrograms.picture(levels[name], highest),
+            "" if name == SOURCE else spectrograms.difference(levels[SOURCE], levels[name], highest),
         )
         for name, samples in matched.items()
     )  # fmt: skip
@@ -149,25 +149,25 @@ def _read(path: Path, start: int = 0, frames: int = -1) -> tuple[Audio, int]:
 
 
 def loudest(source: Audio, length: int) -> int:
-    """Where the `length` samples with the most energy begin in [channels, time], in steps of 1/8 of their length."""
+    """Start of the `length` samples with the most energy in [channels, time], searched in steps of length / 8."""
     energy = np.concatenate([[0.0], np.cumsum((source.astype(np.float64) ** 2).sum(axis=0))])
     starts = np.arange(0, source.shape[1] - length + 1, max(1, length // 8))
     return int(starts[np.argmax(energy[starts + length] - energy[starts])])
 
 
 def _flac(samples: Audio, sample_rate: int) -> bytes:
-    """A 16-bit FLAC file; what lies beyond full scale is clipped, as a converter would."""
+    """Content of a 16-bit FLAC file; samples beyond full scale are clipped."""
     buffer = io.BytesIO()
     pcm = np.clip(np.rint(samples.T * 32768.0), -32768, 32767).astype(np.int16)
     soundfile.write(buffer, pcm, sample_rate, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
-def lay_beside(run: Path, excerpts: Sequence[Excerpt]) -> list[list[str]]:
-    """Write the audio of all excerpts into RUN/excerpts, in the place of what is there.
+def write_audio(run: Path, excerpts: Sequence[Excerpt]) -> list[list[str]]:
+    """Write the audio of all excerpts into RUN/excerpts, replacing its content.
 
     Returns:
-        For each excerpt, of each clip the path from the page.
+        For each excerpt the paths of its clips, relative to the page.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
@@ -184,7 +184,7 @@ def lay_beside(run: Path, excerpts: Sequence[Excerpt]) -> list[list[str]]:
 
 
 def remove(run: Path) -> None:
-    """Take away what `lay_beside` left."""
+    """Delete the files that `write_audio` wrote."""
     folder = run / EXCERPTS
     if folder.is_dir():
         for path in folder.iterdir():

@@ -1,4 +1,4 @@
-"""Why scores are missing: recordings that failed, then cells that failed, then cells without a value."""
+"""Reasons for missing scores: recordings that failed, cells that failed, cells that are undefined."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-NAMED = 12  # files that are named before "and 3 more"
+NAMED = 12  # files listed before "and 3 more"
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Group:
     """All cells that share one reason.
 
     Args:
-        files: the first of them.
-        more: how many files are not named.
+        files: the first files.
+        more: number of further files.
     """
 
     reason: str
@@ -30,7 +30,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Missing:
-    """Args: recordings: (file, reason) of those that gave no score at all."""
+    """All missing scores of a run.
+
+    Args:
+        recordings: (file, reason) of each recording without any score.
+    """
 
     recordings: tuple[tuple[str, str], ...]
     failed: tuple[Group, ...]
@@ -46,10 +50,10 @@ class Missing:
 
 
 def missing(scores: pd.DataFrame, info: Mapping[str, Any]) -> Missing:
-    """Gather what has no score; the cells of a recording that failed as a whole are not listed again.
+    """Group the cells without a score by reason; those of recordings that failed as a whole are not repeated.
 
     Args:
-        scores: the rows of RUN/scores.parquet.
+        scores: rows of RUN/scores.parquet.
         info: content of run.json.
     """
     recordings = {entry["file"]: entry["error"] for entry in info["recordings"] if entry["error"]}

@@ -1,4 +1,4 @@
-"""Bit rate against score: one SVG per metric and category, drawn to stand in a page that may be light or dark."""
+"""Plots of score against bit rate: one SVG per metric and category, for pages with a light or a dark background."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from earmark.eval.tables.layout import Column
 
-# Okabe and Ito's palette, told apart with every common kind of colour blindness; its black is the text's, its yellow
-# does not show on white. Each stands in the SVG as a CSS variable, so that a page can lighten it on a dark ground.
+# Okabe and Ito's palette, distinguishable with all common types of colour blindness, without its black (text) and its
+# yellow (invisible on white). The SVG names each as a CSS variable, so that a page can lighten it on a dark ground.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, MUTED, GRID = "#1c2024", "#6b7280", "#d5d9df"
@@ -33,21 +33,21 @@ RC: dict[Any, Any] = {
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": GRID,
 }  # fmt: skip
-_TICKS = 1.5 * 2.0 ** np.arange(-3, 12)  # the rates of neural codecs, and the octaves above
-MOST_COLUMNS, ROW_INCHES = 4, 0.2  # of a legend
+_TICKS = 1.5 * 2.0 ** np.arange(-3, 12)  # kbps; bit rates of neural codecs and octaves of them
+MOST_COLUMNS, ROW_INCHES = 4, 0.2  # of the legend
 _DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)))
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one codec looks in every plot: another marker as well as another colour."""
+    """Colour and marker of one codec in every plot."""
 
     color: str
     marker: str
 
 
 def series_name(system: str) -> str:
-    """The system string without its rate, which names the line that joins a codec's rates.
+    """The system string without its bit rate, which names the curve through a codec's bit rates.
 
     "opus@12" -> "opus", "encodec_24khz@3:lm" -> "encodec_24khz:lm".
     """
@@ -57,24 +57,24 @@ def series_name(system: str) -> str:
 
 
 def styles(systems: Iterable[str]) -> dict[str, Style]:
-    """A look for each series, in the order of the run; 42 of them before one comes again."""
+    """Assign a style to each series, in the order of the run; 42 differ before one repeats."""
     names = dict.fromkeys(series_name(system) for system in systems)
     return dict(zip(names, map(Style, itertools.cycle(PALETTE), itertools.cycle(MARKERS)), strict=False))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Axes that the panels of one metric share: bit rate in kbps, score in the metric's unit."""
+    """Ranges of the axes that all panels of one metric share: bit rate in kbps, score in the metric's unit."""
 
     kbps: tuple[float, float]
     score: tuple[float, float]
 
 
 def limits(summary: pd.DataFrame, metric: str) -> Limits | None:
-    """Room for every mean and interval of `metric`, in all categories; None where no codec has a score.
+    """Ranges that hold all means and intervals of a metric in all categories; None if no codec has a score.
 
-    Few files make intervals of several times the spread of the means (t = 12.7 for two): such bars leave the panel
-    rather than flatten all the others.
+    With few files an interval can be several times as wide as the spread of the means (t = 12.7 for two files). Such
+    an interval leaves the panel instead of flattening all curves.
     """
     rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
     rates = rows["kbps"].dropna()
@@ -89,29 +89,29 @@ def limits(summary: pd.DataFrame, metric: str) -> Limits | None:
 
 
 def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mapping[str, Style], shared: Limits) -> str:
-    """Mean score and its 95 % confidence interval against measured bit rate, as an SVG element.
+    """Plot mean scores with their 95 % confidence intervals against measured bit rates.
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
-        looks: from `styles`.
+        looks: style of each series, from `styles`.
         shared: from `limits`.
 
     Returns:
-        An `<svg>` to put into a page; colours are CSS variables with the light ones to fall back on.
+        An `<svg>` element for a page; its colours are CSS variables that default to those for a light background.
     """
     rows = summary[(summary["metric"] == metric.name) & (summary["category"] == category) & summary["mean"].notna()]
     coded = rows[rows["kbps"].notna()]
     yardsticks = rows[rows["kbps"].isna() & rows["kbps_nominal"].isna()]
-    # The salt keeps any two plots of a page from sharing an id.
+    # The salt makes ids unique among the plots of a page.
     with mpl.rc_context({**RC, "svg.hashsalt": f"{metric.name} {category}"}):
         figure = Figure(figsize=(4.4, 3.1), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
         for name, series in coded.groupby(coded["system"].map(series_name), sort=False):
             points = series.sort_values("kbps")
-            look = looks[str(name)]
+            style = looks[str(name)]
             axes.errorbar(
                 points["kbps"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0), label=str(name),
-                color=look.color, marker=look.marker, markersize=5.5, linewidth=1.8, elinewidth=1.1, capsize=2.5,
+                color=style.color, marker=style.marker, markersize=5.5, linewidth=1.8, elinewidth=1.1, capsize=2.5,
             )  # fmt: skip
         _draw_yardsticks(axes, yardsticks, shared)
         _dress(axes, metric, shared)
@@ -121,7 +121,7 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
 
 
 def _draw_yardsticks(axes: Axes, rows: pd.DataFrame, shared: Limits) -> None:
-    """Reference and anchors have no bit rate: a dashed line each, named in the right margin."""
+    """Draw reference and anchors, which have no bit rate, as dashed lines with their names in the right margin."""
     bottom, top = shared.score
     gap = 0.06 * (top - bottom)
     free = -np.inf
@@ -150,7 +150,7 @@ def _dress(axes: Axes, metric: Column, shared: Limits) -> None:
 
 
 def draw_legend(figure: Figure, handlelength: float) -> None:
-    """Above the axes, in as many columns, up to four, as the names leave room for; the figure grows by the rows."""
+    """Draw the legend above the axes, in up to four columns if the names fit; the figure grows with its rows."""
     for columns in range(MOST_COLUMNS, 0, -1):
         legend = figure.legend(
             loc="outside upper left", ncols=columns, frameon=False, handlelength=handlelength, columnspacing=1.2
@@ -163,7 +163,7 @@ def draw_legend(figure: Figure, handlelength: float) -> None:
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure's SVG element with nothing that could disturb a page: no prologue, style sheet or clashing ids."""
+    """The figure as an SVG element for a page: without prologue, style sheet and clashing ids."""
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Metric against metric, a point for each recording and system: where two disagree, listen."""
+"""Scatter plots of metric against metric, a point per recording and system: listen where the two disagree."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from earmark.eval.report.plots import MUTED, RC, Style, draw_legend, series_name
 from earmark.eval.statistics.scales import modes_of
 from earmark.eval.tables.layout import describe
 
-MOST_METRICS = 4  # so that there are six panels at most
-MOST_POINTS = 1500  # drawn in a panel; the correlation is of all
+MOST_METRICS = 4  # makes at most six panels
+MOST_POINTS = 1500  # drawn per panel; the correlation includes all
 SEED = 3
 
 
 @dataclass(frozen=True)
 class Scatter:
-    """A panel: its title, what its correlation is, and its SVG element."""
+    """A panel: its title, its correlation as text, and its SVG element."""
 
     title: str
     correlation: str
@@ -30,48 +30,48 @@ class Scatter:
 
 
 def scatters(
-    scores: pd.DataFrame, looks: Mapping[str, Style], speech_categories: Collection[str] = ()
+    scores: pd.DataFrame, styles: Mapping[str, Style], speech_categories: Collection[str] = ()
 ) -> list[Scatter]:
-    """A panel for each two of the run's first metrics that have scores of the same recordings in the same systems.
+    """Plot each pair of the run's first metrics that both have scores for the same recordings and systems.
 
-    A metric that follows the category has a panel for each mode: its two scales share no axis.
+    A metric with modes gets a panel per mode, because its two scales cannot share an axis.
 
     Args:
-        scores: the rows of RUN/scores.parquet.
-        looks: from `earmark.eval.report.plots.styles`.
-        speech_categories: those heard in speech mode.
+        scores: rows of RUN/scores.parquet.
+        styles: from `earmark.eval.report.plots.styles`.
+        speech_categories: categories scored in speech mode.
     """
     good = scores[scores["status"] == "ok"]
     scored = set(good["metric"])
     metrics = [str(name) for name in scores["metric"].unique() if name in scored][:MOST_METRICS]
     values = good.pivot_table(index=["file", "category", "system"], columns="metric", values="value", sort=False)
-    found = []
+    panels = []
     for x, y in itertools.combinations(metrics, 2):
         shared = values[[x, y]].dropna().reset_index()
         categories = shared["category"].unique().tolist()
         modes = modes_of(x, categories, speech_categories) or modes_of(y, categories, speech_categories)
-        for mode, heard in (modes if len(modes) > 1 else {"": categories}).items():
-            points = shared[shared["category"].isin(heard)]
+        for mode, members in (modes if len(modes) > 1 else {"": categories}).items():
+            points = shared[shared["category"].isin(members)]
             if len(points) > 2:
                 rho = points[x].rank().corr(points[y].rank())
-                found.append(
+                panels.append(
                     Scatter(
                         f"{describe(y).title} against {describe(x).title}{f', {mode} mode' if mode else ''}",
                         f"Spearman's ρ = {rho:.2f} over {len(points)} scores",
-                        Markup(_draw(points, x, y, looks, mode)),
+                        Markup(_draw(points, x, y, styles, mode)),
                     )
                 )
-    return found
+    return panels
 
 
-def _draw(points: pd.DataFrame, x: str, y: str, looks: Mapping[str, Style], mode: str) -> str:
+def _draw(points: pd.DataFrame, x: str, y: str, styles: Mapping[str, Style], mode: str) -> str:
     shown = points.sample(min(MOST_POINTS, len(points)), random_state=SEED)
     with mpl.rc_context({**RC, "svg.hashsalt": f"{x} {y} {mode}"}):
         figure = Figure(figsize=(4.4, 3.3), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
         for name, series in shown.groupby(shown["system"].map(series_name), sort=False):
-            look = looks.get(str(name), Style(MUTED, "x"))
-            axes.plot(series[x], series[y], look.marker, color=look.color, markersize=3.2, alpha=0.7, label=str(name))
+            style = styles.get(str(name), Style(MUTED, "x"))
+            axes.plot(series[x], series[y], style.marker, color=style.color, markersize=3.2, alpha=0.7, label=str(name))
         axes.set_xlabel(describe(x).heading)
         axes.set_ylabel(describe(y).heading)
         axes.grid(linewidth=0.6)

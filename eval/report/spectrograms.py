@@ -1,4 +1,4 @@
-"""Spectrograms of a source, of what a codec made of it, and of the difference, as small PNG images."""
+"""Spectrograms of a source, of its decoded version and of their difference, as small PNG images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ROWS, COLUMNS = 96, 320
 WINDOW = 0.032  # seconds
 RANGE_DB = 80.0  # below the source's highest level
 MOST_DIFFERENCE_DB = 30.0
-COLOURS = 48  # of a palette: more make larger files and no clearer pictures
+COLOURS = 48  # in the palette; more would make the files larger and the pictures no clearer
 
 
 def levels(samples: Audio, sample_rate: int) -> Levels:
-    """Power in bands of equal width up to half the sample rate, dB; channels averaged."""
+    """Power in dB in bands of equal width up to half the sample rate, channels averaged."""
     window = max(2 * ROWS, round(WINDOW * sample_rate))
     mono = samples.mean(axis=0)
     mono = np.pad(mono, (0, max(0, window - mono.size)))
@@ -35,14 +35,14 @@ def levels(samples: Audio, sample_rate: int) -> Levels:
 
 
 def picture(shown: Levels, highest: float) -> str:
-    """Base64 of a PNG: from black, RANGE_DB below `highest` dB, to bright."""
+    """PNG in base64: from black at `highest` - RANGE_DB dB to bright at `highest` dB."""
     return _png((shown - highest) / RANGE_DB + 1, "magma")
 
 
 def difference(source: Levels, decoded: Levels, highest: float) -> str:
-    """Base64 of a PNG: blue where `decoded` has less than `source`, red where it has more, up to 30 dB.
+    """PNG in base64: blue where `decoded` has a lower level than `source`, red where it has a higher, up to 30 dB.
 
-    What lies more than RANGE_DB below `highest` counts as lying there: nobody hears how much less than nothing it is.
+    Levels more than RANGE_DB below `highest`, which are inaudible, are raised to that floor first.
     """
     floor = highest - RANGE_DB
     more = np.maximum(decoded, floor) - np.maximum(source, floor)
@@ -50,7 +50,7 @@ def difference(source: Levels, decoded: Levels, highest: float) -> str:
 
 
 def _png(values: NDArray[np.floating], colours: str) -> str:
-    """Values from 0 to 1, the lowest row at the bottom."""
+    """PNG in base64 of values from 0 to 1, the first row at the bottom."""
     steps = np.clip(np.rint(values * (COLOURS - 1)), 0, COLOURS - 1).astype(np.uint8)
     image = Image.fromarray(steps[::-1])
     palette = mpl.colormaps[colours](np.linspace(0, 1, COLOURS), bytes=True)[:, :3]

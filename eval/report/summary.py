@@ -1,4 +1,4 @@
-"""What a run says, in sentences: which system leads at which bit rate, by how much, and whether that is chance."""
+"""The result of a run in sentences: which system leads at which bit rate, by how much, and how significantly."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from earmark.eval.statistics.scales import decimals_of, lower_is_better
 from earmark.eval.tables.numbers import probability
 
 PERCEPTUAL = ("visqol", "visqol_audio", "visqol_speech")
-SAME_RATE = 1.1  # measured bit rates so near to each other are taken for one
+SAME_RATE = 1.1  # ratio up to which two measured bit rates count as equal
 
 
 @dataclass(frozen=True)
 class Lead:
-    """A system that none is better than at its bit rate or below.
+    """A system that no other at its bit rate or below surpasses.
 
     Args:
-        kbps: measured.
-        rival: the best of the others there, None where there are none; `gap`: by how much the leader is better.
+        kbps: measured bit rate.
+        rival: the best other system at that bit rate or below; None if there is none.
+        gap: by how much the leader is better than its rival.
     """
 
     system: str
@@ -36,16 +37,16 @@ class Lead:
 
 
 def headline_metric(scores: pd.DataFrame) -> str | None:
-    """ViSQOL where the run has it, else its first that has any score.
+    """The metric of the sentences: ViSQOL if the run has it, otherwise its first metric with a score.
 
-    SI-SNR, which often comes first, says little of a codec that does not follow the wave form.
+    SI-SNR, which often comes first, means little for a codec that does not preserve the waveform.
     """
     scored = set(scores.loc[scores["status"] == "ok", "metric"])
     return next((name for name in PERCEPTUAL if name in scored), ranking_metric(scores))
 
 
 def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
-    """The leading systems by rising bit rate.
+    """Find the leading systems, by rising bit rate.
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
@@ -54,34 +55,34 @@ def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
     chosen = summary[(summary["metric"] == metric) & (summary["category"] == category) & (summary["n"] > 0)]
     coded = chosen[chosen["kbps"].notna()].sort_values("kbps", kind="stable")
     points = [(str(row["system"]), float(row["kbps"]), float(row["mean"])) for row in coded.to_dict("records")]
-    found = []
+    result = []
     for system, kbps, mean in points:
         others = [(sign * value, name) for name, rate, value in points if rate <= SAME_RATE * kbps and name != system]
         best, rival = max(others, default=(-math.inf, None))
         if sign * mean > best:
-            found.append(Lead(system, kbps, mean, rival, sign * mean - best))
-    return found
+            result.append(Lead(system, kbps, mean, rival, sign * mean - best))
+    return result
 
 
 def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -> list[str]:
-    """For each category a sentence on the leaders and one on the pairs; none where no codec has a score.
+    """Describe leaders and significant differences in each category; [] if no codec has a score.
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
-        pairs: from `earmark.eval.statistics.differences.differences`, by the same metric.
+        pairs: from `earmark.eval.statistics.differences.differences`, by `metric`.
     """
     decimals = decimals_of(summary.loc[summary["metric"] == metric, "mean"])
-    found = []
-    for category in dict.fromkeys(one.category for one in pairs):
-        here = [one for one in pairs if one.category == category]
+    result = []
+    for category in dict.fromkeys(pair.category for pair in pairs):
+        members = [pair for pair in pairs if pair.category == category]
         clauses = [
-            f"{lead.system} ({lead.mean:.{decimals}f}) up to {lead.kbps:.1f} kbps{_margin(lead, here)}"
+            f"{lead.system} ({lead.mean:.{decimals}f}) up to {lead.kbps:.1f} kbps{_margin(lead, members)}"
             for lead in leads(summary, metric, category)
         ]
         if clauses:
             name = "all files" if category == ALL else category
-            found.append(f"{name}: {'; '.join(clauses)}. {_significance(here)}")
-    return found
+            result.append(f"{name}: {'; '.join(clauses)}. {_significance(members)}")
+    return result
 
 
 def _margin(lead: Lead, pairs: Sequence[Difference]) -> str:

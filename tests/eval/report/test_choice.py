@@ -17,7 +17,7 @@ SPEECH = ("speech_libri_f_198.ogg", "speech_libri_m_3436.ogg", "speech_libri_m_5
     ("name", "metric"), [*((name, "visqol_speech") for name in SPEECH), ("music_trumpet.ogg", "visqol_audio")]
 )
 def test_opus_at_12_kbps_is_above_opus_at_6(shared, name, metric):
-    """By a quarter of a point at least, where the scale has four."""
+    """By at least a quarter of a point on a scale of four."""
     reason = find(metric).available()
     if reason is not None:
         pytest.skip(reason)

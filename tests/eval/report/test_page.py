@@ -1,4 +1,4 @@
-"""report.html of a small run: what stands in it, that it is safe and whole, and that its players work in a browser."""
+"""report.html of a small run: its content, its safety, and its players in a browser."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def info() -> dict[str, Any]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Decoded audio: a tone per system, so that each can be told by ear and by eye."""
+    """Decoded audio: a tone per system, so that players and spectrograms can be told apart."""
     time = np.arange(round(SECONDS * RATE)) / RATE
     for file in FILES[:3]:
         for number, system in enumerate(SYSTEMS):
@@ -130,11 +130,11 @@ def test_the_page_opens_with_what_came_out(page):
     assert text.startswith("opus, mp3 on 3 recordings The best by ViSQOL (MOS-LQO) for the bit rate, as measured:")
     assert "speech: opus@6 (1.95) up to 6.1 kbps; opus@12 (3.45) up to 12.2 kbps, 1.50 ahead of opus@6; mp3@64" in text
     assert "Too few files for significance." in text
-    assert "all files" not in text  # ViSQOL of speech and of music are two scales
+    assert "all files" not in text  # ViSQOL has different scales for speech and music
 
 
 def test_pairs_of_systems_and_worst_recordings_are_listed(page):
-    """opus@12 is 1.5 above opus@6 on each of the two recordings of speech; ViSQOL of music is on another scale."""
+    """opus@12 is 1.5 above opus@6 on both speech recordings; ViSQOL has another scale for music."""
     section = page[page.index('<section id="differences">') : page.index('<section id="worst">')]
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in section.splitlines() if "<td>" in line]
     found = {tuple(cells[:3]): cells for cells in reversed(rows)}  # ViSQOL comes first
@@ -184,7 +184,7 @@ def test_a_score_in_a_player_has_the_decimals_of_its_metric(run, scores):
 
 
 def test_all_versions_are_equally_loud(run, scores):
-    """A copy of the source at half its level, 6.02 dB down, gets 6.02 dB more gain."""
+    """A copy of the source at half its amplitude, -6.02 dB, gets 6.02 dB more gain."""
     source = audio.read(audio_path(run, "reference", "speech/a.wav")).samples
     audio.write(audio_path(run, "opus@6", "speech/a.wav"), 0.5 * source, RATE)
     excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.choice.file == "speech/a.wav")
@@ -194,7 +194,7 @@ def test_all_versions_are_equally_loud(run, scores):
 
 
 def test_samples_beyond_full_scale_are_turned_down_not_clipped(run, scores):
-    """A click of 1.5 in a soft tone would clip at the tone's loudness, so that all versions come down to -1 dBFS."""
+    """A click of 1.5 in a soft tone would clip at the target loudness, so all versions are lowered to -1 dBFS."""
     click = 0.001 * audio.read(audio_path(run, "reference", "speech/a.wav")).samples
     click[0, 5000] = 1.5
     audio.write(audio_path(run, "opus@6", "speech/a.wav"), click, RATE)
@@ -234,15 +234,15 @@ def test_where_less_is_better_the_highest_score_is_the_worst():
     assert chosen == {"worst": "speech/a", "best": "speech/b", "middle": "speech/c"}
 
 
-def test_every_category_is_heard_before_any_is_heard_twice():
+def test_every_category_is_played_before_any_is_played_twice():
     rows = [row(f"{category}/{index}", "opus@6", "visqol", index) for category in "abcd" for index in range(5)]
     chosen = choose(pd.DataFrame(rows))
     assert len(chosen) == 9
     assert [choice.category for choice in chosen[:4]] == ["a", "b", "c", "d"]
 
 
-def test_the_worst_recording_of_each_codec_is_heard_with_those_it_is_the_worst_of():
-    """Against medians of 3: opus@6 falls by 2 on "a", mp3@64 by 1.5 on "a", too, opus@12 by 1 on "b"."""
+def test_the_worst_recording_of_each_codec_is_played_once_with_all_codecs_that_fail_on_it():
+    """Medians are 3: opus@6 falls 2 below on "a", mp3@64 1.5 below on "a" too, opus@12 1 below on "b"."""
     values = {"opus@6": (1.0, 3.0, 4.0), "mp3@64": (1.5, 3.0, 4.0), "opus@12": (3.0, 2.0, 4.0)}
     rows = [
         row(f"speech/{name}", system, "visqol", value)
@@ -253,18 +253,18 @@ def test_the_worst_recording_of_each_codec_is_heard_with_those_it_is_the_worst_o
     assert [(choice.file, choice.behind, choice.best) for choice in found] == [
         ("speech/a", ("opus@6", "mp3@64"), "opus@12"), ("speech/b", ("opus@12",), "opus@6"),
     ]  # fmt: skip
-    assert [system for system in values if found[1].is_heard(system)] == ["opus@6", "opus@12"]
+    assert [system for system in values if found[1].plays(system)] == ["opus@6", "opus@12"]
     assert outlying(pd.DataFrame([row("speech/a", "opus@6", "visqol", 1.0)])) == []  # it is its own median
 
 
-def test_a_recording_chosen_twice_stands_once_and_says_both():
-    """Means 1, 3, 4 make "a" the worst of the category, and it is where opus@6 falls farthest behind its median."""
+def test_a_recording_chosen_twice_occurs_once_with_both_reasons():
+    """Means 1, 3, 4: "a" is the worst of the category, and opus@6 falls farthest behind its median there."""
     rows = [row(f"speech/{name}", "opus@6", "visqol", value) for name, value in zip("abc", (1, 3, 4), strict=True)]
     found = [(choice.file, choice.rank, choice.behind) for choice in choices(pd.DataFrame(rows))]
     assert found == [
         ("speech/a", "worst", ("opus@6",)), ("speech/c", "best", ()), ("speech/b", "middle", ()),
     ]  # fmt: skip
-    assert choices(pd.DataFrame(rows))[0].is_heard("mp3@64")
+    assert choices(pd.DataFrame(rows))[0].plays("mp3@64")
 
 
 def test_a_metric_without_any_score_chooses_nothing():
@@ -348,7 +348,7 @@ def test_a_plot_joins_rates_and_draws_yardsticks_across(scores):
 
 
 def test_axes_hold_every_mean_and_are_not_stretched_by_a_huge_interval(scores):
-    """Means from 1.75 to 4.65; the interval of two files, 12.7 s / sqrt(2), may not set the scale."""
+    """Means from 1.75 to 4.65; the interval of two files, 12.7 s / sqrt(2), must not set the scale."""
     wild = scores.copy()
     wild.loc[(wild["file"] == "speech/a.wav") & (wild["metric"] == "visqol"), "value"] += 2.0
     shared = plots.limits(summarise(wild), "visqol")
@@ -393,7 +393,7 @@ window.heard = () => { // frequency of the strongest partial in Hz, 0 for silenc
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    """Chromium; heard() there is the pitch of what a page plays."""
+    """Chromium, in which heard() returns the pitch of what the page plays."""
     binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if binary is None or driver is None:
@@ -417,7 +417,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.mark.browser
 def test_players_play_and_switch_in_a_browser_without_an_error(browser, run, page):
-    """The versions are tones of 200, 400, 600, 800 and 1000 Hz, so what is chosen can be told from what is heard."""
+    """The versions are tones of 200, 400, 600, 800 and 1000 Hz, so the pitch shows which one plays."""
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.wait import WebDriverWait
 
@@ -485,7 +485,7 @@ def test_linked_audio_plays_from_the_disk_one_at_a_time_without_an_error(browser
         script = "return !arguments[0].paused && arguments[0].currentTime > 0"
         WebDriverWait(browser, 20, poll_frequency=0.05).until(lambda _: browser.execute_script(script, audio))
 
-    browser.find_element("css selector", "h1").click()  # nothing sounds before a page is touched
+    browser.find_element("css selector", "h1").click()  # browsers play no sound before a user action
     for audio_element in (first, second):
         browser.execute_script("arguments[0].play()", audio_element)
         until_plays(audio_element)
@@ -513,7 +513,7 @@ def test_tables_sort_by_the_column_that_is_clicked_without_an_error(browser, run
 
 @pytest.mark.browser
 def test_fifty_recordings_in_eight_systems_open_without_an_error_and_stay_below_30_mb(browser, tmp_path, info):
-    """All versions are noise, which FLAC cannot make smaller: the players have to be fewer and shorter."""
+    """All versions are noise, which FLAC cannot compress: players become fewer and shorter."""
     files = [f"{category}/{number}.wav" for category in ("speech", "music", "sounds") for number in range(17)][:50]
     rates = {f"{codec}@{kbps}": float(kbps) for codec in ("opus", "mp3") for kbps in (16, 32, 64, 96)}
     rng = np.random.default_rng(0)
@@ -538,7 +538,7 @@ def test_fifty_recordings_in_eight_systems_open_without_an_error_and_stay_below_
 
 @pytest.mark.browser
 def test_what_is_folded_is_printed_and_folded_again(browser, run, page):
-    """The PDF of the page as it opens is that of the page with everything unfolded by hand: as many bytes but dates."""
+    """The PDF of the page as opened equals that of the page with everything unfolded by hand, apart from dates."""
     browser.get((run / "report.html").as_uri())
     folded = "return document.querySelectorAll('details:not([open])').length"
     before = browser.execute_script(folded)

@@ -23,7 +23,7 @@ def tone(frequency, amplitude=0.5, seconds=1.0):
 
 
 def pixels(png):
-    """Colours of a picture, [height, width, 3]."""
+    """Pixels of a picture, [height, width, 3]."""
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
 
 
@@ -76,7 +76,7 @@ def rows(metric, values, category="speech"):
 
 
 def test_metrics_that_order_alike_have_a_correlation_of_one():
-    """1, 2, 5 against 1, 4, 25: rising, though not on a line; the third metric falls."""
+    """1, 2, 5 against 1, 4, 25 rises, though not on a line; the third metric falls."""
     values = {"opus@6": (1.0, 2.0), "mp3@64": (5.0,)}
     squares = {system: tuple(value**2 for value in each) for system, each in values.items()}
     falling = {system: tuple(-value for value in each) for system, each in values.items()}
@@ -91,7 +91,7 @@ def test_metrics_that_order_alike_have_a_correlation_of_one():
 
 
 def test_a_metric_with_two_scales_has_a_panel_for_each():
-    """Within each both rise together, rho = 1; ranks 1 to 6 against 4, 5, 6, 1, 2, 3 would be 1 - 6 x 54 / 210 < 0."""
+    """Both rise together in each mode: rho = 1. Ranks 1 to 6 against 4, 5, 6, 1, 2, 3 give 1 - 6 x 54 / 210 < 0."""
     speech, music = {"opus@6": (1.0, 2.0, 3.0)}, {"opus@6": (11.0, 12.0, 13.0)}
     low, high = {"opus@6": (1.0, 1.1, 1.2)}, {"opus@6": (4.0, 4.1, 4.2)}
     scores = pd.DataFrame(

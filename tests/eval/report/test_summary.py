@@ -13,7 +13,7 @@ RATES = {"opus@6": 5.7, "encodec_24khz@6": 6.0, "opus@12": 11.7, "mp3@64": 64.0,
 
 
 def run(metric="visqol", files=12, **means):
-    """Scores of `files` recordings, each a little apart from the system's mean."""
+    """Scores of `files` recordings, spread a little around each system's mean."""
     apart = np.linspace(-0.1, 0.1, files)
     return pd.DataFrame(
         {
@@ -28,7 +28,7 @@ def run(metric="visqol", files=12, **means):
 
 
 def test_a_system_leads_where_none_is_better_for_its_bits():
-    """opus@6 spends 5 % less than encodec@6, which is no other bit rate; mp3@64 is worse than what costs a fifth."""
+    """opus@6 spends 5 % less than encodec@6, the same bit rate; mp3@64 is worse at 5 times the bit rate."""
     means = {"opus@6": 2.0, "encodec_24khz@6": 3.5, "opus@12": 4.0, "mp3@64": 3.9, "reference": 5.0}
     found = leads(summarise(run(**means)), "visqol", "speech")
     assert [(one.system, one.rival) for one in found] == [("encodec_24khz@6", "opus@6"), ("opus@12", "encodec_24khz@6")]
@@ -36,7 +36,7 @@ def test_a_system_leads_where_none_is_better_for_its_bits():
 
 
 def test_the_sentence_says_what_is_significant():
-    """12 files on which one system is always better: p = 2 / 2^12, times 3 pairs 0.0015."""
+    """One system is better on all 12 files: p = 2 / 2^12, times 3 pairs is 0.0015."""
     scores = run(**{"opus@6": 2.0, "encodec_24khz@6": 3.5, "opus@12": 3.51})
     (sentence,) = sentences(summarise(scores), differences(scores, "visqol"), "visqol")
     assert sentence.startswith("speech: encodec_24khz@6 (3.50) up to 6.0 kbps, 1.50 ahead of opus@6 (significant);")

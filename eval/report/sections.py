@@ -1,0 +1,136 @@
+"""The content of the report's sections: curves, comparisons of systems, worst recordings, definitions of metrics."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from earmark.codec.errors import UserError
+from earmark.eval.metrics import registry
+from earmark.eval.metrics.interface import Metric
+from earmark.eval.report import plots
+from earmark.eval.statistics.bjontegaard import deltas
+from earmark.eval.statistics.differences import Difference, differences, metrics_of, outliers
+from earmark.eval.statistics.scales import decimals_of
+from earmark.eval.tables.difference_grids import delta_grid, difference_grid
+from earmark.eval.tables.grid import Grid
+from earmark.eval.tables.layout import Column, Layout, describe
+from earmark.eval.tables.numbers import signed
+
+WORST_LISTED = 3  # recordings per system
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot: its category, a footnote mark or "", its SVG element."""
+
+    category: str
+    mark: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The plots of one metric, one panel per category, with their footnotes."""
+
+    metric: Column
+    panels: tuple[Panel, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A metric explained: title, unit with range and direction, input format, and what it measures."""
+
+    title: str
+    scale: str
+    heard: str
+    text: str
+
+
+def curves(summary: pd.DataFrame, layout: Layout, styles: Mapping[str, plots.Style]) -> list[Curves]:
+    """Plot each metric for which a codec has a score."""
+    result = []
+    for index, metric in enumerate(layout.columns):
+        shared = plots.limits(summary, metric.name)
+        if shared is not None:
+            marks = {
+                section.category: max(row.cells[index].mark for row in section.rows) for section in layout.sections
+            }
+            panels = tuple(
+                Panel(category, mark, Markup(plots.rate_plot(summary, metric, category, styles, shared)))
+                for category, mark in marks.items()
+            )
+            notes = tuple(note for note in layout.notes if note.startswith(tuple(filter(None, marks.values()))))
+            result.append(Curves(metric, panels, notes))
+    return result
+
+
+def pairs_by_metric(scores: pd.DataFrame, speech_categories: Collection[str]) -> dict[str, list[Difference]]:
+    """Compare all pairs of systems by each metric; {} for a run of one system."""
+    if scores["system"].nunique() < 2:
+        return {}
+    return {name: differences(scores, name, speech_categories=speech_categories) for name in metrics_of(scores)}
+
+
+def comparisons(
+    scores: pd.DataFrame, pairs: Mapping[str, Sequence[Difference]], speech_categories: Collection[str]
+) -> list[tuple[Grid, ...]]:
+    """For each metric the table of differences, and the table of Bjontegaard deltas if there are any.
+
+    Args:
+        pairs: from `pairs_by_metric`.
+    """
+    result = []
+    for name, members in pairs.items():
+        grids = [difference_grid(members, name, speech_categories)]
+        if gains := deltas(scores, name, speech_categories):
+            grids.append(delta_grid(gains, name, speech_categories))
+        result.append(tuple(grids))
+    return result
+
+
+def worst(scores: pd.DataFrame) -> list[Grid]:
+    """For each metric a table of the recordings on which each codec falls farthest behind its own median."""
+    coded = scores[scores["kbps"].notna()]
+    headings = ("System", "Category", "Recording", "score", "against the median")
+    grids = []
+    for name in metrics_of(coded):
+        decimals = decimals_of(coded[coded["metric"] == name].groupby(["system", "category"])["value"].mean())
+        rows = tuple(
+            (
+                row["system"], row["category"], row["file"], signed(row["value"], decimals).removeprefix("+"),
+                signed(row["gap"], decimals),
+            )
+            for row in outliers(coded, name, WORST_LISTED).to_dict("records")
+        )  # fmt: skip
+        if rows:
+            grids.append(Grid(describe(name).title, headings, rows, left=3))
+    return grids
+
+
+def definitions(info: Mapping[str, Any]) -> list[Definition]:
+    """Explain the metrics of the run; a metric with modes is explained in the modes that the run used."""
+    speech = {recording["category"] in info["speech_categories"] for recording in info["recordings"]}
+    metrics: dict[str, Metric] = {}
+    for name in info["metrics"]:
+        for is_speech in sorted(speech):
+            try:
+                metric = registry.find(name, speech=is_speech)
+            except UserError:  # the run was made where more metrics were installed
+                continue
+            metrics[metric.name] = metric
+    return [
+        Definition(
+            title=metric.title,
+            scale=", ".join(filter(None, (metric.unit, metric.value_range, f"{metric.better} is better"))),
+            heard=metric.heard,
+            text=(inspect.getdoc(metric.function) or "").partition("\n")[0],
+        )
+        for metric in metrics.values()
+    ]
