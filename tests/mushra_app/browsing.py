@@ -1,4 +1,4 @@
-"""Somebody in front of a real browser, for tests of the pages."""
+"""A listener who uses a real browser, for tests of the pages."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from earmark.mushra_app.database.tables import Stimulus
 
 
 class Listener:
-    """Somebody in front of the browser, who clicks and presses keys and reads what the page shows."""
+    """A listener who clicks, presses keys and reads the page."""
 
     def __init__(self, browser: webdriver.Chrome, app: Flask, url: str) -> None:
         self.browser, self.app, self.url = browser, app, url
 
     @property
     def hand(self) -> ActionChains:
-        return ActionChains(self.browser, duration=0)  # milliseconds that a pointer travels
+        return ActionChains(self.browser, duration=0)  # milliseconds per pointer movement
 
     def find(self, selector: str) -> WebElement:
         return self.browser.find_element(By.CSS_SELECTOR, selector)
@@ -45,7 +45,7 @@ class Listener:
         self.hand.send_keys(*keys).perform()
 
     def tab_to(self, selector: str) -> None:
-        """Press Tab until that has the focus."""
+        """Press Tab until this element has the focus."""
         for _ in range(30):
             if self.focused == self.find(selector):
                 return
@@ -53,16 +53,16 @@ class Listener:
         raise AssertionError(f"Tab does not lead to {selector}")
 
     def wait(self, selector: str) -> WebElement:
-        """The first element that matches, once it does and is shown."""
+        """Wait for a visible element that matches."""
 
         def shown(browser: webdriver.Chrome) -> WebElement | None:
-            found = browser.find_elements(By.CSS_SELECTOR, selector)
-            return next((element for element in found if element.is_displayed()), None)
+            elements = browser.find_elements(By.CSS_SELECTOR, selector)
+            return next((element for element in elements if element.is_displayed()), None)
 
         return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(shown, selector)
 
     def begin(self) -> None:
-        """From the welcome page to the first trial."""
+        """Go from the welcome page to the first trial."""
         self.browser.get(self.url)
         self.click("[name=consent]")
         self.click("button.primary")
@@ -74,64 +74,64 @@ class Listener:
         WebDriverWait(self.browser, 20, poll_frequency=0.02).until(lambda b: b.title.startswith(f"Trial {position} of"))
         self.wait('.trial[data-state="ready"]')
 
-    def play(self, sound: int) -> None:
-        self.sounds[sound - 1].find_element(By.CSS_SELECTOR, ".play").click()
-        self.wait(f".condition:nth-child({sound}).playing")
+    def play(self, number: int) -> None:
+        self.stimuli[number - 1].find_element(By.CSS_SELECTOR, ".play").click()
+        self.wait(f".condition:nth-child({number}).playing")
 
-    def click_scale(self, sound: int, score: float) -> None:
-        """A click where the scale says `score`; the thumb, 16 px, needs half its length at either end."""
-        slider = self.slider(sound)
+    def click_scale(self, number: int, score: float) -> None:
+        """Click at `score` on the scale. At either end, half the length of the thumb, 16 px, is out of reach."""
+        slider = self.slider(number)
         width, height = slider.size["width"], slider.size["height"]
         along = (score / 100 - 0.5) * (max(width, height) - 16)
         x, y = (0, -along) if height > width else (along, 0)
         self.hand.move_to_element_with_offset(slider, round(x), round(y)).click().perform()
 
     def rate_all(self, scores: list[int]) -> None:
-        """Play the reference and every sound, and rate these."""
+        """Play the reference, and play and rate every stimulus."""
         self.click("#reference")
-        for sound, score in enumerate(scores, start=1):
-            self.play(sound)
-            self.click_scale(sound, score)
+        for number, score in enumerate(scores, start=1):
+            self.play(number)
+            self.click_scale(number, score)
 
-    def slider(self, sound: int) -> WebElement:
-        return self.sounds[sound - 1].find_element(By.CSS_SELECTOR, "input")
+    def slider(self, number: int) -> WebElement:
+        return self.stimuli[number - 1].find_element(By.CSS_SELECTOR, "input")
 
     @property
-    def sounds(self) -> list[WebElement]:
+    def stimuli(self) -> list[WebElement]:
         return self.all(".condition")
 
     @property
     def shown(self) -> list[str]:
-        """The scores as the page writes them; "" where there is none."""
+        """The scores that the page shows; "" for unrated stimuli."""
         return [element.text for element in self.all(".score")]
 
     @property
     def order(self) -> list[str | None]:
-        return [element.get_attribute("data-stimulus") for element in self.sounds]
+        return [element.get_attribute("data-stimulus") for element in self.stimuli]
 
     @property
     def stored(self) -> pd.DataFrame:
         served = self.app.extensions["earmark"]
         return served.store.ratings()
 
-    def scores_by_token(self) -> dict[tuple[int, str], int]:
-        """What the database holds, by position of the trial and condition."""
+    def scores_by_condition(self) -> dict[tuple[int, str], int]:
+        """Stored scores, by position of the trial and condition."""
         return {(row.position, row.condition): row.score for row in self.stored.itertuples()}
 
     def conditions(self) -> list[str]:
-        """What stands behind the sliders from left to right, which only the server knows."""
+        """Conditions of the sliders from left to right, which only the server knows."""
         with self.app.extensions["earmark"].store.reading() as session:
             return [session.get_one(Stimulus, token).condition for token in self.order]
 
     def complaints(self) -> list[str]:
-        """What the browser logged: script errors, refused resources."""
+        """Messages that the browser logged: script errors, refused resources."""
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
 def serve(app: Flask, port: int = 0) -> Iterator[str]:
-    """The app's address, while it is served; at any free port for 0."""
+    """Serve the app and yield its address; port 0 takes any free one."""
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # seconds until it notices its end
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # polling interval in seconds
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
@@ -140,7 +140,7 @@ def serve(app: Flask, port: int = 0) -> Iterator[str]:
 
 
 def network(browser: webdriver.Chrome, *, online: bool = True, bytes_per_second: int = -1) -> None:
-    """What the browser's connection is like; -1 is as fast as it gets."""
+    """Set the browser's connection; -1 means no limit."""
     conditions = {"latency": 0, "downloadThroughput": bytes_per_second, "uploadThroughput": bytes_per_second}
     browser.execute_cdp_cmd("Network.enable", {})
     browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": not online, **conditions})

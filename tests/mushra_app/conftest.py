@@ -1,4 +1,4 @@
-"""A study small enough to be rated in a test (two categories, four conditions, short tones), and a real browser."""
+"""A study small enough for tests (two categories, four conditions, short tones), and a real browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.mushra_app.browsing import Listener, resize, serve
 
 RATE = 48_000
 CONDITIONS = (
-    Condition("hidden-original", "hidden reference"),  # not "reference": no test could tell that from the button's name
+    Condition("hidden-original", "hidden reference"),  # not "reference", which is also the name of a button
     Condition("anchor@3.5k", "low anchor"),
     Condition("opus@6", "system"),
     Condition("mp3@64", "system"),
@@ -35,9 +35,9 @@ def write_study(
     for number in range(items):
         category = ("speechlike", "musical")[number % 2]
         stimuli = {}
-        for place, condition in enumerate(CONDITIONS):
-            name = f"{number:03d}{place:03d}f00d.wav"
-            tone = 0.2 * np.sin(2 * np.pi * 100 * (1 + 16 * number + place) * time)  # each file its own
+        for index, condition in enumerate(CONDITIONS):
+            name = f"{number:03d}{index:03d}f00d.wav"
+            tone = 0.2 * np.sin(2 * np.pi * 100 * (1 + 16 * number + index) * time)  # all files differ
             audio.write(folder / "audio" / name, tone[np.newaxis].astype(np.float32), RATE, subtype="PCM_16")
             stimuli[condition.name] = Stimulus(audio=name, gain_db=0.0, loudness=-23.0)
         made.append(Item(f"{category}-{number:03d}", category, f"{category}/file{number}.wav", 0.0, seconds, stimuli))
@@ -50,13 +50,13 @@ def write_study(
 
 @pytest.fixture(scope="session")
 def make_study() -> Callable[..., Study]:
-    """Writes a study to a folder; see write_study for what can be chosen."""
+    """Function that writes a study to a folder; its options are those of write_study."""
     return write_study
 
 
 @pytest.fixture
 def study_folder(tmp_path: Path) -> Path:
-    """A fresh study on disk: 4 items, 4 conditions, 3 trials a listener, 2 annotations an item."""
+    """A new study on disk: 4 items, 4 conditions, 3 trials per listener, 2 ratings per item."""
     write_study(tmp_path / "STUDY")
     return tmp_path / "STUDY"
 
@@ -71,7 +71,7 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """One headless Chromium with a fresh profile for all tests; they are skipped where none is installed."""
+    """One headless Chromium with a new profile for all tests, which are skipped if it is not installed."""
     binary = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if binary is None or driver is None:

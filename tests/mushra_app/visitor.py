@@ -1,4 +1,4 @@
-"""A browser without a screen, for tests over HTTP."""
+"""A minimal browser for tests over HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 @dataclass
 class Page:
-    """What the browser reads out of a trial page."""
+    """What the script of a trial page reads from it."""
 
     key: str
     token: str
@@ -23,7 +23,7 @@ class Page:
 
 
 class Visitor:
-    """A browser without a screen: follows redirects, keeps cookies and every response."""
+    """A minimal browser that follows redirects and keeps cookies and all responses."""
 
     def __init__(self, app: Flask) -> None:
         self.client: FlaskClient = app.test_client()
@@ -40,12 +40,12 @@ class Visitor:
         return response
 
     def begin(self, path: str = "/") -> TestResponse:
-        """Consent, and say that the volume is set."""
+        """Consent, and complete the volume page."""
         page = self.post("/start", data={"token": field(self.get(path).text, "token"), "consent": "yes"})
         return self.go_on(page)
 
     def go_on(self, page: TestResponse) -> TestResponse:
-        """Press the button of a page that is no trial."""
+        """Press the button of a page that is not a trial."""
         assert page.status_code == 200, page.text
         return self.post(attribute(page.text, "action")[0], data={"token": field(page.text, "token")})
 
@@ -60,7 +60,7 @@ class Visitor:
         )
 
     def rate(self, page: Page, score: int = 50, **changes: Any) -> TestResponse:
-        marks = [{"stimulus": token, "score": score + place} for place, token in enumerate(page.stimuli)]
+        marks = [{"stimulus": token, "score": score + index} for index, token in enumerate(page.stimuli)]
         body = {"token": page.token, "seconds": 12.5, "ratings": marks, **changes}
         return self.post(f"/trial/{page.key}", json=body)
 

@@ -1,4 +1,4 @@
-"""Attention checks: where they come, what passes, and what screening makes of them."""
+"""Attention checks: their positions, what passes, and how screening uses them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rate(store: Store, key: str, trial: Trial, scores: Mapping[str, int]) -> Non
 
 
 def take_part(store: Store, key: str, *, obeys: bool = True, again: Mapping[str, int] = HONEST) -> None:
-    """Rate everything honestly, the repeated trial as `again` says."""
+    """Rate everything honestly, except the repeated trial, which gets the scores `again`."""
     store.enrol(key)
     while (step := store.listener(key).open_step) is not None:
         trials = {trial.id: trial for trial in store.listener(key).trials}
@@ -63,39 +63,39 @@ def checks(store: Store) -> dict[str, tuple[bool, str]]:
 
 @pytest.mark.parametrize("score", range(101))
 def test_the_bands_are_those_of_the_scale(score: int):
-    """BS.1534-3, 5.4: excellent from 80 to 100, down to bad from 0 to 20; a mark belongs to both its neighbours."""
+    """BS.1534-3, 5.4: excellent from 80 to 100, down to bad from 0 to 20; the ends belong to both bands."""
     names = [band for band in range(5) if in_band(score, band)]
     assert names == sorted({4 - min(score // 20, 4), 4 - min(max(score - 1, 0) // 20, 4)})
 
 
-def test_where_the_checks_come():
-    """The instructed one after any trial but the last; any item again after at least one other."""
-    places, bands, repeats = set(), set(), set()
+def test_positions_of_the_checks():
+    """The instructed check follows any trial but the last. Any item is repeated, after at least one other."""
+    positions, bands, repeats = set(), set(), set()
     for _ in range(200):
         steps = list(plan((Trials(attention=("instructed", "repeated")),), "abcd"))
         kinds = [step.type for step in steps]
-        places.add(kinds.index("attention"))
+        positions.add(kinds.index("attention"))
         bands.add(steps[kinds.index("attention")].settings["band"])
         assert sorted(kinds) == ["attention", "repeat", *["trial"] * 4]
         repeats.add("".join(step.item.upper() if step.type == "repeat" else step.item for step in steps if step.item))
-    assert places == {1, 2, 3, 4}
+    assert positions == {1, 2, 3, 4}
     assert repeats == {"abAcd", "abcAd", "abcdA", "abcBd", "abcdB", "abcdC"}
-    assert bands == {0, 1, 3, 4}  # in the middle one the slider begins
+    assert bands == {0, 1, 3, 4}  # the slider starts in band 2
 
 
-def test_one_trial_is_not_repeated():
+def test_a_single_trial_is_not_repeated():
     assert [step.type for step in plan((Trials(attention=("repeated",)),), "a")] == ["trial"]
 
 
-def test_who_attends_passes(store: Store):
+def test_an_attentive_listener_passes(store: Store):
     take_part(store, "ada")
-    found = checks(store)
-    assert found["repeated"] == (True, "a repeated trial differs by 0.0 points on average")
-    assert found["instructed"][0]
+    results = checks(store)
+    assert results["repeated"] == (True, "a repeated trial differs by 0.0 points on average")
+    assert results["instructed"][0]
     assert store.listener("ada").excluded == ""
 
 
-def test_who_misses_the_instruction_is_dropped_and_replaced(store: Store):
+def test_a_listener_who_misses_the_instruction_is_dropped_and_replaced(store: Store):
     take_part(store, "ada", obeys=False)
     assert store.listener("ada").excluded.startswith("missed an attention check: asked for ")
     assert "repeated" not in store.listener("ada").excluded
@@ -104,24 +104,24 @@ def test_who_misses_the_instruction_is_dropped_and_replaced(store: Store):
 
 @pytest.mark.parametrize(("shift", "passes"), [(20, True), (21, False)])
 def test_a_repeated_trial_may_differ_by_a_band_on_average(store: Store, shift: int, passes: bool):
-    """Each of the four scores is moved by the shift, so that is the average."""
+    """All four scores are shifted by the same amount, which is therefore the average."""
     moved = {name: score - shift if score > 50 else score + shift for name, score in HONEST.items()}
     take_part(store, "ada", again=moved)
     assert checks(store)["repeated"] == (passes, f"a repeated trial differs by {shift}.0 points on average")
     assert (store.listener("ada").excluded == "") == passes
 
 
-def test_a_repeated_trial_is_no_rating(store: Store, folder: Path):
+def test_a_repeated_trial_adds_no_ratings(store: Store, folder: Path):
     take_part(store, "ada", again=dict.fromkeys(HONEST, 0))
     frame = study_ratings(folder).frame
     assert len(frame) == 3 * 4
     assert frame["score"].min() == 20
     with store.reading() as session:
-        places = [row.position for row in session.query(Trial).filter_by(purpose="repeat")]
-    assert places == [1]
+        positions = [row.position for row in session.query(Trial).filter_by(purpose="repeat")]
+    assert positions == [1]
 
 
-def test_the_page_judges_on_the_server(folder: Path):
+def test_the_server_judges_the_answer(folder: Path):
     visitor = Visitor(create_app(folder))
     visitor.begin()
     while visitor.get("/continue").request.path == "/trial":
@@ -154,8 +154,8 @@ def test_a_repeated_trial_looks_like_the_others(folder: Path):
     assert "You have rated all 4 trials" in page.text
 
 
-def test_no_page_counts_a_repeated_trial_out(study_folder: Path):
-    """Three items and one of them again: four trials wherever a listener could count."""
+def test_every_page_counts_a_repeated_trial(study_folder: Path):
+    """Three items, one of them repeated, are four trials on every page that shows a number."""
     (study_folder / "session.toml").write_text('attention = ["repeated"]\nbreak_after = 1\n')
     visitor = Visitor(create_app(study_folder))
     assert "<strong>4 trials.</strong>" in visitor.get("/").text
@@ -170,7 +170,7 @@ def test_no_page_counts_a_repeated_trial_out(study_folder: Path):
     assert breaks == ["1 of 4 trials", "2 of 4 trials", "3 of 4 trials"]
 
 
-def test_every_rule_but_none_drops_who_missed_a_check():
+def test_every_rule_but_none_drops_listeners_who_missed_a_check():
     frame = pd.DataFrame(
         [(name, "i", "ref", 100.0) for name in "AB"], columns=["listener", "item", "condition", "score"]
     )
@@ -189,10 +189,10 @@ def test_every_rule_but_none_drops_who_missed_a_check():
     assert list(judged["evidence"]) == [f"{hidden}; x", f"{hidden}; y; z"]
 
 
-def test_a_repetition_goes_with_its_trial_and_the_session_with_both(
+def test_a_repetition_is_removed_with_its_trial_and_the_session_ends(
     make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Ada's lease runs out at the volume page and Bob takes her items meanwhile: nothing is left to rate or repeat."""
+    """Ada's leases run out at the volume page and Bob gets her items, so nothing is left to rate or repeat."""
     from earmark.mushra_app.database import leases
     from earmark.mushra_app.database import store as stores
 

@@ -1,4 +1,4 @@
-"""A database of the first version, as that version wrote it, goes on under today's."""
+"""A database as version 1 wrote it is migrated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rows(folder: Path, query: str) -> list[tuple]:
         return connection.execute(query).fetchall()
 
 
-# What version 1 kept, in its own columns.
+# Columns of version 1.
 EVERYTHING = {
     "listener": "SELECT id, key, started, seen FROM listener ORDER BY id",
     "trial": "SELECT id, key, listener_id, item, position, seconds, submitted FROM trial ORDER BY id",
@@ -55,7 +55,7 @@ def test_nothing_is_lost(study: Study, study_folder: Path):
     assert rows(study_folder, "PRAGMA foreign_key_check") == []
 
 
-def test_ratings_read_the_same(store: Store, study: Study):
+def test_ratings_are_unchanged(store: Store, study: Study):
     table = store.ratings()
     ada = table[table.listener == "L0001"]
     assert sorted(ada.score) == [10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42]
@@ -63,7 +63,7 @@ def test_ratings_read_the_same(store: Store, study: Study):
     assert set(table[table.listener == "L0002"].score) == {50}
 
 
-def test_listeners_go_on_where_they_were(store: Store):
+def test_listeners_continue_where_they_were(store: Store):
     assert store.listener("ada").open_step is None
     bob = store.enrol("bob")
     assert bob.open_step.trial_id == bob.trials[1].id
@@ -74,13 +74,13 @@ def test_listeners_go_on_where_they_were(store: Store):
     assert store.enrol("cid").id == 3
 
 
-def test_it_happens_once(store: Store, study: Study, study_folder: Path):
+def test_it_is_done_once(store: Store, study: Study, study_folder: Path):
     steps = rows(study_folder, "SELECT * FROM step")
     open_store(study, study_folder)
     assert rows(study_folder, "SELECT * FROM step") == steps
 
 
-def test_a_migration_that_fails_changes_nothing(study: Study, study_folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_migration_changes_nothing(study: Study, study_folder: Path, monkeypatch: pytest.MonkeyPatch):
     before = list(sqlite3.connect(study_folder / "ratings.sqlite").iterdump())
 
     def broken(rows: migrations.Rows) -> None:

@@ -1,4 +1,4 @@
-"""The store on a real PostgreSQL, started here; skipped where none is installed."""
+"""The store on a real PostgreSQL server, started by these tests; skipped if PostgreSQL is not installed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def url(server: str) -> str:
 
 @pytest.fixture
 def store(url: str, tmp_path: Path, make_study: Callable[..., Study]) -> Store:
-    """4 items with 6 places each, 3 trials a listener: 24 places for 8 listeners."""
+    """4 items that need 6 ratings each, 3 trials per listener: 24 ratings from 8 listeners."""
     return open_store(make_study(tmp_path, items=4, annotations=6, trials=3), tmp_path, url, rule="paper")
 
 
@@ -54,7 +54,7 @@ def answers_for(trial: Trial, score: int) -> dict[str, Answer]:
 
 
 def at_once(function: Callable[[int], object], count: int) -> list[object]:
-    """What `function` gives or raises for 0, 1, ... in threads that start together."""
+    """Call `function` with 0, 1, ... in threads that start together; returns results and exceptions."""
     barrier, results = threading.Barrier(count), []
 
     def run(number: int) -> None:
@@ -72,13 +72,13 @@ def at_once(function: Callable[[int], object], count: int) -> list[object]:
     return results
 
 
-def test_listeners_who_come_at_once_get_each_place_once(store: Store):
-    """24 places for 10 listeners: all are taken, none twice, and who gets none is told so."""
+def test_simultaneous_listeners_lease_each_rating_once(store: Store):
+    """24 ratings for 10 listeners: all are leased, none twice, and listeners who get none are refused."""
     results = at_once(lambda number: store.enrol(str(number)), 10)
-    held = Counter(
-        trial.item for number in range(10) if (found := store.listener(str(number))) for trial in found.trials
+    leased = Counter(
+        trial.item for number in range(10) if (listener := store.listener(str(number))) for trial in listener.trials
     )
-    assert set(held.values()) == {6}
+    assert set(leased.values()) == {6}
     assert sum(isinstance(result, NotOpenError) for result in results) >= 1
     assert all(isinstance(result, NotOpenError) or result.trials for result in results)
 
@@ -88,7 +88,7 @@ def test_one_person_in_several_browsers_is_one_listener(store: Store):
     assert sum(isinstance(result, TookPartError) for result in results) == 3
 
 
-def test_submissions_at_once_store_one(store: Store):
+def test_simultaneous_submissions_store_one(store: Store):
     trial = store.enrol("ada").trials[0]
     results = at_once(lambda number: store.submit("ada", trial.key, answers_for(trial, 10 * number), 1.0), 8)
     assert sum(isinstance(result, AlreadyRatedError) for result in results) == 7
@@ -97,7 +97,7 @@ def test_submissions_at_once_store_one(store: Store):
 
 
 def test_a_whole_study(store: Store):
-    """Eight listeners fill it; everybody rates everything 95, so the low anchor too: the rule drops them all."""
+    """Eight listeners complete it. All rate everything 95, even the low anchor, so the rule drops them all."""
     trials = [store.enrol(str(number)).trials for number in range(8)]
     for number in range(8):
         for trial in trials[number]:
@@ -124,7 +124,7 @@ def test_workers_that_start_at_once_make_one_database(url: str, tmp_path: Path, 
 
 def test_a_database_of_version_1_is_migrated(url: str, tmp_path: Path, make_study: Callable[..., Study]):
     dump = VERSION_1.read_text(encoding="utf-8").replace("DOUBLE", "DOUBLE PRECISION")
-    dump = re.sub(r",\s+FOREIGN KEY.*", "", dump)  # it names tables before they are made
+    dump = re.sub(r",\s+FOREIGN KEY.*", "", dump)  # SQLite's dump refers to tables before it creates them
     with create_engine(url).begin() as connection:
         for statement in dump.split(";\n"):
             if statement.strip() and not statement.startswith(("BEGIN", "COMMIT")):
@@ -132,4 +132,4 @@ def test_a_database_of_version_1_is_migrated(url: str, tmp_path: Path, make_stud
     store = open_store(make_study(tmp_path), tmp_path, url)
     assert store.setting("schema_version") == SCHEMA_VERSION
     assert sorted(store.ratings().score)[:4] == [10, 11, 12, 20]
-    assert store.enrol("cid").id == 3  # PostgreSQL goes on counting behind the rows that were copied
+    assert store.enrol("cid").id == 3  # the id sequence continues after the copied rows

@@ -1,4 +1,4 @@
-"""Listeners from Prolific, Mechanical Turk, personal and open links: who is let in, once, and how they get back."""
+"""Listeners from Prolific, Mechanical Turk, personal and open links: admission, once each, and the way back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def store_of(app: Flask) -> Store:
 
 
 def take_all(visitor: Visitor, path: str) -> str:
-    """A whole session; the text of the last page."""
+    """Complete a session; returns the text of the last page."""
     visitor.begin(path)
     while visitor.get("/continue").request.path == "/trial":
         visitor.rate(visitor.trial())
@@ -54,33 +54,33 @@ def take_all(visitor: Visitor, path: str) -> str:
 # Prolific
 
 
-def test_a_participant_of_prolific_is_known_and_goes_back_with_the_code(app: Flask):
+def test_a_participant_of_prolific_is_known_and_returns_with_the_code(app: Flask):
     assert 'href="https://app.prolific.com/submissions/complete?cc=C1DONE"' in take_all(Visitor(app), PROLIFIC)
-    found = store_of(app).participation(Arrival("prolific", "60fd9a0c"))
-    assert (found.state, found.visit) == ("finished", "62b1b7ce")
+    listener = store_of(app).participation(Arrival("prolific", "60fd9a0c"))
+    assert (listener.state, listener.visit) == ("finished", "62b1b7ce")
     ids = {"PROLIFIC_PID": "60fd9a0c", "STUDY_ID": "610aa6c4", "SESSION_ID": "62b1b7ce"}
-    assert found.arrival == ids
+    assert listener.arrival == ids
 
 
-def test_who_does_not_consent_goes_back_with_that_code_and_leaves_nothing(app: Flask):
+def test_a_participant_who_does_not_consent_returns_with_that_code(app: Flask):
     visitor = Visitor(app)
     assert 'href="/declined"' in visitor.get(PROLIFIC).text
     assert "complete?cc=C3NO" in visitor.get("/declined").text
     assert store_of(app).participation(Arrival("prolific", "60fd9a0c")) is None
 
 
-def test_who_is_turned_away_goes_back_with_that_code(app: Flask):
+def test_a_participant_who_is_turned_away_returns_with_that_code(app: Flask):
     visitor, store = Visitor(app), store_of(app)
     visitor.post("/start", data={"token": field(visitor.get(PROLIFIC).text, "token"), "consent": "yes"})
-    found = store.participation(Arrival("prolific", "60fd9a0c"))
-    store.complete(found.key, store.listener(found.key).open_step.key, None, "the headphone check was not passed")
+    listener = store.participation(Arrival("prolific", "60fd9a0c"))
+    store.complete(listener.key, store.listener(listener.key).open_step.key, None, "the headphone check was not passed")
     page = visitor.get("/continue")
     assert page.request.path == "/thanks"
     assert "the headphone check was not passed" in page.text
     assert "complete?cc=C2OUT" in page.text
 
 
-def test_the_same_submission_goes_on_in_another_browser(app: Flask):
+def test_a_submission_continues_in_another_browser(app: Flask):
     first, second = Visitor(app), Visitor(app)
     first.begin(PROLIFIC)
     first.rate(first.trial())
@@ -102,14 +102,14 @@ def test_a_second_person_at_the_same_computer_is_another_listener(app: Flask):
     assert store_of(app).participation(Arrival("prolific", "60fd9a0d")).id == 2
 
 
-def test_without_a_completion_code_nobody_comes_from_prolific(app: Flask):
+def test_without_a_completion_code_nobody_is_admitted_from_prolific(app: Flask):
     store_of(app).crowd = Crowd()
     page = Visitor(app).get(PROLIFIC)
     assert "takes no listeners by this address" in page.text
     assert 'name="consent"' not in page.text
 
 
-def test_only_the_study_that_was_named_is_let_in_from_prolific(app: Flask):
+def test_only_participants_of_the_named_study_are_admitted_from_prolific(app: Flask):
     store_of(app).crowd = Crowd(prolific_completion="C1DONE", prolific_study="610aa6c4")
     assert 'name="consent"' in Visitor(app).get(PROLIFIC).text
     page = Visitor(app).get(PROLIFIC.replace("610aa6c4", "610aa6c5")).text
@@ -124,12 +124,12 @@ def test_only_the_study_that_was_named_is_let_in_from_prolific(app: Flask):
         ("app.prolific.com/submissions/complete?x=1&cc=C1ABC#top", "C1ABC"),
     ],
 )  # fmt: skip
-def test_a_code_may_be_pasted_with_its_address(pasted: str, code: str):
+def test_a_code_can_be_pasted_with_its_address(pasted: str, code: str):
     assert prolific_code(pasted) == code
 
 
 @pytest.mark.parametrize("pasted", ["C1 ABC", "<b>", "https://app.prolific.com/submissions/complete", "?cc="])
-def test_what_has_no_code_in_it(pasted: str):
+def test_text_without_a_code_is_refused(pasted: str):
     with pytest.raises(UserError, match="is not a code of Prolific, which has only letters"):
         prolific_code(pasted)
 
@@ -170,17 +170,17 @@ def test_a_preview_stores_nothing_and_cannot_begin(app: Flask):
 
 def test_a_worker_submits_to_amazon(app: Flask):
     page = take_all(Visitor(app), HIT)
-    found = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
+    listener = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
     assert f'<form method="post" action="{TURK}/mturk/externalSubmit">' in page
     assert field(page, "assignmentId") == "3GU1KF0O"
-    assert field(page, "receipt") == found.receipt
-    assert re.fullmatch("L0001-[0-9a-f]{10}", found.receipt)
+    assert field(page, "receipt") == listener.receipt
+    assert re.fullmatch("L0001-[0-9a-f]{10}", listener.receipt)
 
 
 ACCEPTED_AGAIN = HIT.replace("3GU1KF0O", "3SECOND0")
 
 
-def test_a_hit_that_was_returned_and_accepted_again_is_the_one_submitted(app: Flask):
+def test_a_hit_that_was_accepted_again_is_submitted(app: Flask):
     visitor = Visitor(app)
     visitor.begin(HIT)
     visitor.rate(visitor.trial())
@@ -189,13 +189,13 @@ def test_a_hit_that_was_returned_and_accepted_again_is_the_one_submitted(app: Fl
     while visitor.get("/continue").request.path == "/trial":
         visitor.rate(visitor.trial())
     assert field(visitor.get("/thanks").text, "assignmentId") == "3SECOND0"
-    found = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
-    assert (found.id, found.visit) == (1, "3SECOND0")
-    assert found.arrival["assignmentId"] == "3SECOND0"
+    listener = store_of(app).participation(Arrival("mturk", "A2YC6PEM"))
+    assert (listener.id, listener.visit) == (1, "3SECOND0")
+    assert listener.arrival["assignmentId"] == "3SECOND0"
 
 
 def test_a_worker_who_has_finished_cannot_take_another_hit(app: Flask):
-    """The same assignment leads to its form again, another one to nothing that can be submitted."""
+    """The same assignment shows its form again; another one has no form."""
     visitor = Visitor(app)
     take_all(visitor, HIT)
     page = visitor.get(ACCEPTED_AGAIN).text
@@ -205,7 +205,7 @@ def test_a_worker_who_has_finished_cannot_take_another_hit(app: Flask):
     assert field(visitor.get(HIT).text, "assignmentId") == "3GU1KF0O"
 
 
-def test_a_worker_who_has_stopped_cannot_go_on_with_another_hit(app: Flask):
+def test_a_worker_who_has_stopped_cannot_continue_with_another_hit(app: Flask):
     visitor = Visitor(app)
     visitor.begin(HIT)
     visitor.post("/stop", data={"token": visitor.trial().token})
@@ -213,7 +213,7 @@ def test_a_worker_who_has_stopped_cannot_go_on_with_another_hit(app: Flask):
 
 
 def test_another_browser_cannot_take_over_a_worker_s_session(app: Flask):
-    """Worker ids are no secrets, assignments are: who has neither the cookie nor the assignment gets nothing."""
+    """Worker ids are not secret, assignments are. Without cookie and assignment there is no access."""
     Visitor(app).begin(HIT)
     page = Visitor(app).get(ACCEPTED_AGAIN).text
     assert "Open this page there, and go on. Only if you cannot:" in page
@@ -230,13 +230,13 @@ def test_results_go_to_amazon_only(host: str):
         read_arrival(query)
 
 
-def test_the_sandbox_is_amazon_too():
+def test_the_sandbox_belongs_to_amazon():
     query = {"assignmentId": "a", "hitId": "b", "workerId": "c", "turkSubmitTo": "https://workersandbox.mturk.com/"}
     assert read_arrival(query).details["turkSubmitTo"] == "https://workersandbox.mturk.com"
 
 
-def test_a_cookie_reaches_into_amazon_s_frame_and_others_stay_at_home(study_folder: Path):
-    """Within the frame of another site only Secure, SameSite=None, Partitioned cookies are sent."""
+def test_only_a_turk_worker_gets_a_cookie_for_frames(study_folder: Path):
+    """In the frame of another site, browsers send only Secure, SameSite=None, Partitioned cookies."""
     app = create_app(study_folder)
     store_of(app).crowd = OPEN
     secure = {"base_url": "https://listen.example"}
@@ -247,7 +247,7 @@ def test_a_cookie_reaches_into_amazon_s_frame_and_others_stay_at_home(study_fold
     assert "SameSite=Lax" in plain
 
 
-def test_amazon_may_frame_the_test_and_take_its_form(app: Flask):
+def test_amazon_can_frame_the_test_and_receive_its_form(app: Flask):
     policy = app.test_client().get("/").headers["Content-Security-Policy"]
     assert "frame-ancestors 'self' https://*.mturk.com;" in f"{policy};"
     assert f"form-action 'self' {TURK} https://workersandbox.mturk.com;" in policy
@@ -261,7 +261,7 @@ def test_a_worker_who_stops_is_asked_to_return_the_hit():
 # Links
 
 
-def test_a_personal_link_works_once_and_everywhere(app: Flask):
+def test_a_personal_link_works_once_and_in_any_browser(app: Flask):
     with app.test_request_context():
         ada, bob = invitation("Ada"), invitation("Bob")
     first = Visitor(app)
@@ -271,7 +271,7 @@ def test_a_personal_link_works_once_and_everywhere(app: Flask):
     assert Visitor(app).begin(bob).request.path == "/trial"
 
 
-def test_a_personal_link_cannot_be_made_up(app: Flask):
+def test_a_personal_link_cannot_be_forged(app: Flask):
     with app.test_request_context():
         link = invitation("Ada")
     head, _, signature = link.rpartition(".")
@@ -279,7 +279,7 @@ def test_a_personal_link_cannot_be_made_up(app: Flask):
         assert Visitor(app).get(forged).status_code == 400
 
 
-def test_a_personal_link_opens_a_study_that_is_shut_to_others(app: Flask):
+def test_a_personal_link_works_without_open_access(app: Flask):
     store_of(app).crowd = Crowd(anonymous=False)
     with app.test_request_context():
         link = invitation("Ada")
@@ -287,14 +287,14 @@ def test_a_personal_link_opens_a_study_that_is_shut_to_others(app: Flask):
     assert Visitor(app).begin(link).request.path == "/trial"
 
 
-def test_a_way_in_that_shuts_while_somebody_reads_stays_shut(app: Flask):
+def test_access_that_closes_while_somebody_reads_is_refused(app: Flask):
     visitor = Visitor(app)
     token = field(visitor.get("/").text, "token")
     store_of(app).crowd = Crowd(anonymous=False)
     assert visitor.post("/start", data={"token": token, "consent": "yes"}).status_code == 403
 
 
-def test_who_stops_is_thanked_and_cannot_go_on(app: Flask):
+def test_a_listener_who_stops_is_thanked_and_cannot_continue(app: Flask):
     visitor = Visitor(app)
     visitor.begin()
     visitor.rate(visitor.trial())
@@ -308,7 +308,7 @@ def test_who_stops_is_thanked_and_cannot_go_on(app: Flask):
     assert attribute(page.text, "action") == ["/leave"]
 
 
-# What is handed to the platforms
+# Addresses and costs
 
 
 def test_addresses_for_the_platforms():
@@ -319,20 +319,20 @@ def test_addresses_for_the_platforms():
 
 
 def test_cost_by_hand():
-    """200 items x 10 ratings / 12 a session = 166.7, with one in ten lost 185.2: 186 sessions of 20 min = 62 h.
+    """200 items x 10 ratings / 12 per session = 166.7; with one in ten dropped 185.2: 186 sessions of 20 min = 62 h.
 
     A third of 12.00 an hour is 4.00 a session: 744.00, and a third of that as fee 248.00.
     """
-    found = cost(200, 10, 12, 20, 12.0, fee=1 / 3, dropped=0.1)
-    assert (found.sessions, found.hours, found.reward, found.pay) == (186, pytest.approx(62), 4.0, 744.0)
-    assert found.fee == pytest.approx(248)
-    assert found.total == pytest.approx(992)
+    result = cost(200, 10, 12, 20, 12.0, fee=1 / 3, dropped=0.1)
+    assert (result.sessions, result.hours, result.reward, result.pay) == (186, pytest.approx(62), 4.0, 744.0)
+    assert result.fee == pytest.approx(248)
+    assert result.total == pytest.approx(992)
 
 
 def test_rewards_are_rounded_up_to_a_cent():
     assert cost(1, 1, 1, 1, 10.0, fee=0).reward == 0.17
 
 
-def test_nothing_comes_of_a_crowd_that_is_all_lost():
+def test_all_sessions_cannot_be_dropped():
     with pytest.raises(UserError, match="below 1"):
         cost(1, 1, 1, 1, 10.0, fee=0, dropped=1.0)

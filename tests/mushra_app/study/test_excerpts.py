@@ -1,4 +1,4 @@
-"""Which excerpts a study takes."""
+"""Choice of excerpts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_excerpts_lie_inside_and_do_not_overlap():
 
 
 def test_every_part_of_a_recording_can_be_chosen():
-    """The slack is shared out at random: over many seeds the first excerpt starts anywhere in it."""
+    """The remaining time is distributed at random: over many seeds the first excerpt starts anywhere in it."""
     starts = [cut("a.wav", noise(8), RATE, 5, rng(seed))[0].start for seed in range(200)]
     assert min(starts) < 0.3
     assert max(starts) > 2.7
@@ -40,10 +40,10 @@ def test_every_part_of_a_recording_can_be_chosen():
 def test_a_short_recording_is_one_whole_excerpt_and_a_very_short_one_is_none():
     assert cut("a.wav", noise(3), RATE, 5, rng()) == [Excerpt("a.wav", 0.0, 3.0)]
     assert cut("a.wav", noise(1.9), RATE, 5, rng()) == []
-    assert cut("a.wav", noise(1.5), RATE, 1, rng()) != []  # shorter excerpts were asked for
+    assert cut("a.wav", noise(1.5), RATE, 1, rng()) != []  # excerpts of 1 s were requested
 
 
-def test_pauses_are_passed_over():
+def test_pauses_are_left_out():
     signal = noise(10)
     signal[:, : 5 * RATE] *= 0.01  # 40 dB below the rest
     assert [excerpt.start for excerpt in cut("a.wav", signal, RATE, 5, rng())] == [5.0]
@@ -57,13 +57,13 @@ def test_all_recordings_come_before_a_second_excerpt_of_any():
     assert len(set(chosen)) == 6
 
 
-def test_fewer_excerpts_than_asked_for_are_all_of_them():
+def test_too_few_excerpts_are_all_chosen():
     assert len(choose([[Excerpt("a.wav", 0.0, 5.0)]], 50, rng())) == 1
     assert choose([], 50, rng()) == []
 
 
 @pytest.mark.parametrize("seed", [0, 7])
-def test_the_choice_is_the_seeds(seed):
+def test_the_seed_determines_the_choice(seed):
     def draw() -> list[Excerpt]:
         generator = rng(seed)
         return choose([cut(f"{n}.wav", noise(20), RATE, 5, generator) for n in range(5)], 8, generator)

@@ -1,4 +1,4 @@
-"""The signals of the headphone checks have the published properties, and answers are judged by the published marks."""
+"""Headphone checks: the signals have the published properties, and the published pass marks apply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RATE = 48_000
 
 
 def played(method: str, one: Round) -> list[np.ndarray]:
-    """The three intervals as the listener gets them, each [left and right, 1 s]; between them is silence."""
+    """The three intervals of a trial, each [left and right, 1 s], with silence between them."""
     samples, rate = soundfile.read(BytesIO(headphone_check.wav(method, one)), dtype="float64")
     assert (rate, samples.shape) == (RATE, (4 * RATE, 2))  # three of 1000 ms and two gaps of 500 ms
     starts = [round(start * RATE) for start in (0, 1.5, 3)]
@@ -44,27 +44,27 @@ def rms(signal: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("answer", [1, 2, 3])
-def test_one_noise_has_the_phase_of_its_band_turned_by_180_degrees(answer: int):
-    """Within 6 % of 600 Hz, that is from 564 to 636 Hz, the ears differ by pi; everywhere else by nothing."""
-    for place, (left, right) in enumerate(played("huggins", Round(answer, 1, noise=3)), start=1):
+def test_one_noise_has_a_band_with_its_phase_shifted_by_180_degrees(answer: int):
+    """Within 6 % of 600 Hz, from 564 to 636 Hz, the ears differ by pi; elsewhere they are equal."""
+    for interval, (left, right) in enumerate(played("huggins", Round(answer, 1, noise=3)), start=1):
         cross = np.fft.rfft(left) * np.conj(np.fft.rfft(right))
         frequencies = np.fft.rfftfreq(RATE, 1 / RATE)
-        loud = np.abs(cross) > 0.05 * np.median(np.abs(cross))  # 16 bits leave no phase where there is next to nothing
+        loud = np.abs(cross) > 0.05 * np.median(np.abs(cross))  # in weak bins, rounding to 16 bits dominates the phase
         band = (frequencies >= 564) & (frequencies <= 636)
         differs = np.abs(np.angle(cross)) > np.pi / 2
-        assert differs[band & loud].all() == (place == answer)
+        assert differs[band & loud].all() == (interval == answer)
         assert not differs[~band & loud].any()
         assert band.sum() == 73
 
 
-def test_neither_ear_alone_has_the_tone():
-    """The magnitudes of the band are the same in both ears, to the rounding of 16 bits."""
+def test_no_ear_alone_hears_the_tone():
+    """The magnitudes in the band are equal in both ears, within the rounding to 16 bits."""
     left, right = played("huggins", Round(2, 1, noise=0))[1]
     magnitudes = np.abs(np.fft.rfft(left)), np.abs(np.fft.rfft(right))
     assert np.abs(magnitudes[0] - magnitudes[1]).max() < 0.01 * np.median(magnitudes[0])
 
 
-def test_noises_are_white_gaussian_and_each_its_own():
+def test_noises_are_white_gaussian_and_different():
     """Equal power in eight bands to Nyquist, within 0.6 dB (3 000 bins each: s.d. 0.08 dB); kurtosis 3."""
     noises = [interval[0] for noise in range(6) for interval in played("huggins", Round(1, 2, noise))]
     for noise in noises:
@@ -84,14 +84,14 @@ def test_one_tone_is_6_db_softer_and_another_in_antiphase(answer: int, other: in
     intervals = played("antiphase", Round(answer, other, noise=0))
     (standard,) = {1, 2, 3} - {answer, other}
     full = rms(intervals[standard - 1][0])
-    for place, (left, right) in enumerate(intervals, start=1):
-        assert decibels(rms(left) / full) == pytest.approx(-6 if place == answer else 0, abs=0.01)
-        np.testing.assert_allclose(right, -left if place == other else left, atol=2**-15)  # a step of 16 bits
+    for interval, (left, right) in enumerate(intervals, start=1):
+        assert decibels(rms(left) / full) == pytest.approx(-6 if interval == answer else 0, abs=0.01)
+        np.testing.assert_allclose(right, -left if interval == other else left, atol=2**-15)  # a step of 16 bits
         assert np.argmax(np.abs(np.fft.rfft(left))) == 200  # Hz, as an interval has 1 s
 
 
 def test_tones_rise_and_fall_within_100_ms():
-    """The envelope, from the tone's quadrature: 0 at the ends, half after 50 ms (raised cosine), 1 from 100 ms on."""
+    """The envelope, from the analytic tone: 0 at the ends, half after 50 ms (raised cosine), 1 from 100 ms."""
     left = played("antiphase", Round(2, 3, noise=0))[0][0]
     time = np.arange(RATE) / RATE
     period = RATE // 200
@@ -106,7 +106,7 @@ def test_tones_rise_and_fall_within_100_ms():
 # Rounds
 
 
-def test_an_attempt_is_always_the_same_and_the_next_another():
+def test_attempts_are_reproducible_and_differ():
     first = rounds("secret", 0)
     assert first == rounds("secret", 0)
     assert len(first) == 6
@@ -117,11 +117,11 @@ def test_an_attempt_is_always_the_same_and_the_next_another():
     assert all({one.answer, one.other} < {1, 2, 3} and one.answer != one.other for one in first)
 
 
-# On the way through a session
+# In a session
 
 
 def open_check(folder: Path, text: str) -> Visitor:
-    """A visitor at the headphone check, which comes after the volume."""
+    """A visitor at the headphone check, which follows the volume page."""
     (folder / "session.toml").write_text(text)
     visitor = Visitor(create_app(folder))
     assert visitor.begin().request.path == "/page/headphones"
@@ -133,7 +133,7 @@ def store_of(visitor: Visitor) -> Store:
 
 
 def answers_of(visitor: Visitor) -> list[int]:
-    """What only the server knows."""
+    """Correct answers, which only the server knows."""
     with store_of(visitor).reading() as session:
         step = session.query(Step).filter_by(type="headphones").first()
     attempt = len(step.answer["right"]) if step.answer else 0
@@ -156,7 +156,7 @@ def test_published_pass_marks(study_folder: Path, method: str, wrong: int, passe
     assert answer(visitor, wrong).request.path == ("/trial" if passes else "/thanks")
 
 
-def test_who_fails_may_try_again_and_is_then_turned_away(study_folder: Path):
+def test_a_listener_who_fails_can_try_again_and_is_then_turned_away(study_folder: Path):
     visitor = open_check(study_folder, 'headphone_check = "huggins"\nheadphone_attempts = 2\n')
     before = answers_of(visitor)
     again = answer(visitor, wrong=3)
@@ -169,13 +169,13 @@ def test_who_fails_may_try_again_and_is_then_turned_away(study_folder: Path):
     assert (listener.state, listener.excluded_by) == ("turned away", "page")
 
 
-def test_the_second_attempt_may_pass(study_folder: Path):
+def test_the_second_attempt_can_pass(study_folder: Path):
     visitor = open_check(study_folder, 'headphone_check = "antiphase"\n')
     answer(visitor, wrong=6)
     assert answer(visitor, wrong=0).request.path == "/trial"
 
 
-def test_prolific_gets_the_code_for_screened_out(study_folder: Path):
+def test_prolific_gets_the_screen_out_code(study_folder: Path):
     (study_folder / "session.toml").write_text('headphone_check = "huggins"\nheadphone_attempts = 1\n')
     visitor = Visitor(create_app(study_folder))
     store = store_of(visitor)
@@ -184,17 +184,17 @@ def test_prolific_gets_the_code_for_screened_out(study_folder: Path):
     assert "complete?cc=OUT" in answer(visitor, wrong=6).text
 
 
-def test_a_study_may_flag_instead(study_folder: Path):
+def test_a_study_can_flag_the_failure_instead(study_folder: Path):
     visitor = open_check(
         study_folder, 'headphone_check = "huggins"\nheadphone_attempts = 1\nheadphone_failed = "flag"\n'
     )
     assert answer(visitor, wrong=2).request.path == "/trial"
     visitor.rate(visitor.trial())
-    found = study_ratings(study_folder)
-    (row,) = found.checks.to_dict("records")
+    ratings = study_ratings(study_folder)
+    (row,) = ratings.checks.to_dict("records")
     assert row == {"listener": "L0001", "check": "headphones", "passed": False,
                    "evidence": "huggins: 4 of 6 right, 6 needed"}  # fmt: skip
-    assert flag(found)["L0001"] == "headphone check huggins: 4 of 6 right, 6 needed"
+    assert flag(ratings)["L0001"] == "headphone check huggins: 4 of 6 right, 6 needed"
 
 
 def test_a_double_click_counts_once(study_folder: Path):
@@ -207,7 +207,7 @@ def test_a_double_click_counts_once(study_folder: Path):
 
 
 @pytest.mark.parametrize("change", [{"answer3": "4"}, {"answer3": ""}, {"answer3": "x"}])
-def test_half_an_answer_is_asked_for_again(study_folder: Path, change: dict[str, str]):
+def test_incomplete_answers_are_refused(study_folder: Path, change: dict[str, str]):
     visitor = open_check(study_folder, 'headphone_check = "huggins"\n')
     html = visitor.get("/page/headphones").text
     data = {"token": field(html, "token"), "attempt": "0", **{f"answer{k}": "1" for k in range(6)}, **change}
@@ -217,8 +217,8 @@ def test_half_an_answer_is_asked_for_again(study_folder: Path, change: dict[str,
     assert field(page.text, "attempt") == "0"
 
 
-def test_nothing_but_the_sound_tells_the_answer(study_folder: Path):
-    """Equal sizes and headers, no secret in the page, and nobody else's or earlier attempts' sounds."""
+def test_only_the_audio_reveals_the_answer(study_folder: Path):
+    """Files have equal sizes and headers, the page has no secret, and other listeners and attempts are closed."""
     visitor = open_check(study_folder, 'headphone_check = "antiphase"\nheadphone_attempts = 3\n')
     html = visitor.get("/page/headphones").text
     urls = attribute(html, "data-audio")
@@ -240,15 +240,15 @@ def test_nothing_but_the_sound_tells_the_answer(study_folder: Path):
     assert visitor.get(urls[0]).status_code == 404
 
 
-def test_who_is_turned_away_gives_all_places_back(study_folder: Path):
+def test_failing_the_headphone_check_ends_all_leases(study_folder: Path):
     visitor = open_check(study_folder, 'headphone_check = "huggins"\nheadphone_attempts = 1\n')
     answer(visitor, wrong=6)
     assert visitor.get("/trial").request.path == "/thanks"
-    assert store_of(visitor).status().trials == 3  # the places are free again
+    assert store_of(visitor).status().trials == 3  # nothing is leased any more
 
 
-def test_who_is_turned_away_gets_no_fresh_try(study_folder: Path):
-    """On the open link, where the cookie is all that tells who was here."""
+def test_a_listener_who_was_turned_away_cannot_start_again(study_folder: Path):
+    """With an open link, where only the cookie identifies the listener."""
     visitor = open_check(study_folder, 'headphone_check = "huggins"\nheadphone_attempts = 1\n')
     token = field(visitor.get("/page/headphones").text, "token")
     assert 'action="/leave"' not in answer(visitor, wrong=6).text
@@ -257,7 +257,7 @@ def test_who_is_turned_away_gets_no_fresh_try(study_folder: Path):
 
 
 @pytest.mark.parametrize("reason", ["", "excluded by the experimenter"])
-def test_what_the_experimenter_says_of_who_was_turned_away_stays_between_them(study_folder: Path, reason: str):
+def test_the_experimenter_s_reason_is_not_shown_to_the_listener(study_folder: Path, reason: str):
     visitor = open_check(study_folder, 'language = "de"\nheadphone_check = "huggins"\nheadphone_attempts = 1\n')
     assert "nicht fortsetzen: der Kopfhörertest" in answer(visitor, wrong=6).text
     store_of(visitor).exclude(1, reason)

@@ -1,4 +1,4 @@
-"""Questions before, between and after the trials: where they come, what they refuse, where the answers go."""
+"""Questions before, between and after the trials: their position, refused answers, and where answers are exported."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def asks(kind: str, **more: object) -> Question:
     [
         (asks("text"), [" hello \0"], "hello"),
         (asks("text", optional=True), ["  "], None),
-        (asks("text"), [999 * "x\r\n" + "xx"], 999 * "x\n" + "xx"),  # 2000, as the browser counts them
+        (asks("text"), [999 * "x\r\n" + "xx"], 999 * "x\n" + "xx"),  # 2000 characters, as browsers count
         (asks("number"), ["-3,5"], -3.5),
         (asks("number", low=0, high=10), ["10"], 10),
         (asks("scale"), ["5"], 5),
@@ -97,7 +97,7 @@ def test_answers_are_read(question: Question, given: list[str], answer: object):
         (asks("choices", choices=("a", "b")), ["a", "c"]), (asks("choices", choices=("a", "b")), []),
     ],
 )  # fmt: skip
-def test_what_is_no_answer_is_refused(question: Question, given: list[str]):
+def test_invalid_answers_are_refused(question: Question, given: list[str]):
     with pytest.raises(AnswerError):
         question.read(given)
 
@@ -129,18 +129,18 @@ def test_what_is_no_answer_is_refused(question: Question, given: list[str]):
         ({}, "a question lacks kind"),
     ],
 )
-def test_questions_that_cannot_be_asked(wrong: dict, message: str):
+def test_invalid_questions_are_explained(wrong: dict, message: str):
     with pytest.raises(ValueError, match=message):
         question_of({"name": "name", "ask": "Ask?", **wrong})
 
 
-@pytest.mark.parametrize("said", ["x", 1, None, ["name"]])
-def test_a_question_is_a_table(said: object):
+@pytest.mark.parametrize("table", ["x", 1, None, ["name"]])
+def test_a_question_is_a_table(table: object):
     with pytest.raises(ValueError, match="a question is a table"):
-        question_of(said)
+        question_of(table)
 
 
-def test_a_form_is_read_by_place_and_answers_go_by_name():
+def test_form_fields_have_numbers_and_answers_have_names():
     questions = (Question("age", "?", "number"), Question("=cmd", "?", "choices", ("a", "b")))
     form = MultiDict([("q1", "b"), ("q1", "a"), ("q0", "7"), ("q9", "x")])
     assert read_form(questions, form) == {"age": 7.0, "=cmd": ["a", "b"]}
@@ -151,7 +151,7 @@ def test_a_form_is_read_by_place_and_answers_go_by_name():
     [(None, ""), (7.0, "7"), (2.5, "2.5"), (0.1, "0.1"), (60412345678.0, "60412345678"), (["a", "b"], "a; b"),
      ("x", "x")],
 )  # fmt: skip
-def test_answers_as_tables_have_them(answer: object, text: str):
+def test_text_of_answers_in_tables(answer: object, text: str):
     assert as_text(answer) == text
 
 
@@ -187,7 +187,7 @@ def finish(folder: Path, remarks: str = "=1+1 <b>") -> Visitor:
     return visitor
 
 
-def test_pages_come_where_the_author_put_them(folder: Path):
+def test_pages_have_the_position_that_the_author_chose(folder: Path):
     questions = [page for page in studies.load(folder).pages if isinstance(page, Questionnaire)]
     listener = create_app(folder).extensions["earmark"].store.enrol("ada")
     kinds = [step.type for step in listener.steps]
@@ -195,7 +195,7 @@ def test_pages_come_where_the_author_put_them(folder: Path):
     assert [len(page.questions) for page in questions] == [2, 1, 2]
 
 
-def test_a_page_after_more_trials_than_there_are_comes_after_the_last(make_study, tmp_path: Path):
+def test_a_page_after_more_trials_than_there_are_follows_the_last(make_study, tmp_path: Path):
     make_study(tmp_path, trials=1)
     (tmp_path / "session.toml").write_text(SESSION)
     listener = create_app(tmp_path).extensions["earmark"].store.enrol("ada")
@@ -204,7 +204,7 @@ def test_a_page_after_more_trials_than_there_are_comes_after_the_last(make_study
     ]  # fmt: skip
 
 
-def test_answers_arrive_in_the_export_neutralised(folder: Path):
+def test_answers_are_exported_without_formulas(folder: Path):
     visitor = finish(folder)
     app = visitor.client.application
     admin = app.test_client()
@@ -221,7 +221,7 @@ def test_answers_arrive_in_the_export_neutralised(folder: Path):
     ]
 
 
-def test_answers_arrive_in_the_report_escaped(folder: Path, tmp_path: Path):
+def test_answers_are_escaped_in_the_report(folder: Path, tmp_path: Path):
     finish(folder)
     report = write_report(study_ratings(folder), "none", tmp_path / "report")
     with report.listeners_csv.open(newline="") as file:
@@ -233,7 +233,7 @@ def test_answers_arrive_in_the_report_escaped(folder: Path, tmp_path: Path):
     assert "=1+1 <b>" not in html
 
 
-def test_what_the_first_click_said_counts(folder: Path):
+def test_a_second_click_changes_no_answer(folder: Path):
     visitor = begin(folder)
     html = visitor.get("/page/questionnaire").text
     for age in ("33", "44"):
@@ -245,7 +245,7 @@ def test_what_the_first_click_said_counts(folder: Path):
 
 
 @pytest.mark.parametrize("answers", [{}, {"q0": "17", "q1": "in-ear"}, {"q0": "33", "q1": "loudspeaker"}, {"q0": "33"}])
-def test_a_page_that_is_not_answered_comes_again_with_what_was_said(folder: Path, answers: dict[str, str]):
+def test_an_incomplete_page_is_shown_again_with_its_answers(folder: Path, answers: dict[str, str]):
     visitor = begin(folder)
     page = send(visitor, **answers)
     assert page.status_code == 400
@@ -255,7 +255,7 @@ def test_a_page_that_is_not_answered_comes_again_with_what_was_said(folder: Path
     assert visitor.get("/continue").request.path == "/page/questionnaire"
 
 
-def test_the_author_s_words_are_escaped(study_folder: Path):
+def test_the_author_s_texts_are_escaped(study_folder: Path):
     (study_folder / "session.toml").write_text(SESSION.replace("How old are you?", "<script>alert(1)</script>"))
     html = begin(study_folder).get("/page/questionnaire").text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -281,7 +281,7 @@ def test_every_key_of_the_session_file(study_folder: Path):
     assert tuple(from_json(to_json(page)) for page in study.pages) == study.pages
 
 
-def test_pages_with_questions_survive_json(folder: Path):
+def test_pages_with_questions_can_be_saved_and_read(folder: Path):
     pages = studies.load(folder).pages
     assert tuple(from_json(to_json(page)) for page in pages) == pages
 
@@ -322,7 +322,7 @@ def test_pages_with_questions_survive_json(folder: Path):
         (SESSION.replace("optional = true", "obligatory = true"), "questionnaire with heard, remarks: .*obligatory"),
     ],
 )
-def test_a_session_file_that_cannot_be_is_one_clear_line(study_folder: Path, text: str, message: str):
+def test_a_wrong_session_file_is_an_error_of_one_line(study_folder: Path, text: str, message: str):
     (study_folder / "session.toml").write_text(text)
     with pytest.raises(UserError, match=message) as raised:
         studies.load(study_folder)
@@ -334,9 +334,9 @@ def test_a_session_file_may_begin_with_a_byte_order_mark(study_folder: Path):
     assert studies.load(study_folder).texts.title == "x"
 
 
-@pytest.mark.parametrize(("text", "asked"), [("comments = true", True), ("comments = false", False), ("", False)])
-def test_comments_are_switched_on_by_the_session_file(study_folder: Path, text: str, asked: bool):
+@pytest.mark.parametrize(("text", "shown"), [("comments = true", True), ("comments = false", False), ("", False)])
+def test_comments_are_switched_on_by_the_session_file(study_folder: Path, text: str, shown: bool):
     (study_folder / "session.toml").write_text(text)
     visitor = Visitor(create_app(study_folder))
     visitor.begin()
-    assert ('id="comment"' in visitor.get("/trial").text) == asked
+    assert ('id="comment"' in visitor.get("/trial").text) == shown

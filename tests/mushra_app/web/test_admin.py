@@ -1,4 +1,4 @@
-"""The experimenter's page: what it shows, what its buttons do, and that nobody else gets near it."""
+"""The admin page: its content, its forms, and access for the experimenter only."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def admin(app: Flask, password: str) -> FlaskClient:
 
 
 def press(admin: FlaskClient, path: str, **fields: str) -> TestResponse:
-    """Send a form of the page, with its token."""
+    """Submit a form of the page, with its token."""
     token = field(admin.get("/admin/").text, "token")
     return admin.post(path, data={"token": token, **fields}, follow_redirects=True)
 
@@ -64,29 +64,29 @@ def take_part(store: Store, key: str, reference: int = 100, trials: int = 3, com
         store.complete(key, store.listener(key).open_step.key, None)
 
 
-# What it shows
+# Content
 
 
 def test_it_shows_progress_means_and_listeners(admin: FlaskClient, store: Store):
-    """4 items x 2 ratings; Ada rates 3 items well, Bob 3 badly (excluded), Cid 1 and goes on: 4 of 8 count."""
+    """4 items x 2 ratings. Ada rates 3 items well, Bob 3 badly (excluded), Cid 1 so far: 4 of 8 count."""
     take_part(store, "ada")
     take_part(store, "bob", reference=50)
     take_part(store, "cid", trials=1)
-    found = overview(store)
-    assert (found.needed, found.valid, found.missing, found.excluded) == (8, 4, 4, 1)
-    assert found.states == {"finished": 2, "at work": 1}
-    assert {row.name: row.mean for row in found.conditions} == SCORES
-    assert all((row.n, row.low, row.high) == (4, row.mean, row.mean) for row in found.conditions)  # no spread
-    assert [row.name for row in found.conditions] == ["hidden-original", "mp3@64", "opus@6", "anchor@3.5k"]
-    assert sum(item.valid for item in found.items) == 4
-    assert all(item.means == SCORES for item in found.items if item.valid)
+    view = overview(store)
+    assert (view.needed, view.valid, view.missing, view.excluded) == (8, 4, 4, 1)
+    assert view.states == {"finished": 2, "at work": 1}
+    assert {row.name: row.mean for row in view.conditions} == SCORES
+    assert all((row.n, row.low, row.high) == (4, row.mean, row.mean) for row in view.conditions)  # no spread
+    assert [row.name for row in view.conditions] == ["hidden-original", "mp3@64", "opus@6", "anchor@3.5k"]
+    assert sum(item.valid for item in view.items) == 4
+    assert all(item.means == SCORES for item in view.items if item.valid)
     page = admin.get("/admin/").text
     assert "do not count</strong>: hidden reference below 90 in 3 of 3 ratings (100.0 %)" in page
     assert "opus against mp3" in page
 
 
 def test_it_shows_where_listeners_stop(store: Store):
-    """Ada ends; Bob stops after one trial: the volume page is the first step, trial 2 the third."""
+    """Ada finishes; Bob stops after one trial. The volume page is the first step, trial 2 the third."""
     take_part(store, "ada")
     store.enrol("bob")
     store.complete("bob", store.listener("bob").open_step.key, None)
@@ -99,8 +99,8 @@ def test_it_shows_where_listeners_stop(store: Store):
     ]  # fmt: skip
 
 
-def test_a_step_keeps_its_name_wherever_a_session_has_it(study_folder: Path):
-    """The instructed check comes after the first trial or the second, the repetition as the third or the fourth."""
+def test_a_step_has_the_same_name_at_any_position(study_folder: Path):
+    """The instructed check follows the first or second trial; the repetition is the third or fourth."""
     (study_folder / "session.toml").write_text('attention = ["instructed", "repeated"]\nbreak_after = 1\n')
     store = create_app(study_folder).extensions["earmark"].store
     for key in ("ada", "bob"):
@@ -111,14 +111,14 @@ def test_a_step_keeps_its_name_wherever_a_session_has_it(study_folder: Path):
             else:
                 trial = store.trial(step.trial_id)
                 store.submit(key, trial.key, {one.token: Answer(50) for one in trial.conditions}, 20.0)
-    found = {step.name: step.reached for step in overview(store).steps}
+    reached = {step.name: step.reached for step in overview(store).steps}
     trials = ["trial 1", "trial 2", "trial 3", "trial 4"]
-    assert found == dict.fromkeys(["volume", *trials, "attention", "break", "break 2", "break 3"], 2)
-    assert [name for name in found if name in trials] == trials
+    assert reached == dict.fromkeys(["volume", *trials, "attention", "break", "break 2", "break 3"], 2)
+    assert [name for name in reached if name in trials] == trials
 
 
-def test_who_is_turned_away_stopped_at_that_page(study_folder: Path):
-    """The volume, the headphone check, and no trial."""
+def test_a_listener_who_was_turned_away_stopped_at_that_page(study_folder: Path):
+    """Steps that were reached: volume page and headphone check, and no trial."""
     (study_folder / "session.toml").write_text('headphone_check = "huggins"\n')
     store = create_app(study_folder).extensions["earmark"].store
     store.enrol("ada")
@@ -129,8 +129,8 @@ def test_who_is_turned_away_stopped_at_that_page(study_folder: Path):
     assert steps == [("volume", 1, 0), ("headphones", 1, 1)]
 
 
-def test_the_rule_judges_without_those_excluded_by_hand_as_the_report_does(make_study, tmp_path: Path):
-    """Four ratings make an outlier of Eve's 90 beside 50, 50, 50; without Cid's there are three, too few to tell."""
+def test_the_rule_ignores_listeners_excluded_by_hand_as_the_report_does(make_study, tmp_path: Path):
+    """Among four ratings, Eve's 90 beside 50, 50, 50 is an outlier; without Cid's there are three, too few to judge."""
     make_study(tmp_path, items=1, trials=1, annotations=10)
     store = create_app(tmp_path, Options(rule="bs1534-iqr")).extensions["earmark"].store
     for key, score in (("ada", 50), ("bob", 50), ("cid", 50), ("eve", 90)):
@@ -153,13 +153,13 @@ def test_an_empty_study_has_a_page_and_files(admin: FlaskClient):
         assert admin.get(f"/admin/{name}").status_code == 200
 
 
-# What it does
+# Forms
 
 
 def test_pausing_and_closing(admin: FlaskClient, app: Flask):
-    for state, said in (("paused", "test pauses"), ("closed", "is closed")):
+    for state, text in (("paused", "test pauses"), ("closed", "is closed")):
         assert f"The experimenter has {state} the study" in press(admin, "/admin/gate", state=state).text
-        assert said in app.test_client().get("/").text
+        assert text in app.test_client().get("/").text
     press(admin, "/admin/gate", state="open")
     assert 'name="consent"' in app.test_client().get("/").text
     assert press(admin, "/admin/gate", state="nonsense").status_code == 400
@@ -175,16 +175,16 @@ def test_excluding_and_including(admin: FlaskClient, store: Store):
     assert press(admin, "/admin/listener/99999999999", counts="no").status_code == 400
 
 
-def test_the_ways_in(admin: FlaskClient, store: Store):
+def test_admission_settings(admin: FlaskClient, store: Store):
     page = press(admin, "/admin/crowd", mturk="on", prolific_completion=" C1 ", hourly="9.5").text
-    found = store.crowd
-    assert (found.anonymous, found.mturk, found.prolific_completion, found.hourly) == (False, True, "C1", 9.5)
+    crowd = store.crowd
+    assert (crowd.anonymous, crowd.mturk, crowd.prolific_completion, crowd.hourly) == (False, True, "C1", 9.5)
     assert "PROLIFIC_PID={{%PROLIFIC_PID%}}" in page
     assert 'name="prolific_completion" value="C1"' in page
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"hourly": "nan"}, "Pay for an hour: “nan” is not a number from 0 to 1000."),
         ({"hourly": "-1"}, "Pay for an hour: “-1” is not a number"),
@@ -193,11 +193,11 @@ def test_the_ways_in(admin: FlaskClient, store: Store):
         ({"prolific_study": "<b>"}, "Study id: “&lt;b&gt;” is not a code"),
     ],
 )
-def test_what_cannot_be_saved_comes_back_as_typed(admin: FlaskClient, store: Store, wrong: dict[str, str], said: str):
+def test_invalid_settings_are_shown_as_typed(admin: FlaskClient, store: Store, wrong: dict[str, str], message: str):
     before = store.crowd
     page = press(admin, "/admin/crowd", **{"mturk": "on", "hourly": "7", "prolific_no_consent": "C3", **wrong})
     assert page.status_code == 400
-    assert said in page.text
+    assert message in page.text
     assert 'name="mturk" checked' in page.text
     assert 'name="prolific_no_consent" value="C3"' in page.text
     assert f'value="{html.escape(next(iter(wrong.values())))}"' in page.text
@@ -205,7 +205,7 @@ def test_what_cannot_be_saved_comes_back_as_typed(admin: FlaskClient, store: Sto
 
 
 def test_a_head_request_is_answered_like_a_get(admin: FlaskClient, app: Flask, store: Store):
-    """RFC 9110, 9.3.2. It is no attempt to sign in either."""
+    """RFC 9110, 9.3.2. It does not count as an attempt to sign in."""
     assert admin.head("/admin/").status_code == 200
     stranger = app.test_client()
     assert stranger.head("/admin/").headers["Location"] == "/admin/sign-in"
@@ -242,8 +242,8 @@ def test_formulas_are_neutralised_in_csv_and_kept_in_parquet(admin: FlaskClient,
 
 
 @pytest.mark.parametrize("end", [";", "\t", "\n", "\r\n"])
-def test_no_formula_hides_behind_what_a_spreadsheet_may_take_for_the_end_of_a_cell(end: str):
-    """Where a spreadsheet expects semicolons, a,"b;=c" is two cells, and the quotes keep no line together."""
+def test_formulas_after_a_possible_end_of_cell_are_neutralised(end: str):
+    """If a spreadsheet expects semicolons, a,"b;=c" is two cells, and quotes do not protect line breaks."""
     sheet = as_csv(pd.DataFrame({"x": ["a"], "y": [f"b{end}=c"]})).decode()
     assert sheet.replace('"', "") == f"x,y\na,b{end}'=c\n"
     assert "'" not in as_csv(pd.DataFrame({"x": [f"as 3; -3 dB, a=b{end}c"]})).decode()
@@ -258,14 +258,14 @@ def test_negative_numbers_stay_numbers():
     assert as_csv(pd.DataFrame({"x": [-1.5], "y": ["-1.5"]})) == b"x,y\n-1.5,'-1.5\n"
 
 
-# Who gets in
+# Access
 
 PLACES = ["/admin/", "/admin/ratings.csv", "/admin/ratings.parquet", "/admin/listeners.csv", "/admin/answers.csv"]
 FORMS = ["/admin/gate", "/admin/listener/1", "/admin/crowd", "/admin/invitations", "/admin/sign-out"]
 
 
 @pytest.mark.parametrize("path", PLACES)
-def test_strangers_see_the_sign_in_page_only(app: Flask, store: Store, password: str, path: str):
+def test_without_a_session_only_the_sign_in_page_is_shown(app: Flask, store: Store, password: str, path: str):
     take_part(store, "ada")
     page = app.test_client().get(path, follow_redirects=True)
     assert page.request.path == "/admin/sign-in"
@@ -273,7 +273,7 @@ def test_strangers_see_the_sign_in_page_only(app: Flask, store: Store, password:
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_strangers_cannot_press_buttons(app: Flask, password: str, path: str):
+def test_without_a_session_forms_are_refused(app: Flask, password: str, path: str):
     assert app.test_client().post(path, data={"state": "closed"}).status_code == 403
 
 
@@ -286,19 +286,19 @@ def test_forms_of_other_sites_are_refused(admin: FlaskClient, store: Store, path
     assert admin.get("/admin/").status_code == 200
 
 
-def test_a_listener_is_no_experimenter(app: Flask, password: str):
+def test_a_listener_s_session_gives_no_access(app: Flask, password: str):
     visitor = Visitor(app)
     visitor.begin()
     assert visitor.get("/admin/").request.path == "/admin/sign-in"
 
 
-def test_a_database_without_a_password_lets_nobody_in(app: Flask, store: Store):
+def test_without_a_password_nobody_can_sign_in(app: Flask, store: Store):
     for guess in ("", "admin", "password"):
         assert app.test_client().post("/admin/sign-in", data={"password": guess}).status_code == 403
 
 
-def test_guessing_is_stopped(app: Flask, store: Store, password: str, monkeypatch: pytest.MonkeyPatch):
-    """Five wrong passwords from one address; then the right one is refused too, but not from elsewhere, nor later."""
+def test_an_address_has_five_attempts(app: Flask, store: Store, password: str, monkeypatch: pytest.MonkeyPatch):
+    """After five wrong passwords from one address, the right one is refused there, but not elsewhere or later."""
 
     def attempt(password: str, address: str = "203.0.113.1") -> int:
         return app.test_client().post(
@@ -313,7 +313,7 @@ def test_guessing_is_stopped(app: Flask, store: Store, password: str, monkeypatc
     assert attempt(password) == 303
 
 
-def test_guessing_from_everywhere_is_stopped_too(store: Store, password: str, monkeypatch: pytest.MonkeyPatch):
+def test_wrong_passwords_are_limited_over_all_addresses(store: Store, password: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(admin_access, "check_password_hash", lambda hashed, guess: False)
     for number in range(admin_access.MAX_FAILURES):
         assert admin_access.sign_in(store, "guess", f"198.51.100.{number}") is None
@@ -321,7 +321,7 @@ def test_guessing_from_everywhere_is_stopped_too(store: Store, password: str, mo
         admin_access.sign_in(store, "guess", "198.51.100.200")
 
 
-def test_a_session_that_was_ended_cannot_be_replayed(app: Flask, admin: FlaskClient):
+def test_an_ended_session_cannot_be_replayed(app: Flask, admin: FlaskClient):
     name = f"{app.config['SESSION_COOKIE_NAME']}-admin"
     copied = admin.get_cookie(name, path="/admin/").value
     thief = app.test_client()
@@ -331,7 +331,7 @@ def test_a_session_that_was_ended_cannot_be_replayed(app: Flask, admin: FlaskCli
     assert thief.get("/admin/").status_code == 302
 
 
-def test_a_session_ends_by_itself_and_with_a_new_password(
+def test_a_session_expires_and_ends_with_a_new_password(
     admin: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     now = admin_access.time.time()
@@ -343,7 +343,7 @@ def test_a_session_ends_by_itself_and_with_a_new_password(
     assert admin.get("/admin/").status_code == 302
 
 
-def test_a_forged_session_is_nobody(app: Flask, password: str):
+def test_a_forged_session_is_refused(app: Flask, password: str):
     client = app.test_client()
     for value in ("", "x" * 43, "../../etc/passwd", "' OR 1=1 --"):
         client.set_cookie(f"{app.config['SESSION_COOKIE_NAME']}-admin", value)
@@ -358,7 +358,7 @@ def test_only_hashes_are_stored(store: Store, admin: FlaskClient, study_folder: 
     assert b"scrypt:" in files
 
 
-def test_its_cookie_and_headers(app: Flask, password: str):
+def test_cookie_and_headers(app: Flask, password: str):
     signed_in = app.test_client().post("/admin/sign-in", data={"password": password}, base_url="https://x.org")
     cookie = signed_in.headers["Set-Cookie"]
     assert all(word in cookie for word in ("Secure", "HttpOnly", "SameSite=Strict", "Path=/admin/"))
@@ -370,7 +370,7 @@ def test_its_cookie_and_headers(app: Flask, password: str):
     assert signed_in.headers["Cache-Control"] == "no-store"
 
 
-def test_the_page_keeps_to_its_policy(admin: FlaskClient, store: Store):
+def test_the_page_obeys_its_content_security_policy(admin: FlaskClient, store: Store):
     take_part(store, "ada", comment="<script>alert(1)</script>")
     html = admin.get("/admin/").text
     assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", html)

@@ -24,18 +24,18 @@ def test_a_whole_session_by_mouse(listener: Listener):
         listener.wait_for_trial(position)
         listener.rate_all(clicked)
         shown = [int(score) for score in listener.shown]
-        assert all(abs(a - b) <= 1 for a, b in zip(shown, clicked, strict=True))  # a pixel is a third of a point
+        assert all(abs(a - b) <= 1 for a, b in zip(shown, clicked, strict=True))  # one pixel is a third of a point
         expected |= {(position, name): score for name, score in zip(listener.conditions(), shown, strict=True)}
         listener.click("#next")
     assert "all 2 trials" in listener.wait(".lead").text
     assert "/thanks" in listener.browser.current_url
-    assert listener.scores_by_token() == expected
+    assert listener.scores_by_condition() == expected
     assert (listener.stored.seconds > 0).all()
     assert listener.complaints() == []
 
 
 def test_a_whole_session_by_keyboard(listener: Listener):
-    """A first arrow puts the slider in the middle; then arrows count 1, Page keys 10. Home and End go to the ends."""
+    """The first arrow puts the slider in the middle. Arrows move it by 1, Page keys by 10, Home and End to the ends."""
     listener.browser.get(listener.url)
     listener.press(Keys.TAB, Keys.SPACE, Keys.TAB, Keys.ENTER)
     listener.wait("#toggle:enabled")
@@ -79,7 +79,7 @@ def test_a_reload_keeps_trial_order_and_sliders(listener: Listener):
     listener.wait_for_trial(2)
     assert listener.order == order
     assert listener.shown == shown == ["", shown[1], "", ""]
-    assert [sound.get_attribute("class") for sound in listener.sounds].count("condition rated") == 1
+    assert [stimulus.get_attribute("class") for stimulus in listener.stimuli].count("condition rated") == 1
     listener.play(2)
     assert listener.find("#comment").get_attribute("value") == "hollow"
     listener.rate_all([10, 20, 30, 40])
@@ -91,7 +91,7 @@ def test_a_reload_keeps_trial_order_and_sliders(listener: Listener):
 def test_double_clicks_do_no_harm(listener: Listener):
     listener.begin()
     listener.rate_all([80, 60, 40, 20])
-    play = listener.sounds[0].find_element(By.CSS_SELECTOR, ".play")
+    play = listener.stimuli[0].find_element(By.CSS_SELECTOR, ".play")
     listener.hand.double_click(play).perform()
     assert listener.wait(".now b").text == "1"  # and not paused by the second click
     listener.hand.double_click(listener.find("#next")).perform()
@@ -99,7 +99,7 @@ def test_double_clicks_do_no_harm(listener: Listener):
     assert listener.stored.position.tolist() == [1] * 4
 
 
-def test_a_lost_connection_costs_no_rating(listener: Listener):
+def test_a_lost_connection_loses_no_rating(listener: Listener):
     listener.begin()
     listener.rate_all([80, 60, 40, 20])
     network(listener.browser, online=False)
@@ -107,7 +107,7 @@ def test_a_lost_connection_costs_no_rating(listener: Listener):
         listener.click("#next")
         assert "No connection" in listener.wait("[data-notice=unsent]").text
         assert listener.stored.empty
-        listener.press("2", " ", Keys.ARROW_UP)  # what is being sent cannot change any more
+        listener.press("2", " ", Keys.ARROW_UP)  # ratings that are being sent cannot change
         assert not listener.find(".play").is_enabled()
         assert listener.find(".now").text == "Paused"
     finally:
@@ -117,7 +117,7 @@ def test_a_lost_connection_costs_no_rating(listener: Listener):
 
 
 def test_unsent_ratings_survive_a_closed_page(listener: Listener, monkeypatch: pytest.MonkeyPatch):
-    """The server fails while Next is pressed, and the page is closed; when it opens again it sends by itself."""
+    """The server fails after a click on Next, and the page is closed. When it opens again, it sends the ratings."""
     listener.begin()
     listener.rate_all([80, 60, 40, 20])
     rate = listener.app.view_functions["listener.rate"]
@@ -132,8 +132,8 @@ def test_unsent_ratings_survive_a_closed_page(listener: Listener, monkeypatch: p
     assert sorted(listener.stored.position) == [1] * 4
 
 
-def test_a_server_that_restarts_costs_nothing(chromium: webdriver.Chrome, make_study, tmp_path: Path):
-    """It ends in the middle of a trial; Next is pressed while it is away; another process takes its place."""
+def test_a_server_restart_loses_nothing(chromium: webdriver.Chrome, make_study, tmp_path: Path):
+    """The server stops during a trial, the listener clicks Next, and another process replaces the server."""
     make_study(tmp_path, trials=2)
     app = create_app(tmp_path)
     before = serve(app)
@@ -176,8 +176,8 @@ def test_a_second_tab_is_told_that_the_trial_is_done(listener: Listener):
     assert sorted(listener.stored.score)[0] <= 6
 
 
-def test_two_tabs_know_of_each_other(listener: Listener):
-    """What is rated in one tab is there in the other once that comes to the front, and is not overwritten by it."""
+def test_two_tabs_share_their_ratings(listener: Listener):
+    """A rating in one tab appears in the other when that comes to the front, and is not overwritten by it."""
     listener.begin()
     listener.play(1)
     listener.click_scale(1, 30)
@@ -214,7 +214,7 @@ def test_the_back_button_leads_to_the_open_trial(listener: Listener):
     assert sorted(listener.stored.position) == [1] * 4 + [2] * 4
 
 
-def test_nothing_is_fetched_from_elsewhere(listener: Listener):
+def test_nothing_is_fetched_from_other_hosts(listener: Listener):
     listener.begin()
     names = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
     fetched = listener.browser.execute_script(names)

@@ -1,5 +1,4 @@
-"""A small crowd takes whole sessions from two gunicorn workers, while the server is killed; the large one is a
-benchmark, benchmarks/crowd.py."""
+"""A small crowd completes sessions on two gunicorn workers while the server is killed; see benchmarks/crowd.py."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ LOAD = Load(listeners=40, items=8, annotations=20, trials=4, think=1.0, kills=1,
 
 
 @pytest.mark.parametrize(("late", "missed"), [(0.099, False), (0.1, True), (0.2, True)])
-def test_the_benchmark_fails_where_one_rating_in_a_hundred_is_late(late: float, missed: bool):
-    """Of 101 sorted values the 99th percentile is the hundredth, and two are late."""
+def test_the_benchmark_fails_if_one_rating_in_a_hundred_is_late(late: float, missed: bool):
+    """The 99th percentile of 101 sorted values is the hundredth; two are late."""
     problems = too_slow([0.01] * 99 + [late] * 2)
     assert [problem.startswith("missed: ") for problem in problems] == [True] * missed
 
@@ -32,5 +31,5 @@ def test_a_crowd_survives_the_death_of_its_server(tmp_path: Path):
         server.kill()
     assert check(f"sqlite:///{tmp_path / 'ratings.sqlite'}", study, seen) == []
     assert len(seen.acknowledged) >= 8 * 20
-    assert seen.lost_connections > 0  # the kill was felt
+    assert seen.lost_connections > 0  # the server was killed during requests
     assert b"Traceback" not in (tmp_path / "server.log").read_bytes()

@@ -1,4 +1,4 @@
-"""Every word that a listener reads exists in every language, with its placeholders, and the pages say which it is."""
+"""Every message for listeners is translated into every language, with its placeholders."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.mushra_app.visitor import Visitor
 
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%")
-# Words that are the same in two languages.
+# Words that are equal in two languages.
 SAME = {"Pause", "Questions", "Excellent"}
 
 
 def messages() -> dict[str | tuple[str, ...], str]:
-    """What templates and code mark for translation, and the file that it is in."""
-    found = extract_from_dir(
+    """Messages that templates and code mark for translation, and their files."""
+    extracted = extract_from_dir(
         Path(mushra_app.__file__).parent,
         method_map=[("**.py", "python"), ("web/templates/**.html", "jinja2.ext.babel_extract")],
         options_map={"**.html": {"newstyle_gettext": "true"}},
         keywords={"_": None, "gettext": None, "ngettext": (1, 2), "marked": None},
     )
-    return {message: file for file, _, message, _, _ in found}
+    return {message: file for file, _, message, _, _ in extracted}
 
 
 def read(language: str) -> Catalog:
@@ -44,22 +44,22 @@ def texts(message: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_message_is_translated(language: str):
-    found = read(language)
+    catalog = read(language)
     assert len(messages()) > 90
     for message, file in messages().items():
         one = texts(message)[0]
-        assert one in found, f"{file}: “{one}” is not in the catalogue"
-        translations = texts(found[one].string)
+        assert one in catalog, f"{file}: “{one}” is not in the catalogue"
+        translations = texts(catalog[one].string)
         assert all(translations), f"{file}: “{one}” is not translated"
         assert set(translations).isdisjoint(texts(message)) or one in SAME, f"{file}: “{one}” is still English"
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_placeholders_agree(language: str):
-    """Each form has the placeholders of the English plural; where one number decides, a form may do without it."""
-    found = read(language)
-    assert found.num_plurals == {"zh": 1}.get(language, 2)
-    for message in found:
+    """Each form has the placeholders of the English plural. The singular can omit the number."""
+    catalog = read(language)
+    assert catalog.num_plurals == {"zh": 1}.get(language, 2)
+    for message in catalog:
         if not message.id:
             continue
         wanted = set(PLACEHOLDER.findall(texts(message.id)[-1]))
@@ -67,20 +67,20 @@ def test_placeholders_agree(language: str):
             given = set(PLACEHOLDER.findall(text))
             lacking = wanted - given
             assert given <= wanted, text
-            assert not lacking or (form == 0 and found.num_plurals == 2 and lacking == {"%(num)s"}), text
+            assert not lacking or (form == 0 and catalog.num_plurals == 2 and lacking == {"%(num)s"}), text
 
 
 @pytest.mark.parametrize(
     ("language", "labels"),
     [
-        # The five-grade quality scale as the French, Spanish and Chinese ITU-R BT.500 have it, and German tests.
+        # The five-grade quality scale of the French, Spanish and Chinese ITU-R BT.500, and of German tests.
         ("de", "Ausgezeichnet Gut Ordentlich Dürftig Schlecht"),
         ("fr", "Excellent Bon Assez_bon Médiocre Mauvais"),
         ("es", "Excelente Buena Aceptable Mediocre Mala"),
         ("zh", "优 良 中 差 劣"),
     ],
 )
-def test_the_scale_has_the_field_s_words(language: str, labels: str):
+def test_the_scale_has_the_standard_terms(language: str, labels: str):
     english = ("Excellent", "Good", "Fair", "Poor", "Bad")
     assert " ".join(catalogue(language).gettext(word).replace(" ", "_") for word in english) == labels
 
@@ -101,7 +101,7 @@ def first_page(folder: Path, accept: str) -> str:
         ("", "en", "Listening test"),
     ],
 )
-def test_the_browser_decides_where_the_study_does_not(study_folder: Path, accept: str, tag: str, word: str):
+def test_the_browser_decides_if_the_study_does_not(study_folder: Path, accept: str, tag: str, word: str):
     html = first_page(study_folder, accept)
     assert f'<html lang="{tag}">' in html
     assert f"<h1>{word}</h1>" in html
@@ -113,12 +113,12 @@ def test_the_study_decides_first(study_folder: Path):
 
 
 @pytest.mark.parametrize(("trials", "words"), [(1, "1 Durchgang."), (3, "3 Durchgänge.")])
-def test_counts_are_in_the_right_number(make_study, tmp_path: Path, trials: int, words: str):
+def test_plurals(make_study, tmp_path: Path, trials: int, words: str):
     make_study(tmp_path, trials=trials)
     assert words in first_page(tmp_path, "de")
 
 
-def test_errors_and_answers_to_scripts_are_translated(study_folder: Path):
+def test_errors_for_people_and_scripts_are_translated(study_folder: Path):
     visitor = Visitor(create_app(study_folder))
     page = visitor.client.get("/nowhere", headers={"Accept-Language": "de"})
     assert "Das hat nicht geklappt" in page.text
@@ -126,12 +126,12 @@ def test_errors_and_answers_to_scripts_are_translated(study_folder: Path):
     assert "gibt es in diesem Hörtest nicht" in visitor.client.get("/nowhere", headers=german).json["error"]
 
 
-def test_the_experimenter_reads_english(study_folder: Path):
+def test_the_admin_page_is_in_english(study_folder: Path):
     page = Visitor(create_app(study_folder)).get("/admin/sign-in", headers={"Accept-Language": "de"})
     assert '<html lang="en">' in page.text
 
 
-def test_the_author_s_words_are_text_and_stay_as_they_are(study_folder: Path):
+def test_the_author_s_texts_are_escaped_and_not_translated(study_folder: Path):
     (study_folder / "session.toml").write_text(
         'title = "Codecs <b>&</b> ears"\nconsent = "I agree & more"\n'
         'instructions = """\nFirst.\n\nSecond <i>one</i>."""\n'
@@ -144,6 +144,6 @@ def test_the_author_s_words_are_text_and_stay_as_they_are(study_folder: Path):
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_no_catalogue_keeps_what_nobody_reads(language: str):
+def test_no_catalogue_has_unused_messages(language: str):
     used = {texts(message)[0] for message in messages()}
     assert {texts(message.id)[0] for message in read(language) if message.id} <= used

@@ -1,4 +1,4 @@
-"""The loop region of the trial page in a real browser: by mouse, by finger, by keyboard. The sounds last 2 s."""
+"""The loop region of the trial page in a real browser, by mouse, touch and keyboard. Stimuli last 2 s."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ pytestmark = pytest.mark.browser
 
 
 def ends(listener: Listener) -> tuple[float, float] | None:
-    """Seconds from and to which the page says it loops; None where it says it does not."""
+    """Start and end of the loop in seconds, as the page shows them; None if it does not loop."""
     if not listener.find("[data-loop=on]").is_displayed():
         return None
     return float(listener.find("#loop-start").text), float(listener.find("#loop-end").text)
 
 
 def wait_for(listener: Listener, expected: tuple[float, float]) -> None:
-    """Until the page says that it loops there, which it does once the keys rest."""
+    """Wait until the page shows this loop, which it does after the last key."""
     WebDriverWait(listener.browser, 20).until(lambda _: ends(listener) == pytest.approx(expected))
 
 
 def drag(listener: Listener, start: float, end: float) -> None:
-    """With the mouse along the waveform, between two times in seconds."""
+    """Drag the mouse along the waveform between two times in seconds."""
     waveform = listener.find("#region")
     width = waveform.size["width"]
-    places = [round((seconds / 2 - 0.5) * width) for seconds in (start, end)]
-    hand = listener.hand.move_to_element_with_offset(waveform, places[0], 0).click_and_hold()
-    hand.move_by_offset((places[1] - places[0]) // 2, 0).move_by_offset(-((places[0] - places[1]) // 2), 0)
+    offsets = [round((seconds / 2 - 0.5) * width) for seconds in (start, end)]
+    hand = listener.hand.move_to_element_with_offset(waveform, offsets[0], 0).click_and_hold()
+    hand.move_by_offset((offsets[1] - offsets[0]) // 2, 0).move_by_offset(-((offsets[0] - offsets[1]) // 2), 0)
     hand.release().perform()
 
 
 def playhead(listener: Listener) -> list[float]:
-    """Where the playhead is, in seconds, read for a little longer than a second."""
+    """Positions of the playhead in seconds, read for a little over a second."""
     read = "return 2 * document.querySelector('#region').style.getPropertyValue('--position')"
     positions = []
     until = time.monotonic() + 1.1
@@ -46,7 +46,7 @@ def playhead(listener: Listener) -> list[float]:
 
 
 def test_a_region_is_drawn_moved_and_trimmed_by_mouse(listener: Listener):
-    """A pixel is 2.8 ms: ends are where the hand was within 10 ms."""
+    """A pixel is 2.8 ms, so ends follow the mouse within 10 ms."""
     listener.begin()
     assert ends(listener) is None
     listener.play(1)
@@ -56,18 +56,18 @@ def test_a_region_is_drawn_moved_and_trimmed_by_mouse(listener: Listener):
     heard = playhead(listener)
     assert min(heard) >= 0.49
     assert max(heard) <= 1.31
-    assert max(heard) - min(heard) > 0.4  # and it moves
-    drag(listener, 0.9, 1.4)  # the part itself
+    assert max(heard) - min(heard) > 0.4  # the playhead moves
+    drag(listener, 0.9, 1.4)  # the region itself
     assert ends(listener) == pytest.approx((1.0, 1.8), abs=0.02)
-    drag(listener, 0.99, 0.4)  # its left handle, which lies outside
+    drag(listener, 0.99, 0.4)  # its left handle, outside the region
     assert ends(listener) == pytest.approx((0.41, 1.8), abs=0.02)
-    drag(listener, 1.81, 1.2)  # the right one
+    drag(listener, 1.81, 1.2)  # its right handle
     assert ends(listener) == pytest.approx((0.41, 1.19), abs=0.03)
     assert listener.find(".now").text == "Now: sound 1"
 
 
 def test_a_region_has_at_least_half_a_second(listener: Listener):
-    """Whatever is drawn, in either direction, is stretched into the recording; a mere click draws nothing."""
+    """A shorter region is extended within the recording, in either direction. A click draws none."""
     listener.begin()
     drag(listener, 0.2, 0.2)
     assert ends(listener) is None
@@ -78,7 +78,7 @@ def test_a_region_has_at_least_half_a_second(listener: Listener):
         assert ends(listener) is None
 
 
-def test_a_finger_draws_a_region(listener: Listener):
+def test_touch_draws_a_region(listener: Listener):
     resize(listener.browser, 320, 640)
     listener.begin()
     box = listener.find("#region").rect
@@ -90,15 +90,15 @@ def test_a_finger_draws_a_region(listener: Listener):
     assert ends(listener) == pytest.approx((0.5, 1.5), abs=0.02)
 
 
-def test_keys_loop_the_second_just_heard_and_trim_it(listener: Listener):
-    """Steps of 50 ms from the arrows, a tenth of the range, 0.2 s, from Page keys; ends keep half a second apart."""
+def test_keys_loop_the_last_second_and_trim_it(listener: Listener):
+    """Arrow keys move by 50 ms, Page keys by a tenth of the range, 0.2 s. Ends stay half a second apart."""
     listener.begin()
     listener.press("1")
     listener.wait(".condition:nth-child(1).playing")
     listener.press("l")
     listener.wait("[data-loop=on]")
     start, end = ends(listener)
-    assert end - start == pytest.approx(1, abs=0.011)  # each is shown in hundredths
+    assert end - start == pytest.approx(1, abs=0.011)  # both are shown in hundredths
     listener.press("l")
     assert ends(listener) is None
     listener.press("l")
@@ -108,17 +108,17 @@ def test_keys_loop_the_second_just_heard_and_trim_it(listener: Listener):
     listener.press(Keys.END, Keys.PAGE_DOWN, Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_RIGHT)
     wait_for(listener, (0, 1.75))
     assert listener.focused.get_attribute("aria-valuetext") == "1.75 seconds"
-    assert listener.shown == [""] * 4  # the arrows moved no rating
+    assert listener.shown == [""] * 4  # the arrow keys changed no rating
     listener.press(Keys.HOME)
     wait_for(listener, (0, 0.5))
     assert max(playhead(listener)) <= 0.51
-    listener.press("3")  # other keys are the page's as ever
+    listener.press("3")  # other keys still work for the page
     listener.wait(".condition:nth-child(3).playing")
     assert ends(listener) == pytest.approx((0, 0.5))
 
 
 def test_the_waveform_is_the_outline_of_all_channels(listener: Listener):
-    """Eight samples of two channels on four columns: the extremes of each pair over the peak, 0.5; y points down."""
+    """Eight samples of two channels in four columns: extremes of each pair, divided by the peak 0.5; y points down."""
     listener.browser.get(listener.url)
     draw = """
     const [channels, columns, done] = arguments;

@@ -31,8 +31,8 @@ def page(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
 
 
 @pytest.mark.parametrize(("rate", "fade"), [(48_000, 240), (44_100, 221), (32_000, 160), (16_000, 80)])
-def test_switching_keeps_every_sample_in_its_place(page: webdriver.Chrome, rate: int, fade: int):
-    """Three noises of 3001 samples: each heard as its own sample (n - start) mod 3001, with fades of exactly 5 ms."""
+def test_switching_keeps_the_conditions_in_step(page: webdriver.Chrome, rate: int, fade: int):
+    """Three noises of 3001 samples: frame n is sample (n - start) mod 3001 of each, with fades of exactly 5 ms."""
     signals, total = noise(3, 3001), round(0.5 * rate)
     start, first, second = 1000, round(0.15 * rate) + 1, round(0.31 * rate) + 7
     actions = [["start", [], start / rate], ["select", [1], first / rate], ["select", [2], second / rate]]
@@ -45,15 +45,15 @@ def test_switching_keeps_every_sample_in_its_place(page: webdriver.Chrome, rate:
     np.testing.assert_allclose(heard, expected, rtol=0, atol=2e-6)
 
 
-def test_channels_stay_apart(page: webdriver.Chrome):
-    """Two stereo noises, looped from 0.1 to 0.7 s: each ear hears its own channel, bit by bit."""
+def test_channels_are_not_mixed(page: webdriver.Chrome):
+    """Two stereo noises, looped from 0.1 to 0.7 s: each ear hears its own channel, bit-exact."""
     signals = list(np.random.default_rng(1).uniform(-0.9, 0.9, (2, 2, RATE)).astype(np.float32))
     heard = play(page, signals, [["loop", [0.1, 0.7], 0.0], ["start", [], 0.0], ["select", [1], 0.2]], 0.5)["samples"]
     np.testing.assert_array_equal(heard[:, 1000:9000], signals[0][:, 5800:13_800])
     np.testing.assert_array_equal(heard[:, 10_500:24_000], signals[1][:, 15_300:28_800])
 
 
-def test_no_switch_steps_further_than_the_signal_itself(page: webdriver.Chrome):
+def test_switches_have_no_larger_steps_than_the_signal(page: webdriver.Chrome):
     """Twelve conditions, one tone of 440 Hz in twelve phases, switched at 40 random frames.
 
     Of gain x signal, g A sin(wn + p), a step is at most A sqrt((g w)^2 + g'^2); where the fade is steepest g = 1/2 and
@@ -69,7 +69,7 @@ def test_no_switch_steps_further_than_the_signal_itself(page: webdriver.Chrome):
 
 
 def test_between_fades_samples_are_bit_exact(page: webdriver.Chrome):
-    """No resampling, no interpolation, unity gain: what is heard is what was given, to the last bit."""
+    """No resampling, no interpolation, unity gain: the output equals the input bit by bit."""
     signals = noise(2, 5000)
     actions = [["start", [], 0.013], ["select", [1], 0.2]]
     heard = play(page, signals, actions, 0.4)["samples"]
@@ -87,19 +87,19 @@ def test_fades_are_raised_cosines_of_five_milliseconds_without_overlap(page: web
     np.testing.assert_allclose(heard[FADE + 1 : 2 * FADE + 2], 0.25 * rise(FADE), atol=1e-6)
     assert heard[FADE] == heard[FADE + 1] == 0
     assert (heard[SWITCH:] == 0.25).all()
-    # half a fade is half the level: cos(pi/2) = 0
+    # half the level after half a fade: cos(pi/2) = 0
     assert heard[FADE // 2] == pytest.approx(0.25)
 
 
-def test_selecting_what_sounds_changes_nothing(page: webdriver.Chrome):
+def test_selecting_the_audible_condition_changes_nothing(page: webdriver.Chrome):
     signals = noise(2, 3000)
     once = play(page, signals, [["start", [], 0.0]], 0.2)["samples"]
     again = play(page, signals, [["start", [], 0.0], ["select", [0], 0.1], ["start", [], 0.12]], 0.2)["samples"]
     np.testing.assert_array_equal(once, again)
 
 
-def test_a_pause_goes_on_where_it_stopped(page: webdriver.Chrome):
-    """Sources stop one frame after the fade-out; the next start goes on with that very sample."""
+def test_playback_continues_where_it_was_paused(page: webdriver.Chrome):
+    """Sources stop one frame after the fade-out; the next start continues with that sample."""
     signals, total = noise(2, 7000), round(0.5 * RATE)
     paused, resumed = 5000, 12_000
     actions = [["start", [], 0.0], ["pause", [], paused / RATE], ["select", [1], 0.2], ["start", [], resumed / RATE]]
@@ -135,7 +135,7 @@ def test_a_loop_region_repeats_with_faded_edges(page: webdriver.Chrome):
 def test_a_loop_region_has_at_least_half_a_second(
     page: webdriver.Chrome, start: float, end: float, first: float, last: float
 ):
-    """What is asked for is moved and stretched into the recording of 1 s; the period of the output shows the length."""
+    """A requested region is moved and extended within the recording of 1 s. The period of the output is its length."""
     signal = noise(1, RATE)
     actions = [["loop", [start, end], 0.0], ["start", [], 0.0], ["position", [], None, 0]]
     result = play(page, signal, actions, 1.6)
@@ -146,7 +146,7 @@ def test_a_loop_region_has_at_least_half_a_second(
     assert result["positions"] == pytest.approx([first])
 
 
-def test_a_new_loop_region_begins_after_a_fade_and_can_be_lifted(page: webdriver.Chrome):
+def test_a_new_loop_region_begins_after_a_fade_and_can_be_removed(page: webdriver.Chrome):
     signals, total = noise(1, RATE), round(1.0 * RATE)
     lifted = 225 * 128  # 0.6 s
     actions = [["start", [], 0.0], ["loop", [0.5, 1.0], 0.2], ["loop", [], None, lifted]]
@@ -159,7 +159,7 @@ def test_a_new_loop_region_begins_after_a_fade_and_can_be_lifted(page: webdriver
 
 
 def test_position_follows_the_playhead(page: webdriver.Chrome):
-    """Recordings of 0.25 s from 0.1 s on: 0 before, 0.02 s at 0.12 s, and 0.02 s again one loop later."""
+    """Recordings of 0.25 s that start at 0.1 s: position 0 before, 0.02 s at 0.12 s, and 0.02 s one loop later."""
     frames = [0, 45 * 128, 45 * 128 + 93 * 128]
     actions = [["start", [], 0.1], *(["position", [], None, frame] for frame in frames)]
     result = play(page, noise(2, 12_000), actions, 0.5)
@@ -168,7 +168,7 @@ def test_position_follows_the_playhead(page: webdriver.Chrome):
 
 
 def test_quick_selections_queue_without_overlap(page: webdriver.Chrome):
-    """Four switches asked for within 3 ms, ahead of time: done one after another, 482 frames each, none torn."""
+    """Four switches scheduled within 3 ms happen one after another, 482 frames each, and complete."""
     signals, total = noise(4, 3001), round(0.3 * RATE)
     asked = [0.1, 0.101, 0.1015, 0.103]
     wanted = [1, 2, 3, 0]
@@ -182,8 +182,8 @@ def test_quick_selections_queue_without_overlap(page: webdriver.Chrome):
     np.testing.assert_allclose(heard, expected, rtol=0, atol=2e-6)
 
 
-def test_of_selections_during_a_fade_only_the_last_counts(page: webdriver.Chrome):
-    """Live calls at one instant: 0 to 1 begins at once; 2, 3 and 2 come during it, and one switch to 2 follows."""
+def test_only_the_last_selection_during_a_fade_counts(page: webdriver.Chrome):
+    """Live calls at one instant: the switch from 0 to 1 begins at once; of 2, 3 and 2, one switch to 2 follows."""
     signals, total = noise(4, 3001), round(0.3 * RATE)
     at = 38 * 128
     storm = [["select", [k], None, at] for k in (1, 2, 3, 2)]
@@ -196,7 +196,7 @@ def test_of_selections_during_a_fade_only_the_last_counts(page: webdriver.Chrome
 
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_no_storm_of_calls_clicks_or_throws(page: webdriver.Chrome, seed: int, live: bool):
+def test_many_calls_neither_click_nor_throw(page: webdriver.Chrome, seed: int, live: bool):
     """120 random calls in 0.6 s, many within one fade. The steepest step of gain x signal is the signal's own plus its
     amplitude times the fade's slope, pi / (2 N); nothing that was rendered exceeds it. The last wish is what sounds.
     """
@@ -217,8 +217,8 @@ def test_no_storm_of_calls_clicks_or_throws(page: webdriver.Chrome, seed: int, l
     assert result["playing"]
 
 
-def test_no_storm_of_loop_regions_clicks(page: webdriver.Chrome):
-    """40 regions asked for within 0.6 s, as by a hand that drags. Where the fade of a region's end meets that of a
+def test_many_loop_regions_do_not_click(page: webdriver.Chrome):
+    """40 regions within 0.6 s, as by dragging. Where the fade of a region's end meets that of a
     switch both slopes add up; nothing is steeper. The last region is what loops: 0.25 to 0.75 s.
     """
     rng = random.Random(0)

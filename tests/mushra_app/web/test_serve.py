@@ -28,12 +28,12 @@ def serve(folder: Path, port: int, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_it_says_where_it_is_answers_there_and_ends_on_ctrl_c(study_folder):
+def test_it_prints_its_address_answers_there_and_ends_on_ctrl_c(study_folder):
     process = serve(study_folder, 0)
     assert process.stdout is not None
-    found = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
-    assert found is not None
-    with urllib.request.urlopen(found[0], timeout=20) as answer:
+    match = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+    assert match is not None
+    with urllib.request.urlopen(match[0], timeout=20) as answer:
         assert answer.status == 200
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
@@ -41,7 +41,7 @@ def test_it_says_where_it_is_answers_there_and_ends_on_ctrl_c(study_folder):
     assert "Traceback" not in errors
 
 
-def test_a_port_in_use_is_one_line(study_folder):
+def test_a_port_in_use_is_an_error_of_one_line(study_folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         _, errors = (process := serve(study_folder, port)).communicate(timeout=30)
@@ -59,7 +59,7 @@ def test_a_study_that_fails_a_check_leaves_no_database(study_folder):
     assert not (study_folder / "ratings.sqlite").exists()
 
 
-def test_a_damaged_study_is_one_line(tmp_path):
+def test_a_damaged_study_is_an_error_of_one_line(tmp_path):
     (tmp_path / "study.json").write_text('{"format": 1}')
     with pytest.raises(UserError, match=r"study\.json: damaged or made by hand"):
         studies.load(tmp_path)
@@ -74,8 +74,8 @@ def test_the_first_run_makes_the_experimenter_s_password_and_later_ones_keep_it(
         passwords.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
-    found = re.search(r"admin page: http://127\.0\.0\.1:\d+/admin/  password: (\S{16})  \(shown once", passwords[0])
-    assert found is not None
+    match = re.search(r"admin page: http://127\.0\.0\.1:\d+/admin/  password: (\S{16})  \(shown once", passwords[0])
+    assert match is not None
     assert "the one printed by the first run (--new-password makes another)" in passwords[1]
 
 
@@ -101,7 +101,7 @@ def test_several_workers_share_the_work_and_end_together(study_folder):
         ("0.0.0.0", f"http://{socket.gethostname()}:8000/"), ("::", f"http://{socket.gethostname()}:8000/"),
     ],
 )  # fmt: skip
-def test_the_address_is_one_that_browsers_take(host: str, address: str):
+def test_the_address_works_in_browsers(host: str, address: str):
     """RFC 3986, 3.2.2: an IPv6 address stands in brackets. No browser reaches 0.0.0.0 on another machine."""
     assert address_of(host, 8000) == address
 
@@ -120,7 +120,7 @@ def test_behind_a_proxy_links_are_public_and_cookies_secure(study_folder):
     assert "Secure" in answer.headers["Set-Cookie"]
 
 
-def test_without_a_proxy_its_headers_are_nobody_s(study_folder):
+def test_without_a_proxy_its_headers_are_ignored(study_folder):
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil"}
     answer = create_app(study_folder).test_client().get("/", headers=headers)
     assert "evil" not in answer.text

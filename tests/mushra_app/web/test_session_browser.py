@@ -1,4 +1,4 @@
-"""The pages around the trials in a real browser: a whole German session by mouse, small and dark screens, the admin."""
+"""The pages around the trials in a real browser: a German session by mouse, small and dark screens, the admin page."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ optional = true
 
 @dataclass
 class Person:
-    """Somebody with a mouse in front of the browser."""
+    """A person who uses the browser with a mouse."""
 
     browser: webdriver.Chrome
     app: Flask
@@ -73,21 +73,21 @@ class Person:
         """The first element that matches, once it is shown."""
 
         def shown(browser: webdriver.Chrome) -> WebElement | None:
-            found = browser.find_elements(By.CSS_SELECTOR, selector)
-            return next((element for element in found if element.is_displayed()), None)
+            elements = browser.find_elements(By.CSS_SELECTOR, selector)
+            return next((element for element in elements if element.is_displayed()), None)
 
         return self.patience.until(shown, selector)
 
     @property
     def patience(self) -> WebDriverWait:
-        """Waits 20 s, through what the driver says while a page goes and the next comes."""
+        """Wait at most 20 s, ignoring errors of the driver while pages change."""
         return WebDriverWait(self.browser, 20, 0.02, ignored_exceptions=[WebDriverException])
 
     def click(self, selector: str) -> None:
         self.wait(selector).click()
 
     def arrive(self, heading: str) -> None:
-        """Wait for the page with that heading."""
+        """Wait for the page with this heading."""
         script = "return document.readyState === 'complete' && document.querySelector('h1')?.innerText"
         self.patience.until(lambda browser: browser.execute_script(script) == heading, heading)
 
@@ -133,17 +133,17 @@ class Person:
         self.click("#next:enabled")
 
     def attend(self) -> str:
-        """Move the slider to the band that the page names, by a click on its middle."""
+        """Click on the middle of the band that the page names."""
         names = ["Schlecht", "Dürftig", "Ordentlich", "Gut", "Ausgezeichnet"]
         lead = self.wait(".lead").text
-        place = next(k for k, name in enumerate(names) if f"„{name}“" in lead)
+        band = next(k for k, name in enumerate(names) if f"„{name}“" in lead)
         slider = self.wait("[name=score]")
-        across = (place - 2) * slider.size["width"] / 5
+        across = (band - 2) * slider.size["width"] / 5
         webdriver.ActionChains(self.browser, duration=0).move_to_element_with_offset(
             slider, round(across), 0
         ).click().perform()
         self.click("button.primary")
-        return names[place]
+        return names[band]
 
     @property
     def complaints(self) -> list[str]:
@@ -199,14 +199,14 @@ def test_a_whole_session_in_german_by_mouse(person: Person):
     assert person.complaints == []
     assert len(person.store.ratings()) == 2 * 4
     with person.store.reading() as session:
-        said, checked = questionnaire_answers(session), checks(session)
-    assert dict(zip(said["question"], said["answer"], strict=True)) == {
+        answers, results = questionnaire_answers(session), checks(session)
+    assert dict(zip(answers["question"], answers["answer"], strict=True)) == {
         "age": "33", "device": "Kopfhörer, offen", "experience": "4", "remarks": "=nein"
     }  # fmt: skip
-    assert dict(zip(checked["check"], checked["passed"], strict=True)) == {"headphones": True, "instructed": True}
+    assert dict(zip(results["check"], results["passed"], strict=True)) == {"headphones": True, "instructed": True}
 
 
-def test_who_wants_to_stop_finds_out_how(person: Person):
+def test_a_listener_can_stop(person: Person):
     person.enter()
     person.click(".stop summary")
     person.click(".stop button")
@@ -215,7 +215,7 @@ def test_who_wants_to_stop_finds_out_how(person: Person):
     assert person.store.status().trials == 2
 
 
-def test_each_row_of_the_headphone_check_plays_once_and_in_turn(person: Person):
+def test_each_row_of_the_headphone_check_plays_once_in_order(person: Person):
     person.enter()
     person.answer_questions()
     person.set_volume()
@@ -227,7 +227,7 @@ def test_each_row_of_the_headphone_check_plays_once_and_in_turn(person: Person):
 
 
 def test_a_row_of_the_headphone_check_ends_by_the_clock(person: Person):
-    """A browser under load was seen to tell half a minute late that a sound had ended, or never."""
+    """A browser under load reported the end of a sound half a minute late, or never."""
     never = {"source": "AudioBufferSourceNode.prototype.addEventListener = () => {};"}
     script = person.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", never)
     try:
@@ -244,7 +244,7 @@ def test_a_row_of_the_headphone_check_ends_by_the_clock(person: Person):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (320, 640)])
 def test_pages_fit_the_screen(person: Person, width: int, height: int, scheme: str):
-    """Nothing is wider than the screen, and what is touched is at least 24 px high (WCAG 2.2, 2.5.8)."""
+    """Nothing is wider than the screen, and touch targets are at least 24 px high (WCAG 2.2, 2.5.8)."""
     resize(person.browser, width, height)
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     person.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)

@@ -1,4 +1,4 @@
-"""The trial page in a real browser: what can be rated when, keys, small screens, contrast, names for screen readers."""
+"""The trial page in a real browser: rating, keys, small screens, contrast, names for screen readers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ pytestmark = pytest.mark.browser
 def test_next_waits_for_every_rating_and_the_reference(listener: Listener):
     listener.begin()
     assert listener.find(".todo").text == "Listen to the reference. Play and rate 1, 2, 3, 4."
-    for sound in (1, 2, 3, 4):
-        listener.play(sound)
-    assert listener.shown == [""] * 4  # listening is not rating
-    for sound in (1, 3, 4):
-        listener.play(sound)
-        listener.click_scale(sound, 70)
+    for number in (1, 2, 3, 4):
+        listener.play(number)
+    assert listener.shown == [""] * 4  # listening does not rate
+    for number in (1, 3, 4):
+        listener.play(number)
+        listener.click_scale(number, 70)
     assert listener.find(".todo").text == "Listen to the reference. Play and rate 2."
     listener.play(2)
-    listener.click_scale(2, 50)  # exactly where an empty slider's value is: still a rating
+    listener.click_scale(2, 50)  # equal to the value of an unrated slider, but still a rating
     assert listener.shown[1] == "50"
     assert not listener.find("#next").is_enabled()
     listener.click("#reference")
@@ -33,23 +33,23 @@ def test_next_waits_for_every_rating_and_the_reference(listener: Listener):
     assert listener.find("#next").is_enabled()
 
 
-def test_only_what_plays_can_be_rated(listener: Listener):
+def test_only_the_playing_stimulus_can_be_rated(listener: Listener):
     listener.begin()
-    assert not any(listener.slider(sound).is_enabled() for sound in (1, 2, 3, 4))
+    assert not any(listener.slider(number).is_enabled() for number in (1, 2, 3, 4))
     listener.play(3)
-    assert [listener.slider(sound).is_enabled() for sound in (1, 2, 3, 4)] == [False, False, True, False]
-    listener.click_scale(1, 90)  # plays it instead
+    assert [listener.slider(number).is_enabled() for number in (1, 2, 3, 4)] == [False, False, True, False]
+    listener.click_scale(1, 90)  # plays it and does not rate it
     listener.wait(".condition:nth-child(1).playing")
     assert listener.shown == [""] * 4
     listener.press(" ")
     listener.wait(".trial:not(.sounding)")
     listener.press(Keys.ARROW_UP)
     assert listener.shown == [""] * 4
-    assert not any(listener.slider(sound).is_enabled() for sound in (1, 2, 3, 4))
+    assert not any(listener.slider(number).is_enabled() for number in (1, 2, 3, 4))
 
 
 def test_a_slider_is_empty_until_it_is_moved(listener: Listener):
-    """Of the accent colour is the line of the rail, 4 px wide, and once rated the thumb, 34 px less its border."""
+    """The accent colour covers the rail, 4 px wide, and on a rated slider the thumb, 34 px without its border."""
     listener.begin()
     listener.play(1)
 
@@ -65,7 +65,7 @@ def test_a_slider_is_empty_until_it_is_moved(listener: Listener):
     assert listener.slider(2).get_attribute("aria-valuetext") == "not rated"
 
 
-def test_space_pauses_and_goes_on_where_it_stopped(listener: Listener):
+def test_space_pauses_and_continues(listener: Listener):
     listener.begin()
     listener.play(2)
     listener.press(" ")
@@ -76,7 +76,7 @@ def test_space_pauses_and_goes_on_where_it_stopped(listener: Listener):
     assert listener.find(".now").text == "Now: sound 2"
 
 
-def test_a_storm_of_keys_ends_at_the_last(listener: Listener):
+def test_after_many_keys_the_last_one_counts(listener: Listener):
     listener.begin()
     listener.press(*"1234r3 12 4r" * 10, "2")
     assert listener.find(".now").text == "Now: sound 2"
@@ -93,11 +93,11 @@ def test_typing_a_comment_plays_nothing(listener: Listener):
 
 @pytest.mark.parametrize(("width", "height", "scrolls"), [(1280, 800, False), (320, 640, True)])
 def test_eight_conditions_fit(listener: Listener, width: int, height: int, scrolls: bool):
-    """At 1280 x 800 nothing scrolls; at 320 the page is longer than the screen but never wider. Controls stay big."""
+    """At 1280 x 800 nothing scrolls. At 320 the page is longer than the screen but not wider. Controls stay large."""
     listener.begin()
     listener.browser.execute_script(
-        "const sounds = document.querySelector('.conditions');"
-        "while (sounds.children.length < 8) sounds.append(sounds.lastElementChild.cloneNode(true))"
+        "const conditions = document.querySelector('.conditions');"
+        "while (conditions.children.length < 8) conditions.append(conditions.lastElementChild.cloneNode(true))"
     )
     resize(listener.browser, width, height)
     page = "const root = document.documentElement; return [root.scrollWidth, root.scrollHeight]"
@@ -107,8 +107,8 @@ def test_eight_conditions_fit(listener: Listener, width: int, height: int, scrol
     for selector in ("#reference", "#toggle", "#restart", ".play", "#next"):
         size = listener.find(selector).size
         assert min(size["width"], size["height"]) >= 44, selector
-    for sound in (1, 8):
-        size = listener.slider(sound).size
+    for number in (1, 8):
+        size = listener.slider(number).size
         assert max(size["width"], size["height"]) >= 160
         assert min(size["width"], size["height"]) >= 44
 
@@ -125,7 +125,7 @@ def test_a_phone_can_rate(listener: Listener):
 
 
 def test_a_focused_button_keeps_the_space_bar(listener: Listener):
-    """Space presses what Tab led to, as everywhere; on the button of what plays it pauses."""
+    """Space presses the focused button, as on any page; on the button of the playing stimulus it pauses."""
     listener.begin()
     listener.play(1)
     listener.tab_to(".condition:nth-child(3) .play")
@@ -133,11 +133,11 @@ def test_a_focused_button_keeps_the_space_bar(listener: Listener):
     listener.wait(".condition:nth-child(3).playing")
     listener.press(" ")
     listener.wait(".trial:not(.sounding)")
-    assert listener.focused.get_attribute("id") == "toggle"  # a slider that pauses cannot keep the focus
+    assert listener.focused.get_attribute("id") == "toggle"  # a disabled slider cannot keep the focus
     listener.press(" ")
     listener.wait(".condition:nth-child(3).playing")
     listener.click("#restart")
-    listener.press(" ")  # after a click it is for play and pause again
+    listener.press(" ")  # after a click, Space plays and pauses again
     listener.wait(".trial:not(.sounding)")
 
 
@@ -147,7 +147,7 @@ def test_a_question_mark_shows_the_keys(listener: Listener):
     panel = listener.wait("#help[open]")
     for key in ("1 to 4", "R", "Space", "0", "L", "Tab", "Esc"):
         assert f"{key}\n" in panel.text
-    listener.press("2", "r")  # plays nothing behind the panel
+    listener.press("2", "r")  # nothing plays behind the panel
     assert listener.find(".now").text == "Paused"
     listener.press(Keys.ESCAPE)
     listener.wait("#trial:not(:has(#help[open]))")
@@ -155,7 +155,7 @@ def test_a_question_mark_shows_the_keys(listener: Listener):
     listener.wait(".condition:nth-child(2).playing")
 
 
-def test_escape_leads_from_a_comment_back_to_its_slider(listener: Listener):
+def test_escape_returns_from_a_comment_to_its_slider(listener: Listener):
     listener.begin()
     listener.play(2)
     listener.tab_to("#comment")
@@ -164,7 +164,7 @@ def test_escape_leads_from_a_comment_back_to_its_slider(listener: Listener):
     assert listener.find("#comment").get_attribute("value") == "dull"
 
 
-# WCAG 2.2: relative luminance and contrast ratio as its glossary defines them. The canvas composes what is translucent.
+# Relative luminance and contrast ratio as defined in the glossary of WCAG 2.2. The canvas blends translucent colours.
 CONTRASTS = """
 const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 const paint = (colors) => {
@@ -188,7 +188,7 @@ const ground = (element) => {
   for (let e = element; e; e = e.parentElement) chain.unshift([getComputedStyle(e).backgroundColor, 1]);
   return chain;
 };
-const found = {};
+const contrasts = {};
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (texts.nextNode()) {
   const element = texts.currentNode.parentElement;
@@ -196,14 +196,14 @@ while (texts.nextNode()) {
   if (!text || !element.checkVisibility() || element.closest(":disabled, noscript")) continue;
   let alpha = 1;
   for (let e = element; e; e = e.parentElement) alpha *= Number(getComputedStyle(e).opacity);
-  found[text] = contrast(ground(element), [getComputedStyle(element).color, alpha]);
+  contrasts[text] = contrast(ground(element), [getComputedStyle(element).color, alpha]);
 }
 const stripe = getComputedStyle(document.querySelector(".bands li"), "::before").backgroundColor;
 const scale = ground(document.querySelector(".scale"));
 const label = getComputedStyle(document.querySelector(".bands span")).color;
 const line = getComputedStyle(document.querySelector(".condition:not(.playing) .rail"), "::before").backgroundColor;
 const graphics = [scale, [...scale, [stripe, 1]]].map((colors) => contrast(colors, [line, 1]));
-return { found, label: contrast([...scale, [stripe, 1]], [label, 1]), graphics };
+return { contrasts, label: contrast([...scale, [stripe, 1]], [label, 1]), graphics };
 """
 
 
@@ -221,9 +221,9 @@ def test_contrast_is_enough(listener: Listener, scheme: str):
             resize(listener.browser, width, 800)
             result = listener.browser.execute_script(CONTRASTS)
             assert {"Trial 1 of 2", "Reference", "Now: sound", "Excellent", "Play and rate", "play that sound"} <= set(
-                result["found"]
+                result["contrasts"]
             )
-            assert [text for text, ratio in result["found"].items() if ratio < 4.5] == []
+            assert [text for text, ratio in result["contrasts"].items() if ratio < 4.5] == []
             assert result["label"] >= 4.5
             assert min(result["graphics"]) >= 3
     finally:
@@ -231,9 +231,9 @@ def test_contrast_is_enough(listener: Listener, scheme: str):
 
 
 def test_screen_readers_have_a_name_for_everything(listener: Listener):
-    """The names in the accessibility tree that Chromium hands to them, what sliders say, and what is said unasked."""
+    """Names in Chromium's accessibility tree, values of sliders, and announcements."""
     listener.begin()
-    listener.press("l")  # with nothing heard yet: the first second
+    listener.press("l")  # before playback: the first second
     listener.wait(".looping")
     listener.play(2)
     listener.click_scale(2, 64)
@@ -242,7 +242,7 @@ def test_screen_readers_have_a_name_for_everything(listener: Listener):
     controls = [node for node in tree if node.get("role", {}).get("value") in roles and not node["ignored"]]
     assert sorted(node["name"]["value"] for node in controls) == sorted([
         "Trials done", "Reference", "Pause", "Restart", "Loop", "Start of the loop", "End of the loop",
-        *(f"{what} sound {sound}" for what in ("Rating of", "Play") for sound in (1, 2, 3, 4)),
+        *(f"{what} sound {number}" for what in ("Rating of", "Play") for number in (1, 2, 3, 4)),
         "Comment on sound 2", "Keys", "Next",
     ])  # fmt: skip
     spoken = [slider.get_attribute("aria-valuetext") for slider in listener.all("input[type=range]")]

@@ -1,4 +1,4 @@
-"""The trial page in a real browser, where sound is slow, refused or missing."""
+"""The trial page in a real browser if audio is slow, blocked or missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def uncached(listener: Listener) -> Iterator[Listener]:
-    """A listener at the first trial whose browser fetches sounds again at each reload."""
+    """A listener at the first trial whose browser does not cache stimuli."""
     listener.begin()
     listener.browser.execute_cdp_cmd("Network.enable", {})
     listener.browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
@@ -25,15 +25,15 @@ def uncached(listener: Listener) -> Iterator[Listener]:
 
 
 def evaluate(listener: Listener, expression: str) -> object:
-    """A script's value, computed without any permission that a hand would give."""
+    """Value of a script that runs without a user gesture."""
     script = {"expression": expression, "userGesture": False}
     return listener.browser.execute_cdp_cmd("Runtime.evaluate", script)["result"].get("value")
 
 
 def test_a_browser_that_refuses_to_play_is_explained(listener: Listener):
-    """In a tab where nobody has clicked yet, a script's click is no permission to sound; a hand's click is.
+    """Before the first user gesture in a tab, a script's click does not permit audio; a real click does.
 
-    Whatever Selenium looks up counts as a hand's doing, so the page is asked by the debugger.
+    Selenium's own look-ups count as user gestures, so the debugger reads the page.
     """
     listener.begin()
     first = listener.browser.current_window_handle
@@ -45,7 +45,7 @@ def test_a_browser_that_refuses_to_play_is_explained(listener: Listener):
         evaluate(listener, "document.querySelector('.play').click()")
         assert "does not let this page play" in listener.wait("[data-notice=silent]").text
         assert listener.find(".now").text == "Paused"
-        assert not listener.slider(1).is_enabled()  # what is not heard cannot be rated
+        assert not listener.slider(1).is_enabled()  # a stimulus that does not play cannot be rated
         listener.play(2)
         assert listener.find(".now").text == "Now: sound 2"
         WebDriverWait(listener.browser, 20).until(lambda _: not listener.find("[data-notice=silent]").is_displayed())
@@ -54,8 +54,8 @@ def test_a_browser_that_refuses_to_play_is_explained(listener: Listener):
         listener.browser.switch_to.window(first)
 
 
-def test_a_slow_connection_shows_how_far_it_is(uncached: Listener):
-    """Five sounds of 192 kB at 400 kB/s take 2.4 s: the bar grows, and nothing can be played before its end."""
+def test_a_slow_connection_shows_progress(uncached: Listener):
+    """Five stimuli of 192 kB at 400 kB/s take 2.4 s: the bar grows, and nothing can be played before its end."""
     bar = "const bar = document.querySelector('#loading progress'); return bar.checkVisibility() ? bar.value : null"
     network(uncached.browser, bytes_per_second=400_000)
     try:
@@ -76,8 +76,8 @@ def test_a_slow_connection_shows_how_far_it_is(uncached: Listener):
     assert uncached.complaints() == []
 
 
-def test_a_sound_that_fails_once_is_fetched_again(uncached: Listener, monkeypatch: pytest.MonkeyPatch):
-    send = uncached.app.view_functions["listener.stimulus"]
+def test_a_stimulus_that_fails_once_is_fetched_again(uncached: Listener, monkeypatch: pytest.MonkeyPatch):
+    send = uncached.app.view_functions["media.stimulus"]
     failed = set()
 
     def failing(token: str) -> Response:
@@ -86,33 +86,33 @@ def test_a_sound_that_fails_once_is_fetched_again(uncached: Listener, monkeypatc
         failed.add(token)
         return Response("busy", 503)
 
-    monkeypatch.setitem(uncached.app.view_functions, "listener.stimulus", failing)
+    monkeypatch.setitem(uncached.app.view_functions, "media.stimulus", failing)
     uncached.browser.refresh()
     uncached.wait_for_trial(1)
     assert len(failed) == 5
     uncached.play(4)
 
 
-def test_a_sound_that_is_missing_is_an_error_with_a_remedy(uncached: Listener, monkeypatch: pytest.MonkeyPatch):
-    send = uncached.app.view_functions["listener.stimulus"]
+def test_a_missing_stimulus_is_an_error_with_a_remedy(uncached: Listener, monkeypatch: pytest.MonkeyPatch):
+    send = uncached.app.view_functions["media.stimulus"]
     missing = uncached.order[2]
 
     def lacking(token: str) -> Response:
-        return Response("no such sound", 404) if token == missing else send(token)
+        return Response("no such stimulus", 404) if token == missing else send(token)
 
-    monkeypatch.setitem(uncached.app.view_functions, "listener.stimulus", lacking)
+    monkeypatch.setitem(uncached.app.view_functions, "media.stimulus", lacking)
     uncached.browser.refresh()
     notice = uncached.wait("[data-notice=load]")
     assert "could not be loaded" in notice.text
     assert not any(button.is_enabled() for button in uncached.all(".transport button, .timeline button, .play, #next"))
-    monkeypatch.setitem(uncached.app.view_functions, "listener.stimulus", send)
+    monkeypatch.setitem(uncached.app.view_functions, "media.stimulus", send)
     uncached.click("[data-notice=load] button")
     uncached.wait_for_trial(1)
     uncached.play(3)
 
 
-def test_a_device_with_another_rate_is_told(listener: Listener):
-    """A browser that refuses the study's rate opens its own; the page says so and goes on."""
+def test_a_device_with_another_sample_rate_is_reported(listener: Listener):
+    """If the browser refuses the study's sample rate, the page uses the browser's own and says so."""
     refuse = """
     const Real = AudioContext;
     window.AudioContext = class extends Real {

@@ -1,4 +1,4 @@
-"""The listening test over HTTP: the way through it, what it refuses, and that nothing tells conditions apart."""
+"""The listening test over HTTP: sessions, refused requests, and blinding."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def refused_listener(make_study, tmp_path_factory: pytest.TempPathFactory) -> Vi
 
 @pytest.fixture
 def refused(refused_listener: Visitor) -> Iterator[Visitor]:
-    """A listener at the first trial, which nothing that the test sends may change."""
+    """A listener at the first trial. Checks that the test's requests changed nothing."""
     before = refused_listener.trial()
     yield refused_listener
     assert stored(refused_listener.client.application).empty
@@ -74,7 +74,7 @@ def stored(app: Flask) -> pd.DataFrame:
     return served.store.ratings()
 
 
-# The way through
+# Sessions
 
 
 def test_a_whole_session(visitor: Visitor, app: Flask):
@@ -93,7 +93,7 @@ def test_a_whole_session(visitor: Visitor, app: Flask):
 
 
 def test_scores_belong_to_the_condition_that_was_heard(listener: Visitor, app: Flask, study: Study, study_folder: Path):
-    """Rate each sound by the place of its condition, which the name of the file with the same bytes tells."""
+    """Rate each stimulus by the index of its condition, which the name of the file with the same bytes contains."""
     page = listener.trial()
     marks = []
     for token, url in zip(page.stimuli, page.audio[1:], strict=True):
@@ -102,8 +102,8 @@ def test_scores_belong_to_the_condition_that_was_heard(listener: Visitor, app: F
         marks.append({"stimulus": token, "score": int(file.stem[3:6])})
     listener.rate(page, ratings=marks)
     table = stored(app)
-    places = {condition.name: place for place, condition in enumerate(study.conditions)}
-    assert dict(zip(table.condition, table.score, strict=True)) == places
+    indices = {condition.name: index for index, condition in enumerate(study.conditions)}
+    assert dict(zip(table.condition, table.score, strict=True)) == indices
 
 
 def test_the_open_reference_is_the_hidden_one(listener: Visitor):
@@ -118,14 +118,14 @@ def test_a_reload_shows_the_same_trial_in_the_same_order(listener: Visitor):
     assert listener.trial() == listener.trial()
 
 
-def test_a_restarted_server_goes_on_where_the_listener_was(listener: Visitor, study_folder: Path):
+def test_a_restarted_server_continues_the_session(listener: Visitor, study_folder: Path):
     listener.rate(listener.trial())
     before = listener.trial()
     listener.client.application = create_app(study_folder)
     assert listener.trial() == before
 
 
-def test_coming_back_to_the_first_page_goes_on(visitor: Visitor):
+def test_the_first_page_continues_the_session(visitor: Visitor):
     token = field(visitor.get("/").text, "token")
     page = visitor.post("/start", data={"token": token, "consent": "yes"})
     assert [visitor.get(path).request.path for path in ("/", "/trial", "/thanks")] == ["/page/volume"] * 3
@@ -165,13 +165,13 @@ def test_a_second_tab_cannot_change_what_is_stored(listener: Visitor, app: Flask
     assert sorted(stored(app).score) == [10, 11, 12, 13]
 
 
-def test_newcomers_are_told_why_they_are_not_let_in_and_others_finish(make_study, tmp_path: Path):
+def test_newcomers_read_why_they_are_not_admitted_and_others_finish(make_study, tmp_path: Path):
     make_study(tmp_path, items=2, annotations=1, trials=2)
     app = create_app(tmp_path)
     ada, ready, newcomer = Visitor(app), Visitor(app), Visitor(app)
     token = field(ready.get("/").text, "token")
     ada.begin()
-    taken = ready.post("/start", data={"token": token, "consent": "yes"})  # the last place went while she read
+    taken = ready.post("/start", data={"token": token, "consent": "yes"})  # the last item was leased while she read
     for page in (taken, newcomer.get("/")):
         assert "All places are taken at the moment" in page.text
     assert [ada.rate(ada.trial()).status_code for _ in range(2)] == [200, 200]
@@ -182,7 +182,7 @@ def test_newcomers_are_told_why_they_are_not_let_in_and_others_finish(make_study
     assert "Start" not in page.text
 
 
-def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor):
+def test_the_next_listener_at_the_same_computer_gets_a_new_session(listener: Visitor):
     for _ in range(3):
         listener.rate(listener.trial())
     thanks = listener.get("/thanks").text
@@ -191,14 +191,14 @@ def test_the_next_listener_at_the_same_computer_starts_afresh(listener: Visitor)
     assert listener.begin().request.path == "/trial"
 
 
-def test_time_left_follows_the_listener_s_own_pace(listener: Visitor):
-    """First guess: each of 4 sounds and the reference twice, 0.5 s each, x 3 trials = 15 s; then 2 trials of 300 s."""
+def test_time_left_follows_the_listener_s_pace(listener: Visitor):
+    """First estimate: 4 stimuli and the reference twice, 0.5 s each, x 3 trials = 15 s; then 2 trials of 300 s."""
     assert "about 1 min left" in listener.get("/trial").text
     listener.rate(listener.trial(), seconds=300)
     assert "about 10 min left" in listener.get("/trial").text
 
 
-def test_only_a_study_that_asks_for_comments_has_a_place_for_them(make_study, tmp_path: Path):
+def test_only_a_study_with_comments_shows_the_field(make_study, tmp_path: Path):
     for comments in (False, True):
         make_study(tmp_path / str(comments), comments=comments)
         visitor = Visitor(create_app(tmp_path / str(comments)))
@@ -219,7 +219,7 @@ def test_comments_are_kept(listener: Visitor, app: Flask):
 # Blinding
 
 
-def test_no_response_tells_a_condition(visitor: Visitor, app: Flask, study: Study):
+def test_no_response_reveals_a_condition(visitor: Visitor, app: Flask, study: Study):
     """Names of conditions, items, categories, files, roles and the study are in no body, header, address or cookie."""
     visitor.begin()
     for _ in range(3):
@@ -248,7 +248,7 @@ def test_no_response_tells_a_condition(visitor: Visitor, app: Flask, study: Stud
             assert secret.lower() not in text.lower(), (response.request.path, secret)
 
 
-def test_stimuli_of_a_trial_have_one_size_and_no_file_s_marks(listener: Visitor):
+def test_stimuli_of_a_trial_have_equal_sizes_and_anonymous_headers(listener: Visitor):
     page = listener.trial()
     seen = [listener.get(url) for url in page.audio]
     assert {response.status_code for response in seen} == {200}
@@ -259,7 +259,7 @@ def test_stimuli_of_a_trial_have_one_size_and_no_file_s_marks(listener: Visitor)
         assert not {"ETag", "Last-Modified"} & set(response.headers.keys())
 
 
-def test_tokens_open_only_their_owner_s_sounds(app: Flask):
+def test_tokens_work_for_their_listener_only(app: Flask):
     ada, eve = Visitor(app), Visitor(app)
     ada.begin()
     eve.begin()
@@ -274,14 +274,14 @@ def test_tokens_open_only_their_owner_s_sounds(app: Flask):
     ["/audio/../study.json", "/audio/..%2fstudy.json", "/audio/%2e%2e/ratings.sqlite", "/audio/000000f00d.wav",
      "/audio/..%2faudio%2f000000f00d.wav", "/static/../__init__.py", "/static/..%2f__init__.py", "/audio/%00.wav"],
 )  # fmt: skip
-def test_no_path_leads_to_a_file(refused: Visitor, path: str):
+def test_no_address_reaches_other_files(refused: Visitor, path: str):
     assert refused.get(path).status_code == 404
 
 
-# Refusals
+# Refused requests
 
 
-def test_every_response_carries_the_safety_headers(listener: Visitor):
+def test_every_response_has_the_security_headers(listener: Visitor):
     listener.rate(listener.trial())
     for path in ("/nowhere", "/static/trial.js", "/static/player.js", "/static/style.css"):
         listener.get(path)
@@ -294,7 +294,7 @@ def test_every_response_carries_the_safety_headers(listener: Visitor):
         assert "Cache-Control" in response.headers
 
 
-def test_pages_keep_to_their_own_policy(listener: Visitor):
+def test_pages_obey_their_content_security_policy(listener: Visitor):
     """No inline script, style or handler, and no address outside the app."""
     pages = [listener.get(path).text for path in ("/page/volume", "/trial", "/nowhere")]
     pages.append(Visitor(listener.client.application).get("/").text)
@@ -307,7 +307,7 @@ def test_pages_are_not_cached(listener: Visitor):
     assert listener.rate(listener.trial()).headers["Cache-Control"] == "no-store"
 
 
-def test_the_cookie_is_for_this_site_and_no_script(visitor: Visitor):
+def test_the_cookie_is_for_this_site_and_hidden_from_scripts(visitor: Visitor):
     cookie = visitor.get("/").headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
@@ -331,7 +331,7 @@ def test_a_form_of_another_site_cannot_send_ratings(refused: Visitor):
     assert refused.post(f"/trial/{page.key}", data="{}", content_type="text/plain").status_code == 415
 
 
-def test_a_forged_cookie_is_nobody(app: Flask, listener: Visitor):
+def test_a_forged_cookie_is_refused(app: Flask, listener: Visitor):
     name = app.config["SESSION_COOKIE_NAME"]
     value = listener.client.get_cookie(name).value
     forger = Visitor(app)
@@ -339,7 +339,7 @@ def test_a_forged_cookie_is_nobody(app: Flask, listener: Visitor):
     assert forger.get("/trial").status_code == 403
 
 
-def test_nobody_rates_for_somebody_else(app: Flask):
+def test_a_trial_can_be_rated_by_its_listener_only(app: Flask):
     ada, eve = Visitor(app), Visitor(app)
     ada.begin()
     eve.begin()
@@ -387,7 +387,7 @@ def test_a_condition_rated_twice_or_not_at_all_is_refused(refused: Visitor):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 30_000, b'{"token": "\\ud800"}'])
-def test_bodies_that_are_no_trial_are_refused(refused: Visitor, body: bytes):
+def test_other_bodies_are_refused(refused: Visitor, body: bytes):
     page = refused.trial()
     answer = refused.post(f"/trial/{page.key}", data=body, content_type="application/json")
     assert answer.status_code == 400
@@ -408,7 +408,7 @@ def test_the_longest_comments_of_twelve_conditions_fit():
     assert 12 * (4 * MAX_COMMENT_LENGTH + 100) < MAX_REQUEST_BYTES
 
 
-# When things go wrong
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ def test_the_longest_comments_of_twelve_conditions_fit():
      ("GET", "/page/trial", 404), ("GET", "/thanks", 403),
      ("POST", "/trial", 405), ("GET", "/start", 405), ("DELETE", "/", 405)],
 )  # fmt: skip
-def test_errors_are_pages_that_lead_back(visitor: Visitor, method: str, path: str, status: int):
+def test_errors_are_pages_with_a_way_back(visitor: Visitor, method: str, path: str, status: int):
     response = visitor.keep(visitor.client.open(path, method=method))
     assert response.status_code == status
     assert "This did not work" in response.text
@@ -462,10 +462,10 @@ def test_behind_a_proxy_with_a_prefix_all_addresses_have_it(app: Flask):
     assert all(url.startswith("/tests/one/") for url in attribute(html, "href"))
 
 
-# Before a study opens
+# Checks before serving
 
 
-def test_a_folder_without_a_study_is_one_clear_line(tmp_path: Path):
+def test_a_folder_without_a_study_is_an_error_of_one_line(tmp_path: Path):
     with pytest.raises(UserError, match=r"no study\.json"):
         create_app(tmp_path)
 
@@ -476,14 +476,14 @@ def test_missing_audio_is_named(study_folder: Path):
         create_app(study_folder)
 
 
-def test_a_size_that_would_give_a_condition_away_is_refused(study_folder: Path):
+def test_stimuli_of_different_sizes_are_refused(study_folder: Path):
     with (study_folder / "audio" / "001002f00d.wav").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(UserError, match="musical-001 differ in size"):
         create_app(study_folder)
 
 
-def test_two_studies_on_one_host_keep_their_cookies_apart(make_study, tmp_path: Path):
+def test_two_studies_on_one_host_have_different_cookies(make_study, tmp_path: Path):
     names = set()
     for name, items in (("one", 2), ("two", 4)):
         make_study(tmp_path / name, items=items)
@@ -494,7 +494,7 @@ def test_two_studies_on_one_host_keep_their_cookies_apart(make_study, tmp_path: 
 @pytest.mark.parametrize(
     ("rate", "subtype", "kind"), [(44_100, "PCM_16", "WAV"), (48_000, "PCM_16", "WAVEX"), (48_000, "PCM_U8", "WAV")]
 )
-def test_a_format_that_would_give_a_condition_away_is_refused(study_folder: Path, rate: int, subtype: str, kind: str):
+def test_stimuli_of_different_formats_are_refused(study_folder: Path, rate: int, subtype: str, kind: str):
     """The same number of bytes, but another rate, header or coding."""
     path = study_folder / "audio" / "001002f00d.wav"
     size = path.stat().st_size
@@ -505,7 +505,7 @@ def test_a_format_that_would_give_a_condition_away_is_refused(study_folder: Path
 
 
 def test_compressed_stimuli_are_refused(study_folder: Path):
-    """FLAC of equal lengths differs in size with what the codec left of the sound."""
+    """The size of FLAC files of equal length depends on the codec under test."""
     for path in (study_folder / "audio").iterdir():
         soundfile.write(path, np.zeros(100), 48_000, format="FLAC")
     with pytest.raises(UserError, match="stimuli are uncompressed WAV files"):
@@ -545,14 +545,14 @@ def test_training_and_breaks_are_pages_of_the_session(study: Study, study_folder
         ([{"kind": "trials", "break_before": 1}], "damaged or made by hand"),
     ],
 )
-def test_pages_that_make_no_session_are_one_clear_line(study_folder: Path, pages: list[dict], message: str):
+def test_wrong_pages_are_an_error_of_one_line(study_folder: Path, pages: list[dict], message: str):
     path = study_folder / "study.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"pages": pages}))
     with pytest.raises(UserError, match=message):
         studies.load(study_folder)
 
 
-def test_a_study_of_before_pages_has_the_usual_ones(study_folder: Path):
+def test_a_study_without_pages_has_the_default_ones(study_folder: Path):
     path = study_folder / "study.json"
     data = json.loads(path.read_text())
     del data["pages"]
@@ -560,7 +560,7 @@ def test_a_study_of_before_pages_has_the_usual_ones(study_folder: Path):
     assert studies.load(study_folder).pages == (Volume(), Trials())
 
 
-def test_who_comes_back_when_nothing_is_left_is_told(make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_late_listener_reads_that_nothing_is_left(make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_study(tmp_path, items=1, annotations=1, trials=1)
     app = create_app(tmp_path)
     ada, bob = Visitor(app), Visitor(app)
