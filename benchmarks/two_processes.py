@@ -24,7 +24,7 @@ SYSTEMS, METRICS, SECONDS = "opus@12,mp3@64,anchor@3.5k", ("si_snr", "stoi", "vi
 def timed(corpus: Path, run: Path, jobs: int) -> float:
     """Seconds of a whole run into a new folder."""
     plan = runner.Plan(
-        audio_dir=corpus, systems=tuple(parse_list(SYSTEMS)), metrics=METRICS, run=run, form=ReferenceFormat(),
+        audio_dir=corpus, systems=tuple(parse_list(SYSTEMS)), metrics=METRICS, run=run, format=ReferenceFormat(),
         speech=SPEECH_PATTERNS, jobs=jobs, command="benchmarks/two_processes.py",
     )  # fmt: skip
     began = time.perf_counter()

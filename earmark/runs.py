@@ -107,7 +107,7 @@ def compare(
     call = f"earmark.compare({str(audio)!r}, {texts}, metrics={list(names)}, out={str(out)!r})"
     plan = runner.Plan(
         audio_dir=path_or_url(str(audio)), systems=parsed, metrics=names, run=folder,
-        form=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=jobs or usable_cores(), command=call,
+        format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=jobs or usable_cores(), command=call,
         cluster=cluster,
     )  # fmt: skip
     result = runner.run(plan)

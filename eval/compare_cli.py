@@ -82,7 +82,7 @@ def compare(
     if cluster is not None:  # its workers have other working directories
         audio_dir, out = (path if is_remote(path) else path.resolve() for path in (audio_dir, out))
     plan = runner.Plan(
-        audio_dir=audio_dir, systems=tuple(systems), metrics=metrics, run=out, form=ReferenceFormat(rate, mono),
+        audio_dir=audio_dir, systems=tuple(systems), metrics=metrics, run=out, format=ReferenceFormat(rate, mono),
         speech=speech, jobs=jobs or usable_cores(), cluster=cluster, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     result = runner.run(plan)

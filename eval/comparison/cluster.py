@@ -1,4 +1,4 @@
-"""The tasks of a run on a Dask cluster: the same functions, on machines that share the run's folder."""
+"""The tasks of a run on a Dask cluster, whose machines share the folder of the run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from earmark.codec.errors import UserError
+from earmark.codec.extras import require
 from earmark.eval.comparison.pool import ONE_THREAD
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 CONNECT_SECONDS = 30
-OURS = "EARMARK_"  # how the names of our settings in the environment begin, which options of a command set, too
-IN_HAND = 4  # tasks sent ahead for each thread of the cluster: enough to keep it busy, few enough for any scheduler
-_SETTLING = threading.Lock()  # a worker may have threads
+PREFIX = "EARMARK_"  # of environment variables that are settings of Earmark
+WINDOW = 4  # tasks sent ahead per thread of the cluster: enough to keep it busy, few enough for any scheduler
+_SETTINGS_LOCK = threading.Lock()  # a worker may have threads
 
 
 def run_on_cluster(
@@ -29,15 +30,15 @@ def run_on_cluster(
 ) -> Iterator[tuple[Task, Result]]:
     """Yield each task with its result, in order of completion; like `earmark.eval.comparison.pool.run_tasks`.
 
-    A task whose worker dies is done again by another. The workers see the same files under the same paths, and take our
-    settings with every task: one that joins late has them, and the next command's are not mixed with ours.
+    Another worker repeats a task whose worker dies. The workers must see the same files under the same paths. Each task
+    brings the settings of this process, so that they reach workers that join late and end with this run.
 
     Args:
-        address: of the scheduler, "tcp://host:8786".
-        died: the result of a task that has cost several workers their lives.
+        address: address of the scheduler, e.g. "tcp://host:8786".
+        died: gives the result of a task that killed several workers.
 
     Raises:
-        UserError: Dask is not installed, no scheduler answers, it has no workers, or it went away.
+        UserError: Dask is not installed, no scheduler answers, it has no workers, or it ends during the run.
     """
     client = _connect(address)
     from distributed import KilledWorker, as_completed
@@ -45,7 +46,7 @@ def run_on_cluster(
 
     waiting, sent, settings = iter(tasks), {}, _settings()
     try:
-        room = IN_HAND * sum(client.nthreads().values())
+        room = WINDOW * sum(client.nthreads().values())
         for task in _take(waiting, room):
             sent[client.submit(_do, work, task, settings, pure=False)] = task
         running = as_completed(list(sent))
@@ -57,7 +58,7 @@ def run_on_cluster(
                 result = died(task)
             except FutureCancelledError as error:
                 raise UserError(
-                    f"--cluster {address}: the scheduler is gone; start it, and run this again: what was done is kept"
+                    f"--cluster {address}: the scheduler is gone; start it, and run this again; finished work is kept"
                 ) from error
             for following in _take(waiting, 1):
                 another = client.submit(_do, work, following, settings, pure=False)
@@ -70,11 +71,10 @@ def run_on_cluster(
 
 
 def _connect(address: str) -> Client:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UserError("--cluster: Dask is not installed; run `pip install 'earmark[cluster]'`") from None
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # its tracebacks: we say it in a line
+    require("distributed", extra="cluster", for_="--cluster")
+    from distributed import Client
+
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # hides tracebacks; we report one line
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, TimeoutError) as error:
@@ -91,23 +91,23 @@ def _take(tasks: Iterator[Task], count: int) -> Iterator[Task]:
 
 
 def _do(work: Callable[[Task], Result], task: Task, settings: Mapping[str, str]) -> Result:
-    """A task on a worker, under the settings of the command that sent it."""
-    with _SETTLING:
+    """Do a task on a worker, with the settings of the command that sent it."""
+    with _SETTINGS_LOCK:
         wanted = {**_own_settings(), **settings}
         if wanted != _settings():
             for name in _settings().keys() - wanted.keys():
                 del os.environ[name]
             os.environ.update(wanted)
         for name in ONE_THREAD:
-            os.environ.setdefault(name, "1")  # a worker's tasks run side by side already
+            os.environ.setdefault(name, "1")  # the tasks of a worker run in parallel already
     return work(task)
 
 
 def _settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(OURS)}
+    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
 
 
 @functools.cache
 def _own_settings() -> dict[str, str]:
-    """What the worker was started with, asked for before its first task."""
+    """Settings that the worker was started with; first called before its first task."""
     return _settings()

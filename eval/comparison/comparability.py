@@ -1,4 +1,4 @@
-"""Whether the scores of two runs can be set against each other, and if not, why."""
+"""Whether the scores of two runs may be compared, and the reasons if not."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ import pandas as pd
 from earmark.codec.errors import UserError
 from earmark.eval.comparison.run_folder import read_info, read_scores
 
-NAMED = 3  # recordings in one reason
-# What makes two recordings of one name the same, beside the name, and how it is called.
+NAMED = 3  # recordings that a reason names
+# Keys that must agree for two recordings of one name to be the same, and what messages call them.
 CONTENT = {"category": "category", "sha256": "content", "excerpt": "excerpt", "added": "added sound"}
-FORM = {"sample_rate": "sample rate", "mono": "channels averaged"}
+FORMAT = {"sample_rate": "sample rate", "mono": "channels averaged"}
 
 
 def reasons(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Why two runs are not comparable, a clause each; none where they are.
+    """Return the reasons why two runs are not comparable, one clause each; an empty list if they are.
 
     Args:
         ours, theirs: content of two run.json.
     """
-    a, b = ({entry["file"]: entry for entry in info["recordings"]} for info in (ours, theirs))
-    found = []
+    a, b = ({recording["file"]: recording for recording in info["recordings"]} for info in (ours, theirs))
+    clauses = []
     for whose, names in (("the first", a.keys() - b.keys()), ("the second", b.keys() - a.keys())):
         if names:
-            found.append(f"only {whose} has {_some(names)}")
+            clauses.append(f"only {whose} has {_some(names)}")
     for key, what in CONTENT.items():
         if other := [name for name in a.keys() & b.keys() if a[name].get(key) != b[name].get(key)]:
-            found.append(f"{_some(other)} {'has' if len(other) == 1 else 'have'} another {what}")
-    for key, what in FORM.items():
+            clauses.append(f"{_some(other)} {'has' if len(other) == 1 else 'have'} another {what}")
+    for key, what in FORMAT.items():
         if ours[key] != theirs[key]:
-            found.append(f"{what}: {_setting(ours[key])} against {_setting(theirs[key])}")
+            clauses.append(f"{what}: {_setting(ours[key])} against {_setting(theirs[key])}")
     if set(ours["speech_categories"]) != set(theirs["speech_categories"]):
-        found.append("other categories are taken for speech")
-    versions = (info.get("metric_versions", {}) for info in (ours, theirs))
-    first, second = versions
+        clauses.append("different categories are scored as speech")
+    first, second = (info.get("metric_versions", {}) for info in (ours, theirs))
     for metric in sorted(first.keys() & second.keys()):
         if first[metric] != second[metric]:
-            found.append(f"{metric} by {first[metric]} against {second[metric]}")
-    return found
+            clauses.append(f"{metric} by {first[metric]} against {second[metric]}")
+    return clauses
 
 
 def _some(names: Iterable[str]) -> str:
@@ -57,10 +56,10 @@ def _setting(value: bool | int | None) -> str:
 
 
 def joined(run: Path, other: Path) -> pd.DataFrame:
-    """The scores of two runs as if they were one; a system that both have is named after its run in the second.
+    """Join the scores of two runs; a system that both have gets the name of the second run appended there.
 
     Raises:
-        UserError: one is no finished run, or they are not comparable; it says why.
+        UserError: one is not a finished run, or they are not comparable; the message says why.
     """
     why = reasons(read_info(run), read_info(other))
     if why:

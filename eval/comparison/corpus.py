@@ -1,4 +1,4 @@
-"""The recordings of a run: a folder whose sub-folders are categories."""
+"""The recordings of a run: finding them in a folder whose sub-folders are categories, and reading them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from earmark.codec.remote_paths import is_remote, local_copy
 from earmark.eval.comparison.mixture import Added, mixed
 from earmark.eval.comparison.run_folder import INFO
 
-HIGHEST_RATE = 48000  # no codec and no metric here hears more
+HIGHEST_RATE = 48000  # highest sample rate of the codecs and metrics here
 SPEECH_PATTERNS = ("*speech*", "*voice*", "*talk*")
-# Recordings that lie beside the sub-folders, or in a folder without any, may say their category themselves.
+# Recordings outside the sub-folders may have their category in the file name.
 PREFIX = re.compile(r"(speech|voice|music|sounds?|mixed|noise)[_-]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One recording to be judged.
+    """One recording of a run.
 
     Args:
-        file: path relative to AUDIO_DIR with forward slashes; its name in every table.
-        excerpt: where the part that is judged begins, and how long it is, in seconds; None for the whole.
-        added: a sound that is mixed into it.
+        file: path relative to AUDIO_DIR with forward slashes; the recording's name in tables.
+        excerpt: start and length, in seconds, of the part that is coded and scored; None for the whole recording.
+        added: another recording that is mixed in.
     """
 
     file: str
@@ -41,11 +41,11 @@ class Source:
 
 @dataclass(frozen=True)
 class ReferenceFormat:
-    """The form in which every recording is judged: its own, unless a common one is asked for.
+    """Format in which recordings are coded and scored.
 
     Args:
-        sample_rate: in Hz; None keeps each recording's own, up to 48 kHz.
-        mono: average the channels first.
+        sample_rate: sample rate in Hz; None keeps each recording's own, up to 48 kHz.
+        mono: average the channels of each recording first.
     """
 
     sample_rate: int | None = None
@@ -56,45 +56,45 @@ class ReferenceFormat:
 
 
 def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
-    """All recordings below `audio_dir`, sorted by name; what lies in the folder of a run is none.
+    """Find all recordings in `audio_dir` and its sub-folders, sorted by name; skips the folders of runs.
 
-    The category of a recording is its first sub-folder; beside the sub-folders it is a leading "speech_", "music_",
-    "sound_", "mixed_" or "noise_" of the file's name, else the name of AUDIO_DIR.
+    The category of a recording is its first sub-folder. Outside the sub-folders it is a prefix "speech_", "music_",
+    "sound_", "mixed_" or "noise_" of the file name, else the name of AUDIO_DIR.
 
     Args:
-        leave_out: a folder that may lie inside, of results.
+        leave_out: folder to skip, e.g. that of the results.
 
     Raises:
-        UserError: there is none.
+        UserError: there are no recordings.
     """
     paths = sorted(audio_files(audio_dir, leave_out))
     if not paths:
-        kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise UserError(f"{audio_dir}: no recordings in it; put audio files there ({kinds})")
+        formats = ", ".join(suffix[1:] for suffix in SUFFIXES)
+        raise UserError(f"{audio_dir}: no recordings in it; put audio files there ({formats})")
     return [
         Source(_readable(path.relative_to(audio_dir).as_posix()), path, _category(path, audio_dir)) for path in paths
     ]
 
 
 def audio_files(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
-    """Audio files below a folder, through links to folders too, each folder once; hidden ones and runs are left out."""
+    """Yield audio files of a folder and its sub-folders, linked ones included; skips hidden files and runs."""
     if is_remote(folder):
         yield from _remote_audio_files(folder, leave_out)
         return
     seen = set() if leave_out is None else {leave_out.resolve()}
-    for place, names, files in os.walk(folder, followlinks=True):
+    for parent, names, files in os.walk(folder, followlinks=True):
         if INFO in files:
             names.clear()
             continue
         inside = []
         for name in sorted(names):
-            target = (Path(place) / name).resolve()
+            target = (Path(parent) / name).resolve()
             if not name.startswith(".") and target not in seen:
                 seen.add(target)
                 inside.append(name)
         names[:] = inside
         for name in files:
-            path = Path(place) / name
+            path = Path(parent) / name
             if path.suffix.lower() in SUFFIXES and not name.startswith(".") and path.is_file():
                 yield path
 
@@ -109,7 +109,7 @@ def _remote_audio_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
 
 
 def _readable(name: str) -> str:
-    """A name that any table can hold: bytes that are not UTF-8 become question marks."""
+    """Return a name in valid Unicode: bytes that are not UTF-8 become question marks."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -122,44 +122,47 @@ def _category(path: Path, audio_dir: Path) -> str:
         name = prefix[1].lower()
     else:
         name = audio_dir.resolve().name or "recordings"
-    return f"{name}_" if name == "all" else name  # "all" is the row over all categories
+    return f"{name}_" if name == "all" else name  # "all" is the mean over all categories in tables
 
 
 def is_speech(category: str, patterns: Sequence[str] = SPEECH_PATTERNS) -> bool:
-    """Whether `category` matches one of the shell patterns that mean speech."""
+    """Whether `category` matches one of the shell patterns of speech categories."""
     return any(fnmatch(category.lower(), pattern.lower()) for pattern in patterns)
 
 
-def load(source: Source, form: ReferenceFormat) -> tuple[Recording, str | None]:
-    """Read a recording in the form in which it is judged, and a note if that drops something.
+def load(source: Source, reference_format: ReferenceFormat) -> tuple[Recording, str | None]:
+    """Read a recording as it is coded and scored.
+
+    Returns:
+        The recording, and a note for the report if high frequencies are lost.
 
     Raises:
-        UserError: it cannot be used (see `earmark.codec.audio.read`).
+        UserError: the recording cannot be used (see `earmark.codec.audio.read`).
     """
     with local_copy(source.path) as path:
         original = read(path)
-    samples, rate = original.samples, form.rate_for(original.sample_rate)
+    samples, rate = original.samples, reference_format.rate_for(original.sample_rate)
     if source.excerpt is not None:
         first, length = (round(seconds * original.sample_rate) for seconds in source.excerpt)
         samples = samples[:, first : first + length]
-    if form.mono and original.channels > 1:
+    if reference_format.mono and original.channels > 1:
         samples = samples.mean(axis=0, keepdims=True)
     note = None
-    if form.sample_rate is None and original.sample_rate > HIGHEST_RATE:
+    if reference_format.sample_rate is None and original.sample_rate > HIGHEST_RATE:
         note = (
-            f"{source.file}: {original.sample_rate / 1000:g} kHz is judged at {HIGHEST_RATE // 1000} kHz; "
-            f"what lies above {HIGHEST_RATE // 2000} kHz is dropped"
+            f"{source.file}: scored at {HIGHEST_RATE // 1000} kHz instead of {original.sample_rate / 1000:g} kHz; "
+            f"frequencies above {HIGHEST_RATE // 2000} kHz are lost"
         )
     samples = resample(samples, original.sample_rate, rate)
     if samples.shape[1] == 0:
-        raise UserError(f"{source.path}: too short to be judged at {rate} Hz")
+        raise UserError(f"{source.path}: too short to be scored at {rate} Hz")
     if source.added is not None:
         samples = mixed(samples, rate, source.added)
     return Recording(samples, rate), note
 
 
 def sha256(path: Path) -> str:
-    """Hash of a file's bytes.
+    """Return the SHA-256 of a file.
 
     Raises:
         UserError: it cannot be read.

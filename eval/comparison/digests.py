@@ -1,4 +1,4 @@
-"""SHA-256 of the recordings, remembered in RUN/digests.json: to read 100,000 of them again would take many minutes."""
+"""SHA-256 of recordings, stored in RUN/digests.json, as reading 100,000 files again would take many minutes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FILE = "digests.json"
 
 
 class Digests:
-    """Hashes of files, each made once for as long as the file's size and times stay the same.
+    """Hashes of files, computed again only if a file's size or times change.
 
-    Beside the time of its last change counts that of its entry's in the folder, which no program sets back.
+    The times are those of the last change of content (mtime) and of metadata (ctime), which no program can set back.
     """
 
     def __init__(self, run: Path) -> None:
@@ -23,13 +23,13 @@ class Digests:
         self._known: dict[str, list[int | str]] = {}
         try:
             stored = json.loads(self._file.read_text(encoding="utf-8"))
-            self._known = {path: entry for path, entry in stored.items() if isinstance(entry, list) and len(entry) == 4}
-        except (OSError, ValueError, AttributeError):  # none yet, or damaged: all are made anew
+            self._known = {path: known for path, known in stored.items() if isinstance(known, list) and len(known) == 4}
+        except (OSError, ValueError, AttributeError):  # none yet, or damaged: all are computed again
             pass
         self._changed = False
 
     def of(self, path: Path) -> str:
-        """SHA-256 of a file; a URL's is remembered for this run alone.
+        """Return the SHA-256 of a file; that of a URL is kept for this run only.
 
         Raises:
             UserError: it cannot be read.
@@ -38,7 +38,7 @@ class Digests:
         try:
             status = path.stat()
             stamp = [0, 0, 0] if is_remote(path) else [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        except OSError:  # as `sha256` will say
+        except OSError:  # `sha256` raises the error
             stamp = [0, 0, 0]
         known = self._known.get(name)
         if known is None or known[:3] != stamp:
@@ -47,8 +47,12 @@ class Digests:
         return str(known[3])
 
     def save(self) -> None:
-        """Raises: WriteError: the folder cannot be written."""
+        """Write RUN/digests.json.
+
+        Raises:
+            WriteError: the folder cannot be written.
+        """
         if self._changed:
-            lasting = {path: entry for path, entry in self._known.items() if any(entry[:3])}
+            lasting = {path: known for path, known in self._known.items() if any(known[:3])}
             write_text(self._file, json.dumps(lasting) + "\n")
             self._changed = False

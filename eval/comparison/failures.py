@@ -1,4 +1,4 @@
-"""What failed in a run, in few lines: recordings that cannot be read, codecs by reason, metrics by reason."""
+"""Failures of a run in a few lines: unreadable recordings, failed codecs and failed metrics, by reason."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pandas as pd
 
 from earmark.eval.metrics.interface import UNAVAILABLE
 
-SHOWN = 20  # lines; the report and scores.parquet have them all
+SHOWN = 20  # lines; the report and scores.parquet have all
 
 
 def failures(scores: pd.DataFrame, info: Mapping[str, Any]) -> list[str]:
-    """One line for each recording that gave no score, each reason of a system, and each reason of a metric.
+    """Return one line per recording without scores, per reason of a failed system, and per reason of a failed metric.
 
-    A metric that cannot run on this machine is no failure (see `unavailable_metrics`).
+    A metric that cannot run on this machine is not a failure; see `unavailable_metrics`.
 
     Args:
-        scores: the rows of RUN/scores.parquet; a system that failed has left no duration, a metric has.
+        scores: the rows of RUN/scores.parquet; rows of a failed system have no duration, those of a failed metric do.
         info: content of run.json.
     """
-    unread = {entry["file"]: entry["error"] for entry in info["recordings"] if entry["error"]}
+    unread = {recording["file"]: recording["error"] for recording in info["recordings"] if recording["error"]}
     lines = [error if file in error else f"{file}: {error}" for file, error in unread.items()]
     broken = scores[(scores["status"] == "error") & ~scores["file"].isin(list(unread))]
     undecoded = broken["duration"].isna()
@@ -37,7 +37,7 @@ def failures(scores: pd.DataFrame, info: Mapping[str, Any]) -> list[str]:
 
 
 def unavailable_metrics(scores: pd.DataFrame) -> list[str]:
-    """One line per metric that cannot run on this machine: a gap in the table, but no failure of the run."""
+    """Return one line per metric that cannot run on this machine: its scores are missing, but no failure."""
     broken = scores[(scores["status"] == "error") & scores["reason"].str.startswith(UNAVAILABLE)]
     reasons = broken.groupby("metric", sort=False)["reason"].first()
     return [f"{metric}: {reason}" for metric, reason in reasons.items()]

@@ -1,4 +1,4 @@
-"""The machine that times were measured on, in words for a report: processor, cores and system, and no name of it."""
+"""Description of the machine for reports: processor, cores and operating system, without its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def machine() -> str:
 
 
 def processor() -> str:
-    """As it names itself, or ""."""
+    """Name of the processor, or "" if it is unknown."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -1,4 +1,4 @@
-"""A recording with another sound mixed into it at a stated level, as the noisy speech of the EnCodec paper (4.1)."""
+"""Mixing another recording into a recording at a given level, as for the noisy speech of the EnCodec paper (4.1)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from earmark.codec.remote_paths import local_copy
 
 @dataclass(frozen=True)
 class Added:
-    """The sound that is mixed in.
+    """The recording that is mixed in.
 
     Args:
-        start: seconds into the file from where it is taken; where it ends too soon it begins again.
-        snr_db: energy of the recording over its own, dB, over all that is judged.
+        start: offset into its file in seconds; it is repeated if it is too short.
+        snr_db: energy of the main recording over that of this one in dB, over the scored part.
     """
 
     path: Path
@@ -27,15 +27,15 @@ class Added:
 
 
 def mixed(samples: Audio, sample_rate: int, added: Added) -> Audio:
-    """The sum of [channels, time] and of the sound, the same in all channels; softer as a whole where it would clip.
+    """Add a recording, averaged to mono, to all channels of [channels, time]; scales the sum down if it would clip.
 
     Raises:
-        UserError: the sound cannot be read, or one of both is silent, so that no level can be set.
+        UserError: it cannot be read, or one of both is silent, so that no level can be set.
     """
     with local_copy(added.path) as path:
-        sound = read(path)
-    first = round(added.start * sound.sample_rate)
-    mono = resample(sound.samples[:, first:].mean(axis=0, keepdims=True), sound.sample_rate, sample_rate)
+        other = read(path)
+    first = round(added.start * other.sample_rate)
+    mono = resample(other.samples[:, first:].mean(axis=0, keepdims=True), other.sample_rate, sample_rate)
     if mono.shape[1] == 0 or not mono.any() or not samples.any():
         raise UserError(f"{added.path}: cannot be mixed in at {added.snr_db:g} dB: it or the recording is silent")
     length = samples.shape[1]
@@ -43,6 +43,6 @@ def mixed(samples: Audio, sample_rate: int, added: Added) -> Audio:
     signal_power = np.square(samples, dtype=np.float64).mean()
     noise_power = np.square(noise, dtype=np.float64).mean()
     if noise_power == 0:
-        raise UserError(f"{added.path}: cannot be mixed in at {added.snr_db:g} dB: silent where it is taken from")
+        raise UserError(f"{added.path}: cannot be mixed in at {added.snr_db:g} dB: it is silent in this part")
     total = samples + np.sqrt(signal_power / noise_power * 10 ** (-added.snr_db / 10)) * noise
     return (total / max(1.0, float(np.abs(total).max()))).astype(np.float32)

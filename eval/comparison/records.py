@@ -1,7 +1,7 @@
-"""What is known of each recording in each system: RUN/records/NUMBER.parquet, parts that are only ever added.
+"""Records, the results of each recording in each system: RUN/records/NUMBER.parquet, files that are only ever added.
 
-A part is written whole or not at all, and where two tell of the same recording and system the later one holds. So a
-crash, at whatever percent, costs the records that were not in a part yet, and no others.
+A file is written as a whole or not at all. If two files have a record of the same recording and system, the later file
+counts. A crash therefore loses only the records that were not in a file yet.
 """
 
 from __future__ import annotations
@@ -21,21 +21,24 @@ if TYPE_CHECKING:  # workers only need the record
     import pyarrow as pa
 
 FOLDER = "records"
-NEWER = "lag_left"  # a column that parts of earlier versions do not have
-SHORTEST = 2.0  # seconds of work in a part
-SHARE = 0.01  # of the time since the beginning, in a part of a long run: few parts, and little to lose
+NEWER = "lag_left"  # a column that files of earlier versions do not have
+SHORTEST = 2.0  # seconds of work in a file
+SHARE = 0.01  # of the run's duration so far, in a file of a long run: few files, and little to lose
 
 
 @dataclass
 class Record:
-    """One recording in one system.
+    """Results of one recording in one system.
 
     Args:
-        kbps: measured payload bit rate, None for conditions without a bitstream.
-        lag: samples at `sample_rate` that were still to be taken out after the codec's documented delay.
-        audio_stamp: of the decoded file, so that one replaced by hand is noticed, and one copied with its run is not.
+        sample_rate, channels, duration: format as scored; Hz and seconds.
+        kbps: measured payload bit rate; None for conditions without a bitstream.
+        lag: samples at `sample_rate` that the alignment removed, after the codec's documented delay.
+        encode_seconds, decode_seconds: time of the codec alone.
+        audio_stamp: identifies the decoded file, so that a file replaced by hand is noticed; copying keeps it.
+        notes: remarks on the recording, for the report.
         scores: metric and version -> Score.
-        lag_left: fraction of a sample that is late after that; None where it cannot be told.
+        lag_left: fraction of a sample that the alignment left; None if it cannot be estimated.
     """
 
     sample_rate: int
@@ -52,10 +55,10 @@ class Record:
 
 
 class Records(Mapping[str, Record]):
-    """Key -> record, of parts that stay as Arrow holds them: a third of the memory that as many objects take.
+    """Key -> record, stored as an Arrow table, which takes a third of the memory of the objects.
 
     Args:
-        table: the rows of all parts; where two have one key the later holds.
+        table: the rows of all files; the last row of a key counts.
     """
 
     def __init__(self, table: pa.Table) -> None:
@@ -75,15 +78,15 @@ class Records(Mapping[str, Record]):
 
 
 def read(run: Path) -> Records:
-    """Key -> record of all parts of a run; a part that cannot be read is as good as none, what it had is made anew."""
+    """Read the records of a run; skips files that cannot be read, whose records are then computed again."""
     import pyarrow as pa
     from pyarrow import parquet
 
     schema = _schema()
     tables = [schema.empty_table()]
-    for part in sorted((run / FOLDER).glob("*.parquet")):
+    for path in sorted((run / FOLDER).glob("*.parquet")):
         try:
-            with part.open("rb") as file:
+            with path.open("rb") as file:
                 table = parquet.read_table(file)
             if NEWER not in table.column_names:
                 table = table.append_column(NEWER, pa.nulls(len(table), pa.float64()))
@@ -95,9 +98,9 @@ def read(run: Path) -> Records:
 
 @contextmanager
 def appended(run: Path) -> Iterator[Callable[[str, Record], None]]:
-    """Call the yielded function with a key and its record; all are in parts of RUN when the block ends.
+    """Yield a function that stores a key and its record in RUN/records.
 
-    That is so however it ends, by an error or an interrupt, too.
+    All records are in files when the block ends, by an error or an interrupt, too.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
@@ -122,7 +125,7 @@ def appended(run: Path) -> Iterator[Callable[[str, Record], None]]:
 
 
 def _write(run: Path, records: dict[str, Record]) -> None:
-    """Add one part; cells that failed are left out, so that the next run tries them again."""
+    """Write one file, without failed scores, so that the next run tries them again."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -132,9 +135,8 @@ def _write(run: Path, records: dict[str, Record]) -> None:
         | {"scores": [{"cell": cell, **asdict(one)} for cell, one in record.scores.items() if one.status != "error"]}
         for key, record in records.items()
     ]
-    number = max((int(part.name[:8]) for part in (run / FOLDER).glob("[0-9]" * 8 + "*.parquet")), default=0) + 1
-    # Two commands may work on one run.
-    with written_whole(run / FOLDER / f"{number:08}-{os.getpid()}.parquet") as aside:
+    number = max((int(path.name[:8]) for path in (run / FOLDER).glob("[0-9]" * 8 + "*.parquet")), default=0) + 1
+    with written_whole(run / FOLDER / f"{number:08}-{os.getpid()}.parquet") as aside:  # two commands may write
         parquet.write_table(pa.Table.from_pylist(rows, _schema()), aside)
 
 

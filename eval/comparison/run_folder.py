@@ -1,4 +1,4 @@
-"""Where a run keeps what: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/records/*.parquet."""
+"""Layout of a run's folder: RUN/scores.parquet, RUN/run.json, RUN/audio/SYSTEM/FILE.wav, RUN/records/*.parquet."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 from earmark.codec.audio import SUFFIXES
 from earmark.codec.errors import UserError
 
-if TYPE_CHECKING:  # workers only need the paths
+if TYPE_CHECKING:  # workers need only the paths
     import pandas as pd
 
 REFERENCE = "reference"
 SCORES = "scores.parquet"
 INFO = "run.json"
 REPORT = "report.html"
-EXCERPTS = "excerpts"  # folder of the audio that the report links to, where it does
+EXCERPTS = "excerpts"  # folder of the audio of a report with --link-audio
 
 
 def audio_path(run: Path, system: str, file: str) -> Path:
-    """The decoded signal of one recording, or the source as it was judged (system "reference"): float WAV."""
+    """Path of a decoded recording, or of the source as it was scored (system "reference"): float WAV."""
     plain = file.lower().endswith(".wav") and not file.lower()[: -len(".wav")].endswith(SUFFIXES)
-    name = file if plain else f"{file}.wav"  # "a.ogg.wav" may lie beside "a.ogg"
+    name = file if plain else f"{file}.wav"  # keeps "a.ogg.wav" and "a.ogg" apart
     return run / "audio" / re.sub(r"[^\w.@=+-]", "_", system) / name
 
 
 def read_scores(run: Path) -> pd.DataFrame:
-    """The scores of a run, one row per (file, system, metric).
+    """Read the scores of a run, one row per file, system and metric.
 
     Raises:
         UserError: `run` is not a finished run.
@@ -45,7 +45,7 @@ def read_scores(run: Path) -> pd.DataFrame:
 
 
 def read_info(run: Path) -> dict[str, Any]:
-    """How a run was made: command, versions, systems, metrics, recordings.
+    """Read the run metadata: command, versions, systems, metrics, recordings.
 
     Raises:
         UserError: `run` is not a finished run.

@@ -1,4 +1,4 @@
-"""One unit of work: one recording through one system, aligned and scored, and the key under which it is remembered."""
+"""A task: one recording through one system, aligned and scored, and the key under which its record is stored."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from earmark.eval.metrics import registry, transport
 from earmark.eval.metrics.evaluation import evaluate
 from earmark.eval.metrics.interface import Metric
 
-# Part of every key: raise it when the same inputs no longer give the same record.
-RECORD_VERSION = 1
+RECORD_VERSION = 1  # part of every key; raise it if the same inputs give another record
 STAMP_PARTS, STAMP_BYTES = 9, 4096
 
 
@@ -33,17 +32,21 @@ class Task:
     """One recording through one system, with the metrics to compute.
 
     Args:
-        sha256: of the source file.
-        added_sha256: of the file that is mixed into it; None where there is none.
-        metrics: as requested -> as computed for this category, e.g. {"visqol": "visqol_speech"}.
-        earlier: what is known of it already, to be completed.
+        run: folder of the run.
+        sha256: hash of the source file.
+        format: sample rate and channels in which the recording is coded and scored.
+        system: also carries the user's own codec and time limit to the worker.
+        system_version: version of the codec in the process that made the task.
+        metrics: as the user wrote them -> as computed for this category, e.g. {"visqol": "visqol_speech"}.
+        added_sha256: hash of the file that is mixed into the source; None if there is none.
+        earlier: record that lacks some of the metrics; None if the recording is to be coded.
         external_metrics: metrics that a worker process may not know, from `transport.pack`.
     """
 
     run: Path
     source: Source
     sha256: str
-    form: ReferenceFormat
+    format: ReferenceFormat
     system: System
     system_version: str
     metrics: dict[str, str]
@@ -53,12 +56,12 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Hash of all that determines the decoded signal, and of its name, under which it is stored."""
+        """Hash of everything that determines the decoded signal, and of the name under which it is stored."""
         parts: list[Any] = [
             RECORD_VERSION,
             self.source.file,
             self.sha256,
-            asdict(self.form),
+            asdict(self.format),
             self.system.text,
             self.system_version,
         ]
@@ -73,7 +76,7 @@ class Task:
         return run_folder.audio_path(self.run, self.system.text, self.source.file)
 
     def describes(self, record: Record) -> bool:
-        """Whether the decoded file is still the one that the record tells of."""
+        """Whether the decoded file is still the one that the record describes."""
         try:
             return record.audio_stamp == _stamp(self.audio_path)
         except OSError:  # lost
@@ -84,23 +87,23 @@ class Task:
         return [name for name in dict.fromkeys(self.metrics.values()) if cell(self.find(name)) not in record.scores]
 
     def find(self, name: str) -> Metric:
-        """The metric of that name; one that the command sent goes before those that this process knows."""
+        """The metric of a name; those that came with the task take precedence."""
         return transport.unpack(self.external_metrics).get(name) or registry.find(name)
 
 
 def cell(metric: Metric) -> str:
-    """Name of a metric's score in a record: another version of its library is another score."""
+    """Name of a metric's score in a record; scores of different versions are different scores."""
     return f"{metric.name}, {metric.version()}"
 
 
 def perform(task: Task) -> Record:
-    """The record of one task, complete.
+    """Do a task and return its complete record.
 
     Raises:
-        UserError: the recording cannot be read.
+        UserError: the recording cannot be read, or the codec failed.
         WriteError: results cannot be stored.
     """
-    reference, note = corpus.load(task.source, task.form)
+    reference, note = corpus.load(task.source, task.format)
     if task.earlier is None:
         record, decoded = _decode(task, reference)
         record.notes += [note] if note else []
@@ -127,7 +130,7 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
     notes = []
     if abs(lag) == MAX_LAG:
         late = f"{abs(lag)} samples {'late' if lag > 0 else 'early'}"
-        notes.append(f"{task.source.file}: {system.text} is {late}, the most that is looked for")
+        notes.append(f"{task.source.file}: {system.text} is {late}, the limit of the search")
     audio.write(task.audio_path, decoded, reference.sample_rate)
     record = Record(
         sample_rate=reference.sample_rate,
@@ -145,7 +148,7 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
 
 
 def _stamp(path: Path) -> str:
-    """Size of a file and a hash of samples of it: reading all of a large run again would take longer than a glance."""
+    """Size of a file and a hash of parts of it, since reading all files of a large run would take too long."""
     size = path.stat().st_size
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -155,14 +158,14 @@ def _stamp(path: Path) -> str:
     return f"{size} {digest.hexdigest()[:32]}"
 
 
-Outcome = Record | str  # a record, or why there is none
+Outcome = Record | str  # a record, or the reason why there is none
 
 
 def attempt(task: Task, work: Callable[[Task], Record] = perform) -> Outcome:
-    """Like `perform`, but a failure is the answer: one bad file or codec must not cost the others their scores.
+    """Do a task, and return the reason if it fails: one bad file or codec must not cost the others their scores.
 
     Raises:
-        WriteError: results cannot be stored, so there is no point in going on.
+        WriteError: results cannot be stored, which ends the run.
     """
     try:
         return work(task)

@@ -128,7 +128,7 @@ def test_a_registered_codec_joins_a_comparison(tmp_path):
     register_codec("local", Local)
     plan = runner.Plan(
         audio_dir=tmp_path / "audio", systems=tuple(parse_list("class_,object_,local")), metrics=("si_snr",),
-        run=tmp_path / "run", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="",
+        run=tmp_path / "run", format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="",
     )  # fmt: skip
     scores = runner.run(plan).scores.set_index("system")
     assert scores.status.tolist() == ["ok", "ok", "ok"]

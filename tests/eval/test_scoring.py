@@ -31,7 +31,7 @@ def test_the_numbers_are_those_of_a_run(corpus_dir: Path, tmp_path: Path):
     metrics = ("si_snr", "stoi", "mel_distance")
     plan = runner.Plan(
         audio_dir=corpus_dir, systems=(parse("opus@12"),), metrics=metrics, run=tmp_path / "run",
-        form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="earmark compare",
+        format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="earmark compare",
     )  # fmt: skip
     for file, rows in runner.run(plan).scores.groupby("file"):
         recording = audio.read(corpus_dir / str(file))

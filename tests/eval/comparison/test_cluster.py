@@ -52,7 +52,7 @@ def mark_and_square(task: tuple[int, Path]) -> int:
 def plan(corpus_dir, tmp_path) -> runner.Plan:
     return runner.Plan(
         audio_dir=corpus_dir, systems=tuple(parse_list("opus@12,anchor@3.5k")), metrics=("si_snr", "stoi"),
-        run=tmp_path / "one", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
+        run=tmp_path / "one", format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_a_scheduler_that_goes_away_is_one_line():
         running = run_on_cluster(wait_and_answer, range(100), cluster.scheduler_address, lambda task: -1)
         assert next(running)[1] in range(100)
     with pytest.raises(
-        UserError, match=r"^--cluster \S+: the scheduler is gone; start it, and run this again: what was"
+        UserError, match=r"^--cluster \S+: the scheduler is gone; start it, and run this again; finished work"
     ):
         list(running)
 

@@ -53,7 +53,7 @@ def test_a_run_made_again_is_comparable():
         ),
         (lambda other: other.update(sample_rate=16000), ["sample rate: each recording's own against 16000 Hz"]),
         (lambda other: other.update(mono=True), ["channels averaged: no against yes"]),
-        (lambda other: other.update(speech_categories=["music"]), ["other categories are taken for speech"]),
+        (lambda other: other.update(speech_categories=["music"]), ["different categories are scored as speech"]),
         (
             lambda other: other.update(metric_versions={"stoi": "pystoi 9", "pesq": "pesq 1"}),
             ["stoi by pystoi 0.4.1 against pystoi 9"],
@@ -70,7 +70,7 @@ def two_runs(corpus_dir, tmp_path):
     for name, systems in (("first", "opus@6,opus@12"), ("second", "opus@12,mp3@64")):
         runner.run(runner.Plan(
             audio_dir=corpus_dir, systems=tuple(parse_list(systems)), metrics=("si_snr",), run=tmp_path / name,
-            form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
+            format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
         ))  # fmt: skip
     return tmp_path / "first", tmp_path / "second"
 

@@ -68,7 +68,7 @@ def test_rates_above_48_khz_are_judged_at_48_khz_and_said_so(tmp_path, rate):
     assert recording.sample_rate == 48000
     assert recording.samples.shape == (1, 4800)
     assert note is not None
-    assert f"high.wav: {rate // 1000} kHz is judged at 48 kHz" in note
+    assert f"high.wav: scored at 48 kHz instead of {rate // 1000} kHz" in note
 
 
 def test_a_common_format_can_be_asked_for(tmp_path):

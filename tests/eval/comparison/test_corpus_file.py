@@ -88,7 +88,7 @@ def test_a_run_of_a_corpus_file_notes_the_excerpts_and_knows_them_again(write_co
     def plan(text):
         return runner.Plan(
             audio_dir=write_corpus(text), systems=tuple(parse_list("anchor@3.5k")), metrics=("si_sdr",),
-            run=tmp_path / "run", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
+            run=tmp_path / "run", format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
         )  # fmt: skip
 
     first = runner.run(plan(TWO))
@@ -157,7 +157,7 @@ def test_another_level_or_another_sound_is_another_recording(write_corpus, tmp_p
     def computed(text):
         plan = runner.Plan(
             audio_dir=write_corpus(text), systems=tuple(parse_list("anchor@3.5k")), metrics=("si_sdr",),
-            run=tmp_path / "run", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
+            run=tmp_path / "run", format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
         )  # fmt: skip
         result = runner.run(plan)
         assert result.failures == []

@@ -14,7 +14,7 @@ import pytest
 
 from earmark.baselines import programs
 from earmark.codec.errors import WriteError
-from earmark.eval.comparison.pool import IN_HAND, run_tasks, usable_cores
+from earmark.eval.comparison.pool import WINDOW, run_tasks, usable_cores
 
 
 def square(number: int) -> int:
@@ -74,7 +74,7 @@ def test_few_tasks_are_in_hand_at_once():
     for _ in run_tasks(square, tasks(), 2, square):
         done += 1
     assert made == done == 200
-    assert furthest <= 2 * IN_HAND + 1
+    assert furthest <= 2 * WINDOW + 1
 
 
 def test_a_process_that_dies_late_costs_only_its_own_task():

@@ -67,7 +67,7 @@ def test_a_text_is_written(store):
 def test_a_run_from_and_to_a_url_has_the_table_of_a_local_one(corpus_dir, tmp_path, earmark):
     local = runner.run(runner.Plan(
         audio_dir=corpus_dir, systems=tuple(parse_list("opus@12,anchor@3.5k")), metrics=("si_snr",),
-        run=tmp_path / "local", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
+        run=tmp_path / "local", format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="earmark compare",
     ))  # fmt: skip
     arguments = (
         "compare", corpus_dir.as_uri(), "--systems", "opus@12,anchor@3.5k", "--metrics", "si_snr", "--jobs", "2",

@@ -30,7 +30,7 @@ COLUMNS = ["file", "category", "system", "metric", "value", "status", "reason", 
 def plan(corpus_dir: Path, tmp_path: Path) -> runner.Plan:
     return runner.Plan(
         audio_dir=corpus_dir, systems=tuple(parse_list("reference,opus@12,anchor@3.5k")), metrics=("si_snr",),
-        run=tmp_path / "run", form=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="earmark compare",
+        run=tmp_path / "run", format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=2, command="earmark compare",
     )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_a_second_run_computes_nothing_and_a_new_system_or_metric_only_itself(pl
 
 def test_a_run_that_changes_nothing_leaves_its_folder_alone(plan, monkeypatch):
     first = runner.run(plan)
-    monkeypatch.setattr(runner, "machine", lambda: "another")
+    monkeypatch.setattr("earmark.eval.comparison.run_metadata.machine", lambda: "another")
     before = {path: path.stat().st_mtime_ns for path in plan.run.rglob("*")}
     again = runner.run(replace(plan, command="earmark compare, once more"))
     assert (first.changed, again.changed) == (True, False)
@@ -125,7 +125,7 @@ def test_a_decoded_file_that_was_replaced_or_lost_is_made_again(plan):
 def test_another_form_in_the_same_folder_does_not_mix(plan):
     """RUN/audio has one file for each recording and system, so each form takes the other's place."""
     own = runner.run(plan).scores
-    common = runner.run(replace(plan, form=ReferenceFormat(16000, mono=True))).scores
+    common = runner.run(replace(plan, format=ReferenceFormat(16000, mono=True))).scores
     assert not own.value.equals(common.value)
     pd.testing.assert_series_equal(runner.run(plan).scores.value, own.value)
 
@@ -199,7 +199,7 @@ def test_silence_and_a_five_millisecond_clip_are_undefined_and_no_failure(plan):
 def test_a_high_rate_recording_is_noted(plan):
     audio.write(plan.audio_dir / "music" / "high.wav", np.full((1, 19200), 0.1, np.float32), 192000)
     result = runner.run(plan)
-    assert any("music/high.wav: 192 kHz is judged at 48 kHz" in note for note in result.info["notes"])
+    assert any("music/high.wav: scored at 48 kHz instead of 192 kHz" in note for note in result.info["notes"])
 
 
 def test_unknown_metrics_and_empty_folders_are_said_before_any_work(plan, tmp_path):

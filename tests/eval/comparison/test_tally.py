@@ -44,7 +44,7 @@ def test_rows_in_the_order_that_was_asked_for_whatever_came_first():
     assert table.lag_left.isna().tolist() == [False] * 4 + [True] * 2 + [False] * 2
     assert table.kbps_nominal[:2].tolist() == [12, 12]
     assert table.kbps_nominal[2:4].isna().all()
-    assert tally.forms == {"a": (16000, 1, 2.0), "b": "not audio"}
+    assert tally.formats == {"a": (16000, 1, 2.0), "b": "not audio"}
     assert tally.notes == {"note 0", "note -2"}
 
 

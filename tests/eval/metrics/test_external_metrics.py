@@ -167,7 +167,7 @@ def test_packages_add_metrics_and_a_broken_one_costs_the_others_nothing(monkeypa
 
 def plan(corpus_dir: Path, run: Path, *metrics: str) -> runner.Plan:
     return runner.Plan(
-        audio_dir=corpus_dir, systems=(parse("opus@12"),), metrics=metrics, run=run, form=ReferenceFormat(),
+        audio_dir=corpus_dir, systems=(parse("opus@12"),), metrics=metrics, run=run, format=ReferenceFormat(),
         speech=SPEECH_PATTERNS, jobs=2, command="",
     )  # fmt: skip
 

@@ -1,0 +1,42 @@
+"""The plan of a run: recordings, systems, metrics, and where and how the work is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from earmark.baselines.interface import System
+from earmark.eval.comparison.corpus import ReferenceFormat, is_speech
+from earmark.eval.metrics import registry
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Input of a run.
+
+    Args:
+        audio_dir: folder of recordings, or a corpus file (corpus_file.py).
+        systems: codecs at one setting each; see `earmark.baselines.systems.parse`.
+        metrics: names as the user wrote them, e.g. "visqol".
+        run: folder of the results; finished work in it is not repeated.
+        format: sample rate and channels in which recordings are coded and scored.
+        speech: shell patterns of the categories that ViSQOL scores in speech mode.
+        jobs: number of worker processes.
+        command: command line or call that made the run, for run.json.
+        cluster: address of a Dask scheduler, whose workers see the same files; None for processes of this machine.
+    """
+
+    audio_dir: Path
+    systems: tuple[System, ...]
+    metrics: tuple[str, ...]
+    run: Path
+    format: ReferenceFormat
+    speech: tuple[str, ...]
+    jobs: int
+    command: str
+    cluster: str | None = None
+
+    def metrics_for(self, category: str) -> dict[str, str]:
+        """Metrics as the user wrote them -> as computed for a category, e.g. {"visqol": "visqol_speech"}."""
+        speech = is_speech(category, self.speech)
+        return {name: registry.find(name, speech=speech).name for name in self.metrics}

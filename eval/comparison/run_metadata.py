@@ -1,0 +1,82 @@
+"""Run metadata, the content of run.json: how a run was made, from which recordings, and with which versions."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from earmark.eval.comparison.corpus import Source, is_speech
+from earmark.eval.comparison.machine import machine
+from earmark.eval.comparison.plan import Plan
+from earmark.eval.comparison.tally import Tally
+from earmark.eval.metrics import registry
+
+LIBRARIES = (
+    "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
+    "pystoi", "safetensors", "scipy", "soundfile", "soxr", "torch", "visqol-python",
+)  # fmt: skip
+CIRCUMSTANCES = ("created", "command", "machine")  # keys that may differ between runs with the same results
+
+Digests = tuple[str | None, str | None]  # SHA-256 of a recording, and of the file mixed into it
+
+
+def run_metadata(
+    plan: Plan, sources: Sequence[Source], digests: Mapping[str, Digests], versions: Mapping[str, str], tally: Tally
+) -> dict[str, Any]:
+    """Return the content of run.json.
+
+    Args:
+        digests: recording -> its hashes; recordings that cannot be opened are absent.
+        versions: system -> version of its codec.
+        tally: results of the run.
+    """
+    speech = {source.category for source in sources if is_speech(source.category, plan.speech)}
+    metrics = {name for source in sources for name in plan.metrics_for(source.category).values()}
+    return {
+        "earmark": version("earmark"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": plan.command,
+        "machine": machine() if plan.cluster is None else f"workers of the cluster {plan.cluster}",
+        "audio_dir": str(plan.audio_dir),
+        "systems": [system.text for system in plan.systems],
+        "metrics": list(plan.metrics),
+        "speech_categories": sorted(speech),
+        "sample_rate": plan.format.sample_rate,
+        "mono": plan.format.mono,
+        "versions": _versions(versions),
+        "metric_versions": {name: registry.find(name).version() for name in sorted(metrics)},
+        "recordings": [
+            _recording(source, digests.get(source.file, (None, None)), tally.formats[source.file]) for source in sources
+        ],
+        "notes": sorted(tally.notes),
+    }
+
+
+def _recording(source: Source, digests: Digests, format_: tuple[int, int, float] | str) -> dict[str, Any]:
+    digest, added_digest = digests
+    recording: dict[str, Any] = {
+        "file": source.file, "category": source.category, "sha256": digest, "error": None,
+    }  # fmt: skip
+    if source.excerpt is not None:
+        recording["excerpt"] = list(source.excerpt)
+    if source.added is not None:
+        recording["added"] = {"sha256": added_digest, "start": source.added.start, "snr_db": source.added.snr_db}
+    if isinstance(format_, str):
+        recording["error"] = format_
+    else:
+        recording |= dict(zip(("sample_rate", "channels", "seconds"), format_, strict=True))
+    return recording
+
+
+def _versions(systems: Mapping[str, str]) -> dict[str, str]:
+    """Versions of Python, libraries and codecs."""
+    versions = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return versions | {system: text for system, text in systems.items() if text != "1"}
