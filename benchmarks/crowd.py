@@ -1,14 +1,15 @@
-"""A crowd takes a listening test while its server is killed: is every acknowledged rating stored once, how long does
-one take, does every item get exactly its ratings?
+"""Load test of a listening test: a crowd takes part while its server is killed several times.
 
     python benchmarks/crowd.py [--database sqlite|postgresql] [--listeners 500] [--kills 3] ...
 
-Listeners are coroutines that speak HTTP to `earmark study serve --workers 2`: they consent, load pages and sounds,
-think, rate, send again until they have an answer, as the page's own script does. Some vanish in the middle, some press
-stop, some rate so badly that the rule of BS.1534-3 drops them; newcomers take over until the study closes by itself.
-Server and workers are ended by SIGKILL now and then, and started anew. PostgreSQL is started in a temporary folder, by
-the user postgres if need be; Debian has it in the package postgresql. Ends with status 1 when a rating is lost or
-doubled, an item has too many or too few, or the 99th percentile of a rating request is not below 100 ms.
+Checks that every acknowledged rating is stored exactly once, that every item gets exactly its number of ratings, and
+that the 99th percentile of a rating request is below 100 ms. Exits with status 1 otherwise.
+
+Listeners are coroutines that send HTTP requests to `earmark study serve --workers 2`. They consent, load pages and
+stimuli, wait, rate, and repeat a request until it is answered, as the page's script does. Some disappear in the middle,
+some press stop, and some rate so badly that the rule of BS.1534-3 excludes them. New listeners take over until the
+study closes by itself. Meanwhile the server and its workers are killed by SIGKILL and started again. PostgreSQL runs in
+a temporary folder, as the user postgres if this program runs as root; Debian has it in the package postgresql.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from earmark.codec import audio
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.study import Condition, Item, Stimulus, Study
 
-MOST_MILLISECONDS = 100  # the target for the 99th percentile of a rating request
+MOST_MILLISECONDS = 100  # target for the 99th percentile of a rating request
 ROOT = Path(__file__).resolve().parents[1]
 RATE, SECONDS = 48_000, 1.0
 CONDITIONS = (Condition("reference", "hidden reference"), Condition("anchor@3.5k", "low anchor"),
@@ -48,7 +49,21 @@ CONDITIONS = (Condition("reference", "hidden reference"), Condition("anchor@3.5k
 
 @dataclass(frozen=True)
 class Load:
-    """What happens: `think` seconds a trial on average, shares of listeners who vanish, stop, and rate badly."""
+    """Size of the study and behaviour of the crowd.
+
+    Args:
+        listeners: number of listeners at the same time.
+        items: number of items in the study.
+        annotations: valid ratings wanted per item.
+        trials: number of trials per listener.
+        think: mean seconds per trial.
+        kills: number of times the server is killed.
+        stimuli: whether to load the stimuli.
+        vanish: share of listeners who disappear.
+        stop: share of listeners who press stop.
+        bad: share of listeners who rate at random.
+        lease: minutes that an item is reserved for a listener; a trial and an outage together must be shorter.
+    """
 
     listeners: int
     items: int
@@ -56,21 +71,21 @@ class Load:
     trials: int
     think: float
     kills: int
-    sounds: bool = True
+    stimuli: bool = True
     vanish: float = 0.04
     stop: float = 0.02
     bad: float = 0.04
-    lease: float = 4.0  # minutes; longer than a trial and an outage together, or answers come too late
+    lease: float = 4.0
 
     @property
     def seconds(self) -> float:
-        """About how long it takes, of which the kills are spread over the first part."""
+        """Approximate minimum duration, over which the kills are spread."""
         return self.items * self.annotations / self.listeners * self.think
 
 
 @dataclass
-class Seen:
-    """What the listeners saw."""
+class Observations:
+    """What the listeners observed."""
 
     rating_seconds: list[float] = field(default_factory=list)
     page_seconds: list[float] = field(default_factory=list)
@@ -82,7 +97,7 @@ class Seen:
 
 
 def write_study(folder: Path, load: Load) -> Study:
-    """A study of tones in noise."""
+    """Write a study whose stimuli are noise."""
     rng = np.random.default_rng(0)
     items = []
     for number in range(load.items):
@@ -119,7 +134,7 @@ class Server:
         )  # fmt: skip
 
     def wait(self) -> None:
-        """Until it answers."""
+        """Wait until the server accepts connections."""
         for _ in range(600):
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -134,30 +149,30 @@ class Server:
 
 
 class Browser:
-    """As much of HTTP/1.1 as it takes: one connection kept alive, cookies, and retries like the page's script."""
+    """Minimal HTTP/1.1 client: one persistent connection, cookies, and retries like those of the page's script."""
 
-    def __init__(self, port: int, seen: Seen, rng: random.Random) -> None:
+    def __init__(self, port: int, seen: Observations, rng: random.Random) -> None:
         self._port, self._seen, self._rng = port, seen, rng
         self._cookies: dict[str, str] = {}
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str) -> tuple[int, str, bytes]:
-        """Status, path after a redirect, body."""
+        """Follow redirects and return the status, the final path and the body."""
         status, location, body = await self._until_answered("GET", path, b"", "", self._seen.page_seconds)
         return (status, path, body) if location is None else await self.get(location)
 
-    async def post(self, path: str, body: bytes, kind: str, times: list[float]) -> tuple[int, str | None, bytes]:
-        """Status, where it redirects to, body."""
-        return await self._until_answered("POST", path, body, kind, times)
+    async def post(self, path: str, body: bytes, mime_type: str, times: list[float]) -> tuple[int, str | None, bytes]:
+        """Return the status, the redirection's target and the body, and add the request's duration to `times`."""
+        return await self._until_answered("POST", path, body, mime_type, times)
 
     async def _until_answered(
-        self, method: str, path: str, body: bytes, kind: str, times: list[float]
+        self, method: str, path: str, body: bytes, mime_type: str, times: list[float]
     ) -> tuple[int, str | None, bytes]:
-        wait = 1.0  # and so on, as in mushra_app/web/static/send.js
+        wait = 1.0  # seconds; doubles as in mushra_app/web/static/send.js
         while True:
             try:
                 start = time.perf_counter()
-                status, location, answer = await asyncio.wait_for(self._once(method, path, body, kind), 20)
+                status, location, answer = await asyncio.wait_for(self._once(method, path, body, mime_type), 20)
                 times.append(time.perf_counter() - start)
                 if status < 500:
                     return status, location, answer
@@ -168,14 +183,14 @@ class Browser:
             await asyncio.sleep(wait * (0.5 + self._rng.random()))
             wait = min(2 * wait, 30.0)
 
-    async def _once(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, str | None, bytes]:
+    async def _once(self, method: str, path: str, body: bytes, mime_type: str) -> tuple[int, str | None, bytes]:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
         reader, writer = self._streams
         cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n"
         if method == "POST":
-            head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+            head += f"Content-Type: {mime_type}\r\nContent-Length: {len(body)}\r\n"
         writer.write(f"{head}\r\n".encode() + body)
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = [line.split(": ", 1) for line in lines[1:] if line]
@@ -195,8 +210,8 @@ class Browser:
             self._streams = None
 
 
-async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) -> bool:
-    """One person's session; False when the study takes nobody any more."""
+async def take_part(server: Server, load: Load, seen: Observations, rng: random.Random) -> bool:
+    """Run one listener's session; returns False if the study is complete."""
     browser = Browser(server.port, seen, rng)
     try:
         _, _, body = await browser.get("/")
@@ -204,13 +219,13 @@ async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) 
         if "is complete" in page:
             return False
         if 'name="consent"' not in page:
-            await asyncio.sleep(load.think / 2 * (1 + rng.random()))  # every place is taken; somebody may yet vanish
+            await asyncio.sleep(load.think / 2 * (1 + rng.random()))  # all items are leased; some may become free
             return True
         form = f"token={_field(page)}&consent=yes".encode()
         await browser.post("/start", form, "application/x-www-form-urlencoded", seen.page_seconds)
         _, path, body = await browser.get("/continue")
         if path != "/page/volume":
-            return True  # the last place went while the welcome page was read
+            return True  # the last free item was leased while this listener read the welcome page
         seen.sessions += 1
         page = body.decode()
         await browser.post(_attribute(page, "action")[0], f"token={_field(page)}".encode(),
@@ -221,8 +236,8 @@ async def take_part(server: Server, load: Load, seen: Seen, rng: random.Random) 
         browser.close()
 
 
-async def _rate_all(browser: Browser, load: Load, seen: Seen, rng: random.Random) -> None:
-    fate = rng.random() if seen.sessions <= load.listeners / 2 else 1.0  # so that the end comes
+async def _rate_all(browser: Browser, load: Load, seen: Observations, rng: random.Random) -> None:
+    fate = rng.random() if seen.sessions <= load.listeners / 2 else 1.0  # only early ones leave, so that it ends
     ends_after = rng.randrange(load.trials) if fate < load.vanish + load.stop else load.trials
     bad = rng.random() < load.bad and seen.sessions <= load.listeners / 2
     for number in range(load.trials + 1):
@@ -236,7 +251,7 @@ async def _rate_all(browser: Browser, load: Load, seen: Seen, rng: random.Random
                 form = f"token={_attribute(page, 'data-token')[0]}".encode()
                 await browser.post("/stop", form, "application/x-www-form-urlencoded", seen.page_seconds)
             return
-        if load.sounds:
+        if load.stimuli:
             for url in _attribute(page, "data-audio"):
                 await browser.get(url)
         await asyncio.sleep(load.think * (0.5 + rng.random()))
@@ -261,9 +276,9 @@ def _attribute(page: str, name: str) -> list[str]:
     return re.findall(rf'\b{name}="([^"]*)"', page)
 
 
-async def crowd(server: Server, load: Load, seed: int = 0) -> Seen:
-    """Listeners come until the study closes; the server dies `load.kills` times meanwhile."""
-    seen, rng = Seen(), random.Random(seed)
+async def crowd(server: Server, load: Load, seed: int = 0) -> Observations:
+    """Send listeners until the study closes, and kill the server `load.kills` times meanwhile."""
+    seen, rng = Observations(), random.Random(seed)
 
     async def seat(number: int) -> None:
         own = random.Random(rng.random())
@@ -281,8 +296,8 @@ async def crowd(server: Server, load: Load, seed: int = 0) -> Seen:
     return seen
 
 
-def check(database: str, study: Study, seen: Seen) -> list[str]:
-    """What is wrong in the database, compared with what the listeners were told; nothing, one hopes."""
+def check(database: str, study: Study, seen: Observations) -> list[str]:
+    """Compare the database with what the listeners observed and list the problems."""
     with create_engine(database).connect() as connection:
         stored: dict[str, dict[str, int]] = {}
         rows = connection.execute(text(
@@ -303,32 +318,32 @@ def check(database: str, study: Study, seen: Seen) -> list[str]:
     problems = []
     missing = sum(stored.get(key) != scores for key, scores in seen.acknowledged.items())
     if missing:
-        problems.append(f"{missing} acknowledged trials are not stored as they were sent")
+        problems.append(f"{missing} acknowledged trials are not stored as sent")
     if ratings != sum(len(scores) for scores in seen.acknowledged.values()):
         problems.append(f"{ratings} ratings stored, {sum(map(len, seen.acknowledged.values()))} acknowledged")
     wrong = {item.id: counts.get(item.id, 0) for item in study.items if counts.get(item.id, 0) != study.annotations}
     if wrong:
         problems.append(f"items without exactly {study.annotations} valid ratings: {wrong}")
     if twice:
-        problems.append(f"{twice} times an item was given to a listener twice")
+        problems.append(f"{twice} times a listener got the same item twice")
     return problems
 
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The URL of a fresh PostgreSQL that runs while the block does."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = str(found[-1]) if found else shutil.which("initdb")
+    """Run an empty PostgreSQL server during the block and give its URL."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    initdb = str(versions[-1]) if versions else shutil.which("initdb")
     if initdb is None:
         raise SystemExit("PostgreSQL is not installed; on Debian: apt-get install postgresql")
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # PostgreSQL refuses to run as root
     with tempfile.TemporaryDirectory(prefix="crowd-postgresql-") as folder:
         if as_user:
             shutil.chown(folder, "postgres")
         subprocess.run([*as_user, initdb, "-D", f"{folder}/data", "-U", "earmark", "--auth", "trust"], cwd=folder,
                        check=True, stdout=subprocess.DEVNULL)  # fmt: skip
         control = [*as_user, str(Path(initdb).with_name("pg_ctl")), "-D", f"{folder}/data", "-s", "-w"]
-        options = ["-o", f"-k {folder} -h ''", "-l", f"{folder}/log"]  # a socket in the folder, no network
+        options = ["-o", f"-k {folder} -h ''", "-l", f"{folder}/log"]  # listens on a socket in the folder only
         subprocess.run([*control, *options, "start"], cwd=folder, check=True)
         try:
             yield f"postgresql+psycopg://earmark@/postgres?host={folder}"
@@ -337,39 +352,41 @@ def postgresql() -> Iterator[str]:
 
 
 def too_slow(rating_seconds: list[float]) -> list[str]:
-    """A problem if one rating request in a hundred took MOST_MILLISECONDS or longer."""
+    """Problem, if any, with the 99th percentile of the rating requests."""
     slow = 1000 * np.percentile(rating_seconds, 99)
     if slow < MOST_MILLISECONDS:
         return []
     return [f"missed: the 99th percentile of a rating request is {slow:.0f} ms, not below {MOST_MILLISECONDS} ms"]
 
 
-def describe(seen: Seen, took: float) -> str:
-    """Figures of a run, one line each."""
+def describe(seen: Observations, took: float) -> str:
+    """Measured figures, one per line."""
     ratings, pages = np.array(seen.rating_seconds) * 1000, np.array(seen.page_seconds) * 1000
     lines = [
         f"{took:.0f} s, {seen.sessions} sessions, {seen.finished} finished, {len(ratings)} rating requests, "
-        f"{(len(ratings) + len(pages)) / took:.0f} requests a second",
+        f"{(len(ratings) + len(pages)) / took:.0f} requests per second",
         f"rating request: median {np.median(ratings):.1f} ms, 99th percentile {np.percentile(ratings, 99):.1f} ms, "
         f"longest {ratings.max():.0f} ms",
         f"other requests: median {np.median(pages):.1f} ms, 99th percentile {np.percentile(pages, 99):.1f} ms",
-        f"sent again after a lost connection: {seen.lost_connections}, after a status of 500 or more: "
+        f"repeated after a lost connection: {seen.lost_connections}, after a status of 500 or more: "
         f"{dict(seen.refused) or 0}",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
-    parser.add_argument("--listeners", type=int, default=500)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--database", choices=["sqlite", "postgresql"], action="append", help="may be repeated; default: both"
+    )
+    parser.add_argument("--listeners", type=int, default=500, help="at the same time")
     parser.add_argument("--items", type=int, default=60)
-    parser.add_argument("--annotations", type=int, default=54)
-    parser.add_argument("--trials", type=int, default=6)
-    parser.add_argument("--think", type=float, default=45.0, help="seconds a trial, on average")
-    parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--vanish", type=float, default=0.04, help="share of listeners who go without a word")
-    parser.add_argument("--no-sounds", action="store_true", help="do not load the sounds")
+    parser.add_argument("--annotations", type=int, default=54, help="valid ratings wanted per item")
+    parser.add_argument("--trials", type=int, default=6, help="per listener")
+    parser.add_argument("--think", type=float, default=45.0, help="mean seconds per trial")
+    parser.add_argument("--kills", type=int, default=3, help="times that the server is killed")
+    parser.add_argument("--vanish", type=float, default=0.04, help="share of listeners who disappear")
+    parser.add_argument("--no-sounds", action="store_true", help="do not load the stimuli")
     given = parser.parse_args()
     load = Load(given.listeners, given.items, given.annotations, given.trials, given.think, given.kills,
                 not given.no_sounds, given.vanish)  # fmt: skip
@@ -387,7 +404,7 @@ def main() -> None:
         print(
             *(
                 problems
-                or ["every acknowledged rating stored once, in time, every item rated exactly as often as asked"]
+                or ["every acknowledged rating is stored once, in time, and every item has its number of ratings"]
             ),
             sep="\n",
         )
@@ -396,7 +413,7 @@ def main() -> None:
 
 
 def run(folder: Path, database: str | None, load: Load, study: Study) -> list[str]:
-    """One crowd on one database: print the figures, return what is wrong."""
+    """Run one crowd on one database, print the figures and return the problems."""
     server = Server(folder, database, load)
     try:
         server.wait()

@@ -1,18 +1,16 @@
-"""How equal EnCodec is to the public reference on real clips: every bit rate of both models, with random weights.
-
-Counts latent steps whose codes differ, how far from a tie the first difference in each is, and the largest difference
-of the decoded audio; for the layers as they are and accelerated. Both sides decode the reference's codes, so that a tie
-is not counted twice.
+"""Difference between our EnCodec and the public reference on real clips, at every bit rate, with random weights.
 
     python benchmarks/encodec_equality.py [SEEDS]
 
-needs the reference: pip install --no-deps encodec einops, and the clips in ../shared/audio.
+Counts the steps whose codes differ, and measures how far the first difference in each is from a tie and by how much the
+decoded audio differs, for the plain layers and the accelerated ones. Both sides decode the reference's codes, so that a
+tie does not count twice. Needs the reference (pip install --no-deps encodec einops) and the clips in ../shared/audio.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +29,26 @@ FOLDER = Path(__file__).resolve().parents[2] / "shared" / "audio"
 
 
 def clips(rate: int, channels: int) -> list[Tensor]:
-    """[1, channels, T] each."""
-    found = []
+    """The first SECONDS of every clip, each [1, channels, T]."""
+    signals = []
     for path in sorted(FOLDER.iterdir()):
         recording = read(path)
         samples = resample(recording.samples[:, : SECONDS * recording.sample_rate], recording.sample_rate, rate)
         if samples.shape[0] > channels:
             samples = samples.mean(axis=0, keepdims=True)
-        found.append(torch.from_numpy(np.repeat(samples, channels // samples.shape[0], axis=0).copy())[None])
-    return found
+        signals.append(torch.from_numpy(np.repeat(samples, channels // samples.shape[0], axis=0).copy())[None])
+    return signals
 
 
 def margins(model: EncodecModel, latent: Tensor, ours: Tensor, theirs: Tensor) -> list[float]:
-    """How much farther one entry is than the other, [D, T] and codes [K, T], at the first difference of each step."""
-    found = []
+    """Difference of the squared distances to both codewords, at the first difference in each step.
+
+    Args:
+        latent: [D, T].
+        ours: our codes, [K, T].
+        theirs: codes of the reference, [K, T].
+    """
+    results = []
     for step in (ours != theirs).any(dim=0).nonzero()[:, 0].tolist():
         book = int((ours[:, step] != theirs[:, step]).nonzero()[0])
         residual = latent[:, step].clone()
@@ -52,21 +56,21 @@ def margins(model: EncodecModel, latent: Tensor, ours: Tensor, theirs: Tensor) -
             residual -= model.quantizer.codebooks[earlier][theirs[earlier, step]]
         both = model.quantizer.codebooks[book][[int(ours[book, step]), int(theirs[book, step])]]
         distances = (both - residual).square().sum(dim=1)
-        found.append(abs(float(distances[0] - distances[1])))
-    return found
+        results.append(abs(float(distances[0] - distances[1])))
+    return results
 
 
-def compare(reference: Any, models: dict[str, EncodecModel], sound: Tensor, tally: dict[str, dict[str, float]]) -> None:
+def compare(reference: Any, models: dict[str, EncodecModel], clip: Tensor, tally: dict[str, dict[str, float]]) -> None:
     """Add one clip to the tally of each of our models."""
     config = models["plain"].config
     reference.set_target_bandwidth(config.kbps[-1])
-    theirs = reference.encode(sound)
+    theirs = reference.encode(clip)
     for label, model in models.items():
         counts = tally[label]
-        ours = model.encode(sound)
+        ours = model.encode(clip)
         for index, (segment, (codes, scale)) in enumerate(zip(ours.segments, theirs, strict=True)):
-            start, end = config.segments(sound.shape[-1])[index]
-            part = sound[..., start:end]
+            start, end = config.segments(clip.shape[-1])[index]
+            part = clip[..., start:end]
             latent = reference.encoder(part if scale is None else part / scale[:, :, None])[0]
             far = margins(model, latent, segment.codes[0], codes[0])
             counts["steps"] += codes.shape[-1]
@@ -75,14 +79,16 @@ def compare(reference: Any, models: dict[str, EncodecModel], sound: Tensor, tall
         for kbps in config.kbps:
             books = config.codebooks(kbps)
             cut = [(codes[:, :books], scale) for codes, scale in theirs]
-            wanted = reference.decode(cut)[..., : sound.shape[-1]]
+            expected = reference.decode(cut)[..., : clip.shape[-1]]
             segments = tuple(Segment(codes, None if scale is None else scale[:, 0]) for codes, scale in cut)
-            decoded = model.decode(Codes(segments, sound.shape[-1]))
-            counts["audio differs by"] = max(counts["audio differs by"], float((decoded - wanted).abs().max()))
+            decoded = model.decode(Codes(segments, clip.shape[-1]))
+            counts["audio differs by"] = max(counts["audio differs by"], float((decoded - expected).abs().max()))
 
 
 def main() -> None:
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("seeds", type=int, nargs="?", default=3, help="number of random models; default: 3")
+    seeds = parser.parse_args().seeds
     torch.set_num_threads(1)
     print(f"{'model':<15}{'seed':>5}  {'layers':<12}{'steps':>8}{'differ':>8}{'farthest from a tie':>22}{'audio':>10}")
     with torch.inference_mode():
@@ -97,8 +103,8 @@ def main() -> None:
                     m: dict.fromkeys(("steps", "differ", "farthest from a tie", "audio differs by"), 0.0)
                     for m in models
                 }
-                for sound in clips(plain.config.sample_rate, plain.config.channels):
-                    compare(reference, models, sound, tally)
+                for clip in clips(plain.config.sample_rate, plain.config.channels):
+                    compare(reference, models, clip, tally)
                 for label, counts in tally.items():
                     steps, differ, margin, audio = counts.values()
                     print(

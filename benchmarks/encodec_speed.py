@@ -1,18 +1,18 @@
-"""How much faster accelerated EnCodec is than the public reference: one thread, same process, same weights, same clip.
-
-Reference and ours take turns, so that a busy moment of the machine hits them all; the ratio is that of the medians of
-processor time, which on an idle machine is the time that passes, since everything runs in one thread. Rounds count
-from the second on: the first pays for what the libraries prepare. Streaming is timed likewise, call by call.
+"""Speed of accelerated EnCodec relative to the public reference: one thread, same process, weights and clip.
 
     python benchmarks/encodec_speed.py [ROUNDS]
 
-needs the reference: pip install --no-deps encodec einops. The real clips are those of ../shared/audio; noise where
-they are absent.
+The reference and our models take turns, so that other load on the machine affects all of them. Ratios compare medians
+of CPU time, which equals elapsed time on an idle machine, since everything runs in one thread. The first round does
+not count, because libraries initialise in it. Streaming is timed call by call. Needs the reference (pip install
+--no-deps encodec einops). Uses the clips in ../shared/audio, or noise if they are missing.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
+import os
 import statistics
 import sys
 import tempfile
@@ -39,21 +39,22 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def reference_model(name: str, seed: int = 0) -> Any:
-    """The public reference with random weights; it imports torchaudio, of which it needs nothing here."""
+    """The public reference with random weights; an empty module replaces torchaudio, which it imports but need not."""
     sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))
     import encodec
 
-    warnings.simplefilter("ignore")  # of its deprecated weight norm
+    warnings.simplefilter("ignore")  # its weight norm is deprecated
     torch.manual_seed(seed)
     make = {"encodec_24khz": "encodec_model_24khz", "encodec_48khz": "encodec_model_48khz"}[name]
     reference = getattr(encodec.EncodecModel, make)(pretrained=False).eval()
-    for layer in reference.quantizer.vq.layers:  # its own start is all zeros; as large as what it quantises
+    for layer in reference.quantizer.vq.layers:  # otherwise zeros; this is the magnitude of the latent
         torch.nn.init.normal_(layer._codebook.embed, std=0.05)
     reference.set_target_bandwidth(KBPS)
     return reference
 
 
 def same_model(reference: Any) -> EncodecModel:
+    """Our model with the weights of the reference."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "random.th"
         torch.save(reference.state_dict(), path)
@@ -61,7 +62,7 @@ def same_model(reference: Any) -> EncodecModel:
 
 
 def clip(name: str, rate: int, channels: int) -> Tensor:
-    """[1, channels, SECONDS * rate]"""
+    """Clip for a model, or noise; [1, channels, SECONDS * rate]."""
     path = Path(__file__).resolve().parents[2] / "shared" / "audio" / CLIPS[name]
     if not path.exists():
         return 0.1 * torch.randn(1, channels, SECONDS * rate, generator=torch.Generator().manual_seed(0))
@@ -69,7 +70,7 @@ def clip(name: str, rate: int, channels: int) -> Tensor:
 
 
 def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of processor time of each call."""
+    """Median CPU time of each call in seconds, over `rounds` rounds in turns after a first one that does not count."""
     took: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():
@@ -80,17 +81,17 @@ def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
 
 
 def snr(expected: Tensor, actual: Tensor) -> float:
-    """SI-SNR in dB; see eval/metrics/si_snr.py, which takes mono."""
+    """SI-SNR over all channels in dB; the metric in eval/metrics/si_snr.py is for mono."""
     x, y = expected.double().flatten() - expected.mean(), actual.double().flatten() - actual.mean()
     along = (x @ y / (x @ x)) * x
     return float(10 * torch.log10(along.square().sum() / (y - along).square().sum()))
 
 
 def compare(name: str, rounds: int) -> None:
-    """Print the rows of one model."""
+    """Print the rows of the table for one model."""
     reference = reference_model(name)
     plain = same_model(reference)
-    sound = clip(name, plain.config.sample_rate, plain.config.channels)
+    signal = clip(name, plain.config.sample_rate, plain.config.channels)
     models = {"plain float32": plain}
     for precision, dtype in PRECISIONS.items():
         models[precision] = copy.deepcopy(plain)
@@ -99,18 +100,18 @@ def compare(name: str, rounds: int) -> None:
         except UserError as error:
             del models[precision]
             print(f"{name:<15}{error}")
-    codes = plain.encode(sound, KBPS)
-    frames = reference.encode(sound)
+    codes = plain.encode(signal, KBPS)
+    their_codes = reference.encode(signal)
     decoded = plain.decode(codes)
-    encode: dict[str, Callable[[], object]] = {"reference": lambda: reference.encode(sound)}
-    decode: dict[str, Callable[[], object]] = {"reference": lambda: reference.decode(frames)}
+    encode: dict[str, Callable[[], object]] = {"reference": lambda: reference.encode(signal)}
+    decode: dict[str, Callable[[], object]] = {"reference": lambda: reference.decode(their_codes)}
     for label, model in models.items():
-        encode[label] = lambda model=model: model.encode(sound, KBPS)
+        encode[label] = lambda model=model: model.encode(signal, KBPS)
         decode[label] = lambda model=model: model.decode(codes)
     encoding, decoding = medians(encode, rounds), medians(decode, rounds)
     print(f"{name:<15}{'reference':<15}{encoding['reference']:>8.3f} s{decoding['reference']:>11.3f} s")
     for label, model in models.items():
-        others = model.encode(sound, KBPS)
+        others = model.encode(signal, KBPS)
         pairs = zip(codes.segments, others.segments, strict=True)
         same = 100 * statistics.mean(float((a.codes == b.codes).float().mean()) for a, b in pairs)
         cost = "" if model is plain else f"{snr(decoded, model.decode(codes)):>13.1f} dB{same:>9.2f} %"
@@ -119,28 +120,29 @@ def compare(name: str, rounds: int) -> None:
 
 
 class Calls:
-    """Seconds of processor time and of time passed that each call took."""
+    """CPU time and elapsed time of each call in seconds."""
 
     def __init__(self) -> None:
-        self.processor: list[float] = []
-        self.passed: list[float] = []
+        self.cpu: list[float] = []
+        self.elapsed: list[float] = []
 
     def time(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        started, clock = time.process_time(), time.perf_counter()
+        cpu, clock = time.process_time(), time.perf_counter()
         result = call(*arguments)
-        self.processor.append(time.process_time() - started)
-        self.passed.append(time.perf_counter() - clock)
+        self.cpu.append(time.process_time() - cpu)
+        self.elapsed.append(time.perf_counter() - clock)
         return result
 
 
 def stream() -> None:
-    """Print what streaming by single latent steps costs: a call's median processor time, and what 99 % do not exceed.
+    """Print speed and latency of streaming by single steps and by 20 ms.
 
-    The 99 % are of the time that passes, from the second call on, those of the start included.
+    The speed is that of a call's median CPU time. The latency is the 99th percentile of elapsed time per call, the
+    first call excluded.
     """
     plain = same_model(reference_model("encodec_24khz"))
     hop, rate = plain.config.seanet.hop, plain.config.sample_rate
-    sound = clip("encodec_24khz", rate, 1)
+    signal = clip("encodec_24khz", rate, 1)
     for label, dtype in PRECISIONS.items():
         model = copy.deepcopy(plain)
         try:
@@ -150,24 +152,27 @@ def stream() -> None:
         for part in (hop, rate // 50):
             encoder, decoder = StreamingEncoder(model, KBPS), StreamingDecoder(model)
             encoding, decoding = Calls(), Calls()
-            for piece in sound.split(part, dim=-1):
-                pushed = encoding.time(encoder.push, piece)
-                decoding.time(list, map(decoder.push, pushed))
+            for piece in signal.split(part, dim=-1):
+                segments = encoding.time(encoder.push, piece)
+                decoding.time(list, map(decoder.push, segments))
             row = f"streaming by {part} samples, {label:<9}"
             for what, calls in (("encode", encoding), ("decode", decoding)):
-                row += f" {what}{part / rate / statistics.median(calls.processor):>6.1f} x real time, "
-                row += f"p99 {1000 * statistics.quantiles(calls.passed[1:], n=100)[-1]:.1f} ms"
+                row += f" {what}{part / rate / statistics.median(calls.cpu):>6.1f} x real time, "
+                row += f"p99 {1000 * statistics.quantiles(calls.elapsed[1:], n=100)[-1]:.1f} ms"
             print(row)
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rounds", type=int, nargs="?", default=9, help="default: 9")
+    rounds = parser.parse_args().rounds
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the command `earmark` does
     torch.set_num_threads(1)
     try:
         reference_model("encodec_24khz")
     except ImportError as error:
         sys.exit(f"{error}: pip install --no-deps encodec einops")
-    print(f"median of {rounds} rounds, {SECONDS} s of audio at {KBPS:g} kbps, one thread; x: as fast as the reference")
+    print(f"median of {rounds} rounds, {SECONDS} s of audio at {KBPS:g} kbps, one thread; x: relative to the reference")
     print(f"{'model':<15}{'':<15}{'encode':>10}{'decode':>13}{'SI-SNR':>16}{'codes':>11}   against plain float32")
     with torch.inference_mode():
         for name in CLIPS:

@@ -1,18 +1,17 @@
-"""How fast coding with the language model is: against the public reference's compress(use_lm=True), and without it.
-
-Audio to bytes and back at 6 kbps, one thread, the same random weights, one process; reference and ours take turns and
-the ratios are those of the medians of processor time, as in encodec_speed.py.
+"""Speed of coding with the language model, relative to the reference's compress(use_lm=True) and to coding without it.
 
     python benchmarks/entropy_speed.py [ROUNDS [SECONDS]]
 
-needs the reference: pip install --no-deps encodec einops.
+Times audio to bytes and back at 6 kbps on one thread, with the same random weights in one process. The reference and
+our coder take turns, and ratios compare medians of CPU time, as in encodec_speed.py. Needs the reference (pip install
+--no-deps encodec einops).
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,11 @@ NAME = "encodec_24khz"
 
 
 def with_language_model(reference: Any) -> PortableModelCoder:
-    """Give the reference a language model with random weights, and make our coder of the same."""
+    """Give the reference a language model with random weights, and return our coder with the same weights."""
     package = importlib.import_module("encodec.model")
     torch.manual_seed(0)
     theirs = package.LMModel(32, 1024, num_layers=5, dim=200, past_context=262).eval()
-    for linear in theirs.linears:  # as confident as a trained model
+    for linear in theirs.linears:  # makes predictions as confident as a trained model's
         linear.weight.data.mul_(6)
     ours = LanguageModel(LanguageModelConfig(32, context=262))
     ours.load_state_dict(theirs.state_dict())
@@ -46,44 +45,49 @@ def with_language_model(reference: Any) -> PortableModelCoder:
     return PortableModelCoder(quantized(ours))
 
 
-def written(model: EncodecModel, sound: Tensor, coder: PortableModelCoder | None) -> bytes:
+def written(model: EncodecModel, signal: Tensor, coder: PortableModelCoder | None) -> bytes:
+    """Contents of an .ecdc file of a signal."""
     sink = io.BytesIO()
-    codes = model.encode(sound, KBPS)
+    codes = model.encode(signal, KBPS)
     ecdc.write(sink, codes, model.config, language_model=coder is not None, coder=coder)
     return sink.getvalue()
 
 
 def decoded(model: EncodecModel, data: bytes, coder: PortableModelCoder | None) -> object:
+    """Audio from the contents of an .ecdc file."""
     return model.decode(ecdc.read(io.BytesIO(data), model.config, coder=coder).codes)
 
 
 def clip(seconds: int) -> Tensor:
-    """[1, 1, T]; the shared clip again and again, noise where it is absent."""
+    """The shared clip, repeated to this length, or noise if it is missing; [1, 1, T]."""
     path = Path(__file__).resolve().parents[2] / "shared" / "audio" / CLIPS[NAME]
     if not path.exists():
         return 0.1 * torch.randn(1, 1, seconds * 24000, generator=torch.Generator().manual_seed(0))
-    sound = torch.from_numpy(audio_files.read(path).samples)[None]
-    return sound.repeat(1, 1, -(-seconds * 24000 // sound.shape[-1]))[..., : seconds * 24000]
+    signal = torch.from_numpy(audio_files.read(path).samples)[None]
+    return signal.repeat(1, 1, -(-seconds * 24000 // signal.shape[-1]))[..., : seconds * 24000]
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rounds", type=int, nargs="?", default=5, help="default: 5")
+    parser.add_argument("seconds", type=int, nargs="?", default=10, help="length of the clip; default: 10")
+    arguments = parser.parse_args()
+    rounds, seconds = arguments.rounds, arguments.seconds
     torch.set_num_threads(1)
     reference = reference_model(NAME)
     compress = importlib.import_module("encodec.compress")
     model = same_model(reference)
     accelerate(model)
     coder = with_language_model(reference)
-    sound = clip(seconds)
+    signal = clip(seconds)
     with torch.inference_mode():
-        data = {name: written(model, sound, chosen) for name, chosen in (("ours", coder), ("without", None))}
-        public = compress.compress(reference, sound[0], use_lm=True)
+        data = {name: written(model, signal, chosen) for name, chosen in (("ours", coder), ("without", None))}
+        public = compress.compress(reference, signal[0], use_lm=True)
         encoding = medians(
             {
-                "reference": lambda: compress.compress(reference, sound[0], use_lm=True),
-                "ours": lambda: written(model, sound, coder),
-                "without": lambda: written(model, sound, None),
+                "reference": lambda: compress.compress(reference, signal[0], use_lm=True),
+                "ours": lambda: written(model, signal, coder),
+                "without": lambda: written(model, signal, None),
             },
             rounds,
         )
@@ -98,7 +102,7 @@ def main() -> None:
     print(f"{seconds} s of audio at {KBPS:g} kbps, one thread, median of {rounds} rounds")
     for what, took in (("encode", encoding), ("decode", decoding)):
         ratio, share = took["reference"] / took["ours"], took["without"] / took["ours"]
-        print(f"{what}: reference {took['reference']:.2f} s, ours {took['ours']:.2f} s: {ratio:.1f} x as fast, and")
+        print(f"{what}: reference {took['reference']:.2f} s, ours {took['ours']:.2f} s: {ratio:.1f} x as fast")
         print(f"        {100 * share:.0f} % of our speed without the language model")
 
 

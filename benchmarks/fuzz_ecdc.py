@@ -1,11 +1,12 @@
-"""Reads damaged .ecdc files: none may crash, hang or exhaust memory, and in our version no damage may go unnoticed.
-
-Every file is a valid one of either format with one to three mutations: flipped bits, changed, lost, inserted and moved
-bytes, whole chunks moved, doubled or taken from another file, edited headers, and forged ones (with a right CRC).
-A file of our version fails if it is read without a word and differs from the original in codes, scales or length, and
-also if a step that is not called lost differs. Forged files only have to be survived. Exit status 1 if anything failed.
+"""Fuzz test of the .ecdc reader: no crash, no hang, bounded memory, and no unnoticed damage in our format.
 
     python benchmarks/fuzz_ecdc.py [--count 100000] [--seed 0] [--case N]
+
+Every case is a valid file of either format with one to three mutations: flipped bits; changed, lost, inserted and moved
+bytes; whole chunks moved, doubled or taken from another file; edited headers; and forged records with a correct CRC.
+A file in our format fails if it is read without reported damage and differs from the original in codes, scales or
+length, or if a step that is not reported as lost differs. A forged file only must not crash the reader. Exits with
+status 1 if any case fails.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ Steps = dict[tuple[int, int], tuple[bytes, float | None]]  # (segment, step) -> 
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A valid file, and what it must give."""
+class ValidFile:
+    """A valid file and its content."""
 
     config: EncodecConfig
     format: ecdc.Format
@@ -61,16 +62,18 @@ class Sound:
 
     @property
     def chunks(self) -> list[int]:
-        """Where chunk records begin, and where the last ends."""
-        places, at = [], self.data.find(CHUNK_MARKER)
+        """Positions of the chunk records, and the end of the last one."""
+        positions, at = [], self.data.find(CHUNK_MARKER)
         while self.data[at : at + 2] == CHUNK_MARKER:
-            places.append(at)
+            positions.append(at)
             at += CHUNK_OVERHEAD + struct.unpack_from("!H", self.data, at + 6)[0]
-        return [*places, at] if places else []
+        return [*positions, at] if positions else []
 
 
-def sound(config: EncodecConfig, format: ecdc.Format, kbps: float, samples: int, constant: bool, rng: Random) -> Sound:
-    """A file of random codes, or the same code over and over: silence looks like that."""
+def valid_file(
+    config: EncodecConfig, format: ecdc.Format, kbps: float, samples: int, constant: bool, rng: Random
+) -> ValidFile:
+    """Write a file of random codes, or of a single code repeated, as silence gives."""
     segments = []
     for start, end in config.segments(samples):
         shape = (1, config.codebooks(kbps), -(-(end - start) // config.seanet.hop))
@@ -80,21 +83,21 @@ def sound(config: EncodecConfig, format: ecdc.Format, kbps: float, samples: int,
     coded = Codes(tuple(segments), samples)
     sink = io.BytesIO()
     ecdc.write(sink, coded, config, format=format)
-    return Sound(config, format, sink.getvalue(), coded, steps_of(ecdc.open_reader(io.BytesIO(sink.getvalue()))))
+    return ValidFile(config, format, sink.getvalue(), coded, steps_of(ecdc.open_reader(io.BytesIO(sink.getvalue()))))
 
 
 def steps_of(reader: ecdc.PartReader) -> Steps:
-    """Every step that is not lost, by its place."""
-    found: Steps = {}
+    """All steps that are not lost, by segment and step."""
+    steps: Steps = {}
     for part in reader:
         if not part.lost:
             for column in range(part.steps):
-                found[part.segment, part.first + column] = (part.codes[:, column].tobytes(), part.scale)
-    return found
+                steps[part.segment, part.first + column] = (part.codes[:, column].tobytes(), part.scale)
+    return steps
 
 
-def sound_files(rng: Random) -> list[Sound]:
-    """Both formats, both models, low and high rates, and twins that differ only in their codes."""
+def valid_files(rng: Random) -> list[ValidFile]:
+    """Files in both formats, of both models, at low and high rates, some of which differ in their codes only."""
     files = []
     for format in ("earmark", "reference"):
         for config in (ENCODEC_24KHZ, ENCODEC_48KHZ):
@@ -102,12 +105,12 @@ def sound_files(rng: Random) -> list[Sound]:
                 for seconds in (0.01, 2.5, 7.3):
                     samples = round(seconds * config.sample_rate)
                     for constant in (False, False, True):
-                        files.append(sound(config, format, kbps, samples, constant, rng))
+                        files.append(valid_file(config, format, kbps, samples, constant, rng))
     return files
 
 
-def place(data: bytes, rng: Random) -> int:
-    """Some position, often near the start, where headers are."""
+def position(data: bytes, rng: Random) -> int:
+    """Random position, more often near the start, where headers are."""
     most = len(data) if rng.random() < 0.7 else min(len(data), 100)
     return int(rng.integers(0, most + 1))
 
@@ -116,51 +119,51 @@ def noise(rng: Random) -> bytes:
     return rng.bytes(int(rng.choice([1, 2, 3, 12, 100, 3000])))
 
 
-def flip_bits(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
+def flip_bits(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
     changed = bytearray(data)
     for _ in range(int(rng.choice([1, 1, 2, 30]))):
         if changed:
-            changed[min(place(data, rng), len(changed) - 1)] ^= 1 << int(rng.integers(8))
+            changed[min(position(data, rng), len(changed) - 1)] ^= 1 << int(rng.integers(8))
     return bytes(changed)
 
 
-def overwrite(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    at, new = place(data, rng), noise(rng)
+def overwrite(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    at, new = position(data, rng), noise(rng)
     return data[:at] + new + data[at + len(new) :]
 
 
-def truncate(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    return data[: place(data, rng)]
+def truncate(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    return data[: position(data, rng)]
 
 
-def lose(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    at = place(data, rng)
+def lose(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    at = position(data, rng)
     return data[:at] + data[at + len(noise(rng)) :]
 
 
-def insert(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    at = place(data, rng)
+def insert(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    at = position(data, rng)
     return data[:at] + noise(rng) + data[at:]
 
 
-def move(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    """Copy a stretch of the file to another place, over what is there or between."""
-    start, at = place(data, rng), place(data, rng)
+def move(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    """Copy a part of the file to another position, overwriting or inserting it."""
+    start, at = position(data, rng), position(data, rng)
     stretch = data[start : start + len(noise(rng))]
     return data[:at] + stretch + data[at + len(stretch) * int(rng.integers(2)) :]
 
 
-def splice(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    """The start of this file and the end of another."""
-    return data[: place(data, rng)] + other.data[place(other.data, rng) :]
+def splice(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    """Join the start of this file and the end of another."""
+    return data[: position(data, rng)] + other.data[position(other.data, rng) :]
 
 
-def append(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
+def append(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
     return data + other.data
 
 
-def shuffle_chunks(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    """Drop, double, exchange or replace whole chunks; the replacement comes from a file with the same header."""
+def shuffle_chunks(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    """Drop, double, exchange or replace whole chunks; the replacement comes from another file."""
     ends = file.chunks
     if data != file.data or len(ends) < 2:
         return flip_bits(data, file, other, rng)
@@ -185,8 +188,8 @@ ABSURD = (
 )  # fmt: skip
 
 
-def edit_header(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    """Put an absurd value into the public format's JSON, with its length often right; or change a byte of ours."""
+def edit_header(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    """Put an absurd value into the public format's JSON, mostly with the correct length; or change a byte of ours."""
     if file.format == "earmark" or data != file.data:
         at = min(int(rng.integers(80)), max(0, len(data) - 1))
         return data[:at] + rng.bytes(1) + data[at + 1 :]
@@ -204,8 +207,8 @@ def edit_header(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
     return data[:5] + struct.pack("!I", announced) + text + data[9 + length :]
 
 
-def forge(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
-    """A header or a chunk with absurd numbers and a right CRC."""
+def forge(data: bytes, file: ValidFile, other: ValidFile, rng: Random) -> bytes:
+    """Make a header and a chunk with absurd numbers and a correct CRC."""
     small = ecdc.open_reader(io.BytesIO(file.data)).header
     if file.format == "reference":
         return edit_header(data, file, other, rng)
@@ -226,27 +229,27 @@ def forge(data: bytes, file: Sound, other: Sound, rng: Random) -> bytes:
     index, steps = int(rng.choice([0, 1, 5000, (1 << 22) - 1])), int(rng.choice([1, 150, 1023]))
     payload = bytes(4 * header.scaled) + bytes(-(-header.codebooks * steps * header.bits // 8))
     chunk = chunk_record(ChunkRecord(index, steps, payload[:65535]), seed)
-    return header_record(header) + chunk + data[place(data, rng) :]
+    return header_record(header) + chunk + data[position(data, rng) :]
 
 
-Mutation = Callable[[bytes, Sound, Sound, Random], bytes]
+Mutation = Callable[[bytes, ValidFile, ValidFile, Random], bytes]
 MUTATIONS: tuple[Mutation, ...] = (
     flip_bits, overwrite, truncate, lose, insert, move, splice, append, shuffle_chunks, edit_header, forge,
 )  # fmt: skip
 
 
 class Hang(BaseException):
-    """A file took too long; not an Exception, so that nothing on the way swallows it."""
+    """Raised if a file takes too long; not an Exception, so that no handler in between catches it."""
 
 
 def hang(signum: int, frame: object) -> None:
     raise Hang
 
 
-def verdict(file: Sound, other: Sound, data: bytes, forged: bool) -> str:
-    """What became of one file; starts with "FAILED" where that must not be."""
+def verdict(file: ValidFile, other: ValidFile, data: bytes, forged: bool) -> str:
+    """Outcome for one mutated file; it starts with "FAILED" if it must not happen."""
     if data in (file.data, other.data):
-        return "unchanged after all"
+        return "unchanged"
     try:
         reader = ecdc.open_reader(io.BytesIO(data))
         header, steps = reader.header, steps_of(reader)
@@ -254,26 +257,26 @@ def verdict(file: Sound, other: Sound, data: bytes, forged: bool) -> str:
         ecdc.read(io.BytesIO(data))
     except UserError as error:
         clear = "\n" not in str(error) and len(str(error)) <= 400
-        return f"refused ({file.format})" if clear else f"FAILED: no clear line: {error}"
+        return f"refused ({file.format})" if clear else f"FAILED: message is not one short line: {error}"
     same = steps == file.steps and samples == file.codes.samples and header.codebooks == file_codebooks(file)
     if file.format == "reference" or header.format == "reference":
-        return "read as it was" if same else "read differently (the public format cannot tell)"
+        return "read correctly" if same else "read differently (the public format has no checksum)"
     if forged:
         return "survived a forged file"
     if not damage:
-        return "read as it was" if same else "FAILED: damage unnoticed"
-    # After a splice the header that is left may be the other file's.
+        return "read correctly" if same else "FAILED: damage unnoticed"
+    # After a splice, the remaining header may be that of the other file.
     if steps.items() <= file.steps.items() or steps.items() <= other.steps.items():
-        return "damage reported, all that is left is right"
-    return "FAILED: foreign codes among what is left"
+        return "damage reported, remaining steps correct"
+    return "FAILED: wrong codes among the remaining steps"
 
 
-def file_codebooks(file: Sound) -> int:
+def file_codebooks(file: ValidFile) -> int:
     return int(file.codes.segments[0].codes.shape[1])
 
 
-def run_case(case: int, seed: int, files: list[Sound]) -> tuple[str, str]:
-    """Mutate and read the file of one case; the mutations' names and the verdict."""
+def run_case(case: int, seed: int, files: list[ValidFile]) -> tuple[str, str]:
+    """Mutate and read the file of one case; returns the names of the mutations and the verdict."""
     rng = np.random.default_rng([seed, case])
     index = int(rng.integers(len(files)))
     file = files[index]
@@ -297,40 +300,40 @@ def run_case(case: int, seed: int, files: list[Sound]) -> tuple[str, str]:
 
 
 def limit_memory() -> None:
-    """Let the process grow by 1 GiB from here, so that a larger allocation fails."""
+    """Limit further growth of the process to 1 GiB, so that a larger allocation fails."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def peak_memory() -> int:
-    """Bytes this program held at most; ru_maxrss would count what a large process that started it held as well."""
+    """Peak memory of this process in bytes; ru_maxrss would include the memory of the process that started it."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000, help="files to read")
+    parser.add_argument("--count", type=int, default=100_000, help="number of cases")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--case", type=int, help="run only this one, to look into a failure")
-    asked = parser.parse_args()
-    files = sound_files(np.random.default_rng(asked.seed))
+    parser.add_argument("--case", type=int, help="run only this case, to examine a failure")
+    arguments = parser.parse_args()
+    files = valid_files(np.random.default_rng(arguments.seed))
     limit_memory()
     signal.signal(signal.SIGALRM, hang)
     tally: Counter[str] = Counter()
     slowest, failures, start = 0.0, 0, time.perf_counter()
-    for case in range(asked.count) if asked.case is None else [asked.case]:
+    for case in range(arguments.count) if arguments.case is None else [arguments.case]:
         before = time.perf_counter()
-        names, found = run_case(case, asked.seed, files)
+        names, outcome = run_case(case, arguments.seed, files)
         slowest = max(slowest, time.perf_counter() - before)
-        tally[found.splitlines()[0] if found.startswith("FAILED") else found] += 1
-        if found.startswith("FAILED"):
+        tally[outcome.splitlines()[0] if outcome.startswith("FAILED") else outcome] += 1
+        if outcome.startswith("FAILED"):
             failures += 1
             if failures <= 5:
-                print(f"case {case} ({names}): {found}")
-    for found, count in tally.most_common():
-        print(f"{count:>8}  {found}")
+                print(f"case {case} ({names}): {outcome}")
+    for outcome, count in tally.most_common():
+        print(f"{count:>8}  {outcome}")
     peak = peak_memory()
     took = time.perf_counter() - start
     print(f"{sum(tally.values())} files in {took:.0f} s, slowest {slowest:.2f} s, peak memory {peak / 2**20:.0f} MiB")

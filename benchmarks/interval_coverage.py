@@ -1,15 +1,16 @@
-"""How often each 95 % interval holds the true mean, in simulated tests whose truth is known.
-
-Listeners differ in their use of the scale (8 points) and in their taste for a condition (6), items in how hard they are
-(5), and every rating has an error (10); scores are clipped to the scale and rounded. The true mean of a condition is
-that over 20 000 other listeners, for the same items. A good interval holds it in 95 % of tests.
+"""Coverage of each type of 95 % interval: how often it contains the true mean, in simulated listening tests.
 
     python benchmarks/interval_coverage.py [TESTS]
+
+The standard deviation of listeners' use of the scale is 8 points, that of their preference for a condition 6, that of
+the difficulty of items 5, and that of the error of a rating 10. Scores are rounded and clipped to the scale. The true
+mean of a condition is the mean over 20,000 other listeners for the same items. A valid interval contains it in 95 % of
+the tests.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ INTERVALS = {"over ratings (Student t)": "ci95", "over listeners (bootstrap)": "
 
 
 def scores(rng: np.random.Generator, listeners: int, hardness: np.ndarray) -> np.ndarray:
-    """[listeners, conditions, items]."""
+    """Simulate scores, [listeners, conditions, items]."""
     use = rng.normal(0, 8, (listeners, 1, 1))
     taste = rng.normal(0, 6, (listeners, len(QUALITY), 1))
     error = rng.normal(0, 10, (listeners, len(QUALITY), ITEMS))
@@ -32,15 +33,17 @@ def scores(rng: np.random.Generator, listeners: int, hardness: np.ndarray) -> np
 
 
 def intervals(given: np.ndarray) -> pd.DataFrame:
-    """All three intervals of every condition, best first."""
-    listener, condition, item = (place.ravel().astype(str) for place in np.indices(given.shape))
+    """All three intervals of every condition, the best condition first."""
+    listener, condition, item = (indices.ravel().astype(str) for indices in np.indices(given.shape))
     frame = pd.DataFrame({"listener": listener, "condition": condition, "item": item, "score": given.ravel()})
     table = summarise(frame).merge(cluster_bootstrap(frame), on=["condition", "category"])
     return table.merge(mixed_model.fit(frame).means, on="condition", how="left").sort_values("condition")
 
 
 def main() -> None:
-    tests = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tests", type=int, nargs="?", default=200, help="number of simulated tests; default: 200")
+    tests = parser.parse_args().tests
     for listeners in (6, 20, 60):
         rng = np.random.default_rng(listeners)
         held = dict.fromkeys(INTERVALS, 0)
@@ -57,7 +60,7 @@ def main() -> None:
         print(f"{listeners} listeners, {ITEMS} items, {tests} tests of {len(QUALITY)} conditions")
         for name in INTERVALS:
             share, mean_width = 100 * held[name] / count, width[name] / count
-            print(f"  {name:<28} holds the truth in {share:5.1f} %, {mean_width:5.1f} points wide")
+            print(f"  {name:<28} covers the true mean in {share:5.1f} %, {mean_width:5.1f} points wide")
 
 
 if __name__ == "__main__":

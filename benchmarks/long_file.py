@@ -1,14 +1,14 @@
-"""Peak memory and speed of `earmark encode` and `earmark decode` on long files, by both models with random weights.
-
-The peak should be the same for every length. It is that of the program itself (VmHWM), without the file system's cache.
+"""Peak memory and speed of `earmark encode` and `earmark decode` on long files, for both models with random weights.
 
     python benchmarks/long_file.py [MINUTES ...]
 
-with 1 and 3 minutes unless told; 120 is the two hours that must stay below 1 GiB.
+The peak should not depend on the length. It is that of the program itself (VmHWM), without the file system's cache. The
+target is less than 1 GiB for 120 minutes.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -35,7 +35,7 @@ finally:
 
 
 def write_noise(path: Path, minutes: float, config: EncodecConfig) -> None:
-    """Low noise in 16 bits, written block by block."""
+    """Write quiet noise with 16 bits, block by block."""
     rng = np.random.default_rng(0)
     rate, left = config.sample_rate, round(60 * minutes * config.sample_rate)
     with soundfile.SoundFile(path, "w", rate, config.channels, "PCM_16") as file:
@@ -46,6 +46,7 @@ def write_noise(path: Path, minutes: float, config: EncodecConfig) -> None:
 
 
 def write_model(path: Path, config: EncodecConfig) -> None:
+    """Write a model with random weights."""
     torch.manual_seed(0)
     model = EncodecModel(config)
     torch.nn.init.normal_(model.quantizer.codebooks, std=0.05)
@@ -53,7 +54,7 @@ def write_model(path: Path, config: EncodecConfig) -> None:
 
 
 def measured(*arguments: object) -> tuple[float, float]:
-    """Run `earmark ARGUMENTS`; seconds, and the most MiB it held."""
+    """Run `earmark ARGUMENTS` and return its seconds and its peak memory in MiB."""
     start = time.perf_counter()
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -64,7 +65,9 @@ def measured(*arguments: object) -> tuple[float, float]:
 
 
 def main() -> None:
-    lengths = [float(word) for word in sys.argv[1:]] or [1.0, 3.0]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("minutes", type=float, nargs="*", default=[1.0, 3.0], help="lengths; default: 1 and 3")
+    lengths = parser.parse_args().minutes
     print(f"{'model':<16}{'minutes':>8}{'encode':>21}{'decode':>21}")
     with tempfile.TemporaryDirectory() as name:
         wav, coded, model = (Path(name) / file for file in ("long.wav", "long.ecdc", "model.safetensors"))

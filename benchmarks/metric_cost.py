@@ -1,15 +1,15 @@
-"""What each metric costs: its first call in a process, and then its time per second of mono audio.
-
-The metrics take turns, so that a busy moment of the machine hits them all, and the median counts. One thread each, as
-in a worker of `earmark compare`; a metric's resampling from 48 kHz is part of its time.
+"""Time of each metric: its first call in a process, then its time per second of mono audio.
 
     python benchmarks/metric_cost.py [ROUNDS]
+
+The metrics take turns, so that other load on the machine affects all of them; the table shows medians. Each has one
+thread, as in a worker of `earmark compare`. The time includes resampling from 48 kHz.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import time
 
 import numpy as np
@@ -22,9 +22,9 @@ SECONDS, RATE = 10, 48000
 
 
 def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A voice-like signal with pauses and the same with noise, [1, time] each; others for each seed.
+    """A voice-like signal with pauses and the same with noise, each [1, time].
 
-    So that nothing that a metric remembers of a signal shortens the next score.
+    Each seed gives other signals, so that a metric's cache does not shorten the next score.
     """
     moments = np.arange(SECONDS * RATE) / RATE
     voice = sum(np.sin(2 * np.pi * 120 * k * moments + k * k) / k for k in range(1, 60))
@@ -35,14 +35,16 @@ def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def timed(metric: Metric, reference: np.ndarray, decoded: np.ndarray) -> float:
-    """Seconds for one score."""
+    """Seconds that one score takes."""
     start = time.perf_counter()
     evaluate(metric, reference, decoded, RATE)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rounds", type=int, nargs="?", default=5, help="default: 5")
+    rounds = parser.parse_args().rounds
     metrics = {name: metric for name, metric in registered().items() if metric.available() is None}
     first = {name: timed(metric, *pair(0)) for name, metric in metrics.items()}
     took: dict[str, list[float]] = {name: [] for name in metrics}

@@ -1,14 +1,14 @@
-"""How long a million ratings take to be screened and summarised: a crowd of 9616 listeners with 104 ratings each.
-
-Each listener rates 13 of 400 items in 8 conditions, as a crowd-sourced test would have it, with a talent of
-their own; one in ten does not listen. Reading the table from CSV and writing the report are timed beside it.
+"""Time to screen and summarise a million ratings: 9,616 listeners with 104 ratings each.
 
     python benchmarks/million_ratings.py [LISTENERS]
+
+Each listener rates 13 of 400 items in 8 conditions, as in a crowd-sourced test, with a bias of their own; one in ten
+rates at random. Also times reading the table from CSV and writing the report.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -35,16 +35,16 @@ ITEMS, CATEGORIES, RATINGS_EACH = 400, ("speech", "noisy speech", "music", "soun
 
 
 def crowd(listeners: int) -> Ratings:
-    """Ratings of made-up listeners, RATINGS_EACH of each."""
+    """Simulate ratings, RATINGS_EACH per listener."""
     rng = np.random.default_rng(0)
     conditions = np.array(list(QUALITY))
-    place = np.arange(listeners * RATINGS_EACH)
-    listener, turn = place // RATINGS_EACH, place % RATINGS_EACH
+    index = np.arange(listeners * RATINGS_EACH)
+    listener, turn = index // RATINGS_EACH, index % RATINGS_EACH
     item = (listener * 7 + turn // len(conditions)) % ITEMS
     condition = turn % len(conditions)
     quality = np.array(list(QUALITY.values()))[condition] + rng.normal(0, 6, listeners)[listener]
-    deaf = (rng.random(listeners) < 0.1)[listener]
-    score = np.where(deaf, rng.uniform(0, 100, len(place)), quality + rng.normal(0, 9, len(place)))
+    careless = (rng.random(listeners) < 0.1)[listener]
+    score = np.where(careless, rng.uniform(0, 100, len(index)), quality + rng.normal(0, 9, len(index)))
     frame = pd.DataFrame(
         {
             "listener": pd.Series([f"L{number:06d}" for number in range(listeners)])[listener].to_numpy(),
@@ -59,12 +59,12 @@ def crowd(listeners: int) -> Ratings:
 
 
 def screened_and_summarised(ratings: Ratings, rule: str) -> pd.DataFrame:
-    """The rows of summary.csv that need no resampling."""
+    """Screen and summarise, without the intervals that need resampling."""
     return summarise(screen(ratings, rule).kept)
 
 
 def timed(what: str, work: Callable[[], Result]) -> Result:
-    """Do it, and print how long it took: on the clock, and of the processor."""
+    """Run a function and print its elapsed time and CPU time."""
     start, start_work = time.perf_counter(), time.process_time()
     result = work()
     print(f"{what:<40}{time.perf_counter() - start:>8.2f} s{time.process_time() - start_work:>10.2f} s", flush=True)
@@ -72,9 +72,11 @@ def timed(what: str, work: Callable[[], Result]) -> Result:
 
 
 def main() -> None:
-    ratings = crowd(int(sys.argv[1]) if len(sys.argv) > 1 else 9_616)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("listeners", type=int, nargs="?", default=9_616, help="default: 9616")
+    ratings = crowd(parser.parse_args().listeners)
     print(f"{len(ratings.frame)} ratings, {ratings.frame['listener'].nunique()} listeners")
-    print(f"{'':<40}{'clock':>10}{'processor':>12}")
+    print(f"{'':<40}{'elapsed':>10}{'CPU':>12}")
     for rule in ("paper", "bs1534"):
         timed(f"screened by {rule} and summarised", partial(screened_and_summarised, ratings, rule))
     with tempfile.TemporaryDirectory() as folder:

@@ -1,15 +1,16 @@
-"""Whether files by the language model decode elsewhere: other threads, instruction sets, batches, and noise.
+"""Portability of files coded with the language model: decoding with other threads, instruction sets and batches.
 
     python benchmarks/portable_decoding.py [SYMBOLS [LANGUAGE_MODEL]]
 
-Codes drawn by a language model, with random weights unless told, are coded once, then decoded in processes that are
-limited in turn, 1,000,000 symbols by default. In the public format, whose tables come from floating point, one segment
-of 2 s in each process shows what that does to it. "Noise" moves every result of floating point by one unit in the last
-place, up or down by chance; in the public format that of the logits alone.
+Encodes codes drawn from a language model (default: random weights) once, then decodes them in one process per limit.
+For comparison, each process also decodes a segment of 2 s in the public format, whose tables depend on floating point.
+The case "noise" moves every floating-point result by one unit in the last place, up or down at random; in the public
+format, only the logits.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -53,36 +54,37 @@ CASES: dict[str, tuple[dict[str, str], dict[str, int]]] = {  # environment; thre
 
 
 def noisy(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every value one unit in the last place up or down."""
+    """Move every value up or down by one unit in the last place."""
     return np.nextafter(values, np.where(rng.random(values.shape) < 0.5, -np.inf, np.inf).astype(values.dtype))
 
 
 def add_noise() -> None:
-    """Disturb all floating point of the integer model; its 8-bit instructions have none, so float32 stands in."""
+    """Disturb all floating-point results of the integer model, which thus computes products in float32, not 8 bits."""
     rng, whole, root = np.random.default_rng(0), exact_linear.integers, np.sqrt
     exact_linear.has_exact_bytes = lambda rows, columns: False  # type: ignore[assignment]
     exact_linear.integers = lambda product: whole(noisy(product, rng))
     np.sqrt = lambda values: noisy(root(values), rng)  # type: ignore[assignment]
     forward = LanguageModel.forward
 
-    def disturbed(self, before, past=None, offset=0):  # type: ignore[no-untyped-def]
-        logits, past = forward(self, before, past, offset)
+    def disturbed(self, previous, past=None, offset=0):  # type: ignore[no-untyped-def]
+        logits, past = forward(self, previous, past, offset)
         return torch.from_numpy(noisy(logits.numpy(), rng)), past
 
     LanguageModel.forward = disturbed  # type: ignore[method-assign]
 
 
 def public_tables(coder: PublicModelCoder, codes: np.ndarray) -> np.ndarray:
+    """Cumulative frequencies of the public format for codes [codebooks, steps]."""
     tables = Tables(coder._model, CODEBOOKS)
-    found = []
+    cumulative = []
     for step in codes.T.astype(np.int64):
-        found.append(tables.next())
+        cumulative.append(tables.next())
         tables.follow(step)
-    return np.stack(found)
+    return np.stack(cumulative)
 
 
 def decode(folder: Path, threads: int, batch: int, noise: int) -> None:
-    """Decode what lies in the folder, in this process, and print what differs."""
+    """Decode the files in the folder in this process, and print the differences."""
     torch.set_num_threads(threads)
     if noise:
         add_noise()
@@ -106,17 +108,17 @@ def decode(folder: Path, threads: int, batch: int, noise: int) -> None:
                         for index, step in enumerate(public.decode(source, CODEBOOKS, STEPS, BITS)))  # fmt: skip
             outcome = f"{wrong} of {codes.size} codes wrong"
         except (UserError, EOFError):
-            outcome = "breaks off"
+            outcome = "decoding fails"
         row += f"{100 * changed:>10.1f} % tables changed, {outcome}"
     print(row)
 
 
 def prepare(folder: Path, symbols: int, model: Path | None) -> None:
-    """Draw codes, code them, and leave everything in the folder."""
+    """Draw codes from the model, encode them, and write codes, files and models to the folder."""
     torch.manual_seed(0)
     if model is None:
         plain = LanguageModel(LanguageModelConfig(CODEBOOKS, context=262)).eval().requires_grad_(False)
-        for linear in plain.linears:  # as confident as a trained model
+        for linear in plain.linears:  # makes predictions as confident as a trained model's
             linear.weight.mul_(6)
         language_model_files.save(plain, folder / "float.safetensors")
         model = folder / "float.safetensors"
@@ -125,7 +127,7 @@ def prepare(folder: Path, symbols: int, model: Path | None) -> None:
     coder = PortableModelCoder(portable)
     rng = np.random.default_rng(0)
     codes: list[np.ndarray] = []
-    while len(codes) * STEPS * CODEBOOKS < symbols:  # decoded from random bytes, codes are as likely as the model says
+    while len(codes) * STEPS * CODEBOOKS < symbols:  # decoding random bytes draws codes from the model's distribution
         codes += coder.decode_all([rng.bytes(4000) for _ in range(32)], CODEBOOKS, [STEPS] * 32, BITS)
     payloads = [coder.encode(segment, BITS) for segment in codes]
     tables = np.zeros(0)
@@ -143,11 +145,14 @@ def main() -> None:
     if sys.argv[1:2] == ["decode"]:
         decode(Path(sys.argv[2]), *map(int, sys.argv[3:]))
         return
-    symbols = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("symbols", type=int, nargs="?", default=1_000_000, help="default: 1000000")
+    parser.add_argument("language_model", type=Path, nargs="?", help="default: random weights")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), symbols, Path(sys.argv[2]) if len(sys.argv) > 2 else None)
-        print(f"8-bit instructions exact here: {exact_linear.has_exact_bytes(600, 200)}")
+        prepare(Path(folder), arguments.symbols, arguments.language_model)
+        print(f"8-bit instructions are exact on this CPU: {exact_linear.has_exact_bytes(600, 200)}")
         print(f"{'decoded':<14}{'portable mode: mismatches':>30}     public mode", flush=True)
         for name, (limits, options) in CASES.items():
             settings = [str(options.get(key, usual)) for key, usual in (("threads", 1), ("batch", 32), ("noise", 0))]

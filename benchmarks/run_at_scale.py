@@ -1,15 +1,15 @@
-"""What a large run costs beside coding and scoring: memory and time of its records, its table, its means, its hashes.
-
-Each step runs in a process of its own, whose peak memory is its own: CLIPS recordings x 10 systems x 2 metrics.
+"""Time and memory of a large run apart from coding and scoring: its records, table, means, report and hashes.
 
     python benchmarks/run_at_scale.py [CLIPS]
+
+Simulates CLIPS recordings x 10 systems x 2 metrics. Each step runs in its own process, to measure its peak memory.
 """
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,24 +33,27 @@ METRICS = {"si_snr": "si_snr", "stoi": "stoi"}
 
 
 def record(number: int) -> Record:
+    """A record with made-up scores."""
     scores = {cell(find(name)): Score(number / 7) for name in METRICS}
     return Record(24000, 1, 5.0, 6.0, 0, 0.1, 0.05, f"480044 {number:032x}", [], scores, 0.1)
 
 
 def add_records(folder: Path, clips: int) -> None:
-    """Written in parts, as a run does."""
+    """Append records one by one, as a run does."""
     with records.appended(folder) as add:
         for number in range(clips * len(SYSTEMS)):
             add(f"{number:064x}", record(number))
 
 
 def read_records(folder: Path, clips: int) -> None:
+    """Read the records as a resumed run does, and look up one in a hundred."""
     known = records.read(folder)
     for number in range(0, len(known), 100):
         known[f"{number:064x}"]
 
 
 def make_table(folder: Path, clips: int) -> None:
+    """Collect the scores of all recordings and write scores.parquet."""
     sources = [Source(f"speech/{number:06}.wav", folder, "speech") for number in range(clips)]
     tally = Tally(sources, SYSTEMS, tuple(METRICS), lambda category: METRICS)
     for number, source in enumerate(sources):
@@ -60,11 +63,12 @@ def make_table(folder: Path, clips: int) -> None:
 
 
 def make_means(folder: Path, clips: int) -> None:
+    """Compute the mean scores of all systems."""
     summarise(read_scores(folder))
 
 
 def make_report(folder: Path, clips: int) -> None:
-    """Tables, plots and differences; without players, of which there are as many in a small run."""
+    """Write the report without audio players, whose number does not depend on the size of the run."""
     names = [f"speech/{number:06}.wav" for number in range(clips)]
     form = {
         "category": "speech",
@@ -84,7 +88,7 @@ def make_report(folder: Path, clips: int) -> None:
 
 
 def hash_files(folder: Path, clips: int) -> None:
-    """1 GB in files of 480 kB, 5 s of 16 bits at 48 kHz, that the system may have in memory already."""
+    """Hash 1 GB in files of 480 kB (5 s with 16 bits at 48 kHz) from the file system's cache."""
     file = folder / "clip"
     file.write_bytes(os.urandom(480_000))
     for _ in range(2083):
@@ -92,7 +96,7 @@ def hash_files(folder: Path, clips: int) -> None:
 
 
 def nothing(folder: Path, clips: int) -> None:
-    """What Python and the libraries take."""
+    """Start Python and import the libraries."""
 
 
 def _measured(step: Callable[[Path, int], None], folder: Path, clips: int) -> None:
@@ -102,7 +106,9 @@ def _measured(step: Callable[[Path, int], None], folder: Path, clips: int) -> No
 
 
 def main() -> None:
-    clips = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", type=int, nargs="?", default=100_000, help="number of recordings; default: 100000")
+    clips = parser.parse_args().clips
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         for step in (nothing, add_records, read_records, make_table, make_means, make_report, hash_files):

@@ -1,18 +1,18 @@
-"""What a system costs a run: once in each worker, and then for each second of mono audio at 24 kHz.
-
-Each system works in a process of its own with one thread, as in a worker of `earmark compare`. Once: from an empty
-Python to a codec that is open and has coded half a second. Then the median of five turns of 5 s, encoded and decoded,
-resampling included.
+"""Time and memory that a system adds to a run: once per worker, and per second of mono audio at 24 kHz.
 
     python benchmarks/system_cost.py [SYSTEM ...]
+
+Each system runs in its own process with one thread, as in a worker of `earmark compare`. The time per worker is that
+from the start of Python until the codec has coded half a second. The time per second is the median of five times 5 s,
+encoded and decoded, including resampling.
 """
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import statistics
-import sys
 import time
 
 from earmark.eval.comparison.pool import ONE_THREAD
@@ -48,9 +48,12 @@ def _measured(text: str, began: float) -> None:
 
 
 def main() -> None:
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before the processes load their libraries
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("systems", nargs="*", default=SYSTEMS, help=f"default: {' '.join(SYSTEMS)}")
+    systems = parser.parse_args().systems
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # for the processes, which load their libraries later
     context = multiprocessing.get_context("spawn")
-    for text in sys.argv[1:] or SYSTEMS:
+    for text in systems:
         process = context.Process(target=_measured, args=(text, time.time()))
         process.start()
         process.join()

@@ -1,10 +1,11 @@
-"""How fast a recipe trains here: updates per second, the share of time that waits for data, and where the rest goes.
-
-The corpus is an hour of noise as shards, twenty minutes of each kind, so that examples cost what real ones do: reading,
-mixing, reverberation. The first updates are left out: they fill the codebooks and warm up the libraries. On a GPU the
-updates are timed twice: as they run, and with the GPU waited for after each part, which alone tells the parts apart.
+"""Training speed of a recipe: updates per second, the share of time waiting for data, and the shares of the parts.
 
     python benchmarks/training_speed.py [RECIPE] [--set KEY=VALUE ...] [--updates 50] [--device cpu] [--threads 1]
+
+The corpus is an hour of noise as shards, twenty minutes per category, so that reading, mixing and reverberation cost as
+much as for real recordings. The first updates do not count, because they initialise codebooks and libraries. On a GPU
+the updates are timed twice: once as in training, and once waiting for the GPU after each part, which is necessary to
+time the parts.
 """
 
 from __future__ import annotations
@@ -37,16 +38,16 @@ WARM_UP = 10  # updates
 
 
 def corpus(folder: Path, recipe: Recipe) -> Shards:
-    """Two hundred seconds in each of six files of each kind."""
+    """Write six files of 200 s of noise per category, as shards."""
     rate, channels = recipe.model.sample_rate, recipe.model.channels
     entries = []
-    for number, kind in enumerate(kind for kind in manifest.CATEGORIES for _ in range(6)):
+    for number, category in enumerate(category for category in manifest.CATEGORIES for _ in range(6)):
         path = folder / f"{number}.wav"
         noise = np.random.default_rng(number).uniform(-0.3, 0.3, (200 * rate, channels))
         soundfile.write(path, noise, rate)
         entries.append(
             manifest.Entry(
-                path=path.name, dataset="noise", kind=kind, split="train", creator=None, licence="CC0-1.0",
+                path=path.name, dataset="noise", category=category, split="train", creator=None, licence="CC0-1.0",
                 seconds=200.0, sample_rate=rate, channels=channels, fingerprint=manifest.fingerprint(path),
             )
         )  # fmt: skip
@@ -56,7 +57,7 @@ def corpus(folder: Path, recipe: Recipe) -> Shards:
 
 
 def measure(trainer: Trainer, data: TrainingData, updates: int, workers: int, exact: bool) -> tuple[float, Stopwatch]:
-    """Seconds of `updates` updates after WARM_UP, and their parts."""
+    """Seconds that `updates` updates take after WARM_UP others, in total and by part."""
     trainer.stopwatch = Stopwatch(trainer.group.device, exact)
     last = trainer.updates + WARM_UP + updates
     began = 0.0
@@ -74,6 +75,7 @@ def measure(trainer: Trainer, data: TrainingData, updates: int, workers: int, ex
 
 
 def _settle(trainer: Trainer) -> None:
+    """Wait for the GPU, if there is one."""
     if trainer.group.device.type == "cuda":
         torch.cuda.synchronize()
 

@@ -1,13 +1,13 @@
-"""How much faster two local processes make a run than one, in turns; quiet machines with two free cores tell the truth.
+"""Speed-up of a run by two local processes instead of one, timed in turns. Needs two idle cores.
 
 python benchmarks/two_processes.py [CLIPS] [ROUNDS]
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ SYSTEMS, METRICS, SECONDS = "opus@12,mp3@64,anchor@3.5k", ("si_snr", "stoi", "vi
 
 
 def timed(corpus: Path, run: Path, jobs: int) -> float:
-    """Seconds of a whole run into a new folder."""
+    """Seconds that a whole run into a new folder takes."""
     plan = runner.Plan(
         audio_dir=corpus, systems=tuple(parse_list(SYSTEMS)), metrics=METRICS, run=run, format=ReferenceFormat(),
         speech=SPEECH_PATTERNS, jobs=jobs, command="benchmarks/two_processes.py",
@@ -34,7 +34,11 @@ def timed(corpus: Path, run: Path, jobs: int) -> float:
 
 
 def main() -> None:
-    clips, rounds = (int(word) for word in [*sys.argv[1:], *("24", "3")[len(sys.argv) - 1 :]])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", type=int, nargs="?", default=24, help="number of recordings; default: 24")
+    parser.add_argument("rounds", type=int, nargs="?", default=3, help="default: 3")
+    arguments = parser.parse_args()
+    clips, rounds = arguments.clips, arguments.rounds
     took: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "music"
@@ -43,7 +47,7 @@ def main() -> None:
             start = clip * recording.sample_rate
             samples = recording.samples[:, start : start + round(SECONDS * recording.sample_rate)]
             audio.write(corpus / f"{clip:03}.wav", samples.copy(), recording.sample_rate)
-        print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         for round_ in range(rounds):
             for jobs in took:
                 took[jobs].append(timed(corpus, Path(folder) / f"run-{round_}-{jobs}", jobs))

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.crowd import Load, Server, check, crowd, too_slow, write_study
 
-LOAD = Load(listeners=40, items=8, annotations=20, trials=4, think=1.0, kills=1, sounds=False, vanish=0.0, stop=0.05,
+LOAD = Load(listeners=40, items=8, annotations=20, trials=4, think=1.0, kills=1, stimuli=False, vanish=0.0, stop=0.05,
             bad=0.1)  # fmt: skip
 
 
