@@ -1,4 +1,4 @@
-"""`earmark train`: the training of codec/training, with ViSQOL for its validation."""
+"""The command `earmark train`: the training of codec/training, with ViSQOL in its validation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from earmark.codec.errors import UserError
+from earmark.codec.extras import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,45 +22,40 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.option(
     "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; may be given several times.",
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeatable.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
 @click.option(
     "--rooms", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of measured room impulse responses; simulated ones otherwise.",
+    help="Folder of measured room impulse responses.  [default: simulated ones]",
 )  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
-@click.option("--resume", is_flag=True, help="Go on with the training in --out.")
+@click.option("--resume", is_flag=True, help="Continue the training in --out.")
 @click.option(
     "--start-from", "start", type=click.Path(exists=True, path_type=Path),
-    help="Begin with the weights of a checkpoint, or of the training in a folder, instead of random ones.",
+    help="Checkpoint, or folder of a training, with the weights to start from.  [default: random weights]",
 )  # fmt: skip
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and leave after this long.")
-@click.option("--device", help="cpu, cuda or cuda:1; a GPU where there is one.")
-@click.option("--threads", type=click.IntRange(min=1), help="Of the processor; all cores otherwise.")
-@click.option("--workers", type=click.IntRange(min=0), help="Processes that make batches; as the device deserves.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after this time.")
+@click.option("--device", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that prepare batches.  [default: 1 on CPU, up to 8 per GPU]",
+)
 @click.option("--visqol/--no-visqol", default=True, show_default=True, help="Score the validation by ViSQOL too.")
-@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write what TensorBoard shows.")
+@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write a log for TensorBoard.")
 def train(
-    recipe: str,
-    data: tuple[Path, ...],
-    out: Path,
-    rooms: Path | None,
-    settings: tuple[str, ...],
-    resume: bool,
-    start: Path | None,
-    minutes: float | None,
-    device: str | None,
-    threads: int | None,
-    workers: int | None,
-    visqol: bool,
-    tensorboard: bool,
-) -> None:
-    """Train a codec by RECIPE: a name (encodec_24khz, encodec_48khz, soundstream, tiny, ...) or a TOML file.
+    recipe: str, data: tuple[Path, ...], out: Path, rooms: Path | None, settings: tuple[str, ...], resume: bool,
+    start: Path | None, minutes: float | None, device: str | None, threads: int | None, workers: int | None,
+    visqol: bool, tensorboard: bool,
+) -> None:  # fmt: skip
+    """Train the codec of RECIPE: a name (encodec_24khz, encodec_48khz, soundstream, tiny, ...) or a TOML file.
 
-    Started by torchrun, it shares each batch among the processes. A training that was interrupted goes on from its
-    last saved state with --resume, and ends with the weights it would have had otherwise.
+    With torchrun, the processes share each batch. --resume continues an interrupted training from its last saved state;
+    the weights at the end are the same as without the interruption.
     """
+    require("torch", extra="encodec", for_="earmark train")
     import torch
 
     from earmark.codec.training import recipe_files
@@ -93,12 +89,12 @@ def train(
     finally:
         leave()
     if group.rank == 0:
-        said = "done" if done else "time is up; the same command with --resume goes on"
-        click.echo(f"{said}: {out / 'model.safetensors'}", err=True)
+        status = "done" if done else "time is up; the same command with --resume goes on"
+        click.echo(f"{status}: {out / 'model.safetensors'}", err=True)
 
 
 def visqol_scorer() -> Scorer:
-    """ViSQOL by the category of recording: speech mode for speech, audio mode for everything else."""
+    """Make a scorer that applies ViSQOL's speech mode to speech and its audio mode to everything else."""
     from earmark.eval.metrics import registry
     from earmark.eval.metrics.evaluation import evaluate
 

@@ -6,40 +6,53 @@ from pathlib import Path
 
 import click
 
+from earmark.codec.extras import require
+
 
 @click.command("train-lm")
 @click.argument("checkpoint", metavar="CODEC")
 @click.option(
     "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; may be given several times.",
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeatable.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
 @click.option(
     "--start-from", "start", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="float.safetensors of an earlier training, to begin with its weights in place of random ones.",
+    help="float.safetensors of an earlier training to start from.  [default: random weights]",
 )  # fmt: skip
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="Of recordings at most, a fair sample.")
-@click.option("--updates", type=click.IntRange(min=1), default=20000, show_default=True)
-@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Sequences of an update.")
-@click.option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, show_default=True, help="Of a sequence.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=5e-4, show_default=True)
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), help="Take a fair sample of this length.  [default: all]"
+)
+@click.option(
+    "--updates", type=click.IntRange(min=1), default=20000, show_default=True, help="Updates of the training."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Sequences per update.")
+@click.option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, show_default=True, help="Length of a sequence.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5e-4,
+    show_default=True,
+    help="Highest learning rate.",
+)
 @click.option("--every", type=click.IntRange(min=1), default=1000, show_default=True, help="Updates per validation.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on with the training in --out.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and leave after this long.")
-@click.option("--device", help="cpu, cuda or cuda:1; a GPU where there is one.")
-@click.option("--threads", type=click.IntRange(min=1), help="Of the processor; all cores otherwise.")
-@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write what TensorBoard shows.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random choices.")
+@click.option("--resume", is_flag=True, help="Continue the training in --out.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after this time.")
+@click.option("--device", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write a log for TensorBoard.")
 def train_lm(
     checkpoint: str, data: tuple[Path, ...], out: Path, start: Path | None, hours: float | None, updates: int,
     batch: int, seconds: float, learning_rate: float, every: int, seed: int, resume: bool, minutes: float | None,
     device: str | None, threads: int | None, tensorboard: bool,
 ) -> None:  # fmt: skip
-    """Train a language model for the codes of CODEC, a checkpoint or encodec_24khz or encodec_48khz.
+    """Train a language model for the codes of CODEC: a checkpoint, encodec_24khz or encodec_48khz.
 
-    The recordings are coded once, into --out; then the model learns to tell each step's codes from those before. A
-    validation says what is left of the bit rate, by the integer model that files are coded by.
+    The recordings are coded once, into --out. The model then learns to predict the codes of a step from earlier steps.
+    Validations report the remaining bit rate with the integer model, which is the one that codes files.
     """
+    require("torch", extra="encodec", for_="earmark train-lm")
     import torch
 
     from earmark.codec.checkpoints import loading as checkpoints
@@ -67,5 +80,5 @@ def train_lm(
             recipe, codec, identity, parts, out, group.device, start=start, hours=hours, resume=resume,
             stop_after=stop_after, tensorboard=tensorboard,
         )  # fmt: skip
-    said = "done" if done else "time is up; the same command with --resume goes on"
-    click.echo(f"{said}: {out / MODEL}", err=True)
+    status = "done" if done else "time is up; the same command with --resume goes on"
+    click.echo(f"{status}: {out / MODEL}", err=True)

@@ -45,7 +45,8 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, parameters: Iterable[tuple[str, nn.Parameter]], learning_rate: float, betas: tuple[float, float]
     ) -> None:
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in parameters:
             is_matrix = "weight" in name and sum(size > 1 for size in parameter.shape) > 1
             (matrices if is_matrix else others).append(parameter)

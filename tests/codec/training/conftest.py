@@ -1,4 +1,4 @@
-"""A small corpus of synthetic recordings, as shards."""
+"""Fixtures: a small corpus of synthetic recordings as shards, and trainings in two processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def made_of_tones(seconds, seed):
-    """A few partials that come and go, and a little noise: [1, T]."""
+    """Synthesise a few partials that fade in and out, and a little noise, [1, T]."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * RATE)) / RATE
     partials = [
@@ -34,7 +34,7 @@ def made_of_tones(seconds, seed):
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
-    """Folder of shards: speech, music and sound in each split; "speech" of tones like the rest."""
+    """Folder of shards with two recordings per category and split; all of them are tones."""
     root = tmp_path_factory.mktemp("corpus")
     entries = []
     for number, (category, split, _) in enumerate(product(manifest.CATEGORIES, manifest.SPLITS, range(2))):
@@ -53,13 +53,13 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture
 def tones():
-    """(seconds, seed) -> [1, T]: a few partials that come and go, and a little noise."""
+    """Function (seconds, seed) -> [1, T]: a few partials that fade in and out, and a little noise."""
     return made_of_tones
 
 
 @pytest.fixture
 def log():
-    """Entries of a training's log."""
+    """Function that reads the entries of a training's log."""
     return lambda folder: [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
@@ -80,7 +80,7 @@ group = join("cpu")
 
 @pytest.fixture
 def two_processes(tmp_path):
-    """Run code in two processes as torchrun would start them, with `folder`, `rank` and `group`: their output."""
+    """Function that runs code in two processes, as torchrun does, with the names `folder`, `rank` and `group`."""
 
     def run(code, port):
         environment = {

@@ -1,4 +1,4 @@
-"""The discriminators: sizes by hand from the papers, and the public reference where it has the same layers."""
+"""The discriminators: sizes calculated from the papers, and values of the public reference where layers are equal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def weights(module: nn.Module) -> int:
-    """Weights and biases; what a norm adds to a convolution is not counted."""
+    """Count weights and biases, without what a norm adds to a convolution."""
     convolutions = [part for part in module.modules() if isinstance(part, (nn.Conv1d, nn.Conv2d))]
     return sum(part.weight.numel() + part.bias.numel() for part in convolutions)
 
@@ -48,7 +48,7 @@ def shapes(output):
     return [tuple(feature.shape) for feature in output.features] + [tuple(output.logits.shape)]
 
 
-def test_ms_stft_by_the_paper():
+def test_ms_stft_has_the_sizes_of_the_paper():
     """Section 3.4: 3 x 8 with 32 channels, three dilated ones, 3 x 3; one second at 24 kHz.
 
     A window of 2048 with hop 512 has (24000 - 2048) // 512 + 1 = 43 frames of 1025 frequencies.
@@ -72,7 +72,7 @@ def test_ms_stft_dilates_in_time_and_strides_over_frequency():
 
 @pytest.fixture
 def reference(reference_package, monkeypatch):
-    """The public reference's network of one window, with the spectrogram that torchaudio would give it."""
+    """The network of the public reference for one window, with torchaudio's spectrogram replaced."""
     module = import_module("encodec.msstftd")
 
     class Spectrogram(nn.Module):
@@ -89,15 +89,15 @@ def reference(reference_package, monkeypatch):
     monkeypatch.setattr(module.torchaudio, "transforms", SimpleNamespace(Spectrogram=Spectrogram), raising=False)
     torch.manual_seed(1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its deprecated weight norm
+        warnings.simplefilter("ignore")  # deprecated weight norm
         return module.DiscriminatorSTFT(filters=8, n_fft=512, hop_length=128, win_length=512)
 
 
-def test_ms_stft_is_the_references_where_the_two_agree(reference):
-    """With its kernel of 3 x 9 the first four layers; the paper's text has no fifth before the logits."""
+def test_ms_stft_equals_the_reference_where_both_agree(reference):
+    """With the reference's kernel of 3 x 9, the first four layers agree. The paper has no fifth before the logits."""
     network = MultiScaleSTFT([512], filters=8, kernel=(3, 9))
     for ours, theirs in zip(network.networks[0].layers, reference.convs, strict=False):
-        ours.weight = theirs.conv.weight.detach()  # weight norm finds direction and length of it
+        ours.weight = theirs.conv.weight.detach()  # weight norm splits it into direction and length
         ours.bias = theirs.conv.bias
     audio = noise(2, 1, 8000)
     _, wanted = reference(audio)
@@ -107,7 +107,7 @@ def test_ms_stft_is_the_references_where_the_two_agree(reference):
 
 
 def test_msd_by_hand():
-    """MelGAN's: per scale 15 samples to 16 channels, four of 41 from 4 channels each, 5 and 3 samples."""
+    """As in MelGAN. Per scale: 15 samples to 16 channels, four of 41 with 4 channels per group, 5 and 3 samples."""
     widths = [16, 64, 256, 1024, 1024]
     one = 16 * 15 + sum(width * 4 * 41 for width in widths[1:]) + 1024 * 1024 * 5 + 1024 * 3
     biases = sum(widths) + 1024 + 1
@@ -117,15 +117,15 @@ def test_msd_by_hand():
     assert grouped == [1, 4, 16, 64, 256, 1]
 
 
-def test_msd_judges_three_resolutions():
-    """24000, 12000 and 6000 samples, each down-sampled by 4 four times, half a frame rounded up."""
+def test_msd_has_three_resolutions():
+    """24000, 12000 and 6000 samples, each down-sampled four times by 4 and rounded up."""
     outputs = MultiScale(filters=4)(noise(1, 1, 24000))
     assert [output.features[0].shape[-1] for output in outputs] == [24000, 12000, 6000]
     assert [output.logits.shape[-1] for output in outputs] == [94, 47, 24]
 
 
 def test_msd_has_spectral_norm_on_the_original_signal_and_weight_norm_on_the_others():
-    """Section A.1. After enough updates of its estimate, spectral norm leaves a largest singular value of 1."""
+    """Section A.1. Spectral norm converges to a largest singular value of 1."""
     network = MultiScale(filters=4)
     for _ in range(50):
         network(noise(1, 1, 1000))
@@ -137,21 +137,21 @@ def test_msd_has_spectral_norm_on_the_original_signal_and_weight_norm_on_the_oth
 
 
 def test_mpd_by_hand():
-    """HiFi-GAN's: five networks of 1, 32, 128, 512, 1024, 1024 channels by 5 steps, and 3 steps for the logits."""
+    """As in HiFi-GAN: five networks of 1, 32, 128, 512, 1024, 1024 channels, kernels of 5, and 3 for the logits."""
     widths = [1, 32, 128, 512, 1024, 1024]
     one = sum(5 * a * b + b for a, b in pairwise(widths)) + 3 * 1024 + 1
     assert weights(MultiPeriod()) == 5 * one == 41_092_165
 
 
 def test_mpd_folds_by_prime_periods():
-    """1000 samples by 7 are 143 rows (6 samples reflected); strides of 3: 48, 16, 6, 2, and the last keeps 2."""
+    """1000 samples folded by 7 are 143 rows. Strides of 3 leave 48, 16, 6 and 2 of them; the last layer keeps 2."""
     output = MultiPeriod(filters=1)(noise(1, 1, 1000))[3]
     assert [feature.shape[2:] for feature in output.features] == [(48, 7), (16, 7), (6, 7), (2, 7), (2, 7)]
     assert output.logits.shape == (1, 1, 2, 7)
 
 
 def test_mpd_sees_one_phase_of_its_period():
-    """A change of every fifth sample from the third on moves column 2 alone, of the network of period 5."""
+    """Changing every fifth sample from the third on changes only column 2 of the network with period 5."""
     torch.manual_seed(0)
     network, audio = MultiPeriod(filters=2), noise(1, 1, 1000)
     changed = audio.clone()
@@ -160,7 +160,7 @@ def test_mpd_sees_one_phase_of_its_period():
     assert difference.nonzero().flatten().tolist() == [2]
 
 
-def test_mono_stft_by_the_soundstream_paper():
+def test_mono_stft_has_the_sizes_of_the_soundstream_paper():
     """Figure 4 with C = 32. One second at 24 kHz: 90 frames, 90 / 2^3 = 11 left; F / 2^6 = 512 / 64 = 8 frequencies."""
     units = [(32, 64, 3 * 4), (64, 128, 4 * 4), (128, 128, 3 * 4), (128, 256, 4 * 4), (256, 256, 3 * 4), (256, 512, 16)]
     count = 2 * 32 * 7 * 7 + 32
@@ -176,8 +176,8 @@ def test_mono_stft_by_the_soundstream_paper():
     assert output.logits.shape == (2, 1, 11, 1)
 
 
-def test_layer_norm_is_of_each_time_step():
-    """Over channels and frequencies together: loud channels stay loud, and another frame has no influence."""
+def test_layer_norm_is_per_frame():
+    """It normalises channels and frequencies together: loud channels stay loud, and other frames have no influence."""
     norm, x = _TimeStepNorm(3), 20 * noise(2, 3, 5, 8) * torch.tensor([1.0, 5.0, 25.0])[:, None, None]
     centred = x - x.mean(dim=(1, 3), keepdim=True)
     y = norm(x)
@@ -192,7 +192,7 @@ def test_mono_stft_normalises_all_but_the_first_and_last_layer():
     assert sum(isinstance(part, _TimeStepNorm) for part in network.modules()) == 12
 
 
-def test_stereo_channels_are_judged_separately(small):
+def test_stereo_channels_are_independent(small):
     stereo = noise(2, 2, 8000)
     left, right = small.eval()(stereo[:, :1]), small(stereo[:, 1:])
     for both, first, second in zip(small(stereo), left, right, strict=True):
@@ -200,8 +200,8 @@ def test_stereo_channels_are_judged_separately(small):
         torch.testing.assert_close(both.logits[1::2], second.logits)
 
 
-def test_a_batch_is_judged_as_its_parts(small):
-    """Nothing is normalised over the batch, so source and decoded audio may share a call."""
+def test_examples_of_a_batch_are_independent(small):
+    """Nothing is normalised over the batch, so source and decoded audio may be in one batch."""
     audio = noise(3, 1, 6000)
     together, alone = small.eval()(audio), small(audio[:1])
     for all_three, first in zip(together, alone, strict=True):
@@ -211,7 +211,7 @@ def test_a_batch_is_judged_as_its_parts(small):
 
 @pytest.mark.parametrize("samples", [2816, 4097, 24000])
 def test_gradients_reach_the_samples_and_every_weight(small, samples):
-    """2816 samples are the 8 frames of 1024 that mono_stft needs; what is left beyond the last frame is not seen."""
+    """2816 samples are 8 frames of 1024, which mono_stft needs. Samples after the last frame have no gradient."""
     audio = noise(1, 1, samples).requires_grad_()
     outputs = small(audio)
     sum(output.logits.square().mean() for output in outputs).backward()
@@ -236,8 +236,8 @@ def recipe(*settings: str, name: str = "encodec_24khz"):
     return load(name, ("discriminators.filters=2", *settings))
 
 
-def test_a_recipe_gets_one_set_of_discriminators_for_each_bit_rate():
-    """Section 3.4, "Multi-bandwidth training": what networks 1.5 kbps is not touched by an update at 3 kbps."""
+def test_each_bit_rate_has_its_own_discriminators():
+    """Section 3.4, "Multi-bandwidth training": an update at 3 kbps does not change the discriminators of 1.5 kbps."""
     sets = build(recipe())
     assert len({id(sets.of(kbps)) for kbps in (1.5, 3.0, 6.0, 12.0, 24.0)}) == 5
     assert sets.of(3) is sets.of(3.0)
@@ -246,7 +246,7 @@ def test_a_recipe_gets_one_set_of_discriminators_for_each_bit_rate():
     assert touched == {3.0}
 
 
-def test_sets_start_from_different_weights_and_are_all_saved():
+def test_discriminators_start_from_different_weights_and_are_all_saved():
     torch.manual_seed(0)
     sets, others = build(recipe()), build(recipe())
     first, second = (next(sets.of(kbps).parameters()) for kbps in (1.5, 3.0))
@@ -257,12 +257,12 @@ def test_sets_start_from_different_weights_and_are_all_saved():
         assert torch.equal(others.of(kbps)(audio)[0].logits, sets.of(kbps)(audio)[0].logits)
 
 
-def test_one_set_for_all_bit_rates():
+def test_one_ensemble_for_all_bit_rates():
     sets = build(recipe("discriminators.per_bandwidth=false"))
     assert sets.of(1.5) is sets.of(24.0)
 
 
-def test_kinds_join():
+def test_discriminators_can_be_combined():
     """MS-STFT + MPD of Table 2: five windows and five periods; MSD + Mono-STFT: three scales and one."""
     audio = noise(1, 1, 24000)
     for kinds, networks in ((["ms_stft", "mpd"], 10), (["msd", "mono_stft"], 4), ([], 0)):
@@ -271,7 +271,7 @@ def test_kinds_join():
 
 
 def test_windows_are_doubled_at_48_khz():
-    """Half a window + 1 frequencies, of which the first layer makes half a window."""
+    """The first layer reduces window / 2 + 1 frequencies to window / 2."""
     for name, widest in (("encodec_24khz", 1024), ("encodec_48khz", 2048)):
         outputs = build(recipe(name=name)).of(6.0)(noise(1, 1, 24000))
         assert [j.features[0].shape[-1] for j in outputs] == [widest >> k for k in range(5)]

@@ -1,4 +1,4 @@
-"""Interrupts of a training: noted while it works, obeyed at once while it waits."""
+"""Interrupts of a training: delayed during an update, immediate while it waits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 @BOTH
-def test_work_is_not_interrupted(number):
+def test_an_update_is_not_interrupted(number):
     with Interrupts() as interrupts:
         signal.raise_signal(number)
         assert interrupts
@@ -36,7 +36,7 @@ def test_waiting_ends_at_once(number):
         assert not interrupts
         assert interrupts.waiting_for(wait) is None
         assert interrupts
-        signal.raise_signal(number)  # after the wait it is noted again
+        signal.raise_signal(number)  # recorded again after the wait
 
 
 def test_an_interrupt_before_the_wait_ends_it_too():
@@ -45,7 +45,7 @@ def test_an_interrupt_before_the_wait_ends_it_too():
         assert interrupts.waiting_for(lambda: 3) is None
 
 
-def test_the_third_is_obeyed_anywhere():
+def test_the_third_signal_raises_at_once():
     with Interrupts():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
@@ -53,15 +53,15 @@ def test_the_third_is_obeyed_anywhere():
             signal.raise_signal(signal.SIGINT)
 
 
-def test_handlers_come_back():
+def test_handlers_are_restored():
     before = signal.getsignal(signal.SIGTERM)
     with Interrupts():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_resume_is_named_where_it_is_needed(tmp_path):
-    """Before anything is begun, and with --resume, the same command goes on; main() says that."""
+def test_the_message_names_resume_if_it_is_missing(tmp_path):
+    """Before the training has begun, and with --resume, the same command can be repeated; main() says so."""
 
     def interrupted(resume):
         with suggest_resume(tmp_path, resume):
@@ -79,7 +79,7 @@ def test_resume_is_named_where_it_is_needed(tmp_path):
 
 @BOTH
 def test_a_training_that_waits_for_its_batch_stops_and_saves(corpus, tmp_path, number):
-    """A batch of 10^11 examples takes years; the signal goes to the whole group, workers included."""
+    """A batch of 10^11 examples takes years. The signal goes to the whole process group, workers included."""
     out = tmp_path / "run"
     process = subprocess.Popen(
         [sys.executable, "-m", "earmark", "train", "tiny", "--data", str(corpus), "--out", str(out), "--threads", "1",

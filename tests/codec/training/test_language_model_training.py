@@ -1,4 +1,4 @@
-"""`earmark train-lm`: codes made once, a training that resumes to the bit, and a model that files can be coded by."""
+"""`earmark train-lm`: makes codes once, resumes bit for bit, and gives a model that can code files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONFIG = replace(
 
 @pytest.fixture(scope="module")
 def codec(tmp_path_factory):
-    """Path of a random codec of 2 codebooks."""
+    """Path of a codec with 2 codebooks and random weights."""
     torch.manual_seed(0)
     model = EncodecModel(CONFIG)
     torch.nn.init.normal_(model.quantizer.codebooks, std=0.3)
@@ -65,7 +65,7 @@ def test_reports_bits_per_code_and_bit_rate_of_both_rates(trained):
         assert abs(scores[f"quantisation_percent@{kbps}"]) < 1
 
 
-def test_its_models_code_files_and_know_their_codec(trained, codec):
+def test_the_models_can_be_loaded_and_name_their_codec(trained, codec):
     model = language_model_files.load_portable(trained / "model.safetensors", CONFIG)
     again = language_model_files.load_portable(trained / "float.safetensors", CONFIG)
     assert model.identity == again.identity
@@ -94,7 +94,7 @@ def test_an_integer_model_that_does_not_decode_is_not_written(codec, corpus, tmp
 
 @pytest.fixture
 def periodic(tmp_path):
-    """Codes of two codebooks that repeat every five steps."""
+    """Codes of two codebooks with a period of five steps."""
     codes = np.tile(np.random.default_rng(0).integers(0, 1024, (5, 2)), (100, 1))
     (tmp_path / "codes.u16").write_bytes(codes.astype("<u2").tobytes())
     sequence = {"split": "train", "start": 0, "steps": 500, "last": True}
@@ -102,8 +102,8 @@ def periodic(tmp_path):
     return CodeSequences(tmp_path, 2)
 
 
-def test_learns_what_repeats(periodic):
-    """From 10 bits a code; only the first steps, before which nothing is known, cannot be told."""
+def test_learns_a_period(periodic):
+    """From 10 bits per code, only the first steps of a sequence remain unpredictable."""
     recipe = LanguageModelRecipe(updates=60, batch=2, seconds=0.5, learning_rate=1e-3, warmup=10)
     trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
     excerpts = periodic.excerpts("train", 1, 40)
@@ -115,7 +115,7 @@ def test_learns_what_repeats(periodic):
 
 
 def test_an_update_draws_offset_and_rate_and_follows_the_learning_rate(periodic, monkeypatch):
-    """Warm-up over 4 of 12 updates, then half a cosine over the other 8: half of it is left in the middle."""
+    """Warm-up over 4 of 12 updates, then half a cosine over the other 8, which halves the rate in its middle."""
     recipe = LanguageModelRecipe(updates=12, batch=3, seconds=0.1, learning_rate=1e-3, warmup=4)
     trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
     forward, seen = trainer.model.forward, []
@@ -137,11 +137,11 @@ def test_an_update_draws_offset_and_rate_and_follows_the_learning_rate(periodic,
     assert len(offsets) == 12 * 3
     assert len(offsets.unique()) > 30
     assert offsets.min() >= 0
-    assert offsets.max() + 8 <= MOST_STEPS  # 0.1 s of 75 steps a second
+    assert offsets.max() + 8 <= MOST_STEPS  # 0.1 s at 75 steps per second
     assert offsets.max() > MOST_STEPS / 2
 
 
-def test_resumes_to_the_bit(trained, codec, corpus, tmp_path):
+def test_resumes_bit_for_bit(trained, codec, corpus, tmp_path):
     assert train_lm(codec, corpus, tmp_path / "run", "--minutes", 1e-6).exit_code == 0
     done = train_lm(codec, corpus, tmp_path / "run", "--resume")
     assert done.exit_code == 0, done.output
@@ -151,9 +151,9 @@ def test_resumes_to_the_bit(trained, codec, corpus, tmp_path):
         assert torch.equal(value, states[1]["model"][name]), name
 
 
-def test_begins_with_the_weights_of_an_earlier_training(trained, codec, corpus, tmp_path):
+def test_starts_from_the_weights_of_an_earlier_training(trained, codec, corpus, tmp_path):
     start = ["--start-from", trained / "float.safetensors"]
-    done = train_lm(codec, corpus, tmp_path, *start, "--learning-rate", 1e-12)  # so that they stay as they are
+    done = train_lm(codec, corpus, tmp_path, *start, "--learning-rate", 1e-12)  # so that they do not change
     assert done.exit_code == 0, done.output
     before, after = (
         language_model_files.load_float(folder / "float.safetensors", CONFIG).state_dict()
@@ -179,7 +179,7 @@ def test_a_folder_belongs_to_one_training(trained, codec, corpus):
         raise train_lm(codec, corpus, trained, "--seed", 1, "--resume").exception
 
 
-def test_a_refused_command_leaves_the_codes_alone(trained, corpus, tmp_path):
+def test_a_refused_command_does_not_change_the_codes(trained, corpus, tmp_path):
     torch.manual_seed(1)
     checkpoints.save(EncodecModel(CONFIG), tmp_path / "other.safetensors")
     before = (trained / "codes" / "codes.u16").read_bytes()
@@ -191,14 +191,14 @@ def test_a_refused_command_leaves_the_codes_alone(trained, corpus, tmp_path):
     assert (trained / "codes" / "codes.u16").read_bytes() == before
 
 
-def test_goes_on_with_the_same_data_and_hours_only(trained, codec, corpus, tmp_path):
+def test_resumes_with_the_same_data_and_hours_only(trained, codec, corpus, tmp_path):
     with pytest.raises(UserError, match="other --hours"):
         raise train_lm(codec, corpus, trained, "--resume", "--hours", 0.001).exception
     with pytest.raises(UserError, match="other data"):
-        raise train_lm(codec, corpus, trained, "--resume", "--data", corpus).exception  # twice as much
+        raise train_lm(codec, corpus, trained, "--resume", "--data", corpus).exception  # twice the data
 
 
-def test_codes_that_were_lost_are_one_line(codec, corpus, tmp_path):
+def test_missing_codes_are_one_line(codec, corpus, tmp_path):
     code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path)
     whole = (tmp_path / "codes.u16").read_bytes()
     (tmp_path / "codes.u16").write_bytes(whole[:-1])

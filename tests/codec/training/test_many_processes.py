@@ -1,4 +1,4 @@
-"""What the processes of torchrun must do alike: devices, shards, weights, and stopping."""
+"""Trainings by torchrun: devices, shards, equal weights, and stopping together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = (
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """As if there were two GPUs; what is asked of them."""
+    """Pretend that there are two GPUs, and record the calls to them."""
     asked = {}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -33,7 +33,7 @@ def gpus(monkeypatch):
 
 @pytest.fixture
 def launched(monkeypatch):
-    """As torchrun starts the second of two processes."""
+    """Environment of the second of two processes started by torchrun."""
     joined = {}
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
         monkeypatch.setenv(name, value)
@@ -51,16 +51,16 @@ def launched(monkeypatch):
 def test_each_process_of_torchrun_has_a_gpu_of_its_own(gpus, launched, device):
     assert join(device) == ProcessGroup(1, 2, torch.device("cuda:1"))
     assert gpus["device"] == torch.device("cuda:1")
-    assert launched["backend"] == "cpu:gloo,cuda:nccl"  # flags on the CPU wait for no GPU
+    assert launched["backend"] == "cpu:gloo,cuda:nccl"  # flags on the CPU do not wait for a GPU
 
 
-def test_the_others_may_wait_longer_than_nccls_ten_minutes(gpus, launched):
-    """The first process validates alone, and ViSQOL is slow."""
+def test_processes_may_wait_longer_than_ten_minutes(gpus, launched):
+    """Rank 0 validates alone, and ViSQOL is slow."""
     join("cuda")
     assert launched["timeout"] >= timedelta(hours=12)
 
 
-def test_torchrun_takes_no_numbered_gpu(gpus, launched):
+def test_torchrun_refuses_a_numbered_gpu(gpus, launched):
     with pytest.raises(UserError, match="--device cuda:1: torchrun gives each process a GPU of its own; write cuda"):
         join("cuda:1")
 
@@ -72,13 +72,13 @@ def test_more_processes_than_gpus(gpus, launched, monkeypatch):
 
 
 @pytest.mark.parametrize(("device", "index"), [("cuda", 0), ("cuda:1", 1), (None, 0)])
-def test_one_process_computes_on_the_gpu_it_was_given(gpus, device, index):
-    """Also what names no device: its kernels and memory would go to the first GPU."""
+def test_one_process_uses_the_given_gpu(gpus, device, index):
+    """This includes tensors made for plain "cuda", which would go to the first GPU."""
     assert join(device) == ProcessGroup(0, 1, torch.device("cuda", index))
     assert gpus["device"] == torch.device("cuda", index)
 
 
-def test_a_gpu_that_is_not_there(gpus, monkeypatch):
+def test_a_missing_gpu(gpus, monkeypatch):
     with pytest.raises(UserError, match=r"--device cuda:2: PyTorch finds 2 GPU\(s\) here"):
         join("cuda:2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -91,8 +91,8 @@ def test_a_command_for_one_process_refuses_torchrun(launched):
         single_process("train-lm", "cpu")
 
 
-def test_the_first_process_decodes_the_corpus_and_all_have_it(corpus, two_processes, tmp_path):
-    """Twice: made by the first, then found."""
+def test_rank_0_decodes_the_corpus_for_all(corpus, two_processes, tmp_path):
+    """The first call makes the shards, the second one uses them."""
     said = two_processes(f"""
 made = []
 write = shards.write
@@ -143,7 +143,7 @@ def ranks(folder):
 
 
 def flat(state, path=""):
-    """(name, value) of everything in a nested state."""
+    """Pairs (name, value) of a nested state."""
     if isinstance(state, dict):
         return [pair for key, value in state.items() for pair in flat(value, f"{path}.{key}")]
     if isinstance(state, list | tuple):
@@ -161,7 +161,7 @@ def flat(state, path=""):
     ],
 )
 def test_both_processes_end_with_the_same_state(corpus, two_processes, tmp_path, settings):
-    """Codebooks, networks, balancer and optimisers, to the bit."""
+    """Codebooks, networks, balancer and optimisers are equal bit for bit."""
     two_processes(training(corpus, *settings, "quantizer.penalty=0.1") + "train()")
     first, second = (flat(state) for state in ranks(tmp_path))
     assert [name for name, _ in first] == [name for name, _ in second]
@@ -171,7 +171,7 @@ def test_both_processes_end_with_the_same_state(corpus, two_processes, tmp_path,
 
 
 def test_an_interrupt_of_one_process_stops_both_at_the_same_update(corpus, two_processes, tmp_path):
-    """Of the one that does not write the state."""
+    """The interrupted process is the one that does not write the state."""
     two_processes(
         training(corpus, "training.updates=1000")
         + """
@@ -183,12 +183,12 @@ train()
 """
     )
     found = ranks(tmp_path)
-    assert [state["updates"] for state in found] == [3, 3]  # the update under way is made
+    assert [state["updates"] for state in found] == [3, 3]  # the current update is completed
     assert [state["done"] for state in found] == ["interrupted", "interrupted"]
     assert torch.load(tmp_path / "run" / STATE, weights_only=True)["updates"] == 3
 
 
-def test_a_clock_that_is_ahead_stops_both_at_the_same_update(corpus, two_processes, tmp_path):
+def test_a_time_limit_stops_both_at_the_same_update(corpus, two_processes, tmp_path):
     two_processes(training(corpus, "training.updates=1000") + "train(stop_after=0 if rank == 1 else 1000)")
     found = ranks(tmp_path)
     assert [(state["updates"], state["done"]) for state in found] == [(1, False), (1, False)]

@@ -1,4 +1,4 @@
-"""Muon against torch's own for matrices, against what it approximates, and its Adam against torch's."""
+"""Muon against torch.optim.Muon for matrices and against an exact SVD; its Adam against torch.optim.Adam."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def steps(optimizer, parameter, count=5):
-    """The parameter after updates by gradients that are the same at every call."""
+    """The parameter after updates with gradients that are the same in every call."""
     for seed in range(count):
         parameter.grad = noise(*parameter.shape, seed=seed)
         optimizer.step()
@@ -27,8 +27,8 @@ def steps(optimizer, parameter, count=5):
 
 
 @pytest.mark.parametrize("shape", [(20, 48), (48, 20), (16, 16)])
-def test_a_matrix_moves_as_with_torch(shape):
-    """But for the rounding of its iterations, in bfloat16 too: without Nesterov's form it would be off by a quarter."""
+def test_matrices_equal_torch_muon(shape):
+    """Equal except for rounding in bfloat16. Without Nesterov momentum the error would be a quarter."""
     ours, theirs = (nn.Parameter(torch.zeros(shape)) for _ in range(2))
     reference = torch.optim.Muon([theirs], lr=1e-2, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
     moved = steps(reference, theirs)
@@ -36,7 +36,7 @@ def test_a_matrix_moves_as_with_torch(shape):
 
 
 @pytest.mark.parametrize("shape", [(12, 8, 7), (40, 2, 3), (12, 3, 5, 4)])
-def test_a_kernel_moves_as_the_matrix_of_its_outputs(shape):
+def test_a_kernel_is_a_matrix_with_one_row_per_output(shape):
     kernel = nn.Parameter(torch.zeros(shape))
     matrix = nn.Parameter(torch.zeros(shape).flatten(1))
     kernel.grad = noise(*shape)
@@ -48,7 +48,7 @@ def test_a_kernel_moves_as_the_matrix_of_its_outputs(shape):
 
 @pytest.mark.parametrize("shape", [(64, 300), (300, 64), (128, 128)])
 def test_orthogonalized_keeps_the_directions_and_evens_out_their_sizes(shape):
-    """The iteration is a polynomial of each singular value, here in float64."""
+    """The iteration applies a polynomial to each singular value, computed here in float64."""
     matrix = noise(*shape)
     u, sizes, v = torch.linalg.svd(matrix, full_matrices=False)
     wanted = sizes.double() / sizes.double().norm()
@@ -60,7 +60,7 @@ def test_orthogonalized_keeps_the_directions_and_evens_out_their_sizes(shape):
     assert found.diagonal().max() < 1.25
 
 
-def test_orthogonalized_of_nothing_is_nothing():
+def test_orthogonalized_zero_is_zero():
     assert not orthogonalized(torch.zeros(4, 6)).any()
 
 
@@ -68,21 +68,21 @@ def test_orthogonalized_of_nothing_is_nothing():
     ("name", "shape"),
     [("bias", (7,)), ("weight.original0", (7, 1, 1)), ("weight", (1, 1)), ("weight", ()), ("codebooks", (4, 16, 8))],
 )
-def test_all_else_moves_as_with_torchs_adam(name, shape):
+def test_other_parameters_equal_torch_adam(name, shape):
     ours, theirs = (nn.Parameter(torch.ones(shape)) for _ in range(2))
     wanted = steps(torch.optim.Adam([theirs], lr=1e-2, betas=BETAS), theirs)
     torch.testing.assert_close(steps(Muon([(name, ours)], 1e-2, BETAS), ours), wanted)
 
 
-def test_what_has_no_gradient_stays():
-    """As with a discriminator that an update leaves out."""
+def test_parameters_without_gradient_do_not_change():
+    """For example a discriminator that is not used in an update."""
     layer = nn.Linear(4, 3)
     before = [parameter.detach().clone() for parameter in layer.parameters()]
     Muon(layer.named_parameters(), 1e-2, BETAS).step()
     assert all(torch.equal(parameter, old) for parameter, old in zip(layer.parameters(), before, strict=True))
 
 
-def test_the_recipe_chooses_and_every_weight_is_in_it():
+def test_the_recipe_selects_the_optimiser_of_all_weights():
     network = nn.Sequential(weight_norm(nn.Conv1d(4, 6, 3)), nn.LSTM(6, 6), GumbelQuantizer(6, 2, 16))
     adam = build(network, recipe_files.load("tiny", ("optimizer.kind=adam",)).optimizer)
     muon = build(network, recipe_files.load("tiny", ("optimizer.kind=muon",)).optimizer)

@@ -1,4 +1,4 @@
-"""Recipes: the paper's settings, inheritance, and every mistake in one line that names the key."""
+"""Recipes: the paper's settings, inheritance, and one-line errors that name the key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earmark.codec.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("name", ["encodec_24khz", "encodec_48khz"])
-def test_trains_the_preset(name):
+def test_the_recipe_trains_the_preset(name):
     assert load(name).model == PRESETS[name]
 
 
@@ -44,7 +44,7 @@ def test_every_recipe_and_every_row_loads():
 
 
 def test_rows_of_the_papers_tables():
-    """4 discriminators, 3 quantisers, 6 architectures, 14 weightings with and without the balancer."""
+    """4 discriminators, 3 quantisers, 6 architectures, 14 sets of weights with and without the balancer."""
     assert {name: len(table(name).rows) for name in tables()} == {
         "table2": 4, "table_a2": 3, "table_a3": 6, "table_a4": 28,
     }  # fmt: skip
@@ -100,7 +100,7 @@ def test_mistakes_are_one_line(setting, says):
 
 
 def test_an_example_fills_the_longest_window_at_48_khz():
-    """Discriminators' windows are doubled: 4096 samples are 85.3 ms."""
+    """The windows of discriminators are doubled: 4096 samples are 85.3 ms."""
     load("encodec_48khz", ("data.seconds=0.086",))
     with pytest.raises(UserError, match=r"data\.seconds must be 0\.0853 or more"):
         load("encodec_48khz", ("data.seconds=0.085",))
@@ -109,7 +109,7 @@ def test_an_example_fills_the_longest_window_at_48_khz():
 
 @pytest.mark.parametrize(("kinds", "samples"), [("['ms_stft', 'msd', 'mpd']", 2048), ("['mono_stft']", 2816)])
 def test_the_shortest_example_can_be_trained_on(kinds, samples):
-    """The longest window of MS-STFT; 8 frames of 1024 samples, 256 apart. What the rule overlooks raises here."""
+    """2048: longest window of MS-STFT; 2816: 8 frames of 1024 samples, 256 apart. Updates fail below that."""
     small = ("model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=4", "model.kbps=[0.6]",
              "validation.kbps=[0.6]", "discriminators.filters=2", "discriminators.start=0")  # fmt: skip
     trainer = Trainer(
@@ -119,7 +119,7 @@ def test_the_shortest_example_can_be_trained_on(kinds, samples):
     trainer.update(0.1 * torch.randn(2, 1, samples))
 
 
-def test_files_that_are_no_recipes(tmp_path):
+def test_invalid_files(tmp_path):
     with pytest.raises(UserError, match="nowhere: no such recipe; give a TOML file or one of encodec_24khz"):
         load("nowhere")
     with pytest.raises(UserError, match="table2: a table of recipes; name a row, one of table2:msd_mono_stft"):

@@ -1,4 +1,4 @@
-"""A training that begins with the weights of another."""
+"""Trainings that start from the weights of another."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def earlier(corpus, tmp_path_factory):
     return folder
 
 
-def test_a_checkpoint_gives_generator_and_codebooks(earlier):
+def test_a_checkpoint_has_generator_and_codebooks(earlier):
     trainer = Trainer(small("training.seed=5", "optimizer.weight_ema=0.9"), ALONE)
     start_from(trainer, earlier / "model.safetensors")
     expected = checkpoints.load(earlier / "model.safetensors")
-    with trainer.average.in_place(trainer.generator):  # what a validation would export
+    with trainer.average.in_place(trainer.generator):  # as exported by a validation
         model = trainer.generator.export()
     assert torch.equal(model.quantizer.codebooks, expected.quantizer.codebooks)
     audio = 0.1 * torch.randn(1, 1, 6000, generator=torch.Generator().manual_seed(0))
@@ -50,8 +50,8 @@ def test_a_checkpoint_gives_generator_and_codebooks(earlier):
     assert torch.equal(model.encode(audio).segments[0].codes, codes.segments[0].codes)
 
 
-def test_the_first_updates_keep_the_codebooks_that_came(earlier):
-    """By the moving average: a batch moves an entry by 1 % of what k-means over that batch would."""
+def test_the_first_updates_keep_the_given_codebooks(earlier):
+    """The moving average moves a codeword by 1 % of what k-means on the batch would."""
     trainer = Trainer(small("optimizer.learning_rate=1e-9"), ALONE)
     start_from(trainer, earlier / "model.safetensors")
     before = trainer.generator.quantizer.codebooks.clone()
@@ -60,7 +60,7 @@ def test_the_first_updates_keep_the_codebooks_that_came(earlier):
     assert 0 < moved < 0.1
 
 
-def test_a_folder_gives_discriminators_and_averages_too(earlier):
+def test_a_folder_has_discriminators_and_averages_too(earlier):
     trainer = Trainer(small("training.seed=5"), ALONE)
     start_from(trainer, earlier)
     state = torch.load(earlier / STATE, weights_only=True)
@@ -70,7 +70,7 @@ def test_a_folder_gives_discriminators_and_averages_too(earlier):
 
 
 def test_more_codebooks_than_the_checkpoint_has(earlier):
-    """k-means fills what is missing from the first batch that uses it."""
+    """k-means initialises the others from the first batch that uses them."""
     trainer = Trainer(small("model.kbps=[2.4]", "validation.kbps=[2.4]"), ALONE)
     start_from(trainer, earlier / "model.safetensors")
     trainer.update(0.1 * torch.randn(4, 1, 6000, generator=torch.Generator().manual_seed(0)))
@@ -89,7 +89,7 @@ def test_more_codebooks_than_the_checkpoint_has(earlier):
         ("model.entries=16", "nowhere", "no such file"),
     ],
 )
-def test_what_does_not_fit_is_one_line(earlier, setting, source, said):
+def test_weights_that_do_not_fit_are_one_line(earlier, setting, source, said):
     trainer = Trainer(small("validation.kbps=[0.6]", setting), ALONE)
     with pytest.raises(UserError, match=said) as caught:
         start_from(trainer, earlier / source)
@@ -111,7 +111,7 @@ def resume(corpus, folder, start=None):
     return train(small(), [Shards(corpus)], folder, ALONE, resume=True, start=start, tensorboard=False)
 
 
-def test_a_saved_training_goes_on_without_its_start(corpus, earlier, tmp_path):
+def test_a_saved_training_resumes_without_start(corpus, earlier, tmp_path):
     source = shutil.copytree(earlier, tmp_path / "source")
     run = begun(corpus, tmp_path / "run", source)
     assert len(json.loads((run / "run.json").read_text())["start"]) == 64
@@ -119,8 +119,8 @@ def test_a_saved_training_goes_on_without_its_start(corpus, earlier, tmp_path):
     assert resume(corpus, run)
 
 
-def test_a_start_may_have_gone_on_since(corpus, earlier, tmp_path):
-    """Its folder is the same, its state is another: the weights that were taken from it are in the state of this."""
+def test_the_start_may_have_been_trained_further(corpus, earlier, tmp_path):
+    """Same folder, other state: the weights that were taken from it are in the new training's own state."""
     source = shutil.copytree(earlier, tmp_path / "source")
     run = begun(corpus, tmp_path / "run", source)
     (source / STATE).write_bytes(b"")

@@ -1,4 +1,4 @@
-"""What one update does, part by part: each of these is easily lost without any other test noticing."""
+"""The parts of one update, each of which could be lost without another test failing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def moved(module, before):
 
 
 def test_the_learning_rate_is_that_of_the_schedule():
-    """Warm-up over 3 updates: the first has a quarter of the rate. Adam's first step is as long as its rate."""
+    """Warm-up over 3 updates: the first has a quarter of the rate. Adam's first step has the length of its rate."""
     training = trainer("optimizer.learning_rate=0.004", "optimizer.warmup=3")
     before = copied(training.generator)
     training.update(noise())
@@ -53,15 +53,15 @@ def test_adam_has_the_recipes_betas():
 
 
 @pytest.mark.parametrize("name", ["time", "mel", "log_mel", "levels"])
-def test_each_distance_takes_part_with_its_weight(name):
+def test_each_distance_counts_with_its_weight(name):
     others = [f"losses.{other}=0.0" for other in ("time", "mel", "log_mel", "levels") if other != name]
     metrics = trainer(*others, f"losses.{name}=2.0", "discriminators.kinds=[]").update(noise())
     assert metrics[name] > 0
     assert metrics[f"fraction_{name}"] == pytest.approx(1)
 
 
-def test_muon_moves_a_kernel_in_all_directions():
-    """What it adds to a kernel has singular values that are nearly one another's, as Adam's has not."""
+def test_muon_changes_a_kernel_in_all_directions():
+    """The singular values of Muon's step are nearly equal, those of Adam's are not."""
 
     def spread(kind):
         training = trainer(f"optimizer.kind={kind}", "model.seanet.filters=8", "model.seanet.norm='none'")
@@ -82,7 +82,7 @@ def test_discriminators_are_trained_with_their_probability(probability, trained)
     metrics = training.update(noise())
     assert bool(moved(training.discriminators, before)) == trained
     assert ("discriminator" in metrics) == trained
-    assert metrics["adversarial"] > 0  # it judges all the same
+    assert metrics["adversarial"] > 0  # it is evaluated in any case
 
 
 def test_half_of_the_updates_train_the_discriminators():
@@ -103,7 +103,7 @@ class _Nothing:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_only_the_discriminator_of_the_batchs_bit_rate_learns(optimizer):
+def test_only_the_discriminators_of_the_bit_rate_are_trained(optimizer):
     training = trainer("discriminators.update_probability=1.0", f"optimizer.kind={optimizer}")
     seen = set()
     for _ in range(6):
@@ -126,7 +126,7 @@ def test_the_average_follows_every_update():
             torch.testing.assert_close(value, (before[name] + after[name]) / 2)
 
 
-def test_a_training_with_an_average_resumes_to_the_bit():
+def test_a_training_with_an_average_resumes_bit_for_bit():
     whole, first = trainer("optimizer.weight_ema=0.5"), trainer("optimizer.weight_ema=0.5")
     for training in (whole, first):
         training.update(noise())
@@ -139,7 +139,7 @@ def test_a_training_with_an_average_resumes_to_the_bit():
 
 
 def unbalanced_of(training):
-    """The loss that an update gives past the balancer, and what it metrics."""
+    """The loss that an update adds without balancing, and its metrics."""
     given = []
     backward = training.balancer.backward
     training.balancer.backward = lambda losses, output, loss: (given.append(loss), backward(losses, output, loss))[1]
@@ -154,14 +154,14 @@ def test_commitment_counts_with_its_weight():
 
 
 def test_bits_count_with_their_penalty():
-    """`bits` a latent step, 75 of them a second: 0.075 kbps a bit."""
+    """One bit per step at 75 steps per second is 0.075 kbps."""
     loss, metrics = unbalanced_of(trainer("quantizer.kind='gumbel'", "quantizer.penalty=2.0"))
     assert metrics["bits"] > 0
     assert loss == pytest.approx(2 * 0.075 * float(metrics["bits"]))
 
 
 def test_the_penalty_reaches_the_prior():
-    """Nothing else does: the prior takes no part in what is decoded."""
+    """No other loss does, since the decoded audio does not depend on the prior."""
     for penalty, learns in ((0.0, False), (1.0, True)):
         training = trainer("quantizer.kind='gumbel'", f"quantizer.penalty={penalty}")
         before = copied(training.generator.quantizer)
@@ -179,7 +179,7 @@ def test_networks_compute_in_the_recipes_precision_and_losses_in_float32(precisi
         conv.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output.dtype}))
     metrics = training.update(noise())
     assert seen["generator"] == dtype
-    assert seen.get("discriminators", dtype) == dtype  # the hooked one may be of the other bit rate
+    assert seen.get("discriminators", dtype) == dtype  # the hook may be on the other bit rate's
     losses = [value for value in metrics.values() if isinstance(value, torch.Tensor)]
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses)
     assert all(parameter.dtype == torch.float32 for parameter in training.generator.parameters())
@@ -189,7 +189,7 @@ STEREO = ("model.kbps=[3, 6]", "validation.kbps=[6]", "training.precision='float
 
 
 @pytest.mark.parametrize("kind", ["ms_stft", "msd", "mpd", "mono_stft"])
-def test_stereo_at_48_khz_learns_against_every_discriminator(kind):
+def test_stereo_at_48_khz_trains_with_every_discriminator(kind):
     training = trainer(
         *STEREO, f"discriminators.kinds=['{kind}']", "discriminators.update_probability=1.0", parent="encodec_48khz"
     )
@@ -200,12 +200,12 @@ def test_stereo_at_48_khz_learns_against_every_discriminator(kind):
     assert all(torch.as_tensor(value).isfinite() for value in metrics.values())
 
 
-def test_a_normalised_codec_gives_each_recording_its_own_level():
-    """Half as loud in, half as loud out: 0.5 is exact in floating point, but for the 1e-8 below the level."""
+def test_a_normalised_codec_restores_the_level_of_each_recording():
+    """Half the input level gives half the output level, up to the 1e-8 that is added to the level."""
     generator = trainer(*STEREO, parent="encodec_48khz").generator
     audio = noise(channels=2, samples=9600)
     generator.train()
-    generator(audio, 2)  # fills the codebooks
+    generator(audio, 2)  # initialises the codebooks
     generator.eval()
     with torch.no_grad():
         whole, half = (generator(level * audio, 2).decoded for level in (1.0, 0.5))

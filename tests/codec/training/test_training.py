@@ -1,4 +1,4 @@
-"""Whole trainings, small: they learn, resume to the bit after SIGKILL, and are the same on two processes."""
+"""Small complete trainings: they learn, resume bit for bit after SIGKILL, and are the same with two processes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def small(*settings):
 
 
 def same(first, second):
-    """Whether two nested states are equal to the bit."""
+    """Whether two nested states are equal bit for bit."""
     if isinstance(first, dict):
         return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
     if isinstance(first, list | tuple):
@@ -49,7 +49,7 @@ def same(first, second):
 
 
 def state(folder):
-    """All that is saved but for the seconds that it took."""
+    """The saved state without its duration."""
     saved = torch.load(folder / STATE, weights_only=True)
     assert saved.pop("seconds") > 0
     return saved
@@ -62,7 +62,7 @@ def uninterrupted(corpus, tmp_path_factory):
     return folder
 
 
-def test_leaves_a_model_that_codes(uninterrupted):
+def test_the_exported_model_codes(uninterrupted):
     model = checkpoints.load(uninterrupted / "model.safetensors")
     audio = 0.1 * torch.randn(1, 1, 5000)
     assert model.decode(model.encode(audio, 1.2)).shape == audio.shape
@@ -72,19 +72,19 @@ def test_leaves_a_model_that_codes(uninterrupted):
 
 
 def test_the_exported_model_is_the_generator(uninterrupted):
-    """Evaluation of the training's own networks, against the file's model by encode and decode."""
+    """Compares the training's networks in evaluation mode with encode and decode of the exported model."""
     trainer = Trainer(small(), ALONE)
     trainer.load_state_dict(state(uninterrupted))
     model = checkpoints.load(uninterrupted / "model.safetensors")
     audio = 0.1 * torch.randn(1, 1, 5000, generator=torch.Generator().manual_seed(0))
     trainer.generator.eval()
     with torch.no_grad():
-        expected = trainer.generator(audio, 4).decoded  # 4 codebooks of 4 bits, 75 times a second
+        expected = trainer.generator(audio, 4).decoded  # 4 codebooks of 4 bits, 75 steps per second
     error = model.decode(model.encode(audio, 1.2)) - expected
     assert error.square().sum() < 1e-6 * expected.square().sum()
 
 
-def test_log_tells_losses_gradients_and_codebooks(uninterrupted, log):
+def test_the_log_has_losses_gradients_and_codebooks(uninterrupted, log):
     entries = log(uninterrupted)
     validations = [entry for entry in entries if "validation" in entry]
     assert [entry["update"] for entry in validations] == [6, 12]
@@ -99,8 +99,8 @@ def test_log_tells_losses_gradients_and_codebooks(uninterrupted, log):
     "settings", ["quantizer.kind=rvq", "quantizer.kind=diffq", "quantizer.kind=gumbel", "optimizer.kind=muon"]
 )
 @pytest.mark.parametrize("cut", [1, 5, 6, 7])
-def test_resumes_to_the_bit(corpus, tmp_path, settings, cut):
-    """Cut before, in, at and after the first epoch's end; with the noise of the quantisers that have some."""
+def test_resumes_bit_for_bit(corpus, tmp_path, settings, cut):
+    """Interrupted early in, shortly before, at and after the end of the first epoch; with quantisers that add noise."""
     recipe = small("training.updates=6", settings)
     data = torch.randn(12, 2, 1, 6000, generator=torch.Generator().manual_seed(0))
     whole, first = Trainer(recipe, ALONE), Trainer(recipe, ALONE)
@@ -111,7 +111,7 @@ def test_resumes_to_the_bit(corpus, tmp_path, settings, cut):
     torch.save(first.state_dict(), tmp_path / "state.pt")
     second = Trainer(recipe, ALONE)
     second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    torch.rand(3)  # whatever else draws random numbers must not matter
+    torch.rand(3)  # other random numbers must not matter
     for batch in data[cut:]:
         second.update(batch)
     assert same(whole.state_dict(), second.state_dict())
@@ -139,8 +139,8 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(corpus, uninterrupted, tmp_path):
-    """SIGKILL to the whole group, some time after the first state was written."""
+def test_a_killed_training_ends_with_the_same_weights(corpus, uninterrupted, tmp_path):
+    """SIGKILL to the whole process group, some time after the first state was written."""
     out = tmp_path / "run"
     process = start(corpus, out)
     wait_for((out / STATE).exists)
@@ -152,7 +152,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(corpus, uninterrupted,
     assert same(state(uninterrupted), state(out))
 
 
-def test_an_interrupt_saves_at_once_and_says_how_to_go_on(corpus, tmp_path):
+def test_an_interrupt_saves_at_once_and_says_how_to_resume(corpus, tmp_path):
     out = tmp_path / "run"
     process = start(corpus, out, "--set", "training.updates=2000")
     wait_for((out / STATE).exists)
@@ -163,8 +163,8 @@ def test_an_interrupt_saves_at_once_and_says_how_to_go_on(corpus, tmp_path):
     assert state(out)["updates"] < 4000
 
 
-def test_two_processes_do_what_one_does(corpus, tmp_path, log):
-    """Codebooks and losses of one process with the joint batch, within rounding; test_many_processes.py has the rest.
+def test_two_processes_equal_one(corpus, tmp_path, log):
+    """Codebooks and losses equal those of one process within rounding. See also test_many_processes.py.
 
     Three updates, two of them with discriminators: beyond that a code that turns over makes two trainings differ.
     """
@@ -192,11 +192,11 @@ def test_the_folder_belongs_to_one_training(corpus, uninterrupted):
         train(small(), shards, uninterrupted, ALONE)
     with pytest.raises(UserError, match="was begun with another recipe or --set"):
         train(small("training.seed=5"), shards, uninterrupted, ALONE, resume=True)
-    assert train(small(), shards, uninterrupted, ALONE, resume=True, tensorboard=False)  # nothing is left to do
+    assert train(small(), shards, uninterrupted, ALONE, resume=True, tensorboard=False)  # nothing left to do
 
 
 def test_learns(tones):
-    """A second of tones, by heart, 80 updates: an untrained model's output has nothing of it."""
+    """80 updates on one second of tones, which an untrained model does not reproduce at all."""
     recipe = recipe_files.load(
         "tiny",
         ("model.seanet.filters=4", "model.seanet.ratios=[4, 2]", "model.kbps=[30]", "validation.kbps=[30]",
@@ -213,7 +213,7 @@ def test_learns(tones):
 
 
 def test_learning_rate_by_hand():
-    """Warm-up over 4 updates to 1, then half a cosine over the other 8: halfway down it is 0.5."""
+    """Warm-up over 4 updates to 1, then half a cosine over the other 8, which is 0.5 in its middle."""
     trainer = Trainer(small("optimizer.learning_rate=1.0", "optimizer.warmup=4", "optimizer.schedule=cosine"), ALONE)
     rates = []
     for trainer.updates in range(13):
@@ -225,7 +225,7 @@ def test_learning_rate_by_hand():
     assert rates[12] == pytest.approx(0)
 
 
-def test_excerpts_are_of_every_kind_and_always_the_same(corpus):
+def test_excerpts_are_of_every_category_and_always_the_same(corpus):
     shards = [Shards(corpus)]
     excerpts = select_excerpts(shards, 6, 1.0)
     assert [excerpt.category for excerpt in excerpts] == ["speech", "speech", "music", "music", "sound", "sound"]

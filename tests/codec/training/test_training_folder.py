@@ -1,4 +1,4 @@
-"""The folder of a training: what it accepts to go on with, and what it says of files that are damaged."""
+"""The folder of a training: which trainings it resumes, and the errors for damaged files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def small(*settings):
 
 @pytest.fixture
 def begun(corpus, tmp_path):
-    """A training that was left after its first update."""
+    """Folder of a training that stopped after its first update."""
     assert not train(small(), [Shards(corpus)], tmp_path / "run", ALONE, stop_after=0, tensorboard=False)
     return tmp_path / "run"
 
@@ -63,37 +63,37 @@ def test_a_damaged_state_is_one_line(begun, resume, damage):
         start_from(Trainer(small(), ALONE), begun)
 
 
-def test_a_state_of_a_language_model_is_no_start(tmp_path):
+def test_a_language_model_is_not_a_start(tmp_path):
     torch.save({"updates": 3, "model": {}, "optimizer": {}}, tmp_path / STATE)
     with pytest.raises(UserError, match=r"--start-from .*another type of training, without a generator"):
         start_from(Trainer(small(), ALONE), tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
-def test_a_damaged_description_is_one_line(begun, resume, content):
+def test_damaged_metadata_is_one_line(begun, resume, content):
     (begun / "run.json").write_text(content)
     with pytest.raises(UserError, match=r"run\.json: (damaged|not what a training writes)"):
         resume()
 
 
-def test_a_damaged_log_loses_its_damaged_lines_alone(begun, resume):
+def test_a_damaged_log_loses_only_its_damaged_lines(begun, resume):
     with (begun / "log.jsonl").open("ab") as file:
         file.write(b"\xff\xfe{]\n")
     assert resume()
     assert all(json.loads(line) for line in (begun / "log.jsonl").read_text().splitlines())
 
 
-def test_a_state_is_read_to_the_cpu(begun, monkeypatch):
-    """Adam's count of steps stays where it was read to; on a GPU every step would wait for it, for each parameter."""
-    asked = []
+def test_a_state_is_loaded_to_the_cpu(begun, monkeypatch):
+    """Adam's step counts stay on the device they are loaded to. On a GPU, each step would wait for each of them."""
+    devices = []
     load = torch.load
-    monkeypatch.setattr(torch, "load", lambda *a, **k: (asked.append(k["map_location"]), load(*a, **k))[1])
+    monkeypatch.setattr(torch, "load", lambda *a, **k: (devices.append(k["map_location"]), load(*a, **k))[1])
     Trainer(small(), ALONE).load_state_dict(load_state(begun, "generator"))
-    assert asked == ["cpu"]
+    assert devices == ["cpu"]
 
 
-def test_a_state_without_its_seconds_goes_on(begun, resume):
-    """As versions before wrote it, with a run.json that tells less."""
+def test_a_state_without_seconds_is_resumed(begun, resume):
+    """As written by earlier versions, with fewer keys in run.json."""
     state = torch.load(begun / STATE, weights_only=True)
     del state["seconds"]
     torch.save(state, begun / STATE)
@@ -101,7 +101,7 @@ def test_a_state_without_its_seconds_goes_on(begun, resume):
     assert resume()
 
 
-def test_a_training_of_before_some_settings_were_goes_on(begun, resume):
+def test_a_training_without_newer_settings_is_resumed(begun, resume):
     edit(
         begun / "run.json",
         lambda about: [about["tables"]["losses"].pop("levels"), about["tables"]["optimizer"].pop("kind")],
@@ -139,18 +139,18 @@ def test_a_corpus_without_a_valid_split_is_refused_before_anything_is_written(co
     assert not (tmp_path / "run").exists()
 
 
-def test_a_log_that_cannot_be_written_costs_no_update(corpus, begun, resume, monkeypatch):
+def test_an_unwritable_log_costs_no_update(corpus, begun, resume, monkeypatch):
     def full(*arguments):
         raise WriteError("log.jsonl: cannot be written: No space left on device")
 
     monkeypatch.setattr(run.Journal, "_write", full)
     with pytest.raises(WriteError, match="No space left"):
         resume()
-    assert torch.load(begun / STATE, weights_only=True)["updates"] == 2  # the first validation, after the second update
+    assert torch.load(begun / STATE, weights_only=True)["updates"] == 2  # the update with the first validation
 
 
-def test_the_card_tells_what_the_model_is(begun, resume):
-    """Six recordings of 3 s of each kind are in the corpus, two of them to train on."""
+def test_the_model_card_describes_the_model(begun, resume):
+    """The corpus has six recordings of 3 s per category, two of them in the training split."""
     assert resume()
     card = (begun / "model-card.md").read_text()
     assert checkpoints.identity(checkpoints.load(begun / "model.safetensors")) in card
@@ -171,17 +171,17 @@ def test_the_result_does_not_depend_on_the_workers(corpus, tmp_path):
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
-def test_validation_hears_what_the_exported_codec_decodes():
-    """Segments overlap and are cross-faded: 1.5 s are two segments of a second, the second after 0.99 s."""
+def test_validation_scores_what_the_exported_codec_decodes():
+    """1.5 s are two segments of 1 s, the second of which starts at 0.99 s; they are cross-faded."""
     settings = ("model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[3]",
                 "validation.kbps=[3]")  # fmt: skip
     generator = Trainer(recipe_files.load("encodec_48khz", settings), ALONE).generator
     audio = 0.1 * torch.randn(2, 72000, generator=torch.Generator().manual_seed(0))
-    generator(audio[None, :, :48000], 5)  # fills the codebooks
-    _, sounds = validate(generator, [Excerpt("noise", "sound", audio)], (3.0,), {})
+    generator(audio[None, :, :48000], 5)  # initialises the codebooks
+    _, examples = validate(generator, [Excerpt("noise", "sound", audio)], (3.0,), {})
     model = generator.export()
-    torch.testing.assert_close(sounds["sound@3"], model.decode(model.encode(audio, 3.0))[0], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(examples["sound@3"], model.decode(model.encode(audio, 3.0))[0], rtol=1e-3, atol=1e-5)
 
 
-def test_select_excerpts_nothing(corpus):
+def test_no_excerpts_of_an_empty_split(corpus):
     assert select_excerpts([Shards(corpus)], 3, 0.5, "none") == []

@@ -21,7 +21,7 @@ def test_follows_the_weights_with_its_decay():
     assert module.weight.item() == 3.0
 
 
-def test_goes_on_from_its_state():
+def test_continues_from_its_state():
     torch.manual_seed(0)
     module = nn.Linear(3, 3)
     average, again = WeightAverage(module, 0.5), WeightAverage(module, 0.5)
@@ -34,7 +34,7 @@ def test_goes_on_from_its_state():
         assert torch.equal(module.weight, expected)
 
 
-def test_none_leaves_the_weights_alone():
+def test_decay_0_does_not_change_the_weights():
     module = nn.Linear(2, 2)
     average = WeightAverage(module, 0.0)
     average.update(module)

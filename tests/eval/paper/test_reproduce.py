@@ -25,7 +25,9 @@ from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.validation import si_snr
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.evaluation import evaluate
-from earmark.eval.paper.reproduce import Budget, Experiment, RowScores, chosen_rows, grid, held_out, recipes_of
+from earmark.eval.paper.budget import Budget
+from earmark.eval.paper.reproduce import Experiment, RowScores, held_out, load_recipes, select_rows
+from earmark.eval.paper.reproduced_table import build_grid
 from earmark.eval.statistics.aggregate import mean_interval
 
 SMALL = (
@@ -195,15 +197,15 @@ def test_no_budgets(text):
 
 
 def test_a_setting_must_not_undo_what_the_rows_differ_in():
-    rows = chosen_rows("table_a3", ("base", "channels_16"))
+    rows = select_rows("table_a3", ("base", "channels_16"))
     with pytest.raises(UserError, match="channels_16 and table_a3:base would be the same training"):
-        recipes_of(rows, ("model.seanet.filters=8",))
-    assert [recipe.model.seanet.filters for recipe in recipes_of(rows, ())] == [32, 16]
+        load_recipes(rows, ("model.seanet.filters=8",))
+    assert [recipe.model.seanet.filters for recipe in load_recipes(rows, ())] == [32, 16]
 
 
 def test_a_row_that_is_none():
     with pytest.raises(UserError, match="table2 has no row 'stft'; it has msd_mono_stft, mpd"):
-        chosen_rows("table2", ("stft",))
+        select_rows("table2", ("stft",))
 
 
 def test_excerpts_come_from_test_where_there_is_one(data):
@@ -234,7 +236,7 @@ def test_mushra_has_the_papers_column_alone():
     table = recipe_files.table("table_a2")
     experiment = Experiment("1 min", {}, [], ["a"], 5.0)
     scores = RowScores(experiment, 9, 60.0, "1 CPU thread", {"si_snr": [1.0]})
-    shown = grid(table, {"table_a2:rvq": scores}, Budget(1, None))
+    shown = build_grid(table, {"table_a2:rvq": scores}, Budget(1, None))
     assert shown.flat == (
         "Row",
         "MUSHRA, paper",
