@@ -119,7 +119,7 @@ def ways_in() -> ResponseReturnValue:
     except ValueError:
         read["hourly"] = math.nan
     if not 0 <= read["hourly"] <= MAX_HOURLY_PAY:
-        problem = f"Pay for an hour: “{typed['hourly']}” is not a number from 0 to {MAX_HOURLY_PAY}."
+        problem = f"Pay per hour: “{typed['hourly']}” is not a number from 0 to {MAX_HOURLY_PAY}."
         return page(ways=typed, problem=problem), 400
     store().crowd = crowd.Crowd(**typed | read)
     return redirect(url_for(".show", _anchor="ways-in"), 303)

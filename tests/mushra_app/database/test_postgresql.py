@@ -133,3 +133,14 @@ def test_a_database_of_version_1_is_migrated(url: str, tmp_path: Path, make_stud
     assert store.setting("schema_version") == SCHEMA_VERSION
     assert sorted(store.ratings().score)[:4] == [10, 11, 12, 20]
     assert store.enrol("cid").id == 3  # the id sequence continues after the copied rows
+
+
+def test_json_is_stored_as_readable_text(store: Store, url: str):
+    """Columns are VARCHAR, as in every database since version 2."""
+    store.enrol("ada", Arrival("mturk", "W1", "A1", {"workerId": "W1"}))
+    store.complete("ada", store.listener("ada").open_step.key, {"name": "Zoë"})
+    with create_engine(url).connect() as connection:
+        stored = connection.execute(text("SELECT arrival, answer, pg_typeof(answer)::text FROM listener, step "
+                                         "WHERE step.position = 1")).one()  # fmt: skip
+    assert tuple(stored) == ('{"workerId": "W1"}', '{"name": "Zo\\u00eb"}', "character varying")
+    assert store.listener("ada").steps[0].answer == {"name": "Zoë"}

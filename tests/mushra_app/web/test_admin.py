@@ -186,9 +186,9 @@ def test_admission_settings(admin: FlaskClient, store: Store):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"hourly": "nan"}, "Pay for an hour: “nan” is not a number from 0 to 1000."),
-        ({"hourly": "-1"}, "Pay for an hour: “-1” is not a number"),
-        ({"hourly": "x"}, "Pay for an hour: “x” is not a number"),
+        ({"hourly": "nan"}, "Pay per hour: “nan” is not a number from 0 to 1000."),
+        ({"hourly": "-1"}, "Pay per hour: “-1” is not a number"),
+        ({"hourly": "x"}, "Pay per hour: “x” is not a number"),
         ({"prolific_completion": "C 1"}, "Completion code: “C 1” is not a code of Prolific, which has only letters"),
         ({"prolific_study": "<b>"}, "Study id: “&lt;b&gt;” is not a code"),
     ],
