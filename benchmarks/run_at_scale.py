@@ -25,7 +25,7 @@ from earmark.eval.comparison.work import cell
 from earmark.eval.metrics.interface import Score
 from earmark.eval.metrics.registry import find
 from earmark.eval.report.page import write_report
-from earmark.eval.speed.timing import peak_bytes
+from earmark.eval.speed.worker import peak_bytes
 from earmark.eval.statistics.aggregate import summarise
 
 SYSTEMS = parse_list("opus@6,opus@12,opus@24,mp3@32,mp3@64,aac@32,aac@64,anchor@3.5k,anchor@7k,reference")

@@ -16,7 +16,8 @@ import statistics
 import time
 
 from earmark.eval.comparison.pool import ONE_THREAD
-from earmark.eval.speed.timing import peak_bytes, swelling_chord
+from earmark.eval.speed.timing import swelling_chord
+from earmark.eval.speed.worker import peak_bytes
 
 SYSTEMS = (
     "opus@12", "mp3@64", "aac@64", "amr_wb@12.65", "codec2@3.2", "lyra@6", "anchor@3.5k", "encodec_24khz@6",

@@ -1,1 +1,1 @@
-"""The EnCodec paper's tables beside our figures."""
+"""Tables of the EnCodec paper (arXiv 2210.13438) with our figures beside the published ones."""

@@ -1,4 +1,4 @@
-"""Where a run is not what a table of the paper is about: other weights than the paper's, other rates or channels."""
+"""Notes on how a run differs from a table of the paper: other weights, sample rates or channels."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CHANNELS = {1: "mono", 2: "stereo"}
 
 
 def other_weights(system: str) -> str | None:
-    """What weights an EnCodec of ours has where they are not the paper's; None where they are, or for other codecs.
+    """Describe the weights of an EnCodec system if they are not the paper's; None if they are, and for other codecs.
 
     Args:
-        system: its string; it need not be one that can run here.
+        system: system string; the system need not be able to run here.
     """
     family = re.split("[@:]", system)[0]
     if not isinstance(families().get(family), Encodec):
@@ -30,39 +30,39 @@ def other_weights(system: str) -> str | None:
     if given is not None:
         return None if given[1] == OFFICIAL else f"those of {given[1]}"
     path = bundled(family)
-    if path is None:  # without any, the official ones are taken
+    if path is None:  # without bundled weights the official ones are used
         return None
     return f"those that come with Earmark, {filters(path)} channels wide where the paper's are {PAPER_FILTERS}"
 
 
 def weights_note(systems: Iterable[str]) -> str | None:
-    """Names the systems that are marked, and their weights."""
-    found: dict[str, list[str]] = {}
+    """Name the marked systems and their weights; None if no system is marked."""
+    marked: dict[str, list[str]] = {}
     for system in dict.fromkeys(systems):
         if (weights := other_weights(system)) is not None:
-            found.setdefault(weights, []).append(system)
-    if not found:
+            marked.setdefault(weights, []).append(system)
+    if not marked:
         return None
-    listed = "; ".join(f"{', '.join(names)}: {weights}" for weights, names in found.items())
-    return f"{DOUBLE_DAGGER} Not the paper's weights. {listed}. `:checkpoint={OFFICIAL}` takes the paper's."
+    listed = "; ".join(f"{', '.join(names)}: {weights}" for weights, names in marked.items())
+    return f"{DOUBLE_DAGGER} Not the paper's weights. {listed}. `:checkpoint={OFFICIAL}` selects the paper's."
 
 
 def condition_note(condition: Condition | None, info: Mapping[str, Any]) -> str | None:
-    """Says where the recordings, as they were judged, differ from the table's in sample rate or channels.
+    """Say how the run's recordings differ from the table's in sample rate or channels; None if they do not.
 
     Args:
-        condition: None where any will do.
+        condition: None if the table has no fixed condition.
         info: content of run.json.
     """
-    judged = [entry for entry in info["recordings"] if not entry["error"]]
-    rates = sorted({entry["sample_rate"] for entry in judged})
-    channels = sorted({entry["channels"] for entry in judged})
-    if condition is None or not judged or (rates == [condition.sample_rate] and channels == [condition.channels]):
+    recordings = [recording for recording in info["recordings"] if not recording["error"]]
+    rates = sorted({recording["sample_rate"] for recording in recordings})
+    channels = sorted({recording["channels"] for recording in recordings})
+    if condition is None or not recordings or (rates == [condition.sample_rate] and channels == [condition.channels]):
         return None
     remedy = f"--rate {condition.sample_rate}{' --mono' if condition.channels == 1 else ', and stereo recordings'}"
-    heard = (CHANNELS.get(count, f"{count} channels") for count in channels)
+    layouts = (CHANNELS.get(count, f"{count} channels") for count in channels)
     return (
         f"Not the paper's condition, which is {condition.sample_rate / 1000:g} kHz {CHANNELS[condition.channels]}: "
-        f"judged at {' and '.join(f'{rate / 1000:g}' for rate in rates)} kHz, {' and '.join(heard)}; take "
+        f"scored at {' and '.join(f'{rate / 1000:g}' for rate in rates)} kHz, {' and '.join(layouts)}; run "
         f"`earmark compare` with {remedy}."
     )

@@ -1,4 +1,4 @@
-"""The figures of this run that stand beside those of the paper's tables (arXiv 2210.13438)."""
+"""The figures of a run that appear beside the published ones in the paper's tables (arXiv 2210.13438)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PCM_BITS = 16
 
 @dataclass(frozen=True)
 class Figure:
-    """A number as it is printed, and in full.
+    """A number as text and in full.
 
     Args:
-        low, high: its 95 % confidence interval; of a median the quartiles; NaN where it has none.
-        n: observations behind it, None where it is not a mean.
+        low, high: 95 % confidence interval of a mean, quartiles of a median; NaN if it has none.
+        n: number of observations behind a mean; None for other numbers.
     """
 
     text: str
@@ -39,12 +39,12 @@ EMPTY = Figure("")
 
 @dataclass(frozen=True)
 class Measured:
-    """All that is known of this run's systems, by system string.
+    """All measurements of the run's systems, by system string.
 
     Args:
         columns: the run's metrics, in the order of each row's cells.
-        mushra: by condition and category in lower case.
-        bench: what `earmark bench` measured, as its JSON has it; empty where none is given.
+        mushra: results of a listening test, by condition and category in lower case.
+        bench: results of `earmark bench` as in its JSON file; {} if none are given.
     """
 
     columns: tuple[Column, ...]
@@ -61,7 +61,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Variant:
-    """A system of ours in a row of the paper: its string without a language model, and with one."""
+    """A system in a row of the paper: its string without a language model, and with one if that was run too."""
 
     plain: str
     coded: str | None
@@ -72,12 +72,12 @@ class Variant:
 
 
 def figure(ours: Measured, variant: Variant | None, column: PaperColumn) -> Figure:
-    """What stands in a column for a system of ours; empty where it was not measured."""
+    """Our figure for a system in a column of the paper; empty if it was not measured."""
     return EMPTY if variant is None else FIGURES.get(column.figure, _score)(ours, variant, column)
 
 
 def _score(ours: Measured, variant: Variant, column: PaperColumn) -> Figure:
-    """The mean of a metric; a language model changes the bits alone, so that either system has it."""
+    """The mean of a metric, from either system: a language model changes only the bit rate."""
     row = next((ours.rows[system] for system in variant.either if system in ours.rows), None)
     if row is None:
         return EMPTY
@@ -107,8 +107,8 @@ def _compression(ours: Measured, variant: Variant, column: PaperColumn) -> Figur
 
 
 def _mushra_mean(ours: Measured, variant: Variant, column: PaperColumn) -> Figure:
-    places = ((system, category) for category in column.categories or (ALL,) for system in variant.either)
-    return next((ours.mushra[place] for place in places if place in ours.mushra), EMPTY)
+    keys = ((system, category) for category in column.categories or (ALL,) for system in variant.either)
+    return next((ours.mushra[key] for key in keys if key in ours.mushra), EMPTY)
 
 
 def _latency(ours: Measured, variant: Variant, column: PaperColumn) -> Figure:
@@ -140,22 +140,26 @@ FIGURES: Mapping[str, Callable[[Measured, Variant, PaperColumn], Figure]] = {
 
 
 def pcm_kbps(info: Mapping[str, Any]) -> float:
-    """Bit rate of the recordings as 16-bit PCM; each as long as it is."""
-    recordings = [entry for entry in info["recordings"] if not entry["error"]]
-    seconds = sum(entry["seconds"] for entry in recordings)
-    bits = sum(entry["seconds"] * entry["sample_rate"] * entry["channels"] * PCM_BITS for entry in recordings)
+    """Bit rate of the recordings as 16-bit PCM, averaged over their duration."""
+    recordings = [recording for recording in info["recordings"] if not recording["error"]]
+    seconds = sum(recording["seconds"] for recording in recordings)
+    bits = sum(one["seconds"] * one["sample_rate"] * one["channels"] * PCM_BITS for one in recordings)
     return bits / seconds / 1000 if seconds else math.nan
 
 
 def mushra_figures(study: pd.DataFrame | None) -> dict[tuple[str, str], Figure]:
-    """By condition and category in lower case, from `earmark.eval.paper.sources.read_study`; "83.1 ± 2.7"."""
-    found: dict[tuple[str, str], Figure] = {}
+    """Figures like "83.1 ± 2.7" by condition and category in lower case.
+
+    Args:
+        study: from `earmark.eval.paper.sources.read_study`.
+    """
+    figures: dict[tuple[str, str], Figure] = {}
     if study is not None:
         for row in study.to_dict("records"):
             half_width = (row["ci95_high"] - row["ci95_low"]) / 2
             interval = f" ± {half_width:.1f}" if math.isfinite(half_width) else ""
             category = str(row["category"]).lower().replace("_", " ")
-            found[str(row["condition"]), category] = Figure(
+            figures[str(row["condition"]), category] = Figure(
                 f"{row['mean']:.1f}{interval}", row["mean"], row["ci95_low"], row["ci95_high"], row.get("n")
             )
-    return found
+    return figures

@@ -1,7 +1,7 @@
-"""The tables of the EnCodec paper (arXiv 2210.13438) as they were published, and which systems stand in their rows.
+"""The tables of the EnCodec paper (arXiv 2210.13438) as published, and the systems that belong in their rows.
 
-eval/published/TABLE.toml has a table's title, columns and rows; rows that are trainings come from the recipes' table of
-the same rows, so that what each was trained by and what the paper found stand in one place.
+published/TABLE.toml has a table's title, columns and rows. Rows that are trainings come from the table of recipes with
+the same rows, so that one file has both the settings of a training and the paper's result.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class PaperColumn:
     """A column of published figures.
 
     Args:
-        figure: what our own beside it is, a key of `earmark.eval.paper.figures.FIGURES`; "none" has none.
-        categories: of a listening test, those that are the paper's, in lower case; all together where empty.
+        figure: key in `earmark.eval.paper.figures.FIGURES` of our figure beside it; "none" for none.
+        categories: of a listening test, the categories that match the paper's, in lower case; () for all together.
     """
 
     heading: str
@@ -40,8 +40,8 @@ class PaperRow:
     """A row of the paper.
 
     Args:
-        systems: shell patterns of our system strings that stand for it, with or without a language model.
-        paper: what is published, as printed, for each of the table's columns.
+        systems: shell patterns of system strings that belong in this row, without a language model.
+        paper: published figure for each of the table's columns, as printed.
     """
 
     label: str
@@ -49,13 +49,13 @@ class PaperRow:
     paper: tuple[str, ...]
 
     def stands_for(self, system: str) -> bool:
-        """Whether a system, named without its language model, belongs here."""
+        """Whether a system string, without its language model, belongs in this row."""
         return any(fnmatch(system, pattern) for pattern in self.systems)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What the recordings behind a table were: sample rate in Hz, 1 or 2 channels."""
+    """Format of the recordings behind a table: sample rate in Hz, 1 or 2 channels."""
 
     sample_rate: int
     channels: int
@@ -67,7 +67,7 @@ class PaperTable:
 
     Args:
         notes: sentences below it.
-        condition: None where it is about several.
+        condition: None if the table covers several.
     """
 
     title: str
@@ -78,15 +78,15 @@ class PaperTable:
 
 
 def names() -> list[str]:
-    """The tables that are here."""
+    """Names of the tables."""
     return sorted(path.name.removesuffix(".toml") for path in HOME.iterdir() if path.name.endswith(".toml"))
 
 
 def published(name: str) -> PaperTable:
-    """One of the paper's tables.
+    """Read one of the paper's tables. The files come with the package, so their content is not validated.
 
     Raises:
-        UserError: there is none of that name here.
+        UserError: there is no table of that name.
     """
     if name not in names():
         raise UserError(f"--paper {name}: not one of {', '.join(names())}")
@@ -102,7 +102,7 @@ def published(name: str) -> PaperTable:
 
 
 def _trainings(name: str, columns: Sequence[PaperColumn], stand_ins: Mapping[str, Any]) -> list[PaperRow]:
-    """Rows of a recipes' table: a system stands for the row that its checkpoint's folder is named after."""
+    """Rows of a table of recipes: a system belongs in the row that the folder of its checkpoint is named after."""
     table = recipe_files.table(name)
     rows = []
     for row in table.rows:

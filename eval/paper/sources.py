@@ -1,4 +1,4 @@
-"""What a table of the paper takes from beside the run: a listening test's summary, and what `earmark bench` wrote."""
+"""Inputs of the paper's tables beside the run: the summary of a listening test, and the output of `earmark bench`."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from earmark.codec.errors import UserError
 SUMMARY = "summary.csv"
 
 
-def read_study(place: Path) -> pd.DataFrame:
-    """The scores of a listening test: condition, category, mean, ci95_low, ci95_high (and more, which is ignored).
+def read_study(path: Path) -> pd.DataFrame:
+    """Read the scores of a listening test: condition, category, mean, ci95_low, ci95_high; other columns are ignored.
 
     Args:
-        place: a study with its report in it, the report's folder, or its summary.csv.
+        path: a study that contains its report, the folder of a report, or its summary.csv.
 
     Raises:
         UserError: there is no report of a listening test.
     """
-    tried = (place, place / SUMMARY, place / "report" / SUMMARY)
-    path = next((path for path in tried if path.is_file()), None)
-    if path is None:
-        raise UserError(f"--mushra {place}: no {SUMMARY} in it; make one with `earmark study report`")
+    candidates = (path, path / SUMMARY, path / "report" / SUMMARY)
+    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if file is None:
+        raise UserError(f"--mushra {path}: no {SUMMARY} in it; make one with `earmark study report`")
     try:
-        study = pd.read_csv(path, dtype={"condition": str, "category": str})
+        study = pd.read_csv(file, dtype={"condition": str, "category": str})
     except (OSError, ValueError) as error:
-        raise UserError(f"--mushra {path}: not readable: {error}") from error
+        raise UserError(f"--mushra {file}: not readable: {error}") from error
     if not {"condition", "category", "mean", "ci95_low", "ci95_high"} <= set(study.columns):
         raise UserError(
-            f"--mushra {path}: ratings are screened first: `earmark study report --ratings {path} --out DIR`, then "
-            "give DIR"
+            f"--mushra {file}: ratings have to be screened first: `earmark study report --ratings {file} --out DIR`; "
+            "then give DIR"
         )
     return study
 
 
 def read_bench(path: Path) -> dict[str, dict[str, Any]]:
-    """System -> what `earmark bench --out` wrote of it.
+    """Read the output file of `earmark bench --out`, as a mapping from system to its figures.
 
     Raises:
-        UserError: it is no such file.
+        UserError: the file is something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = {one["system"]: one for one in content["systems"]}
-        if all({"latency", "encode", "decode"} <= one.keys() for one in found.values()):
-            return found
+        systems = {one["system"]: one for one in content["systems"]}
+        if all({"latency", "encode", "decode"} <= one.keys() for one in systems.values()):
+            return systems
         reason = "no real-time factors in it"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"

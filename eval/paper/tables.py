@@ -1,4 +1,4 @@
-"""A run laid out like a table of the EnCodec paper (arXiv 2210.13438), our figures beside the published ones."""
+"""A run arranged like a table of the EnCodec paper (arXiv 2210.13438), our figures beside the published ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from earmark.eval.tables.grid import Grid
 from earmark.eval.tables.layout import lay_out
 
 PAPER_NOTE = (
-    "“paper” is what arXiv 2210.13438 has; “ours” is this run's, over all its files, and empty where a system was not "
+    "“paper”: figures of arXiv 2210.13438. “ours”: figures of this run over all its files; empty if a system was not "
     "run."
 )
 COMPRESSION_NOTE = f"Compression: bit rate of {PCM_BITS}-bit PCM over the measured one, without entropy coding."
 MUSHRA_NOTE = "MUSHRA: mean ± half width of its 95 % confidence interval over ratings."
-SPEED_NOTE = "Real-time factor: audio duration over processing time, bigger is faster; "
+SPEED_NOTE = "Real-time factor: audio duration over processing time, higher is faster; "
 
 
 def lay_out_like(
@@ -34,19 +34,19 @@ def lay_out_like(
     bench: Mapping[str, Mapping[str, Any]] | None = None,
     metrics: Collection[str] = (),
 ) -> Grid:
-    """The run's systems in the paper's rows, a line for each system that stands for one.
+    """Arrange the run's systems in the rows of a table of the paper, one line per system.
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
         info: content of run.json.
         study: from `earmark.eval.paper.sources.read_study`.
-        bench: from `earmark.eval.paper.sources.read_bench`; real-time factors are the run's own where it is None.
-        metrics: of the run, to stand beside those that the table has.
+        bench: from `earmark.eval.paper.sources.read_bench`; None takes real-time factors from the run.
+        metrics: metrics of the run to show beside those of the table.
 
     Returns:
-        With data: a record for each figure of each line, model, system, weights (where they are not the paper's),
-        figure, paper, value, low, high, n; low and high are the 95 % confidence interval, of a real-time factor the
-        quartiles.
+        A grid with data: a record for each figure of each line with the keys model, system, weights (if they are not
+        the paper's), figure, paper, value, low, high and n. low and high are the 95 % confidence interval, for a
+        real-time factor the quartiles.
 
     Raises:
         UserError: there is no such table, or the run has no such metric.
@@ -60,29 +60,43 @@ def lay_out_like(
         layout.columns, {row.system: row for row in overall.rows}, {one.system: one for one in layout.speeds},
         pcm_kbps(info), mushra_figures(study), bench or {},
     )  # fmt: skip
-    figures = {column.figure for column in table.columns}
     extra = _extra_columns(table, ours, metrics)
+    lines = _lines(table, ours, extra)
+    scored = summary[summary["metric"].isin({*_figures(table), *metrics})]
+    notes = _notes(table, ours, lines, info)
+    if len(scored):
+        notes += lay_out(scored, info["speech_categories"]).notes
+    groups, names = zip(*_headings(table, extra), strict=True)
+    return Grid(
+        table.title, names, tuple(line.text for line in lines), tuple(notes), left=2,
+        data=tuple(record for line in lines for record in line.records), groups=groups,
+    )  # fmt: skip
+
+
+def _figures(table: PaperTable) -> set[str]:
+    return {column.figure for column in table.columns}
+
+
+def _headings(table: PaperTable, extra: Sequence[PaperColumn]) -> list[tuple[str, str]]:
+    """Group and heading of each printed column."""
     headings = [("", "Model"), ("", "System")]
     for column in table.columns:
-        headings += [(column.heading, whose) for whose in _whose(column)]
-    headings += [("", column.heading) for column in extra]
-    lines = _lines(table, ours, extra)
+        headings += [(column.heading, source) for source in _sources(column)]
+    return headings + [("", column.heading) for column in extra]
+
+
+def _notes(table: PaperTable, ours: Measured, lines: Sequence[Line], info: Mapping[str, Any]) -> list[str]:
+    figures = _figures(table)
     notes = [PAPER_NOTE, *table.notes]
     notes += filter(None, (weights_note(line.system for line in lines), condition_note(table.condition, info)))
     if "compression" in figures:
         notes.append(COMPRESSION_NOTE)
     if any("_rtf" in figure for figure in figures):
-        notes.append(SPEED_NOTE + ("median and quartiles of `earmark bench`." if bench else "timed during this run."))
+        origin = "median and quartiles of `earmark bench`." if ours.bench else "measured during this run."
+        notes.append(SPEED_NOTE + origin)
     if ours.mushra:
         notes.append(MUSHRA_NOTE)
-    scored = summary[summary["metric"].isin({*figures, *metrics})]
-    if len(scored):
-        notes += lay_out(scored, info["speech_categories"]).notes
-    groups, names = zip(*headings, strict=True)
-    return Grid(
-        table.title, names, tuple(line.text for line in lines), tuple(notes), left=2,
-        data=tuple(record for line in lines for record in line.records), groups=groups,
-    )  # fmt: skip
+    return notes
 
 
 @dataclass(frozen=True)
@@ -90,9 +104,9 @@ class Line:
     """A row of the paper with one of our systems.
 
     Args:
-        is_first: of its row, so that what is the paper's is printed here.
-        system: "" where none stands for the row.
-        cells: column, what the paper has there (None where it has no such column), what we have.
+        is_first: whether it is the first line of its row, which prints the paper's figures.
+        system: "" if no system of the run belongs in the row.
+        cells: column, the paper's figure (None if the paper has no such column), our figure.
     """
 
     label: str
@@ -103,11 +117,11 @@ class Line:
     @property
     def text(self) -> tuple[str, ...]:
         marked = f"{self.system} {DOUBLE_DAGGER}" if other_weights(self.system) is not None else self.system
-        found = [self.label if self.is_first else "", marked]
+        cells = [self.label if self.is_first else "", marked]
         for column, printed, ours in self.cells:
             texts = {"paper": (printed or "") if self.is_first else "", "ours": ours.text}
-            found += [ours.text] if printed is None else [texts[whose] for whose in _whose(column)]
-        return tuple(found)
+            cells += [ours.text] if printed is None else [texts[source] for source in _sources(column)]
+        return tuple(cells)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -119,7 +133,7 @@ class Line:
         ]  # fmt: skip
 
 
-def _whose(column: PaperColumn) -> tuple[str, ...]:
+def _sources(column: PaperColumn) -> tuple[str, ...]:
     return ("paper", "ours") if column.figure in FIGURES else ("paper",)
 
 
@@ -128,15 +142,15 @@ def _lines(table: PaperTable, ours: Measured, extra: Sequence[PaperColumn]) -> l
     lines = []
     for row in table.rows:
         printed = [*row.paper, *[None] * len(extra)]
-        for place, variant in enumerate(_variants(row, ours) or [None]):
-            found = [figure(ours, variant, column) for column in columns]
+        for number, variant in enumerate(_variants(row, ours) or [None]):
+            measured = [figure(ours, variant, column) for column in columns]
             system = variant.plain if variant else ""
-            lines.append(Line(row.label, place == 0, system, tuple(zip(columns, printed, found, strict=True))))
+            lines.append(Line(row.label, number == 0, system, tuple(zip(columns, printed, measured, strict=True))))
     return lines
 
 
 def _extra_columns(table: PaperTable, ours: Measured, metrics: Collection[str]) -> list[PaperColumn]:
-    """What stands beyond the paper's columns: the metrics asked for, and other categories of the listening test."""
+    """Columns that the paper does not have: further metrics, and further categories of the listening test."""
     figures = {column.figure for column in table.columns}
     extra = [
         PaperColumn(one.heading, one.name) for one in ours.columns if one.name in metrics and one.name not in figures
@@ -150,9 +164,10 @@ def _extra_columns(table: PaperTable, ours: Measured, metrics: Collection[str]) 
 
 
 def _variants(row: PaperRow, ours: Measured) -> list[Variant]:
-    found: dict[str, str | None] = {}
+    """The systems that belong in a row, each with its language-model version if that was run."""
+    coded: dict[str, str | None] = {}
     for system in ours.systems:
         plain = re.sub(r":lm(=[^:]*)?(?=:|$)", "", system)
         if row.stands_for(plain):
-            found[plain] = found.get(plain) or (system if system != plain else None)
-    return [Variant(plain, coded) for plain, coded in found.items()]
+            coded[plain] = coded.get(plain) or (system if system != plain else None)
+    return [Variant(plain, with_model) for plain, with_model in coded.items()]

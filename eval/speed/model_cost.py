@@ -1,4 +1,4 @@
-"""What a neural codec weighs and computes: parameters, bytes, and FLOPs for each second of audio."""
+"""Size and computation of a neural codec: parameters, bytes, and FLOPs per second of audio."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from earmark.codec.encodec.model import EncodecModel
     from earmark.codec.language_model.network import LanguageModelConfig
 
-SECONDS = 2  # counted; the 48 kHz model's segments overlap, which costs it 1 % more
+SECONDS = 2  # of audio for the count; segments of the 48 kHz model overlap, which adds 1 %
 
 
 @dataclass(frozen=True)
 class ModelCost:
-    """Args: encode_flops, decode_flops: for each second of audio, a multiplication and an addition being two."""
+    """Size and computation of a model.
+
+    Args:
+        encode_flops, decode_flops: per second of audio; a multiplication and an addition count as two.
+    """
 
     parameters: int
     weight_bytes: int
@@ -38,11 +42,10 @@ class ModelCost:
 def model_cost(source: str | Path, kbps: float) -> ModelCost:
     """Cost of a checkpoint, "encodec_24khz" or a file, at a bit rate.
 
-    Convolutions, LSTMs and matrix products are counted; element by element operations, some percent of the time, are
-    not.
+    Counts convolutions, LSTMs and matrix products. Element-wise operations, a few percent of the time, are ignored.
 
     Raises:
-        UserError: it cannot be loaded.
+        UserError: the checkpoint cannot be loaded.
     """
     from earmark.codec.checkpoints import loading as checkpoints
 
@@ -65,10 +68,11 @@ def language_model_cost(source: str | Path, checkpoint: str | Path, kbps: float)
 
 
 def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: float, weight_bytes: int) -> ModelCost:
-    """Matrix products of `steps` latent steps a second, each with all of its context to look back on.
+    """Cost of a language model, from its matrix products with a full context at every step.
 
     Args:
-        codebooks: that are coded; each has an output layer.
+        codebooks: number of coded codebooks; each has an output layer.
+        steps: latent steps per second.
     """
     import torch
 
@@ -83,7 +87,7 @@ def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: f
 
 
 def cost_of(model: EncodecModel, kbps: float) -> ModelCost:
-    """Cost of a model as it was loaded, before `accelerate` puts packed operators in the place of its layers."""
+    """Cost of a model as loaded, before `accelerate` replaces its layers by packed operators."""
     import torch
 
     config = model.config
@@ -107,26 +111,26 @@ def cost_of(model: EncodecModel, kbps: float) -> ModelCost:
 
 @contextmanager
 def _counted(model: nn.Module) -> Iterator[list[int]]:
-    """Collect the FLOPs of every layer that is called."""
+    """Collect the FLOPs of every layer call within the block."""
     from torch import nn
 
-    found: list[int] = []
+    flops: list[int] = []
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
         x = inputs[0]
-        if isinstance(layer, nn.ConvTranspose1d):  # every input sample meets the whole kernel
-            found.append(2 * x.numel() * layer.out_channels // layer.groups * layer.kernel_size[0])
-        elif isinstance(layer, nn.Conv1d):  # every output sample does
-            found.append(2 * output.numel() * layer.in_channels // layer.groups * layer.kernel_size[0])
-        elif isinstance(layer, nn.LSTM):  # four gates, each of input and state
+        if isinstance(layer, nn.ConvTranspose1d):  # the whole kernel applies to every input sample
+            flops.append(2 * x.numel() * layer.out_channels // layer.groups * layer.kernel_size[0])
+        elif isinstance(layer, nn.Conv1d):  # the whole kernel applies to every output sample
+            flops.append(2 * output.numel() * layer.in_channels // layer.groups * layer.kernel_size[0])
+        elif isinstance(layer, nn.LSTM):  # four gates, each with input and state
             first = layer.input_size + layer.hidden_size
             gates = 4 * layer.hidden_size * (first + (layer.num_layers - 1) * 2 * layer.hidden_size)
-            found.append(2 * x.numel() // layer.input_size * gates)
+            flops.append(2 * x.numel() // layer.input_size * gates)
 
-    kinds = (nn.Conv1d, nn.ConvTranspose1d, nn.LSTM)
-    hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, kinds)]
+    counted = (nn.Conv1d, nn.ConvTranspose1d, nn.LSTM)
+    hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, counted)]
     try:
-        yield found
+        yield flops
     finally:
         for hook in hooks:
             hook.remove()

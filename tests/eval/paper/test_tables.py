@@ -83,7 +83,7 @@ def test_systems_that_share_a_row_have_a_line_each():
 
 
 def test_columns_of_a_listening_test(tmp_path):
-    """The run's category "music" is the paper's first set; one that the paper does not have gets a column."""
+    """The run's category "music" is the paper's first set; a category that the paper lacks gets its own column."""
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "summary.csv").write_text(
         "condition,category,n,mean,ci95_low,ci95_high\nopus@6,music,9,31.5,30.0,33.0\nreference,music,9,97,96,98\n"
@@ -105,7 +105,7 @@ def test_ratings_are_not_scores(tmp_path):
     with pytest.raises(UserError, match=r"no summary.csv in it; make one with `earmark study report`"):
         read_study(tmp_path)
     (tmp_path / "ratings.csv").write_text("listener,item,condition,score\na,1,opus@6,30\n")
-    with pytest.raises(UserError, match=r"ratings are screened first: `earmark study report --ratings"):
+    with pytest.raises(UserError, match=r"ratings have to be screened first: `earmark study report --ratings"):
         read_study(tmp_path / "ratings.csv")
 
 
@@ -125,7 +125,7 @@ def test_trainings_stand_in_the_row_of_their_folder_at_the_tables_rate():
 
 
 def test_other_weights_than_the_papers_are_marked_and_named():
-    """The bundled model is half as wide as the paper's; a file is somebody's training; official weights are theirs."""
+    """The bundled model is half as wide as the paper's, a file is another training, official weights are the paper's."""
     found = summary(
         mean("encodec_24khz@6", 6.0), mean("encodec_24khz@6:checkpoint=mine.safetensors", 6.0),
         mean("encodec_24khz@6:checkpoint=official", 6.0), mean("opus@6", 6.0),
@@ -148,16 +148,16 @@ def test_another_sample_rate_or_channels_than_the_tables_are_noted():
     assert not any("condition" in note for note in lay_out_like("table1", found, INFO).notes)
     (note,) = (note for note in lay_out_like("table1", found, STEREO).notes if "condition" in note)
     assert note == (
-        "Not the paper's condition, which is 24 kHz mono: judged at 48 kHz, stereo; take `earmark compare` with "
+        "Not the paper's condition, which is 24 kHz mono: scored at 48 kHz, stereo; run `earmark compare` with "
         "--rate 24000 --mono."
     )
     assert not any("condition" in note for note in lay_out_like("table4", found, STEREO).notes)
     (note,) = (note for note in lay_out_like("table4", found, INFO).notes if "condition" in note)
-    assert note.endswith("judged at 24 kHz, mono; take `earmark compare` with --rate 48000, and stereo recordings.")
+    assert note.endswith("scored at 24 kHz, mono; run `earmark compare` with --rate 48000, and stereo recordings.")
 
 
 def test_as_csv_a_table_is_data():
-    """A line for each figure: what the paper has, as printed, and ours as numbers with the interval and n apart."""
+    """One line per figure: the paper's as printed, ours as a number with its interval and n."""
     found = summary(
         mean("encodec_24khz@6", 6.0, 3.1, "visqol"), mean("opus@6", 5.7, -1.5, "si_snr") | {"ci95_low": -2.0},
         mean("opus@6", 5.7, metric="visqol") | {"n": 1, "ci95_low": math.nan, "ci95_high": math.nan},
@@ -187,7 +187,7 @@ def test_other_metrics_of_the_run_stand_beside_the_papers_where_they_are_asked_f
 
 
 def test_as_latex_pairs_of_columns_stand_below_one_heading_and_fit_the_page():
-    """Model and system, streamable as the paper has it alone, then pairs of paper and ours from column 4 on."""
+    """Model and system, then "streamable", which only the paper has, then pairs of paper and ours from column 4 on."""
     text = RENDERERS["latex"](lay_out_like("table3", summary(mean("opus@6", 5.7, metric="visqol")), INFO))
     lines = text.splitlines()
     head = lines.index(r"\toprule")

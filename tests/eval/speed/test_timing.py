@@ -22,7 +22,8 @@ from earmark.codec.language_model import files as language_model_files
 from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
 from earmark.eval.comparison.machine import machine
 from earmark.eval.speed.model_cost import cost_of, language_model_cost_of
-from earmark.eval.speed.timing import Spread, Worker, measure, swelling_chord
+from earmark.eval.speed.timing import Spread, measure, swelling_chord
+from earmark.eval.speed.worker import Worker
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_real_time_factors_by_hand():
 
 
 def test_every_system_in_a_process_of_its_own(checkpoint, tmp_path):
-    """Latency: 20 ms and 6.5 ms of lookahead in Opus; a step of 320 samples, 13.3 ms, in EnCodec (paper, 4.6)."""
+    """Latency: 20 ms and 6.5 ms of lookahead for Opus; a step of 320 samples, 13.3 ms, for EnCodec (paper, 4.6)."""
     systems = f"opus@12,anchor@3.5k,encodec_24khz@6:checkpoint={checkpoint}"
     arguments = ["bench", "--systems", systems, "--seconds", "1", "--repeats", "2", "--warm-up", "1"]
     done = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path / "bench.json"), "--format", "csv"])
@@ -65,7 +66,7 @@ def test_every_system_in_a_process_of_its_own(checkpoint, tmp_path):
 
 
 def test_with_and_without_entropy_coding(checkpoint, tmp_path):
-    """A packet of 2 s is what the language model codes on its own; its weights and products come on top."""
+    """The language model codes packets of 2 s; its weights and products add to the cost."""
     model = LanguageModel(LanguageModelConfig(codebooks=8, context=262, dimension=40, layers=2, feed_forward=80))
     file = tmp_path / "random.safetensors"
     language_model_files.save(model, file)
@@ -83,9 +84,10 @@ def test_with_and_without_entropy_coding(checkpoint, tmp_path):
 
 
 def test_products_of_a_language_model_by_hand():
-    """One layer of width 4 with 8 hidden, looking back on 2 steps, 3 codebooks of 16 codewords, 5 steps a second.
+    """One layer of width 4 with 8 hidden units, a context of 2 steps, 3 codebooks of 16 codewords, 5 steps per second.
 
-    Queries, keys, values and outputs 4 x 4 each; scores and sums over 3 steps of 4; 4 to 8 and back; 3 times 4 to 16.
+    Queries, keys, values and outputs: 4 x 4 each; scores and sums: 3 steps of 4; feed-forward: 4 to 8 and back; output:
+    3 times 4 to 16.
     """
     config = LanguageModelConfig(3, 2, codebook_size=16, dimension=4, heads=1, layers=1, feed_forward=8)
     products = 4 * 4 * 4 + 2 * 3 * 4 + 2 * 4 * 8 + 3 * 4 * 16
@@ -93,7 +95,7 @@ def test_products_of_a_language_model_by_hand():
 
 
 class Dying(Family):
-    """A codec that ends its process."""
+    """A codec that kills its process."""
 
     name, title, rates, example, sample_rates, licence = "dying", "", "", "dying", "", ""
 
@@ -127,7 +129,7 @@ def test_a_system_that_fails_is_one_line(checkpoint, monkeypatch):
 
 
 def test_flops_by_hand():
-    """Each second at 24 kHz, filters 2, one ratio 2, dimension 3, no LSTM; in x out x kernel products a sample.
+    """One second at 24 kHz with 2 filters, one ratio 2, dimension 3, no LSTM; in x out x kernel products per sample.
 
     Encoder: 1-2 convolution of 7, residual unit (2-1 of 3, 1-2 of 1, shortcut 2-2 of 1), 2-4 of 4 at half the rate, 4-3
     of 7 there. Search: 2 codebooks of 1024 codewords of 3. Decoder: 3-4 of 7 at half the rate, 4-2 of 4 at every latent
@@ -145,7 +147,7 @@ def test_flops_by_hand():
 
 
 def test_the_lstm_is_counted():
-    """Two layers of width 32: 8 x 32 x 32 products each and step, 75 steps a second, in encoder and decoder."""
+    """Two layers of width 32: 8 x 32 x 32 products per layer and step, 75 steps per second."""
     with_lstm, without = cost_of(small(), 1.5), cost_of(small(lstm=0), 1.5)
     assert with_lstm.decode_flops - without.decode_flops == 2 * 75 * 2 * 8 * 32 * 32
 
@@ -167,7 +169,7 @@ def test_a_codec_of_the_users_own_is_timed(tmp_path):
 
 
 def test_a_system_that_fails_costs_the_others_nothing(tmp_path, monkeypatch):
-    """One that is not here, one whose encoder fails, one that hangs, and one that works."""
+    """One that is not installed, one whose encoder fails, one that hangs, and one that works."""
     monkeypatch.setenv("EARMARK_EVS_DIR", str(tmp_path / "nowhere"))
     out = tmp_path / "bench.json"
     fails, hangs = (f"{name}={what}; {COPY}" for name, what in (("fails", "exit 3"), ("hangs", "sleep 60")))
@@ -185,7 +187,7 @@ def test_a_system_that_fails_costs_the_others_nothing(tmp_path, monkeypatch):
     assert "fails: its encoder failed with status 3: it printed nothing" in table
 
 
-def test_a_process_that_does_not_answer_is_given_up():
+def test_a_process_that_does_not_answer_is_an_error():
     ours, theirs = multiprocessing.Pipe()
     silent = Worker(ours, multiprocessing.get_context("spawn").Process(), 0.01)
     with pytest.raises(UserError, match=r"no answer in 0\.01 s, so it was ended; --timeout sets another limit"):
