@@ -31,10 +31,10 @@ DEFAULT = "opus@6,opus@12,mp3@64"
     type=click.FloatRange(1, 600),
     default=10.0,
     show_default=True,
-    help="Use at most this much of it.",
+    help="Use at most this much of the recording.",
 )
 @click.option("--repeats", type=click.IntRange(1), default=10, show_default=True, help="Measured turns per system.")
-@click.option("--warm-up", type=click.IntRange(0), default=2, show_default=True, help="Unmeasured turns before them.")
+@click.option("--warm-up", type=click.IntRange(0), default=2, show_default=True, help="Turns before measuring starts.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per system.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file to write every number to.")
 @click.option(

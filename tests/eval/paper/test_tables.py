@@ -125,7 +125,7 @@ def test_trainings_stand_in_the_row_of_their_folder_at_the_tables_rate():
 
 
 def test_other_weights_than_the_papers_are_marked_and_named():
-    """The bundled model is half as wide as the paper's, a file is another training, official weights are the paper's."""
+    """The bundled model is half as wide as the paper's, a file is another training, official weights are its own."""
     found = summary(
         mean("encodec_24khz@6", 6.0), mean("encodec_24khz@6:checkpoint=mine.safetensors", 6.0),
         mean("encodec_24khz@6:checkpoint=official", 6.0), mean("opus@6", 6.0),
