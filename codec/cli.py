@@ -70,7 +70,7 @@ def encode(
     if target != PIPE and target.suffix.lower() != ".ecdc":
         raise UserError(f"{target}: codes go to a file that ends in .ecdc, or to - for a pipe")
     if source == PIPE and container == "reference":
-        raise UserError("--format reference: needs the length first, which a pipe does not tell; give a file as IN")
+        raise UserError("--format reference: needs the length first, which a pipe does not give; use a file as IN")
     if checkpoint is None and container == "reference":
         checkpoint = OFFICIAL  # readers of that format have no other weights
     recording = open_recording(source)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.codec.errors import UserError
+from earmark.codec.extras import require
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a light install lacks it
     import torch
@@ -33,6 +34,7 @@ class Segment:
     @classmethod
     def from_numpy(cls, codes: NDArray[np.integer], scale: float | None = None) -> Segment:
         """A segment of one signal, in main memory, from codes [codebooks, T]."""
+        require("torch", extra="encodec", for_="Segment.from_numpy")
         import torch
 
         tensor = torch.from_numpy(codes.astype(np.int64))[None]
@@ -93,6 +95,7 @@ class Codes:
         Raises:
             UserError: `array` does not hold codes, or `steps` or `scales` do not fit it.
         """
+        require("torch", extra="encodec", for_="Codes.from_array")
         import torch
 
         array = np.asarray(array)

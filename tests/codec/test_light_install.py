@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from earmark.codec import audio, ecdc
 from earmark.codec.encodec.codes import Codes
 from earmark.codec.encodec.config import ENCODEC_24KHZ
+from earmark.codec.errors import UserError
 from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
 from earmark.codec.language_model.portable_coder import PortableModelCoder
 from earmark.codec.language_model.portable_quantization import quantized
@@ -82,3 +84,9 @@ def test_inspect_reads_raw_codes_and_the_header_of_others(coded):
     assert (lm.returncode, lm.stderr) == (0, note)
     facts = json.loads(lm.stdout)
     assert (facts["entropy"], facts["codes_sha256"]) == ("portable_model", None)
+
+
+def test_codes_from_an_array_name_the_missing_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match=re.escape(f"Codes.from_array: {INSTALL}")):
+        Codes.from_array(np.zeros((2, 4), int), 1280)
