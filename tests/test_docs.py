@@ -91,6 +91,20 @@ def test_the_drawing_of_the_packages_is_current():
     assert module.DRAWING.read_text(encoding="utf-8") == module.drawing()
 
 
+def test_every_environment_variable_is_documented():
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    sources = [
+        path
+        for folder in FOLDERS.split("|")
+        if folder not in ("docs", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    named = {
+        name for path in sources for name in re.findall(r"EARMARK_[A-Z0-9_]*[A-Z0-9]", path.read_text(encoding="utf-8"))
+    }
+    assert named == set(re.findall(r"^\| `(EARMARK_\w+)`", page, re.MULTILINE))
+
+
 def test_every_page_is_in_the_menu():
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
