@@ -1,8 +1,8 @@
-"""Marking what listeners read, so that the message catalogues find it; mushra_app/web/languages.py translates it."""
+"""Marks messages for listeners, so that they are found for translation; mushra_app/web/languages.py translates them."""
 
 from __future__ import annotations
 
 
 def marked(message: str) -> str:
-    """The message itself."""
+    """Return the message unchanged."""
     return message

@@ -1,1 +1,1 @@
-"""Listeners and ratings in a database."""
+"""The database of a study: listeners, sessions and ratings."""

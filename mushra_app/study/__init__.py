@@ -1,1 +1,1 @@
-"""What a listening test is: items, conditions, pages, questions."""
+"""A listening test: its items, conditions, pages and questions."""
