@@ -81,7 +81,7 @@ class Command(Family):
         self.parts = _split(name, command)
         self.takes_rate = "{kbps}" in command
         self.example = f"{name}@12" if self.takes_rate else name
-        self.rates = "what you name" if self.takes_rate else "its own"
+        self.rates = "any" if self.takes_rate else "its own"
 
     def unavailable(self, system: System | None = None) -> str | None:
         return None
@@ -110,7 +110,7 @@ def _split(name: str, command: str) -> tuple[str, str]:
     encode, separator, decode = command.partition("&&")
     parts = ((encode, ("{input}", "{bitstream}")), (decode, ("{bitstream}", "{output}")))
     if not separator or not all(file in part for part, files in parts for file in files):
-        raise UserError(f"--system {name}: not of the form {FORMAT}")
+        raise UserError(f"--system {name}: write {FORMAT}")
     return encode.strip(), decode.strip()
 
 
@@ -123,5 +123,5 @@ def read_command(text: str) -> Command:
     name, _, command = text.partition("=")
     name = name.strip()
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        raise UserError(f"--system {text!r}: not of the form {FORMAT}")
+        raise UserError(f"--system {text!r}: write {FORMAT}")
     return Command(name, command.strip())

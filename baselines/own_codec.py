@@ -47,7 +47,7 @@ class OwnCodec(Family):
             _check(name, codec)
         self.takes_rate = self.is_maker and "kbps" in inspect.signature(codec).parameters  # type: ignore[arg-type]
         self.example = f"{name}@12" if self.takes_rate else name
-        self.rates = "what you name" if self.takes_rate else "its own"
+        self.rates = "any" if self.takes_rate else "its own"
         kbps, version = getattr(codec, "kbps", None), getattr(codec, "version", None)
         self.nominal = float(kbps) if isinstance(kbps, int | float) else None
         self.identity = str(version) if isinstance(version, str | int | float) else _identity(codec)
@@ -110,7 +110,7 @@ def _identity(codec: object) -> str:
     """Hashes of the file that defines a codec, and of its content, e.g. weights and arguments."""
     try:
         content = hashlib.sha256(pickle.dumps(codec)).hexdigest()[:16]
-    except Exception:  # a function within a function, which has no content beside its source
+    except Exception:  # e.g. a function within a function, which its source describes
         content = "unknown"
     return f"source {_source_digest(codec)}, content {content}"
 

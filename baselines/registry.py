@@ -44,32 +44,32 @@ _registered: dict[str, Family] = {}
 
 def families() -> dict[str, Family]:
     """Every codec by name: Earmark's, those of `register_codec`, then those of installed packages."""
-    found = installed()
-    ours = {name: found[name] for name in BUILT_IN}
-    return ours | _registered | {name: family for name, family in found.items() if name not in ours | _registered}
+    ours = {name: family for name, family in installed().items() if name in BUILT_IN}
+    return ours | _registered | {name: family for name, family in installed().items() if name not in _registered}
 
 
 @functools.cache
 def installed() -> dict[str, Family]:
     """The codecs that every process on this machine finds by name: Earmark's and those of installed packages."""
-    found: dict[str, Family] = {}
+    codecs: dict[str, Family] = {}
     for name, target in BUILT_IN.items():
         module, attribute = target.split(":")
-        found[name] = getattr(importlib.import_module(module), attribute)()
-    for entry in entry_points(group="earmark.codecs"):
-        if entry.name not in found:
+        codecs[name] = getattr(importlib.import_module(module), attribute)()
+    for entry_point in entry_points(group="earmark.codecs"):
+        if entry_point.name not in codecs:
             try:
-                found[entry.name] = entry.load()()
+                codecs[entry_point.name] = entry_point.load()()
             except Exception as error:  # code of others may raise anything, and must not cost the other codecs
-                found[entry.name] = Broken(entry.name, _why_it_does_not_load(entry.name, entry.value, error))
-    return found
+                reason = _why_it_does_not_load(entry_point.name, entry_point.value, error)
+                codecs[entry_point.name] = Broken(entry_point.name, reason)
+    return codecs
 
 
 def _why_it_does_not_load(name: str, target: str, error: Exception) -> str:
     first_line = (str(error).splitlines() or [""])[0]
     return (
         f"{name}: its entry point {target} does not load ({type(error).__name__}: {first_line}); "
-        "install what it lacks, or uninstall its package"
+        "install what it needs, or uninstall its package"
     )
 
 
@@ -114,7 +114,7 @@ def family_of(system: System) -> Family:
 def register_codec(
     name: str, codec: Family | type[Family] | Codec | Callable[..., Codec], *, replace: bool = False
 ) -> None:
-    """Give a codec of your own a name, so that system strings of this process can use it beside opus@12.
+    """Give a codec of your own a name that system strings of this process can use, like opus@12.
 
     The simplest codec is a class with `sample_rate`, `channels`, `encode` and `decode`::
 

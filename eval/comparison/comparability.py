@@ -12,8 +12,8 @@ from earmark.codec.errors import UserError
 from earmark.eval.comparison.run_folder import read_info, read_scores
 
 NAMED = 3  # recordings that a reason names
-# Keys that must agree for two recordings of one name to be the same, and what messages call them.
-CONTENT = {"category": "category", "sha256": "content", "excerpt": "excerpt", "added": "added sound"}
+# Keys that must agree for two recordings of one name to be the same -> their names in messages.
+CONTENT = {"category": "category", "sha256": "content", "excerpt": "excerpt", "added": "added recording"}
 FORMAT = {"sample_rate": "sample rate", "mono": "channels averaged"}
 
 
@@ -28,12 +28,12 @@ def reasons(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     for whose, names in (("the first", a.keys() - b.keys()), ("the second", b.keys() - a.keys())):
         if names:
             clauses.append(f"only {whose} has {_some(names)}")
-    for key, what in CONTENT.items():
-        if other := [name for name in a.keys() & b.keys() if a[name].get(key) != b[name].get(key)]:
-            clauses.append(f"{_some(other)} {'has' if len(other) == 1 else 'have'} another {what}")
-    for key, what in FORMAT.items():
+    for key, name in CONTENT.items():
+        if other := [file for file in a.keys() & b.keys() if a[file].get(key) != b[file].get(key)]:
+            clauses.append(f"{_some(other)} {'has' if len(other) == 1 else 'have'} another {name}")
+    for key, name in FORMAT.items():
         if ours[key] != theirs[key]:
-            clauses.append(f"{what}: {_setting(ours[key])} against {_setting(theirs[key])}")
+            clauses.append(f"{name}: {_setting(ours[key])} against {_setting(theirs[key])}")
     if set(ours["speech_categories"]) != set(theirs["speech_categories"]):
         clauses.append("different categories are scored as speech")
     first, second = (info.get("metric_versions", {}) for info in (ours, theirs))

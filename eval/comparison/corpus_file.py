@@ -52,7 +52,7 @@ def read_corpus(file: Path, leave_out: Path | None = None) -> list[Source]:
         raise UserError(f"{file}: no corpus file: {error}") from error
     seed, folders = content.pop("seed", 0), content.pop("folders", [])
     if content or not isinstance(seed, int) or not isinstance(folders, list) or not folders:
-        raise UserError(f"{file}: write a whole number `seed` and [[folders]], and nothing else beside them")
+        raise UserError(f"{file}: write a whole number `seed` and [[folders]], and nothing else")
     sources: dict[str, Source] = {}
     for number, table in enumerate(folders, 1):
         label = f"{file}: folder {number}"

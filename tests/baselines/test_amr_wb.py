@@ -1,4 +1,4 @@
-"""AMR-WB in all nine modes: bits by the standard's table, delay by its parts, and no library a clear line."""
+"""AMR-WB in all nine modes: bits as in the standard's table, delay as the sum of its parts, a missing library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def codec(text: str):
 
 
 def voice(seconds: float = 1.0) -> np.ndarray:
-    """A pulse train of 120 Hz through a resonance, with a slow envelope: what a speech codec models."""
+    """A pulse train of 120 Hz through a resonance, with a slow envelope, as speech codecs model it."""
     time = np.arange(round(seconds * 16000))
     pulses = (time % 133 == 0).astype(float)
     resonance = 0.98 ** np.arange(400) * np.cos(0.25 * np.arange(400))
@@ -36,7 +36,7 @@ def voice(seconds: float = 1.0) -> np.ndarray:
 
 @pytest.mark.parametrize("kbps", MODES)
 def test_core_bits_are_counted_not_bytes(kbps):
-    """Nominal kbps x 20 ms = bits a frame; a second and the delay of 95 samples are 51 frames."""
+    """Nominal kbps x 20 ms = bits per frame; a second and the delay of 95 samples are 51 frames."""
     encoded = codec(f"amr_wb@{kbps}").encode(voice())
     assert len(encoded.packets) == 51
     assert encoded.payload_bits == 51 * round(float(kbps) * 20)

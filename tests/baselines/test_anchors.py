@@ -13,7 +13,7 @@ RATES = [16000, 22050, 24000, 32000, 44100, 48000]
 
 
 def response(text: str, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies in Hz and gain in dB, from the anchor's response to an impulse in the middle of a second."""
+    """Frequencies in Hz and gain in dB of the anchor's response to an impulse in the middle of a second."""
     system = parse(text)
     codec = family_of(system).open(system, rate, 1)
     impulse = np.zeros((1, rate), np.float32)
@@ -41,7 +41,7 @@ def test_the_low_anchors_mask_is_the_published_one():
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_an_impulse_stays_where_it_is_and_symmetric(rate):
+def test_an_impulse_stays_in_place_and_symmetric(rate):
     """Linear phase and zero lag."""
     system = parse("anchor@3.5k")
     codec = family_of(system).open(system, rate, 1)
@@ -53,7 +53,7 @@ def test_an_impulse_stays_where_it_is_and_symmetric(rate):
     np.testing.assert_allclose(out, out[::-1], atol=1e-6)
 
 
-def test_nothing_to_remove_leaves_the_signal_as_it_is():
+def test_a_cut_off_above_the_band_leaves_the_signal_unchanged():
     system = parse("anchor@7k")
     noise = np.random.default_rng(0).standard_normal((1, 4000)).astype(np.float32)
     codec = family_of(system).open(system, 8000, 1)

@@ -1,4 +1,4 @@
-"""Codec 2 in its modes: bits exactly, envelopes in place."""
+"""Codec 2 in its modes: exact bits, aligned envelopes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def envelope(audio: np.ndarray) -> np.ndarray:
 def test_bits_of_a_frame_are_counted_not_bytes(kbps, frame):
     bits, milliseconds = frame
     assert bits / milliseconds == float(kbps)
-    encoded = codec(f"codec2@{kbps}").encode(noise(8 * milliseconds * 10 - 240))  # with any delay ten frames at most
+    encoded = codec(f"codec2@{kbps}").encode(noise(8 * milliseconds * 10 - 240))  # ten frames or fewer with any delay
     assert encoded.payload_bits == len(encoded.packets) * bits
     assert len(encoded.packets) in (9, 10)
 
@@ -55,7 +55,7 @@ def test_every_length_comes_back(kbps, samples):
 
 @pytest.mark.parametrize("kbps", MODES)
 def test_envelopes_of_real_speech_are_in_place(kbps, shared):
-    """Within 5 ms, a quarter of its frame: nearer a vocoder that makes its own phases cannot be placed."""
+    """Within 5 ms, a quarter of a frame; a vocoder that makes up its phases cannot be aligned more closely."""
     one, lags = codec(f"codec2@{kbps}"), []
     for name in ("speech_lyra_1_48k.wav", "speech_libri_f_198.ogg", "speech_libri_m_3436.ogg"):
         recording = read(shared / "audio" / name)

@@ -1,4 +1,4 @@
-"""What every codec under comparison promises: length, alignment, repeatability, and an honest bit rate."""
+"""Properties of every codec: length, alignment, repeatability, and the measured bit rate."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_gives_back_the_length_of_the_source(text, channels, samples):
 @pytest.mark.parametrize("text", CODED)
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 44100, 48000])
 def test_the_documented_delay_is_removed(text, rate):
-    """Opus resamples inside below 20 kbps, which leaves up to 5 samples; no codec here leaves more."""
+    """Opus resamples internally below 20 kbps, which leaves up to 5 samples; no other codec leaves more."""
     audio = pinkish(2, rate)
     result = transcode(codec(text, rate), audio, rate)
     assert result.audio.shape == audio.shape
@@ -66,7 +66,7 @@ def test_the_delay_of_mp3_is_that_of_its_parts():
 
 @pytest.mark.parametrize("text", CODED)
 def test_the_end_of_the_source_is_coded_too(text):
-    """The last 10 ms: a codec that stops at its delay would return silence there."""
+    """The last 10 ms: a codec that ends too early by its delay would return silence there."""
     audio = pinkish(1, 48000)
     one = codec(text)
     tail = one.decode(one.encode(audio))[0, -480:]
@@ -90,7 +90,7 @@ def test_a_constant_rate_is_the_requested_one(kbps):
 @pytest.mark.parametrize("kbps", [16, 32, 64, 128, 192])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [24000, 48000])
-def test_aac_keeps_its_average_rate_by_its_choice_of_a_sample_rate(kbps, channels, rate):
+def test_aac_chooses_a_sample_rate_at_which_it_keeps_its_average_rate(kbps, channels, rate):
     one = codec(f"aac@{kbps}", rate, channels)
     payload = one.encode(pinkish(10, one.sample_rate, channels)).payload_bits
     assert payload / 10 / 1000 == pytest.approx(kbps, rel=0.03)
@@ -99,8 +99,8 @@ def test_aac_keeps_its_average_rate_by_its_choice_of_a_sample_rate(kbps, channel
 @pytest.mark.parametrize(
     ("rate", "channels", "kbps", "native"),
     [
-        (48000, 2, 16, 24000),  # 16000 / (24000 x 2) is a third of a bit a sample, the least
-        (16000, 1, 128, 44100),  # 128000 / 44100 is 2.9 bits a sample; at 32000 it would be 4
+        (48000, 2, 16, 24000),  # 16000 / (24000 x 2) is a third of a bit per sample, the minimum
+        (16000, 1, 128, 44100),  # 128000 / 44100 is 2.9 bits per sample; at 32000 it would be 4
         (44100, 2, 64, 44100),
         (96000, 1, 64, 48000),
     ],
@@ -185,7 +185,7 @@ def test_another_native_rate_is_resampled_there_and_back():
     assert np.abs(result.audio[:, middle] - audio[:, middle]).max() < 1e-4
 
 
-def test_a_codec_that_changes_the_length_is_found_out():
+def test_a_codec_that_changes_the_length_is_refused():
     class Short(Recorder):
         def decode(self, encoded):
             return super().decode(encoded)[:, :-1]

@@ -1,4 +1,4 @@
-"""A codec of the user's own as a command: what it gets, what it must give, and its mistakes in one line."""
+"""A codec of the user's own as a command: its input, its output, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def noise(samples: int = 1600, channels: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_it_gets_a_wav_of_16_bits_and_its_bitstream_is_counted(channels):
-    """A header of 44 bytes and two bytes a sample."""
+def test_the_encoder_gets_a_16_bit_wav_and_its_bitstream_is_counted(channels):
+    """A header of 44 bytes, and two bytes per sample."""
     audio = noise(channels=channels)
     result = transcode(codec(COPY, channels=channels), audio, 16000)
     np.testing.assert_allclose(result.audio, audio, atol=1 / 32768)
@@ -68,14 +68,14 @@ def test_the_decoder_sees_the_bitstream_and_nothing_else():
         ("cp {input} {bitstream} && : {bitstream} {output}", "mine: its decoder wrote no {output}"),
         ("cp {input} {bitstream} && echo {bitstream} > {output}", "output.wav: not readable as audio"),
         ("kill -SEGV $$; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder crashed by SIGSEGV"),
-        # A shell says 128 and the number of the signal that ended its command; of 72 there is no signal.
+        # A shell returns 128 + the number of the signal that ended its command; there is no signal 72.
         ("exit 139; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder crashed by SIGSEGV"),
         ("exit 200; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder failed with status 200"),
         ("cp {input} {bitstream} && kill $$; {bitstream} {output}", "mine: its decoder crashed by SIGTERM"),
         ("sleep 60; {input} {bitstream} && cp {bitstream} {output}", "mine: its encoder hung and was ended after 1 s"),
     ],
 )  # fmt: skip
-def test_what_fails_is_one_line(command, says):
+def test_failures_are_one_line(command, says):
     one = codec(command, timeout=1.0 if "sleep" in command else 30.0)
     with pytest.raises(UserError) as caught:
         one.decode(one.encode(noise()))
@@ -84,7 +84,7 @@ def test_what_fails_is_one_line(command, says):
 
 
 def runs(process: int) -> bool:
-    """Whether there is such a process; one that has ended and waits for its parent is none."""
+    """Whether a process runs; one that has ended and waits for its parent does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except OSError:
@@ -95,13 +95,13 @@ def runs(process: int) -> bool:
 @pytest.mark.parametrize(
     ("script", "ending"),
     [
-        ("sleep 41 & echo $! > child; exit 0", "hung"),  # it holds the output open
+        ("sleep 41 & echo $! > child; exit 0", "hung"),  # the child holds the output open
         ("sleep 41 > log 2>&1 & echo $! > child; exit 0", None),
         ("sleep 41 > log 2>&1 & echo $! > child; exit 3", "status 3"),
         ("sleep 41 & echo $! > child; wait", "hung"),
     ],
 )
-def test_nothing_that_a_program_started_outlives_it(tmp_path, script, ending):
+def test_children_of_a_program_do_not_outlive_it(tmp_path, script, ending):
     with pytest.raises(UserError, match=ending) if ending else nullcontext():
         programs.run(["sh", "-c", script], tmp_path, 1.0, "mine")
     child = int((tmp_path / "child").read_text())
@@ -111,7 +111,7 @@ def test_nothing_that_a_program_started_outlives_it(tmp_path, script, ending):
     assert not runs(child)
 
 
-def test_a_program_may_take_60_s_and_30_times_the_audio_or_as_long_as_the_user_says():
+def test_the_time_limit_is_60_s_and_30_times_the_audio_or_the_users():
     assert programs.time_limit(1.0) == 90.0
     assert programs.time_limit(1.0, 0.5) == 0.5
     one = codec("sleep 60; {input} {bitstream} && cp {bitstream} {output}", timeout=0.5)
@@ -159,8 +159,8 @@ def test_another_sample_rate_is_refused(tmp_path):
     "text",
     ["mine", "mine=", "=x", "mine=enc {input} {bitstream}", "mine=enc {input} && dec {output}", f"my codec={COPY}"],
 )
-def test_what_is_no_command_is_answered_with_the_form(text):
-    with pytest.raises(UserError, match="not of the form NAME=ENCODE"):
+def test_an_invalid_command_is_refused_with_the_format(text):
+    with pytest.raises(UserError, match=r"^--system .*: write NAME=ENCODE"):
         read_command(text)
 
 
@@ -181,7 +181,7 @@ def test_other_commands_are_another_version():
 
 
 def test_a_system_takes_its_command_to_another_process():
-    """By its pickled content; systems are equal if their texts are."""
+    """As a part of its pickled content; systems are equal if their texts are."""
     system = mine(COPY, timeout=5.0)
     there = pickle.loads(pickle.dumps(system))
     assert there == system == mine(COPY.replace("cp", "cp -f"))
@@ -190,8 +190,8 @@ def test_a_system_takes_its_command_to_another_process():
     assert hash(there) == hash(system)
 
 
-def test_joins_a_comparison_beside_others(tmp_path):
-    """In worker processes; a codec that fails costs the others nothing."""
+def test_a_command_is_compared_with_other_codecs(tmp_path):
+    """In worker processes; a codec that fails does not affect the others."""
     write(tmp_path / "audio" / "a.wav", noise(16000), 16000)
     broken = f"broken={sys.executable} -c 1/0 {{input}} {{bitstream}} && cp {{bitstream}} {{output}}"
     arguments = ["compare", tmp_path / "audio", "--systems", "mp3@64", "--metrics", "si_snr", "--out", tmp_path / "run"]

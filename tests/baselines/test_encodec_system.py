@@ -1,4 +1,4 @@
-"""EnCodec as a system, on random weights: what it codes is what the model codes, and every mistake is one line."""
+"""EnCodec as a system, with random weights: it codes as the model does, and every mistake is one line."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def noise(seconds, rate, channels=1):
     return (0.1 * np.random.default_rng(0).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
 
 
-def test_each_of_several_trainings_is_loaded_once_however_often_they_take_turns(weights, tmp_path, monkeypatch):
-    """A run codes a recording by all its systems before the next."""
+def test_each_of_several_models_is_loaded_once_when_they_alternate(weights, tmp_path, monkeypatch):
+    """A run codes a recording by all systems before the next recording."""
     loaded = []
     load = checkpoints.load
     monkeypatch.setattr(checkpoints, "load", lambda path: loaded.append(path) or load(path))
@@ -110,7 +110,7 @@ def test_any_source_goes_through_either_model(weights):
         audio = noise(1, 44100, 2)
         result = transcode(codec, audio, 44100)
         assert result.audio.shape == audio.shape
-        if payload:  # a mono codec at 6 kbps, once for each channel
+        if payload:  # a mono codec at 6 kbps, once per channel
             assert result.payload_bits == payload
 
 
@@ -168,7 +168,7 @@ def test_soundstream_says_where_weights_come_from(weights):
 
 
 def test_other_weights_are_another_version(weights, tmp_path):
-    """So that results of earlier weights are not taken for those of new ones."""
+    """Results of other weights must not be reused."""
     other = checkpoints.load(weights["encodec_24khz"])
     other.quantizer.codebooks[0, 0, 0] += 1
     checkpoints.save(other, tmp_path / "other.safetensors")
@@ -224,7 +224,7 @@ def test_the_language_model_of_other_weights_is_one_line(weights, tmp_path):
 
 
 def test_the_language_model_in_the_box_shortens_real_speech(shared):
-    """And changes nothing else: the codes are the same."""
+    """The codes stay the same."""
     recording = read(shared / "audio" / "speech_lyra_1_48k.wav")
     audio = resample(recording.samples[:, : 4 * recording.sample_rate], recording.sample_rate, 24000)
     plain, coded = open_system("encodec_24khz@3"), open_system("encodec_24khz@3:lm")
@@ -244,7 +244,7 @@ def test_a_language_model_that_is_not_there_is_one_line():
 
 
 def test_a_version_is_the_identity_of_all_weights(weights, language_model, tmp_path):
-    """A language model of integers tells it; of a float one it is that of the integers which it becomes."""
+    """A float language model has the identity of the integer model that it is converted to."""
     model = checkpoints.load(weights["encodec_24khz"])
     integers = language_model_files.load_portable(language_model, model.config)
     language_model_files.save(integers, tmp_path / "integers.safetensors")
@@ -256,7 +256,7 @@ def test_a_version_is_the_identity_of_all_weights(weights, language_model, tmp_p
 
 
 def test_the_version_of_our_own_files_is_known_without_torch(weights):
-    """So that a run that has nothing to do takes a second, and not the seconds that torch takes."""
+    """A finished run is checked in a second, without the seconds that importing torch takes."""
     program = (
         "import sys; from earmark.baselines.systems import parse, family_of\n"
         f"system = parse('encodec_24khz@3:checkpoint={weights['encodec_24khz']}')\n"
@@ -266,8 +266,8 @@ def test_the_version_of_our_own_files_is_known_without_torch(weights):
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
 
 
-def test_a_file_that_tells_another_identity_than_its_own_codes_nothing(weights, tmp_path):
-    """Loading it checks what it tells."""
+def test_a_file_with_a_false_identity_is_refused(weights, tmp_path):
+    """Loading checks the identity in the header."""
     tensors, metadata = checkpoints.read(weights["encodec_24khz"])
     safetensors.torch.save_file(tensors, tmp_path / "false.safetensors", {**metadata, "identity": "0" * 64})
     with pytest.raises(UserError, match=r"false\.safetensors: damaged: its weights are not those that were saved"):

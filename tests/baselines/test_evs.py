@@ -33,7 +33,7 @@ def install(folder: Path, code: str) -> None:
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-    """The folder with the stand-in programs; arguments.log in it has a line for each call."""
+    """Folder of the stand-in programs; its file arguments.log has one line per call."""
     install(tmp_path, (Path(__file__).parent / "evs_stand_in.py").read_text())
     monkeypatch.setenv("EARMARK_EVS_DIR", str(tmp_path))
     return tmp_path
@@ -45,13 +45,13 @@ def codec(text: str, rate: int = 32000):
 
 
 def hum(seconds: float, rate: int) -> np.ndarray:
-    """A slow sweep from 20 to 60 Hz, which block means keep."""
+    """A sweep from 20 to 60 Hz, which averaging over blocks preserves."""
     time = np.arange(round(seconds * rate)) / rate
     return (0.5 * np.sin(2 * np.pi * (20 + 20 * time / max(seconds, 0.1)) * time))[None].astype(np.float32)
 
 
 def test_g192_by_hand():
-    """0xA5 is 10100101: sync, 8, and a word for each bit."""
+    """0xA5 is 10100101: sync word, 8, and one word per bit."""
     content = struct.pack("<10H", 0x6B21, 8, 0x81, 0x7F, 0x81, 0x7F, 0x7F, 0x81, 0x7F, 0x81)
     assert g192.pack([b"\xa5"]) == content
     assert g192.unpack(content) == [b"\xa5"]
@@ -69,7 +69,7 @@ def test_g192_by_hand():
         (struct.pack("<3H", 0x6B21, 1, 0x81), "no whole number of bytes"),
     ],
 )
-def test_what_is_no_g192_is_refused(content, says):
+def test_an_invalid_g192_file_is_refused(content, says):
     with pytest.raises(ValueError, match=says):
         g192.unpack(content)
 
@@ -92,14 +92,14 @@ def test_the_programs_are_called_as_their_readme_says(stand_in):
 @pytest.mark.parametrize("kbps", KBPS[1:])
 def test_the_bit_counts_give_the_rate_exactly(kbps):
     encoded = codec(f"evs@{kbps}").encode(hum(1, 32000))
-    # A second and 3 ms: 51 frames, and one that the encoder's read-ahead takes.
+    # A second and 3 ms are 51 frames; the encoder's lookahead takes another one.
     assert [8 * len(packet) for packet in encoded.packets] == [round(kbps * 20)] * 51
     assert encoded.payload_bits == 51 * round(kbps * 20)
 
 
 @pytest.mark.usefixtures("stand_in")
 def test_the_variable_rate_is_measured():
-    """Half a second that takes 144 bits a frame, then silence that takes none; 2.8 kbps in between has 56."""
+    """Half a second at 144 bits per frame, then silence at 0 bits; the 2.8 kbps in between have 56."""
     audio = np.concatenate([0.5 * np.ones(8000), 0.05 * np.ones(4000), np.zeros(4000)])[None].astype(np.float32)
     encoded = codec("evs@5.9", 16000).encode(audio)
     sizes = [8 * len(packet) for packet in encoded.packets]
@@ -121,11 +121,11 @@ def test_the_signal_comes_back_in_place_to_its_end(rate):
 @pytest.mark.usefixtures("stand_in")
 @pytest.mark.parametrize("samples", [1, 320, 592, 593, 639, 640, 641])
 def test_every_length_comes_back_whole(samples):
-    """Of 640 samples a frame the last 74 of the decoder's output are silence: the source must end before them."""
+    """The last 74 of 640 samples of the decoder's last frame are silence; the source must end before them."""
     one, audio = codec("evs@128"), np.full((1, samples), 0.5, np.float32)
     decoded = one.decode(one.encode(audio))
     assert decoded.shape == audio.shape
-    assert decoded.min() > 0.2  # at its ends the stand-in's mean of two samples takes half from the silence outside
+    assert decoded.min() > 0.2  # at the ends, the stand-in's mean of two samples includes the silence outside
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_stereo_is_two_channels_at_twice_the_rate():
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_the_version_is_the_banners_with_a_hash():
+def test_the_version_is_that_of_the_banner_with_a_hash():
     assert families()["evs"].version().startswith("TS 26.443 12.14.0, ")
 
 
-def test_without_the_programs_it_says_where_they_come_from(tmp_path, monkeypatch):
+def test_without_the_programs_the_message_says_where_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv("EARMARK_EVS_DIR", str(tmp_path))
     reason = families()["evs"].unavailable()
     for part in ("EVS_cod", "EVS_dec", "TS 26.443", "www.3gpp.org", "make", "EARMARK_EVS_DIR", "PATH"):

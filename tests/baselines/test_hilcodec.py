@@ -33,7 +33,7 @@ def save(path, nodes, inputs, outputs, constants=()) -> None:
 
 
 def book(level: int) -> np.ndarray:
-    """1024 values from -1 to 1, and for each further level 500 times finer."""
+    """1024 values from -1 to 1, and 500 times finer per further level."""
     return (np.linspace(-1, 1, 1024) / 500**level).astype(np.float32)
 
 
@@ -102,13 +102,13 @@ def codec(text: str):
 
 
 def steps(hops: int) -> np.ndarray:
-    """One level for each hop, from -0.9 to 0.9."""
+    """A constant per hop, from -0.9 to 0.9."""
     return np.repeat(np.linspace(-0.9, 0.9, hops), 320)[None].astype(np.float32)
 
 
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize("codebooks", [1, 2, 4, 12])
-def test_75_hops_of_10_bits_a_code_book(codebooks):
+def test_75_hops_of_10_bits_per_codebook(codebooks):
     encoded = codec(f"hilcodec@{0.75 * codebooks}").encode(steps(75))
     assert encoded.payload_bits == 75 * 10 * codebooks == 750 * codebooks
 
@@ -116,7 +116,7 @@ def test_75_hops_of_10_bits_a_code_book(codebooks):
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize(("kbps", "error"), [("0.75", 1 / 1023), ("1.5", 1 / 1023 / 500)])
 def test_residual_quantisation_through_bytes_and_back(kbps, error):
-    """Half a step of the last code book, 1 / 1023 or a 500th of that, which 75 hops add up at worst."""
+    """Half a step of the last codebook, 1 / 1023 or a 500th of that, accumulated over 75 hops."""
     one, audio = codec(f"hilcodec@{kbps}"), steps(75)
     assert np.abs(one.decode(one.encode(audio)) - audio).max() <= 75 * error
 

@@ -1,4 +1,4 @@
-"""Lyra v2 on its published weights: the rate to the bit, each file from a fresh start, and aligned."""
+"""Lyra v2 with its published weights: exact bit rate, no state between files, alignment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RATES = [("3.2", 16), ("6", 30), ("9.2", 46)]
 
 @pytest.fixture
 def weights(shared, monkeypatch):
-    """The folder of the published models."""
+    """Folder of the published models."""
     monkeypatch.setenv("EARMARK_LYRA_DIR", str(shared / "weights" / "lyra_v2"))
     if (reason := families()["lyra"].unavailable()) is not None:
         pytest.skip(reason)
@@ -52,7 +52,7 @@ def test_a_hop_of_20_ms_has_4_bits_for_each_quantizer(kbps, quantizers, speech):
 
 @pytest.mark.usefixtures("weights")
 def test_lower_rates_are_the_first_stages_of_higher_ones(speech):
-    """Residual quantisation: what 3.2 kbps sends is the beginning of what 9.2 kbps sends."""
+    """Residual quantisation: the stages of 3.2 kbps are the first ones of 9.2 kbps."""
     low, high = (codec(f"lyra@{kbps}").encode(speech[:, :8000]).packets for kbps in ("3.2", "9.2"))
     assert all(whole.startswith(part) for part, whole in zip(low, high, strict=True))
 
@@ -89,7 +89,7 @@ def test_every_length_comes_back(samples, speech):
 
 @pytest.mark.usefixtures("weights")
 def test_each_file_starts_afresh(speech):
-    """What was coded before leaves no trace, in the same codec or another."""
+    """Coding a file does not depend on files coded before, by the same codec object or another."""
     one = codec("lyra@6")
     first = one.encode(speech)
     one.encode(-speech)
@@ -100,7 +100,7 @@ def test_each_file_starts_afresh(speech):
 
 
 @pytest.mark.usefixtures("weights")
-def test_eight_at_once_do_not_disturb_each_other(speech):
+def test_eight_threads_do_not_disturb_each_other(speech):
     parts = [speech[:, start : start + 8000] for start in range(0, 32000, 4000)]
     alone = [codec("lyra@6").encode(part) for part in parts]
     with ThreadPoolExecutor(8) as pool:
@@ -120,8 +120,8 @@ def test_stereo_is_two_channels_at_twice_the_rate(speech):
     assert result.payload_bits == 2 * 6000
 
 
-def test_the_runtime_announces_nothing(weights):
-    """In a process of its own, as it does so once."""
+def test_the_runtime_prints_nothing(weights):
+    """In a process of its own, as it prints once per process."""
     code = (
         "import numpy as np; from earmark.baselines.systems import *; s = parse('lyra@6');"
         "c = family_of(s).open(s, 16000, 1);"

@@ -1,4 +1,4 @@
-"""Opus at its options, told apart by what RFC 6716 says of the packets they make."""
+"""Options of Opus, checked in the packets by the rules of RFC 6716."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def milliseconds(packet: bytes) -> float:
 
 @pytest.mark.parametrize("frame", ["2.5", "5", "10", "20", "40", "60"])
 @pytest.mark.parametrize("kbps", [32, 64])
-def test_the_frame_size_is_the_one_asked_for(frame, kbps):
+def test_the_frame_size_is_the_chosen_one(frame, kbps):
     codec, encoded = encode(f"opus@{kbps}:frame={frame}")
     assert {milliseconds(packet) for packet in encoded.packets} == {float(frame)}
     decoded = codec.decode(encoded)
@@ -61,7 +61,7 @@ def test_vbr_packets_vary(vbr):
 
 
 def test_the_constraint_keeps_a_tonal_signal_at_its_rate():
-    """Free VBR gives tones more than their share; constrained VBR may not for longer than a frame (RFC 6716, 2.1.8)."""
+    """Free VBR exceeds the rate for tones; constrained VBR may do so for no longer than a frame (RFC 6716, 2.1.8)."""
     time = np.arange(2 * 48000) / 48000
     tones = sum(0.02 * np.sin(2 * np.pi * 261 * k * time) for k in range(1, 40))[None].astype(np.float32)
     free, constrained = (encode(f"opus@64:vbr={vbr}", tones)[1].payload_bits / 2000 for vbr in ("on", "constrained"))
@@ -78,8 +78,8 @@ def test_the_bandwidth_is_forced(bandwidth, configs):
     assert configurations(encode(f"opus@14:bandwidth={bandwidth}:application=voip")[1].packets) <= configs
 
 
-def test_low_delay_is_celt_alone_and_sooner():
-    """Configurations 16 to 31 are CELT; without the 4 ms of the SILK resampler 2.5 ms of lookahead are left."""
+def test_low_delay_is_celt_only_with_less_lookahead():
+    """Configurations 16 to 31 are CELT; without the 4 ms of the SILK resampler, 2.5 ms of lookahead remain."""
     codec, encoded = encode("opus@24:application=lowdelay")
     assert min(configurations(encoded.packets)) >= 16
     assert codec.lookahead == 120
@@ -89,7 +89,7 @@ def test_complexity_changes_the_bits():
     assert encode("opus@16:complexity=0")[1] != encode("opus@16")[1]
 
 
-def test_options_that_say_the_default_are_the_same_system():
+def test_default_values_of_options_are_dropped():
     assert parse("opus@12.0:frame=20:complexity=10") == parse("opus@12")
     assert parse("opus@12:frame=10:vbr=off").text == "opus@12:vbr=off:frame=10"
 
@@ -109,7 +109,7 @@ def test_mistakes_in_options_are_one_line(text, says):
 
 
 def test_two_versions_of_the_library_in_one_process():
-    """Versions sound different, so each is recorded, and one does not stand in for the other."""
+    """Versions sound different, so each is recorded, and neither replaces the other."""
     bundled, installed = bundled_libopus(), find_libopus("system")
     if bundled is None or installed is None:
         pytest.skip("needs both PyAV's libopus and the system's")
@@ -122,7 +122,7 @@ def test_two_versions_of_the_library_in_one_process():
     assert find_libopus() == max(zip(versions, (bundled, installed), strict=True))[1]
 
 
-def test_a_library_that_is_not_there_says_so(tmp_path):
+def test_a_missing_library_is_reported(tmp_path):
     system = parse(f"opus@12:library={tmp_path}/libopus.so.9")
     assert "does not load" in family_of(system).unavailable(system)
     assert "EARMARK_LIBOPUS" in family_of(system).unavailable(system)

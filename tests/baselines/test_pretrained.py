@@ -63,7 +63,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Name of the codec -> folder with its random weights, as the hub lays them out."""
+    """Name of the codec -> folder with random weights, as in a repository of the hub."""
     found = {}
     for name, build in MODELS.items():
         torch.manual_seed(1)
@@ -92,7 +92,7 @@ def noise(samples: int, channels: int = 1) -> np.ndarray:
 @pytest.mark.parametrize(
     ("text", "rate", "samples", "bits"),
     [
-        # steps x codebooks x bits of a code
+        # steps x codebooks x bits per code
         ("dac_16khz@0.5", 16000, 15992, 50 * 1 * 10),
         ("dac_16khz@6", 16000, 15992, 50 * 12 * 10),
         ("dac_24khz@6", 24000, 23992, 75 * 8 * 10),
@@ -124,8 +124,8 @@ def test_every_length_comes_back(codec, text, samples):
 
 
 @pytest.mark.parametrize("text", SYSTEMS)
-def test_the_network_gives_at_least_as_many_samples_as_it_took(codec, text):
-    """Else the end of the source would be filled up with zeros."""
+def test_the_network_returns_at_least_as_many_samples_as_it_was_given(codec, text):
+    """Otherwise zeros would replace the end of the source."""
     network = codec(text).network
     for samples in (5000, 5112, 5119, 5120, 5121):
         with torch.inference_mode():
@@ -133,7 +133,7 @@ def test_the_network_gives_at_least_as_many_samples_as_it_took(codec, text):
             assert network.decode(levels).numel() >= samples
 
 
-def test_odd_strides_of_dac_end_short():
+def test_odd_strides_of_dac_shorten_the_output():
     """One step through strides 8, 5, 4, 2: 8, 40 - 1, 156, 312 of 320 samples."""
     assert _length_after(1, [8, 5, 4, 2]) == 312
     assert _length_after(1, [8, 8, 4, 2]) == 512
@@ -141,7 +141,7 @@ def test_odd_strides_of_dac_end_short():
 
 @pytest.mark.parametrize("text", SYSTEMS)
 def test_the_codes_are_those_of_the_model(codec, text):
-    """Through bytes and back: what is decoded is what the network makes of the levels it gave."""
+    """Decoding packets gives what the network makes of its own codes."""
     one, audio = codec(text), noise(9600)
     with torch.inference_mode():
         levels = one.network.encode(torch.from_numpy(audio[0]), one.codebooks)
@@ -151,7 +151,7 @@ def test_the_codes_are_those_of_the_model(codec, text):
 
 @pytest.mark.parametrize("text", SYSTEMS)
 def test_two_runs_are_identical(codec, text):
-    """SNAC's decoder adds noise: always the same."""
+    """SNAC's decoder adds noise, which is always the same."""
     one, audio = codec(text), noise(9600)
     encoded = one.encode(audio)
     assert one.encode(audio) == encoded
@@ -168,7 +168,7 @@ def test_stereo_goes_through_channel_by_channel(codec):
 def test_another_rate_is_resampled(codec):
     result = transcode(codec("dac_16khz@2"), noise(48000), 48000)
     assert result.audio.shape == (1, 48000)
-    assert result.payload_bits == 51 * 4 * 10  # a second, and the 8 samples that the decoder ends short
+    assert result.payload_bits == 51 * 4 * 10  # a second, and the 8 samples that the decoder's output is shorter
 
 
 @pytest.mark.parametrize(
@@ -181,14 +181,14 @@ def test_another_rate_is_resampled(codec):
         ("mimi", "needs a bit rate in kbps; try mimi@1.1"),
     ],
 )
-def test_rates_it_does_not_have(text, says):
+def test_unavailable_rates_are_refused(text, says):
     with pytest.raises(UserError) as caught:
         parse(text)
     assert says in str(caught.value)
 
 
 def test_nominal_rates_are_the_published_ones():
-    """0.98, 1.9 and 2.6 kbps of SNAC, 7.75 of DAC at 44.1 kHz, 1.1 of Mimi with 8 code books (their papers)."""
+    """0.98, 1.9 and 2.6 kbps of SNAC, 7.75 of DAC at 44.1 kHz, 1.1 of Mimi with 8 codebooks (their papers)."""
     published = {"snac_24khz@0.98": 0.98, "snac_32khz@1.41": 1.41, "dac_44khz@7.75": 7.75, "mimi@1.1": 1.1}
     for text, kbps in published.items():
         system = parse(text)

@@ -1,4 +1,4 @@
-"""The same bytes whoever asks: twice, with more to come, and among eight processes at work at once."""
+"""The same bytes each time: in a second call, with a longer input, and in eight parallel processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from earmark.cli import cli
 from earmark.codec.audio import read, resample, write
 
 SYSTEMS = ["opus@6", "opus@12:vbr=off", "mp3@64", "aac@64", "amr_wb@12.65", "lyra@6", "codec2@3.2", "encodec_24khz@3"]
-CAUSAL = [text for text in SYSTEMS if not text.startswith("aac")]  # its rate control looks at frames to come
+CAUSAL = [text for text in SYSTEMS if not text.startswith("aac")]  # its rate control looks at later frames
 
 
 def opened(text, shared, monkeypatch):
@@ -38,7 +38,7 @@ def test_coding_again_gives_identical_bytes_and_samples(text, shared, monkeypatc
 
 @pytest.mark.parametrize("text", CAUSAL)
 def test_a_recording_coded_in_part_begins_like_the_whole(text, shared, monkeypatch):
-    """What makes a stream possible: bytes do not depend on what comes much later, here more than 0.4 s."""
+    """As streaming requires: bytes do not depend on input that is more than 0.4 s later."""
     codec = opened(text, shared, monkeypatch)
     audio = speech(shared, codec.sample_rate)[:, : 3 * codec.sample_rate]
     part = audio[:, : 2 * codec.sample_rate]

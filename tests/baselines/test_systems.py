@@ -1,4 +1,4 @@
-"""System strings: what is understood, and what is refused with a remedy."""
+"""System strings: valid ones, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_names_codec_and_rate(text, family, kbps):
         ("opus@@12", "is not a system"),
     ],
 )
-def test_refuses_what_a_codec_does_not_have(text, says):
+def test_invalid_systems_are_refused_with_a_remedy(text, says):
     with pytest.raises(UserError) as caught:
         parse(text)
     assert says in str(caught.value)
@@ -75,7 +75,7 @@ def test_every_example_is_a_valid_system_in_its_canonical_spelling():
 
 
 class BrokenEntry:
-    """An entry point whose package lacks something."""
+    """An entry point whose package lacks a dependency."""
 
     name, value = "theirs", "their_package:Codec"
 
@@ -92,7 +92,7 @@ def broken_entry(monkeypatch):
 
 
 @pytest.mark.usefixtures("broken_entry")
-def test_a_third_partys_codec_that_does_not_load_costs_the_others_nothing():
+def test_a_third_partys_codec_that_does_not_load_does_not_affect_the_others():
     assert parse("opus@12").family == "opus"
     with pytest.raises(UserError, match=r"theirs: its entry point their_package:Codec does not load") as caught:
         parse("theirs@12")

@@ -1,4 +1,4 @@
-"""Delays that are known because the test made them."""
+"""Alignment of signals with known delays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def noise(channels: int = 1, length: int = 4000, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("lag", range(-MAX_LAG, MAX_LAG + 1))
 @pytest.mark.parametrize("channels", [1, 2])
 def test_finds_and_removes_a_lag(lag, channels):
-    """`decoded` is `reference` late by `lag`; what comes back equals the reference but for the ends."""
+    """`decoded` is `reference` late by `lag`; the result equals the reference except at the ends."""
     reference = noise(channels)
     decoded = np.roll(reference, lag, axis=-1)
     assert estimate_lag(reference, decoded) == lag
@@ -42,7 +42,7 @@ def test_a_signal_shorter_than_the_search_range():
     assert estimate_lag(noise(length=5), noise(length=5)) == 0
 
 
-def test_the_ends_are_zeros_where_nothing_is_known():
+def test_unknown_samples_at_the_ends_are_zeros():
     signal = np.arange(1, 6, dtype=np.float32)[None]
     assert advance(signal, 2).tolist() == [[3, 4, 5, 0, 0]]
     assert advance(signal, -2).tolist() == [[0, 0, 1, 2, 3]]
@@ -50,7 +50,7 @@ def test_the_ends_are_zeros_where_nothing_is_known():
 
 
 def delayed(signal: np.ndarray, samples: float) -> np.ndarray:
-    """Late by any number of samples: a turn of phase in proportion to frequency, the ends meeting."""
+    """Delay by a fraction of a sample: a phase proportional to frequency, circularly."""
     turn = np.exp(-2j * np.pi * np.fft.rfftfreq(signal.shape[-1]) * samples)
     return np.fft.irfft(np.fft.rfft(signal) * turn, signal.shape[-1]).astype(np.float32)
 
@@ -58,7 +58,7 @@ def delayed(signal: np.ndarray, samples: float) -> np.ndarray:
 @pytest.mark.parametrize("fraction", [-0.45, -0.3, -0.1, 0.0, 0.2, 0.4])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_fraction_of_a_sample_that_is_left(fraction, channels):
-    """In noise whose energy lies low, as that of speech and music does."""
+    """In noise with most energy at low frequencies, like speech and music."""
     low = lfilter([1], [1, -1.8, 0.82], noise(channels, 20000)).astype(np.float32)
     assert lag_left(low, delayed(low, fraction)) == pytest.approx(fraction, abs=0.03)
     late = delayed(low, 3 + fraction)
@@ -66,14 +66,14 @@ def test_the_fraction_of_a_sample_that_is_left(fraction, channels):
 
 
 def test_in_white_noise_the_fraction_is_underestimated():
-    """Its correlation is sinc: at -1, 0 and 1 with 0.3 late -0.198, 0.858 and 0.368, so the vertex lies at 0.183."""
+    """A sinc delayed by 0.3 is -0.198, 0.858 and 0.368 at -1, 0 and 1; the vertex of their parabola is at 0.183."""
     before, here, after = np.sinc([-1.3, -0.3, 0.7])
     assert (before - after) / (2 * (before - 2 * here + after)) == pytest.approx(0.183, abs=0.001)
     white = noise(length=200_000)
     assert lag_left(white, delayed(white, 0.3)) == pytest.approx(0.183, abs=0.01)
 
 
-def test_what_has_no_peak_at_zero_has_no_fraction():
+def test_without_a_peak_at_zero_there_is_no_fraction():
     signal = noise()
     assert lag_left(signal, np.roll(signal, 1, axis=-1)) is None
     assert lag_left(np.zeros((1, 100), np.float32), signal[:, :100]) is None

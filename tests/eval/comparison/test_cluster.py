@@ -39,7 +39,7 @@ def address() -> Iterator[str]:
 
 
 def mark_and_square(task: tuple[int, Path]) -> int:
-    """The first to reach number 5 takes its process along."""
+    """Square a number; the first task of number 5 kills its process."""
     number, folder = task
     if number == 5 and not (folder / "killed").exists():
         (folder / "killed").touch()
@@ -57,7 +57,7 @@ def plan(corpus_dir, tmp_path) -> runner.Plan:
 
 
 def table(result: runner.Result) -> str:
-    """What is printed of a run, without the times."""
+    """The printed table of a run, without the times."""
     summary = summarise(result.scores.drop(columns=MEASURED).assign(encode_seconds=1.0, decode_seconds=1.0))
     return tables.markdown(summary, result.info)
 
@@ -72,7 +72,7 @@ def test_one_process_two_processes_and_a_cluster_give_the_same_table(address, pl
 
 
 def kill_when_busy(address: str, run: Path, files: int) -> int:
-    """Kill one of the cluster's workers once so many recordings are decoded; return how many were."""
+    """Kill a worker of the cluster after `count` decoded recordings; returns their number."""
     with distributed.Client(address, set_as_default=False) as client:
         victim = next(iter(client.run(os.getpid).values()))
     deadline = time.monotonic() + 60
@@ -131,10 +131,10 @@ def test_a_codec_of_the_users_own_is_compared_on_a_cluster(address, corpus_dir, 
         "slow=sleep 9; cp {input} {bitstream} && cp {bitstream} {output}", "--timeout", 2, "--metrics", "stoi",
         "--cluster", address, "--out", tmp_path / "run",
     )  # fmt: skip
-    assert done.returncode == 1, done.stderr  # of the slow one
+    assert done.returncode == 1, done.stderr  # because of the slow codec
     assert "slow: its encoder hung and was ended after 2 s (music/b.wav and 2 more)" in done.stderr
     scores = read_scores(tmp_path / "run")
-    assert (scores.loc[scores["system"] == "mine", "value"] > 0.999).all()  # a copy, but for 16 bits
+    assert (scores.loc[scores["system"] == "mine", "value"] > 0.999).all()  # a copy, except for 16-bit quantisation
     assert set(scores.loc[scores["status"] == "error", "system"]) == {"slow"}
 
 

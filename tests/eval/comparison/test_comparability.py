@@ -1,4 +1,4 @@
-"""Two runs: compared where they can be, and told apart where they cannot."""
+"""Comparing two runs, or refusing to with a reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def changed(change):
     return reasons(info(), other)
 
 
-def test_a_run_made_again_is_comparable():
+def test_a_repeated_run_is_comparable():
     assert changed(lambda other: other.update(created="2027", command="another")) == []
 
 
@@ -60,7 +60,7 @@ def test_a_run_made_again_is_comparable():
         ),
     ],
 )
-def test_what_differs_is_said(change, says):
+def test_differences_are_named(change, says):
     assert changed(change) == says
 
 

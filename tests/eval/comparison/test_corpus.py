@@ -1,4 +1,4 @@
-"""Which recordings a folder holds, in which categories, and the form in which they are judged."""
+"""Finding the recordings of a folder, their categories, and the format in which they are scored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def put(path: Path, rate: int = 16000, channels: int = 1, seconds: float = 0.1) 
     return path
 
 
-def test_sub_folders_are_categories_and_file_names_may_say_theirs(tmp_path):
+def test_sub_folders_or_prefixes_of_file_names_are_categories(tmp_path):
     folder = tmp_path / "clips"
     for name in ("speech/deep/a.wav", "Music/b.WAV", "speech_libri.wav", "sound-rain.wav", "other.wav", "all/c.wav"):
         put(folder / name)
@@ -30,11 +30,11 @@ def test_sub_folders_are_categories_and_file_names_may_say_theirs(tmp_path):
         "speech_libri.wav": "speech",
         "sound-rain.wav": "sound",
         "other.wav": "clips",
-        "all/c.wav": "all_",  # "all" is the row over all categories
+        "all/c.wav": "all_",  # "all" is the mean over all categories
     }
 
 
-def test_an_empty_folder_is_said_so(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no audio here")
     with pytest.raises(UserError, match=f"{tmp_path}: no recordings in it"):
         find(tmp_path)
@@ -48,7 +48,7 @@ def test_speech_categories_by_pattern(category, speech):
     assert is_speech(category) is speech
 
 
-def test_own_patterns_replace_the_usual_ones():
+def test_given_patterns_replace_the_default():
     assert is_speech("dialogue", ("dialogue",))
     assert not is_speech("speech", ("dialogue",))
 
@@ -63,7 +63,7 @@ def test_a_recording_keeps_its_own_format(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [96000, 192000])
-def test_rates_above_48_khz_are_judged_at_48_khz_and_said_so(tmp_path, rate):
+def test_rates_above_48_khz_are_scored_at_48_khz_with_a_note(tmp_path, rate):
     recording, note = load(source(put(tmp_path / "high.wav", rate)), ReferenceFormat())
     assert recording.sample_rate == 48000
     assert recording.samples.shape == (1, 4800)
@@ -71,12 +71,12 @@ def test_rates_above_48_khz_are_judged_at_48_khz_and_said_so(tmp_path, rate):
     assert f"high.wav: scored at 48 kHz instead of {rate // 1000} kHz" in note
 
 
-def test_a_common_format_can_be_asked_for(tmp_path):
+def test_a_common_format_can_be_set(tmp_path):
     recording, note = load(source(put(tmp_path / "a.wav", 44100, 2)), ReferenceFormat(24000, mono=True))
     assert (recording.sample_rate, recording.channels, note) == (24000, 1, None)
 
 
-def test_results_inside_the_folder_are_no_recordings_and_links_are_followed(tmp_path):
+def test_results_inside_the_folder_are_skipped_and_links_are_followed(tmp_path):
     put(tmp_path / "elsewhere" / "a.wav")
     folder = tmp_path / "clips"
     put(folder / "run" / "audio" / "b.wav")
@@ -85,7 +85,7 @@ def test_results_inside_the_folder_are_no_recordings_and_links_are_followed(tmp_
     assert [source.file for source in find(folder, leave_out=folder / "run")] == ["speech/a.wav"]
 
 
-def test_the_runs_that_lie_beside_the_recordings_are_none(tmp_path):
+def test_runs_among_the_recordings_are_skipped(tmp_path):
     put(tmp_path / "speech" / "a.wav")
     put(tmp_path / "earlier" / "audio" / "opus@12" / "speech" / "a.wav")
     (tmp_path / "earlier" / "run.json").write_text("{}")

@@ -33,7 +33,7 @@ category = "music"
 
 @pytest.fixture
 def write_corpus(tmp_path):
-    """Six recordings of 4 s and two songs of 1 s; returns the function that writes a corpus file beside them."""
+    """Six recordings of 4 s and two songs of 1 s; returns a function that writes a corpus file next to them."""
     for index in range(6):
         ramp = np.linspace(0.1, 0.9, 32000, dtype=np.float32)[None] * (-1) ** np.arange(32000)
         audio.write(tmp_path / "books" / f"{index}.wav", ramp.astype(np.float32), 8000)
@@ -59,8 +59,8 @@ def test_names_categories_and_excerpts(write_corpus):
         assert seconds == 1.5
 
 
-def test_hidden_files_and_results_are_no_recordings(write_corpus, tmp_path):
-    """A Mac leaves "._0.wav" beside "0.wav" on other systems' disks."""
+def test_hidden_files_and_results_are_skipped(write_corpus, tmp_path):
+    """macOS writes "._0.wav" next to "0.wav" on disks of other systems."""
     first = read_corpus(write_corpus(TWO))
     for name in ("._0.wav", ".trash/6.wav", "run/audio/opus@12/6.wav", "earlier/audio/opus@12/6.wav"):
         touch(tmp_path / "books" / name)
@@ -68,7 +68,7 @@ def test_hidden_files_and_results_are_no_recordings(write_corpus, tmp_path):
     assert read_corpus(write_corpus(TWO), leave_out=tmp_path / "books" / "run") == first
 
 
-def test_the_seed_decides_and_other_folders_do_not(write_corpus):
+def test_the_choice_depends_on_the_seed_but_not_on_other_folders(write_corpus):
     first = read_corpus(write_corpus(TWO))
     assert read_corpus(write_corpus(TWO)) == first
     alone = read_corpus(write_corpus(TWO.partition('[[folders]]\npath = "songs"')[0]))
@@ -76,7 +76,7 @@ def test_the_seed_decides_and_other_folders_do_not(write_corpus):
     assert read_corpus(write_corpus(TWO.replace("seed = 7", "seed = 8")))[:3] != first[:3]
 
 
-def test_an_excerpt_is_that_part_of_the_recording(write_corpus):
+def test_an_excerpt_is_a_part_of_the_recording(write_corpus):
     source = read_corpus(write_corpus(TWO))[0]
     whole = audio.read(source.path).samples
     heard, _ = corpus.load(source, ReferenceFormat())
@@ -84,7 +84,7 @@ def test_an_excerpt_is_that_part_of_the_recording(write_corpus):
     np.testing.assert_array_equal(heard.samples, whole[:, first : first + 12000])
 
 
-def test_a_run_of_a_corpus_file_notes_the_excerpts_and_knows_them_again(write_corpus, tmp_path):
+def test_a_run_of_a_corpus_file_records_the_excerpts_and_reuses_results(write_corpus, tmp_path):
     def plan(text):
         return runner.Plan(
             audio_dir=write_corpus(text), systems=tuple(parse_list("anchor@3.5k")), metrics=("si_sdr",),
@@ -113,7 +113,7 @@ def test_a_run_of_a_corpus_file_notes_the_excerpts_and_knows_them_again(write_co
         ('path = "books"', "", "folder 1: needs `path` and `category`"),
     ],
 )
-def test_mistakes_name_their_place(write_corpus, old, new, says):
+def test_mistakes_name_the_folder(write_corpus, old, new, says):
     with pytest.raises(UserError, match=says):
         read_corpus(write_corpus(TWO.replace(old, new)))
 
@@ -131,8 +131,8 @@ snr_db = [6]
 """
 
 
-def test_a_sound_is_mixed_in_at_the_stated_level(write_corpus):
-    """What is left when the speech is taken out has 6 dB less energy than it; the sum stays within full scale."""
+def test_a_recording_is_mixed_in_at_the_given_level(write_corpus):
+    """The sum minus the speech has 6 dB less energy than the speech; the sum stays within full scale."""
     source = read_corpus(write_corpus(NOISY))[0]
     assert source.added.snr_db == 6
     clean, _ = corpus.load(replace(source, added=None), ReferenceFormat())
@@ -147,13 +147,13 @@ def test_a_sound_is_mixed_in_at_the_stated_level(write_corpus):
     assert np.abs(y).max() <= 1
 
 
-def test_the_same_file_mixes_the_same_sounds_everywhere(write_corpus):
+def test_the_same_corpus_file_mixes_the_same_recordings(write_corpus):
     first = read_corpus(write_corpus(NOISY))
     assert read_corpus(write_corpus(NOISY)) == first
     assert read_corpus(write_corpus(NOISY.replace("seed = 7", "seed = 8"))) != first
 
 
-def test_another_level_or_another_sound_is_another_recording(write_corpus, tmp_path):
+def test_another_level_or_added_file_is_computed_again(write_corpus, tmp_path):
     def computed(text):
         plan = runner.Plan(
             audio_dir=write_corpus(text), systems=tuple(parse_list("anchor@3.5k")), metrics=("si_sdr",),
@@ -192,14 +192,14 @@ def test_silence_cannot_be_mixed_in(write_corpus):
         ("count = 4", 'layout = "dns4"\nsplit = "exam"', "folder 1: split = 'exam' is not possible"),
     ],
 )
-def test_mistakes_in_mixing_and_layouts_name_their_place(write_corpus, old, new, says):
+def test_mistakes_in_mixing_and_layouts_name_the_folder(write_corpus, old, new, says):
     with pytest.raises(UserError, match=says):
         read_corpus(write_corpus(NOISY.replace(old, new)))
 
 
 def test_the_papers_four_categories(tmp_path):
-    """docs/corpora/paper.toml on data sets as they lie on the disk; of each the paper's test part alone is taken."""
-    for index in range(8000):  # 1 % of them are for testing
+    """docs/corpora/paper.toml on the data sets' folders takes only the test part of each."""
+    for index in range(8000):  # 1 % of them are test recordings
         touch(tmp_path / "dns4" / "clean_fullband" / f"book_{index}.wav")
     for index in range(150):
         touch(tmp_path / "fsd50k" / "FSD50K.dev_audio" / f"{index}.wav")
@@ -223,8 +223,8 @@ def test_the_papers_four_categories(tmp_path):
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_a_recipe_asks_for_nothing_but_its_data_set(recipe, tmp_path):
-    """Every key and value is understood before the folder is looked for."""
+def test_a_recipe_needs_only_its_data_set(recipe, tmp_path):
+    """All keys and values are valid, so that the only error is the missing folder."""
     (tmp_path / "corpus.toml").write_text(recipe.read_text())
     with pytest.raises(UserError, match=r"folder 1: \S+ is no folder"):
         read_corpus(tmp_path / "corpus.toml")
@@ -234,8 +234,8 @@ def test_every_layout_has_a_recipe():
     assert set(LAYOUTS) == {path.stem for path in RECIPES.glob("*.toml")} - {"paper"}
 
 
-def test_the_recipe_of_daps_takes_what_is_for_testing(tmp_path):
-    """20 speakers and 5 scripts: two speakers are for testing, of which the recipe takes all ten recordings."""
+def test_the_recipe_of_daps_takes_the_test_speakers(tmp_path):
+    """20 speakers and 5 scripts: the recipe takes all ten recordings of the two test speakers."""
     speakers = [f"{letter}{number}" for letter in "fm" for number in range(1, 11)]
     for speaker in speakers:
         for script in range(1, 6):

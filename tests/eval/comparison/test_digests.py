@@ -1,4 +1,4 @@
-"""Hashes of recordings: made once, and anew where a file may have changed."""
+"""Hashes of recordings: computed once, and again if a file may have changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from earmark.eval.comparison.digests import Digests
 
 @pytest.fixture
 def hashed(monkeypatch):
-    """The files that were read."""
+    """Names of the files that were read."""
     read = []
     real = digests.sha256
     monkeypatch.setattr(digests, "sha256", lambda path: read.append(path.name) or real(path))
@@ -31,7 +31,7 @@ def test_a_file_is_read_once_and_by_the_next_run_not_at_all(tmp_path, hashed):
     assert hashed == ["a.wav"]
 
 
-def test_a_file_that_changed_is_read_again_even_where_its_size_and_time_are_set_back(tmp_path, hashed):
+def test_a_changed_file_is_read_again_even_if_size_and_time_are_restored(tmp_path, hashed):
     path = tmp_path / "a.wav"
     path.write_bytes(b"abc")
     before = path.stat()
@@ -45,14 +45,14 @@ def test_a_file_that_changed_is_read_again_even_where_its_size_and_time_are_set_
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"a": 1}', "\x00"])
-def test_a_damaged_memory_is_none(tmp_path, content):
+def test_a_damaged_file_of_digests_is_ignored(tmp_path, content):
     path = tmp_path / "a.wav"
     path.write_bytes(b"abc")
     (tmp_path / "digests.json").write_text(content)
     assert Digests(tmp_path).of(path) == hashlib.sha256(b"abc").hexdigest()
 
 
-def test_nothing_new_is_not_written(tmp_path):
+def test_without_news_nothing_is_written(tmp_path):
     Digests(tmp_path / "run").save()
     assert not (tmp_path / "run").exists()
 

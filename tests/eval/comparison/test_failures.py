@@ -1,4 +1,4 @@
-"""What failed, in few lines: a reason is said once, however many recordings and metrics it costs."""
+"""Failures in a few lines: each reason once, for any number of recordings and metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ METRICS = ("si_snr", "stoi")
 
 
 def rows(file: str, system: str, reason: str = "", metrics: tuple[str, ...] = METRICS, decoded: bool = True):
-    """A recording in a system, whose given metrics failed for a reason."""
+    """Rows of a recording in a system whose metrics failed for a reason."""
     common = {"file": file, "system": system, "duration": 1.0 if decoded else float("nan")}
     broken = {"status": "error", "reason": reason} if reason else {"status": "ok", "reason": ""}
     return [
@@ -33,7 +33,7 @@ def test_a_codec_that_fails_is_one_line_for_all_its_recordings_and_metrics():
     assert said(*broken, rows("a", "opus@6")) == ["mine: its encoder crashed by SIGSEGV (a and 2 more)"]
 
 
-def test_codecs_and_reasons_are_told_apart():
+def test_codecs_and_reasons_have_separate_lines():
     assert said(
         rows("a", "one", "one: no output", decoded=False), rows("b", "one", "died", decoded=False),
         rows("a", "two", "died", decoded=False),
@@ -51,13 +51,13 @@ def test_a_recording_that_cannot_be_read_is_one_line_and_not_its_systems():
     assert said(*cells, rows("c", "x"), unread=reasons) == ["in/a: not audio", "b: the worker process died"]
 
 
-def test_a_metric_that_cannot_run_here_is_no_failure():
+def test_a_metric_that_cannot_run_here_is_not_a_failure():
     cells = [rows(file, "x", "unavailable: no library", ("stoi",)) for file in "ab"]
     assert said(*cells) == []
     assert unavailable_metrics(pd.DataFrame([*itertools.chain(*cells)])) == ["stoi: unavailable: no library"]
 
 
-def test_no_flood():
+def test_many_reasons_are_cut_to_20_lines():
     """30 recordings, each with a reason of its own."""
     lines = said(*(rows(f"{number}", "x", f"reason {number}", decoded=False) for number in range(30)))
     assert len(lines) == SHOWN == 20
@@ -77,7 +77,7 @@ def test_as_a_user_sees_it(corpus_dir, tmp_path):
     ]
 
 
-def test_a_codec_that_cannot_run_here_costs_the_others_nothing(corpus_dir, tmp_path, monkeypatch):
+def test_a_codec_that_cannot_run_here_does_not_affect_the_others(corpus_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("EARMARK_EVS_DIR", str(tmp_path / "nowhere"))
     arguments = ["compare", str(corpus_dir), "--metrics", "si_snr,stoi", "--jobs", "1", "--out", str(tmp_path / "run")]
     done = CliRunner().invoke(cli, [*arguments, "--systems", "anchor@3.5k,evs@9.6"], standalone_mode=False)

@@ -1,4 +1,4 @@
-"""How a report names the machine."""
+"""Description of the machine in reports."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_processor_cores_and_system_but_not_the_name_of_the_machine(tmp_path, mo
     assert machine.machine() == f"Intel(R) Xeon(R) Platinum 8480+, 3 cores, {system}"
 
 
-def test_a_processor_that_does_not_name_itself_costs_nothing(tmp_path, monkeypatch):
-    """As on ARM, where cpuinfo has no model name, and where there is none."""
+def test_an_unnamed_processor_is_left_out(tmp_path, monkeypatch):
+    """On ARM cpuinfo has no model name; other systems have no cpuinfo."""
     for text in ("processor\t: 0\nCPU part\t: 0xd0c\n", None):
         file = tmp_path / f"cpuinfo {text is None}"
         if text is not None:

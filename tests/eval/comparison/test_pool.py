@@ -1,4 +1,4 @@
-"""Tasks over processes, one of which may die."""
+"""Tasks in parallel processes, one of which may die."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_every_task_has_its_result():
 
 
 def test_a_process_that_dies_costs_only_its_own_task():
-    """Crashes in native code and the kernel's out-of-memory killer look like this."""
+    """As in crashes of native code and by the kernel's out-of-memory killer."""
     results = dict(run_tasks(square_or_die, range(10), 2, lambda number: -number))
     assert results == {n: -n if n in (3, 4) else n * n for n in range(10)}
 
 
-def test_few_tasks_are_in_hand_at_once():
-    """100,000 tasks are made one by one: never more than the window ahead of what is done."""
+def test_tasks_are_made_as_they_are_needed():
+    """Never more than the window ahead of the finished tasks."""
     made = done = furthest = 0
 
     def tasks():
@@ -84,23 +84,23 @@ def test_a_process_that_dies_late_costs_only_its_own_task():
     assert results == {n: -n if n in (3, 4) else n * n for n in numbers}
 
 
-def place_and_process(task: tuple[str, int]) -> int:
-    time.sleep(0.05)  # longer than handing out takes
+def wait_and_name_process(task: tuple[str, int]) -> int:
+    time.sleep(0.05)  # longer than handing out a task
     return os.getpid()
 
 
-def test_what_belongs_together_is_done_by_one_process():
-    """As one recording in all systems; only the last group may be shared, lest one has nothing to do."""
+def test_tasks_of_a_group_go_to_one_process():
+    """For example one recording in all systems; only the last group may be shared, so that no process is idle."""
     tasks = [(name, number) for name in "abcdefgh" for number in range(5)]
     by = {name: set() for name in "abcdefgh"}
-    for task, process in run_tasks(place_and_process, tasks, 2, lambda task: 0, group=lambda task: task[0]):
+    for task, process in run_tasks(wait_and_name_process, tasks, 2, lambda task: 0, group=lambda task: task[0]):
         by[task[0]].add(process)
     assert sum(len(processes) > 1 for processes in by.values()) <= 1
     assert len(set.union(*by.values())) == 2
 
 
 def test_one_group_is_shared_by_all_when_there_is_no_other():
-    results = run_tasks(place_and_process, [("a", n) for n in range(20)], 2, lambda task: 0, group=lambda task: "a")
+    results = run_tasks(wait_and_name_process, [("a", n) for n in range(20)], 2, lambda task: 0, group=lambda task: "a")
     assert len({process for _, process in results}) == 2
 
 
@@ -124,7 +124,7 @@ def run_a_program(path: Path) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("task", ["tell_and_wait", "run_a_program"])
 def test_workers_and_their_programs_end_with_their_parent(tmp_path, task, how):
-    """SIGKILL leaves the parent no time to tell them; after an interrupt nothing is said of leaked semaphores."""
+    """SIGKILL leaves the parent no time to end them; an interrupt must not report leaked semaphores."""
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"

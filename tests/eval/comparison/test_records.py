@@ -1,4 +1,4 @@
-"""Records in Parquet parts: what a crash costs, and what holds where two parts tell of the same recording."""
+"""Records in Parquet files: what a crash loses, and which record counts if two files have the same key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def parts(run):
     return sorted((run / "records").glob("*.parquet"))
 
 
-def test_what_is_added_is_read_again(tmp_path):
+def test_records_are_read_as_written(tmp_path):
     first = record(si_snr=Score(3.25), pesq=undefined("silent"))
     with records.appended(tmp_path) as add:
         add("a", first)
@@ -27,7 +27,7 @@ def test_what_is_added_is_read_again(tmp_path):
     assert records.read(tmp_path / "nowhere") == {}
 
 
-def test_the_later_part_holds(tmp_path):
+def test_the_later_file_counts(tmp_path):
     for kbps in (6.0, 7.0, 8.0):
         with records.appended(tmp_path) as add:
             add("a", record(kbps))
@@ -41,8 +41,8 @@ def test_a_failed_score_is_tried_again(tmp_path):
     assert records.read(tmp_path)["a"].scores == {"si_snr": Score(1.0)}
 
 
-def test_a_crash_costs_what_is_in_no_part_yet(tmp_path, monkeypatch):
-    """With parts of 2 s and a record a second, a process that vanishes after the fifth leaves four."""
+def test_a_crash_loses_only_records_that_are_in_no_file_yet(tmp_path, monkeypatch):
+    """With files of 2 s and a record per second, a process that dies after the fifth record leaves four."""
     clock = iter(range(100))
     monkeypatch.setattr("earmark.eval.comparison.records.time.monotonic", lambda: float(next(clock)))
     adding = records.appended(tmp_path)
@@ -53,9 +53,9 @@ def test_a_crash_costs_what_is_in_no_part_yet(tmp_path, monkeypatch):
     assert len(parts(tmp_path)) == 2
 
 
-def test_parts_grow_with_the_run(tmp_path, monkeypatch):
-    """From 200 s on a hundredth of the time is more than 2 s: 30 minutes of a record a second make a hundred parts and
-    then ln(1800 / 200) / ln(1.01) = 221 at most."""
+def test_files_grow_with_the_run(tmp_path, monkeypatch):
+    """From 200 s on, a hundredth of the time is more than 2 s: 30 minutes at a record per second make a hundred files
+    and then ln(1800 / 200) / ln(1.01) = 221 at most."""
     clock = iter(range(10000))
     monkeypatch.setattr("earmark.eval.comparison.records.time.monotonic", lambda: float(next(clock)))
     written = []
@@ -79,7 +79,7 @@ def test_an_interrupt_loses_nothing(tmp_path):
     assert set(records.read(tmp_path)) == {"a"}
 
 
-def test_a_part_that_cannot_be_read_is_as_good_as_none(tmp_path):
+def test_a_file_that_cannot_be_read_is_skipped(tmp_path):
     for key in "ab":
         with records.appended(tmp_path) as add:
             add(key, record())
@@ -88,8 +88,8 @@ def test_a_part_that_cannot_be_read_is_as_good_as_none(tmp_path):
     assert set(records.read(tmp_path)) == {"b"}
 
 
-def test_parts_of_an_earlier_version_are_read(tmp_path):
-    """They have no column lag_left; a part that lacks another is none of ours."""
+def test_files_of_an_earlier_version_are_read(tmp_path):
+    """They have no column lag_left; a file that lacks another column is skipped."""
     with records.appended(tmp_path) as add:
         add("a", record(si_snr=Score(3.25)))
         add("b", record())

@@ -1,4 +1,4 @@
-"""Recordings and results on fsspec URLs: file:// stands for a store that every worker sees, memory:// for any other."""
+"""Recordings and results at fsspec URLs: file:// for a store that all workers see, memory:// for any other store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEASURED = ["encode_seconds", "decode_seconds"]
 
 @pytest.fixture
 def store(corpus_dir):
-    """The small corpus in memory."""
+    """The small corpus at a memory:// URL."""
     root = path_or_url("memory://corpus")
     for path in corpus_dir.rglob("*.wav"):
         target = root / path.relative_to(corpus_dir).as_posix()
@@ -104,7 +104,7 @@ def test_a_url_that_cannot_be_opened_is_one_line(url, earmark, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_runs_beside_recordings_at_a_url_are_none(corpus_dir):
+def test_runs_among_recordings_at_a_url_are_skipped(corpus_dir):
     for run in ("ours", "earlier"):
         shutil.copytree(corpus_dir / "music", corpus_dir / run / "audio" / "opus@12")
     (corpus_dir / "earlier" / "run.json").write_text("{}")

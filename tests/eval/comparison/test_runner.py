@@ -1,4 +1,4 @@
-"""A run: what is computed, what is remembered, and what one bad file costs."""
+"""A run: what it computes, what it reuses, and how bad files are reported."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_one_row_for_each_recording_system_and_metric(plan):
     assert (opus.encode_seconds > 0).all()
 
 
-def test_scores_are_those_of_the_audio_beside_them(plan):
+def test_scores_are_those_of_the_decoded_files(plan):
     result = runner.run(plan)
     for row in result.scores[result.scores.system == "opus@12"].itertuples():
         source = audio.read(plan.audio_dir / row.file)
@@ -69,14 +69,14 @@ def test_scores_are_those_of_the_audio_beside_them(plan):
         np.testing.assert_array_equal(audio.read(audio_path(plan.run, "reference", row.file)).samples, source.samples)
 
 
-def test_payload_bytes_make_the_measured_rate(plan):
+def test_the_measured_rate_counts_payload_bytes(plan):
     result = runner.run(with_systems(plan, "mp3@64"))
     row = result.scores[result.scores.file == "music/c.wav"].iloc[0]
-    # 48 kHz: 1.5 s and 1105 samples of delay are 63.5, so 64 frames of 192 bytes, and one that the encoder flushes.
+    # 48 kHz: 1.5 s and 1105 samples of delay are 63.5, so 64 frames of 192 bytes, and one that flushing adds.
     assert row.kbps == pytest.approx(65 * 192 * 8 / 1.5 / 1000)
 
 
-def test_a_second_run_computes_nothing_and_a_new_system_or_metric_only_itself(plan):
+def test_a_second_run_computes_only_new_systems_and_metrics(plan):
     first = runner.run(plan)
     assert first.computed == 9
     again = runner.run(plan)
@@ -122,8 +122,8 @@ def test_a_decoded_file_that_was_replaced_or_lost_is_made_again(plan):
     assert audio.read(audio_path(plan.run, "opus@12", "music/b.wav")).samples.shape == (2, 66150)
 
 
-def test_another_form_in_the_same_folder_does_not_mix(plan):
-    """RUN/audio has one file for each recording and system, so each form takes the other's place."""
+def test_another_format_in_the_same_folder_is_computed_again(plan):
+    """RUN/audio has one file per recording and system, so the formats replace each other."""
     own = runner.run(plan).scores
     common = runner.run(replace(plan, format=ReferenceFormat(16000, mono=True))).scores
     assert not own.value.equals(common.value)
@@ -137,7 +137,7 @@ def test_two_jobs_give_the_same_table_as_one(plan, tmp_path):
     pd.testing.assert_frame_equal(one, two)
 
 
-def test_the_run_says_how_it_was_made(plan):
+def test_the_run_metadata(plan):
     runner.run(plan)
     info = read_info(plan.run)
     assert info["machine"] == machine()
@@ -151,7 +151,7 @@ def test_the_run_says_how_it_was_made(plan):
 
 
 def put_bad_files(folder: Path) -> dict[str, str]:
-    """One of each file that cannot be judged, and what must be said of it."""
+    """One of each type of unusable file, and the message for it."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (48000, 1))
     (folder / "text.wav").write_text("this is not audio")
     soundfile.write(folder / "cut.wav", noise, 48000)
@@ -166,7 +166,7 @@ def put_bad_files(folder: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def test_bad_files_are_one_line_each_and_cost_the_others_nothing(plan):
+def test_bad_files_are_one_line_each_and_do_not_affect_the_others(plan):
     good = runner.run(plan).scores
     expected = put_bad_files(plan.audio_dir)
     result = runner.run(plan)
@@ -182,7 +182,7 @@ def test_bad_files_are_one_line_each_and_cost_the_others_nothing(plan):
     pd.testing.assert_frame_equal(kept, good)
 
 
-def test_silence_and_a_five_millisecond_clip_are_undefined_and_no_failure(plan):
+def test_silence_and_a_clip_of_5_ms_are_undefined_but_no_failure(plan):
     audio.write(plan.audio_dir / "music" / "silence.wav", np.zeros((1, 48000), np.float32), 48000)
     audio.write(plan.audio_dir / "music" / "click.wav", np.full((1, 240), 0.1, np.float32), 48000)
     every = replace(with_systems(plan, "opus@12"), metrics=("si_snr", "visqol", "pesq", "stoi"))
@@ -202,7 +202,7 @@ def test_a_high_rate_recording_is_noted(plan):
     assert any("music/high.wav: scored at 48 kHz instead of 192 kHz" in note for note in result.info["notes"])
 
 
-def test_unknown_metrics_and_empty_folders_are_said_before_any_work(plan, tmp_path):
+def test_unknown_metrics_and_empty_folders_are_refused_before_any_work(plan, tmp_path):
     with pytest.raises(UserError, match="there is no metric 'mos'"):
         runner.run(replace(plan, metrics=("mos",)))
     (tmp_path / "empty").mkdir()
@@ -211,12 +211,12 @@ def test_unknown_metrics_and_empty_folders_are_said_before_any_work(plan, tmp_pa
     assert not plan.run.exists()
 
 
-def test_results_do_not_go_among_the_recordings_where_the_next_run_would_judge_them(plan):
+def test_results_in_the_folder_of_recordings_are_refused(plan):
     with pytest.raises(UserError, match=r"--out .*audio: has the recordings; name another folder, e\.g\. .*audio/run"):
         runner.run(replace(plan, run=plan.audio_dir))
 
 
-def test_a_machine_with_another_version_of_a_codec_does_not_code_for_this_run(corpus_dir, tmp_path):
+def test_a_machine_with_another_version_of_a_codec_is_refused(corpus_dir, tmp_path):
     source = find(corpus_dir)[0]
     task = Task(
         tmp_path, source, sha256(source.path), ReferenceFormat(), parse("mp3@64"), "LAME3.90", {"si_snr": "si_snr"}
@@ -227,21 +227,21 @@ def test_a_machine_with_another_version_of_a_codec_does_not_code_for_this_run(co
     assert not task.audio_path.exists()
 
 
-def test_the_same_recording_under_two_names_is_remembered_under_both(plan):
+def test_the_same_recording_under_two_names_has_two_records(plan):
     copy = plan.audio_dir / "speech" / "copy.wav"
     copy.write_bytes((plan.audio_dir / "speech" / "a.wav").read_bytes())
     runner.run(plan)
     assert runner.run(plan).computed == 0
 
 
-def test_a_copy_of_a_run_is_as_good_as_the_run(plan, tmp_path):
-    """cp -r gives every file a new time."""
+def test_a_copied_run_is_not_computed_again(plan, tmp_path):
+    """Although cp -r gives every file a new time."""
     runner.run(plan)
     shutil.copytree(plan.run, tmp_path / "copy", copy_function=shutil.copyfile)
     assert runner.run(replace(plan, run=tmp_path / "copy")).computed == 0
 
 
-def test_a_decoded_file_of_the_same_size_but_other_samples_is_made_anew(plan):
+def test_a_decoded_file_of_the_same_size_but_other_samples_is_made_again(plan):
     runner.run(plan)
     path = audio_path(plan.run, "opus@12", "music/c.wav")
     decoded = audio.read(path)
@@ -258,6 +258,6 @@ def test_decoded_files_have_names_of_their_own(file, stored):
 
 
 def test_a_run_names_the_version_of_every_library(plan):
-    """All that pyproject.toml asks for to compute scores."""
+    """All dependencies in pyproject.toml that compute scores."""
     versions = runner.run(plan).info["versions"]
     assert {"python", "torch", "pyloudnorm", "pystoi", "av", "soxr", "safetensors", "pyarrow"} <= versions.keys()

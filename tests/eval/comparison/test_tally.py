@@ -1,4 +1,4 @@
-"""What is counted comes out as the rows of scores.parquet."""
+"""Results of a run as the rows of scores.parquet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def record(value: float, lag: int = 0) -> Record:
     return Record(16000, 1, 2.0, 6.5, lag, 0.25, 0.125, "stamp", [f"note {lag}"], scores, 0.1)
 
 
-def test_rows_in_the_order_that_was_asked_for_whatever_came_first():
+def test_rows_are_in_the_order_of_the_plan():
     sources = [Source(name, Path(name), "speech") for name in ("a", "b")]
     tally = Tally(sources, parse_list("opus@12,anchor@3.5k"), ("si_snr", "stoi"), lambda category: METRICS)
     tally.add("b", "anchor@3.5k", record(4.0))
@@ -48,8 +48,8 @@ def test_rows_in_the_order_that_was_asked_for_whatever_came_first():
     assert tally.notes == {"note 0", "note -2"}
 
 
-def test_a_score_of_another_version_of_a_library_is_none_of_this_run():
-    """A machine of a cluster may have another; its record then has the score under another name."""
+def test_a_score_of_another_version_of_a_library_does_not_count():
+    """A machine of a cluster may have another version; its record has the score under another name."""
     tally = Tally([Source("a", Path("a"), "speech")], parse_list("opus@12"), ("si_snr", "stoi"), lambda _: METRICS)
     theirs = record(1.0)
     theirs.scores["stoi, pystoi 0.3.3"] = theirs.scores.pop(cell(find("stoi")))
