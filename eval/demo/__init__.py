@@ -1,4 +1,4 @@
-"""The demo recordings: a small set of speech, speech-like signals, music and sounds, synthesised, always the same."""
+"""The demo recordings: a small, reproducible set of synthetic speech, speech-like signals, music and sounds."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Clip:
     """A recording to synthesise.
 
     Args:
-        path: relative to the folder; its first part is the category.
+        path: path within the folder; the first part is the category.
         subtype: sample format, "PCM_16" or "PCM_24".
-        synthesise: makes [channels, time] from the rate in Hz and a random generator.
+        synthesise: returns [channels, time], given the sample rate in Hz and a random generator.
     """
 
     path: str
@@ -70,12 +70,12 @@ CLIPS = (
 
 
 def write_demo_audio(folder: Path, seed: int = 0) -> list[Path]:
-    """Write ten recordings of 5 to 8 s below `folder`, in one sub-folder a category, with a peak of -3 dBFS.
+    """Write ten recordings of 5 to 8 s with a peak of -3 dBFS, in one sub-folder of `folder` per category.
 
-    Where eSpeak NG is not installed or does not run, speech/ is left out and a line on stderr says why.
+    Skips speech/, with a message, if eSpeak NG is not installed or does not run.
 
     Args:
-        seed: the same seed gives the same bytes, with the same libraries on the same kind of processor; another one
+        seed: the same seed gives the same bytes with the same libraries on the same type of processor; another seed
             gives other noise, timing and intonation of the same pieces.
 
     Returns:
@@ -96,5 +96,5 @@ def write_demo_audio(folder: Path, seed: int = 0) -> list[Path]:
         write(folder / clip.path, audio, clip.sample_rate, subtype=clip.subtype)
         files.append(folder / clip.path)
     if reason is not None:
-        log.warning("note: speech/ is left out: %s", reason)
+        log.warning("note: speech/ is skipped: %s", reason)
     return files

@@ -1,9 +1,10 @@
-"""Speaks one text with eSpeak NG: a script that eval/demo/speech.py runs in a process of its own.
+"""Speak one text with eSpeak NG: a script that eval/demo/speech.py runs in a process of its own.
 
     python espeak_process.py VOICE WORDS_PER_MINUTE PITCH SEED  < text in UTF-8  > 16-bit mono PCM, native byte order
 
-eSpeak NG keeps the state of its wave generator in globals that neither espeak_Terminate nor loading it again resets, so
-only a fresh process gives the same samples every time. Standard library and `espeakng_loader` only: it starts quickly.
+eSpeak NG keeps the state of its wave generator in global variables that neither espeak_Terminate nor reloading resets,
+so only a fresh process gives the same samples every time. Imports only the standard library and `espeakng_loader`, to
+start quickly.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-SAMPLE_RATE = 22050  # of every eSpeak NG voice that is not MBROLA
+SAMPLE_RATE = 22050  # of all eSpeak NG voices except MBROLA's
 
 # speak_lib.h of eSpeak NG 1.52
 AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -24,7 +25,7 @@ CHARACTERS_UTF8 = 1
 
 
 def main(voice: str, words_per_minute: int, pitch: int, seed: int) -> None:
-    """Speak standard input and write its samples to standard output; a failure is a line on stderr and status 1."""
+    """Speak standard input and write samples to standard output; a failure prints a line on stderr, with status 1."""
     import espeakng_loader
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -36,7 +37,7 @@ def main(voice: str, words_per_minute: int, pitch: int, seed: int) -> None:
         return 0  # go on
 
     callback = callback_type(collect)
-    os.chdir(Path(espeakng_loader.get_data_path()).parent)  # the library cuts a path off at 160 bytes, so keep it short
+    os.chdir(Path(espeakng_loader.get_data_path()).parent)  # the library truncates paths to 160 bytes, so keep it short
     rate = library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, b".", INITIALIZE_DONT_EXIT)
     if rate != SAMPLE_RATE:
         sys.exit(f"espeak_Initialize returned {rate} instead of {SAMPLE_RATE} Hz")

@@ -10,7 +10,7 @@ from scipy.signal import butter, lfilter, sosfilt
 
 Signal = NDArray[np.float64]  # [time]
 
-TABLE_LENGTH = 4096  # samples of a wave table; linear interpolation in it leaves an error far below 16 bits
+TABLE_LENGTH = 4096  # samples of a wave table; the error of linear interpolation is far below 16 bits
 
 
 def frequency_of(note: str) -> float:
@@ -30,12 +30,12 @@ def plucked_string(
 ) -> Signal:
     """A plucked string (Karplus and Strong 1983), tuned by an all-pass (Jaffe and Smith 1983).
 
-    The loop is a delay line of whole samples, a two-point mean (half a sample, the loss of the high partials) and an
-    all-pass for the remaining fraction, which lies between 0.3 and 1.3 samples.
+    The loop consists of a delay line of whole samples, a two-point mean (a delay of half a sample, which damps high
+    partials) and an all-pass for the remaining fraction of 0.3 to 1.3 samples.
 
     Args:
-        decay: seconds in which the fundamental falls by 60 dB, before the loss of the mean.
-        position: where it is plucked, as a share of its length.
+        decay: seconds in which the fundamental falls by 60 dB, not counting the loss by the mean.
+        position: position of the pluck as a share of the string's length.
     """
     period = sample_rate / frequency
     line = int(period - 0.5 - 0.3)
@@ -47,7 +47,7 @@ def plucked_string(
     a = [1.0, allpass]
 
     burst = rng.uniform(-1, 1, line)
-    burst -= np.roll(burst, round(position * line))  # no partial has a node where the string is plucked
+    burst -= np.roll(burst, round(position * line))  # removes the partials that have a node at the pluck
     lap, state, laps = burst, np.zeros(2), [burst]
     for _ in range(int(seconds * sample_rate / line)):
         lap, state = lfilter(b, a, lap, zi=state)
@@ -57,11 +57,11 @@ def plucked_string(
 
 
 def struck_string(frequency: float, seconds: float, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """A piano-like tone: a stiff string's partials, n f sqrt(1 + B n^2) (Fletcher 1964), and the hammer's thump."""
+    """A piano-like tone: partials of a stiff string, n f sqrt(1 + B n^2) (Fletcher 1964), and the hammer's thump."""
     stiffness = 0.0004
     n = np.arange(1, 41)
     partials = n * frequency * np.sqrt(1 + stiffness * n**2)
-    levels = np.abs(np.sin(np.pi * n / 8)) / n * np.exp(-partials / 4500)  # the hammer hits at 1/8 and is soft
+    levels = np.abs(np.sin(np.pi * n / 8)) / n * np.exp(-partials / 4500)  # a soft hammer at 1/8 of the length
     decays = 6.0 * (220 / frequency) ** 0.5 / (1 + 0.25 * n)
     tone = damped_partials(partials, levels, decays, seconds, sample_rate, rng)
     thump = sosfilt(butter(2, 900, fs=sample_rate, output="sos"), rng.standard_normal(len(tone)))
@@ -77,7 +77,7 @@ def damped_partials(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> Signal:
-    """Sum of sines in random phases, each falling by 60 dB in its decay; those beyond 0.49 of the rate are left out."""
+    """Sum of sines in random phases, each falling by 60 dB in its decay; omits those above 0.49 of the sample rate."""
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     tone = np.zeros_like(time)
     for frequency, level, decay in zip(frequencies, levels, decays, strict=True):
@@ -89,12 +89,12 @@ def damped_partials(
 
 
 def oscillator(frequency: Signal, harmonics: Signal, sample_rate: int, start: float = 0.0) -> Signal:
-    """A periodic wave without aliasing: harmonics that would pass 0.49 of the rate are left out.
+    """A periodic wave without aliasing; omits harmonics that would exceed 0.49 of the sample rate.
 
     Args:
         frequency: Hz at every sample, [time].
-        harmonics: level of the fundamental and its multiples.
-        start: phase in periods.
+        harmonics: levels of the fundamental and its multiples.
+        start: initial phase in periods.
     """
     count = min(len(harmonics), int(0.49 * sample_rate / frequency.max()))
     spectrum = np.zeros(TABLE_LENGTH // 2 + 1, complex)
@@ -105,7 +105,7 @@ def oscillator(frequency: Signal, harmonics: Signal, sample_rate: int, start: fl
 
 
 def flute(frequency: float, seconds: float, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """A flute-like tone: few harmonics, a vibrato that sets in late, breath."""
+    """A flute-like tone: few harmonics, delayed vibrato, breath."""
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     vibrato = 0.006 * np.clip((time - 0.15) / 0.2, 0, 1) * np.sin(2 * np.pi * 5.3 * time)
     tone = oscillator(frequency * (1 + vibrato), np.array([1, 0.45, 0.22, 0.08, 0.05, 0.02, 0.012, 0.006]), sample_rate)
@@ -116,7 +116,7 @@ def flute(frequency: float, seconds: float, sample_rate: int, rng: np.random.Gen
 
 
 def saw_pad(frequency: float, seconds: float, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Three detuned sawtooth waves a side, [2, time]: wide, slow to start and to end."""
+    """Three detuned sawtooth waves per channel, [2, time], with slow attack and release."""
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     harmonics = 1 / np.arange(1, 400) / (1 + np.arange(1, 400) / 20)
     sides = np.zeros((2, len(time)))
@@ -128,7 +128,7 @@ def saw_pad(frequency: float, seconds: float, sample_rate: int, rng: np.random.G
 
 
 def synth_bass(frequency: float, seconds: float, sample_rate: int) -> Signal:
-    """A sawtooth whose harmonics close down after the attack."""
+    """A sawtooth whose harmonics fade after the attack."""
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     steady, n = np.full(len(time), frequency), np.arange(1, 120)
     bright = oscillator(steady, 1 / n, sample_rate)
@@ -139,7 +139,7 @@ def synth_bass(frequency: float, seconds: float, sample_rate: int) -> Signal:
 
 
 def kick(sample_rate: int, rng: np.random.Generator) -> Signal:
-    """A bass drum: a sine that falls from 170 to 48 Hz, and the click of the beater."""
+    """A bass drum: a sine falling from 170 to 48 Hz, and the click of the beater."""
     time = np.arange(round(0.35 * sample_rate)) / sample_rate
     body = np.sin(2 * np.pi * np.cumsum(48 + 122 * np.exp(-time / 0.028)) / sample_rate) * np.exp(-time / 0.1)
     return body + 0.15 * rng.standard_normal(len(time)) * np.exp(-time / 0.003)
@@ -164,6 +164,6 @@ def noise_stroke(
 
 
 def _damp(tone: NDArray[np.float64], seconds: float, sample_rate: int) -> NDArray[np.float64]:
-    """Fade the last `seconds` of [..., time] out, as a finger or a damper does."""
+    """Fade out the last `seconds` of [..., time]."""
     length = min(round(seconds * sample_rate), tone.shape[-1])
     return tone * np.append(np.ones(tone.shape[-1] - length), np.linspace(1, 0, length))

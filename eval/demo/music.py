@@ -30,9 +30,9 @@ def river_waltz(sample_rate: int, rng: np.random.Generator) -> Audio:
                 delay = stroke * beat + (0.045 if last else 0.014) * string + rng.uniform(0, 0.004)
                 tone = play.plucked_string(frequency_of(note), length, sample_rate, rng, decay=2.5)
                 stage.add(tone, start + delay, 0.2 if stroke else 0.27, pan=-0.45)
-        for place, note in enumerate(bass.split()):
+        for half, note in enumerate(bass.split()):
             tone = play.plucked_string(frequency_of(note), 2.2 * beat, sample_rate, rng, decay=2.2, position=0.3)
-            stage.add(tone, start + 2 * place * beat, 0.5 - 0.15 * place, pan=0.1)
+            stage.add(tone, start + 2 * half * beat, 0.5 - 0.15 * half, pan=0.1)
         for note, at, beats in melody:
             stage.add(play.flute(frequency_of(note), beats * beat, sample_rate, rng), start + at * beat, 0.33, pan=0.3)
         for stroke in () if last else (1, 2):
@@ -43,7 +43,7 @@ def river_waltz(sample_rate: int, rng: np.random.Generator) -> Audio:
 
 
 def two_voices(sample_rate: int, rng: np.random.Generator) -> Audio:
-    """A little canon for piano in G, the left hand a bar later and an octave lower; 4/4 at 112, [2, time]."""
+    """A canon for piano in G, the left hand a bar later and an octave lower; 4/4 at 112 beats a minute, [2, time]."""
     beat = 60 / 112
     subject = [("G4", 0.5), ("B4", 0.5), ("D5", 1), ("C5", 0.5), ("B4", 0.5), ("A4", 1)]
     answer = [("B4", 0.5), ("D5", 0.5), ("G5", 1), ("F#5", 0.5), ("E5", 0.5), ("D5", 1)]
@@ -72,7 +72,7 @@ def night_train(sample_rate: int, rng: np.random.Generator) -> Audio:
     for bar, chord in enumerate(chords):
         start = 0.03 + 4 * bar * beat
         notes = chord.split()
-        for note in notes if bar else ():  # it begins with bass and drums alone
+        for note in notes if bar else ():  # the first bar has only bass and drums
             stage.add(play.saw_pad(frequency_of(note), 4.1 * beat, sample_rate, rng), start, 0.2)
         for eighth in range(8):
             at = start + eighth * beat / 2

@@ -10,8 +10,9 @@ from earmark.codec.audio import Audio
 from earmark.eval.demo.instruments import Signal, damped_partials, frequency_of, noise_stroke
 from earmark.eval.demo.stage import Stage, master
 
-# A minor-third bell (Fletcher and Rossing, The Physics of Musical Instruments, chapter 21): hum, prime, tierce, quint,
-# nominal and above, as frequency over the strike note, level, and decay over the hum's; the last two are our choice.
+# Partials of a minor-third bell (Fletcher and Rossing, The Physics of Musical Instruments, chapter 21), hum, prime,
+# tierce, quint, nominal and above: frequency relative to the strike note, level, and decay relative to the hum's. Our
+# choice of levels and decays.
 BELL = [
     (0.5, 0.4, 1.0),
     (1.0, 0.5, 0.6),
@@ -33,7 +34,7 @@ TUNE = [("G5", 0.8), ("E5", 0.7), ("A5", 0.8), ("C5", 0.9), ("G5", 0.7), ("B5", 
 
 
 def rain_and_steps(sample_rate: int, rng: np.random.Generator) -> Audio:
-    """Rain and wind all round, somebody walks by on gravel from left to right; [2, time]."""
+    """Rain and wind on both sides, and steps on gravel from left to right; [2, time]."""
     seconds = 7.0
     stage = Stage(seconds, sample_rate)
     length = stage.samples.shape[1]
@@ -45,7 +46,7 @@ def rain_and_steps(sample_rate: int, rng: np.random.Generator) -> Audio:
         near = 1 - 0.5 * abs(pan)
         heel = noise_stroke((60, 300), 0.035, 0.2, sample_rate, rng)
         stage.add(heel, at, 1.5 * near, pan)
-        for _ in range(14):  # gravel: stones that slip one after the other, some under the toe
+        for _ in range(14):  # stones that slip one after the other, some under the toe
             stone = noise_stroke((900, 9000), rng.uniform(0.003, 0.012), 0.06, sample_rate, rng)
             late = rng.exponential(0.04) if rng.uniform() < 0.6 else 0.13 + rng.exponential(0.03)
             stage.add(stone, at + late, near * rng.uniform(0.3, 1.2), pan)
@@ -59,7 +60,7 @@ def carillon(sample_rate: int, rng: np.random.Generator) -> Audio:
     ratios, levels, decays = np.array(BELL).T
     for stroke, (strike_note, gain) in enumerate(TUNE):
         at = 0.05 + 0.8 * stroke + rng.uniform(0, 0.03)
-        for warble in (-0.0006, 0.0006):  # a bell is never quite round: each mode is a pair, and the pair beats
+        for warble in (-0.0006, 0.0006):  # no bell is exactly round: each mode is a pair of frequencies, which beats
             modes = frequency_of(strike_note) * ratios * (1 + warble * rng.uniform(0.5, 1.5, len(ratios)))
             stage.add(damped_partials(modes, levels, 9 * decays, 7.5 - at, sample_rate, rng), at, gain / 2)
         clapper = noise_stroke((3000, 20000), 0.008, 0.1, sample_rate, rng)
@@ -69,7 +70,7 @@ def carillon(sample_rate: int, rng: np.random.Generator) -> Audio:
 
 
 def _drops(length: int, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """Rain at one ear: drops at random times, each a short ring at one of 24 pitches; the far ones are only a hiss."""
+    """Rain in one channel: a hiss, and drops at random times, each a short ring at one of 24 pitches."""
     hiss = sosfilt(butter(2, (900, 5000), "bandpass", fs=sample_rate, output="sos"), rng.standard_normal(length))
     rain = 0.06 * hiss / hiss.std()
     for frequency in np.geomspace(900, 15000, 24) * rng.uniform(0.94, 1.06, 24):

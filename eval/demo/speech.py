@@ -1,11 +1,10 @@
 """Spoken sentences by eSpeak NG, a formant synthesiser for many languages, from the wheel `espeakng-loader`.
 
-eSpeak NG is under GPL-3.0-or-later; it is an optional extra and runs as a program of its own.
+eSpeak NG is licensed under GPL-3.0-or-later; it is an optional extra and runs in a process of its own.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,17 +14,18 @@ import numpy as np
 
 from earmark.codec.audio import Audio, resample
 from earmark.codec.errors import UserError
+from earmark.codec.extras import missing
 from earmark.eval.demo.espeak_process import SAMPLE_RATE
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A text and how to say it.
+    """A text and how to speak it.
 
     Args:
         voice: eSpeak NG language and variant, "de+m3".
         words_per_minute: speed, 80 to 450.
-        pitch: 0 to 99, 50 is the voice's own.
+        pitch: 0 to 99; 50 is the default of the voice.
     """
 
     text: str
@@ -58,17 +58,17 @@ def speak(sentence: Sentence, sample_rate: int, rng: np.random.Generator) -> Aud
     """Say a sentence.
 
     Args:
-        sample_rate: of the result in Hz; the voice itself ends at 11 kHz.
-        rng: seeds the breath noise that some voices have.
+        sample_rate: sample rate of the result in Hz; the voice has no content above 11 kHz.
+        rng: seeds the breath noise of some voices.
 
     Returns:
-        [1, time], in the voice's own level.
+        [1, time], at the voice's own level.
 
     Raises:
         UserError: eSpeak NG is not installed or does not run here.
     """
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise UserError("the package espeakng-loader is not installed; pip install espeakng-loader")
+    if reason := missing("espeakng_loader", extra="demo"):
+        raise UserError(reason)
     script = Path(__file__).with_name("espeak_process.py")
     arguments = (sentence.voice, sentence.words_per_minute, sentence.pitch, rng.integers(2**31))
     process = subprocess.run(

@@ -1,4 +1,4 @@
-"""A stereo stage in time: sounds are placed by start, level and direction, then given a room and a level."""
+"""A stereo mix: sounds get a start, a level and a direction, and the whole gets reverberation and a level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earmark.codec.audio import Audio
 Signal = NDArray[np.float64]  # [time]
 
 PEAK_DBFS = -3.0
-FLOOR_DBFS = -75.0  # RMS of the noise of the "recording": only files made by machines have zeros in their pauses
+FLOOR_DBFS = -75.0  # RMS of added noise: pauses of real recordings are not digital silence
 
 
 class Stage:
@@ -22,28 +22,28 @@ class Stage:
         self.samples = np.zeros((2, round(seconds * sample_rate)))
 
     def add(self, sound: NDArray[np.float64], start: float, gain: float = 1.0, pan: float = 0.0) -> None:
-        """Mix in a sound; what lies beyond the end is cut.
+        """Mix in a sound, cut at the end of the stage.
 
         Args:
-            sound: [time], or [2, time] whose channels keep their sides.
+            sound: [time], or [2, time] for left and right.
             start: seconds.
             pan: -1 left, 0 centre, 1 right, at constant power.
         """
         angle = (pan + 1) * np.pi / 4
         first = round(start * self.sample_rate)
-        place = self.samples[:, first : first + sound.shape[-1]]
+        target = self.samples[:, first : first + sound.shape[-1]]
         sides = np.array([[np.cos(angle)], [np.sin(angle)]])
-        place += gain * sides * sound[..., : place.shape[1]]
+        target += gain * sides * sound[..., : target.shape[1]]
 
     def add_room(self, seconds: float, gain: float, rng: np.random.Generator) -> None:
-        """Add reverberation: noise that decays by 60 dB in `seconds`, other noise on each side.
+        """Add reverberation: noise that decays by 60 dB in `seconds`, independent on each side.
 
         Args:
-            gain: level of the reverberation of a steady sound over that sound.
+            gain: level of the reverberation relative to a steady sound.
         """
         time = np.arange(round(seconds * self.sample_rate)) / self.sample_rate
         response = rng.standard_normal((2, len(time))) * 10 ** (-3 * time / seconds)
-        response[:, : round(0.012 * self.sample_rate)] = 0  # the first reflection comes 4 m later than the sound itself
+        response[:, : round(0.012 * self.sample_rate)] = 0  # the first reflection travels 4 m farther
         response = sosfilt(butter(1, (150, 6000), "bandpass", fs=self.sample_rate, output="sos"), response)
         response *= gain / np.linalg.norm(response, axis=1, keepdims=True)
         wet = fftconvolve(self.samples, response, axes=1)
@@ -51,7 +51,7 @@ class Stage:
 
 
 def master(samples: NDArray[np.float64], sample_rate: int, rng: np.random.Generator) -> Audio:
-    """Make a recording of it: short fades, a faint noise floor, the peak at `PEAK_DBFS`.
+    """Finish a recording: short fades, a faint noise floor, a peak of `PEAK_DBFS`.
 
     Args:
         samples: [channels, time].

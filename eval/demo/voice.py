@@ -19,10 +19,10 @@ from scipy.signal import butter, lfilter, sosfilt, sosfiltfilt
 
 Signal = NDArray[np.float64]  # [time]
 
-FRAME_SECONDS = 0.00125  # resonators are set anew this often
-JITTER = 0.007  # standard deviation of a glottal period over its length, and of a pulse's amplitude over its height
-SHIMMER = 0.03
-OPENING, CLOSING = 0.4, 0.16  # share of the glottal period that Rosenberg's listeners preferred
+FRAME_SECONDS = 0.00125  # interval at which the resonators change
+JITTER = 0.007  # relative standard deviation of a glottal period
+SHIMMER = 0.03  # relative standard deviation of a pulse's amplitude
+OPENING, CLOSING = 0.4, 0.16  # shares of the glottal period that Rosenberg's listeners preferred
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Phone:
 
     Args:
         formants: F1, F2, F3 in Hz for a vocal tract of 17.5 cm.
-        seconds: usual length.
+        seconds: typical length.
         voicing: gain of the glottal source, 0 to 1.
         noise_band: lower and upper edge of the frication in Hz.
         noise: gain of the frication, 0 to 1.
-        burst: the noise sounds in the last 20 ms only, after a closure.
+        burst: whether the noise sounds only in the last 20 ms, after a closure.
     """
 
     formants: tuple[float, float, float]
@@ -46,8 +46,8 @@ class Phone:
     burst: bool = False
 
 
-# Vowels: means of 33 men, Peterson and Barney 1952, table II. Consonants: formants of Klatt 1980, table III, but F1 of
-# nasals, which is that of the murmur; lengths, gains and noise bands are chosen to sound right. "," is a pause.
+# Vowels: means of 33 men, Peterson and Barney 1952, table II. Consonants: formants of Klatt 1980, table III, except F1
+# of nasals, which is that of the murmur. Lengths, gains and noise bands are our choice. "," is a pause.
 PHONES = {
     "i": Phone((270, 2290, 3010), 0.13, voicing=1.0),
     "ɛ": Phone((530, 1840, 2480), 0.13, voicing=1.0),
@@ -78,7 +78,7 @@ HIGH_VOICE = ", j ɑ s ɔ m i l , ʃ u t ɛ w ɑ n i , d ɔ f ʌ l i k ɑ z u m 
 
 
 def utterance(symbols: str, rng: np.random.Generator) -> list[tuple[str, float]]:
-    """Phones with their lengths in seconds: the usual ones give or take a tenth, longer before a pause."""
+    """Phones with their lengths in seconds: the typical ones +-10 %, longer before a pause."""
     phones = symbols.split()
     lengths = [PHONES[phone].seconds * rng.uniform(0.9, 1.1) for phone in phones]
     stretch = [1.4 if following == "," else 1.0 for following in [*phones[1:], ","]]
@@ -94,16 +94,16 @@ def talk(
     intonation: float = 1.0,
     tract: float = 1.0,
 ) -> Signal:
-    """Speak phones with a glide from each to the next.
+    """Synthesise phones with a glide from each to the next.
 
     Args:
         phones: symbol of `PHONES` and its length in seconds.
         pitch: mean fundamental frequency in Hz.
-        intonation: how far the pitch falls along a phrase and rises on its vowels; 0 is a monotone.
-        tract: factor on all formants; 1.17 is about a woman's over a man's.
+        intonation: amount by which the pitch falls along a phrase and rises on its vowels; 0 is a monotone.
+        tract: factor on all formants; about 1.17 turns a man's vocal tract into a woman's.
 
     Returns:
-        [time] at `sample_rate` Hz, any level.
+        [time] at `sample_rate` Hz, at any level.
     """
     symbols = [symbol for symbol, _ in phones]
     frames = [max(1, round(seconds / FRAME_SECONDS)) for _, seconds in phones]
@@ -131,9 +131,9 @@ def glottal_source(f0: Signal, sample_rate: int, rng: np.random.Generator) -> tu
         f0: fundamental frequency in Hz at every sample, [time].
 
     Returns:
-        Glottal flow, 0 to 1, and its slope as the lips radiate it, of order 1; both [time].
+        Glottal flow, 0 to 1, and its slope, which the lips radiate, of order 1; both [time].
     """
-    oversampling = 4  # the slope jumps where the glottis shuts, and would alias
+    oversampling = 4  # the slope jumps when the glottis closes, and would alias
     fine = np.repeat(f0, oversampling) / (sample_rate * oversampling)
     cycle = np.floor(np.cumsum(fine)).astype(np.int64)
     deviation = rng.standard_normal((2, cycle[-1] + 2)) * [[JITTER], [SHIMMER]]
@@ -150,7 +150,7 @@ def glottal_source(f0: Signal, sample_rate: int, rng: np.random.Generator) -> tu
 
 
 def _intonation(symbols: Sequence[str], frames: Sequence[int], depth: float, rng: np.random.Generator) -> Signal:
-    """Pitch over its mean for every frame: a fall along each phrase, an accent on every vowel, a slow wander."""
+    """Pitch relative to its mean per frame: a fall along each phrase, an accent on every vowel, slow random motion."""
     ends = np.cumsum(frames)
     pauses = [int(end) for symbol, end in zip(symbols, ends[:-1], strict=False) if symbol == ","]
     phrases = pairwise([0, *pauses, int(ends[-1])])
@@ -161,7 +161,7 @@ def _intonation(symbols: Sequence[str], frames: Sequence[int], depth: float, rng
 
 
 def _resonate(source: Signal, formants: NDArray[np.float64], tract: float, sample_rate: int) -> Signal:
-    """Filter through one resonator a formant: F1 to F3 move, those above are a neutral tube's (odd quarter waves).
+    """Filter by one resonator per formant: F1 to F3 move, higher ones are those of a neutral tube (odd quarter waves).
 
     Args:
         source: [time].
@@ -174,7 +174,7 @@ def _resonate(source: Signal, formants: NDArray[np.float64], tract: float, sampl
         driven, source = source, np.empty_like(source)
         last = before = 0.0
         for frame, (start, end) in enumerate(pairwise(edges)):
-            # past outputs, not lfilter's own state, are carried on: they do not jump when the coefficients change
+            # carry past outputs, not lfilter's state: they do not jump when the coefficients change
             state = np.array([-a1[frame] * last - a2[frame] * before, -a2[frame] * last])
             source[start:end], _ = lfilter([gain[frame]], [1.0, a1[frame], a2[frame]], driven[start:end], zi=state)
             before, last = source[end - 2 : end]
@@ -185,7 +185,7 @@ def _resonate(source: Signal, formants: NDArray[np.float64], tract: float, sampl
 
 
 def _resonator(frequency: Signal, sample_rate: int) -> tuple[Signal, Signal, Signal]:
-    """Gain, a1, a2 of y[n] = gain x[n] - a1 y[n-1] - a2 y[n-2], resonant at `frequency` Hz, of unit gain at 0 Hz."""
+    """Gain, a1 and a2 of y[n] = gain x[n] - a1 y[n-1] - a2 y[n-2], resonant at `frequency` Hz, with gain 1 at 0 Hz."""
     bandwidth = 50 + 0.03 * frequency
     radius = np.exp(-np.pi * bandwidth / sample_rate)
     a1, a2 = -2 * radius * np.cos(2 * np.pi * frequency / sample_rate), radius**2
@@ -215,5 +215,5 @@ def _frication(
 
 
 def _glide(track: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
-    """Smooth [frames, ...] over time; `seconds` is the standard deviation of the kernel."""
+    """Smooth [frames, ...] over time by a Gaussian kernel with a standard deviation of `seconds`."""
     return gaussian_filter1d(track, seconds / FRAME_SECONDS, axis=0, mode="nearest")

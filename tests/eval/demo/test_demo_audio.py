@@ -1,4 +1,4 @@
-"""The demo recordings: the same every time, within their stated ranges, and made of what they claim to be made of."""
+"""The demo recordings: reproducible, within their stated ranges, and with the content that they claim."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from earmark.eval.demo import CLIPS, Clip, instruments, speech, voice, write_dem
 from earmark.eval.demo.stage import Stage, master
 
 needs_espeak = pytest.mark.skipif(
-    speech.importlib.util.find_spec("espeakng_loader") is None, reason="eSpeak NG (espeakng-loader) is not installed"
+    find_spec("espeakng_loader") is None, reason="eSpeak NG (espeakng-loader) is not installed"
 )
 SPOKEN = "speech/"
 
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=CLIPS, ids=lambda clip: clip.path)
 def clip(request: pytest.FixtureRequest) -> Clip:
     clip: Clip = request.param
-    if clip.path.startswith(SPOKEN) and speech.importlib.util.find_spec("espeakng_loader") is None:
+    if clip.path.startswith(SPOKEN) and find_spec("espeakng_loader") is None:
         pytest.skip("eSpeak NG (espeakng-loader) is not installed")
     return clip
 
@@ -118,7 +119,7 @@ def test_pauses_are_quiet_but_never_digital_silence(folder: Path, clip: Clip) ->
     [("music/night_train.wav", 18000), ("music/river_waltz.wav", 16000), ("sounds/carillon.wav", 16000)],
 )
 def test_full_band_recordings_reach_beyond_16_khz(folder: Path, path: str, above: float) -> None:
-    """More than 20 dB over what the noise floor (-75 dBFS) alone would leave above that frequency."""
+    """More than 20 dB above the level of the noise floor (-75 dBFS) in that range."""
     recording = read(folder / path)
     high = sosfilt(butter(8, above, "highpass", fs=recording.sample_rate, output="sos"), recording.samples[0])
     assert 20 * np.log10(high.std()) > -75 + 10 * np.log10(1 - 2 * above / recording.sample_rate) + 20
@@ -137,7 +138,7 @@ def test_low_pass_copy_scores_below_the_original(folder: Path) -> None:
 # Speech by eSpeak NG
 
 
-def test_without_espeak_the_rest_is_written_and_a_line_says_so(
+def test_without_espeak_the_rest_is_written_with_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
@@ -147,7 +148,7 @@ def test_without_espeak_the_rest_is_written_and_a_line_says_so(
     assert files == [tmp_path / "speech_like/low_voice.wav"]
     assert not (tmp_path / "speech").exists()
     assert len(caplog.messages) == 1
-    assert "pip install espeakng-loader" in caplog.messages[0]
+    assert "espeakng-loader is not installed; run `pip install 'earmark[demo]'`" in caplog.messages[0]
 
 
 @needs_espeak
@@ -158,7 +159,7 @@ def test_a_voice_that_espeak_does_not_have_is_named() -> None:
 
 @needs_espeak
 def test_espeak_in_a_folder_of_more_than_160_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library itself cuts the path of its data there."""
+    """The library truncates the path of its data to that length."""
     import espeakng_loader
 
     expected = speech.speak(speech.ENGLISH, 22050, np.random.default_rng(0))
@@ -248,7 +249,7 @@ def test_a_fricative_is_noise_in_its_band() -> None:
 
 
 def test_moving_formants_make_no_clicks() -> None:
-    """From one vowel to the other and back, no sample leaves the range that the steady vowels fill."""
+    """From one vowel to the other and back, no sample leaves the range of the steady vowels."""
     rng = np.random.default_rng(4)
     moving = voice.talk([("u", 0.1), ("i", 0.1)] * 5, 110, 24000, rng, intonation=0)
     crest = np.abs(moving).max() / moving.std()
@@ -282,7 +283,7 @@ def test_notes_in_equal_temperament(note: str, frequency: float) -> None:
 @pytest.mark.parametrize("sample_rate", [44100, 48000])
 @pytest.mark.parametrize("frequency", [82.41, 110.0, 261.63, 440.0, 987.77, 1318.51])
 def test_plucked_string_is_in_tune(frequency: float, sample_rate: int) -> None:
-    """Within 2 cents, where a loop of whole samples may miss by half a sample in 33: 26 cents at 1318.51 Hz."""
+    """Within 2 cents; a loop of whole samples could be off by half a sample in 33, 26 cents at 1318.51 Hz."""
     tone = instruments.plucked_string(frequency, 1.0, sample_rate, np.random.default_rng(1))
     cents = 1200 * np.log2(peak_frequency(tone, sample_rate, frequency) / frequency)
     assert abs(cents) < 2
