@@ -1,4 +1,4 @@
-"""Our EnCodec against the public reference with the same random weights."""
+"""EnCodec against the public reference with the same random weights."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def signal(name: str, seconds: float, seed: int = 0) -> torch.Tensor:
 
 
 def assert_same_codes(reference, model, audio, kbps):
-    """Identical codes, except where two entries are within 1e-5 of each other in distance.
+    """Require identical codes, except if the squared distances to two codewords differ by less than 1e-5.
 
-    From such a step on the residual differs, so the later codebooks of that step are not compared.
+    The residual then differs, so the later codebooks of that step are not compared.
     """
     reference.set_target_bandwidth(kbps)
     with torch.no_grad():
@@ -40,30 +40,30 @@ def assert_same_codes(reference, model, audio, kbps):
             torch.testing.assert_close(segment.scale, scale[:, 0])
         for step in (segment.codes != codes).any(dim=1).nonzero()[:, 1].tolist():
             book = int((segment.codes[0, :, step] != codes[0, :, step]).nonzero()[0])
-            entries = model.quantizer.codebooks[book][[segment.codes[0, book, step], codes[0, book, step]]]
+            codewords = model.quantizer.codebooks[book][[segment.codes[0, book, step], codes[0, book, step]]]
             start = ours.segments.index(segment) * (model.config.stride_samples or 0)
             part = audio[..., start : start + (model.config.segment_samples or audio.shape[-1])]
             with torch.no_grad():
                 latent = reference.encoder(part / scale[:, :, None] if scale is not None else part)[0, :, step]
             for earlier in range(book):
                 latent = latent - model.quantizer.codebooks[earlier][codes[0, earlier, step]]
-            distances = (entries - latent).square().sum(dim=1)
+            distances = (codewords - latent).square().sum(dim=1)
             assert abs(float(distances[0] - distances[1])) < 1e-5
             ties += 1
     return theirs, ours, ties
 
 
 @pytest.mark.parametrize(("name", "seed"), MODELS)
-def test_codes_and_audio_are_the_references(pair, name, seed):
+def test_codes_and_audio_equal_those_of_the_reference(pair, name, seed):
     reference, model = pair(name, seed)
     audio = signal(name, 1.1, seed)
     for kbps in model.config.kbps:
         theirs, ours, _ = assert_same_codes(reference, model, audio, kbps)
         with torch.no_grad():
-            wanted = reference.decode(theirs)[..., : audio.shape[-1]]
+            expected = reference.decode(theirs)[..., : audio.shape[-1]]
         decoded = model.decode(ours)
         assert decoded.shape == audio.shape
-        assert (decoded - wanted).abs().max() < 1e-4
+        assert (decoded - expected).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -80,8 +80,8 @@ def test_real_clips(pair, shared, name):
         audio = torch.from_numpy(channels.copy())[None]
         theirs, ours, _ = assert_same_codes(reference, model, audio, 6.0)
         with torch.no_grad():
-            wanted = reference.decode(theirs)[..., : audio.shape[-1]]
-        assert (model.decode(ours) - wanted).abs().max() < 1e-4
+            expected = reference.decode(theirs)[..., : audio.shape[-1]]
+        assert (model.decode(ours) - expected).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("samples", [1, 2, 319, 320, 321, 6401])
@@ -96,7 +96,7 @@ def test_every_length_comes_back(pair, samples):
 
 
 def test_the_segments_of_a_stereo_signal():
-    """One second each, 1 % of it shared with the next: 48000 samples every 47520."""
+    """Segments of 1 s that overlap by 1 %: 48000 samples every 47520."""
     assert ENCODEC_48KHZ.segments(100000) == [(0, 48000), (47520, 95520), (95040, 100000)]
     assert ENCODEC_24KHZ.segments(100000) == [(0, 100000)]
 
@@ -106,11 +106,11 @@ def test_the_segments_of_a_stereo_signal():
     [
         (ENCODEC_24KHZ, {1.5: 2, 3.0: 4, 6.0: 8, 12.0: 16, 24.0: 32}),
         (ENCODEC_48KHZ, {3.0: 2, 6.0: 4, 12.0: 8, 24.0: 16}),
-        (HOP_512, {round(0.87 * n, 2): n for n in range(1, 33)}),  # 87 steps a second: 0.87 kbps a codebook
+        (HOP_512, {round(0.87 * n, 2): n for n in range(1, 33)}),  # 87 steps per second: 0.87 kbps per codebook
     ],
 )
 def test_codebooks_of_a_bit_rate(config, codebooks):
-    """Paper, section 3.2: 10 bits a code, 75 latent steps a second at 24 kHz and 150 at 48 kHz."""
+    """Paper, section 3.2: 10 bits per code, 75 steps per second at 24 kHz and 150 at 48 kHz."""
     assert {kbps: config.codebooks(kbps) for kbps in config.kbps} == codebooks
     with pytest.raises(UserError, match=f"{config.name}@5.5: {config.name} has"):
         config.codebooks(5.5)
@@ -129,12 +129,12 @@ def test_a_batch_gives_what_each_signal_gives(pair):
     for index in range(3):
         alone = model.encode(batch[index : index + 1], 6.0)
         agreement = (together.segments[0].codes[index] == alone.segments[0].codes[0]).float().mean()
-        assert agreement > 0.999  # but for ties
+        assert agreement > 0.999  # apart from ties
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_signals_of_different_lengths_in_one_batch(pair, name):
-    """Each gives what it gives alone, and the mask says how much of a segment is its own."""
+    """Each signal gives the same codes and audio as alone, and the mask marks its steps."""
     _, model = pair(name, 0)
     lengths = [5000, 50000, 321]
     audio = torch.cat([signal(name, 2.2, seed)[..., :50000] for seed in range(3)])
@@ -158,11 +158,11 @@ def test_numpy_in_numpy_out(pair):
     np.testing.assert_array_equal(decoded, model.decode(model.encode(audio, 3.0)).numpy())
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
-def test_lengths_of_any_kind(pair, kind):
+@pytest.mark.parametrize("sequence", [list, tuple, np.array, torch.tensor])
+def test_lengths_as_any_sequence(pair, sequence):
     _, model = pair("encodec_24khz", 0)
     audio = signal("encodec_24khz", 0.5).repeat(3, 1, 1)
-    together = model.encode(audio.numpy(), 3.0, kind([900, 12000, 7]))
+    together = model.encode(audio.numpy(), 3.0, sequence([900, 12000, 7]))
     assert together.lengths == (900, 12000, 7)
     assert isinstance(model.decode(together), np.ndarray)
 

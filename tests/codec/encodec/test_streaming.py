@@ -1,4 +1,4 @@
-"""Streaming equals the whole signal, layer by layer and for whole models."""
+"""Streaming gives the results of the whole signal, for single layers and for whole models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHUNKS = [[320] * 20, [640, 320, 5440], [6400], [1, 2, 3, 7, 313, 6074], [6399, 
 )
 def test_convolution(chunks, kernel, stride, dilation):
     conv = Conv1d(2, 3, kernel, stride, dilation, causal=True).eval()
-    x = torch.randn(2, 2, sum(chunks) + 3)  # the last frame is not full
+    x = torch.randn(2, 2, sum(chunks) + 3)  # the last window is incomplete
     state, outputs = ConvState(), []
     parts = [*x.split([*chunks, 3], dim=-1)]
     with torch.no_grad():
@@ -82,14 +82,14 @@ def test_a_stream_without_segments_gives_the_whole_signals_codes_and_samples(pie
     segments = [segment for part in audio.split(piece, -1) for segment in encoder.push(part)] + encoder.finish()
     codes = join(segments)
     assert codes.shape == whole.segments[0].codes.shape
-    assert (codes == whole.segments[0].codes).float().mean() > 0.999  # but for ties
+    assert (codes == whole.segments[0].codes).float().mean() > 0.999  # apart from ties
     decoder = StreamingDecoder(model, samples=15000)
     streamed = [decoder.push(Segment(step, None)) for step in whole.segments[0].codes.split(3, dim=-1)]
     torch.testing.assert_close(torch.cat([*streamed, decoder.finish()], -1), model.decode(whole), atol=1e-5, rtol=1e-4)
 
 
-def test_codes_come_out_without_delay_once_the_start_is_known():
-    """The convolutions reflect what comes after the start; from the 7th hop on, each hop gives its codes at once."""
+def test_codes_come_without_delay_after_the_start():
+    """The convolutions reflect the first samples; from the 7th hop on, each hop gives its codes at once."""
     encoder = StreamingEncoder(random_model("encodec_24khz"), 3.0)
     steps = [join(out).shape[-1] if (out := encoder.push(torch.zeros(1, 1, 320))) else 0 for _ in range(12)]
     assert sum(steps[:6]) == 0
@@ -114,13 +114,13 @@ def test_a_stream_of_segments(samples, piece):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_nothing_in_nothing_out(name):
+def test_an_empty_signal(name):
     model = random_model(name)
     assert StreamingEncoder(model).finish() == []
     assert StreamingDecoder(model, 0).finish().shape[-1] == 0
 
 
-def test_a_stream_that_ends_early_is_said_so():
+def test_a_stream_that_ends_early_is_an_error():
     model = random_model("encodec_24khz")
     decoder = StreamingDecoder(model, 1000)
     decoder.push(Segment(torch.zeros(1, 2, 2, dtype=torch.long), None))
@@ -129,8 +129,8 @@ def test_a_stream_that_ends_early_is_said_so():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_works_where_the_model_is(name):
-    """On torch's meta device, whose tensors refuse to meet one of the CPU, as those of a GPU do."""
+def test_all_tensors_are_on_the_device_of_the_model(name):
+    """On torch's meta device, which like a GPU refuses operations with tensors on the CPU."""
     config = PRESETS[name]
     model = EncodecModel(config).eval().to("meta")
     audio = torch.zeros(1, config.channels, 2 * config.sample_rate + 7, device="meta")
@@ -145,7 +145,7 @@ def test_works_where_the_model_is(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("fast", [False, True])
-def test_the_callers_buffer_may_be_used_again(name, fast):
+def test_the_caller_may_reuse_its_buffer(name, fast):
     model = random_model(name)
     if fast:
         accelerate(model)
@@ -160,7 +160,7 @@ def test_the_callers_buffer_may_be_used_again(name, fast):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_stream_takes_what_the_whole_model_takes(name):
+def test_a_stream_takes_the_same_inputs_as_the_model(name):
     model = random_model(name)
     channels = model.config.channels
     audio = torch.randn(channels, 50000, generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""The language model and the public coder against the reference, with random weights."""
+"""Language model and public coder against the reference, with random weights."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from earmark.codec.errors import UserError
 from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig, shifted
 from earmark.codec.language_model.public_coder import PublicModelCoder
 
-CONTEXT = 12  # short, so that a small signal is longer
+CONTEXT = 12  # steps; short, so that small test signals exceed it
 
 
 @pytest.fixture(scope="module")
 def models(reference_package):
-    """The reference's language model of 4 codebooks, and ours with its weights."""
+    """The reference's language model for 4 codebooks, and ours with the same weights."""
     torch.manual_seed(0)
     theirs = reference_package.model.LMModel(4, 1024, dim=200, num_layers=5, past_context=CONTEXT).eval()
-    for layer in theirs.linears:  # confident, so that the coder meets likely and unlikely codes
+    for layer in theirs.linears:  # makes it confident, so that some codes are likely and others unlikely
         layer.weight.data.mul_(8)
     ours = LanguageModel(LanguageModelConfig(4, CONTEXT)).eval()
     ours.load_state_dict(theirs.state_dict())
@@ -36,29 +36,29 @@ def random_codes(codebooks: int, steps: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("codebooks", [1, 4])
 @torch.no_grad()
-def test_probabilities_are_those_of_the_reference(models, codebooks):
+def test_probabilities_equal_those_of_the_reference(models, codebooks):
     theirs, ours = models
-    before = shifted(random_codes(codebooks, 30))
-    expected, _, _ = theirs(before)
-    logits, _ = ours(before)
+    previous = shifted(random_codes(codebooks, 30))
+    expected, _, _ = theirs(previous)
+    logits, _ = ours(previous)
     assert torch.equal(torch.softmax(logits, dim=1), expected)
 
 
 @torch.no_grad()
-def test_step_by_step_equals_the_whole_beyond_the_context(models):
+def test_parts_equal_the_whole_segment_beyond_the_context(models):
     _, ours = models
-    before = shifted(random_codes(4, 3 * CONTEXT))
-    whole, _ = ours(before)
+    previous = shifted(random_codes(4, 3 * CONTEXT))
+    whole, _ = ours(previous)
     past, steps = None, []
-    for part in before.split([1, 5, 20, 10], dim=-1):
+    for part in previous.split([1, 5, 20, 10], dim=-1):
         logits, past = ours(part, past)
         steps.append(logits)
     torch.testing.assert_close(torch.cat(steps, dim=-1), whole, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
-def test_only_the_context_counts(models):
-    """A layer sees 12 steps back, five layers 60: what lies before them, but for the zero vector, changes nothing."""
+def test_only_the_context_matters(models):
+    """One layer looks back 12 steps and five layers 60; earlier steps have no influence."""
     _, ours = models
     near = random_codes(4, 90)
     far = near.clone()
@@ -68,7 +68,7 @@ def test_only_the_context_counts(models):
 
 
 def compressed_by_reference(theirs, codes, model_name, samples) -> bytes:
-    """What the reference's compress() writes for given codes instead of audio."""
+    """Output of the reference's compress() for given codes instead of audio."""
 
     class Fixed(torch.nn.Module):
         name = model_name
@@ -86,7 +86,7 @@ def compressed_by_reference(theirs, codes, model_name, samples) -> bytes:
 
 
 @pytest.mark.parametrize(("codebooks", "steps"), [(2, 1), (2, 40), (4, 40)])
-def test_files_are_those_of_the_reference(models, codebooks, steps):
+def test_files_equal_those_of_the_reference(models, codebooks, steps):
     theirs, ours = models
     codes = random_codes(codebooks, steps)
     coder = PublicModelCoder(ours)
@@ -102,18 +102,18 @@ def test_files_are_those_of_the_reference(models, codebooks, steps):
     assert torch.equal(contents.codes.segments[0].codes, codes)
 
 
-def test_coder_and_model_start_afresh_in_every_segment(models):
+def test_coder_and_model_start_again_in_every_segment(models):
     theirs, ours = models
-    samples = 100_000  # three segments, the last shorter
-    frames = [
+    samples = 100_000  # three segments, of which the last is shorter
+    their_segments = [
         (random_codes(2, -(-(end - start) // 320)), torch.tensor([[0.5]]))
         for start, end in ENCODEC_48KHZ.segments(samples)
     ]
-    expected = compressed_by_reference(theirs, frames, "encodec_48khz", samples)
+    expected = compressed_by_reference(theirs, their_segments, "encodec_48khz", samples)
     contents = ecdc.read(io.BytesIO(expected), coder=PublicModelCoder(ours))
     assert all(
         torch.equal(segment.codes, codes)
-        for segment, (codes, _) in zip(contents.codes.segments, frames, strict=True)
+        for segment, (codes, _) in zip(contents.codes.segments, their_segments, strict=True)
     )  # fmt: skip
 
 
@@ -125,15 +125,15 @@ def test_no_byte_after_a_segment_is_read(models):
     assert source.read() == b"next"
 
 
-def test_a_segment_cut_short_ends_in_eof(models):
+def test_a_truncated_segment_raises_eof_error(models):
     coder = PublicModelCoder(models[1])
     data = coder.encode(random_codes(2, 7)[0].numpy().astype(np.uint16), 10)
     with pytest.raises(EOFError):
         list(coder.decode(io.BytesIO(data[:-3]), 2, 7, 10))
 
 
-def test_tables_of_another_machine_are_told_from_damage_that_ends_the_file(models):
-    """All ones lie above the last entry's range: the frequencies add up to less than 2 ** 24."""
+def test_numbers_that_no_encoder_writes_are_reported(models):
+    """A number of ones lies above the share of the last codeword, since the frequencies sum to less than 2 ** 24."""
     coder = PublicModelCoder(models[1])
     with pytest.raises(UserError, match="floating point rounds otherwise"):
         list(coder.decode(io.BytesIO(bytes([255]) * 100), 2, 7, 10))

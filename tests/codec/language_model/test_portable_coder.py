@@ -1,4 +1,4 @@
-"""The integer language model: close to the float one, and the same whatever computes it."""
+"""Integer language model: close to the float model, and the same on every machine."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def random_model(config: LanguageModelConfig = CONFIG) -> LanguageModel:
     torch.manual_seed(0)
     model = LanguageModel(config).eval().requires_grad_(False)
     for linear in model.linears:
-        linear.weight.mul_(6)  # about 4 bits per code: confident, as trained models are
+        linear.weight.mul_(6)  # about 4 bits per code, as confident as a trained model
     for name, parameter in model.named_parameters():
-        if "norm" in name:  # no two channels alike
+        if "norm" in name:  # makes all channels different
             parameter.add_(0.3 * torch.randn_like(parameter))
     return model
 
@@ -58,7 +58,8 @@ def random_codes(steps: int, codebooks: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 1024, (codebooks, steps)).astype(np.uint16)
 
 
-def before(codes: np.ndarray) -> np.ndarray:
+def previous(codes: np.ndarray) -> np.ndarray:
+    """Input of the model that predicts `codes`."""
     return shifted(torch.from_numpy(codes.astype(np.int64))[None]).numpy()
 
 
@@ -68,7 +69,7 @@ def before(codes: np.ndarray) -> np.ndarray:
 def test_a_linear_layer_is_exact_with_and_without_8_bit_instructions(monkeypatch):
     rng = np.random.default_rng(0)
     weight = rng.integers(-20, 21, (50, 800)).astype(np.int8)
-    weight[:2] = [[40], [-40]]  # of one sign: the largest sums there are
+    weight[:2] = [[40], [-40]]  # all of one sign, for the largest possible sums
     bias = rng.integers(-1000, 1000, 50).astype(np.int32)
     inputs = rng.integers(-127, 128, (7, 800)).astype(np.int8)
     inputs[:2] = [[127], [-127]]
@@ -80,7 +81,7 @@ def test_a_linear_layer_is_exact_with_and_without_8_bit_instructions(monkeypatch
     assert np.array_equal(Projection(weight, bias, None, None).sums(inputs, 20), expected[:, :20])
 
 
-def test_8_bit_instructions_that_are_wrong_for_one_shape_are_left_alone_there(monkeypatch):
+def test_8_bit_instructions_are_not_used_for_shapes_where_they_are_wrong(monkeypatch):
     multiply = torch._int_mm
 
     def wrong(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -92,7 +93,7 @@ def test_8_bit_instructions_that_are_wrong_for_one_shape_are_left_alone_there(mo
 
 
 def test_weights_that_float32_could_not_sum_are_refused():
-    """800 * 127 * 127 is 12.9 million; half a unit in the last place is safe up to 2 ** 22."""
+    """800 * 127 * 127 is 12.9 million, above 2 ** 22."""
     with pytest.raises(ValueError, match="could not hold"):
         ExactLinear(np.full((1, 800), 127, np.int8))
 
@@ -105,7 +106,7 @@ def test_square_roots_are_exact_next_to_squares():
     assert square_root(np.array([0])) == 1
 
 
-def test_normalisation_is_that_of_layer_norm():
+def test_the_norm_equals_layer_norm():
     x = np.random.default_rng(0).integers(-(2**19), 2**19, (5, 200))
     expected = torch.nn.functional.layer_norm(torch.from_numpy(x).double(), (200,)).numpy()
     one = 1 << FRACTION
@@ -118,9 +119,9 @@ def test_normalisation_is_that_of_layer_norm():
 
 def test_frequencies_cost_less_than_1_percent_more_than_the_float_model(plain, portable):
     codes = random_codes(60)
-    logits, _ = plain(torch.from_numpy(before(codes)))
+    logits, _ = plain(torch.from_numpy(previous(codes)))
     p = torch.softmax(logits.double(), dim=1)[0].permute(2, 1, 0).numpy()
-    frequencies = portable.frequencies(before(codes), Cache(portable, 1, 60))[0]
+    frequencies = portable.frequencies(previous(codes), Cache(portable, 1, 60))[0]
     q = frequencies / frequencies.sum(axis=-1, keepdims=True)
     entropy, cross = -(p * np.log2(p)).sum(), -(p * np.log2(q)).sum()
     assert 3 < entropy / (60 * 3) < 7
@@ -129,17 +130,17 @@ def test_frequencies_cost_less_than_1_percent_more_than_the_float_model(plain, p
 
 def test_fewer_codebooks_have_the_frequencies_of_the_float_model_too(plain, portable):
     codes = random_codes(60, codebooks=1)
-    logits, _ = plain(torch.from_numpy(before(codes)))
+    logits, _ = plain(torch.from_numpy(previous(codes)))
     p = torch.softmax(logits.double(), dim=1)[0].permute(2, 1, 0).numpy()
-    frequencies = portable.frequencies(before(codes), Cache(portable, 1, 60))[0]
+    frequencies = portable.frequencies(previous(codes), Cache(portable, 1, 60))[0]
     q = frequencies / frequencies.sum(axis=-1, keepdims=True)
     assert q.shape == p.shape == (60, 1, 1024)
     assert -(p * np.log2(q)).sum() < 1.01 * -(p * np.log2(p)).sum()
 
 
-def test_batch_and_step_by_step_give_the_same_beyond_the_context(portable):
+def test_batches_and_single_steps_give_the_same_beyond_the_context(portable):
     codes = [random_codes(50, seed=seed) for seed in range(4)]
-    inputs = np.concatenate([before(one) for one in codes])
+    inputs = np.concatenate([previous(one) for one in codes])
     together = portable.frequencies(inputs, Cache(portable, 4, 50))
     cache = Cache(portable, 4, 50)
     steps = [portable.frequencies(inputs[..., step : step + 1], cache) for step in range(50)]
@@ -172,7 +173,7 @@ def test_noise_of_one_unit_in_the_last_place_changes_nothing(plain, monkeypatch)
     monkeypatch.setattr(exact_linear, "has_exact_bytes", lambda rows, columns: False)
     codes = random_codes(40)
     model = quantized(plain)
-    expected = model.frequencies(before(codes), Cache(model, 1, 40))
+    expected = model.frequencies(previous(codes), Cache(model, 1, 40))
     rng, whole, root = np.random.default_rng(0), exact_linear.integers, np.sqrt
 
     def noisy(values: np.ndarray) -> np.ndarray:
@@ -180,9 +181,9 @@ def test_noise_of_one_unit_in_the_last_place_changes_nothing(plain, monkeypatch)
 
     monkeypatch.setattr(exact_linear, "integers", lambda product: whole(noisy(product)))
     monkeypatch.setattr(np, "sqrt", lambda values: noisy(root(values)))
-    assert np.array_equal(model.frequencies(before(codes), Cache(model, 1, 40)), expected)
+    assert np.array_equal(model.frequencies(previous(codes), Cache(model, 1, 40)), expected)
     cache = Cache(model, 1, 40)
-    steps = [model.frequencies(before(codes)[..., step : step + 1], cache) for step in range(40)]
+    steps = [model.frequencies(previous(codes)[..., step : step + 1], cache) for step in range(40)]
     assert np.array_equal(np.concatenate(steps, axis=1), expected)
 
 
@@ -212,7 +213,7 @@ print(coder.identity, hashlib.sha256(data).hexdigest())
     ],
 )  # fmt: skip
 def test_threads_and_instruction_sets_give_the_same_bytes(tmp_path, plain, portable, threads, limits):
-    """Quantised there too: the other process gets the float model."""
+    """The other process gets the float model and quantises it too."""
     language_model_files.save(plain, tmp_path / "float.safetensors")
     coder = PortableModelCoder(portable)
     expected = [portable.identity, hashlib.sha256(coder.encode(random_codes(30), 10)).hexdigest()]
@@ -243,14 +244,14 @@ def test_segments_of_any_length_come_back(portable, steps):
     assert steps > 0 or data == b""
 
 
-def test_segments_side_by_side_may_differ_in_length(portable):
+def test_segments_of_a_batch_may_differ_in_length(portable):
     coder = PortableModelCoder(portable)
     segments = [random_codes(steps, seed=steps) for steps in (5, 30, 1, 17)]
     back = coder.decode_all([coder.encode(codes, 10) for codes in segments], 3, [5, 30, 1, 17], 10)
     assert all(np.array_equal(one, other) for one, other in zip(back, segments, strict=True))
 
 
-def test_more_than_the_model_holds_is_one_line(portable):
+def test_too_many_codebooks_or_steps_are_one_line(portable):
     coder = PortableModelCoder(portable)
     with pytest.raises(UserError, match=f"it codes up to 3 codebooks and {MOST_STEPS} steps"):
         coder.encode(random_codes(4, codebooks=4), 10)
@@ -269,8 +270,8 @@ def coded_file(coder, config, codes, scale=None) -> bytes:
     return sink.getvalue()
 
 
-def test_a_damaged_chunk_is_told_and_the_rest_decodes(portable):
-    """Three chunks of 2 s, 150 steps; a byte in the second is turned over."""
+def test_a_damaged_chunk_is_reported_and_the_rest_decodes(portable):
+    """Three chunks of 2 s or 150 steps; one byte of the second is inverted."""
     coder = PortableModelCoder(portable)
     codes = random_codes(450)
     data = bytearray(coded_file(coder, ENCODEC_24KHZ, [codes]))
@@ -325,11 +326,11 @@ def test_integer_and_float_files_give_the_same_coder(tmp_path, plain, portable):
     }
     assert {model.identity for model in loaded.values()} == {portable.identity}
     official = language_model_files.load_float(tmp_path / "official.th", ENCODEC_24KHZ)
-    assert official.config == LanguageModelConfig(3, context=262)  # 3.5 s of 75 steps, which the file does not tell
+    assert official.config == LanguageModelConfig(3, context=262)  # 3.5 s of 75 steps per second; not in the file
     assert language_model_files.load_float(tmp_path / "official.th", ENCODEC_48KHZ).config.context == 525
 
 
-def test_the_identity_can_be_told_without_our_program(portable):
+def test_the_identity_can_be_computed_independently(portable):
     expected = hashlib.sha256(
         b"codebooks=3\ncontext=20\nentries=1024\ndimension=200\nheads=8\nlayers=5\nfeed_forward=800\n"
     )
@@ -340,12 +341,12 @@ def test_the_identity_can_be_told_without_our_program(portable):
     assert portable.identity == expected.hexdigest()
 
 
-@pytest.mark.parametrize("place", [-5, -100_000])
-def test_a_damaged_model_file_is_one_line(tmp_path, portable, place):
+@pytest.mark.parametrize("position", [-5, -100_000])
+def test_a_damaged_model_file_is_one_line(tmp_path, portable, position):
     path = tmp_path / "integer.safetensors"
     language_model_files.save(portable, path)
     data = bytearray(path.read_bytes())
-    data[place] ^= 1
+    data[position] ^= 1
     path.write_bytes(data)
     with pytest.raises(UserError, match="damaged"):
         language_model_files.load_portable(path, ENCODEC_24KHZ)
@@ -372,7 +373,7 @@ def test_a_file_of_weights_that_are_not_finite_is_one_line(tmp_path):
     ],
 )
 def test_a_model_file_made_by_hand_is_one_line(tmp_path, name, change, says):
-    """Its identity matches, so that only the tensors themselves can tell."""
+    """Its identity matches its tensors, so only the checks of the tensors can refuse it."""
     forged = quantized(random_model())
     value = forged.tensors.pop(name)
     if change is not None:
@@ -382,7 +383,7 @@ def test_a_model_file_made_by_hand_is_one_line(tmp_path, name, change, says):
         language_model_files.load_portable(tmp_path / "forged.safetensors", ENCODEC_24KHZ)
 
 
-def test_a_shape_that_the_file_does_not_hold_is_one_line(tmp_path, plain, portable):
+def test_a_shape_that_does_not_match_the_tensors_is_one_line(tmp_path, plain, portable):
     for model, says in ((portable, "damaged: no layers.5.attend.weight"), (plain, "71 tensors instead of 786443")):
         forged = copy.copy(model)
         forged.config = replace(CONFIG, layers=65536)

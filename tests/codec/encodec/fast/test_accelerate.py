@@ -1,9 +1,12 @@
-"""The accelerated layers against the plain ones, which test_model.py proves equal to the public reference."""
+"""Accelerated layers against the plain ones, which test_model.py compares with the public reference."""
 
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -50,7 +53,7 @@ SHAPES = {
 
 
 def model_of(shape: SEANetConfig, seed: int = 0) -> EncodecModel:
-    """An untrained model with biases, norms and codebooks that matter."""
+    """An untrained model whose biases, norms and codebooks are not trivial."""
     torch.manual_seed(seed)
     segment = None if shape.causal else 1.0
     config = EncodecConfig(
@@ -75,13 +78,13 @@ def noise(*shape: int, seed: int = 1) -> Tensor:
 
 
 def snr(expected: Tensor, actual: Tensor) -> float:
-    """In dB."""
+    """Signal-to-noise ratio in dB."""
     return float(10 * torch.log10(expected.square().sum() / (expected - actual).square().sum()))
 
 
 @pytest.fixture(scope="module", params=["few products by torch", "all by oneDNN"])
 def route(request: pytest.FixtureRequest) -> Iterator[None]:
-    """How the same layers compute few values and many; the small shapes here would never go the second way."""
+    """Way in which the layers compute; without it, the small shapes here would never use oneDNN."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "all by oneDNN":
             patch.setattr("earmark.codec.encodec.fast.onednn._FEW_PRODUCTS", 0)
@@ -95,12 +98,12 @@ def plain_and_fast(request: pytest.FixtureRequest, route: None) -> tuple[Encodec
     return model, accelerated(model)
 
 
-@pytest.mark.parametrize("frames", [1, 7, 150])
+@pytest.mark.parametrize("steps", [1, 7, 150])
 @torch.inference_mode()
-def test_encoder_of_any_length_equals_the_plain_one(plain_and_fast, frames):
-    """Lengths around those of a tile, 150 latent steps; and a sample more and fewer than whole frames."""
+def test_encoder_of_any_length_equals_the_plain_one(plain_and_fast, steps):
+    """Lengths up to a tile, 150 steps, and one sample fewer or more."""
     plain, fast = plain_and_fast
-    for samples in {max(1, frames * plain.config.seanet.hop + odd) for odd in (-1, 0, 1)}:
+    for samples in {max(1, steps * plain.config.seanet.hop + odd) for odd in (-1, 0, 1)}:
         audio = noise(1, plain.config.channels, samples)
         torch.testing.assert_close(fast.encoder(audio), plain.encoder(audio), rtol=1e-4, atol=1e-5)
 
@@ -116,7 +119,7 @@ def test_decoder_of_any_length_equals_the_plain_one(plain_and_fast, steps):
 @pytest.mark.parametrize("samples", [1, 2, 3, 5, 6, 7, 8, 13, 23])
 @torch.inference_mode()
 def test_few_samples(plain_and_fast, samples):
-    """Shorter than the reflected padding of some layer or other."""
+    """Signals shorter than the reflected padding of some layer."""
     plain, fast = plain_and_fast
     audio = noise(1, plain.config.channels, samples)
     torch.testing.assert_close(fast.encoder(audio), plain.encoder(audio), rtol=1e-4, atol=1e-5)
@@ -124,7 +127,7 @@ def test_few_samples(plain_and_fast, samples):
 
 @torch.inference_mode()
 def test_batch(plain_and_fast):
-    """Each signal of a batch comes out as if it were alone, and as from the plain layers."""
+    """Each signal of a batch gives the same result as alone and as with the plain layers."""
     plain, fast = plain_and_fast
     audio = noise(3, plain.config.channels, 160 * plain.config.seanet.hop + 1)
     latent = fast.encoder(audio)
@@ -160,7 +163,7 @@ def test_stepping_equals_the_whole_signal_of_the_plain_layers(shape, chunk):
 
 
 @torch.inference_mode()
-def test_stepping_answers_as_early_as_the_plain_layers():
+def test_outputs_come_as_early_as_from_the_plain_layers():
     plain = model_of(SMALL)
     fast = accelerated(plain)
     states: tuple[State, State] = {}, {}
@@ -172,26 +175,26 @@ def test_stepping_answers_as_early_as_the_plain_layers():
 @pytest.mark.parametrize("name", ["encodec_24khz", "encodec_48khz"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_public_reference_with_random_weights(pair, name, seed):
-    """Identical codes and audio within 1e-4 of the public reference, at half the bit rate and at the highest."""
+    """Identical codes, and audio within 1e-4 of the public reference, at 6 and 24 kbps."""
     reference, model = pair(name, seed)
     accelerate(model)
     audio = 0.3 * noise(1, model.config.channels, 5 * model.config.sample_rate // 4 + 77, seed=seed)
     for kbps in (6.0, 24.0):
         reference.set_target_bandwidth(kbps)
         with torch.inference_mode():
-            frames = reference.encode(audio)
-            expected = reference.decode(frames)[..., : audio.shape[-1]]
+            their_segments = reference.encode(audio)
+            expected = reference.decode(their_segments)[..., : audio.shape[-1]]
         codes = model.encode(audio, kbps)
-        for ours, (theirs, _) in zip(codes.segments, frames, strict=True):
-            # A near tie turns over now and then, and with it the codebooks that follow in the same step.
+        for ours, (theirs, _) in zip(codes.segments, their_segments, strict=True):
+            # Rounding may decide a near tie, which also changes the following codebooks of the same step.
             assert (ours.codes != theirs).any(dim=1).sum() <= 1
-        theirs = tuple(replace(s, codes=f[0]) for s, f in zip(codes.segments, frames, strict=True))
+        theirs = tuple(replace(s, codes=f[0]) for s, f in zip(codes.segments, their_segments, strict=True))
         torch.testing.assert_close(model.decode(replace(codes, segments=theirs)), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("steps", [1, 50, 700])
-def test_quantizer_finds_the_nearest_entries(steps):
-    """Against distances in float64 over all entries."""
+def test_quantizer_finds_the_nearest_codewords(steps):
+    """Compares with distances in float64 to all codewords."""
     model = accelerated(model_of(SMALL))
     with torch.inference_mode():
         latent = noise(2, 12, steps)
@@ -219,7 +222,7 @@ def test_streaming_classes_use_the_fast_layers_and_agree():
     torch.testing.assert_close(torch.cat(decoded, dim=-1), plain.decode(whole), rtol=1e-4, atol=1e-5)
 
 
-def test_number_of_threads_does_not_matter():
+def test_number_of_threads_does_not_change_the_result():
     model = accelerated(model_of(SEANetConfig(filters=16)))
     audio = noise(1, 1, 9000)
     threads = torch.get_num_threads()
@@ -235,7 +238,7 @@ def test_number_of_threads_does_not_matter():
     torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-4, atol=1e-5)
 
 
-def test_packing_serves_other_lengths_and_batches_than_it_was_made_for():
+def test_packed_weights_work_for_any_length_and_batch():
     torch.manual_seed(0)
     plain = LSTM(24, 2).requires_grad_(False)
     fast = FastLSTM(plain, torch.float32)
@@ -246,7 +249,7 @@ def test_packing_serves_other_lengths_and_batches_than_it_was_made_for():
 
 
 def test_segments_coded_together_are_those_coded_alone():
-    """Twelve whole segments, eight and four together, and a last one that is shorter; of one signal and of two."""
+    """Twelve whole segments, in batches of eight and four, and a shorter last one; for one signal and for two."""
     plain = model_of(SHAPES["stereo, non-causal"])
     fast = accelerated(plain)
     assert fast.segments_at_once > plain.segments_at_once == 1
@@ -261,7 +264,7 @@ def test_segments_coded_together_are_those_coded_alone():
 
 
 def test_threads_share_a_model():
-    """Each with a stream of its own."""
+    """Four threads, each with its own stream, give the same codes as one."""
     fast = accelerated(model_of(SMALL))
     audio = noise(4, 1, 600)
 
@@ -275,7 +278,7 @@ def test_threads_share_a_model():
     assert torch.equal(together, torch.cat([stream(signal) for signal in audio.split(1)]))
 
 
-def test_parameters_names_and_identity_stay():
+def test_parameters_names_and_identity_do_not_change():
     plain = model_of(SMALL)
     fast = accelerated(plain)
     for (name, tensor), (ours, same) in zip(plain.state_dict().items(), fast.state_dict().items(), strict=True):
@@ -291,7 +294,7 @@ def test_gradients_flow_through_the_plain_layers():
     assert all(parameter.grad is not None for parameter in fast.parameters())
 
 
-def test_another_precision_goes_to_the_plain_layers():
+def test_float64_uses_the_plain_layers():
     model = model_of(SMALL)
     fast, expected = accelerated(model).double(), model.double()
     audio = noise(1, 1, 100).double()
@@ -299,7 +302,7 @@ def test_another_precision_goes_to_the_plain_layers():
         assert torch.equal(fast.encoder(audio), expected.encoder(audio))
 
 
-def test_without_onednn_the_model_stays_as_it_is(monkeypatch):
+def test_without_onednn_the_model_does_not_change(monkeypatch):
     monkeypatch.setattr("earmark.codec.encodec.fast.accelerate.supports", lambda dtype: False)
     model = model_of(SMALL)
     encoder = model.encoder
@@ -314,7 +317,7 @@ def test_only_two_precisions():
         accelerate(model_of(SMALL), torch.float16)
 
 
-def test_copies_and_pickles_are_as_fast_and_equal():
+def test_copies_and_pickles_are_accelerated_too():
     model = accelerated(model_of(replace(SMALL, norm="none")))  # torch refuses to pickle its weight norm
     audio = noise(1, 1, 600)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -323,7 +326,7 @@ def test_copies_and_pickles_are_as_fast_and_equal():
         assert torch.equal(twin.encode(audio).segments[0].codes, model.encode(audio).segments[0].codes)
 
 
-def test_accelerating_again_takes_up_new_weights():
+def test_accelerating_again_uses_the_new_weights():
     fast, other = accelerated(model_of(SMALL)), model_of(SMALL, seed=1)
     audio = noise(1, 1, 600)
     fast.load_state_dict(other.state_dict())
@@ -337,7 +340,7 @@ def test_accelerating_again_takes_up_new_weights():
 @pytest.mark.parametrize("config", [ENCODEC_24KHZ, ENCODEC_48KHZ], ids=lambda config: config.name)
 @torch.inference_mode()
 def test_bfloat16_is_close(config):
-    """8 bits of mantissa leave a relative error of at most 2^-9, 54 dB down, at each of the rounded layers."""
+    """A mantissa of 8 bits causes a relative error of at most 2^-9, or -54 dB, in each rounded layer."""
     torch.manual_seed(0)
     plain = EncodecModel(config).eval().requires_grad_(False)
     fast = accelerated(plain, torch.bfloat16)
@@ -350,7 +353,7 @@ def test_bfloat16_is_close(config):
 
 @bfloat16
 @torch.inference_mode()
-def test_bfloat16_steps_as_it_runs_whole():
+def test_bfloat16_in_parts_equals_the_whole_signal():
     fast = accelerated(model_of(SMALL), torch.bfloat16)
     audio = noise(1, 1, 2000)
     state: State = {}
@@ -358,7 +361,7 @@ def test_bfloat16_steps_as_it_runs_whole():
     assert snr(fast.encoder(audio), torch.cat(parts, dim=-1)) > 40
 
 
-def test_segments_that_are_coded_together_keep_their_own_loudness():
+def test_segments_coded_in_a_batch_keep_their_own_scale():
     model = accelerated(model_of(SHAPES["stereo, non-causal"]))
     second = model.config.sample_rate
     loudness = torch.tensor([1.0, 0.01, 0.3, 0.001]).repeat_interleave(second)
@@ -372,11 +375,23 @@ def test_segments_that_are_coded_together_keep_their_own_loudness():
     assert scales[0].max() > 100 * scales[0].min()
 
 
-def test_a_stream_holds_no_more_than_its_layers_look_back_on():
-    """After a long piece the state is a few steps a layer, not the piece."""
+def test_the_state_of_a_stream_is_small():
+    """After a long part, the state holds a few steps per layer and not the part."""
     model = accelerated(model_of(SMALL))
     encoder = StreamingEncoder(model, 10.0)
     encoder.push(noise(1, 1, 100_000))
     convs = [state for state in encoder._state.values() if isinstance(state, FastConvState)]
     assert convs
     assert sum(state.pending.untyped_storage().nbytes() for state in convs) < 100_000
+
+
+def test_the_command_asks_torch_for_huge_pages():
+    program = (
+        "import os, sys, earmark.cli\n"
+        "sys.argv = ['earmark', '--version']\n"
+        "try: earmark.cli.main()\n"
+        "finally: print(os.environ['THP_MEM_ALLOC_ENABLE'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "1"

@@ -1,4 +1,4 @@
-"""Packed convolutions, products and ELU against torch's own, by either route."""
+"""Packed convolutions, products and ELU against torch's own, both below and above the limits for small inputs."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_convolution(kernel, stride, dilation, length, batch):
 @pytest.mark.parametrize("outputs", [1, 2, 7])
 @pytest.mark.parametrize("steps", [*range(1, 18), 1000, 1001])
 def test_convolution_to_few_channels(steps, outputs):
-    """Around the number of steps that it computes at once, 8."""
+    """Numbers of steps around 8, which it computes at once."""
     weight, bias, x = noise(outputs, 6, 7), noise(outputs), noise(2, steps + 6, 6)
     y = NarrowConv(weight, bias, torch.float32)(x)
     torch.testing.assert_close(y, convolved(x, weight, bias), rtol=1e-4, atol=1e-5)
 
 
 def test_convolution_of_part_of_a_signal():
-    """A view in the midst of a batch, whose signals do not follow each other in memory."""
+    """A view of a batch whose signals are not contiguous in memory."""
     weight, bias, x = noise(12, 5, 3), noise(12), noise(2, 50, 5)[:, 7:33]
     y = PackedConv(weight, bias, torch.float32)(x)
     torch.testing.assert_close(y, convolved(x, weight, bias), rtol=1e-4, atol=1e-5)
@@ -69,7 +69,7 @@ def test_product(rows):
 
 @pytest.mark.parametrize("length", [3, 100_000])
 def test_elu(length):
-    """Against torch's, in float64; large arguments and zeros too."""
+    """Compares with torch's ELU in float64, also for large arguments and zeros."""
     x = torch.cat([torch.linspace(-120, 120, length), torch.tensor([0.0, -0.0, -1e-8, 1e30, -1e30])])[None, :, None]
     torch.testing.assert_close(elu(x).double(), F.elu(x.double()), rtol=1e-7, atol=2e-7)
 
@@ -83,7 +83,7 @@ def test_elu_of_infinities_and_nan():
 
 @pytest.mark.parametrize(("left", "right"), [(0, 0), (2, 3)])
 @pytest.mark.parametrize("length", [0, 5, 3000])
-def test_what_follows_what_came_before(length, left, right):
+def test_follow_concatenates_and_leaves_room(length, left, right):
     before, x = noise(2, 4, 6), noise(2, length, 6)
     for with_elu, expected in ((False, x), (True, F.elu(x))):
         both = follow(before, x, with_elu, torch.float32, left, right)
