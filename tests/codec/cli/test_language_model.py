@@ -34,9 +34,7 @@ def test_a_language_model_does_not_change_the_audio(earmark, weights, language_m
         assert earmark("encode", source, coded, "--kbps", 1.5, "--format", format, *checkpoint, *options).status == 0
         assert earmark("decode", coded, decoded, *checkpoint, *options[1:]).status == 0
     raw, lm = (soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0].astype(int) for name in ("raw", "lm"))
-    assert (
-        abs(raw - lm).max() <= 1
-    )  # the codes are the same, but they are decoded in other pieces, which rounds differently
+    assert abs(raw - lm).max() <= 1  # the same codes, decoded in other pieces, are rounded differently
     without = earmark("decode", tmp_path / "lm.ecdc", tmp_path / "other.wav", *checkpoint)
     if format == "reference":
         assert_one_line(without, "give it by --language-model")
