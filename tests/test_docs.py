@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from .markdown import PAGES, ROOT, blocks, title
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+READERS = {"toml": tomllib.loads, "json": json.loads}
 EXAMPLES = {
     "baselines/foo.py",
     "eval/metrics/foo.py",
@@ -45,6 +47,13 @@ def test_python_blocks_run(page: Path, tmp_path: Path):
     script = tmp_path / "page.py"  # worker processes import it again, as they would a reader's script
     script.write_text(code, encoding="utf-8")
     run(str(script), folder=tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_toml_and_json_blocks_parse(page: Path):
+    for block in blocks(page):
+        if block.language in READERS:
+            READERS[block.language](block.code)
 
 
 def exists(name: str) -> bool:
