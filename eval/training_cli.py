@@ -89,8 +89,8 @@ def train(
     finally:
         leave()
     if group.rank == 0:
-        status = "done" if done else "time is up; the same command with --resume goes on"
-        click.echo(f"{status}: {out / 'model.safetensors'}", err=True)
+        time_is_up = f"time is up; run the same command with --resume to continue: {out}"
+        click.echo(f"done: {out / 'model.safetensors'}" if done else time_is_up, err=True)
 
 
 def visqol_scorer() -> Scorer:

@@ -1,4 +1,4 @@
-"""Screening of recordings: measures clipping, bandwidth and noise floor, and rejects what is too bad to train on."""
+"""Screening of recordings: measures clipping, bandwidth and noise floor, and rejects those that are too bad."""
 
 from __future__ import annotations
 

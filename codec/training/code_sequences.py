@@ -78,8 +78,8 @@ class CodeSequences:
         sequences = self._of("train")
         ends = np.cumsum([sequence.steps for sequence in sequences])
         drawn = []
-        for chosen in np.searchsorted(ends, rng.integers(ends[-1], size=batch), side="right"):
-            sequence = sequences[chosen]
+        for index in np.searchsorted(ends, rng.integers(ends[-1], size=batch), side="right"):
+            sequence = sequences[index]
             first = int(rng.integers(max(1, sequence.steps - steps + 1)))
             drawn.append(self._read(sequence, first, steps))
         return torch.stack(drawn)
@@ -87,8 +87,8 @@ class CodeSequences:
     def excerpts(self, split: Split, count: int, steps: int) -> list[Tensor]:
         """Up to `count` excerpts, [codebooks, up to steps] each, spread over the split and the same at every call."""
         sequences = self._of(split)
-        chosen = [sequences[index * len(sequences) // count] for index in range(min(count, len(sequences)))]
-        return [self._read(sequence, 0, min(steps, sequence.steps)) for sequence in chosen]
+        spread = [sequences[index * len(sequences) // count] for index in range(min(count, len(sequences)))]
+        return [self._read(sequence, 0, min(steps, sequence.steps)) for sequence in spread]
 
     def _of(self, split: Split) -> list[CodeSequence]:
         return [sequence for sequence in self._sequences if sequence.split == split]
@@ -140,13 +140,10 @@ def write(
     """
     metadata = source(model.config, identity, shards, hours)
     codebooks = model.config.codebooks()
-    sequences = _read_index(folder, codebooks)
+    sequences = _finished(_read_index(folder, codebooks))
     if not check_run(folder, metadata, LABELS, resume=True):
         write_metadata(folder, metadata)
-    recordings = list(_chosen(shards, hours))
-    # Sequences of a recording that was not finished are made again.
-    while sequences and not sequences[-1].last:
-        sequences.pop()
+    recordings = list(_select_recordings(shards, hours))
     done = sum(sequence.last for sequence in sequences)
     position = sequences[-1].start + sequences[-1].steps if sequences else 0
     with (
@@ -157,7 +154,7 @@ def write(
         codes.truncate(position * codebooks * BYTES)
         index.writelines(json.dumps(asdict(sequence)) + "\n" for sequence in sequences)
         for part, stored in recordings[done:]:
-            pieces = list(_coded(model, part, stored))
+            pieces = list(_encode(model, part, stored))
             for number, piece in enumerate(pieces):
                 codes.write(piece.T.astype("<u2").tobytes())
                 sequence = CodeSequence(stored.entry.split, position, piece.shape[1], number == len(pieces) - 1)
@@ -168,7 +165,14 @@ def write(
             advance(stored.entry.path)
 
 
-def _chosen(shards: Sequence[Shards], hours: float | None) -> Iterator[tuple[Shards, Stored]]:
+def _finished(sequences: list[CodeSequence]) -> list[CodeSequence]:
+    """The sequences without those of a last recording that was not finished, which are made again."""
+    end = max((number + 1 for number, sequence in enumerate(sequences) if sequence.last), default=0)
+    return sequences[:end]
+
+
+def _select_recordings(shards: Sequence[Shards], hours: float | None) -> Iterator[tuple[Shards, Stored]]:
+    """The recordings of both splits, up to `hours` of each."""
     seconds = dict.fromkeys(SPLITS, 0.0)
     for part in shards:
         for stored in part.recordings:
@@ -178,7 +182,7 @@ def _chosen(shards: Sequence[Shards], hours: float | None) -> Iterator[tuple[Sha
                 yield part, stored
 
 
-def _coded(model: EncodecModel, shards: Shards, stored: Stored) -> Iterator[NDArray[np.int64]]:
+def _encode(model: EncodecModel, shards: Shards, stored: Stored) -> Iterator[NDArray[np.int64]]:
     """Codes, [codebooks, steps], of each stretch of a recording, or of each of its segments if the model has any."""
     stretch = round(STRETCH_SECONDS * shards.sample_rate)
     for start in range(0, stored.frames, stretch):

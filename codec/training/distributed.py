@@ -71,7 +71,7 @@ def _parse_device(name: str, launched: bool) -> torch.device:
             torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"--device {name}: {reason}; write cpu, or cuda where there is a GPU") from error
+        raise UserError(f"--device {name}: {reason}; write cpu, or cuda if there is a GPU") from error
     if device.type != "cuda":
         return device
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

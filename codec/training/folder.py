@@ -32,7 +32,7 @@ def check_run(
 
     Args:
         folder: folder of a training.
-        metadata: what is to be in run.json.
+        metadata: expected content of run.json.
         labels: keys of `metadata` that must agree, with words for the error, e.g. "other data". Keys that an earlier
             version did not write are not compared.
         resume: whether an earlier part of this training is to be continued.
@@ -45,7 +45,7 @@ def check_run(
         UserError: the folder holds another training, or holds this one and `resume` is False.
     """
     if (folder / METADATA).exists() and not resume:
-        raise UserError(f"--out {folder}: holds a training already; add --resume to go on, or name another folder")
+        raise UserError(f"--out {folder}: holds a training already; add --resume, or name another folder")
     earlier = read_metadata(folder)
     if earlier is None:
         return False

@@ -82,5 +82,5 @@ def suggest_resume(folder: Path, resume: bool) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if resume or not (folder / METADATA).exists():
-            raise  # the command line can be repeated as it is
-        raise Interrupted("interrupted; the same command with --resume goes on where it stopped") from None
+            raise  # the same command line continues
+        raise Interrupted("interrupted; run the same command with --resume to continue") from None

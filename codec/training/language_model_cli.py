@@ -80,5 +80,5 @@ def train_lm(
             recipe, codec, identity, parts, out, group.device, start=start, hours=hours, resume=resume,
             stop_after=stop_after, tensorboard=tensorboard,
         )  # fmt: skip
-    status = "done" if done else "time is up; the same command with --resume goes on"
+    status = "done" if done else "time is up; run the same command with --resume to continue"
     click.echo(f"{status}: {out / MODEL}", err=True)

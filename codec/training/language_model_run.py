@@ -141,10 +141,10 @@ class LanguageModelTraining:
         if worst > MOST_PERCENT:
             raise UserError(
                 f"{path}: not written: its integers cost {worst:.1f} % more bits than the float model, above "
-                f"{MOST_PERCENT:g} %; go on with --resume, or start a new training with a lower --learning-rate"
+                f"{MOST_PERCENT:g} %; continue with --resume, or start a new training with a lower --learning-rate"
             )
         if not validation.decodes(portable, excerpts[0]):
-            raise UserError(f"{path}: not written: it does not decode here what it coded here; check the machine")
+            raise UserError(f"{path}: not written: it does not decode what it coded here; check the machine")
         language_model_files.save(portable, path, **metadata, validation=json.dumps(scores))
 
     def save(self) -> None:

@@ -110,7 +110,7 @@ class TrainingLoop(Generic[Batch]):
         return training.updates == training.total
 
     def _agree_to_stop(self, interrupted: bool) -> _Stop:
-        """The reason to stop before the next update, the same in all processes: one alone would wait for ever."""
+        """The reason to stop before the next update. All processes agree on it, or the others would wait for ever."""
         late = self._deadline is not None and self._training.updates > self._first and time.monotonic() > self._deadline
         return _Stop(maximum(_Stop.INTERRUPTED if interrupted else _Stop.TIME_IS_UP if late else _Stop.NO))
 

@@ -105,7 +105,7 @@ class Recipe:
 
     Args:
         name: name of its file.
-        tables: the recipe as plain tables, including what it inherits; stored in run.json.
+        tables: the recipe as plain tables, inherited settings included; stored in run.json.
     """
 
     name: str

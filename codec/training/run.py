@@ -211,4 +211,4 @@ def _check_start(folder: Path, start: Path | None, saved: bool) -> None:
         if earlier.get("start") is not None and not saved:
             raise UserError(f"--out {folder}: has saved no state yet; give --start-from again")
     elif str(start.resolve()) != earlier.get("start_path") and fingerprint(start) != earlier.get("start"):
-        raise UserError(f"--out {folder}: was begun with another --start-from; leave it out to go on")
+        raise UserError(f"--out {folder}: was begun with another --start-from; omit it to continue")

@@ -124,16 +124,9 @@ def held_out(recipe: Recipe, shards: Sequence[Shards], count: int, seconds: floa
 
 
 def reproduce_row(
-    recipe: Recipe,
-    kbps: float,
-    shards: Sequence[Shards],
-    folder: Path,
-    budget: Budget,
-    group: ProcessGroup,
-    experiment: Experiment,
-    excerpts: Sequence[Excerpt],
-    scorers: Mapping[str, Scorer],
-) -> RowScores:
+    recipe: Recipe, kbps: float, shards: Sequence[Shards], folder: Path, budget: Budget, group: ProcessGroup,
+    experiment: Experiment, excerpts: Sequence[Excerpt], scorers: Mapping[str, Scorer],
+) -> RowScores:  # fmt: skip
     """Train one row until its budget is spent, and score it. Continues what an earlier call has begun.
 
     Args:
@@ -167,9 +160,9 @@ def reproduce_row(
     scores: dict[str, list[float]] = {name: [] for name in sorted(wanted)}
     with trainer.average.in_place(trainer.generator):
         for excerpt in excerpts:
-            means, _ = validate(trainer.generator, [excerpt], (kbps,), scorers)  # of this excerpt alone
+            of_excerpt, _ = validate(trainer.generator, [excerpt], (kbps,), scorers)
             for name, values in scores.items():
-                values.append(means[f"{name}@{kbps:g}"])
+                values.append(of_excerpt[f"{name}@{kbps:g}"])
         means = {f"{name}@{kbps:g}": mean_interval(np.array(values))[0] for name, values in scores.items()}
         export(trainer, shards, folder, state["seconds"], means, len(excerpts))
     result = RowScores(experiment, trainer.updates, state["seconds"], device_name(group), scores)

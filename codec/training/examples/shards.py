@@ -73,7 +73,7 @@ class Shards:
     def __init__(self, folder: Path) -> None:
         about = _format(folder)
         if not (folder / INDEX).is_file():
-            raise UserError(f"{folder}: unfinished shards; run `earmark data shards` again to go on where it stopped")
+            raise UserError(f"{folder}: unfinished shards; run `earmark data shards` again to continue")
         self.folder = folder
         self.sample_rate: int = about["sample_rate"]
         self.channels: int = about["channels"]

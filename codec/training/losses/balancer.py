@@ -45,7 +45,7 @@ class Balancer:
     batch and average the gradients of their weights afterwards, the norm is that of the joint batch, so that the update
     equals that of a single process.
 
-    A gradient that is zero (a saturated hinge) or not finite cannot be scaled: its loss is left out of that batch, on
+    A gradient that is zero (a saturated hinge) or not finite cannot be scaled: its loss is ignored in that batch, on
     all processes, and its average does not change. The other losses keep their scale.
 
     Args:

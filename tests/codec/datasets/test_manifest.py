@@ -1,4 +1,4 @@
-"""Manifests: the splits, the data sets' layouts, screening, and the index that is made of them."""
+"""Manifests, splits, layouts of data sets, screening and indexing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENTRY = Entry(
 
 
 def record(path: Path, seconds: float = 0.1, rate: int = RATE, seed: int | None = None) -> Path:
-    """A short file of noise, different for each path unless a seed is given."""
+    """Write a short file of noise, different for each path unless a seed is given."""
     rng = np.random.default_rng(list(path.as_posix().encode()) if seed is None else seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, rng.uniform(-0.5, 0.5, round(seconds * rate)), rate)
@@ -50,7 +50,7 @@ def found(file: Path) -> Candidate:
 # The file
 
 
-def test_what_is_written_comes_back(tmp_path):
+def test_entries_are_read_as_written(tmp_path):
     entries = [ENTRY, replace(ENTRY, path="Müsik/b c.ogg", category="music", creator="Ångström", channels=2)]
     manifest.write(tmp_path / "m.jsonl", entries)
     assert manifest.read(tmp_path / "m.jsonl") == entries
@@ -69,7 +69,7 @@ def test_what_is_written_comes_back(tmp_path):
         {"surplus": 1},
     ],
 )
-def test_a_line_that_is_no_entry_is_named(tmp_path, damage):
+def test_an_invalid_line_is_named(tmp_path, damage):
     path = tmp_path / "m.jsonl"
     good = manifest.to_line(ENTRY)
     path.write_text(good + json.dumps({**json.loads(good), **damage}) + "\n")
@@ -78,7 +78,7 @@ def test_a_line_that_is_no_entry_is_named(tmp_path, damage):
 
 
 @pytest.mark.parametrize("content", ["", "{}\n", "not JSON\n", "[]\n"])
-def test_files_that_are_no_manifest(tmp_path, content):
+def test_invalid_files(tmp_path, content):
     path = tmp_path / "m.jsonl"
     path.write_text(content)
     with pytest.raises(UserError, match=r"m\.jsonl"):
@@ -89,7 +89,7 @@ def test_files_that_are_no_manifest(tmp_path, content):
 
 
 def test_splits_have_their_shares():
-    """Of n = 20,000 keys a share p is found within 4 standard deviations sqrt(n p (1 - p))."""
+    """For n = 20,000 keys, a share p is met within 4 standard deviations sqrt(n p (1 - p))."""
     count = Counter(split_of(f"jamendo/artist_{i}", valid=0.02, test=0.06) for i in range(20000))
     assert abs(count["valid"] - 400) < 4 * (20000 * 0.02 * 0.98) ** 0.5
     assert abs(count["test"] - 1200) < 4 * (20000 * 0.06 * 0.94) ** 0.5
@@ -102,7 +102,7 @@ def test_shares_of_zero_and_one():
     assert {split_of(key, valid=0.0, test=1.0) for key in keys} == {"test"}
 
 
-def test_more_files_move_no_other(tmp_path):
+def test_adding_files_moves_no_other(tmp_path):
     for number in range(40):
         record(tmp_path / "data" / f"{number}.wav")
     before = {item.file: item.split for item in layouts.plain_folder(tmp_path / "data", "speech", "CC0-1.0")}
@@ -145,7 +145,7 @@ def test_a_creator_pattern_that_finds_nobody(tmp_path, pattern):
         layouts.plain_folder(tmp_path, "speech", "", creator=pattern)
 
 
-def test_symbolic_links_are_no_recordings_of_their_own(tmp_path):
+def test_symbolic_links_are_skipped(tmp_path):
     file = record(tmp_path / "a.wav")
     (tmp_path / "b.wav").symlink_to(file)
     assert [item.file for item in layouts.plain_folder(tmp_path, "sound", "")] == [file]
@@ -162,13 +162,13 @@ def test_dns_challenge_takes_clean_speech_and_names_its_readers(tmp_path):
 
 
 @pytest.mark.parametrize("deep", [True, False])
-def test_common_voice_takes_validated_clips_that_are_there(tmp_path, deep):
+def test_common_voice_takes_existing_validated_clips(tmp_path, deep):
     language = tmp_path / "cy" if deep else tmp_path
     clip = record(language / "clips" / "common_voice_cy_1.wav")
     record(language / "clips" / "common_voice_cy_2.wav")
     (language / "validated.tsv").write_text(
         "client_id\tpath\tsentence\n"
-        'abc\tcommon_voice_cy_1.wav\tMae "hi yn\n'  # a lone quotation mark is text
+        'abc\tcommon_voice_cy_1.wav\tMae "hi yn\n'  # a single quotation mark is text
         "def\tcommon_voice_cy_3.wav\tnot downloaded\n"
     )
     [item] = layouts.common_voice(tmp_path)
@@ -188,7 +188,7 @@ def test_audioset_trains_on_the_unbalanced_set_and_halves_the_evaluation_set(tmp
     assert sum(splits.values()) == 48
 
 
-def test_fsd50k_tells_uploaders_and_licences(tmp_path):
+def test_fsd50k_reads_uploaders_and_licences(tmp_path):
     development = record(tmp_path / "FSD50K.dev_audio" / "64760.wav")
     evaluation = record(tmp_path / "FSD50K.eval_audio" / "37199.wav")
     url = "http://creativecommons.org/licenses/by/3.0/"
@@ -241,7 +241,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path, name):
 # The open corpus
 
 
-def test_open_corpus_tells_speech_from_sound_by_the_file_name(tmp_path):
+def test_open_corpus_distinguishes_speech_by_file_name(tmp_path):
     stamps = tmp_path / "tuxpaint-stamps-default" / "usr" / "share" / "tuxpaint" / "stamps" / "animals"
     for name in ("cow.ogg", "cow_desc.ogg", "cow_desc_fr.ogg", "cow_desc_pt_BR.ogg", "cow_desc_da.ogg"):
         record(stamps / name)
@@ -258,7 +258,7 @@ def test_open_corpus_tells_speech_from_sound_by_the_file_name(tmp_path):
     assert items["cow_desc_fr.ogg"].creator == "fr"
 
 
-def test_open_corpus_tests_with_voices_that_training_never_hears(tmp_path):
+def test_open_corpus_tests_with_new_voices(tmp_path):
     for number in range(20):
         record(tmp_path / "tuxpaint-stamps-default" / "usr/share/tuxpaint/stamps" / f"{number}_desc_da.ogg")
     [source] = [source for source in open_corpus.sources() if source.name == "tuxpaint"]
@@ -277,7 +277,7 @@ def test_open_corpus_keeps_cuts_of_one_field_recording_together(tmp_path):
     assert all(len(of_one) == 1 for of_one in splits.values())
 
 
-def test_every_part_of_the_open_corpus_states_where_it_comes_from_and_its_licence():
+def test_every_part_of_the_open_corpus_has_an_origin_and_a_licence():
     sources = open_corpus.sources()
     assert {source.category for source in sources} == set(manifest.CATEGORIES)
     assert all(bool(source.package) != bool(source.repository) for source in sources)
@@ -289,7 +289,7 @@ def test_every_part_of_the_open_corpus_states_where_it_comes_from_and_its_licenc
 
 
 def talk(seconds: float = 2.0, rate: int = RATE, noise: float = 1e-4) -> np.ndarray:
-    """Bursts of noise with pauses, as speech has them; [1, time]."""
+    """Bursts of noise with pauses like speech, [1, time]."""
     rng = np.random.default_rng(0)
     time = np.arange(round(seconds * rate)) / rate
     bursts = (np.sin(2 * np.pi * 2 * time) > 0) * rng.uniform(-0.7, 0.7, len(time))
@@ -306,8 +306,8 @@ def test_good_recordings_pass():
     assert rejection(np.repeat(talk(), 2, axis=0)) is None
 
 
-def test_clipping_is_found():
-    """A sine amplified until it is cut at full scale is there for 1 - 2/pi asin(1/gain) of the time."""
+def test_clipping_is_measured():
+    """An amplified sine is clipped for 1 - 2/pi asin(1/gain) of the time."""
     sine = 1.2 * np.sin(2 * np.pi * 997 * np.arange(RATE) / RATE)[None]
     share = measure(Recording(np.clip(sine, -1, 1).astype(np.float32), RATE)).clipped
     assert share == pytest.approx(1 - 2 / np.pi * np.arcsin(0.985 / 1.2), abs=0.01)
@@ -347,7 +347,7 @@ def test_index_describes_each_file(tmp_path):
     assert sorted(path.name for path in (tmp_path / "lists").iterdir()) == ["m.jsonl", "m.left-out.jsonl"]
 
 
-def test_copies_and_unreadable_files_are_left_out_with_the_reason(tmp_path):
+def test_copies_and_unreadable_files_are_skipped_with_the_reason(tmp_path):
     first, copy = record(tmp_path / "a.wav", seed=1), record(tmp_path / "b.wav", seed=1)
     (tmp_path / "c.wav").write_bytes(b"no audio at all")
     result = index([found(first), found(copy), found(tmp_path / "c.wav")], tmp_path / "m.jsonl")
@@ -358,8 +358,8 @@ def test_copies_and_unreadable_files_are_left_out_with_the_reason(tmp_path):
     }
 
 
-def test_a_name_that_is_not_utf_8_is_left_out_with_the_reason(tmp_path):
-    """As Latin-1 writes e acute."""
+def test_a_name_that_is_not_utf_8_is_skipped_with_the_reason(tmp_path):
+    """A name with e acute in Latin-1."""
     result = index([found(record(tmp_path / "a.wav")), found(record(tmp_path / "b.wav", seed=1))], tmp_path / "m.jsonl")
     assert len(result.entries) == 2
     (tmp_path / "a.wav").rename(tmp_path / "caf\udce9.wav")
@@ -369,7 +369,7 @@ def test_a_name_that_is_not_utf_8_is_left_out_with_the_reason(tmp_path):
     assert json.loads((tmp_path / "m.left-out.jsonl").read_text())["path"] == "caf\udce9.wav"
 
 
-def test_screening_leaves_out_what_does_not_keep_to_the_limits(tmp_path):
+def test_screening_skips_recordings_outside_the_limits(tmp_path):
     soundfile.write(tmp_path / "good.wav", talk()[0], RATE)
     soundfile.write(tmp_path / "clipped.wav", np.clip(3 * talk()[0], -1, 1), RATE)
     files = [found(tmp_path / "good.wav"), found(tmp_path / "clipped.wav")]
@@ -384,7 +384,7 @@ def test_nothing_to_index_is_an_error(tmp_path):
         index([], tmp_path / "m.jsonl")
 
 
-def test_an_interrupted_index_goes_on_where_it_stopped(tmp_path, monkeypatch):
+def test_an_interrupted_index_continues(tmp_path, monkeypatch):
     files = [found(record(tmp_path / f"{number}.wav")) for number in range(12)]
     whole = index(files, tmp_path / "whole.jsonl").entries
     opened: list[str] = []
@@ -400,16 +400,16 @@ def test_an_interrupted_index_goes_on_where_it_stopped(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         index(files, tmp_path / "m.jsonl", jobs=1)
     notes = tmp_path / ".m.jsonl.measured"
-    notes.write_text(notes.read_text() + '["half a li')  # as a power cut leaves it
+    notes.write_text(notes.read_text() + '["half a li')  # as after a power cut
     measured = notes.read_text().count("\n")
     assert 0 < measured < 12
-    opened[:] = [""] * 10  # raise no more
+    opened[:] = [""] * 10  # no more interrupts
     assert index(files, tmp_path / "m.jsonl", jobs=1).entries == whole
     assert len(opened) - 10 == 12 - measured
     assert not notes.exists()
 
 
-def test_a_fingerprint_sees_length_beginning_and_end(tmp_path):
+def test_a_fingerprint_depends_on_length_beginning_and_end(tmp_path):
     path = tmp_path / "a"
 
     def of(content: bytes) -> str:

@@ -257,6 +257,21 @@ def test_discriminators_start_from_different_weights_and_are_all_saved():
         assert torch.equal(others.of(kbps)(audio)[0].logits, sets.of(kbps)(audio)[0].logits)
 
 
+@pytest.mark.parametrize("kind", SMALL)
+def test_states_with_earlier_names_are_read(kind):
+    """Version 0.1.0 had judges and, in the networks with a single one, a judge."""
+    torch.manual_seed(0)
+    sets, others = (build(recipe(f"discriminators.kinds=['{kind}']")) for _ in range(2))
+    state = {
+        name.replace(".networks.", ".judges.").replace(".network.", ".judge."): value
+        for name, value in sets.state_dict().items()
+    }
+    assert all(".judge" in name for name in state if "window" not in name)
+    others.load_state_dict(state)
+    for name, value in sets.state_dict().items():
+        assert torch.equal(others.state_dict()[name], value), name
+
+
 def test_one_ensemble_for_all_bit_rates():
     sets = build(recipe("discriminators.per_bandwidth=false"))
     assert sets.of(1.5) is sets.of(24.0)

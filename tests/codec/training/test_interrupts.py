@@ -72,7 +72,7 @@ def test_the_message_names_resume_if_it_is_missing(tmp_path):
     (tmp_path / "run.json").touch()
     with pytest.raises(KeyboardInterrupt):
         interrupted(resume=True)
-    with pytest.raises(Interrupted, match="the same command with --resume goes on") as caught:
+    with pytest.raises(Interrupted, match="run the same command with --resume to continue") as caught:
         interrupted(resume=False)
     assert caught.value.exit_code == 130
 
@@ -94,6 +94,6 @@ def test_a_training_that_waits_for_its_batch_stops_and_saves(corpus, tmp_path, n
     time.sleep(2)
     os.killpg(process.pid, number)
     said = process.communicate(timeout=60)[1]
-    assert said.splitlines()[-1] == "earmark: interrupted; the same command with --resume goes on where it stopped"
+    assert said.splitlines()[-1] == "earmark: interrupted; run the same command with --resume to continue"
     assert process.returncode == 130
     assert torch.load(out / "state.pt", weights_only=True)["updates"] == 0

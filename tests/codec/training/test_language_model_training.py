@@ -87,7 +87,7 @@ def test_an_integer_model_that_costs_too_much_is_not_written(codec, corpus, tmp_
 def test_an_integer_model_that_does_not_decode_is_not_written(codec, corpus, tmp_path, monkeypatch):
     decode_all = PortableModelCoder.decode_all
     monkeypatch.setattr(PortableModelCoder, "decode_all", lambda *given: [1 ^ codes for codes in decode_all(*given)])
-    with pytest.raises(UserError, match="does not decode here what it coded here"):
+    with pytest.raises(UserError, match="does not decode what it coded here"):
         raise train_lm(codec, corpus, tmp_path / "run").exception
     assert not (tmp_path / "run" / "model.safetensors").exists()
 

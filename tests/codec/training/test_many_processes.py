@@ -24,11 +24,11 @@ SMALL = (
 @pytest.fixture
 def gpus(monkeypatch):
     """Pretend that there are two GPUs, and record the calls to them."""
-    asked = {}
+    calls = {}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: asked.update(device=device))
-    return asked
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: calls.update(device=device))
+    return calls
 
 
 @pytest.fixture

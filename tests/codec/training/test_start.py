@@ -129,7 +129,7 @@ def test_the_start_may_have_been_trained_further(corpus, earlier, tmp_path):
 
 def test_another_start_is_refused(corpus, earlier, tmp_path):
     run = begun(corpus, tmp_path / "run", earlier)
-    with pytest.raises(UserError, match="another --start-from; leave it out to go on"):
+    with pytest.raises(UserError, match="another --start-from; omit it to continue"):
         resume(corpus, run, earlier / "model.safetensors")
 
 

@@ -159,7 +159,7 @@ def test_an_interrupt_saves_at_once_and_says_how_to_resume(corpus, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "earmark: interrupted; the same command with --resume goes on where it stopped"
+    assert said.splitlines()[-1] == "earmark: interrupted; run the same command with --resume to continue"
     assert state(out)["updates"] < 4000
 
 

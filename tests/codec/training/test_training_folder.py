@@ -116,6 +116,12 @@ def test_seconds_add_up_over_the_parts_of_a_training(begun, resume):
     assert 1000 < torch.load(begun / STATE, weights_only=True)["seconds"] < 1100
 
 
+def test_a_recipe_of_another_shape_is_another_training(corpus, begun):
+    """The weights of the state would not even fit."""
+    with pytest.raises(UserError, match="was begun with another recipe or --set"):
+        train(small("model.seanet.filters=4"), [Shards(corpus)], begun, ALONE, resume=True)
+
+
 def test_other_rooms_are_another_training(tmp_path, resume):
     time = np.arange(24000) / 24000
     response = np.random.default_rng(0).standard_normal(24000) * 10 ** (-3 * time / 0.5)  # RT60 of 0.5 s

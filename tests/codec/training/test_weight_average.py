@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from earmark.codec.training.weight_average import WeightAverage
 
@@ -19,6 +20,20 @@ def test_follows_the_weights_with_its_decay():
     with average.in_place(module):
         torch.testing.assert_close(module.weight.item(), 1.29, rtol=0, atol=1e-6)
     assert module.weight.item() == 3.0
+
+
+def test_equals_torch_averaged_model():
+    """AveragedModel copies the weights of its first update, so it is given the initial ones."""
+    torch.manual_seed(0)
+    module = nn.Linear(3, 3)
+    average, torchs = WeightAverage(module, 0.9), AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    torchs.update_parameters(module)
+    for _ in range(5):
+        nn.init.normal_(module.weight)
+        average.update(module)
+        torchs.update_parameters(module)
+    with average.in_place(module):
+        torch.testing.assert_close(module.weight, torchs.module.weight)
 
 
 def test_continues_from_its_state():

@@ -1,4 +1,4 @@
-"""`earmark reproduce`: rows of a table trained at a budget, beside the paper's numbers."""
+"""`earmark reproduce`: rows of a table trained at a budget, beside the paper's scores."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def reproduce(data, out, *more, table="table2", budget="2updates"):
     return CliRunner().invoke(cli, [*map(str, arguments), "--device", "cpu", "--no-visqol", *settings, *more])
 
 
-def test_two_rows_beside_the_papers(data, tmp_path):
-    """Table A.3 prints 6.67 dB and 4.35 for the base, 6.40 dB and 4.35 without the LSTM."""
+def test_two_rows_beside_those_of_the_paper(data, tmp_path):
+    """Table A.3 has 6.67 dB and 4.35 for the base, 6.40 dB and 4.35 without the LSTM."""
     done = reproduce(data, tmp_path, "--rows", "base,no_lstm", table="table_a3")
     assert done.exit_code == 0, done.output
     lines = [
@@ -85,7 +85,7 @@ def test_two_rows_beside_the_papers(data, tmp_path):
     ]
 
 
-def test_what_is_done_is_not_done_again(data, tmp_path):
+def test_finished_rows_are_skipped(data, tmp_path):
     first = reproduce(data, tmp_path, "--rows", "ms_stft")
     state = (tmp_path / "ms_stft" / "state.pt").stat()
     again = reproduce(data, tmp_path, "--rows", "ms_stft")
@@ -113,7 +113,7 @@ def table_rows(out):
     return [line for line in (out / "table.md").read_text().splitlines() if line.startswith("| M")]
 
 
-def test_scores_of_other_excerpts_are_made_anew(data, tmp_path):
+def test_other_excerpts_are_scored_again(data, tmp_path):
     reproduce(data, tmp_path, "--rows", "ms_stft")
     first = json.loads((tmp_path / "ms_stft" / "scores.json").read_text())
     reproduce(data, tmp_path, "--rows", "ms_stft", "--seconds", "0.5")
@@ -138,8 +138,8 @@ def test_torchrun_is_refused(data, tmp_path, monkeypatch):
     assert said == "reproduce: trains in one process, but torchrun started several; run it without torchrun"
 
 
-def test_a_killed_row_has_spent_what_it_saved(data, tmp_path, monkeypatch):
-    """SIGKILL runs no clean-up: 8 of 9 minutes are in the state alone, and the row has one more."""
+def test_a_killed_row_has_spent_the_saved_time(data, tmp_path, monkeypatch):
+    """After SIGKILL, only the state has the 8 of 9 minutes that are spent; one is left."""
     reproduce(data, tmp_path, "--rows", "ms_stft", budget="0.001min")
     (tmp_path / "ms_stft" / "scores.json").unlink()
     state = torch.load(tmp_path / "ms_stft" / "state.pt", weights_only=True)
@@ -150,8 +150,8 @@ def test_a_killed_row_has_spent_what_it_saved(data, tmp_path, monkeypatch):
     assert left == [60]
 
 
-def test_minutes_go_on_where_they_stopped(data, tmp_path):
-    """One update however short the budget, then some seconds more of the same training."""
+def test_a_longer_budget_continues(data, tmp_path):
+    """The shortest budget makes one update; a longer one continues the same training."""
     updates = []
     for budget in ("0.001min", "0.1min"):
         assert reproduce(data, tmp_path, "--rows", "ms_stft", budget=budget).exit_code == 0
@@ -159,7 +159,7 @@ def test_minutes_go_on_where_they_stopped(data, tmp_path):
     assert updates[0] < updates[1]
 
 
-def test_an_interrupt_keeps_the_time_that_was_spent(data, tmp_path, monkeypatch):
+def test_an_interrupt_saves_the_spent_time(data, tmp_path, monkeypatch):
     from earmark.codec.training import run
 
     def interrupting(trainer, batch, update=run.Trainer.update):
@@ -176,7 +176,7 @@ def test_an_interrupt_keeps_the_time_that_was_spent(data, tmp_path, monkeypatch)
 
 
 def test_a_row_without_a_bitstream(data, tmp_path):
-    """Table A.4 trains DiffQ on music alone, and is judged on music."""
+    """Table A.4 has DiffQ, trained and scored on music only."""
     done = reproduce(data, tmp_path, "--rows", "1_1_1_1_off", table="table_a4")
     assert done.exit_code == 0, done.exception
     found = json.loads((tmp_path / "1_1_1_1_off" / "scores.json").read_text())
@@ -191,7 +191,7 @@ def test_budgets(text, minutes, updates):
 
 
 @pytest.mark.parametrize("text", ["30", "0min", "1.5updates", "soon"])
-def test_no_budgets(text):
+def test_invalid_budgets(text):
     with pytest.raises(UserError, match=r"--budget .*: write minutes or updates of each row"):
         Budget.parse(text)
 
@@ -203,12 +203,12 @@ def test_a_setting_must_not_undo_what_the_rows_differ_in():
     assert [recipe.model.seanet.filters for recipe in load_recipes(rows, ())] == [32, 16]
 
 
-def test_a_row_that_is_none():
+def test_an_unknown_row():
     with pytest.raises(UserError, match="table2 has no row 'stft'; it has msd_mono_stft, mpd"):
         select_rows("table2", ("stft",))
 
 
-def test_excerpts_come_from_test_where_there_is_one(data):
+def test_excerpts_come_from_the_test_split(data):
     found = held_out(recipe_files.load("tiny"), [Shards(data)], 4, 0.5)
     assert [excerpt.name.partition("+")[0] for excerpt in found] == [
         "test-speech.wav", "test-speech.wav", "test-music.wav", "test-sound.wav",
@@ -223,7 +223,7 @@ def test_an_interval_by_hand():
 
 
 def test_validation_scores_si_snr_as_the_metric_does():
-    """The metric is eval's, which codec may not import."""
+    """The metric belongs to eval, which codec must not import."""
     rng = np.random.default_rng(0)
     reference = rng.standard_normal((1, 8000)).astype(np.float32)
     decoded = 0.3 * reference + 0.1 * rng.standard_normal((1, 8000)).astype(np.float32) + 0.2
@@ -231,8 +231,8 @@ def test_validation_scores_si_snr_as_the_metric_does():
     assert si_snr(torch.from_numpy(reference), torch.from_numpy(decoded)) == pytest.approx(expected, abs=1e-4)
 
 
-def test_mushra_has_the_papers_column_alone():
-    """Table A.2 prints nothing but MUSHRA scores: 71.8, 72.3, 76.8."""
+def test_mushra_has_only_the_papers_column():
+    """Table A.2 has only MUSHRA scores: 71.8, 72.3, 76.8."""
     table = recipe_files.table("table_a2")
     experiment = Experiment("1 min", {}, [], ["a"], 5.0)
     scores = RowScores(experiment, 9, 60.0, "1 CPU thread", {"si_snr": [1.0]})

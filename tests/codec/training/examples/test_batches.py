@@ -1,4 +1,4 @@
-"""Shards and the examples drawn from them: exact, resumable, the same for any number of workers and processes."""
+"""Shards and the examples drawn from them: exact, resumable, independent of workers and processes."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def entry(name: str, seconds: float, number: int, **fields: object) -> Entry:
 
 
 class Corpus:
-    """Files, their manifest, and shards of them, in a folder."""
+    """A folder of files, with their manifest and shards."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.entries = folder, list[Entry]()
         self.manifest = folder / "m.jsonl"
 
     def add(self, name: str, samples: np.ndarray, rate: int = RATE, **fields: object) -> None:
-        """A recording [time] or [channels, time]; its fingerprint is its number, so that shards keep the order."""
+        """Add a recording, [time] or [channels, time]. Its fingerprint is its number, so shards keep the order."""
         samples = np.atleast_2d(samples)
         soundfile.write(self.folder / f"{name}.flac", samples.T, rate)
         self.entries.append(entry(name, samples.shape[1] / rate, len(self.entries), **fields))
@@ -86,13 +86,13 @@ def noise(seconds: float, seed: int = 0, channels: int = 1, rate: int = RATE) ->
 # Shards
 
 
-def test_a_recording_comes_back_normalised(corpus):
+def test_a_recording_is_normalised(corpus):
     samples = noise(0.5)
     corpus.add("a", samples)
     part = corpus.shards()
     [stored] = part.recordings
     expected = samples / np.abs(samples).max()
-    np.testing.assert_allclose(part.read(stored, 0, 4000), expected, atol=1 / 32767 + 1e-4)  # of 16 bits, twice
+    np.testing.assert_allclose(part.read(stored, 0, 4000), expected, atol=1 / 32767 + 1e-4)  # rounded to 16 bits, twice
     assert np.abs(part.read(stored, 0, 4000)).max() == 1
 
 
@@ -109,7 +109,7 @@ def test_reading_beyond_a_recording_gives_silence_not_its_neighbour(corpus):
 
 
 def test_recordings_are_resampled_and_brought_to_the_number_of_channels(corpus):
-    """A tone of 1 kHz at 48 kHz is one of 1 kHz at 8 kHz; channels in opposite phase cancel in mono."""
+    """A tone of 1 kHz is preserved from 48 to 8 kHz. Channels in opposite phase cancel in mono."""
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)
     corpus.add("mono", tone, rate=48000)
     corpus.add("stereo", np.stack([tone, 0.5 * tone]), rate=48000)
@@ -117,7 +117,7 @@ def test_recordings_are_resampled_and_brought_to_the_number_of_channels(corpus):
     mono, stereo = corpus.shards("mono"), corpus.shards("stereo", channels=2)
     assert [stored.entry.path for stored in mono.recordings] == ["mono.flac", "stereo.flac"]
     expected = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
-    inner = slice(200, -200)  # beyond the resampler's ends
+    inner = slice(200, -200)  # without the resampler's transients
     for stored in mono.recordings:
         np.testing.assert_allclose(mono.read(stored, 0, RATE)[0, inner], expected[inner], atol=0.01)
     [repeated, panned, opposite] = [stereo.read(stored, 0, RATE)[:, inner] for stored in stereo.recordings]
@@ -126,7 +126,7 @@ def test_recordings_are_resampled_and_brought_to_the_number_of_channels(corpus):
     np.testing.assert_allclose(opposite[1], -opposite[0], atol=1e-3)
 
 
-def test_no_shard_is_larger_than_asked_and_the_audio_is_the_same(corpus):
+def test_no_shard_exceeds_its_size_and_the_audio_is_the_same(corpus):
     for number, seconds in enumerate([0.05, 0.5, 0.02, 1.3]):
         corpus.add(str(number), noise(seconds, number))
     one, many = corpus.shards("one"), corpus.shards("many", shard_bytes=3000)
@@ -138,7 +138,7 @@ def test_no_shard_is_larger_than_asked_and_the_audio_is_the_same(corpus):
         np.testing.assert_array_equal(one.read(first, -7, 12000), many.read(second, -7, 12000))
 
 
-def test_silent_and_damaged_recordings_are_left_out(corpus):
+def test_silent_and_damaged_recordings_are_skipped(corpus):
     corpus.add("silent", np.zeros(1000))
     corpus.add("good", noise(0.1))
     corpus.add("damaged", noise(0.1))
@@ -146,7 +146,7 @@ def test_silent_and_damaged_recordings_are_left_out(corpus):
     assert [stored.entry.path for stored in corpus.shards().recordings] == ["good.flac"]
 
 
-def test_a_recording_that_is_not_there_is_named_before_anything_is_written(corpus):
+def test_a_missing_recording_is_named_before_anything_is_written(corpus):
     corpus.add("a", noise(0.1))
     corpus.add("b", noise(0.1))
     (corpus.folder / "b.flac").unlink()
@@ -155,7 +155,7 @@ def test_a_recording_that_is_not_there_is_named_before_anything_is_written(corpu
     assert not list((corpus.folder / "shards").glob("*.pcm"))
 
 
-def test_shards_of_nothing_are_not_finished(corpus):
+def test_shards_without_audio_are_not_finished(corpus):
     corpus.add("a", np.zeros(800))
     for _ in range(2):
         with pytest.raises(UserError, match="every recording is silent or cannot be read"):
@@ -164,7 +164,7 @@ def test_shards_of_nothing_are_not_finished(corpus):
         Shards(corpus.folder / "shards")
 
 
-def test_recordings_in_two_manifests_are_told(corpus, capsys):
+def test_recordings_in_two_manifests_are_reported(corpus, capsys):
     corpus.add("a", noise(0.1))
     corpus.add("b", noise(0.1, 1))
     manifest.write(corpus.folder / "n.jsonl", corpus.entries[:1])
@@ -185,7 +185,7 @@ def test_two_processes_do_not_write_the_same_shards(mixed, tmp_path):
 
 
 def test_an_index_that_another_process_wrote_too_is_not_finished(mixed, monkeypatch):
-    """Where locks do not work: both append to the same index, which gets longer than the corpus."""
+    """If locks do not work, both append to the same index, which gets longer than the corpus."""
 
     def doubled(writer, *arguments, append=shards._Writer.append):
         stored = append(writer, *arguments)
@@ -201,7 +201,7 @@ def test_an_index_that_another_process_wrote_too_is_not_finished(mixed, monkeypa
 
 @pytest.mark.parametrize("name", ["line\u2028separator", "next\x85line"])
 def test_file_names_may_hold_what_looks_like_a_line_end(corpus, name):
-    """Characters at which Python, but not JSON Lines, ends a line."""
+    """Characters that end a line for Python, but not in JSON Lines."""
     corpus.add("a", noise(0.1))
     (corpus.folder / "a.flac").rename(corpus.folder / f"{name}.flac")
     corpus.entries[0] = replace(corpus.entries[0], path=f"{name}.flac")
@@ -210,7 +210,7 @@ def test_file_names_may_hold_what_looks_like_a_line_end(corpus, name):
     assert stored.entry == corpus.entries[0]
 
 
-def test_writing_goes_on_where_it_was_interrupted(mixed, monkeypatch):
+def test_writing_continues_after_an_interrupt(mixed, monkeypatch):
     expected = mixed.shards("whole", shard_bytes=10000)
     decoded: list[Path] = []
 
@@ -232,8 +232,8 @@ def test_writing_goes_on_where_it_was_interrupted(mixed, monkeypatch):
     index = folder / "index.part.jsonl"
     done = index.read_text().count("\n")
     assert 0 < done < 24
-    index.write_text(index.read_text() + '{"entry": {"pa')  # as a power cut leaves it
-    decoded[:] = [Path()] * 20  # interrupt no more
+    index.write_text(index.read_text() + '{"entry": {"pa')  # as after a power cut
+    decoded[:] = [Path()] * 20  # no more interrupts
     result = mixed.shards(shard_bytes=10000)
     assert len(decoded) - 20 == 24 - done
     assert result.recordings == expected.recordings
@@ -247,7 +247,7 @@ def test_finished_shards_are_not_made_again(mixed, monkeypatch):
     assert len(mixed.shards().recordings) == 24
 
 
-def test_a_folder_of_other_shards_is_not_touched(mixed):
+def test_a_folder_of_other_shards_is_not_changed(mixed):
     folder = mixed.shards().folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(UserError, match="another sample rate"):
@@ -260,14 +260,14 @@ def test_a_folder_of_other_shards_is_not_touched(mixed):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_hours_takes_a_part(corpus):
+def test_hours_takes_a_sample(corpus):
     for number in range(6):
         corpus.add(str(number), noise(0.5, number))
     part = corpus.shards(hours=1.2 / 3600)
     assert len(part.recordings) == 3
 
 
-def test_shards_that_lost_their_end_are_refused(mixed):
+def test_shards_that_are_cut_short_are_refused(mixed):
     folder = mixed.shards().folder
     shard = folder / "shard-0000.pcm"
     shard.write_bytes(shard.read_bytes()[:-2])
@@ -283,7 +283,7 @@ def test_shards_that_are_damaged_are_refused(mixed, file, content):
         Shards(folder)
 
 
-def test_shards_travel_to_worker_processes_without_their_samples(mixed):
+def test_shards_are_pickled_without_their_samples(mixed):
     part = mixed.shards()
     stored = part.recordings[0]
     expected = part.read(stored, 0, 100)
@@ -303,8 +303,8 @@ def test_a_manifest_is_decoded_once_into_a_cache(mixed):
 # Excerpts
 
 
-def test_every_second_of_audio_is_as_likely(corpus):
-    """Recordings of 1 and 3 s: of 800 excerpts, 600 of the longer within 4 standard deviations sqrt(800 3/16) = 12."""
+def test_every_second_of_audio_is_equally_likely(corpus):
+    """1 and 3 s: 600 of 800 excerpts are of the longer, within 4 standard deviations sqrt(800 3/16) = 12."""
     corpus.add("short", np.full(RATE, 0.5))
     corpus.add("long", -np.full(3 * RATE, 0.5))
     excerpts = Excerpts([corpus.shards()], "train", 100)
@@ -313,7 +313,7 @@ def test_every_second_of_audio_is_as_likely(corpus):
     assert abs(long - 600) < 49
 
 
-def test_a_short_recording_lies_somewhere_in_silence(corpus):
+def test_a_short_recording_is_padded_at_random(corpus):
     corpus.add("short", np.full(100, 0.5))
     excerpts = Excerpts([corpus.shards()], "train", 400)
     rng = np.random.default_rng(0)
@@ -331,10 +331,10 @@ def test_a_long_recording_is_drawn_from_its_beginning_to_its_end(corpus):
     excerpts = Excerpts([corpus.shards()], "train", 1000)
     rng = np.random.default_rng(0)
     firsts = {round(float(excerpts.draw(rng, frozenset({"music"}))[0, 0]), 4) for _ in range(40)}
-    assert firsts == {0.1, 0.1009}  # the two places there are
+    assert firsts == {0.1, 0.1009}  # the two possible positions
 
 
-def test_the_lead_is_what_sounded_before(corpus):
+def test_the_lead_precedes_the_excerpt(corpus):
     corpus.add("a", noise(2.0))
     excerpts = Excerpts([corpus.shards()], "train", 400)
     for seed in range(20):
@@ -345,7 +345,7 @@ def test_the_lead_is_what_sounded_before(corpus):
 
 
 def test_silence_is_drawn_again(corpus):
-    """A quarter of the recording sounds. Of 100 excerpts, (3/4)^8 = 10 % are silent after 8 attempts, not 75 %."""
+    """A quarter is not silent. After 8 attempts (3/4)^8 = 10 % of 100 excerpts are silent, not 75 %."""
     corpus.add("a", np.concatenate([np.zeros(3 * RATE), noise(1.0)[0]]))
     excerpts = Excerpts([corpus.shards()], "train", 80)
     rng = np.random.default_rng(0)
@@ -367,7 +367,7 @@ def test_splits_do_not_mix(corpus):
 # Examples
 
 
-def test_an_example_depends_on_seed_epoch_and_index_alone(mixed):
+def test_an_example_depends_on_seed_epoch_and_index_only(mixed):
     part = mixed.shards()
     data = training([part])
     expected = {(epoch, index): data.example(epoch, index) for epoch in range(3) for index in range(5)}
@@ -378,7 +378,7 @@ def test_an_example_depends_on_seed_epoch_and_index_alone(mixed):
     assert len({example.tobytes() for example in distinct}) == 16
 
 
-def test_examples_are_float32_within_full_scale_and_of_the_length_asked_for(mixed):
+def test_examples_are_float32_within_full_scale_and_of_the_given_length(mixed):
     data = training([mixed.shards(channels=2)], seconds=0.2)
     for index in range(40):
         example = data.example(0, index)
@@ -394,7 +394,7 @@ def test_splitting_the_shards_differently_changes_no_example(mixed):
         np.testing.assert_array_equal(one.example(0, index), many.example(0, index))
 
 
-def test_identity_tells_what_is_learnt_from(mixed):
+def test_identity_depends_on_the_recordings_of_the_split(mixed):
     before = training([mixed.shards()])
     mixed.add("more", noise(0.3))
     after = training([mixed.shards("more")])
@@ -420,22 +420,22 @@ def test_workers_change_nothing(mixed, workers):
         torch.testing.assert_close(batch, wanted, rtol=0, atol=0)
 
 
-def test_a_training_goes_on_with_the_batch_it_would_have_had(mixed):
+def test_a_resumed_training_gets_the_same_batches(mixed):
     data = training([mixed.shards()])
     for batch, wanted in zip(batches(data, 3, 8), batches(data, 0, 8)[3:], strict=True):
         torch.testing.assert_close(batch, wanted, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_the_processes_parts_are_the_batch_of_one(mixed, processes):
+def test_the_parts_of_the_processes_are_the_batch_of_one(mixed, processes):
     data = training([mixed.shards()])
     parts = [batches(data, 0, 6, replace(ALONE, rank=rank, size=processes)) for rank in range(processes)]
     for of_update, whole in zip(zip(*parts, strict=True), batches(data, 0, 6), strict=True):
         torch.testing.assert_close(torch.cat(of_update), whole, rtol=0, atol=0)
 
 
-def test_an_epoch_after_the_other(mixed):
-    """With 5 updates of 6 an epoch, update 7 is the third batch, examples 12 to 17, of epoch 1."""
+def test_epochs_follow_each_other(mixed):
+    """With 5 updates of 6 examples per epoch, update 7 is the third batch of epoch 1, examples 12 to 17."""
     data = training([mixed.shards()])
     [batch] = batches(data, 7, 8)
     assert batch.shape == (6, 1, 2000)
@@ -444,15 +444,15 @@ def test_an_epoch_after_the_other(mixed):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_batches_leave_the_trainings_random_numbers_alone(mixed, workers):
-    """What is drawn for a data loader must not shift what a resumed training draws."""
+def test_batches_do_not_affect_other_random_numbers(mixed, workers):
+    """The random numbers of a data loader must not affect those of a resumed training."""
     data = training([mixed.shards()])
     before = torch.get_rng_state()
     batches(data, 0, 2, workers=workers)
     torch.testing.assert_close(torch.get_rng_state(), before)
 
 
-def test_batches_may_be_left_early(mixed):
+def test_batches_can_be_closed_early(mixed):
     data = training([mixed.shards()])
     with contextlib.closing(data.batches(0, 10**6, ALONE, workers=1)) as endless:
         assert len(list(islice(endless, 2))) == 2
@@ -484,7 +484,7 @@ def test_shards_of_two_rates_do_not_go_together(corpus):
 # Threads
 
 
-def test_results_come_in_the_order_of_the_items_whoever_is_first():
+def test_results_are_in_the_order_of_the_items():
     late = threading.Event()
 
     def work(item: int) -> int:
@@ -497,21 +497,21 @@ def test_results_come_in_the_order_of_the_items_whoever_is_first():
     assert list(in_order(work, range(6), jobs=2)) == [(item, item * item) for item in range(6)]
 
 
-def test_no_more_is_made_ahead_than_is_allowed():
-    asked = []
+def test_work_ahead_is_limited():
+    requested = []
 
     def items() -> object:
         for item in range(100):
-            asked.append(item)
+            requested.append(item)
             yield item
 
     results = in_order(lambda item: item, items(), jobs=2)
     next(results)
-    assert len(asked) <= 5
+    assert len(requested) <= 5
     results.close()
 
 
-def test_a_mistake_in_a_thread_is_raised_where_its_result_is_due():
+def test_an_exception_in_a_thread_is_raised_in_place_of_its_result():
     def work(item: int) -> int:
         if item == 3:
             raise UserError("three")
@@ -550,12 +550,12 @@ def test_a_folder_needs_its_category(tmp_path):
 
 
 @pytest.mark.parametrize("size", ["0", "60X", "-1M", "big"])
-def test_a_shard_size_that_is_none(mixed, size):
+def test_an_invalid_shard_size(mixed, size):
     with pytest.raises(UserError, match=f"--shard-size {size}"):
         run("shards", mixed.manifest, "--sample-rate", RATE, "--shard-size", size, "--out", mixed.folder / "s")
 
 
-def test_what_the_open_corpus_lacks_is_told(tmp_path):
+def test_missing_parts_of_the_open_corpus_are_listed(tmp_path):
     (tmp_path / "esc10").mkdir()
     soundfile.write(tmp_path / "esc10" / "1-100-A.ogg", noise(1.0, rate=44100)[0], 44100)
     said = run("open-corpus", tmp_path)

@@ -1,4 +1,4 @@
-"""The four mixing strategies, seen in the spectra of mixed tones of known frequency and amplitude."""
+"""The four mixing strategies, observed in the spectra of mixed tones of known frequency and amplitude."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from earmark.codec.training.examples.shards import Shards
 
 RATE = 12000
 SAMPLES = 1200  # an example; its spectrum has a line every 10 Hz
-AMPLITUDE = 0.05  # so low that three tones at +6 dB stay below full scale
+AMPLITUDE = 0.05  # three tones at +6 dB stay below full scale
 TONES: dict[Category, range] = {
     "music": range(100, 1100, 50),
     "speech": range(2000, 3000, 50),
@@ -26,7 +26,7 @@ TONES: dict[Category, range] = {
 
 
 def tones(folder: Path, amplitude: float = AMPLITUDE) -> Shards:
-    """Shards of 20 tones of each category, 2 s each, written by hand: not normalised."""
+    """Shards of 20 tones per category, 2 s each, not normalised."""
     folder.mkdir()
     (folder / "format.json").write_text(
         json.dumps({"format": "earmark.shards", "version": 1, "sample_rate": RATE, "channels": 1})
@@ -49,7 +49,7 @@ def excerpts(tmp_path_factory: pytest.TempPathFactory) -> Excerpts:
 
 
 class Hall:
-    """A room that halves every sample, and counts who came in."""
+    """A room that halves every sample, and counts its uses."""
 
     def __init__(self) -> None:
         self.visits = 0
@@ -60,7 +60,7 @@ class Hall:
 
 
 def heard(example: np.ndarray) -> dict[int, float]:
-    """Frequency -> amplitude of the tones in an example."""
+    """Amplitudes of the tones in an example, by frequency."""
     lines = 2 * np.abs(np.fft.rfft(example[0])) / SAMPLES
     return {10 * int(line): float(lines[line]) for line in np.flatnonzero(lines > AMPLITUDE / 10)}
 
@@ -70,7 +70,7 @@ def categories_of(frequencies: dict[int, float]) -> set[str]:
 
 
 def examples(excerpts: Excerpts, count: int, **settings: object) -> list[dict[int, float]]:
-    """Tones of `count` dry examples."""
+    """Tones of `count` examples without reverberation."""
     mixing = Mixing(**{"reverb": 0.0, **settings})  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     return [heard(mix(rng, excerpts, SimulatedRooms(RATE), mixing, channels=1)) for _ in range(count)]
@@ -79,7 +79,7 @@ def examples(excerpts: Excerpts, count: int, **settings: object) -> list[dict[in
 ONLY = {"single_music": 0.0, "single_other": 0.0, "mix_two": 0.0, "mix_three_without_music": 0.0}
 
 
-def test_the_papers_strategies_come_with_the_papers_probabilities(excerpts):
+def test_strategies_have_the_probabilities_of_the_paper(excerpts):
     """Of 1000 examples, s1 0.32, s2 0.32, s3 0.24 and s4 0.12 within 4 standard deviations.
 
     One tone may stand for two of the same recording: of s3, where one in 60 pairs is such, of s4 one in 13.
@@ -108,7 +108,7 @@ def test_the_papers_strategies_come_with_the_papers_probabilities(excerpts):
         ("mix_three_without_music", 3, {"speech", "sound"}),
     ],
 )
-def test_each_strategy_mixes_its_number_of_sources_of_its_kinds(excerpts, strategy, sources, categories):
+def test_each_strategy_mixes_its_number_of_sources_of_its_categories(excerpts, strategy, sources, categories):
     mixes = examples(excerpts, 60, **{**ONLY, strategy: 1.0})
     assert max(map(len, mixes)) == sources
     assert set().union(*map(categories_of, mixes)) == categories
@@ -124,14 +124,14 @@ def test_gains_are_uniform_in_decibels(excerpts):
     assert gains.std() == pytest.approx(4.62, rel=0.1)
 
 
-def test_sources_of_a_mix_have_gains_of_their_own(excerpts):
+def test_sources_of_a_mix_have_independent_gains(excerpts):
     pairs = [list(m.values()) for m in examples(excerpts, 60, **{**ONLY, "mix_two": 1.0}) if len(m) == 2]
     ratios = [abs(np.log10(first / second)) for first, second in pairs]
     assert np.median(ratios) > 0.1
 
 
-def test_a_mix_that_clips_is_drawn_again_and_never_limited(tmp_path):
-    """Tones at full scale clip at gains above 0 dB: what is left is uniform in [-10, 0], with a mean of -5 dB."""
+def test_a_mix_that_clips_is_drawn_again_and_not_limited(tmp_path):
+    """Tones at full scale clip at gains above 0 dB. The remaining gains are uniform in [-10, 0] dB, with mean -5."""
     full = Excerpts([tones(tmp_path / "full", amplitude=1.0)], "train", SAMPLES)
     rng = np.random.default_rng(0)
     mixing = Mixing(**{**ONLY, "single_other": 1.0}, reverb=0.0)
@@ -139,7 +139,7 @@ def test_a_mix_that_clips_is_drawn_again_and_never_limited(tmp_path):
     assert max(np.abs(example).max() for example in mixes) < 1
     gains = 20 * np.log10([max(heard(example).values()) for example in mixes])
     assert gains.mean() == pytest.approx(-5, abs=4 * 10 / 12**0.5 / 300**0.5)
-    assert (gains > -0.01).mean() < 0.02  # where limiting would have put three in eight
+    assert (gains > -0.01).mean() < 0.02  # limiting would give three in eight
 
 
 def test_recordings_that_always_clip_still_give_an_example(tmp_path):
@@ -150,28 +150,28 @@ def test_recordings_that_always_clip_still_give_an_example(tmp_path):
 
 
 @pytest.mark.parametrize("strategy", ["single_other", "mix_two", "mix_three_without_music"])
-def test_one_mix_in_five_is_in_a_room(excerpts, strategy):
-    """Of 500, 100 within 4 standard deviations sqrt(500 0.2 0.8) = 8.9."""
+def test_one_mix_in_five_is_reverberated(excerpts, strategy):
+    """100 of 500, within 4 standard deviations sqrt(500 0.2 0.8) = 8.9."""
     hall, rng = Hall(), np.random.default_rng(0)
     for _ in range(500):
         mix(rng, excerpts, hall, Mixing(**{**ONLY, strategy: 1.0}), channels=1)
     assert abs(hall.visits - 100) < 36
 
 
-def test_music_alone_is_never_in_a_room(excerpts):
+def test_single_music_is_never_reverberated(excerpts):
     hall, rng = Hall(), np.random.default_rng(0)
     for _ in range(50):
         mix(rng, excerpts, hall, Mixing(**{**ONLY, "single_music": 1.0}, reverb=1.0), channels=1)
     assert hall.visits == 0
 
 
-def test_the_room_changes_what_is_heard(excerpts):
+def test_reverberation_changes_the_example(excerpts):
     mixing = Mixing(**{**ONLY, "single_other": 1.0}, gain_db=(0.0, 0.0), reverb=1.0)
     example = mix(np.random.default_rng(0), excerpts, Hall(), mixing, channels=1)
     assert list(heard(example).values()) == pytest.approx([AMPLITUDE / 2], rel=1e-2)
 
 
-def test_a_long_response_leaves_the_length_of_an_example(excerpts):
+def test_a_long_response_does_not_change_the_length(excerpts):
     mixing = Mixing(**{**ONLY, "mix_two": 1.0}, reverb=1.0)
     example = mix(np.random.default_rng(0), excerpts, SimulatedRooms(RATE), mixing, channels=1)
     assert example.shape == (1, SAMPLES)

@@ -19,7 +19,7 @@ RATE = 24000
 
 
 def decay(rt60: float, seconds: float = 3.0, rate: int = RATE) -> np.ndarray:
-    """A response whose energy falls by exactly 60 dB in rt60 seconds: 10^(-3 t / rt60)."""
+    """A response that decays by exactly 60 dB in rt60 seconds: 10^(-3 t / rt60)."""
     return 10 ** (-3 * np.arange(round(seconds * rate)) / rate / rt60)
 
 
@@ -32,8 +32,8 @@ def test_reverberation_time_of_an_exponential_decay_is_exact(rt60):
 
 
 @pytest.mark.parametrize("seconds", [1 / RATE, 0.2])
-def test_what_comes_before_the_decay_does_not_change_the_reverberation_time(seconds):
-    """T30 begins at -5 dB: direct sound and early reflections of the tail's energy take 3 dB of the curve."""
+def test_early_sound_does_not_change_the_reverberation_time(seconds):
+    """T30 starts at -5 dB. Direct sound and early reflections with the energy of the tail take 3 dB of the curve."""
     tail = decay(0.8)
     early = np.ones(round(seconds * RATE))
     early *= np.sqrt(np.square(tail).sum() / len(early))
@@ -45,7 +45,7 @@ def test_level_does_not_change_the_reverberation_time():
 
 
 @pytest.mark.parametrize("response", [np.zeros(100), np.ones(1), np.zeros(0), np.ones(100)[:2]])
-def test_what_has_no_decay_has_no_reverberation_time(response):
+def test_no_decay_has_no_reverberation_time(response):
     assert np.isnan(reverberation_time(response, RATE))
 
 
@@ -54,7 +54,7 @@ def test_what_has_no_decay_has_no_reverberation_time(response):
 
 @pytest.mark.parametrize("rt60", [0.3, 0.5, 0.9, 1.3])
 @pytest.mark.parametrize("rate", [24000, 48000])
-def test_simulated_rooms_have_the_reverberation_time_asked_for(rt60, rate):
+def test_simulated_rooms_have_the_given_reverberation_time(rt60, rate):
     for seed in range(5):
         response = simulate(np.random.default_rng(seed), rt60, rate, channels=2)
         for channel in response:
@@ -62,7 +62,7 @@ def test_simulated_rooms_have_the_reverberation_time_asked_for(rt60, rate):
 
 
 def test_reverberation_times_are_spread_over_the_range():
-    """Uniform in [0.3, 1.3] s: mean 0.8, standard deviation 1 / sqrt(12) = 0.29; 100 of them, 4 standard errors."""
+    """Uniform in [0.3, 1.3] s: mean 0.8, deviation 1 / sqrt(12) = 0.29; 100 draws, within 4 standard errors."""
     rooms = SimulatedRooms(8000)
     rng = np.random.default_rng(0)
     times = np.array([reverberation_time(rooms.draw(rng, 1)[0], 8000) for _ in range(100)])
@@ -71,15 +71,15 @@ def test_reverberation_times_are_spread_over_the_range():
     assert times.max() > 1.2
 
 
-def test_a_simulated_response_begins_with_the_direct_sound_and_a_pause():
+def test_a_simulated_response_starts_with_direct_sound_and_a_pause():
     response = simulate(np.random.default_rng(1), 0.5, RATE, channels=2)
     assert np.abs(response).argmax(axis=1).tolist() == [0, 0]
     assert response[0, 0] == response[1, 0]
     assert not response[:, 1:70].any()  # no reflection within 3 ms, 72 samples
 
 
-def test_two_ears_hear_different_reflections():
-    """Two independent Gaussian tails correlate by about 1/sqrt(n) for n effective samples, here thousands."""
+def test_channels_have_different_reflections():
+    """The correlation of independent Gaussian tails is about 1/sqrt(n) for n effective samples, here thousands."""
     left, right = simulate(np.random.default_rng(2), 1.0, RATE, channels=2)[:, 1:]
     assert abs(np.corrcoef(left, right)[0, 1]) < 0.1
 
@@ -94,7 +94,7 @@ def test_the_same_seed_draws_the_same_room():
 # Measured rooms
 
 
-def test_responses_out_of_the_range_or_damaged_are_passed_over(tmp_path):
+def test_responses_outside_the_range_or_damaged_are_skipped(tmp_path):
     (tmp_path / "damaged.wav").write_bytes(b"nothing")
     for number, rt60 in enumerate([0.1, 0.6, 2.5]):
         soundfile.write(tmp_path / f"{number}.wav", 0.5 * decay(rt60, 4.0, 16000), 16000, subtype="FLOAT")
@@ -107,8 +107,8 @@ def test_responses_out_of_the_range_or_damaged_are_passed_over(tmp_path):
         np.testing.assert_array_equal(response[0], response[1])
 
 
-def test_measured_rooms_begin_with_the_direct_sound(tmp_path):
-    """What a measurement has before it, the way from source to microphone, would only shift the signal."""
+def test_measured_responses_start_with_the_direct_sound(tmp_path):
+    """The delay from source to microphone would only shift the signal."""
     soundfile.write(tmp_path / "a.wav", np.concatenate([np.zeros(500), decay(0.6)]), RATE, subtype="FLOAT")
     response = MeasuredRooms(tmp_path, RATE).draw(np.random.default_rng(0), 1)
     assert np.abs(response[0]).argmax() == 0
@@ -122,7 +122,7 @@ def test_a_measured_response_is_read_once(tmp_path, monkeypatch):
     np.testing.assert_array_equal(rooms.draw(np.random.default_rng(1), 1), first)
 
 
-def test_identity_tells_rooms_from_others(tmp_path):
+def test_identity_depends_on_the_files(tmp_path):
     for name, seconds in (("a", 3.0), ("b", 3.0), ("c", 2.0)):
         (tmp_path / name).mkdir()
         soundfile.write(tmp_path / name / "room.wav", decay(0.5, seconds), RATE)
@@ -131,16 +131,16 @@ def test_identity_tells_rooms_from_others(tmp_path):
     assert len({same, other, SimulatedRooms(RATE).identity}) == 3
 
 
-def test_a_response_of_many_channels_gives_its_first(tmp_path):
+def test_surplus_channels_of_a_response_are_dropped(tmp_path):
     tetrahedron = np.stack([decay(0.6), 0.5 * decay(0.7), decay(0.8), decay(0.9)], axis=1)
     soundfile.write(tmp_path / "a.wav", tetrahedron, RATE, subtype="FLOAT")
     response = MeasuredRooms(tmp_path, RATE).draw(np.random.default_rng(0), 2)
     times = [reverberation_time(channel, RATE) for channel in response]
     assert times == pytest.approx([0.6, 0.7], rel=0.02)
-    assert response[1, 0] == pytest.approx(response[0, 0] / 2, rel=1e-3)  # their balance is kept
+    assert response[1, 0] == pytest.approx(response[0, 0] / 2, rel=1e-3)  # the balance of the channels is kept
 
 
-def test_rooms_that_cannot_be_used(tmp_path):
+def test_unusable_rooms(tmp_path):
     with pytest.raises(UserError, match="no impulse responses"):
         MeasuredRooms(tmp_path, RATE)
     soundfile.write(tmp_path / "dry.wav", decay(0.05), RATE, subtype="FLOAT")
@@ -151,7 +151,7 @@ def test_rooms_that_cannot_be_used(tmp_path):
 # Convolution
 
 
-def test_reverberation_is_the_convolution_where_the_response_is_whole():
+def test_reverberation_is_the_valid_convolution():
     rng = np.random.default_rng(0)
     samples, response = rng.standard_normal((2, 500)), rng.standard_normal((2, 80))
     expected = [np.convolve(x, h, mode="valid") for x, h in zip(samples, response, strict=True)]
@@ -160,8 +160,8 @@ def test_reverberation_is_the_convolution_where_the_response_is_whole():
     assert result.shape == (2, 500 - 80 + 1)
 
 
-def test_reverberation_keeps_the_level_of_noise_from_its_first_sample():
-    """A response of energy 1 leaves white noise at its level; there is no fade-in, as the lead has sounded before."""
+def test_reverberation_keeps_the_level_of_noise_from_the_first_sample():
+    """A response of energy 1 keeps the level of white noise, without a fade-in, thanks to the lead."""
     rng = np.random.default_rng(0)
     response = simulate(rng, 0.5, RATE, channels=1)
     noise = rng.standard_normal((1, 20 * RATE)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The loss balancer against equation 5, by hand and by finite differences; and over two processes."""
+"""The loss balancer against equation 5: by hand, by finite differences, and with two processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from earmark.codec.training.losses.balancer import Balancer
 
 
 def silence() -> torch.Tensor:
-    """Two samples, [1, 1, 2], to which a balancer gives a gradient."""
+    """Two samples, [1, 1, 2], that receive a gradient."""
     return torch.zeros(1, 1, 2, requires_grad=True)
 
 
@@ -35,7 +35,7 @@ def test_equation_5_by_hand():
         assert shares == pytest.approx({"a": 0.25, "b": 0.75})
 
 
-def test_the_moving_average_is_right_from_the_first_batch_on():
+def test_the_moving_average_has_no_bias_in_the_first_batches():
     """Norms 1, 2, 6 with beta 0.5: averages 1, (0.5 * 1 + 2) / 1.5 = 5/3 and (0.25 * 1 + 0.5 * 2 + 6) / 1.75 = 29/7."""
     balancer = Balancer({"a": 1}, decay=0.5)
     for norm, average in ((1, 1), (2, 5 / 3), (6, 29 / 7)):
@@ -68,7 +68,7 @@ def test_shares_are_measured_in_each_batch():
         assert balancer.backward(losses, decoded) == pytest.approx(shares)
 
 
-def test_switched_off_it_sums_weighted_losses():
+def test_without_balancing_weighted_losses_are_added():
     """As in the rows of Table A.4 without balancer: all gradients of the weights are those of the plain sum."""
     torch.manual_seed(0)
     network, audio = nn.Conv1d(1, 1, 5), torch.randn(3, 1, 40)
@@ -84,13 +84,13 @@ def test_switched_off_it_sums_weighted_losses():
     decoded = network(audio)
     shares = Balancer(weights, enabled=False).backward(losses(decoded), decoded)
     torch.testing.assert_close([p.grad for p in network.parameters()], wanted)
-    assert shares["b"] > 0.9  # unbalanced, the larger loss has it all
+    assert shares["b"] > 0.9  # without balancing, the larger loss dominates
     assert sum(shares.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_gradient_of_the_weights_by_finite_differences(enabled):
-    """What reaches the network is the gradient of sum_i c_i loss_i with the c_i of equation 5 held fixed."""
+    """The network receives the gradient of sum_i c_i loss_i with the factors c_i of equation 5 held fixed."""
     torch.manual_seed(0)
     weight = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     audio = torch.randn(2, 4, 6, dtype=torch.float64)
@@ -109,15 +109,15 @@ def test_gradient_of_the_weights_by_finite_differences(enabled):
         return sum(float(factors[name] * loss) for name, loss in losses(weight)[0].items())
 
     with torch.no_grad():
-        for place in torch.cartesian_prod(torch.arange(3), torch.arange(4)):
+        for index in torch.cartesian_prod(torch.arange(3), torch.arange(4)):
             step = torch.zeros_like(weight)
-            step[tuple(place)] = 1e-6
+            step[tuple(index)] = 1e-6
             slope = (total(weight + step) - total(weight - step)) / 2e-6
-            assert float(weight.grad[tuple(place)]) == pytest.approx(slope, abs=1e-7)
+            assert float(weight.grad[tuple(index)]) == pytest.approx(slope, abs=1e-7)
 
 
-def test_one_pass_through_the_generator_commitment_included():
-    """The loss on the latent is added as it is, and every weight receives its gradient once."""
+def test_one_backward_pass_includes_the_commitment_loss():
+    """The loss on the latent is added without scaling, and every weight receives its gradient once."""
     torch.manual_seed(0)
     encoder, decoder = nn.Conv1d(1, 2, 3), nn.Conv1d(2, 1, 3)
     latent = encoder(torch.randn(2, 1, 20))
@@ -129,19 +129,19 @@ def test_one_pass_through_the_generator_commitment_included():
     encoder.weight.register_hook(passes.append)
     Balancer({"a": 1}).backward({"a": decoded.mean()}, decoded, commitment)
     assert len(passes) == 1
-    norm = decoded.numel() ** -0.5  # of the gradient of a mean
+    norm = decoded.numel() ** -0.5  # norm of the gradient of a mean
     torch.testing.assert_close(encoder.weight.grad, by_output / norm + by_commitment)
 
 
-def test_a_constant_beside_the_losses_is_no_error():
-    """The commitment of a quantiser that has none."""
+def test_a_constant_unbalanced_loss_is_accepted():
+    """For example the commitment loss of quantisers without one."""
     decoded = silence()
     Balancer({"a": 1}).backward({"a": along([3, 4], decoded)}, decoded, torch.zeros(()))
     torch.testing.assert_close(decoded.grad, torch.tensor([[[0.6, 0.8]]]))
 
 
 def test_graphs_of_the_losses_are_kept():
-    """So that discriminators can learn from the same forward pass: d/dw mean(w x) = mean(x) = 1.5."""
+    """Discriminators can be trained with the same forward pass: d/dw mean(w x) = mean(x) = 1.5."""
     weight = torch.tensor(2.0, requires_grad=True)
     decoded = torch.tensor([[[1.0, 2.0]]], requires_grad=True)
     logits = weight * decoded
@@ -151,8 +151,8 @@ def test_graphs_of_the_losses_are_kept():
 
 @pytest.mark.parametrize("broken", [0.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("enabled", [True, False])
-def test_a_zero_or_infinite_gradient_takes_no_part(enabled, broken):
-    """It moves neither the network nor its own average, and the other loss keeps its scale."""
+def test_zero_and_infinite_gradients_are_left_out(enabled, broken):
+    """It changes neither the network nor its average, and the other loss keeps its scale."""
     balancer = Balancer({"a": 1, "b": 1}, enabled=enabled)
     shares, gradients = [], []
     for size in (2.0, broken, 2.0):
@@ -165,20 +165,20 @@ def test_a_zero_or_infinite_gradient_takes_no_part(enabled, broken):
     assert shares == pytest.approx([b / (a + b), 0, b / (a + b)])
 
 
-def test_a_gradient_too_small_to_scale_up_is_none():
+def test_a_gradient_too_small_to_scale_is_left_out():
     decoded = silence()
     losses = {"a": along([1, 0], decoded), "b": along([0, 1e-42], decoded)}
     assert Balancer({"a": 1, "b": 1}).backward(losses, decoded) == {"a": 1, "b": 0}
 
 
-def test_without_any_gradient_the_network_stays():
+def test_without_gradients_the_network_does_not_change():
     decoded = silence()
     assert Balancer({"a": 1}).backward({"a": along([0, 0], decoded)}, decoded) == {"a": 0}
     assert torch.equal(decoded.grad, torch.zeros(1, 1, 2))
 
 
 def test_a_batch_may_lack_losses():
-    """Before the discriminators start: lambda is shared out among those there are."""
+    """For example before the discriminators start: the sum of lambda is over the losses of the batch."""
     balancer = Balancer({"time": 1, "mel": 1, "adversarial": 2})
     decoded = silence()
     shares = balancer.backward({"time": along([1, 0], decoded), "mel": along([0, 9], decoded)}, decoded)
@@ -192,7 +192,7 @@ def test_a_loss_without_weight_is_refused():
         Balancer({"mel": 1}).backward({"mle": decoded.sum()}, decoded)
 
 
-def test_a_continued_balancer_is_the_one_that_stopped():
+def test_a_resumed_balancer_equals_the_original():
     def run(balancer: Balancer, sizes: list[float]) -> list[list[float]]:
         found = []
         for size in sizes:
@@ -219,17 +219,17 @@ from earmark.codec.training.losses.terms import MultiScaleMel, feature_matching,
 
 def updates(rank, processes):
     torch.manual_seed(0)
-    generator, judge = torch.nn.Conv1d(1, 1, 9, padding=4), MultiScaleSTFT([256, 128], filters=2)
+    generator, discriminator = torch.nn.Conv1d(1, 1, 9, padding=4), MultiScaleSTFT([256, 128], filters=2)
     mel, balancer = MultiScaleMel(8000), Balancer({"time": 0.1, "mel": 1, "adversarial": 3, "features": 3})
-    for batch in torch.randn(3, 4, 1, 2000) * torch.tensor([0.01, 1.0, 0.1, 0.5])[:, None, None]:  # unlike halves
+    for batch in torch.randn(3, 4, 1, 2000) * torch.tensor([0.01, 1.0, 0.1, 0.5])[:, None, None]:  # uneven halves
         audio = batch.chunk(processes)[rank]
         decoded = generator(audio)
-        real, fake = judge(audio), judge(decoded)
+        real, fake = discriminator(audio), discriminator(decoded)
         losses = {
             "time": time_loss(audio, decoded),
             "mel": mel(audio, decoded),
-            "adversarial": hinge_generator([j.logits for j in fake]),
-            "features": feature_matching([j.features for j in real], [j.features for j in fake]),
+            "adversarial": hinge_generator([output.logits for output in fake]),
+            "features": feature_matching([x.features for x in real], [x.features for x in fake]),
         }
         generator.zero_grad()
         shares = balancer.backward(losses, decoded)
@@ -242,12 +242,12 @@ alone = list(updates(0, 1))
 dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
 torch.save((alone, list(updates(rank, 2))), f"{folder}/{rank}.pt")
 dist.barrier()
-dist.destroy_process_group()  # a process that ends without it may abort
+dist.destroy_process_group()  # without this a process may abort at exit
 """
 
 
-def test_two_processes_make_the_updates_of_one(tmp_path: Path):
-    """Scales, shares and gradients are those of the joint batch, on both; the halves alone would have others."""
+def test_two_processes_equal_one(tmp_path: Path):
+    """Scales, shares and gradients are those of the joint batch in both, not those of its halves."""
     environment = {**os.environ, "PYTHONPATH": str(Path(codec.__file__).parents[1])}
     command = [sys.executable, "-c", UPDATES]
     started = [subprocess.Popen([*command, rank, str(tmp_path)], env=environment) for rank in "01"]

@@ -1,4 +1,4 @@
-"""Levels in auditory bands by hand, and the bands against scipy's gammatone filters."""
+"""Levels in auditory bands against calculated values, and the bands against scipy's gammatone filters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def centres():
 
 @pytest.mark.parametrize("band", [10, 16, 22, 28])
 def test_a_band_is_a_gammatone_filter(band):
-    """Within 1.5 ERB of its centre; scipy's has fourth order too and gain 1 at its centre."""
+    """Compared within 1.5 ERB of the centre. scipy's filter has fourth order too, and gain 1 at its centre."""
     centre = centres()[band]
     erb = 24.7 * (1 + 0.00437 * centre)
     frequencies = np.arange(1025) * RATE / 2048
@@ -36,7 +36,7 @@ def test_a_band_is_a_gammatone_filter(band):
 
 @pytest.mark.parametrize("band", [5, 15, 25])
 def test_the_level_of_white_noise(band):
-    """Of variance 0.01: the band passes its share of the spectrum, the integral of (1 + x^2)^-4 being 5 pi / 16."""
+    """With variance 0.01, a band has its share of the spectrum; the integral of (1 + x^2)^-4 is 5 pi / 16."""
     width = 1.019 * 24.7 * (1 + 0.00437 * centres()[band])
     wanted = 10 * np.log10(0.01 * width * 5 * np.pi / 16 / (RATE / 2))
     levels = BandLevels(RATE).levels(noise(1, 1, 40 * RATE))[..., band].double().numpy()
@@ -49,13 +49,13 @@ def test_the_level_of_a_tone_in_its_band():
     assert BandLevels(RATE).levels(tone[None, None])[0, 0, 10:-10, 20].mean() == pytest.approx(-23.01, abs=0.1)
 
 
-def test_twice_the_amplitude_is_six_decibels_away():
+def test_twice_the_amplitude_is_six_decibels():
     audio = noise(2, 1, 9000)
     assert BandLevels(RATE)(audio, 2 * audio) == pytest.approx(6.0206, abs=1e-3)
 
 
-def test_below_the_floor_nothing_counts():
-    """-100 dB of noise in all against silence: no difference and no gradient, and none that is not a number."""
+def test_levels_below_the_floor_are_equal():
+    """Noise of -100 dB in total differs from silence by 0 dB, with a gradient of 0 and not NaN."""
     audio = (1e-4 * noise(1, 1, 9000)).requires_grad_()
     distance = BandLevels(RATE)(torch.zeros(1, 1, 9000), audio)
     distance.backward()
@@ -63,14 +63,14 @@ def test_below_the_floor_nothing_counts():
     assert not audio.grad.any()
 
 
-def test_above_the_floor_silence_is_heard_as_not_silent():
-    """Noise of -60 dB against silence is as far off as its levels lie above the floor."""
+def test_noise_above_the_floor_differs_from_silence():
+    """The distance of noise of -60 dB from silence is that of its levels from the floor."""
     audio = (1e-2 * noise(1, 1, 9000)).requires_grad_()
     levels = BandLevels(RATE)
     distance = levels(torch.zeros(1, 1, 9000), audio)
     torch.testing.assert_close(distance, (levels.levels(audio) + 90).mean())
     distance.backward()
-    assert (audio.grad * audio).sum() > 0  # less of it is nearer
+    assert (audio.grad * audio).sum() > 0  # less noise reduces the distance
 
 
 def test_a_short_signal():

@@ -22,7 +22,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def spectrum_by_hand(signal, window):
-    """[frames, window / 2 + 1]: Hann window, hop of a quarter, divided by the window's norm."""
+    """STFT, [frames, window / 2 + 1]: Hann window, hop of a quarter, divided by the window's norm."""
     hann = get_window("hann", window)
     starts = range(0, len(signal) - window + 1, window // 4)
     frames = np.stack([signal[start : start + window] for start in starts])
@@ -30,7 +30,7 @@ def spectrum_by_hand(signal, window):
 
 
 def mel_by_hand(signal, rate, window, bins):
-    """[frames, bins]: HTK mel bands of the magnitudes of a signal reflected by half a window, empty bands included."""
+    """Magnitudes in HTK mel bands, [frames, bins], empty ones included; the signal is padded by reflection."""
     magnitudes = abs(spectrum_by_hand(np.pad(signal, window // 2, mode="reflect"), window))
     top = 2595 * np.log10(1 + rate / 2 / 700)
     corners = [700 * (10 ** (top * k / (bins + 1) / 2595) - 1) for k in range(bins + 2)]
@@ -56,7 +56,7 @@ def test_spectrogram_is_the_normalised_stft(window):
 
 @pytest.mark.parametrize("window", [32, 128, 2048])
 def test_white_noise_has_its_variance_as_power_in_every_spectrogram(window):
-    """What "normalised" is for: one scale does not outweigh another."""
+    """This is the purpose of "normalised": no scale outweighs another."""
     power = Spectrogram(window)(10 * noise(1, 200_000)).abs().square().mean()
     assert power == pytest.approx(1, abs=0.03)
 
@@ -64,7 +64,7 @@ def test_white_noise_has_its_variance_as_power_in_every_spectrogram(window):
 @pytest.mark.parametrize("rate", [24000, 48000])
 @pytest.mark.parametrize("window", [32, 64, 512, 2048])
 def test_each_frequency_between_the_outer_bands_counts_in_full(rate, window):
-    """Neighbouring triangles add up to 1, so that leaving out the empty ones leaves no gap."""
+    """Neighbouring triangles add up to 1, so leaving out empty ones makes no gap."""
     filters = mel_filters(rate, window, 64)
     corners = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + rate / 1400), 66) / 2595) - 1)
     frequencies = np.arange(window // 2 + 1) * rate / window
@@ -107,7 +107,7 @@ def test_multi_scale_mel_is_equation_1():
 
 
 def test_multi_scale_mel_is_a_mean_over_the_batch():
-    """Then two processes with half of the batch each have its loss as the mean of theirs."""
+    """So the loss of a batch is the mean of the losses of its halves on two processes."""
     mel, reference, decoded = MultiScaleMel(24000), noise(4, 1, 3000, seed=1), noise(4, 1, 3000, seed=2)
     alone = [mel(reference[i : i + 1], decoded[i : i + 1]) for i in range(4)]
     torch.testing.assert_close(mel(reference, decoded), torch.stack(alone).mean())
@@ -122,8 +122,8 @@ def test_equal_signals_have_no_mel_distance_and_a_finite_gradient(decoded):
     assert torch.equal(estimate.grad, torch.zeros_like(estimate))
 
 
-def test_silence_has_a_finite_gradient_against_sound():
-    """The magnitude of a complex 0 has no derivative."""
+def test_silence_has_a_finite_gradient():
+    """The magnitude has no derivative at 0."""
     silence = torch.zeros(1, 1, 3000, requires_grad=True)
     MultiScaleMel(24000)(noise(1, 1, 3000), silence).backward()
     assert torch.isfinite(silence.grad).all()
@@ -140,7 +140,7 @@ def test_gradients_of_time_and_mel():
     assert torch.autograd.gradcheck(lambda x: mel(reference, x), decoded)
 
 
-def test_autocast_leaves_the_mel_loss_alone():
+def test_autocast_does_not_affect_the_mel_loss():
     reference, decoded = noise(1, 1, 3000, seed=1), noise(1, 1, 3000, seed=2)
     mel = MultiScaleMel(24000)
     with torch.autocast("cpu", torch.bfloat16):
@@ -149,7 +149,7 @@ def test_autocast_leaves_the_mel_loss_alone():
 
 
 def test_hinge_of_the_generator_by_hand():
-    """max(0, 1 - D): 0, 1, 3 for logits 2, 0, -2; then 0.5. Each network counts once, however many logits it has."""
+    """max(0, 1 - D): 0, 1, 3 for logits 2, 0, -2; then 0.5. All networks have the same weight."""
     loss = hinge_generator([torch.tensor([[2.0, 0.0, -2.0]]), torch.tensor([0.5])])
     assert float(loss) == pytest.approx(((0 + 1 + 3) / 3 + 0.5) / 2)
 
@@ -162,8 +162,8 @@ def test_hinge_of_the_discriminator_by_hand():
     assert float(loss) == pytest.approx(((0.5 + 1.5) + (0.5 + 1)) / 2)
 
 
-def test_a_convinced_discriminator_pulls_no_further():
-    """As the paper has it; -D would go on pulling."""
+def test_a_convinced_discriminator_gives_no_gradient():
+    """As in the paper. The loss -D would still have a gradient."""
     logits = torch.tensor([1.5, 8.0], requires_grad=True)
     hinge_generator([logits]).backward()
     assert torch.equal(logits.grad, torch.zeros(2))
@@ -177,13 +177,13 @@ def test_feature_matching_by_hand():
 
 
 def test_feature_matching_is_relative():
-    """A layer with outputs 100 times as large weighs the same."""
+    """A layer with outputs 100 times as large has the same weight."""
     real, fake = [noise(2, 3, 5, seed=s) for s in (1, 2)], [noise(2, 3, 5, seed=s) for s in (3, 4)]
     louder = feature_matching([[real[0], 100 * real[1]]], [[fake[0], 100 * fake[1]]])
     torch.testing.assert_close(louder, feature_matching([real], [fake]))
 
 
-def test_feature_matching_leaves_the_features_of_the_source_alone():
+def test_feature_matching_gives_the_source_no_gradient():
     real, fake = noise(4, seed=1).requires_grad_(), noise(4, seed=2).requires_grad_()
     feature_matching([[real]], [[fake]]).backward()
     assert real.grad is None

@@ -13,7 +13,7 @@ from earmark.codec.training.quantizers.diffq import DiffQuantizer
 
 
 def quantizer(bits: Sequence[float]) -> DiffQuantizer:
-    """Mean 0 and deviation 1 at test time, and these bits: B = 15 sigmoid(5 v) solved for v."""
+    """A quantiser with mean 0, deviation 1 and the given bits: B = 15 sigmoid(5 v) is solved for v."""
     made = DiffQuantizer(len(bits))
     with torch.no_grad():
         made.v.copy_(torch.tensor([math.log(b / (15 - b)) / 5 for b in bits]))
@@ -33,7 +33,7 @@ def test_bits_start_in_the_middle():
 
 
 def test_levels_and_their_middles_by_hand():
-    """Two bits: four levels over -3 to 3, 1.5 wide, decoded to their middles; what lies outside is clamped."""
+    """Two bits: four levels from -3 to 3, each 1.5 wide, decoded to their middles. Values outside are clamped."""
     diffq = quantizer([2]).eval()
     z = torch.tensor([-100, -3, -1.51, -1.49, -0.01, 0.01, 1.49, 1.51, 3, 100])[None, None]
     codes = diffq.encode(z)
@@ -54,7 +54,7 @@ def test_mean_and_deviation_move_and_scale_the_levels():
 
 
 def test_bandwidth_of_whole_levels():
-    """round(2^B): 4 levels, 10 (2^3.3 = 9.8), 1 (2^0.5 = 1.4): 2 + log2 10 + 0 bits a step."""
+    """round(2^B): 4 levels, 10 (2^3.3 = 9.8), 1 (2^0.5 = 1.4): 2 + log2 10 + 0 bits per step."""
     diffq = quantizer([2, 3.3, 0.5])
     assert diffq.levels.tolist() == [4, 10, 1]
     codes = diffq.encode(latents(3))
@@ -69,8 +69,8 @@ def test_a_dimension_without_bits_decodes_to_its_mean():
     assert (decoded[:, 0] == 5).all()
 
 
-def test_less_than_a_bit_is_decoded_as_small_as_training_makes_it():
-    """0.8 bits: round(2^0.8 = 1.74) = 2 levels, at +-1.5 but for the factor min(B, 1)."""
+def test_less_than_a_bit_is_scaled_as_in_training():
+    """0.8 bits: round(2^0.8 = 1.74) = 2 levels at +-1.5, times min(B, 1)."""
     diffq = quantizer([0.8])
     decoded = diffq.decode(diffq.encode(torch.tensor([[[-1.0, 2]]])))
     assert decoded.flatten().tolist() == pytest.approx([-1.2, 1.2])
@@ -78,7 +78,7 @@ def test_less_than_a_bit_is_decoded_as_small_as_training_makes_it():
 
 @pytest.mark.parametrize("bits", [1, 3, 5])
 def test_the_error_of_rounding_is_that_of_the_noise(bits):
-    """Both uniform, over +-L sigma / 2^B: a variance of 9 / 4^B / 3, here with uniform values and B whole."""
+    """Both are uniform over +-L sigma / 2^B with variance 9 / 4^B / 3, if values are uniform and B is an integer."""
     diffq = quantizer([bits])
     z = 3 * (2 * torch.rand(1, 1, 100_000, generator=torch.Generator().manual_seed(0)) - 1)
     error = diffq.decode(diffq.encode(z)).detach() - z
@@ -98,9 +98,9 @@ def test_evaluation_decodes_its_codes():
 
 
 @pytest.mark.parametrize("bits", [1, 4, 10])
-def test_noise_of_the_scale_of_the_levels(bits):
+def test_noise_has_the_size_of_the_levels(bits):
     z = 5 + 2 * latents(1)
-    z = z.clamp(-0.5, 10.5)  # within three standard deviations, so that nothing is clamped
+    z = z.clamp(-0.5, 10.5)  # within three standard deviations: nothing is clamped
     torch.manual_seed(1)
     noise = quantizer([bits])(z, 1).latent - z
     reach = 3 * z.std(correction=0).item() / 2**bits
@@ -116,7 +116,7 @@ def test_outliers_are_clamped():
     assert out.max().item() == pytest.approx((z.mean() + 3 * z.std(correction=0)).item(), rel=1e-3)
 
 
-def test_statistics_are_the_batchs_in_training_and_its_moving_average_later():
+def test_statistics_are_the_batchs_in_training_and_moving_averages_later():
     diffq = quantizer([8])
     for seed in range(3):
         diffq(7 + 3 * latents(1, seed), 1)
@@ -137,7 +137,7 @@ def test_sparsity_removes_all_information(bits, most):
 
     Additive noise alone would leave r^2 = 1 / (1 + 3).
     """
-    torch.manual_seed(1)  # not the latent's
+    torch.manual_seed(1)  # another seed than the latent's
     z = latents(1, batch=1, steps=100_000)
     out = quantizer([bits])(z, 1).latent
     correlation = torch.corrcoef(torch.cat([z.flatten()[None], out.flatten()[None]]))[0, 1].item()
@@ -170,7 +170,7 @@ def test_the_gradient_of_the_bits(bits):
 
 
 def test_the_gradient_of_the_latent():
-    """Against finite differences, through the mean and the standard deviation of the batch too."""
+    """Against finite differences, including the path through the batch's mean and standard deviation."""
     diffq, weight = quantizer([1, 3]), latents(2, seed=1, batch=1, steps=5)
 
     def loss(z: Tensor) -> Tensor:
@@ -188,8 +188,8 @@ def test_the_gradient_of_the_latent():
 
 
 @pytest.mark.parametrize(("codebooks", "over"), [(1, 3.0), (2, 0.0)])
-def test_bits_over_the_budget_are_to_be_saved(codebooks, over):
-    """6 + 7 bits with codebooks of 10: three too many for one, within the budget of two."""
+def test_bits_in_excess_of_the_budget(codebooks, over):
+    """6 + 7 bits with codebooks of 10 bits: three in excess of one codebook, within the budget of two."""
     diffq = quantizer([6, 7])
     bits = diffq(latents(2), codebooks).bits
     assert bits.item() == pytest.approx(over, abs=1e-5)
@@ -198,7 +198,7 @@ def test_bits_over_the_budget_are_to_be_saved(codebooks, over):
     torch.testing.assert_close(gradient, 75 * shares * (1 - shares) * (over > 0))
 
 
-def test_a_constant_latent_is_no_division_by_zero():
+def test_a_constant_latent_is_finite():
     z = torch.zeros(1, 2, 3, requires_grad=True)
     diffq = DiffQuantizer(2)
     out = diffq(z, 1)
@@ -209,7 +209,7 @@ def test_a_constant_latent_is_no_division_by_zero():
 
 
 def test_training_spends_the_bits_where_they_matter():
-    """Two dimensions of four matter: within a budget of ten bits they get all, and the others none."""
+    """Two of four dimensions matter. They get all bits of a budget of ten."""
     torch.manual_seed(0)
     diffq, matters = DiffQuantizer(4), torch.tensor([1.0, 1, 1e-7, 1e-7])[:, None]
     optimizer = torch.optim.Adam(diffq.parameters(), lr=0.02)

@@ -1,4 +1,4 @@
-"""Gumbel-softmax quantisation against the formulas of the paper's section A.2.2."""
+"""Gumbel-softmax quantisation against the formulas in section A.2.2 of the paper."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def latents(dimension: int, seed: int = 0, batch: int = 2, steps: int = 20) -> T
 
 
 def with_distribution(q: Tensor, prior: Tensor) -> GumbelQuantizer:
-    """One codebook whose codewords are the unit vectors: with a latent of zero their probabilities are q."""
+    """One codebook of unit vectors, which have the probabilities q for a latent of zero."""
     quantizer = GumbelQuantizer(len(q), codebooks=1, codebook_size=len(q))
     with torch.no_grad():
         quantizer.codebooks.copy_(torch.eye(len(q))[None])
@@ -25,8 +25,8 @@ def with_distribution(q: Tensor, prior: Tensor) -> GumbelQuantizer:
     return quantizer
 
 
-def test_the_most_probable_entry_is_taken():
-    """softmax(C z + b): products 2, 1, 3 and the bias 0, 2.5, 0 make the second one the largest, 3.5."""
+def test_the_most_probable_codeword_is_taken():
+    """softmax(C z + b): products 2, 1, 3 and the bias 0, 2.5, 0 make the second the largest, 3.5."""
     quantizer = GumbelQuantizer(2, codebooks=1, codebook_size=3)
     with torch.no_grad():
         quantizer.codebooks.copy_(torch.tensor([[[2.0, 0], [0, 1], [1, 2]]]))
@@ -36,7 +36,7 @@ def test_the_most_probable_entry_is_taken():
     assert quantizer.decode(quantizer.encode(z)).flatten().tolist() == [0, 1]
 
 
-def test_evaluation_sums_the_entries_of_the_codebooks_in_use():
+def test_evaluation_sums_the_codewords_of_the_codebooks_in_use():
     quantizer = GumbelQuantizer(4, codebooks=3, codebook_size=8).eval()
     z = latents(4)
     out = quantizer(z, 2)
@@ -50,7 +50,7 @@ def test_evaluation_sums_the_entries_of_the_codebooks_in_use():
         assert torch.equal(out.codes[:, k], logits.argmax(dim=-1))
 
 
-def test_training_draws_entries_as_probable_as_q():
+def test_training_draws_codewords_with_probability_q():
     """The largest of log q + Gumbel noise is codeword k with probability q_k: within four standard errors."""
     torch.manual_seed(0)
     q, draws = torch.tensor([0.6, 0.3, 0.1]), 20_000
@@ -75,7 +75,7 @@ def test_codebooks_add_up_in_training():
     torch.manual_seed(0)
     quantizer = GumbelQuantizer(4, codebooks=3, codebook_size=8)
     with torch.no_grad():
-        quantizer.bias[:, 5] = 100  # all but certain
+        quantizer.bias[:, 5] = 100  # nearly certain
     wanted = quantizer.codebooks[:2, 5].sum(dim=0)
     out = quantizer(latents(4), 2)
     torch.testing.assert_close(out.latent, wanted[:, None].expand(2, 4, 20))
@@ -85,7 +85,7 @@ def test_codebooks_add_up_in_training():
 # The rate
 
 
-def test_a_prior_that_knows_nothing_takes_all_bits():
+def test_a_uniform_prior_needs_all_bits():
     quantizer = GumbelQuantizer(4, codebooks=3, codebook_size=8)
     out = quantizer(latents(4), 3)
     assert out.bits.item() == pytest.approx(3 * 3, abs=1e-5)
@@ -125,7 +125,7 @@ def test_the_rate_pulls_the_encoder_towards_the_prior():
 
 
 def test_minimising_the_rate_alone_fits_the_prior_to_the_entropy():
-    """The least cross entropy over p is the entropy of q, H(3/4, 1/4) = 0.811 bits."""
+    """The minimum of the cross entropy over p is the entropy of q, H(3/4, 1/4) = 0.811 bits."""
     quantizer = with_distribution(torch.tensor([0.75, 0.25]), torch.tensor([0.2, 0.8]))
     optimizer = torch.optim.Adam([quantizer.prior], lr=0.1)
     for _ in range(200):
@@ -137,7 +137,7 @@ def test_minimising_the_rate_alone_fits_the_prior_to_the_entropy():
     torch.testing.assert_close(quantizer.prior.softmax(dim=-1)[0], torch.tensor([0.75, 0.25]), atol=0.01, rtol=0)
 
 
-def test_everything_gets_a_gradient():
+def test_all_parameters_have_a_gradient():
     torch.manual_seed(0)
     quantizer, z = GumbelQuantizer(4, codebooks=3, codebook_size=8), latents(4).requires_grad_()
     out = quantizer(z, 2)
@@ -148,8 +148,8 @@ def test_everything_gets_a_gradient():
         assert not parameter.grad[2].any()
 
 
-def test_training_brings_the_latent_through():
-    """Of sixteen points in the plane, by two codebooks of four codewords, a third of the energy at most is lost."""
+def test_training_preserves_the_latent():
+    """Two codebooks of four codewords represent sixteen points in the plane and lose at most a third of the energy."""
     torch.manual_seed(0)
     grid = torch.cartesian_prod(torch.arange(4.0), torch.arange(4.0)).T[None] - 1.5
     quantizer = GumbelQuantizer(2, codebooks=2, codebook_size=4)

@@ -35,14 +35,14 @@ distributed.destroy_process_group()
 
 @pytest.fixture(scope="module")
 def batches() -> list[Tensor]:
-    """Five signals each, of which the first process gets three; the latent moves, so that codewords die."""
+    """Batches of five signals, three of which are for the first process. The latent moves, so codewords die."""
     generator = torch.Generator().manual_seed(0)
     return [update + torch.randn(5, 8, 30, generator=generator) for update in range(6)]
 
 
 @pytest.fixture(scope="module")
 def ranks(batches, tmp_path_factory) -> list[dict[str, Any]]:
-    """What each of the two processes ends with."""
+    """Final states of the two processes."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.save(batches, folder / "batches.pt")
     root = Path(__file__).resolve().parents[4]

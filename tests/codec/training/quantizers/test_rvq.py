@@ -1,4 +1,4 @@
-"""Residual vector quantisation while it is trained."""
+"""Trainable residual vector quantisation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def flat(latent: Tensor) -> Tensor:
 
 
 def nearby(vector: Tensor, among: Tensor) -> int | None:
-    """Which of [n, D] a vector equals but for rounding."""
+    """Index of the vector in [n, D] that equals a given one within rounding."""
     distance, index = (among - vector).abs().amax(dim=1).min(dim=0)
     return int(index) if distance < 1e-5 else None
 
@@ -44,18 +44,18 @@ def nearby(vector: Tensor, among: Tensor) -> int | None:
 
 @pytest.mark.parametrize(("samples", "clusters", "dimension"), [(300, 10, 4), (1000, 64, 16), (50, 2, 1)])
 @pytest.mark.parametrize("iterations", [1, 3, 10])
-def test_kmeans_is_scipys(samples, clusters, dimension, iterations):
+def test_kmeans_equals_scipy(samples, clusters, dimension, iterations):
     data = torch.randn(samples, dimension, generator=torch.Generator().manual_seed(samples))
     centroids, counts = kmeans(data, data[:clusters], iterations)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a cluster that ran empty
+        warnings.simplefilter("error")  # an empty cluster
         wanted, _ = kmeans2(data.double().numpy(), data[:clusters].double().numpy(), iterations, minit="matrix")
     np.testing.assert_allclose(centroids.numpy(), wanted, atol=1e-5)
     nearest = ((data[:, None].double() - torch.from_numpy(wanted)) ** 2).sum(dim=2).argmin(dim=1)
     assert counts.tolist() == np.bincount(nearest, minlength=clusters).tolist()
 
 
-def test_kmeans_leaves_alone_what_nothing_is_nearest_to():
+def test_kmeans_does_not_move_centroids_without_samples():
     centroids, counts = kmeans(torch.tensor([[0.0], [2.0], [9.0]]), torch.tensor([[1.0], [10.0], [100.0]]), 5)
     assert centroids.flatten().tolist() == [1, 9, 100]
     assert counts.tolist() == [2, 1, 0]
@@ -64,10 +64,10 @@ def test_kmeans_leaves_alone_what_nothing_is_nearest_to():
 # The start of a codebook
 
 
-def test_the_first_update_keeps_what_kmeans_found():
+def test_the_first_update_keeps_the_kmeans_centroids():
     """Three vectors at 1 and one at 8: the sums are 3 and 8, the counts 3 and 1, and 3/3 = 1, 8/1 = 8.
 
-    With the centroids in the place of the sums, the codeword 1 would become about (0.99 * 1 + 0.01 * 3) / 3 = 0.34.
+    With centroids instead of sums, the codeword 1 would become about (0.99 * 1 + 0.01 * 3) / 3 = 0.34.
     """
     quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, codebook_size=2)
     quantizer(row(1, 8, 1, 1), 1)
@@ -77,7 +77,7 @@ def test_the_first_update_keeps_what_kmeans_found():
 
 
 def test_every_codebook_starts_from_kmeans_of_its_residual():
-    """Lloyd's fixed point: every codeword is the mean of what chose it, in each residual step."""
+    """Fixed point of Lloyd's algorithm: in each codebook, every codeword is the mean of the vectors that chose it."""
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=8, iterations=200)
     latent = latents(0)
     codes = quantizer(latent, 3).codes
@@ -95,11 +95,11 @@ def test_later_batches_start_only_new_codebooks():
     before = quantizer.codebooks[0].clone()
     quantizer(latents(1), 3)
     assert quantizer.codebooks.any(dim=2).all()
-    assert (quantizer.codebooks[0] - before).abs().max() < 0.1  # moved by one update, not started again
+    assert (quantizer.codebooks[0] - before).abs().max() < 0.1  # moved by one update, not initialised again
 
 
 @pytest.mark.parametrize("steps", [1, 3, 7])
-def test_fewer_vectors_than_entries(steps):
+def test_fewer_vectors_than_codewords(steps):
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=32)
     for seed in range(3):
         out = quantizer(latents(seed, batch=1, steps=steps), 2)
@@ -107,14 +107,14 @@ def test_fewer_vectors_than_entries(steps):
         assert quantizer.codebooks.isfinite().all()
     first = TrainableResidualVectorQuantizer(8, codebooks=1, codebook_size=32)
     latent = latents(0, batch=1, steps=steps)
-    torch.testing.assert_close(first(latent, 1).latent, latent)  # a codeword for each
+    torch.testing.assert_close(first(latent, 1).latent, latent)  # one codeword per vector
 
 
 # Updates
 
 
-def test_entries_are_moving_sums_over_moving_counts():
-    """Entries 0 (two vectors) and 10 (one), then a batch with 1 and 9, 9: by hand, the average with decay 0.9."""
+def test_codewords_are_moving_sums_over_moving_counts():
+    """Codewords 0 (two vectors) and 10 (one), then a batch of 1, 9 and 9, with a decay of 0.9."""
     quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, codebook_size=2, decay=0.9)
     quantizer(row(0, 0, 10), 1)
     quantizer(row(1, 9, 9), 1)
@@ -145,45 +145,45 @@ def test_evaluation_updates_nothing():
 
 
 def dying() -> tuple[TrainableResidualVectorQuantizer, int]:
-    """Entries 0, 1, 2 and 50, of which the last has hardly been chosen, and its place."""
+    """A quantiser with codewords 0, 1, 2 and 50, and the code of 50, which was hardly ever chosen."""
     quantizer = TrainableResidualVectorQuantizer(1, codebooks=1, codebook_size=4)
     quantizer(row(0, 1, 2, 50), 1)
-    place = int(quantizer.codebooks.argmax())
-    quantizer.counts[0, place] = 0.1
-    quantizer.sums[0, place] = 5
-    return quantizer, place
+    code = int(quantizer.codebooks.argmax())
+    quantizer.counts[0, code] = 0.1
+    quantizer.sums[0, code] = 5
+    return quantizer, code
 
 
-def test_a_dead_entry_becomes_a_vector_of_the_batch_in_the_same_update():
-    """Eight vectors for four codewords, two on average: a codeword lives from 0.2 on, a fresh one begins with 0.4."""
-    quantizer, place = dying()
+def test_a_dead_codeword_becomes_a_vector_of_the_batch_in_the_same_update():
+    """Eight vectors for four codewords, two on average: a codeword is kept from 0.2 on, a new one starts with 0.4."""
+    quantizer, code = dying()
     batch = [-0.2, 0.3, 1.2, 0.0, 1.1, -0.1, 2.2, 1.9]
     quantizer(row(*batch), 1)
-    codeword = quantizer.codebooks[0, place].item()
+    codeword = quantizer.codebooks[0, code].item()
     assert min(abs(codeword - value) for value in batch) < 1e-6
-    assert quantizer.counts[0, place].item() == pytest.approx(0.4)
-    assert quantizer.sums[0, place].item() == pytest.approx(0.4 * codeword, abs=1e-6)
+    assert quantizer.counts[0, code].item() == pytest.approx(0.4)
+    assert quantizer.sums[0, code].item() == pytest.approx(0.4 * codeword, abs=1e-6)
 
 
-def test_a_fresh_entry_has_its_chance():
-    """Never chosen, its count halves in 69 updates (0.99^69 = 0.4998): from twice the least to the least."""
-    quantizer, place = dying()
+def test_a_new_codeword_is_kept_for_a_while():
+    """Without being chosen, its count halves in 69 updates (0.99^69 = 0.4998), from twice the limit to the limit."""
+    quantizer, code = dying()
     batch = row(0, 0, 0, 0, 1, 1, 2, 2)
     quantizer(batch, 1)
-    quantizer.codebooks[0, place] = 1000
-    quantizer.sums[0, place] = 1000 * quantizer.counts[0, place]
+    quantizer.codebooks[0, code] = 1000
+    quantizer.sums[0, code] = 1000 * quantizer.counts[0, code]
     for _ in range(68):
         quantizer(batch, 1)
-    assert quantizer.codebooks[0, place].item() == pytest.approx(1000)
+    assert quantizer.codebooks[0, code].item() == pytest.approx(1000)
     quantizer(batch, 1)
     quantizer(batch, 1)
-    assert quantizer.codebooks[0, place].item() < 2.1
+    assert quantizer.codebooks[0, code].item() < 2.1
 
 
-def test_dead_entries_get_different_vectors():
+def test_dead_codewords_get_different_vectors():
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=1, codebook_size=64)
     quantizer(latents(0), 1)
-    quantizer.counts.zero_()  # so that all are dead: 200 vectors for 64 codewords, alive from 0.3 on
+    quantizer.counts.zero_()  # all are dead: with 200 vectors for 64 codewords, the limit is 0.3
     quantizer.sums.zero_()
     latent = latents(1)
     quantizer(latent, 1)
@@ -192,7 +192,7 @@ def test_dead_entries_get_different_vectors():
     assert len(chosen) == 64
 
 
-def test_dead_entries_of_a_later_codebook_get_its_residual():
+def test_dead_codewords_of_a_later_codebook_get_its_residual():
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16)
     quantizer(latents(0), 2)
     quantizer.counts[1, 5] = quantizer.sums[1, 5] = 0
@@ -203,7 +203,7 @@ def test_dead_entries_of_a_later_codebook_get_its_residual():
 
 
 def test_codebooks_follow_an_encoder_that_jumps():
-    """All that was learned is useless at once; 400 updates later nearly all codewords are in use again."""
+    """The codebooks become useless at once. After 400 updates nearly all codewords are in use again."""
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=64)
     for seed in range(20):
         quantizer(latents(seed), 2)
@@ -212,13 +212,13 @@ def test_codebooks_follow_an_encoder_that_jumps():
         out = quantizer(latents(seed, centre=30), 2)
     assert quantizer.used.min() > 0.9
     assert quantizer.perplexity.min() > 48
-    assert (out.latent - latents(419, centre=30)).square().mean() < 0.5  # of a variance of 1
+    assert (out.latent - latents(419, centre=30)).square().mean() < 0.5  # the variance is 1
 
 
 # Gradients
 
 
-def test_the_gradient_passes_exactly_and_the_value_is_the_sum_of_the_entries():
+def test_the_gradient_passes_exactly_and_the_value_is_the_sum_of_the_codewords():
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 3)
     latent = latents(1).requires_grad_()
@@ -230,8 +230,8 @@ def test_the_gradient_passes_exactly_and_the_value_is_the_sum_of_the_entries():
     assert torch.equal(latent.grad, weight)
 
 
-def test_commitment_and_its_gradient_at_every_step():
-    """l_w = sum_c mean (z - Q_c)^2 with Q_c the sum of the first c codewords: gradient 2 (z - Q_c) / n of each step."""
+def test_commitment_and_its_gradient_in_every_codebook():
+    """l_w = sum_c mean (z - Q_c)^2 with Q_c the sum of the first c codewords: gradient 2 (z - Q_c) / n for each c."""
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 3)
     plain = quantizer.plain()
@@ -250,7 +250,7 @@ def test_commitment_and_its_gradient_at_every_step():
         torch.testing.assert_close(gradients[count], wanted)
 
 
-def test_commitment_pulls_the_encoder_alone():
+def test_commitment_affects_the_encoder_only():
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16)
     assert not list(quantizer.parameters())
     latent = latents(0).requires_grad_()
@@ -271,7 +271,7 @@ def test_shapes():
 # State
 
 
-def test_plain_is_what_inference_loads():
+def test_plain_is_the_quantiser_for_inference():
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=3, codebook_size=16)
     quantizer(latents(0), 3)
     plain = ResidualVectorQuantizer(8, 3, 16)
@@ -283,8 +283,8 @@ def test_plain_is_what_inference_loads():
 
 
 @pytest.mark.parametrize("interrupted_after", [0, 1, 4, 7])
-def test_training_continues_to_the_bit(interrupted_after):
-    """Through a start of codebooks in the third batch, and replacements of dead codewords all along."""
+def test_training_continues_bit_for_bit(interrupted_after):
+    """The third batch initialises codebooks, and dead codewords are replaced throughout."""
 
     def make() -> TrainableResidualVectorQuantizer:
         return TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=64, seed=3)
@@ -305,18 +305,18 @@ def test_training_continues_to_the_bit(interrupted_after):
         assert torch.equal(getattr(through, name), getattr(second, name)), name
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_the_codebooks():
     books = []
     for seed in (0, 0, 1):
         quantizer = TrainableResidualVectorQuantizer(8, codebooks=2, codebook_size=16, seed=seed)
-        torch.manual_seed(len(books))  # torch's own generator has no say
+        torch.manual_seed(len(books))  # torch's generator must not matter
         quantizer(latents(0), 2)
         books.append(quantizer.codebooks)
     assert torch.equal(books[0], books[1])
     assert not torch.equal(books[0], books[2])
 
 
-def test_every_update_draws_anew():
+def test_every_update_draws_other_vectors():
     quantizer = TrainableResidualVectorQuantizer(8, codebooks=1, codebook_size=64)
     books = []
     for _ in range(3):
@@ -359,6 +359,6 @@ def test_perplexity_and_use():
     assert quantizer.used.tolist() == [0.75, 0]
 
 
-def test_a_quantizer_replaces_dead_entries_always():
+def test_replacement_cannot_be_turned_off():
     with pytest.raises(ValueError, match="dead_below 0"):
         TrainableResidualVectorQuantizer(8, codebooks=2, dead_below=0)
