@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.baselines import programs
-from earmark.baselines.interface import Encoded, Family, System
+from earmark.baselines.interface import Encoded, System
+from earmark.baselines.users_codec import UsersCodec
 from earmark.codec.audio import Audio, fit_length, read, write
 from earmark.codec.errors import UserError
 
@@ -62,7 +63,7 @@ class CommandCodec:
         programs.run(["sh", "-c", command], folder, limit, self.name, program)
 
 
-class Command(Family):
+class Command(UsersCodec):
     """A codec that the user described by `--system`.
 
     Args:
@@ -72,33 +73,14 @@ class Command(Family):
         UserError: the command has another format.
     """
 
-    title = "your command"
-    sample_rates = "any"
-    licence = "yours"
-
     def __init__(self, name: str, command: str) -> None:
-        self.name = name
+        super().__init__(name, takes_rate="{kbps}" in command, parameter="{kbps}")
+        self.title = "your command"
         self.parts = _split(name, command)
-        self.takes_rate = "{kbps}" in command
-        self.example = f"{name}@12" if self.takes_rate else name
-        self.rates = "any" if self.takes_rate else "its own"
-
-    def unavailable(self, system: System | None = None) -> str | None:
-        return None
 
     def version(self, system: System | None = None) -> str:
         """Hash of the commands; changes of the programs that they run are not seen."""
         return f"command {hashlib.sha256(' && '.join(self.parts).encode()).hexdigest()[:16]}"
-
-    def check(self, system: System) -> None:
-        if self.takes_rate != (system.rate is not None):
-            rule = "has {kbps}, so name a rate" if self.takes_rate else "has no {kbps}, so it takes no rate"
-            raise UserError(f"{system.text}: its command {rule}; write {self.example}")
-        if system.rate is not None and not re.fullmatch(r"\d+(\.\d+)?", system.rate, re.ASCII):
-            raise UserError(f"{system.text}: its rate is a number of kbps; write {self.example}")
-
-    def kbps(self, system: System) -> float | None:
-        return float(system.rate) if system.rate else None
 
     def open(self, system: System, sample_rate: int, channels: int) -> CommandCodec:
         values = FILES | {"{kbps}": system.rate or "", "{rate}": str(sample_rate)}

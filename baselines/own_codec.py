@@ -6,21 +6,21 @@ import functools
 import hashlib
 import inspect
 import pickle
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 
-from earmark.baselines.interface import Codec, Family, System
+from earmark.baselines.interface import Codec, System
+from earmark.baselines.users_codec import UsersCodec
 from earmark.codec.errors import UserError
 
 REQUIRED = ("sample_rate", "channels", "encode", "decode")
 MOST_LOADED = 8  # codecs that stay in memory in each process
 
 
-class OwnCodec(Family):
+class OwnCodec(UsersCodec):
     """A codec of the user's: a `Codec` object, or a class or function that returns one.
 
     Keeps the codec as bytes, so that any process can load it, even if its class is defined in a notebook.
@@ -33,10 +33,8 @@ class OwnCodec(Family):
     """
 
     sample_rates = "its own"
-    licence = "yours"
 
     def __init__(self, name: str, codec: Codec | Callable[..., Codec]) -> None:
-        self.name = self.title = name
         self.is_maker = isinstance(codec, type) or not hasattr(codec, "encode")
         if self.is_maker and not callable(codec):
             raise UserError(
@@ -45,16 +43,12 @@ class OwnCodec(Family):
             )
         if not self.is_maker:
             _check(name, codec)
-        self.takes_rate = self.is_maker and "kbps" in inspect.signature(codec).parameters  # type: ignore[arg-type]
-        self.example = f"{name}@12" if self.takes_rate else name
-        self.rates = "any" if self.takes_rate else "its own"
+        takes_rate = self.is_maker and "kbps" in _parameters(codec)
+        super().__init__(name, takes_rate=takes_rate, parameter="a parameter kbps")
         kbps, version = getattr(codec, "kbps", None), getattr(codec, "version", None)
         self.nominal = float(kbps) if isinstance(kbps, int | float) else None
         self.identity = str(version) if isinstance(version, str | int | float) else _identity(codec)
         self.pickled = _pickled(name, codec)
-
-    def unavailable(self, system: System | None = None) -> str | None:
-        return None
 
     def version(self, system: System | None = None) -> str:
         """Attribute `version` of the codec, else hashes of the file that defines it and of its content.
@@ -63,15 +57,8 @@ class OwnCodec(Family):
         """
         return self.identity
 
-    def check(self, system: System) -> None:
-        if self.takes_rate != (system.rate is not None):
-            rule = "has a parameter kbps, so name a rate" if self.takes_rate else "takes no rate"
-            raise UserError(f"{system.text}: it {rule}; write {self.example}")
-        if system.rate is not None and not re.fullmatch(r"\d+(\.\d+)?", system.rate, re.ASCII):
-            raise UserError(f"{system.text}: its rate is a number of kbps; write {self.example}")
-
     def kbps(self, system: System) -> float | None:
-        return self.nominal if system.rate is None else float(system.rate)
+        return self.nominal if system.rate is None else super().kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> Codec:
         codec = _loaded(self.pickled, self.is_maker, system.rate)
@@ -87,6 +74,13 @@ def _loaded(pickled: bytes, is_maker: bool, rate: str | None) -> Codec:
         return content
     codec: Codec = content() if rate is None else content(kbps=float(rate))
     return codec
+
+
+def _parameters(maker: Any) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(maker).parameters)
+    except (TypeError, ValueError):  # of a C extension
+        return ()
 
 
 def _check(name: str, codec: object) -> None:

@@ -169,9 +169,9 @@ def test_mistakes_in_names_and_rates(tmp_path):
         cli, ["compare", str(tmp_path), "--system", f"opus={COPY}", "--out", str(tmp_path / "run")]
     )
     assert "opus: a codec of Earmark has this name" in str(done.exception)
-    with pytest.raises(UserError, match="so it takes no rate; write mine"):
+    with pytest.raises(UserError, match=r"mine@12: without {kbps} it takes no bit rate; write mine$"):
         mine(COPY, "mine@12")
-    with pytest.raises(UserError, match="so name a rate; write mine@12"):
+    with pytest.raises(UserError, match=r"mine: it has {kbps}, so name a bit rate; write mine@12$"):
         mine("enc {kbps} {input} {bitstream} && dec {bitstream} {output}")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from earmark.baselines import registry
+from earmark.baselines.interface import System
 from earmark.baselines.registry import families, family_of, register_codec
 from earmark.baselines.systems import as_system, parse, parse_list
 from earmark.baselines.transcode import transcode
@@ -60,10 +61,10 @@ def test_a_parameter_kbps_makes_the_rate_part_of_the_system_string():
     register_codec("thinned", at_rate)
     assert coded("thinned@12") == 12.192
     assert family_of(parse("thinned@12")).kbps(parse("thinned@12")) == 12
-    with pytest.raises(UserError, match="thinned: it has a parameter kbps, so name a rate; write thinned@12"):
+    with pytest.raises(UserError, match="thinned: it has a parameter kbps, so name a bit rate; write thinned@12"):
         parse("thinned")
     register_codec("halved", Halved)
-    with pytest.raises(UserError, match="halved@12: it takes no rate; write halved"):
+    with pytest.raises(UserError, match="halved@12: without a parameter kbps it takes no bit rate; write halved"):
         parse("halved@12")
 
 
@@ -113,6 +114,15 @@ def test_a_codec_is_made_once_for_all_tasks_of_a_process():
     systems = [pickle.loads(pickle.dumps(parse("halved"))) for _ in range(2)]
     first, second = (family_of(system).open(system, 16000, 1) for system in systems)
     assert first is second
+
+
+def test_a_package_that_is_missing_on_another_machine_is_one_line():
+    """A worker of a cluster finds the codec of a task by its name."""
+    system = System("theirs@9", "theirs", "9", {})
+    family = family_of(system)
+    assert family.version(system) == "none"
+    with pytest.raises(UserError, match="theirs@9: no package on this machine has the codec theirs; install it on"):
+        family.open(system, 16000, 1)
 
 
 def test_a_registered_codec_joins_a_comparison(tmp_path):
