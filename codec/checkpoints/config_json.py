@@ -94,7 +94,7 @@ def config_from_json(text: str) -> EncodecConfig:
     if seanet.causal and seanet.norm == "time_group_norm":
         raise UserError("config.seanet.norm must not be time_group_norm in a causal model: it looks ahead")
     if seanet.hop > config.sample_rate:
-        raise UserError("config.seanet.ratios must make at least one latent step per second")
+        raise UserError("config.seanet.ratios must make at least one step per second")
     if seanet.dilation_base ** max(0, seanet.residual_layers - 1) > LONGEST_DILATION:
         raise UserError(f"config.seanet.dilation_base must make dilations up to {LONGEST_DILATION}")
     if seanet.compress > seanet.filters:

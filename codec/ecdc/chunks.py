@@ -23,7 +23,7 @@ def with_chunks(header: Header, seconds: float) -> Header:
     steps = -(-header.segment // header.hop)
     if steps > most:
         raise UserError(
-            f"{header.model}: segments of {steps} latent steps do not fit into .ecdc chunks of at most {most}; "
+            f"{header.model}: segments of {steps} steps do not fit into .ecdc chunks of at most {most}; "
             "use --format reference"
         )
     return replace(header, steps_per_chunk=steps)

@@ -24,14 +24,14 @@ class Header:
         sample_rate: in Hz.
         channels: of the audio.
         samples: length of the signal; None in a stream whose end is not yet written.
-        codebooks: codes per latent step.
+        codebooks: codes per step.
         bits: bits per code.
-        hop: samples per latent step.
+        hop: samples per step.
         segment, stride: samples per segment, and from one segment to the next; None for a model without segments.
         scaled: every segment has a scale.
         entropy: coder that turned the codes into bytes.
         model_identity, language_model_identity: first 16 digits of a SHA-256 in hexadecimal, empty if unknown.
-        steps_per_chunk: latent steps per chunk in version 1, None in version 0.
+        steps_per_chunk: steps per chunk in version 1, None in version 0.
         signal_id: CRC-32 of the first chunk, which distinguishes files of the same model in version 1.
     """
 

@@ -15,7 +15,7 @@ from earmark.codec.ecdc.header import Header
 
 @dataclass(frozen=True)
 class Part:
-    """Consecutive latent steps of one segment.
+    """Consecutive steps of one segment.
 
     Args:
         segment: number of the segment, from 0.

@@ -53,7 +53,7 @@ class HeaderRecord:
 
 @dataclass(frozen=True)
 class ChunkRecord:
-    """One chunk: its index, its number of latent steps, and their codes as bytes."""
+    """One chunk: its index, its number of steps, and their codes as bytes."""
 
     index: int
     steps: int

@@ -16,7 +16,7 @@ from earmark.codec.errors import UserError
 SCALE = struct.Struct("!f")  # precedes the codes of a segment that was normalised
 CHUNK_SECONDS = 2.0  # length of a chunk of a model without segments; each chunk is coded on its own
 
-BLOCK = 1024  # latent steps unpacked at once; a multiple of 8, so that every block ends on a byte
+BLOCK = 1024  # steps unpacked at once; a multiple of 8, so that every block ends on a byte
 
 
 class Entropy(IntEnum):

@@ -1,1 +1,1 @@
-"""EnCodec: configuration, network, streaming (arXiv 2210.13438, section 3)."""
+"""EnCodec (arXiv 2210.13438, section 3): configuration, network, quantiser, streaming."""

@@ -19,12 +19,12 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a light install lacks it
 
 @dataclass(frozen=True)
 class Segment:
-    """Codes of one segment.
+    """Codes of one segment, of one signal or of a batch of B signals.
 
     Args:
-        codes: [B, codebooks, T], the index of a codeword per codebook and step.
-        scale: [B], factor for the decoded segment; None if the model does not normalise.
-        mask: [B, T], False after the end of the shorter signals of a batch; None if all have one length.
+        codes: index of a codeword per codebook and step, [B, codebooks, T], int64.
+        scale: factor for the decoded segment, [B]; None if the model does not normalise.
+        mask: False after the end of shorter signals in a batch, [B, T]; None if all have the same length.
     """
 
     codes: Tensor
@@ -33,7 +33,7 @@ class Segment:
 
     @classmethod
     def from_numpy(cls, codes: NDArray[np.integer], scale: float | None = None) -> Segment:
-        """A segment of one signal, in main memory, from codes [codebooks, T]."""
+        """Make a segment of one signal on the CPU from codes [codebooks, T]."""
         require("torch", extra="encodec", for_="Segment.from_numpy")
         import torch
 
@@ -41,33 +41,38 @@ class Segment:
         return cls(tensor, None if scale is None else torch.tensor([scale]))
 
     def to_numpy(self) -> tuple[NDArray[np.uint16], float | None]:
-        """Codes [codebooks, T] and scale of one signal, wherever its tensors are."""
+        """Convert the segment of one signal, on any device, to codes [codebooks, T] and scale.
+
+        Raises:
+            ValueError: if the segment belongs to a batch of several signals.
+        """
         if self.codes.shape[0] != 1:
             raise ValueError(f"a segment of a batch of {self.codes.shape[0]} signals; convert them one by one")
         codes = self.codes[0].cpu().numpy().astype(np.uint16)
         return codes, None if self.scale is None else float(self.scale[0])
 
     def to(self, device: torch.device) -> Segment:
-        """The same segment on another device."""
+        """Copy the segment to another device."""
         scale, mask = (None if tensor is None else tensor.to(device) for tensor in (self.scale, self.mask))
         return Segment(self.codes.to(device), scale, mask)
 
 
 @dataclass(frozen=True)
 class Codes:
-    """A coded signal, or a batch of them.
+    """Coded signal, or a batch of coded signals.
 
-    `codes.array` gives the codes as integers, and `Codes.from_array` makes a coded signal from such integers:
+    `codes.array` returns the codes as integers, and `Codes.from_array` makes a coded signal from such integers. A model
+    with segments (encodec_48khz) also needs `steps=codes.steps`, and `scales=codes.scales` if it normalises.
 
-        codes = model.encode(audio, kbps=6)
-        same = Codes.from_array(codes.array, codes.samples)
-
-    A model with segments (encodec_48khz) also needs `steps=codes.steps`, and `scales=codes.scales` if it normalises.
+    Examples:
+        >>> codes = model.encode(audio, kbps=6)
+        >>> same = Codes.from_array(codes.array, codes.samples)
 
     Args:
-        samples: length of the signal, the longest one of a batch.
-        lengths: length of each signal of a batch, if they differ.
-        from_numpy: the signal was a numpy array, so that its decoding will be one too.
+        segments: codes of each segment, in order.
+        samples: length of the signal, or of the longest signal in a batch.
+        lengths: length of each signal in a batch, if they differ.
+        from_numpy: whether decoding gives a numpy array instead of a tensor.
     """
 
     segments: tuple[Segment, ...]
@@ -84,16 +89,17 @@ class Codes:
         steps: Sequence[int] | None = None,
         scales: NDArray[np.floating] | None = None,
     ) -> Codes:
-        """A coded signal from an array of codes; a model decodes it to a numpy array.
+        """Make a coded signal from an array of codes; a model decodes it to a numpy array.
 
         Args:
-            array: integers [B, codebooks, steps], or [codebooks, steps] for one signal; segments follow each other.
-            samples: length of the decoded signal; steps * hop if nothing is to be cut off at the end.
-            steps: latent steps of each segment; one segment by default.
-            scales: [B, segments], for a model that normalises its segments.
+            array: codes, [B, codebooks, steps], or [codebooks, steps] for one signal; integers. Segments are
+                concatenated along the steps.
+            samples: length of the decoded signal; at most steps * hop for a model without segments.
+            steps: number of steps of each segment; default: a single segment.
+            scales: scale of each segment, [B, segments], for a model that normalises.
 
         Raises:
-            UserError: `array` does not hold codes, or `steps` or `scales` do not fit it.
+            UserError: if `array` does not contain codes, or if `steps` or `scales` do not match it.
         """
         require("torch", extra="encodec", for_="Codes.from_array")
         import torch
@@ -113,10 +119,10 @@ class Codes:
 
     @property
     def array(self) -> NDArray[np.int64]:
-        """The codes as integers [B, codebooks, steps]; segments, which may overlap in time, follow each other.
+        """Codes as integers, [B, codebooks, steps]. Segments, which may overlap in time, are concatenated.
 
         Raises:
-            UserError: the signals of the batch have different lengths.
+            UserError: if the signals of a batch have different lengths, or if there are no samples.
         """
         if any(segment.mask is not None for segment in self.segments):
             raise UserError(
@@ -129,17 +135,17 @@ class Codes:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Latent steps of each segment."""
+        """Number of steps of each segment."""
         return tuple(segment.codes.shape[-1] for segment in self.segments)
 
     @property
     def scales(self) -> NDArray[np.float32] | None:
-        """Scales [B, segments]; None if the model does not normalise."""
+        """Scale of each segment, [B, segments]; None if the model does not normalise."""
         scales = [segment.scale.cpu().numpy() for segment in self.segments if segment.scale is not None]
         return np.stack(scales, axis=1) if scales else None
 
     def to(self, device: torch.device) -> Codes:
-        """The same codes on another device."""
+        """Copy the codes to another device."""
         return replace(self, segments=tuple(segment.to(device) for segment in self.segments))
 
 

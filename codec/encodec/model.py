@@ -82,7 +82,7 @@ class EncodecModel(nn.Module):
         signal = self.signal(audio)
         count = self.config.codebooks(kbps)
         if lengths is not None:
-            lengths = self._checked(lengths, signal)
+            lengths = self._require_lengths(lengths, signal)
         if lengths is None or set(lengths) == {signal.shape[-1]}:
             bounds = self.config.segments(signal.shape[-1])
             segments = tuple(self.encode_segments([signal[..., start:end] for start, end in bounds], count))
@@ -187,11 +187,11 @@ class EncodecModel(nn.Module):
         if (largest := int(codes.amax())) >= size:
             raise UserError(f"code {largest}; the codebooks of {self.config.name} have the codewords 0 to {size - 1}")
 
-    def _checked(self, lengths: Sequence[int], signal: Tensor) -> list[int]:
+    def _require_lengths(self, lengths: Sequence[int], signal: Tensor) -> list[int]:
         batch, _, longest = signal.shape
         lengths = [int(length) for length in lengths]
         if len(lengths) != batch or not all(1 <= length <= longest for length in lengths):
             raise UserError(
-                f"{self.config.name}: lengths {lengths} of a batch of {batch}; it takes one of 1 to {longest} for each"
+                f"{self.config.name}: lengths {lengths} for a batch of {batch}; give one from 1 to {longest} per signal"
             )
         return lengths

@@ -1,1 +1,1 @@
-"""The language model over codes and its entropy coders (paper, section 3.3)."""
+"""Language model for codes and the entropy coders that use it (EnCodec paper, section 3.3)."""

@@ -157,7 +157,7 @@ def _float_model(
 
 
 def _official_config(path: Path, tensors: Mapping[str, Tensor], codec: EncodecConfig) -> LanguageModelConfig:
-    """Shape of an official checkpoint, which its tensors tell, apart from the context."""
+    """Shape of an official checkpoint, from the shapes of its tensors; the context is the paper's."""
     heads = [key for key in tensors if HEAD_WEIGHT.fullmatch(key)]
     if not heads or not isinstance(tensors[heads[0]], Tensor) or tensors[heads[0]].ndim != 2:
         raise UserError(f"{path}: holds no language model; give the official one or one made by `earmark train-lm`")

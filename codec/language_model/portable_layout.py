@@ -100,8 +100,8 @@ def _linear(
 
 
 def _norm(name: str, size: int) -> Iterator[tuple[str, Expected]]:
-    for kind in ("gain", "offset"):
-        yield f"{name}.{kind}", Expected(np.int32, (size,), -(1 << 31), 1 << 31)
+    for part in ("gain", "offset"):
+        yield f"{name}.{part}", Expected(np.int32, (size,), -(1 << 31), 1 << 31)
 
 
 def _check_tables(config: LanguageModelConfig, tensors: Tensors) -> None:

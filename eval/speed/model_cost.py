@@ -72,7 +72,7 @@ def language_model_cost_of(config: LanguageModelConfig, codebooks: int, steps: f
 
     Args:
         codebooks: number of coded codebooks; each has an output layer.
-        steps: latent steps per second.
+        steps: steps per second.
     """
     import torch
 

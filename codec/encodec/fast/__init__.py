@@ -1,1 +1,1 @@
-"""The same network, faster on a CPU."""
+"""EnCodec for fast inference on the CPU, with oneDNN and packed weights."""

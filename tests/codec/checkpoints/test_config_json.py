@@ -53,7 +53,7 @@ def altered(key: str, value: object) -> str:
         (altered("seanet", []), r"config\.seanet must be an object"),
         (altered("seanet.filters", 10**9), r"config\.seanet\.filters must be a whole number"),
         (altered("seanet.ratios", [2] * 1000), r"config\.seanet\.ratios must be"),
-        (altered("seanet.ratios", [64] * 8), r"config\.seanet\.ratios must make at least one latent step per second"),
+        (altered("seanet.ratios", [64] * 8), r"config\.seanet\.ratios must make at least one step per second"),
         (altered("seanet.residual_layers", 10**9), r"config\.seanet\.residual_layers must be"),
         (altered("seanet.norm", "batch_norm"), r"config\.seanet\.norm must be one of"),
         (altered("seanet.norm", []), r"config\.seanet\.norm must be one of"),

@@ -172,7 +172,7 @@ def test_lengths_as_any_sequence(pair, sequence):
 )
 def test_lengths_that_do_not_fit_the_batch_are_one_line(pair, lengths):
     _, model = pair("encodec_24khz", 0)
-    with pytest.raises(UserError, match=r"lengths .* of a batch of 3; it takes one of 1 to 12000 for each"):
+    with pytest.raises(UserError, match=r"lengths .* for a batch of 3; give one from 1 to 12000 per signal"):
         model.encode(signal("encodec_24khz", 0.5).repeat(3, 1, 1), 3.0, lengths)
 
 
