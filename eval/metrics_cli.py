@@ -38,8 +38,8 @@ def metrics(output: str) -> None:
 
 def _row(metric: Metric) -> Row:
     return (
-        metric.name, metric.title, metric.unit, metric.value_range, metric.better, metric.heard, metric.version(),
-        metric.licence, _yes(metric.available() is None), metric.source,
+        metric.name, metric.title, metric.unit, metric.value_range, metric.better, metric.input_format,
+        metric.version(), metric.licence, _yes(metric.available() is None), metric.source,
     )  # fmt: skip
 
 

@@ -83,8 +83,8 @@ def damped_partials(
     for frequency, level, decay in zip(frequencies, levels, decays, strict=True):
         phase = rng.uniform(0, 2 * np.pi)
         if frequency < 0.49 * sample_rate:
-            heard = time[: round(1.5 * decay * sample_rate)]  # then it is 90 dB down
-            tone[: len(heard)] += level * np.sin(2 * np.pi * frequency * heard + phase) * 10 ** (-3 * heard / decay)
+            span = time[: round(1.5 * decay * sample_rate)]  # then it is 90 dB down
+            tone[: len(span)] += level * np.sin(2 * np.pi * frequency * span + phase) * 10 ** (-3 * span / decay)
     return tone * np.minimum(1, time / 0.002)
 
 

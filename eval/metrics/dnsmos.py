@@ -48,13 +48,13 @@ def dnsmos(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Scor
     Returns:
         Mean over windows of 9.01 s that start one second apart; a shorter signal is repeated until it fills a window.
     """
-    heard = np.clip(decoded, -1, 1)
-    while heard.size < WINDOW:
-        heard = np.concatenate([heard, heard])
+    signal = np.clip(decoded, -1, 1)
+    while signal.size < WINDOW:
+        signal = np.concatenate([signal, signal])
     network = _network()
     answers = []
-    for start in range(0, max(1, HOP * (heard.size // HOP) - WINDOW + 1), HOP):
-        (answer,) = network.run(None, {"input_1": heard[None, start : start + WINDOW]})
+    for start in range(0, max(1, HOP * (signal.size // HOP) - WINDOW + 1), HOP):
+        (answer,) = network.run(None, {"input_1": signal[None, start : start + WINDOW]})
         answers.append(np.polyval(TO_MOS, float(answer[0, OVERALL])))
     return Score(float(np.mean(answers)))
 

@@ -33,17 +33,17 @@ def evaluate(
     source: Pair = (reference, decoded)
     if metric.channels == "mono":
         source = (reference.mean(axis=0), decoded.mean(axis=0))
-    heard = source
+    prepared = source
     if metric.sample_rate is not None:
-        heard = (
+        prepared = (
             resample(source[0], sample_rate, metric.sample_rate),
             resample(source[1], sample_rate, metric.sample_rate),
         )
     # Checked twice, as resampling turns the ends of an offset into clicks and removes what lies above the new band.
-    silent = silent_one(*source) or silent_one(*heard)
+    silent = silent_one(*source) or silent_one(*prepared)
     if silent is not None:
         return undefined(f"the {silent} is silent")
-    return _call(metric, heard)
+    return _call(metric, prepared)
 
 
 def _problem(metric: Metric, reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score | None:
@@ -60,11 +60,11 @@ def _problem(metric: Metric, reference: NDArray[np.float32], decoded: NDArray[np
     return None if reason is None else failed(reason)
 
 
-def _call(metric: Metric, heard: Pair) -> Score:
+def _call(metric: Metric, signals: Pair) -> Score:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a division deep in a library; the check below finds its NaN
-            answer = metric.function(*heard)
+            answer = metric.function(*signals)
         score = answer if isinstance(answer, Score) else Score(float(answer))
     except Exception as error:  # a third-party metric may raise anything, and one cell must not cost the run
         return failed(" ".join(f"{type(error).__name__}: {error}".split()))

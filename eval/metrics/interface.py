@@ -75,7 +75,7 @@ class Metric:
     external: bool = False
 
     @property
-    def heard(self) -> str:
-        """The format in which the metric gets the signals: "at 16 kHz, channels averaged"."""
+    def input_format(self) -> str:
+        """Format of the signals that the metric gets: "at 16 kHz, channels averaged"."""
         rate = f"at {self.sample_rate / 1000:g} kHz" if self.sample_rate else "at the recording's own rate"
         return f"{rate}, {'channels averaged' if self.channels == 'mono' else 'all channels'}"

@@ -202,7 +202,7 @@ def _load_entry_points() -> None:
             new = target if isinstance(target, Metric) else register_metric(entry.name, target)
             if new.name != entry.name:
                 raise UserError(f"it registers {new.name!r}")
-        except Exception as error:  # another's code may raise anything, and the other metrics must stand
+        except Exception as error:  # third-party code may raise anything, and must not affect other metrics
             _METRICS.setdefault(entry.name, _broken(entry, error))
 
 

@@ -49,7 +49,7 @@ class Definition:
 
     title: str
     scale: str
-    heard: str
+    input_format: str
     text: str
 
 
@@ -129,7 +129,7 @@ def definitions(info: Mapping[str, Any]) -> list[Definition]:
         Definition(
             title=metric.title,
             scale=", ".join(filter(None, (metric.unit, metric.value_range, f"{metric.better} is better"))),
-            heard=metric.heard,
+            input_format=metric.input_format,
             text=(inspect.getdoc(metric.function) or "").partition("\n")[0],
         )
         for metric in metrics.values()

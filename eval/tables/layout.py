@@ -215,7 +215,7 @@ def separate_scales_note(metric: str, categories: Collection[str], speech_catego
 
 
 def _listed(modes: Mapping[str, Sequence[str]]) -> str:
-    return " and ".join(f"{mode} mode ({', '.join(heard)})" for mode, heard in modes.items())
+    return " and ".join(f"{mode} mode ({', '.join(members)})" for mode, members in modes.items())
 
 
 def describe(name: str) -> Column:

@@ -1,4 +1,4 @@
-"""`earmark compare` and its neighbours as a user runs them: one clear line for each mistake, and the exit status."""
+"""`earmark compare` and related commands as a user runs them: one line per mistake, and the exit status."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_run_with_a_bad_file_finishes_and_says_so_in_its_status(earmark, corpu
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_stopped(corpus_dir, tmp_path):
-    """SIGKILL to the whole process group, then the same command: what is in a part is not done again."""
+    """SIGKILL to the whole process group, then the same command: stored records are not computed again."""
     for number in range(60):
         noise = np.random.default_rng(number).uniform(-0.5, 0.5, (1, 96000)).astype(np.float32)
         audio.write(corpus_dir / "music" / f"more-{number}.wav", noise, 48000)
@@ -128,7 +128,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(corpus_dir, tmp_path):
 
 
 def test_a_full_disk_ends_the_run_with_one_line(corpus_dir, tmp_path):
-    """A file size limit of 64 KiB stands for the disk."""
+    """A file size limit of 64 KiB stands in for a full disk."""
     command = [sys.executable, "-m", "earmark", "compare", str(corpus_dir), "--systems", "opus@12",
                "--metrics", "si_snr", "--out", str(tmp_path / "run")]  # fmt: skip
     done = subprocess.run(

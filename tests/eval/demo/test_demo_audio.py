@@ -220,9 +220,9 @@ def test_vowel_formants_are_those_of_peterson_and_barney(symbol: str, tract: flo
         "ʌ": (640, 1190, 2390),
     }
     vowel = voice.talk([(symbol, 0.8)], 90, 20000, np.random.default_rng(5), intonation=0, tract=tract)
-    found = linear_prediction_formants(resample_poly(vowel[4000:12000], 1, 2))
+    measured = linear_prediction_formants(resample_poly(vowel[4000:12000], 1, 2))
     for formant in published[symbol]:
-        nearest = found[np.argmin(np.abs(found - tract * formant))]
+        nearest = measured[np.argmin(np.abs(measured - tract * formant))]
         assert nearest == pytest.approx(tract * formant, rel=0.06, abs=30)
 
 

@@ -34,9 +34,9 @@ def library(monkeypatch):
 
 @pytest.fixture(scope="module")
 def speech(shared) -> np.ndarray:
-    found = audio.read(shared / "audio" / "speech_libri_f_198.ogg")
-    assert found.sample_rate == RATE
-    return found.samples
+    recording = audio.read(shared / "audio" / "speech_libri_f_198.ogg")
+    assert recording.sample_rate == RATE
+    return recording.samples
 
 
 @pytest.mark.parametrize("seconds", [0.7, 2.0, 5.0, 9.01, 10.0, 10.5, 12.0, 14.0])

@@ -70,7 +70,7 @@ def test_a_registered_metric_scores_like_any_other():
 
     metric = register_metric("peak_ratio", peak_ratio, unit="x", better="lower", sample_rate=16000, channels="all")
     assert find("peak_ratio") is metric
-    assert (metric.title, metric.unit, metric.better, metric.heard) == (
+    assert (metric.title, metric.unit, metric.better, metric.input_format) == (
         "peak_ratio", "x", "lower", "at 16 kHz, all channels",
     )  # fmt: skip
     answer = score(noise(2), 0.5 * noise(2), 48000, ["peak_ratio"])["peak_ratio"]

@@ -52,8 +52,8 @@ def test_a_gain_is_its_decibels_in_every_mel_band(gain):
 @pytest.mark.parametrize("gain", [0.5, 2.0])
 def test_a_gain_costs_convergence_and_log_magnitude(gain):
     """Yamamoto et al., equations 5 and 6, for y = g x: |g - 1| and |ln g|."""
-    found = value("stft_distance", noise(1, 24000), np.float32(gain) * noise(1, 24000), 24000)
-    assert found == pytest.approx(abs(gain - 1) + abs(math.log(gain)), abs=1e-3)
+    distance = value("stft_distance", noise(1, 24000), np.float32(gain) * noise(1, 24000), 24000)
+    assert distance == pytest.approx(abs(gain - 1) + abs(math.log(gain)), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["mel_distance", "stft_distance"])

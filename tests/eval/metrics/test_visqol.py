@@ -212,5 +212,5 @@ def test_a_process_forked_after_a_score_can_score_too(speech, noisy):
 ])  # fmt: skip
 def test_without_its_library_it_names_the_command(missing, name, remedy, speech, monkeypatch):
     """In particular, speech mode does not fall back to the other mapping, which scores up to 2 MOS higher."""
-    monkeypatch.setattr("earmark.codec.extras.find_spec", lambda asked: None if asked == missing else object())
+    monkeypatch.setattr("earmark.codec.extras.find_spec", lambda name: None if name == missing else object())
     assert visqol(name, speech, speech) == Score(None, "error", remedy)

@@ -48,10 +48,10 @@ def rows_of(grid):
 
 
 def test_table_1_with_and_without_entropy_coding():
-    found = summary(
+    means = summary(
         mean("opus@6", 5.7, 2.0), mean("encodec_24khz@6", 6.0, 4.1), mean("encodec_24khz@6:lm=a.safetensors", 4.3, 4.1)
     )
-    rows = rows_of(lay_out_like("table1", found, INFO, metrics=["visqol_audio"]))
+    rows = rows_of(lay_out_like("table1", means, INFO, metrics=["visqol_audio"]))
     encodec = rows["EnCodec, 6 kbps"]
     assert (encodec["kbps, ours"], encodec["entropy coded, kbps, ours"]) == ("6.00", "4.30")
     assert encodec["entropy coded, kbps, paper"] == "4.1"
@@ -63,8 +63,8 @@ def test_table_1_with_and_without_entropy_coding():
 
 def test_table_4_compares_with_pcm():
     """48 kHz x 2 x 16 bit = 1536 kbps: 256 times 6 kbps and 24 times 64 kbps, as the paper prints."""
-    found = summary(mean("encodec_48khz@6:checkpoint=official", 6.0), mean("mp3@64", 64.0), mean("opus@24", 24.0))
-    rows = rows_of(lay_out_like("table4", found, STEREO))
+    means = summary(mean("encodec_48khz@6:checkpoint=official", 6.0), mean("mp3@64", 64.0), mean("opus@24", 24.0))
+    rows = rows_of(lay_out_like("table4", means, STEREO))
     for row in rows.values():
         assert row["compression, ours"] in ("", row["compression, paper"])
     assert rows["EnCodec, 6 kbps"]["compression, ours"] == "256×"
@@ -72,8 +72,8 @@ def test_table_4_compares_with_pcm():
 
 
 def test_systems_that_share_a_row_have_a_line_each():
-    found = summary(mean("encodec_24khz@6", 6.0, 3.0), mean("encodec_24khz@6:checkpoint=official", 6.0, 4.0))
-    grid = lay_out_like("table1", found, INFO)
+    means = summary(mean("encodec_24khz@6", 6.0, 3.0), mean("encodec_24khz@6:checkpoint=official", 6.0, 4.0))
+    grid = lay_out_like("table1", means, INFO)
     first = next(index for index, row in enumerate(grid.rows) if row[0] == "EnCodec, 6 kbps")
     assert [row[1] for row in grid.rows[first : first + 2]] == [
         "encodec_24khz@6 ‡", "encodec_24khz@6:checkpoint=official",
@@ -110,12 +110,12 @@ def test_ratings_are_not_scores(tmp_path):
 
 
 def test_trainings_stand_in_the_row_of_their_folder_at_the_tables_rate():
-    found = summary(
+    means = summary(
         mean("encodec_24khz@6:checkpoint=out/mpd/model.safetensors", 6.0, 3.3, "visqol"),
         mean("encodec_24khz@3:checkpoint=out/mpd/model.safetensors", 3.0, 2.2, "visqol"),
         mean("encodec_24khz@6", 6.0, 3.1, "visqol"),
     )
-    grid = lay_out_like("table2", found, INFO)
+    grid = lay_out_like("table2", means, INFO)
     rows = rows_of(grid)
     assert (rows["MPD"]["SI-SNR, paper"], rows["MPD"]["MUSHRA, paper"]) == ("7.35", "60.7 ± 2.8")
     assert rows["MPD"]["ViSQOL, ours"] == "3.30 ± 0.50 (3)"
@@ -126,11 +126,11 @@ def test_trainings_stand_in_the_row_of_their_folder_at_the_tables_rate():
 
 def test_other_weights_than_the_papers_are_marked_and_named():
     """The bundled model is half as wide as the paper's, a file is another training, official weights are its own."""
-    found = summary(
+    means = summary(
         mean("encodec_24khz@6", 6.0), mean("encodec_24khz@6:checkpoint=mine.safetensors", 6.0),
         mean("encodec_24khz@6:checkpoint=official", 6.0), mean("opus@6", 6.0),
     )  # fmt: skip
-    grid = lay_out_like("table1", found, INFO)
+    grid = lay_out_like("table1", means, INFO)
     assert [row[1] for row in grid.rows if row[1]] == [
         "opus@6", "encodec_24khz@6 ‡", "encodec_24khz@6:checkpoint=mine.safetensors ‡",
         "encodec_24khz@6:checkpoint=official",
@@ -144,25 +144,25 @@ def test_other_weights_than_the_papers_are_marked_and_named():
 
 
 def test_another_sample_rate_or_channels_than_the_tables_are_noted():
-    found = summary(mean("opus@6", 5.7))
-    assert not any("condition" in note for note in lay_out_like("table1", found, INFO).notes)
-    (note,) = (note for note in lay_out_like("table1", found, STEREO).notes if "condition" in note)
+    means = summary(mean("opus@6", 5.7))
+    assert not any("condition" in note for note in lay_out_like("table1", means, INFO).notes)
+    (note,) = (note for note in lay_out_like("table1", means, STEREO).notes if "condition" in note)
     assert note == (
         "Not the paper's condition, which is 24 kHz mono: scored at 48 kHz, stereo; run `earmark compare` with "
         "--rate 24000 --mono."
     )
-    assert not any("condition" in note for note in lay_out_like("table4", found, STEREO).notes)
-    (note,) = (note for note in lay_out_like("table4", found, INFO).notes if "condition" in note)
+    assert not any("condition" in note for note in lay_out_like("table4", means, STEREO).notes)
+    (note,) = (note for note in lay_out_like("table4", means, INFO).notes if "condition" in note)
     assert note.endswith("scored at 24 kHz, mono; run `earmark compare` with --rate 48000, and stereo recordings.")
 
 
 def test_as_csv_a_table_is_data():
     """One line per figure: the paper's as printed, ours as a number with its interval and n."""
-    found = summary(
+    means = summary(
         mean("encodec_24khz@6", 6.0, 3.1, "visqol"), mean("opus@6", 5.7, -1.5, "si_snr") | {"ci95_low": -2.0},
         mean("opus@6", 5.7, metric="visqol") | {"n": 1, "ci95_low": math.nan, "ci95_high": math.nan},
     )  # fmt: skip
-    lines = list(csv.DictReader(io.StringIO(RENDERERS["csv"](lay_out_like("table3", found, INFO)))))
+    lines = list(csv.DictReader(io.StringIO(RENDERERS["csv"](lay_out_like("table3", means, INFO)))))
     rows = {(line["model"], line["system"], line["figure"]): line for line in lines}
     ours = rows["EnCodec", "encodec_24khz@6", "ViSQOL"]
     assert (ours["paper"], ours["value"], ours["low"], ours["high"], ours["n"]) == ("4.35", "3.1", "2.6", "3.6", "3")
@@ -173,17 +173,17 @@ def test_as_csv_a_table_is_data():
 
 
 def test_other_metrics_of_the_run_stand_beside_the_papers_where_they_are_asked_for():
-    found = summary(
+    means = summary(
         mean("opus@6", 5.7, metric="visqol"), mean("opus@6", 5.7, 0.9, "stoi"), mean("opus@6", 5.7, 2.0, "pesq")
     )
-    plain = lay_out_like("table3", found, INFO)
+    plain = lay_out_like("table3", means, INFO)
     assert plain.flat[-1] == "ViSQOL, ours"
     assert not any("Corrigendum" in note for note in plain.notes)  # which is of PESQ
-    more = lay_out_like("table3", found, INFO, metrics=["pesq"])
+    more = lay_out_like("table3", means, INFO, metrics=["pesq"])
     assert more.flat[-1] == "PESQ wide band (MOS-LQO) ↑"
     assert any("Corrigendum" in note for note in more.notes)
     with pytest.raises(UserError, match="--metrics estoi: not in this run; it has visqol, stoi, pesq"):
-        lay_out_like("table3", found, INFO, metrics=["estoi"])
+        lay_out_like("table3", means, INFO, metrics=["estoi"])
 
 
 def test_as_latex_pairs_of_columns_stand_below_one_heading_and_fit_the_page():
@@ -218,14 +218,14 @@ def test_table_5_from_the_run_and_from_a_bench(tmp_path):
          "decode": {"median": 2.25, **spread}},
     ]  # fmt: skip
     (tmp_path / "bench.json").write_text(json.dumps({"threads": 1, "systems": bench}))
-    found = summary(mean("encodec_24khz@6", 6.0))
-    own = rows_of(lay_out_like("table5", found, INFO))["EnCodec, 24 kHz"]
+    means = summary(mean("encodec_24khz@6", 6.0))
+    own = rows_of(lay_out_like("table5", means, INFO))["EnCodec, 24 kHz"]
     assert (own["latency, ours"], own["encoding, × real time, ours"], own["decoding, × real time, ours"]) == (
         "",
         "8",
         "16",
     )
-    timed = rows_of(lay_out_like("table5", found, INFO, bench=read_bench(tmp_path / "bench.json")))["EnCodec, 24 kHz"]
+    timed = rows_of(lay_out_like("table5", means, INFO, bench=read_bench(tmp_path / "bench.json")))["EnCodec, 24 kHz"]
     assert (timed["latency, ours"], timed["latency, paper"]) == ("13 ms", "13 ms")
     assert timed["encoding, × real time, ours"] == "9.9 (1 to 20)"  # median and quartiles
     assert timed["encoding with entropy coding, ours"] == "2.5 (1 to 20)"
@@ -241,8 +241,8 @@ def test_every_table_is_whole_and_is_rendered_in_every_form(name):
     table = published(name)
     assert all(len(row.paper) == len(table.columns) for row in table.rows)
     assert {column.figure for column in table.columns} <= {*FIGURES, "none"}
-    found = summary(mean("opus@6", 5.7), mean("opus@6", 5.7, metric="pesq"), mean("encodec_24khz@6", 6.0))
-    grid = lay_out_like(name, found, INFO)
+    means = summary(mean("opus@6", 5.7), mean("opus@6", 5.7, metric="pesq"), mean("encodec_24khz@6", 6.0))
+    grid = lay_out_like(name, means, INFO)
     assert len(set(grid.flat)) == len(grid.flat)
     assert len(set(grid.notes)) == len(grid.notes)
     for form in ("markdown", "latex", "csv"):

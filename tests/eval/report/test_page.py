@@ -137,8 +137,8 @@ def test_pairs_of_systems_and_worst_recordings_are_listed(page):
     """opus@12 is 1.5 above opus@6 on both speech recordings; ViSQOL has another scale for music."""
     section = page[page.index('<section id="differences">') : page.index('<section id="worst">')]
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in section.splitlines() if "<td>" in line]
-    found = {tuple(cells[:3]): cells for cells in reversed(rows)}  # ViSQOL comes first
-    assert found["speech", "opus@6", "opus@12"][3:5] == ["2", "−1.50"]
+    result = {tuple(cells[:3]): cells for cells in reversed(rows)}  # ViSQOL comes first
+    assert result["speech", "opus@6", "opus@12"][3:5] == ["2", "−1.50"]
     assert "falls farthest behind" not in section
     assert "anchor" not in page[page.index('<section id="worst">') : page.index('<section id="speed">')]
 
@@ -249,19 +249,19 @@ def test_the_worst_recording_of_each_codec_is_played_once_with_all_codecs_that_f
         for system, each in values.items()
         for name, value in zip("abc", each, strict=True)
     ]
-    found = outlying(pd.DataFrame(rows))
-    assert [(choice.file, choice.behind, choice.best) for choice in found] == [
+    result = outlying(pd.DataFrame(rows))
+    assert [(choice.file, choice.behind, choice.best) for choice in result] == [
         ("speech/a", ("opus@6", "mp3@64"), "opus@12"), ("speech/b", ("opus@12",), "opus@6"),
     ]  # fmt: skip
-    assert [system for system in values if found[1].plays(system)] == ["opus@6", "opus@12"]
+    assert [system for system in values if result[1].plays(system)] == ["opus@6", "opus@12"]
     assert outlying(pd.DataFrame([row("speech/a", "opus@6", "visqol", 1.0)])) == []  # it is its own median
 
 
 def test_a_recording_chosen_twice_occurs_once_with_both_reasons():
     """Means 1, 3, 4: "a" is the worst of the category, and opus@6 falls farthest behind its median there."""
     rows = [row(f"speech/{name}", "opus@6", "visqol", value) for name, value in zip("abc", (1, 3, 4), strict=True)]
-    found = [(choice.file, choice.rank, choice.behind) for choice in choices(pd.DataFrame(rows))]
-    assert found == [
+    result = [(choice.file, choice.rank, choice.behind) for choice in choices(pd.DataFrame(rows))]
+    assert result == [
         ("speech/a", "worst", ("opus@6",)), ("speech/c", "best", ()), ("speech/b", "middle", ()),
     ]  # fmt: skip
     assert choices(pd.DataFrame(rows))[0].plays("mp3@64")
@@ -547,8 +547,8 @@ def test_what_is_folded_is_printed_and_folded_again(browser, run, page):
     def printed() -> int:
         return len(base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"]))
 
-    found = printed()
+    result = printed()
     assert browser.execute_script(folded) == before
     browser.execute_script("document.querySelectorAll('details').forEach((details) => (details.open = true))")
-    assert abs(found - printed()) < 100
+    assert abs(result - printed()) < 100
     assert browser.execute_script(folded) == 0

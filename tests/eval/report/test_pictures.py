@@ -81,13 +81,13 @@ def test_metrics_that_order_alike_have_a_correlation_of_one():
     squares = {system: tuple(value**2 for value in each) for system, each in values.items()}
     falling = {system: tuple(-value for value in each) for system, each in values.items()}
     scores = pd.DataFrame(rows("si_snr", values) + rows("visqol", squares) + rows("stoi", falling))
-    found = scatters(scores, plots.styles(values))
-    assert [one.correlation for one in found] == [
+    result = scatters(scores, plots.styles(values))
+    assert [one.correlation for one in result] == [
         f"Spearman's ρ = {rho} over 3 scores" for rho in ("1.00", "-1.00", "-1.00")
     ]
-    assert found[0].title == "ViSQOL against SI-SNR"
+    assert result[0].title == "ViSQOL against SI-SNR"
     for series in ("opus", "mp3"):
-        assert f">{series}</text>" in found[0].svg
+        assert f">{series}</text>" in result[0].svg
 
 
 def test_a_metric_with_two_scales_has_a_panel_for_each():
@@ -97,8 +97,8 @@ def test_a_metric_with_two_scales_has_a_panel_for_each():
     scores = pd.DataFrame(
         rows("si_snr", speech) + rows("visqol", high) + rows("si_snr", music, "music") + rows("visqol", low, "music")
     )
-    found = scatters(scores.assign(file=scores["category"] + scores["file"]), {}, ["speech"])
-    assert [(one.title, one.correlation) for one in found] == [
+    result = scatters(scores.assign(file=scores["category"] + scores["file"]), {}, ["speech"])
+    assert [(one.title, one.correlation) for one in result] == [
         ("ViSQOL against SI-SNR, speech mode", "Spearman's ρ = 1.00 over 3 scores"),
         ("ViSQOL against SI-SNR, audio mode", "Spearman's ρ = 1.00 over 3 scores"),
     ]

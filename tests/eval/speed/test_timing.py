@@ -50,17 +50,17 @@ def test_every_system_in_a_process_of_its_own(checkpoint, tmp_path):
     arguments = ["bench", "--systems", systems, "--seconds", "1", "--repeats", "2", "--warm-up", "1"]
     done = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path / "bench.json"), "--format", "csv"])
     assert done.exit_code == 0, done.exception
-    found = json.loads((tmp_path / "bench.json").read_text())
-    assert (found["threads"], found["repeats"], found["sample_rate"]) == (1, 2, 24000)
-    assert found["machine"] == machine()
-    opus, anchor, encodec = found["systems"]
+    result = json.loads((tmp_path / "bench.json").read_text())
+    assert (result["threads"], result["repeats"], result["sample_rate"]) == (1, 2, 24000)
+    assert result["machine"] == machine()
+    opus, anchor, encodec = result["systems"]
     assert opus["latency"] == pytest.approx(0.0265)
     assert anchor["latency"] is None
     assert encodec["latency"] == pytest.approx(0.01333, abs=1e-5)
     assert opus["cost"] is None
     assert encodec["cost"]["parameters"] > 32 * 1024 * 128  # the codebooks alone
     assert encodec["peak_bytes"] > opus["peak_bytes"] > 10e6  # only one of them has loaded torch
-    for one in found["systems"]:
+    for one in result["systems"]:
         assert 0 < one["encode"]["low"] <= one["encode"]["median"] <= one["encode"]["high"]
     assert len(done.stdout.splitlines()) == 4
 
@@ -137,13 +137,13 @@ def test_flops_by_hand():
     """
     seanet = replace(ENCODEC_24KHZ.seanet, filters=2, ratios=(2,), dimension=3, lstm=0)
     model = EncodecModel(replace(ENCODEC_24KHZ, seanet=seanet, kbps=(240.0,))).eval()
-    found = cost_of(model, 240.0)
+    result = cost_of(model, 240.0)
     unit = 2 * 1 * 3 + 1 * 2 * 1 + 2 * 2 * 1
     encoder = 24000 * (1 * 2 * 7 + unit) + 12000 * (2 * 4 * 4 + 4 * 3 * 7)
     search = 12000 * 2 * 1024 * 3
     decoder = 12000 * (3 * 4 * 7 + 4 * 2 * 4) + 24000 * (unit + 2 * 1 * 7)
-    assert found.encode_flops == 2 * (encoder + search)
-    assert found.decode_flops == 2 * decoder
+    assert result.encode_flops == 2 * (encoder + search)
+    assert result.decode_flops == 2 * decoder
 
 
 def test_the_lstm_is_counted():
@@ -177,11 +177,11 @@ def test_a_system_that_fails_costs_the_others_nothing(tmp_path, monkeypatch):
         "--systems", "evs@9.6,anchor@3.5k", "--system", fails, "--system", hangs, "--timeout", 15, "--out", out
     )
     assert done.return_value == 1, done.exception
-    found = json.loads(out.read_text())
-    assert [one["system"] for one in found["systems"]] == ["anchor@3.5k"]
-    assert found["failed"].keys() == {"evs@9.6", "fails", "hangs"}
-    assert found["failed"]["fails"] == "its encoder failed with status 3: it printed nothing"
-    assert found["failed"]["hangs"] == "its encoder hung and was ended after 15 s"
+    result = json.loads(out.read_text())
+    assert [one["system"] for one in result["systems"]] == ["anchor@3.5k"]
+    assert result["failed"].keys() == {"evs@9.6", "fails", "hangs"}
+    assert result["failed"]["fails"] == "its encoder failed with status 3: it printed nothing"
+    assert result["failed"]["hangs"] == "its encoder hung and was ended after 15 s"
     table = done.stdout.splitlines()
     assert next(line for line in table if line.startswith("fails ")).split()[1:] == ["–"] * 8
     assert "fails: its encoder failed with status 3: it printed nothing" in table

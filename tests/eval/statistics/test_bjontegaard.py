@@ -60,8 +60,8 @@ def run(metric, values, kbps=None):
 def test_a_codecs_points_are_measured_rates_of_the_same_files():
     """The second file has no score at 12 kbps, so it counts at neither rate."""
     values = {"opus@6": [2.0, 9.0], "opus@12": [3.0, None], "mp3@64": [4.0, 4.0], "anchor": [1.0, 1.0]}
-    found = curves(run("visqol", values, {"opus@6": 6.3}), "visqol")
-    assert found == {"speech": {"opus": Curve((6.3, 12.0), (2.0, 3.0))}}
+    result = curves(run("visqol", values, {"opus@6": 6.3}), "visqol")
+    assert result == {"speech": {"opus": Curve((6.3, 12.0), (2.0, 3.0))}}
 
 
 def test_two_scales_of_one_metric_make_no_curve_over_all_files():
@@ -73,15 +73,15 @@ def test_two_scales_of_one_metric_make_no_curve_over_all_files():
 
 def test_every_pair_of_codecs_and_the_reason_for_what_is_missing():
     values = {"opus@6": [2.0], "opus@12": [3.0], "encodec_24khz@6": [3.5], "encodec_24khz@12": [3.4]}
-    (found,) = deltas(run("visqol", values), "visqol")
-    assert (found.a, found.b) == ("opus", "encodec_24khz")
-    assert math.isnan(found.rate)
-    assert found.reason == "quality does not rise with the bit rate"
-    assert found.quality == pytest.approx(-0.95)  # from -1.5 to -0.4 along straight lines
+    (result,) = deltas(run("visqol", values), "visqol")
+    assert (result.a, result.b) == ("opus", "encodec_24khz")
+    assert math.isnan(result.rate)
+    assert result.reason == "quality does not rise with the bit rate"
+    assert result.quality == pytest.approx(-0.95)  # from -1.5 to -0.4 along straight lines
 
 
 def test_as_many_decimals_as_the_means_have_and_numbers_for_programs():
-    """Of STOI, three; at the bit rates in common opus gains 0.004 and saves what is in the data in full."""
+    """Three decimals for STOI: opus gains 0.004 at equal bit rate; the data has the number in full."""
     values = {"opus@6": [0.804], "opus@12": [0.904], "mp3@6": [0.8], "mp3@12": [0.9]}
     rates = {"mp3@6": 6.0, "opus@6": 6.0, "mp3@12": 12.0, "opus@12": 12.0}
     shown = delta_grid(deltas(run("stoi", values, rates), "stoi"), "stoi")
