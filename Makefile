@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+NPM := $(shell command -v npm)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
@@ -11,12 +12,12 @@ AUDIO ?=
 SYSTEMS ?= opus@6,opus@12,mp3@64,encodec_24khz@3
 METRICS ?= si_snr,visqol,pesq,stoi
 
-.PHONY: demo test lint format docs bench clean help links
+.PHONY: demo test lint format biome docs bench clean help links
 
 help:
 	@echo 'make demo [AUDIO=folder]   compare codecs on your recordings (or a synthetic set), build a listening test'
 	@echo 'make test                  run the tests'
-	@echo 'make lint | format         ruff and mypy | let ruff format the code'
+	@echo 'make lint | format         check with ruff, mypy and Biome | format with ruff and Biome'
 	@echo 'make docs                  build the documentation into site/'
 	@echo 'make bench                 measure speed as ratios'
 
@@ -41,6 +42,7 @@ lint: $(COMPILED) links
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory biome
 
 # mypy and mkdocstrings do not read the mapping of packages to folders in setup.py: links show them the installed layout.
 links:
@@ -54,12 +56,26 @@ docs: $(DOCS_INSTALLED) links
 format: $(COMPILED)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	@$(MAKE) --no-print-directory biome WRITE=--write
+
+# Biome checks and formats scripts and style sheets. It comes from npm and is skipped where npm is missing.
+ifdef NPM
+biome: node_modules/.package-lock.json
+	node_modules/.bin/biome check --error-on-warnings $(WRITE)
+else
+biome:
+	@echo 'skipped: Biome, which checks scripts and style sheets, needs npm'
+endif
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	@touch $@
 
 bench: $(COMPILED)
 	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit; done
 
 clean:
-	rm -rf .venv build site *.egg-info $(DEMO)
+	rm -rf .venv node_modules build site *.egg-info $(DEMO)
 
 $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@if [ -z '$(PYTHON)' ]; then echo 'earmark: no Python 3.11 or newer found; install one or run make PYTHON=/path/to/python3' >&2; exit 1; fi

@@ -1,4 +1,4 @@
-"""Scripts and style sheet of the report page."""
+"""Scripts and style sheets of the report page."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 STATIC = Path(__file__).parent / "static"
 PLAYER = STATIC / "player.js"  # also served by the listening test, as /static/player.js
 
-MODULES = ("player", "linked", "report", "sort", "print")
+STYLE_SHEETS = ("report", "tables", "figures", "players", "print")
+MODULES = ("player", "versions", "embedded", "linked", "cells", "sort", "print")
 
 
 def style() -> str:
-    """Style sheet of the report page."""
-    return (STATIC / "report.css").read_text(encoding="utf-8")
+    """Style sheets of the report page, joined."""
+    return "\n".join((STATIC / f"{name}.css").read_text(encoding="utf-8") for name in STYLE_SHEETS)
 
 
 def import_map() -> dict[str, dict[str, str]]:

@@ -1,61 +1,78 @@
-// One playhead, many conditions. Every condition loops all the time, in step, behind its own gain; a switch fades the
-// old gain out for 5 ms, then the new one in for 5 ms (raised cosine, no overlap: ITU-R BS.1534-3).
+// Plays several conditions of one recording behind one playhead (ITU-R BS.1534-3). All conditions loop in step all the
+// time, each through its own gain. A switch fades the old gain out over 5 ms, then the new one in over 5 ms, as raised
+// cosines that do not overlap.
 //
-//          gain A  ‾‾‾\____________        f: frame of the switch, N = 5 ms in frames
+//          gain A  ‾‾‾\____________        f: frame of the switch, N: 5 ms in frames
 //          gain B  _______/‾‾‾‾‾‾‾‾        fades cover frames f ... f+N and f+N+1 ... f+2N+1
 //
-// Callers say what they want (select, start, pause, restart, loop); #settle turns the difference between that and what
-// sounds into fades. Fades that are written are never taken back: what is asked for during a fade waits until it ends,
-// and then only the last wish counts. So no two curves overlap (setValueCurveAtTime would throw) and no gain jumps,
-// however fast the keys are hit.
+// select, start, pause, restart and loop only record the wanted state. #settle turns its difference from the audible
+// state into fades. A scheduled fade is never cancelled: calls during a fade take effect when it ends, and only the
+// latest wanted state counts. So no two curves overlap (setValueCurveAtTime would throw) and no gain jumps, however fast
+// the keys are pressed.
 
 const FADE_SECONDS = 0.005;
 export const SHORTEST_LOOP_SECONDS = 0.5;
-const QUANTUM = 128; // frames that Web Audio renders at a time
+const QUANTUM = 128; // frames per rendering block of Web Audio
 
-/** Raised cosine from `from` (1 or 0) to the other, frames + 1 points, so that each frame falls on a point. */
+/**
+ * Raised cosine from 1 to 0 or from 0 to 1. It has frames + 1 points, so that each frame falls on a point.
+ *
+ * @param {number} frames
+ * @param {0 | 1} from
+ * @returns {Float32Array}
+ */
 export function raisedCosine(frames, from) {
   const sign = from === 1 ? 1 : -1;
   return Float32Array.from({ length: frames + 1 }, (_, n) => (1 + sign * Math.cos((Math.PI * n) / frames)) / 2);
 }
 
 export class Player {
-  index = 0; // the condition that is wanted, and whether sound is; the ear follows within two fades
-  playing = false;
+  index = 0; // the wanted condition; it becomes audible within two fades
+  playing = false; // the wanted state, likewise
 
   #context;
-  #recordings; // whole buffers, as given
-  #clips; // what loops: the recordings, or their loop region with faded edges
+  #recordings; // the buffers as given
+  #clips; // the buffers that loop: the recordings, or their loop region with faded edges
   #gains;
   #fadeFrames;
-  #clipStart = 0; // frame of the recordings at which the clips begin
-  #sources = null; // running since #startedAt from #offset; null while paused
-  #startedAt = 0;
-  #offset = 0; // frame of the clips at which the next start begins
-  #audible = null; // the condition that sounds once all written fades are over; null is silence
-  #jump = null; // clips and offset to go on with after the next fade-out
-  #free = 0; // first frame after all written fades
-  #timer = 0;
+  #clipStart = 0; // first frame of the clips in the recordings
+  #sources = null; // one per condition; null while paused
+  #startedAt = 0; // frame of the context at which the sources started
+  #offset = 0; // frame of the clips at which they started, or will start next
+  #audible = null; // the condition that plays after all scheduled fades; null: silence
+  #jump = null; // { clips, clipStart } to continue with after the next fade-out
+  #free = 0; // first frame after all scheduled fades
+  #timer = 0; // runs until #free while a call waits for it
 
-  /** context: any BaseAudioContext. buffers: AudioBuffers at the context's rate, of one length, one per condition. */
+  /**
+   * @param {BaseAudioContext} context
+   * @param {AudioBuffer[]} buffers one per condition, of equal length, at the sample rate of the context
+   */
   constructor(context, buffers) {
     this.#context = context;
     this.#recordings = this.#clips = buffers;
     this.#fadeFrames = Math.round(FADE_SECONDS * context.sampleRate);
     this.#gains = buffers.map(() => new GainNode(context, { gain: 0 }));
-    this.#gains.forEach((gain) => gain.connect(context.destination));
+    for (const gain of this.#gains) gain.connect(context.destination);
   }
 
+  /** Length of the recordings in seconds. */
   get duration() {
     return this.#recordings[0].duration;
   }
 
-  /** Seconds into the recordings. */
+  /** Playhead in seconds from the start of the recordings. */
   get position() {
     return (this.#clipStart + this.#frameOfClip(this.#context.currentTime * this.#rate)) / this.#rate;
   }
 
-  /** Listen to condition `index`. Here and below `when` (seconds of the context) schedules ahead, in order of time. */
+  /**
+   * Switch to condition `index`.
+   *
+   * @param {number} index
+   * @param {number} [when] context time in seconds, for this and the methods below; default: as soon as possible.
+   *   Scheduled calls must come in order of time.
+   */
   select(index, when) {
     if (!(index in this.#gains)) throw new RangeError(`there is no condition ${index}`);
     this.index = index;
@@ -72,15 +89,15 @@ export class Player {
     this.#change(when);
   }
 
-  /** Back to the start of the loop; playing goes on, a pause stays one. */
+  /** Return to the start of the loop, and keep playing or stay paused. */
   restart(when) {
     this.#jump ??= { clips: this.#clips, clipStart: this.#clipStart };
     this.#change(when);
   }
 
   /**
-   * Loop from `start` to `end` seconds of the recordings, at least 500 ms, from the beginning of that region. The edges
-   * get the fades of a switch, so that no region clicks where it closes. Without arguments the recordings loop as they are.
+   * Loop the recordings from `start` to `end` seconds, at least 500 ms, beginning at `start`. The edges are faded like a
+   * switch, so that the loop does not click where it closes. Without arguments, loop the whole recordings unfaded.
    */
   loop(start, end, when) {
     if (start === undefined) {
@@ -99,12 +116,13 @@ export class Player {
     return this.#context.sampleRate;
   }
 
-  /** First frame that is surely still ahead of the audio thread, which renders one device buffer in a burst. */
+  /** First frame that the audio thread cannot have rendered yet: it renders one device buffer at a time. */
   get #nextFrame() {
     const ahead = this.#context.baseLatency ? Math.ceil(this.#context.baseLatency * this.#rate) + QUANTUM : 0;
     return Math.round(this.#context.currentTime * this.#rate) + ahead;
   }
 
+  /** Apply the wanted state at time `when`; without it now, or once the scheduled fades are over. */
   #change(when) {
     if (when !== undefined) {
       this.#settle(Math.max(Math.round(when * this.#rate), this.#free));
@@ -119,6 +137,7 @@ export class Player {
     }
   }
 
+  /** Schedule the fades that lead from the audible to the wanted state, from `frame` on. */
   #settle(frame) {
     if (this.playing && this.#audible === this.index && this.#jump === null) return;
     if (this.#audible !== null) {
@@ -147,7 +166,7 @@ export class Player {
     this.#gains[index].gain.setValueCurveAtTime(curve, frame / this.#rate, this.#fadeFrames / this.#rate);
   }
 
-  // Starts fall on whole frames: between two frames a source would be interpolated, which dulls it.
+  // Sources start on whole frames: between two frames they would be interpolated, which attenuates high frequencies.
   #startSources(frame) {
     this.#sources = this.#clips.map((buffer, k) => {
       const source = new AudioBufferSourceNode(this.#context, { buffer, loop: true });
@@ -160,15 +179,17 @@ export class Player {
 
   #stopSources(frame) {
     this.#offset = this.#frameOfClip(frame);
-    this.#sources.forEach((source) => source.stop(frame / this.#rate));
+    for (const source of this.#sources) source.stop(frame / this.#rate);
     this.#sources = null;
   }
 
+  /** Frame of the clips that plays at frame `frame` of the context. */
   #frameOfClip(frame) {
     const elapsed = this.#sources === null ? 0 : Math.max(0, frame - this.#startedAt);
     return (this.#offset + elapsed) % this.#clips[0].length;
   }
 
+  /** Copy frames `first` to `last` of a recording, with faded edges. */
   #cut(recording, first, last) {
     const { numberOfChannels, sampleRate } = recording;
     const clip = new AudioBuffer({ length: last - first, numberOfChannels, sampleRate });

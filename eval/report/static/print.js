@@ -1,13 +1,13 @@
-// On paper nothing can be unfolded: all that is folded is opened for as long as a page is printed.
+// Opens all folded parts while the page is printed, since nobody can unfold them on paper.
 
 let opened = [];
 
 addEventListener("beforeprint", () => {
   opened = [...document.querySelectorAll("details:not([open])")];
-  opened.forEach((details) => (details.open = true));
+  for (const details of opened) details.open = true;
 });
 
 addEventListener("afterprint", () => {
-  opened.forEach((details) => (details.open = false));
+  for (const details of opened) details.open = false;
   opened = [];
 });

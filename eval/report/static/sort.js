@@ -1,30 +1,19 @@
-// Tables that sort: a click on a heading orders the rows of each block by that column, another click turns them round.
-
-/** The first number of a cell, or its text where it has none; a dash stands below everything. */
-function keyOf(cell) {
-  const text = cell.textContent.trim().replaceAll("−", "-").replaceAll(",", "");
-  const number = text.match(/^[<+]?(-?\d+(?:\.\d+)?)/);
-  if (number) return Number(number[1]);
-  return text === "–" || text === "" ? -Infinity : text;
-}
-
-function compare(a, b) {
-  if (typeof a === "number" && typeof b === "number") return a === b ? 0 : a - b;
-  return String(a).localeCompare(String(b), undefined, { numeric: true });
-}
+// Sortable tables: a click on a heading sorts each block of rows by that column; another click reverses the order.
+import { compareKeys, sortKey } from "#cells";
 
 function sort(table, column, descending) {
+  const sign = descending ? -1 : 1;
   for (const body of table.tBodies) {
     const rows = [...body.rows].filter((row) => !row.classList.contains("category"));
-    const keys = new Map(rows.map((row) => [row, keyOf(row.cells[column])]));
-    rows.sort((a, b) => compare(keys.get(a), keys.get(b)) * (descending ? -1 : 1));
+    const keys = new Map(rows.map((row) => [row, sortKey(row.cells[column].textContent)]));
+    rows.sort((a, b) => sign * compareKeys(keys.get(a), keys.get(b)));
     body.append(...rows);
   }
 }
 
-for (const table of document.querySelectorAll("table.sortable")) {
+function makeSortable(table) {
   const headings = [...table.tHead.rows[0].cells];
-  headings.forEach((heading, column) => {
+  for (const [column, heading] of headings.entries()) {
     const button = document.createElement("button");
     button.type = "button";
     button.title = "Sort by this column";
@@ -32,9 +21,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
     heading.append(button);
     button.addEventListener("click", () => {
       const descending = heading.getAttribute("aria-sort") !== "descending";
-      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      for (const other of headings) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
       sort(table, column, descending);
     });
-  });
+  }
 }
+
+for (const table of document.querySelectorAll("table.sortable")) makeSortable(table);

@@ -1,12 +1,17 @@
-// The parts of the admin page that change by themselves: fetched anew every while, unless somebody is using them.
+// Refreshes the parts of the admin page that are marked data-live, except a part that has the focus.
 
-const EVERY = 15_000;
+const INTERVAL = 15_000; // milliseconds
+
+async function fetchPage() {
+  const response = await fetch(location.pathname).catch(() => null);
+  if (response === null || !response.ok || response.redirected) return null; // offline, or signed out meanwhile
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
 
 async function refresh() {
   if (document.hidden) return;
-  const response = await fetch(location.pathname).catch(() => null);
-  if (response === null || !response.ok || response.redirected) return;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const page = await fetchPage();
+  if (page === null) return;
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(part.id);
     if (fresh === null || part.contains(document.activeElement)) continue;
@@ -16,4 +21,4 @@ async function refresh() {
   }
 }
 
-if (location.pathname.endsWith("/admin/")) setInterval(refresh, EVERY);
+if (location.pathname.endsWith("/admin/")) setInterval(refresh, INTERVAL);

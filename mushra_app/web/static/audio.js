@@ -1,9 +1,14 @@
-// Getting sounds into the browser: a context at the study's rate, and all stimuli of a page loaded before it starts.
+// Opens an audio context at the study's rate, and loads all stimuli of a page before it starts.
 
 const ATTEMPTS = 5;
-const STALL = 20_000; // milliseconds without a byte after which an attempt is given up
+const STALL = 20_000; // milliseconds without data after which an attempt is aborted
 
-/** An AudioContext at `sampleRate`; where the device refuses that, at its own rate (context.sampleRate tells). */
+/**
+ * AudioContext at `sampleRate`, or at the device's own rate if the browser refuses that one.
+ *
+ * @param {number} sampleRate
+ * @returns {AudioContext}
+ */
 export function openContext(sampleRate) {
   try {
     return new AudioContext({ sampleRate });
@@ -12,7 +17,14 @@ export function openContext(sampleRate) {
   }
 }
 
-/** AudioBuffers of all `urls`, in their order. `onProgress` gets the fraction loaded, 0 to 1. */
+/**
+ * Download and decode stimuli.
+ *
+ * @param {AudioContext} context
+ * @param {string[]} urls
+ * @param {(fraction: number) => void} onProgress called with the fraction loaded, 0 to 1
+ * @returns {Promise<AudioBuffer[]>} in the order of `urls`
+ */
 export async function load(context, urls, onProgress) {
   const fractions = urls.map(() => 0);
   const report = (k, fraction) => {
@@ -45,7 +57,7 @@ async function fetchAll(url, onFraction) {
   expectMore();
   try {
     const response = await fetch(url, { signal: stalled.signal });
-    // A server in trouble may recover; one that says "not found" or "not for you" will say so again.
+    // Errors of the server and "too many requests" may pass; other statuses would come back on every attempt.
     const refused = response.status < 500 && response.status !== 429;
     if (!response.ok) throw Object.assign(new Error(`${response.status}`), { refused });
     const total = Number(response.headers.get("Content-Length")) || Infinity;
@@ -65,7 +77,12 @@ async function fetchAll(url, onFraction) {
   }
 }
 
-/** Let the context sound: browsers want a click first. True once it runs, false if it still does not after a second. */
+/**
+ * Resume a suspended context. Browsers allow that only after a click or key press on the page.
+ *
+ * @param {AudioContext} context
+ * @returns {Promise<boolean>} whether it runs, after at most one second
+ */
 export async function wake(context) {
   const late = new Promise((resolve) => setTimeout(resolve, 1000));
   await Promise.race([context.resume().catch(() => {}), late]);

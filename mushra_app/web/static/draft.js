@@ -1,44 +1,47 @@
-// The unsent answers of one trial, kept in localStorage so that a reload or a lost connection costs nothing.
+// The unsent answers of one trial. localStorage keeps them through a reload or a lost connection.
 
 export class Draft {
-  scores = {}; // stimulus token -> 0 to 100; absent while the slider was never moved
+  scores = {}; // stimulus token -> 0 to 100; absent until rated
   comments = {}; // stimulus token -> text
   heardReference = false;
-  seconds = 0; // that the page was in view
-  submitted = false; // the listener is done; what remains is to reach the server
+  seconds = 0; // time for which the page was visible
+  submitted = false; // the listener has finished; the server may not have received the answers yet
 
   #name;
   #forgotten = false;
 
+  /** Opens the stored draft of a trial, if there is one. */
   constructor(trialKey) {
     this.#name = `earmark:${trialKey}`;
     this.load();
   }
 
-  /** What another tab with the same trial has saved since. */
+  /** Take over what was stored last, possibly by another tab with the same trial. */
   load() {
     try {
       Object.assign(this, JSON.parse(localStorage.getItem(this.#name)));
     } catch {
-      // Storage is switched off, or holds something else: the draft then lives as long as the page.
+      // Storage is disabled or its content is not ours: the draft lasts as long as the page.
     }
   }
 
+  /** Store the draft, unless it was forgotten. */
   save() {
     if (this.#forgotten) return;
     try {
       localStorage.setItem(this.#name, JSON.stringify(this));
     } catch {
-      // As above; a full storage loses nothing either while the page stays open.
+      // Storage is disabled or full: the draft lasts as long as the page.
     }
   }
 
+  /** Delete the stored draft, and store nothing from now on. */
   forget() {
     this.#forgotten = true;
     try {
       localStorage.removeItem(this.#name);
     } catch {
-      // As above.
+      // Storage is disabled, so nothing is stored.
     }
   }
 }

@@ -1,10 +1,10 @@
-// The headphone check: six rows of three sounds, one row after the other, each played once.
+// The headphone check: six rows, each with three intervals in one audio file. Rows play in turn, and once each.
 import { load, openContext, wake } from "./audio.js";
 import { notice } from "./page.js";
 
 const form = document.querySelector("#headphones");
-const interval = Number(form.dataset.interval); // seconds, like gap
-const gap = Number(form.dataset.gap);
+const interval = Number(form.dataset.interval); // seconds
+const gap = Number(form.dataset.gap); // seconds between two intervals
 const loading = document.querySelector("#loading");
 const rows = [...document.querySelectorAll(".round")].map((element) => ({
   element,
@@ -14,7 +14,7 @@ const rows = [...document.querySelectorAll(".round")].map((element) => ({
 
 const context = openContext(Number(form.dataset.sampleRate));
 
-/** Resolves when the sound is over by the audio clock ("ended" may come late); meanwhile the interval that sounds is marked. */
+/** Play a row and mark the interval that plays. Ends by the audio clock, since the "ended" event may come late. */
 function play(buffer, answers) {
   const source = new AudioBufferSourceNode(context, { buffer });
   source.connect(context.destination);
@@ -34,6 +34,7 @@ function play(buffer, answers) {
   });
 }
 
+/** Connect row `k`: its button plays `buffer`, then it can be answered, and an answer enables the next row. */
 function prepare(row, k, buffer) {
   row.button.addEventListener("click", async () => {
     row.button.disabled = true;
@@ -59,8 +60,10 @@ function prepare(row, k, buffer) {
 try {
   const bar = loading.querySelector("progress");
   const urls = rows.map(({ element }) => element.dataset.audio);
-  const buffers = await load(context, urls, (fraction) => (bar.value = fraction));
-  rows.forEach((row, k) => prepare(row, k, buffers[k]));
+  const buffers = await load(context, urls, (fraction) => {
+    bar.value = fraction;
+  });
+  for (const [k, row] of rows.entries()) prepare(row, k, buffers[k]);
   loading.hidden = true;
   rows[0].button.disabled = false;
 } catch {

@@ -1,30 +1,40 @@
-// The loop region on the waveform. A pointer drags its ends, moves it, or draws another beside it; for keyboards and
-// screen readers each end is a slider as well. "change" tells that what should loop is another, once the hand rests.
-import { SHORTEST_LOOP_SECONDS } from "./player.js";
+// The loop region on the waveform. A pointer draws a region, moves it or drags its ends; for keyboards and screen readers
+// each end is also a slider. A "change" event follows once the pointer is released or the keys rest.
+import { LoopBounds } from "./loop_bounds.js";
 
-const FIRST_SECONDS = 1; // of a region that nobody has drawn
-const SLACK = 4; // pixels that a click may slip before it is a drag
-const REST = 250; // milliseconds without a key after which a moved end is meant
+const SLACK = 4; // pixels that a click may move without being a drag
+const REST = 250; // milliseconds without a key press after which a moved end takes effect
 
 export class LoopRegion extends EventTarget {
-  on = false;
-  start = 0; // seconds
-  end = 0;
+  on = false; // whether the region loops
 
   #element;
-  #sliders; // "start" and "end"
+  #bounds;
+  #sliders; // { start, end }
   #duration;
-  #shortest;
-  #drag = null; // while a pointer is down { grip, from: pixels, at: seconds, before: the region then, moved }
+  #speech; // speaks a time
+  #drag = null; // while the pointer is down: { grip, from in pixels, at in seconds, before: the region, moved }
   #timer = 0;
 
-  /** element: the waveform, with an <input type=range data-edge> for each end. duration: seconds of the recording. */
-  constructor(element, duration) {
+  /**
+   * @param {HTMLElement} element the waveform, with an <input type=range data-edge> for each end
+   * @param {number} duration of the recording, in seconds
+   * @param {number} shortest length of a loop, in seconds
+   */
+  constructor(element, duration, shortest) {
     super();
     this.#element = element;
     this.#duration = duration;
-    this.#shortest = Math.min(SHORTEST_LOOP_SECONDS, duration);
-    this.#sliders = Object.fromEntries([...element.querySelectorAll("input")].map((input) => [input.dataset.edge, input]));
+    this.#bounds = new LoopBounds(duration, shortest);
+    this.#speech = new Intl.NumberFormat(document.documentElement.lang, {
+      style: "unit",
+      unit: "second",
+      unitDisplay: "long",
+      maximumFractionDigits: 2,
+    });
+    this.#sliders = Object.fromEntries(
+      [...element.querySelectorAll("input")].map((slider) => [slider.dataset.edge, slider]),
+    );
     for (const [edge, slider] of Object.entries(this.#sliders)) {
       const step = Number(slider.step);
       slider.max = Math.ceil(duration / step) * step;
@@ -33,26 +43,32 @@ export class LoopRegion extends EventTarget {
     element.addEventListener("pointerdown", (event) => this.#press(event));
     element.addEventListener("pointermove", (event) => this.#pull(event));
     element.addEventListener("pointerup", () => this.#release());
-    element.addEventListener("pointercancel", () => this.#undo()); // a finger that scrolls the page after all
+    element.addEventListener("pointercancel", () => this.#undo()); // the browser scrolls the page instead
     this.#draw();
   }
 
-  /** Loop or not. The first time it is the second that was just heard, which ends at `position`. */
+  /** Start of the region in seconds. */
+  get start() {
+    return this.#bounds.start;
+  }
+
+  /** End of the region in seconds. */
+  get end() {
+    return this.#bounds.end;
+  }
+
+  /** Turn the loop on or off. If no region was chosen yet, choose the second before `position`. */
   toggle(position) {
     this.on = !this.on;
-    if (this.end === 0) {
-      const latest = Math.max(0, this.#duration - FIRST_SECONDS);
-      this.start = Math.min(latest, Math.max(0, position - FIRST_SECONDS));
-      this.end = Math.min(this.#duration, this.start + FIRST_SECONDS);
-    }
+    if (!this.#bounds.chosen) this.#bounds.chooseBefore(position);
     this.#settle();
   }
 
   #press(event) {
     if (event.button !== 0) return;
-    const { on, start, end } = this;
     const grip = event.target.dataset.grip ?? "new";
-    this.#drag = { grip, from: event.clientX, at: this.#time(event), before: { on, start, end }, moved: false };
+    const before = { on: this.on, start: this.start, end: this.end };
+    this.#drag = { grip, from: event.clientX, at: this.#time(event), before, moved: false };
     this.#element.setPointerCapture(event.pointerId);
   }
 
@@ -64,14 +80,11 @@ export class LoopRegion extends EventTarget {
     const time = this.#time(event);
     if (grip === "new") {
       this.on = true;
-      this.start = Math.min(at, time, this.#duration - this.#shortest);
-      this.end = Math.max(at, time, this.start + this.#shortest);
+      this.#bounds.choose(at, time);
     } else if (grip === "both") {
-      const shift = Math.max(-before.start, Math.min(time - at, this.#duration - before.end));
-      this.start = before.start + shift;
-      this.end = before.end + shift;
+      this.#bounds.shift(before, time - at);
     } else {
-      this.#move(grip, before[grip] + time - at);
+      this.#bounds.move(grip, before[grip] + time - at);
     }
     this.#draw();
   }
@@ -83,22 +96,20 @@ export class LoopRegion extends EventTarget {
   }
 
   #undo() {
-    if (this.#drag !== null) Object.assign(this, this.#drag.before);
+    if (this.#drag !== null) {
+      const { on, start, end } = this.#drag.before;
+      this.on = on;
+      Object.assign(this.#bounds, { start, end });
+    }
     this.#drag = null;
     this.#draw();
   }
 
   #slide(edge, time) {
-    this.#move(edge, time);
+    this.#bounds.move(edge, time);
     this.#draw();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#settle(), REST);
-  }
-
-  /** One end goes to `time`, or as near as the other lets it come. */
-  #move(edge, time) {
-    if (edge === "start") this.start = Math.max(0, Math.min(time, this.end - this.#shortest));
-    else this.end = Math.min(this.#duration, Math.max(time, this.start + this.#shortest));
   }
 
   #settle() {
@@ -106,6 +117,7 @@ export class LoopRegion extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
+  /** Time under the pointer. */
   #time(event) {
     const { left, width } = this.#element.getBoundingClientRect();
     return this.#duration * Math.max(0, Math.min(1, (event.clientX - left) / width));
@@ -113,14 +125,12 @@ export class LoopRegion extends EventTarget {
 
   #draw() {
     this.#element.classList.toggle("looping", this.on);
-    const spoken = new Intl.NumberFormat(document.documentElement.lang, {
-      style: "unit", unit: "second", unitDisplay: "long", maximumFractionDigits: 2,
-    });
     for (const [edge, slider] of Object.entries(this.#sliders)) {
-      this.#element.style.setProperty(`--${edge}`, this[edge] / this.#duration);
+      const time = this.#bounds[edge];
+      this.#element.style.setProperty(`--${edge}`, time / this.#duration);
       slider.disabled = !this.on;
-      slider.value = this[edge];
-      slider.setAttribute("aria-valuetext", spoken.format(this[edge]));
+      slider.value = time;
+      slider.setAttribute("aria-valuetext", this.#speech.format(time));
     }
   }
 }

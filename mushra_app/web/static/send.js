@@ -1,12 +1,16 @@
-// Sending a finished trial until the server has it. The server takes a repetition for the same submission.
+// Sends a finished trial until the server has received it. The server accepts repeated submissions.
 
-const FIRST_WAIT = 1000;
+const FIRST_WAIT = 1000; // milliseconds, like all below
 const LONGEST_WAIT = 30_000;
 const TIMEOUT = 20_000;
 
 /**
- * POST `body` as JSON; retry with growing pauses while there is no answer or the server is in trouble. `onWaiting` is called
- * before each pause. Returns the status of the final answer and its JSON.
+ * POST `body` as JSON. Retries at growing intervals while there is no answer or the server reports an error of its own.
+ *
+ * @param {string} url
+ * @param {object} body
+ * @param {() => void} onWaiting called before each wait
+ * @returns {Promise<{ status: number, answer: object }>} the final response
  */
 export async function send(url, body, onWaiting) {
   for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
@@ -20,10 +24,10 @@ export async function send(url, body, onWaiting) {
       const answer = await response.json();
       if (response.status < 500 && response.status !== 429) return { status: response.status, answer };
     } catch {
-      // No connection, the server went away in the middle, or somebody else answers: a hotel's log-in page is not JSON.
+      // No connection, or an answer that is not JSON, such as the log-in page of a hotel network.
     }
     onWaiting();
-    await pause(wait * (0.5 + Math.random())); // spread, so that a server that comes back is not hit by all at once
+    await pause(wait * (0.5 + Math.random())); // random, so that browsers do not all retry at once
   }
 }
 

@@ -1,4 +1,4 @@
-// The volume page: one looped sound, and the way on once it has played.
+// The volume page: one looped stimulus. The session can go on once it has played.
 import { load, openContext, wake } from "./audio.js";
 import { notice } from "./page.js";
 import { Player } from "./player.js";
@@ -13,7 +13,10 @@ notice("rate", context.sampleRate !== sampleRate);
 
 try {
   const bar = loading.querySelector("progress");
-  const player = new Player(context, await load(context, [page.dataset.audio], (fraction) => (bar.value = fraction)));
+  const buffers = await load(context, [page.dataset.audio], (fraction) => {
+    bar.value = fraction;
+  });
+  const player = new Player(context, buffers);
   toggle.addEventListener("click", async () => {
     if (player.playing) player.pause();
     else player.start();

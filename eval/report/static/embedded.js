@@ -1,12 +1,11 @@
-// The players of a report: each decodes its clips when it is first played, and only one sounds at a time.
-
+// Players whose clips are embedded in the page. Each decodes its clips when it is first played; one plays at a time.
 import { Player } from "#player";
-import { showVersion } from "#linked";
+import { showVersion } from "#versions";
 
-let context = null; // one for the page: browsers allow few, and none before the first gesture
-let sounding = null;
+let context = null; // shared by all players: browsers allow few contexts, and none before the first click or key
+let active = null; // the card that was started last
 
-/** The samples of one clip: base64 of a FLAC file, resampled by the browser to the context's rate. */
+/** Decode one clip: base64 of a FLAC file, which the browser resamples to the rate of the context. */
 async function decode(element) {
   const text = atob(element.textContent);
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
@@ -18,16 +17,17 @@ class Card {
   #play;
   #position;
   #choices;
-  #player = null;
+  #player = null; // until the clips are decoded
 
+  /** @param {HTMLElement} root the .player element */
   constructor(root) {
     this.#root = root;
     this.#play = root.querySelector(".play");
     this.#position = root.querySelector("progress");
     this.#choices = [...root.querySelectorAll("input[type=radio]")];
     this.#play.addEventListener("click", () => this.toggle());
-    this.#choices.forEach((choice) => choice.addEventListener("change", () => this.#select()));
-    root.addEventListener("keydown", (event) => this.#key(event));
+    for (const choice of this.#choices) choice.addEventListener("change", () => this.#select());
+    root.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
   async toggle() {
@@ -36,16 +36,16 @@ class Card {
       this.pause();
       return;
     }
-    sounding?.pause();
-    sounding = this;
+    active?.pause();
+    active = this;
     context ??= new AudioContext();
-    context.resume(); // iOS and the autoplay rule: within the gesture, before anything is awaited
+    context.resume(); // browsers require this within the click or key, so before the first await
     if (this.#player === null && !(await this.#load())) return;
-    if (sounding !== this) return; // another was started while this one loaded
+    if (active !== this) return; // another card was started while this one loaded
     this.#player.select(this.#chosen);
     this.#player.start();
     this.#show("playing", "Pause");
-    this.#follow();
+    this.#followPlayhead();
   }
 
   pause() {
@@ -68,7 +68,7 @@ class Card {
     try {
       const buffers = await Promise.all([...this.#root.querySelectorAll(".clip")].map(decode));
       this.#player = new Player(context, buffers);
-      this.#player.loop(0, this.#player.duration); // with faded edges: an excerpt would click where it closes
+      this.#player.loop(0, this.#player.duration); // fades its edges: an excerpt would click where the loop closes
     } catch (error) {
       this.#show("failed", "Play");
       this.#root.querySelector(".message").textContent = `This browser cannot play FLAC (${error.message}).`;
@@ -83,13 +83,13 @@ class Card {
     this.#play.textContent = action;
   }
 
-  #follow() {
+  #followPlayhead() {
     if (!this.#player.playing) return;
     this.#position.value = this.#player.position / this.#player.duration;
-    requestAnimationFrame(() => this.#follow());
+    requestAnimationFrame(() => this.#followPlayhead());
   }
 
-  #key(event) {
+  #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const digit = /^[0-9]$/.test(event.key) ? Number(event.key) : -1;
     if (event.key === " " && event.target !== this.#play) {
@@ -106,4 +106,4 @@ class Card {
   }
 }
 
-document.querySelectorAll(".player").forEach((root) => new Card(root));
+for (const root of document.querySelectorAll(".player")) new Card(root);
