@@ -30,7 +30,7 @@ def data() -> None:
 @data.command("index")
 @click.argument("root", type=FOLDER)
 @click.option("--layout", type=click.Choice([*layouts.LAYOUTS, "folder"]), required=True, help="Layout of ROOT.")
-@click.option("--out", type=NEW, required=True, help="The manifest to write, e.g. jamendo.jsonl.")
+@click.option("--out", type=NEW, required=True, help="Manifest to write, e.g. jamendo.jsonl.")
 @click.option(
     "--kind", "category", type=click.Choice(CATEGORIES), help="With --layout folder: category of the recordings."
 )
@@ -39,15 +39,9 @@ def data() -> None:
 @click.option("--screen", is_flag=True, help="Decode each file and skip clipped, narrow-band and noisy ones.")
 @JOBS
 def index_command(
-    root: Path,
-    layout: str,
-    out: Path,
-    category: Category | None,
-    licence: str,
-    creator: str | None,
-    screen: bool,
+    root: Path, layout: str, out: Path, category: Category | None, licence: str, creator: str | None, screen: bool,
     jobs: int,
-) -> None:
+) -> None:  # fmt: skip
     """Write the manifest of a data set, with the splits of the EnCodec paper (appendix A.1)."""
     if layout != "folder":
         candidates = layouts.LAYOUTS[layout](root)
@@ -60,7 +54,7 @@ def index_command(
 
 @data.command("open-corpus")
 @click.argument("root", type=FOLDER)
-@click.option("--out", type=NEW, help="Manifest to write. Default: print commands that fetch the missing parts.")
+@click.option("--out", type=NEW, help="Manifest to write.  [default: print commands that fetch missing parts]")
 @JOBS
 def open_corpus_command(root: Path, out: Path | None, jobs: int) -> None:
     """Index the open corpus. ROOT holds its parts, each extracted to a folder of its name.
@@ -94,10 +88,10 @@ def fetch_commands(source: open_corpus.Source) -> list[str]:
 @click.argument("manifests", nargs=-1, required=True, type=FILE)
 @click.option("--sample-rate", type=click.IntRange(min=1), required=True, help="Hz, e.g. 24000.")
 @click.option("--channels", type=click.IntRange(1, 2), default=1, show_default=True, help="1 or 2.")
-@click.option("--out", type=NEW, required=True, help="The folder to write to.")
+@click.option("--out", type=NEW, required=True, help="Folder for the shards.")
 @click.option("--shard-size", default="1G", show_default=True, help="Largest file, e.g. 60M.")
 @click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True), help="Take a fair sample of this length. Default: all."
+    "--hours", type=click.FloatRange(min=0, min_open=True), help="Take a fair sample of this length.  [default: all]"
 )
 @JOBS
 def shards_command(
@@ -109,7 +103,7 @@ def shards_command(
     hours: float | None,
     jobs: int,
 ) -> None:
-    """Decode and resample MANIFESTS once, so that training never waits for a decoder."""
+    """Decode and resample the recordings in MANIFESTS once, so that training does not wait for decoders."""
     recordings = shards.write(
         manifests,
         out,

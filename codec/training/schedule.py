@@ -18,7 +18,8 @@ def learning_rate(update: int, *, peak: float, rise: int, warmup: int, total: in
     Args:
         update: number of the update, counted from 0.
         peak: highest rate.
-        rise: updates over which the rate grows in equal steps, the last of which has `peak`.
+        rise: updates over which the rate grows in equal steps; the last of them has the rate `peak`. A codec's training
+            reaches it after its warm-up (rise = warmup + 1), a language model's at the end of it (rise = warmup).
         warmup: updates before the decay begins.
         total: updates of the whole training, after which a cosine has reached 0.
         decay: course after the warm-up.

@@ -42,6 +42,17 @@ def test_helps_import_no_torch():
     assert not torch_imported
 
 
+def test_recipes_and_data_sets_import_no_torch():
+    modules = [
+        "codec.training.recipe_files", "codec.training.examples.shards", "codec.training.schedule",
+        "codec.datasets.layouts", "codec.datasets.open_corpus", "codec.audio.mel", "eval.paper.budget",
+    ]  # fmt: skip
+    imports = "".join(f"import earmark.{module}\n" for module in modules)
+    code = f"import sys\n{imports}assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "command",
     [
