@@ -59,9 +59,11 @@ timeout = click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     envvar="EARMARK_TIMEOUT",
+    show_envvar=True,
+    show_default="60 s, and 30 s per second of audio",
     callback=_check_finite,
     metavar="SECONDS",
-    help="Time limit for each program of a codec.  [default: 60 s, and 30 s per second of audio]",
+    help="Time limit for each program of a codec.",
 )
 
 

@@ -144,7 +144,7 @@ def test_a_timeout_is_a_number_of_seconds(tmp_path, wrong):
         compare_with_a_hanging_codec(tmp_path, "--timeout", wrong),
     ):
         assert done.exit_code == 2
-        assert "--timeout" in done.stderr
+        assert "'--timeout' (env var: 'EARMARK_TIMEOUT')" in done.stderr
         assert wrong in done.stderr
 
 
