@@ -136,22 +136,28 @@ def register_metric(
     Raises:
         UserError: an argument is not valid, or the name belongs to another metric.
     """
-    if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        raise UserError(f"register_metric: {name!r} is not a name; use letters, digits and _, e.g. level_gap")
     if not callable(function):
         raise UserError(f"register_metric: {name} needs a function of two arrays, not {type(function).__name__}")
-    if better not in get_args(Better):
-        raise UserError(f"register_metric: better={better!r} of {name} is not one of higher, lower")
-    if channels not in get_args(Channels):
-        raise UserError(f"register_metric: channels={channels!r} of {name} is not one of mono, all")
-    if sample_rate is not None and (not isinstance(sample_rate, int) or sample_rate <= 0):
-        raise UserError(f"register_metric: sample_rate={sample_rate!r} of {name} is not a rate in Hz")
     new = Metric(
         name, title or name, unit, better, value_range, function, sample_rate, channels,
         functools.partial(str, version or _source_hash(function)), _always_available, source, licence, external=True,
     )  # fmt: skip
+    _check(new)
     add(new)
     return new
+
+
+def _check(new: Metric) -> None:
+    """Check the arguments of `register_metric`."""
+    name = new.name
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+        raise UserError(f"register_metric: {name!r} is not a name; use letters, digits and _, e.g. level_gap")
+    if new.better not in get_args(Better):
+        raise UserError(f"register_metric: better={new.better!r} of {name} is not one of higher, lower")
+    if new.channels not in get_args(Channels):
+        raise UserError(f"register_metric: channels={new.channels!r} of {name} is not one of mono, all")
+    if new.sample_rate is not None and (not isinstance(new.sample_rate, int) or new.sample_rate <= 0):
+        raise UserError(f"register_metric: sample_rate={new.sample_rate!r} of {name} is not a rate in Hz")
 
 
 def add(new: Metric) -> None:

@@ -69,8 +69,8 @@ def _too_few_files(pairs: Sequence[Difference]) -> list[str]:
         if lowest >= LEVEL:
             files = max((pair.n for pair in members if not math.isnan(pair.p)), default=1)
             sentences.append(
-                f"{category}: too few files for significance; with {counted(files, 'file')} p is "
-                f"{probability(lowest)} at least."
+                f"{category}: too few files for significance; with {counted(files, 'file')} p is at least "
+                f"{probability(lowest)}."
             )
     return sentences
 

@@ -91,6 +91,7 @@ def test_what_a_function_raises_or_returns_instead_of_a_number_is_the_reason():
     ("name", "changes", "says"),
     [
         ("level gap", {}, "'level gap' is not a name"),
+        (3, {}, "3 is not a name"),
         ("si_snr", {}, "there is a metric 'si_snr' already; choose another name"),
         ("visqol", {}, "there is a metric 'visqol' already"),
         ("gap", {"function": 3}, "gap needs a function of two arrays, not int"),

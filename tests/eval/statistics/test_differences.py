@@ -108,7 +108,7 @@ def test_too_few_files_for_significance_are_noted():
     """Three pairs over 5 files: p is at least 3 x 2 / 2^5 = 0.1875; over 9 files 3 x 2 / 2^9 = 0.012."""
     five, nine = (scores(a=range(n), b=[value + 0.5 + 0.1 * value for value in range(n)], c=range(2, n + 2))
                   for n in (5, 9))  # fmt: skip
-    note = "speech: too few files for significance; with 5 files p is 0.188 at least."
+    note = "speech: too few files for significance; with 5 files p is at least 0.188."
     assert note in difference_grid(differences(five, "visqol"), "visqol").notes
     result = differences(nine, "visqol")
     assert not any("too few" in one for one in difference_grid(result, "visqol").notes)
