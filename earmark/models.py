@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earmark.codec.errors import UserError
 from earmark.codec.extras import require
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def load_model(source: str | Path = "encodec_24khz", *, official: bool = False, 
         The model in evaluation mode, with `encode`, `decode` and `config`.
 
     Raises:
-        UserError: if PyTorch is not installed, or the checkpoint is missing, damaged or not of an EnCodec model.
+        UserError: if PyTorch is not installed, the checkpoint is missing, damaged or not of an EnCodec model, or there
+            is no such device.
 
     Examples:
         >>> model = earmark.load_model("encodec_24khz")
@@ -35,4 +37,9 @@ def load_model(source: str | Path = "encodec_24khz", *, official: bool = False, 
     from earmark.codec.checkpoints import loading
     from earmark.codec.checkpoints.downloads import cached
 
-    return loading.load(cached(str(source)) if official else source).to(device)
+    model = loading.load(cached(str(source)) if official else source)
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # PyTorch raises the second one if it was built without CUDA
+        reason = str(error).splitlines()[0]
+        raise UserError(f"load_model: device={device!r}: {reason}; use 'cpu', or 'cuda' if there is a GPU") from error

@@ -12,14 +12,18 @@ import pandas as pd
 
 from earmark.baselines.interface import Codec, Family, System
 from earmark.baselines.systems import as_system
+from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import path_or_url
+from earmark.codec.text import counted, split_list
 from earmark.eval.comparison import runner
-from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.comparison.corpus import HIGHEST_RATE, SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.pool import usable_cores
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
 from earmark.eval.report.results import write_results
 from earmark.eval.statistics.aggregate import summarise
+
+LOWEST_RATE = 8000  # Hz; the codecs here have no lower one
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,9 @@ class Run:
         return self.folder / REPORT
 
     def __repr__(self) -> str:
-        recordings, systems = len(self.metadata["recordings"]), len(self.metadata["systems"])
-        return f"<Run '{self.folder}': {recordings} recordings, {systems} systems, {len(self.scores)} scores>"
+        recordings = counted(len(self.metadata["recordings"]), "recording")
+        systems = counted(len(self.metadata["systems"]), "system")
+        return f"<Run '{self.folder}': {recordings}, {systems}, {counted(len(self.scores), 'score')}>"
 
 
 def compare(
@@ -75,34 +80,40 @@ def compare(
 ) -> Run:
     """Encode, decode, align and score recordings with several codecs, and write the report.
 
-    The work is done in worker processes. What the folder `out` has already is not computed again, so that an
+    Worker processes do the work. Results that the folder `out` already holds are not computed again, so that an
     interrupted comparison continues.
 
     Args:
         audio: folder of recordings, whose sub-folders are categories, or a corpus file (TOML); a path or URL.
         systems: system strings, e.g. "opus@12" or "encodec_24khz@3:lm"; also names given to `register_codec`, and
-            codecs themselves in the forms of `register_codec`.
+            codec classes and objects as `register_codec` accepts them.
         out: folder for scores, decoded audio and report; a path or URL.
         metrics: names of metrics, see `earmark metrics`; also names given to `register_metric`.
-        sample_rate: in Hz; default: each recording's own, up to 48 kHz.
+        sample_rate: rate in Hz, 8000 to 48000, to which recordings are resampled; default: each recording's own, up to
+            48 kHz.
         mono: average the channels of each recording first.
         speech: shell patterns of the categories that ViSQOL scores in speech mode.
         jobs: worker processes; default: all cores.
         cluster: address of a Dask scheduler, e.g. "tcp://host:8786", whose workers do the work instead.
 
     Returns:
-        The run. Recordings and systems that failed are among its `failures`, and cost the others nothing.
+        The run. Its `failures` list recordings and systems that failed; the others are not affected.
 
     Raises:
-        UserError: if there are no recordings, a system string or metric is unknown, or no system can run here.
+        UserError: if there are no recordings, a system string or metric is unknown, no system can run here, or another
+            argument is not valid.
         WriteError: if `out` cannot be written.
 
     Examples:
         >>> run = earmark.compare("recordings/", ["opus@12", "mp3@64"], metrics=["visqol", "pesq"], out="run/")
         >>> run.scores.groupby(["system", "metric"])["value"].mean()
     """
-    parsed = tuple(as_system(system) for system in systems)
-    names, folder = tuple(metrics), path_or_url(str(out))
+    if isinstance(systems, str):
+        systems = split_list(systems)
+    parsed = tuple(dict.fromkeys(as_system(system) for system in systems))
+    names = split_list(metrics) if isinstance(metrics, str) else tuple(dict.fromkeys(metrics))
+    _check(parsed, names, sample_rate, jobs)
+    folder = path_or_url(str(out))
     texts = [system.text for system in parsed]
     call = f"earmark.compare({str(audio)!r}, {texts}, metrics={list(names)}, out={str(out)!r})"
     plan = runner.Plan(
@@ -113,6 +124,22 @@ def compare(
     result = runner.run(plan)
     write_results(folder, result.scores, result.info, if_missing=not result.changed)
     return Run(folder, result.scores, result.info)
+
+
+def _check(systems: tuple[System, ...], metrics: tuple[str, ...], sample_rate: int | None, jobs: int | None) -> None:
+    """Check arguments of `compare` as the options of the command line are checked.
+
+    Raises:
+        UserError: one is not valid.
+    """
+    if not systems:
+        raise UserError("compare: systems is empty; name at least one, e.g. systems=['opus@12', 'mp3@64']")
+    if not metrics:
+        raise UserError("compare: metrics is empty; name at least one, e.g. metrics=['si_snr']")
+    if sample_rate is not None and not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise UserError(f"compare: sample_rate={sample_rate} is not between {LOWEST_RATE} and {HIGHEST_RATE} Hz")
+    if jobs is not None and jobs < 1:
+        raise UserError(f"compare: jobs={jobs} is less than one worker process; omit it to use all cores")
 
 
 def load_run(folder: str | Path) -> Run:

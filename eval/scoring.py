@@ -30,9 +30,9 @@ def score(
 ) -> dict[str, Score]:
     """Score a decoded signal against its reference.
 
-    The signals are prepared as `earmark compare` does it: rates above 48 kHz are resampled to 48 kHz, `decoded` is
-    cut or padded at its end to the length of the reference and aligned by up to 10 samples, and each metric gets both
-    signals at its own sample rate, mono if it needs that. The result is therefore the same for the same pair.
+    The signals are prepared as by `earmark compare`, which gives the same scores for the same pair: rates above 48 kHz
+    are resampled to 48 kHz, `decoded` is cut or padded at its end to the length of the reference and aligned by up to
+    10 samples, and each metric gets both signals at its own sample rate, mono if it needs that.
 
     Args:
         reference, decoded: NumPy arrays or torch tensors of floating-point samples with full scale at +-1, [time] or
@@ -58,8 +58,8 @@ def score(
     source, result = _samples(reference, "reference"), _samples(decoded, "decoded")
     if source.shape[0] != result.shape[0]:
         raise UserError(
-            f"score: reference has {counted(source.shape[0], 'channel')} and decoded has {result.shape[0]}; pass as "
-            "many of each"
+            f"score: reference has {counted(source.shape[0], 'channel')} and decoded has {result.shape[0]}; pass "
+            "the same number"
         )
     if int(sample_rate) != sample_rate or sample_rate <= 0:
         raise UserError(f"score: sample_rate={sample_rate} is not a rate in Hz, e.g. 24000")

@@ -96,10 +96,17 @@ def test_mistakes_are_one_line(clips: Path, tmp_path: Path):
     for systems, metrics, message in (
         (["opus@3"], ["si_snr"], "opus@3: Opus starts at 6 kbps"),
         (["opus@12"], ["pesk"], "pesk"),
+        ("opus@12,opus@3", "si_snr", "opus@3: Opus starts at 6 kbps"),
+        ([], ["si_snr"], "systems is empty"),
+        (["opus@12"], [], "metrics is empty"),
     ):
         with pytest.raises(earmark.UserError, match=message) as caught:
             earmark.compare(clips, systems, metrics=metrics, out=tmp_path / "run")
         assert "\n" not in str(caught.value)
+    with pytest.raises(earmark.UserError, match="sample_rate=-1 is not between 8000 and 48000 Hz"):
+        earmark.compare(clips, ["opus@12"], out=tmp_path / "run", sample_rate=-1)
+    with pytest.raises(earmark.UserError, match="jobs=0 is less than one"):
+        earmark.compare(clips, ["opus@12"], out=tmp_path / "run", jobs=0)
     with pytest.raises(earmark.UserError, match=r"no scores\.parquet"):
         earmark.load_run(tmp_path)
 
@@ -110,6 +117,8 @@ def test_a_model_is_loaded_by_its_name():
     assert codes.array.shape == (1, 4, 8)  # 3 kbps: 4 codebooks of 10 bits at 75 steps per second; 7.5 steps
     with pytest.raises(earmark.UserError, match="no such file"):
         earmark.load_model("missing.safetensors")
+    with pytest.raises(earmark.UserError, match=r"load_model: device='cuda:99': .*; use 'cpu'"):
+        earmark.load_model(device="cuda:99")
 
 
 def test_a_model_needs_torch():
