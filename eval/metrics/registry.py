@@ -111,7 +111,8 @@ def register_metric(
 ) -> Metric:
     """Add a metric of your own, so that `earmark.score`, `earmark.compare` and the reports know it by its name.
 
-    `earmark.compare` scores in worker processes, which import the function: define it in a module, at the top level.
+    Worker processes of `earmark.compare` receive the function with each task. A function of a notebook or script is
+    sent by value, one of a module by name, so that workers must be able to import the module.
 
     Args:
         name: identifier of the metric, e.g. "level_gap".

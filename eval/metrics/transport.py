@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import pickle
-import sys
 from collections.abc import Iterable
+
+import cloudpickle
 
 from earmark.codec.errors import UserError
 from earmark.eval.metrics import registry
@@ -15,14 +16,17 @@ from earmark.eval.metrics.interface import Metric
 def pack(names: Iterable[str]) -> bytes:
     """Serialise the external metrics among `names`; b"" if there are none.
 
+    A function defined in a notebook or script is sent by value, one of a module by name.
+
     Raises:
-        UserError: there is no such metric, or worker processes could not import its function.
+        UserError: there is no such metric, or its function cannot be sent.
     """
     metrics = [registry.find(name) for name in names]
     external = [metric for metric in metrics if metric.external and metric.available() is None]
     for metric in external:
-        _require_importable(metric)
-    return pickle.dumps(external) if external else b""
+        _require_sendable(metric)
+    packed: bytes = cloudpickle.dumps(external) if external else b""
+    return packed
 
 
 @functools.lru_cache(maxsize=16)
@@ -44,18 +48,11 @@ def unpack(packed: bytes) -> dict[str, Metric]:
     return {metric.name: metric for metric in metrics}
 
 
-def _require_importable(metric: Metric) -> None:
-    function = metric.function
-    module = getattr(function, "__module__", None)
-    if module == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
-        raise UserError(
-            f"--metrics {metric.name}: worker processes cannot import a function of a notebook or an interactive "
-            "session; move it into a module"
-        )
+def _require_sendable(metric: Metric) -> None:
     try:
-        pickle.dumps(function)
+        cloudpickle.dumps(metric.function)
     except Exception as error:  # whatever a user's object may raise
         raise UserError(
-            f"--metrics {metric.name}: worker processes cannot import its function ({error}); define it at the top "
+            f"--metrics {metric.name}: its function cannot be sent to worker processes ({error}); define it at the top "
             "level of a module"
         ) from error

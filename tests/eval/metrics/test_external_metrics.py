@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -180,9 +183,23 @@ def test_worker_processes_get_registered_metrics(corpus_dir, tmp_path, theirs):
     assert result.info["metric_versions"]["level_gap"] == find("level_gap").version()
 
 
-def test_a_function_that_workers_cannot_import_is_refused_before_the_run(corpus_dir, tmp_path):
-    register_metric("local", lambda reference, decoded: 1.0)
-    with pytest.raises(UserError, match=r"--metrics local: worker processes cannot import its function .*top level"):
+def test_a_metric_of_a_script_reaches_the_worker_processes(corpus_dir, tmp_path):
+    """Workers do not run the script, and its functions belong to __main__ there."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import earmark\n{MODULE}\n"
+        "earmark.register_metric('level_gap', level_gap, unit='dB', better='lower')\n"
+        f"run = earmark.compare({str(corpus_dir)!r}, ['opus@12'], metrics=['level_gap'], out='run', jobs=1)\n"
+        "print(*set(run.scores['status']))\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ok"]
+
+
+def test_a_function_that_cannot_be_sent_is_refused_before_the_run(corpus_dir, tmp_path):
+    lock = threading.Lock()
+    register_metric("local", lambda reference, decoded: float(lock.locked()))
+    with pytest.raises(UserError, match=r"--metrics local: its function cannot be sent to worker .*top level"):
         runner.run(plan(corpus_dir, tmp_path / "run", "local"))
     assert not (tmp_path / "run").exists()
 
