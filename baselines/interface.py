@@ -12,7 +12,7 @@ from earmark.codec.audio import Audio
 
 @dataclass(frozen=True)
 class Encoded:
-    """A coded signal: its payload, and what decode() needs besides.
+    """A coded signal: its payload, and what else decode() needs.
 
     Args:
         packets: payload as the codec's own packets, without container bytes.

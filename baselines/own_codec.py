@@ -29,7 +29,7 @@ class OwnCodec(UsersCodec):
         codec: a class or function is called without arguments, or with kbps=RATE if it has a parameter `kbps`.
 
     Raises:
-        UserError: it is no codec, or cannot be sent to other processes.
+        UserError: it is not a codec, or cannot be sent to other processes.
     """
 
     sample_rates = "its own"
@@ -38,8 +38,8 @@ class OwnCodec(UsersCodec):
         self.is_maker = isinstance(codec, type) or not hasattr(codec, "encode")
         if self.is_maker and not callable(codec):
             raise UserError(
-                f"{name}: {type(codec).__name__} is no codec; give a class or object with {', '.join(REQUIRED)}, or a "
-                "function that returns one"
+                f"{name}: {type(codec).__name__} is not a codec; give a class or object with {', '.join(REQUIRED)}, or "
+                "a function that returns one"
             )
         if not self.is_maker:
             _check(name, codec)
@@ -86,7 +86,7 @@ def _parameters(maker: Any) -> tuple[str, ...]:
 def _check(name: str, codec: object) -> None:
     absent = [attribute for attribute in REQUIRED if not hasattr(codec, attribute)]
     if absent:
-        raise UserError(f"{name}: {type(codec).__name__} is no codec; it has no {', '.join(absent)}")
+        raise UserError(f"{name}: {type(codec).__name__} is not a codec; it has no {', '.join(absent)}")
 
 
 def _pickled(name: str, codec: object) -> bytes:

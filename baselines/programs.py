@@ -59,7 +59,7 @@ def run(command: Sequence[str], folder: Path, timeout: float, name: str, program
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the program, and what it started and may outlive it."""
+    """End the program and the processes that it started, which may outlive it."""
     _kill(process.pid)
     process.communicate()
     _running.discard(process.pid)

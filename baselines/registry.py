@@ -150,7 +150,7 @@ def register_codec(
         replace: replace a codec of this name that was registered before; default: raise.
 
     Raises:
-        UserError: the name is invalid or taken, the object is no codec, or it cannot be sent to other processes.
+        UserError: the name is invalid or taken, the object is not a codec, or it cannot be sent to other processes.
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
         raise UserError(f"register_codec {name!r}: use letters, digits and underscores, beginning with a letter")
@@ -164,10 +164,10 @@ def register_codec(
 
 
 def as_family(name: str, codec: Family | type[Family] | Codec | Callable[..., Codec]) -> Family:
-    """Return a codec in any of the forms of `register_codec` as a `Family`.
+    """Return a codec, given in any way that `register_codec` accepts, as a `Family`.
 
     Raises:
-        UserError: it is none of them.
+        UserError: it is not a codec.
     """
     if isinstance(codec, type) and issubclass(codec, Family):
         try:

@@ -91,7 +91,7 @@ def parse_list(text: str, own: Mapping[str, Family] | None = None) -> list[Syste
     """Read a comma-separated list of system strings; equal systems count once.
 
     Args:
-        own: as of `parse`.
+        own: see `parse`.
     """
     systems = [parse(part, own) for part in split_list(text)]
     if not systems:

@@ -1,7 +1,7 @@
 """Earmark: objective metrics and listening tests for audio codecs.
 
-The names below are the public API; everything else may change without notice. They load on first use, so that
-`import earmark` takes no time.
+The names below, and the few others that the API reference (docs/reference/api.md) lists, are public. All others are
+internal and may change without notice. A name loads what it needs on first use, so that `import earmark` takes no time.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _read_pickled(path: Path, is_zip: bool) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         if foreign := re.search(r"GLOBAL ([\w.]{1,120})", str(error)):
             raise UserError(
-                f"{path}: holds {foreign[1]}, which is no tensor and could run code, so nothing was loaded; "
+                f"{path}: holds {foreign[1]}, which is not a tensor and could run code, so nothing was loaded; "
                 "give a file of tensors alone"
             ) from error
         raise _unreadable(path) from error

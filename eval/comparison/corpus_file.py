@@ -125,7 +125,7 @@ def _recordings(label: str, root: Path, table: Table, leave_out: Path | None) ->
     """The folder of a table, and the sorted paths in it of the recordings that fit the table."""
     folder = path_or_url(table["path"]) if "://" in table["path"] else root / table["path"]
     if not folder.is_dir():
-        raise UserError(f"{label}: {folder} is no folder")
+        raise UserError(f"{label}: {folder} is not a folder")
     paths = set(audio_files(folder, leave_out))
     if "pattern" in table:
         paths.intersection_update(folder.glob(table["pattern"]))

@@ -60,7 +60,8 @@ class Result:
 def run(plan: Plan) -> Result:
     """Compute the scores that the folder of the run does not have yet, and write the table of all scores.
 
-    A recording, system or metric that fails costs the others nothing: its scores have the status "error" and a reason.
+    A recording, system or metric that fails does not affect the others. Its scores have the status "error" and a
+    reason.
 
     Raises:
         UserError: no recordings, an unknown metric, or no system can run here.

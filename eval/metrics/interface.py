@@ -1,4 +1,4 @@
-"""What a metric is, a function of two signals with unit, direction and sample rate; and what it returns, a score."""
+"""`Metric`: a function of two signals, with unit, direction and sample rate; and `Score`, which it returns."""
 
 from __future__ import annotations
 

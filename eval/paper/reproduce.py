@@ -1,6 +1,6 @@
 """Reproduction of a table in the paper: each row's recipe is trained at one budget and scored on held-out excerpts.
 
-OUT/ROW/                  training of the row, as of `earmark train`; model.safetensors only if there is a bitstream
+OUT/ROW/                  the row as `earmark train` writes it; model.safetensors only if there is a bitstream
 OUT/ROW/scores.json       scores of every excerpt, and the budget, recipe and data that they belong to
 OUT/table.md, .tex, .csv  written by reproduced_table.py
 """

@@ -31,7 +31,7 @@ def speed_grid(
         (*map(_row, timings), *((text, *[DASH] * (len(HEADINGS) - 1)) for text in failed)),
         (
             "Real-time factor: audio duration over processing time, higher is faster; median and quartiles of "
-            f"{repeats} turns over {recording.seconds:g} s at {recording.sample_rate} Hz, "
+            f"{counted(repeats, 'turn')} over {recording.seconds:g} s at {recording.sample_rate} Hz, "
             f"{counted(threads, 'thread')}, each system in a process of its own, in turns, on {machine()}. "
             "Resampling to the codec's own rate is not included. Latency: delay of the method, without computation. "
             "Memory: peak of the process, including Python and its libraries. GFLOP/s: per second of audio; a "

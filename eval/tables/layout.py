@@ -211,7 +211,7 @@ def separate_scales_note(metric: str, categories: Collection[str], speech_catego
     modes = modes_of(metric, [category for category in categories if category != ALL], speech_categories)
     if len(modes) < 2:
         return []
-    return [f"{describe(metric).title} has two scales, {_listed(modes)}: so there is no row over all files."]
+    return [f"{describe(metric).title} has two scales, {_listed(modes)}, so there is no row over all files."]
 
 
 def _listed(modes: Mapping[str, Sequence[str]]) -> str:

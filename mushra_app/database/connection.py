@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from earmark.codec.errors import UserError
+from earmark.codec.extras import pip_install
 from earmark.mushra_app.database.migrations import can_migrate, migrate
 from earmark.mushra_app.database.tables import SCHEMA_VERSION, Base, Listener, Setting
 from earmark.mushra_app.study.study import Study
@@ -43,8 +44,8 @@ def connect(study: Study, folder: Path, url: str | None, *, create: bool) -> Eng
         with engine.execution_options(immediate=True).begin() as connection:
             _prepare(connection, study, shown, own=url is None)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UserError(f"{shown}: the driver is missing ({error}); for PostgreSQL: pip install 'earmark[server]' "
-                        "and postgresql+psycopg://...") from error  # fmt: skip
+        raise UserError(f"{shown}: the driver is missing ({error}); for PostgreSQL, run `{pip_install('server')}` "
+                        "and write postgresql+psycopg://...") from error  # fmt: skip
     except DBAPIError as error:
         raise UserError(f"{shown}: the database cannot be used ({error.orig})") from error
     return engine

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask
 
 from earmark.codec.errors import UserError
+from earmark.codec.extras import require
 
 BACKLOG = 1024  # connections that wait to be accepted
 THREADS = 8  # per worker; requests spend most of their time waiting for the database
@@ -70,10 +71,8 @@ def run_workers(app: Flask, bound: socket.socket, ready: Callable[[], None], wor
     Raises:
         UserError: if gunicorn is not installed.
     """
-    try:
-        from gunicorn.app.base import BaseApplication
-    except ImportError as error:
-        raise UserError(f"--workers {workers}: gunicorn is missing; pip install 'earmark[server]'") from error
+    require("gunicorn", extra="server", for_=f"--workers {workers}")
+    from gunicorn.app.base import BaseApplication
 
     class Application(BaseApplication):
         def load_config(self) -> None:

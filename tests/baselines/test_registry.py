@@ -73,8 +73,8 @@ def test_a_parameter_kbps_makes_the_rate_part_of_the_system_string():
     [
         ("my codec", Halved, "use letters, digits and underscores"),
         ("opus", Halved, "opus: a codec has this name already"),
-        ("halved", 3, "halved: int is no codec; give a class or object with sample_rate, channels, encode, decode"),
-        ("halved", Incomplete(), "halved: Incomplete is no codec; it has no channels, decode"),
+        ("halved", 3, "halved: int is not a codec; give a class or object with sample_rate, channels, encode, decode"),
+        ("halved", Incomplete(), "halved: Incomplete is not a codec; it has no channels, decode"),
         ("halved", functools.partial(Halved, threading.Lock()), "cannot be sent to worker processes"),
     ],
 )
@@ -86,7 +86,7 @@ def test_what_is_no_codec_is_refused_in_one_line(name, codec, says):
 
 def test_a_function_that_returns_no_codec_is_named_when_it_is_used():
     register_codec("nothing", Incomplete)
-    with pytest.raises(UserError, match="nothing: Incomplete is no codec; it has no channels, decode"):
+    with pytest.raises(UserError, match="nothing: Incomplete is not a codec; it has no channels, decode"):
         coded("nothing")
 
 
@@ -152,5 +152,5 @@ def test_a_codec_may_stand_for_its_system():
     assert as_system(HalvedFamily()).text == "halved"
     assert as_system(Halved()).text == "Halved"
     assert family_of(as_system(Halved)).name == "Halved"
-    with pytest.raises(UserError, match="int: int is no codec"):
+    with pytest.raises(UserError, match="int: int is not a codec"):
         as_system(3)

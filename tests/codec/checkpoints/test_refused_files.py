@@ -94,7 +94,7 @@ class Bomb:
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "old"])
 def test_code_in_a_pickle_is_refused_not_run(new, tmp_path):
     torch.save({"a": Bomb(tmp_path / "ran")}, tmp_path / "bomb.th", _use_new_zipfile_serialization=new)
-    with pytest.raises(UserError, match=r"bomb\.th: holds \w+\.system, which is no tensor and could run code"):
+    with pytest.raises(UserError, match=r"bomb\.th: holds \w+\.system, which is not a tensor and could run code"):
         load(tmp_path / "bomb.th")
     assert not (tmp_path / "ran").exists()
 

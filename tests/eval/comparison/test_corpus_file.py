@@ -107,7 +107,7 @@ def test_a_run_of_a_corpus_file_records_the_excerpts_and_reuses_results(write_co
         ("count = 3", "cuont = 3", "folder 1: cuont is unknown; there are path, layout"),
         ("count = 3", "count = 0", "folder 1: count = 0 is not possible"),
         ('"music"', '"all"', "folder 2: category must be a name without a slash, and not `all`"),
-        ('path = "songs"', 'path = "sons"', "folder 2: .*sons is no folder"),
+        ('path = "songs"', 'path = "sons"', "folder 2: .*sons is not a folder"),
         ('path = "songs"', 'path = "books"\ncategory = "clean speech"\npattern = "x"', "no corpus file"),
         ("seed = 7", "seeds = 7", "write a whole number `seed` and"),
         ('path = "books"', "", "folder 1: needs `path` and `category`"),
@@ -185,7 +185,7 @@ def test_silence_cannot_be_mixed_in(write_corpus):
         ("snr_db = [6]", "", "folder 1: add: needs `path` and `snr_db`"),
         ("snr_db = [6]", 'snr_db = ["6"]', "folder 1: add: needs `path` and `snr_db`, a list of ratios"),
         ("snr_db = [6]", "snr_db = [6]\ncount = 3", "folder 1: add: count is unknown; there are path, layout"),
-        ('path = "songs"', 'path = "sons"', "folder 1: add: .*sons is no folder"),
+        ('path = "songs"', 'path = "sons"', "folder 1: add: .*sons is not a folder"),
         ("count = 4", 'layout = "dns5"', "folder 1: layout dns5 is unknown; there are dns4"),
         ("count = 4", 'layout = "dns4"', "books: no folder clean_fullband"),
         ("count = 4", 'split = "test"', "folder 1: split: only a layout has splits"),
@@ -226,7 +226,7 @@ def test_the_papers_four_categories(tmp_path):
 def test_a_recipe_needs_only_its_data_set(recipe, tmp_path):
     """All keys and values are valid, so that the only error is the missing folder."""
     (tmp_path / "corpus.toml").write_text(recipe.read_text())
-    with pytest.raises(UserError, match=r"folder 1: \S+ is no folder"):
+    with pytest.raises(UserError, match=r"folder 1: \S+ is not a folder"):
         read_corpus(tmp_path / "corpus.toml")
 
 

@@ -143,7 +143,7 @@ def missing() -> object:
     raise ImportError("No module named 'their_dependency'\nand more")
 
 
-def test_packages_add_metrics_and_a_broken_one_costs_the_others_nothing(monkeypatch, theirs):
+def test_packages_add_metrics_and_a_broken_one_does_not_affect_them(monkeypatch, theirs):
     module = theirs(MODULE)
     entry_points(
         monkeypatch,
