@@ -66,7 +66,7 @@ def test_g192_by_hand():
         (struct.pack("<H", 0x6B21), "no frame at word 0"),
         (struct.pack("<3H", 0x6B21, 8, 0x81), "is not 8 bits"),
         (struct.pack("<10H", 0x6B21, 8, *[1] * 8), "is not 8 bits"),
-        (struct.pack("<3H", 0x6B21, 1, 0x81), "no whole number of bytes"),
+        (struct.pack("<3H", 0x6B21, 1, 0x81), "not a whole number of bytes"),
     ],
 )
 def test_an_invalid_g192_file_is_refused(content, says):
