@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from earmark.codec.errors import WriteError
+from earmark.codec.errors import UserError, WriteError
 from earmark.codec.remote_paths import is_remote
 
 
@@ -60,6 +60,16 @@ def _uploaded(path: Path) -> Iterator[Path]:
                 shutil.copyfileobj(source, target)
         except OSError as error:
             raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def require_new(path: Path, force: bool) -> None:
+    """Refuse to overwrite a file, unless the user says so.
+
+    Raises:
+        UserError: the file exists, and `force` is False.
+    """
+    if not force and path.is_file():
+        raise UserError(f"{path}: exists; add --force to replace it")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,11 +1,13 @@
-"""The command `earmark`: one click group whose subcommands live in each package's `cli.py` and load by name.
+"""The command `earmark`: its commands lie in each package and are imported only when they run.
 
-Loading lazily keeps `earmark --help` free of torch, Flask and pandas.
+`earmark --help` therefore loads none of torch, Flask, pandas and matplotlib.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -13,59 +15,98 @@ from typing import NoReturn
 
 import click
 
-# name -> (module of earmark, attribute, one-line help: shown by `earmark --help` without importing the module)
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "systems": ("baselines.cli", "systems", "List every codec: available or not and why, bit rates, version."),
-    "metrics": ("eval.metrics_cli", "metrics", "List every metric: range, direction, rate, reference, licence."),
-    "compare": ("eval.compare_cli", "compare", "Encode, decode and score recordings with each system."),
-    "tables": ("eval.tables_cli", "tables", "Print a run's table as text, Markdown, LaTeX or CSV."),
-    "differences": ("eval.tables_cli", "differences", "Compare a run's systems pair by pair, with significance."),
-    "bench": ("eval.speed.cli", "bench", "Time the codecs: real-time factors, latency, memory, model size."),
-    "data": ("codec.training.data_cli", "data", "Index and decode recordings to train on."),
-    "demo-audio": ("eval.demo.cli", "demo_audio", "Write the small synthetic set of recordings that `make demo` uses."),
-    "encode": ("codec.cli", "encode", "Code a recording by EnCodec into an .ecdc file."),
-    "decode": ("codec.cli", "decode", "Decode an .ecdc file to audio."),
-    "inspect": ("codec.cli", "inspect", "Print what an .ecdc file holds as JSON: model, segments, damage."),
-    "download": ("baselines.download_cli", "download", "Fetch published weights, as EnCodec's, into the user's cache."),
-    "train": ("eval.training_cli", "train", "Train a codec by a recipe."),
-    "train-lm": ("codec.training.language_model_cli", "train_lm", "Train the language model for a codec's codes."),
-    "reproduce": ("eval.paper.reproduce_cli", "reproduce", "Train a table of the paper, beside its numbers."),
-    "study": ("mushra_app.cli", "study_group", "Build, serve and report listening tests (MUSHRA)."),
-}
-ALIASES = {"mushra": "study"}  # former names, which still work but are not listed
+from earmark.codec.command_line import Group, command
+from earmark.tree import ALIASES, COMMANDS, HIDDEN, PATH, SECTIONS
+
+VERSIONS_OF = (
+    "numpy", "scipy", "pandas", "soundfile", "soxr", "av", "opuslib", "torch", "visqol-python", "pesq", "flask",
+)  # fmt: skip
 
 
-class LazyGroup(click.Group):
-    """A click group that imports a subcommand's module only when that subcommand is used."""
+class RootGroup(Group):
+    """The top level, which lists its commands by purpose without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        name = ALIASES.get(cmd_name, cmd_name)
-        if name not in COMMANDS:
+        name = cmd_name.casefold().replace("_", "-")
+        entry = {**COMMANDS, **HIDDEN}.get(ALIASES.get(name, name))
+        if entry is None:
             return None
-        module, attribute, _ = COMMANDS[name]
-        command = getattr(importlib.import_module(f"earmark.{module}"), attribute)
+        command = getattr(importlib.import_module(f"earmark.{entry.module}"), entry.attribute)
         assert isinstance(command, click.Command)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # `earmark ... | head`; click would leave by status 1, which has meanings of its own
+        except BrokenPipeError:  # `earmark ... | head`; click would exit with 1, which has other meanings
             sys.stderr.close()
             sys.exit(141)
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write("Most people start like this:\n\n")
+        for line in PATH:
+            formatter.write(f"  {line}\n")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+        width = max(len(f"{name} {entry.arguments}") for name, entry in COMMANDS.items())
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                for name, entry in entries.items():
+                    formatter.write(f"  {f'{name} {entry.arguments}':<{width}}  {entry.line}\n")
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="earmark", message="%(prog)s %(version)s")
+def _show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    click.echo(f"earmark {version('earmark')}, Python {sys.version.split()[0]}")
+    for name in VERSIONS_OF:
+        try:
+            click.echo(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            click.echo(f"{name}: not installed")
+    ctx.exit()
+
+
+@click.group(
+    cls=RootGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    environment={
+        "NO_COLOR": "Print without colours.",
+        "EARMARK_CACHE": "Folder of downloaded weights [default: ~/.cache/earmark].",
+    },
+    exit_status={1: "finished, with failures or damage", 3: "a gate failed"},
+)
+@click.option(
+    "-V", "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_versions,
+    help="Show the versions of Earmark and of what it uses.",
+)  # fmt: skip
 def cli() -> None:
-    """Judge audio codecs by metric and by ear."""
+    """Evaluate audio codecs by objective metrics and by listening tests."""
+
+
+@command("help", examples=["earmark help compare", "earmark help study build"])
+@click.argument("names", metavar="[COMMAND]...", nargs=-1)
+@click.pass_context
+def help_command(ctx: click.Context, names: tuple[str, ...]) -> None:
+    """Show help for a command."""
+    root = ctx.find_root()
+    current: click.Command = root.command
+    context = root
+    for name in names:
+        if not isinstance(current, click.Group):
+            raise click.UsageError(f"{context.command_path} has no commands", ctx)
+        found = current.resolve_command(context, [name])[1]
+        assert found is not None
+        context = click.Context(found, info_name=name, parent=context)
+        current = found
+    click.echo(current.get_help(context))
 
 
 def main() -> None:
@@ -76,8 +117,12 @@ def main() -> None:
     # at its first allocation. It is set for the command's own process only: importing earmark changes nothing.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is to be interrupted
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without arrows and dashes shows question marks
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="earmark", standalone_mode=False)
+        sys.stdout.flush()
     except UserError as error:
         fail(str(error), 2)
     except click.ClickException as error:
@@ -87,6 +132,11 @@ def main() -> None:
             sys.exit(2)
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
         fail(error.format_message() + hint, error.exit_code)
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would write the rest, and fail again, when it ends
+        fail(f"standard output cannot be written: {error.strerror}", 2)
     except (click.Abort, KeyboardInterrupt):
         fail("interrupted; run the same command again: what is finished is not done twice", 130)
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,8 @@
+"""How every command of Earmark reads its options and shows its help."""
+
+from earmark.codec.command_line import shared
+from earmark.codec.command_line.command import Command, Group, command, group
+from earmark.codec.command_line.option import Option, option
+from earmark.codec.command_line.types import SampleRate
+
+__all__ = ["Command", "Group", "Option", "SampleRate", "command", "group", "option", "shared"]

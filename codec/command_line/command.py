@@ -1,0 +1,112 @@
+"""Commands whose help ends with examples, environment variables and exit statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from earmark.codec.suggestions import did_you_mean
+
+WIDTH = 80  # columns of a help page
+DONE, REFUSED, INTERRUPTED = "done", "refused, or could not run", "interrupted"
+
+
+class _WithSections(click.Command):
+    """The parts that commands and groups share.
+
+    Args:
+        examples: command lines that work as they stand, given files of these names.
+        environment: variable -> its meaning.
+        exit_status: status -> its meaning, beside 0, 2 and 130, which all commands have.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        examples: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        exit_status: Mapping[int, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("context_settings", {}).setdefault("max_content_width", WIDTH)
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+        self.environment = dict(environment or {})
+        self.exit_status = {0: DONE, 2: REFUSED, 130: INTERRUPTED, **(exit_status or {})}
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+        if self.environment:
+            with formatter.section("Environment"):
+                formatter.write_dl(sorted(self.environment.items()))
+        with formatter.section("Exit status"):
+            formatter.write_dl([(str(status), text) for status, text in sorted(self.exit_status.items())])
+
+
+class Command(_WithSections):
+    """A command; see `_WithSections` for what its help shows.
+
+    Args:
+        remedies: option -> what to do instead, for options that users expect and that do not exist.
+    """
+
+    def __init__(self, *args: Any, remedies: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.remedies = dict(remedies or {})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            options = [name for parameter in self.params for name in parameter.opts if name.startswith("--")]
+            remedy = self.remedies.get(error.option_name)
+            end = f"; {remedy}" if remedy else did_you_mean(error.option_name, options)
+            message = f"{error.option_name} is no option of this command{end}"
+            raise click.NoSuchOption(error.option_name, message, ctx=ctx) from error
+
+
+class Group(_WithSections, click.Group):
+    """A group of commands, which suggests near names for one that does not exist."""
+
+    command_class = Command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their lines in full; click would cut long ones."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, made.get_short_help_str(WIDTH)) for name, made in commands if made is not None])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            ctx.fail(f"{name} is no command of {ctx.command_path}{did_you_mean(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+Group.group_class = Group
+
+
+def command(
+    name: str | None = None, *, parent: Group | None = None, **attributes: Any
+) -> Callable[[Callable[..., Any]], Command]:
+    """Like `click.command`, for a `Command`, which joins the group `parent`."""
+
+    def decorate(function: Callable[..., Any]) -> Command:
+        made = click.command(name, cls=Command, **attributes)(function)
+        if parent is not None:
+            parent.add_command(made)
+        return made
+
+    return decorate
+
+
+def group(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:
+    """Like `click.group`, for a `Group`."""
+    return click.group(name, cls=Group, **attributes)

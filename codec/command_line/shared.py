@@ -1,0 +1,34 @@
+"""Options that several commands share, spelled and explained once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from earmark.codec.command_line.option import option
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+jobs = option("-j", "--jobs", type=click.IntRange(1), metavar="N", show_default="all cores", help="Worker processes.")
+threads = option("--threads", type=click.IntRange(1), metavar="N", show_default="all cores", help="Threads.")
+seed = option("--seed", type=int, default=0, metavar="N", help="Seed of random choices.")
+device = option(
+    "--device", metavar="DEVICE", show_default="a GPU if there is one, else cpu",
+    help="Processor that trains: cpu, cuda, cuda:N or mps.",
+)  # fmt: skip
+
+
+force = option("-f", "--force", is_flag=True, help="Replace an existing output file.")
+keep_going = option(
+    "-k", "--keep-going", is_flag=True, help="Run what can run if something cannot, and exit with status 1."
+)
+
+
+def printed_format(*formats: str) -> Decorator:
+    """The option --format of a command that prints a table: its value is one of `formats`, the first by default."""
+    return option(
+        "--format", "output", type=click.Choice(formats), default=formats[0], metavar="FORMAT",
+        help=f"Form of what is printed: {', '.join(formats[:-1])} or {formats[-1]}.",
+    )  # fmt: skip

@@ -1,0 +1,45 @@
+"""Types of option values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+
+class SampleRate(click.ParamType):
+    """A sample rate in Hz, or in kHz with a k: 16000, 16k, 44.1k.
+
+    Args:
+        low, high: range in Hz.
+    """
+
+    name = "rate"
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(k?)(?:hz)?", str(value).strip(), re.IGNORECASE | re.ASCII)
+        rate = float(match[1]) * (1000 if match[2] else 1) if match else 0.0
+        if not self.low <= rate <= self.high or rate != round(rate):
+            self.fail(f"{value} is not a rate from {self.low} to {self.high} Hz, e.g. 24000 or 44.1k", param, ctx)
+        return round(rate)
+
+
+def completed_list(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:
+    """Completions of the last part of a comma-separated list."""
+    before, comma, last = incomplete.rpartition(",")
+    return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
+
+
+def completed_by(names: Callable[[], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
+    """Completion of an argument by names, which are looked up only when the shell asks."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+
+    return complete
