@@ -24,7 +24,7 @@ help:
 demo: $(COMPILED)
 	@set -e; audio='$(AUDIO)'; \
 	if [ -z "$$audio" ]; then audio=$(DEMO)/audio; [ -d "$$audio" ] || $(BIN)/earmark demo-audio "$$audio"; fi; \
-	status=0; $(BIN)/earmark compare "$$audio" --systems $(SYSTEMS) --metrics $(METRICS) --out $(DEMO)/run || status=$$?; \
+	status=0; $(BIN)/earmark compare "$$audio" --keep-going --systems $(SYSTEMS) --metrics $(METRICS) --out $(DEMO)/run || status=$$?; \
 	[ $$status -le 1 ] || exit $$status; \
 	if [ -e $(DEMO)/study/ratings.sqlite ]; then \
 		echo "$(DEMO)/study has ratings and stays as it is"; \

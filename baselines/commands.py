@@ -92,12 +92,12 @@ def _split(name: str, command: str) -> tuple[str, str]:
     encode, separator, decode = command.partition("&&")
     parts = ((encode, ("{input}", "{bitstream}")), (decode, ("{bitstream}", "{output}")))
     if not separator or not all(file in part for part, files in parts for file in files):
-        raise UserError(f"--system {name}: write {FORMAT}")
+        raise UserError(f"--codec {name}: write {FORMAT}")
     return encode.strip(), decode.strip()
 
 
 def read_command(text: str) -> Command:
-    """Read the ``NAME=COMMAND`` of a --system option.
+    """Read the ``NAME=COMMAND`` of a --codec option.
 
     Raises:
         UserError: it has another format.
@@ -105,5 +105,5 @@ def read_command(text: str) -> Command:
     name, _, command = text.partition("=")
     name = name.strip()
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        raise UserError(f"--system {text!r}: write {FORMAT}")
+        raise UserError(f"--codec {text!r}: write {FORMAT}")
     return Command(name, command.strip())

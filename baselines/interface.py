@@ -59,7 +59,7 @@ class System:
         family: name of the codec, e.g. "opus".
         rate: text behind "@", a number without needless zeros, or None.
         options: key -> value of options that are given and differ from the default; a flag has the value "".
-        own: the codec itself if it was defined in this process, by --system or `register_codec`. None for codecs of
+        own: the codec itself if it was defined in this process, by --codec or `register_codec`. None for codecs of
             Earmark and of installed packages, which every process finds by `family`.
         timeout: seconds after which an external program of the codec is ended; None for the default (programs.py).
     """

@@ -39,6 +39,11 @@ def weights_folder() -> Path:
     return Path(folder) if folder else cache_folder() / "lyra_v2"
 
 
+def is_downloaded() -> bool:
+    """Whether all models are in `weights_folder`; their hashes are not checked."""
+    return all((weights_folder() / name).is_file() for name in SHA256)
+
+
 def download(url: str) -> Path:
     """Fetch the three models into `weights_folder`.
 

@@ -9,30 +9,34 @@ from earmark.baselines.interface import Codec, Family, System
 from earmark.baselines.registry import as_family, families, installed
 from earmark.baselines.registry import family_of as family_of
 from earmark.codec.errors import UserError
+from earmark.codec.suggestions import did_you_mean, same
 from earmark.codec.text import split_list
 
-_SHAPE = re.compile(r"(?P<family>[A-Za-z]\w*)(?:@(?P<rate>[\w.]+))?(?P<options>(?::[^:,]+)*)")
+_SHAPE = re.compile(r"(?P<family>[A-Za-z][\w-]*)(?:@(?P<rate>[\w.]+))?(?P<options>(?::[^:,]+)*)")
+_COLON_RATE = re.compile(r"([A-Za-z][\w-]*):(\d+(?:\.\d+)?k?)(?=:|$)", re.ASCII)  # opus:6, as other tools write it
+_UNIT = re.compile(r"(@\d+(?:\.\d+)?)\s*kbps\b", re.ASCII | re.IGNORECASE)
 
 
 def parse(text: str, own: Mapping[str, Family] | None = None) -> System:
     """Read one system string and check it against its codec.
 
-    Different spellings of one setting, as opus@12 and opus@12.0, become equal systems.
+    Different spellings of one setting, as opus@12, opus@12.0, Opus:12 and opus@12kbps, become equal systems.
 
     Args:
-        own: further codecs by name, e.g. those of --system.
+        own: further codecs by name, e.g. those of --codec.
 
     Raises:
         UserError: not a system string, an unknown codec, or a rate or option that the codec does not have.
     """
     text = text.strip()
-    match = _SHAPE.fullmatch(text)
+    match = _SHAPE.fullmatch(_UNIT.sub(r"\1", _COLON_RATE.sub(r"\1@\2", text)))
     if match is None:
         raise UserError(f"{text!r} is not a system; write codec@rate, e.g. opus@12 (see `earmark systems`)")
-    name = match["family"]
     known = {**families(), **(own or {})}
-    if name not in known:
-        raise UserError(f"{text}: there is no codec {name!r}; there are {', '.join(known)}")
+    name = same(match["family"], known)
+    if name is None:
+        hint = did_you_mean(match["family"], known) or "; `earmark systems` lists the codecs"
+        raise UserError(f"{text}: there is no codec {match['family']!r}{hint}")
     family = known[name]
     rate = None if match["rate"] is None else _without_needless_zeros(match["rate"])
     options = _options(text, family, match["options"].split(":")[1:])

@@ -1,4 +1,4 @@
-"""The common part of codecs that a user defines, by --system or `register_codec`."""
+"""The common part of codecs that a user defines, by --codec or `register_codec`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from earmark.codec.checkpoints.downloads import OFFICIAL
+from earmark.codec.command_line import command, option, shared
 from earmark.codec.errors import UserError
+from earmark.codec.files import require_new
 from earmark.codec.model_choice import MODELS, ModelChoice
 from earmark.codec.pipes import PIPE, open_recording, progress_of, reading, writing, writing_audio
 
@@ -20,46 +22,54 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
 
 FILE = click.Path(path_type=Path)
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-checkpoint_option = click.option(
+CACHE = {"EARMARK_CACHE": "Folder of downloaded weights [default: ~/.cache/earmark]."}
+checkpoint_option = option(
     "--checkpoint",
     metavar="FILE|official",
+    show_default="bundled",
     help="Weights: a checkpoint file (official, Hugging Face or Earmark), or `official` for those that `earmark "
-    "download` fetched.  [default: the weights that come with Earmark, else the official ones]",
+    "download` fetched. Bundled are those that come with Earmark.",
 )
-language_model_option = click.option(
+language_model_option = option(
     "--language-model",
     type=FILE,
-    help="Language model from `earmark train-lm`, or an official one.  [default: the one for the weights]",
+    metavar="FILE",
+    show_default="the one for the weights",
+    help="Language model from `earmark train-lm`, or an official one.",
 )
 
 
-@click.command()
+@command(
+    short_help="Code audio to an .ecdc file",
+    examples=[
+        "earmark encode speech.wav speech.ecdc --kbps 3 --lm",
+        "earmark encode music.flac music.ecdc --model encodec_48khz",
+        "arecord -f S16_LE -r 24000 | earmark encode - talk.ecdc",
+    ],
+    environment=CACHE,
+)
 @click.argument("source", type=EXISTING_FILE, metavar="IN")
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
-@click.option(
-    "--model", "name", type=click.Choice(MODELS), help="Model.  [default: that of --checkpoint, else encodec_24khz]"
-)
-@click.option(
-    "--kbps",
-    type=float,
-    default=6,
-    show_default=True,
-    help="Bit rate in kbps: 1.5 (24 kHz only), 3, 6, 12, or 24 (not with the weights that come with Earmark).",
-)
-@click.option("--lm", is_flag=True, help="Store the same codes in fewer bits, with a language model.")
+@option(
+    "--model", "name", type=click.Choice(MODELS), metavar="MODEL",
+    show_default="that of --checkpoint, else encodec_24khz", help="Model: encodec_24khz or encodec_48khz.",
+)  # fmt: skip
+@option(
+    "--kbps", type=float, default=6, metavar="KBPS",
+    help="Bit rate: 1.5 (24 kHz only), 3, 6, 12, or 24 (not with the bundled weights).",
+)  # fmt: skip
+@option("--lm", is_flag=True, help="Store the same codes in fewer bits, with a language model.")
 @checkpoint_option
 @language_model_option
-@click.option(
-    "--format",
-    "container",
-    type=click.Choice(["earmark", "reference"]),
-    default="earmark",
-    show_default=True,
+@option(
+    "--container", type=click.Choice(["earmark", "reference"]), default="earmark", metavar="FORMAT",
+    aliases=["--format"],
     help="File format: `earmark` detects damage; `reference` is for the programs of the public EnCodec.",
-)
+)  # fmt: skip
+@shared.force
 def encode(
     source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: str | None,
-    language_model: Path | None, container: Literal["earmark", "reference"],
+    language_model: Path | None, container: Literal["earmark", "reference"], force: bool,
 ) -> None:  # fmt: skip
     """Code the recording IN with EnCodec to OUT.ecdc. Either may be - for a pipe.
 
@@ -69,8 +79,9 @@ def encode(
     """
     if target != PIPE and target.suffix.lower() != ".ecdc":
         raise UserError(f"{target}: codes go to a file that ends in .ecdc, or to - for a pipe")
+    require_new(target, force)
     if source == PIPE and container == "reference":
-        raise UserError("--format reference: needs the length first, which a pipe does not give; use a file as IN")
+        raise UserError("--container reference: needs the length first, which a pipe does not give; use a file as IN")
     if checkpoint is None and container == "reference":
         checkpoint = OFFICIAL  # readers of that format have no other weights
     recording = open_recording(source)
@@ -107,22 +118,29 @@ def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) ->
         raise UserError(f"--kbps {kbps:g}: these weights of {config.name} have {rates} kbps{others}")
 
 
-@click.command()
+@command(
+    short_help="Decode an .ecdc file to audio",
+    examples=["earmark decode speech.ecdc speech.wav", "earmark decode - - < talk.ecdc | aplay"],
+    environment=CACHE,
+    exit_status={1: "the file is damaged; what is left was decoded"},
+)
 @click.argument("source", type=EXISTING_FILE, metavar="IN.ecdc")
 @click.argument("target", type=FILE, metavar="OUT")
 @checkpoint_option
 @language_model_option
-def decode(source: Path, target: Path, checkpoint: str | None, language_model: Path | None) -> int:
+@shared.force
+def decode(source: Path, target: Path, checkpoint: str | None, language_model: Path | None, force: bool) -> int:
     """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Either may be - for a pipe.
 
     OUT has the model's sample rate and channels, and 16 bits. A pipe gets WAV with a header of unknown length. Damaged
-    parts of IN.ecdc decode to silence, each is reported on one line, and the exit status is 1.
+    parts of IN.ecdc decode to silence, and each is reported on one line.
     """
     from earmark.codec import ecdc
     from earmark.codec.audio.blocks import require_output
 
     if target != PIPE:
         require_output(target)
+        require_new(target, force)
     choice = ModelChoice(checkpoint, language_model)
     with reading(source) as file:
         label = "-" if source == PIPE else str(source)
@@ -173,13 +191,18 @@ def _write_decoded(model: EncodecModel, reader: PartReader, target: Path, label:
     return limited
 
 
-@click.command()
+@command(
+    short_help="Show what an .ecdc file holds",
+    examples=["earmark inspect speech.ecdc"],
+    environment=CACHE,
+    exit_status={1: "the file is damaged"},
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.ecdc")
 @language_model_option
 def inspect(file: Path, language_model: Path | None) -> int:
     """Print what FILE.ecdc holds as JSON: model, length, bit rate, segments, damage, SHA-256 of the codes.
 
-    The exit status is 1 if it is damaged. If the file needs a language model that is not on this machine, the values
+    If the file needs a language model that is not on this machine, the values
     that depend on its payload are null.
     """
     from earmark.codec import ecdc

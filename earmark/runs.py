@@ -20,6 +20,7 @@ from earmark.eval.comparison.corpus import HIGHEST_RATE, SPEECH_PATTERNS, Refere
 from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.pool import usable_cores
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
+from earmark.eval.metrics import registry
 from earmark.eval.report.results import write_results
 from earmark.eval.statistics.aggregate import summarise
 
@@ -77,6 +78,7 @@ def compare(
     speech: Iterable[str] = SPEECH_PATTERNS,
     jobs: int | None = None,
     cluster: str | None = None,
+    keep_going: bool = False,
 ) -> Run:
     """Encode, decode, align and score recordings with several codecs, and write the report.
 
@@ -95,12 +97,13 @@ def compare(
         speech: shell patterns of the categories that ViSQOL scores in speech mode.
         jobs: worker processes; default: all cores.
         cluster: address of a Dask scheduler, e.g. "tcp://host:8786", whose workers do the work instead.
+        keep_going: run the rest if a system or metric cannot run here; default: raise.
 
     Returns:
         The run. Its `failures` list recordings and systems that failed; the others are not affected.
 
     Raises:
-        UserError: if there are no recordings, a system string or metric is unknown, no system can run here, or another
+        UserError: if there are no recordings, a system string or metric is unknown or cannot run here, or another
             argument is not valid.
         WriteError: if `out` cannot be written.
 
@@ -111,7 +114,7 @@ def compare(
     if isinstance(systems, str):
         systems = split_list(systems)
     parsed = tuple(dict.fromkeys(as_system(system) for system in systems))
-    names = split_list(metrics) if isinstance(metrics, str) else tuple(dict.fromkeys(metrics))
+    names = registry.names(split_list(metrics) if isinstance(metrics, str) else metrics)
     _check(parsed, names, sample_rate, jobs)
     folder = path_or_url(str(out))
     texts = [system.text for system in parsed]
@@ -119,7 +122,7 @@ def compare(
     plan = runner.Plan(
         audio_dir=path_or_url(str(audio)), systems=parsed, metrics=names, run=folder,
         format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=jobs or usable_cores(), command=call,
-        cluster=cluster,
+        cluster=cluster, keep_going=keep_going,
     )  # fmt: skip
     result = runner.run(plan)
     write_results(folder, result.scores, result.info, if_missing=not result.changed)

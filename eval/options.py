@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from earmark.codec import remote_paths
+from earmark.codec.command_line.types import completed_list
 from earmark.codec.text import split_list
 
 
@@ -25,6 +27,15 @@ class NameList(click.ParamType):
         return names
 
 
+class MetricList(NameList):
+    """A comma-separated list of metrics."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from earmark.eval.metrics import registry
+
+        return completed_list(incomplete, [registry.ALL, *registry.BY_CATEGORY, *registry.registered()])
+
+
 class PathOrURL(click.ParamType):
     """A local path or an fsspec URL.
 
@@ -36,6 +47,9 @@ class PathOrURL(click.ParamType):
 
     def __init__(self, *, exists: bool = False) -> None:
         self.exists = exists
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return click.Path().shell_complete(ctx, param, incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = remote_paths.path_or_url(value) if isinstance(value, str) else value

@@ -7,27 +7,36 @@ from pathlib import Path
 
 import click
 
+from earmark.codec.command_line import command, option, shared
 from earmark.codec.errors import UserError
-from earmark.eval.options import NameList, PathOrURL
+from earmark.eval.inputs import RunPath
+from earmark.eval.options import NameList
 
-FORMATS = click.Choice(["text", "markdown", "latex", "csv"])
+FORMATS = ("text", "markdown", "latex", "csv")
 
 
-@click.command()
-@click.argument("run", type=PathOrURL(exists=True))
-@click.option("--format", "output", type=FORMATS, default="text", show_default=True)
-@click.option("--paper", metavar="TABLE", help="Arrange it like table1, table2, tableA2, ... of the EnCodec paper.")
-@click.option(
+@command(
+    short_help="Print mean scores",
+    examples=[
+        "earmark tables run/",
+        "earmark tables run/ --format latex > scores.tex",
+        "earmark tables run/ --paper table1",
+    ],
+)
+@click.argument("run", type=RunPath())
+@shared.printed_format(*FORMATS)
+@option("--paper", metavar="TABLE", help="Arrange it like table1, table2, tableA2 or another of the EnCodec paper.")
+@option(
     "--mushra", type=click.Path(exists=True, path_type=Path), metavar="STUDY",
     help="With --paper: a listening test, the folder of its report or its summary.csv, for the MUSHRA columns.",
 )  # fmt: skip
-@click.option(
-    "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="JSON",
+@option(
+    "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     help="With --paper: output file of `earmark bench --out`, for real-time factors and latency.",
 )  # fmt: skip
-@click.option(
-    "--metrics", type=NameList(), metavar="NAMES",
-    help="With --paper: metrics of the run, comma-separated, to show beside the paper's.",
+@option(
+    "-m", "--metrics", type=NameList(), metavar="METRIC,...",
+    help="With --paper: metrics of the run to show beside the paper's.",
 )  # fmt: skip
 def tables(
     run: Path, output: str, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None
@@ -57,23 +66,26 @@ def tables(
         click.echo(renderers.RENDERERS[output](summary, info), nl=False)
 
 
-@click.command()
-@click.argument("run", type=PathOrURL(exists=True))
-@click.option("--metric", default=None, help="One metric of the run.  [default: all]")
-@click.option("--against", default=None, metavar="SYSTEM", help="Compare all other systems with this one only.")
-@click.option(
-    "--with", "other", type=PathOrURL(exists=True), metavar="RUN",
+@command(
+    short_help="Test which codecs differ",
+    examples=["earmark differences run/ --against opus@12", "earmark differences new/ --with old/ --format csv"],
+)
+@click.argument("run", type=RunPath())
+@option("--metric", metavar="METRIC", show_default="all", help="Compare by this metric of the run only.")
+@option("--against", metavar="SYSTEM", help="Compare all other systems with this one only.")
+@option(
+    "--with", "other", type=RunPath(), metavar="RUN",
     help="Add the systems of another run of the same recordings; fails with the reason if it is not comparable.",
 )  # fmt: skip
-@click.option("--bjontegaard", "deltas_only", is_flag=True, help="Print only the Bjontegaard deltas, also as CSV.")
-@click.option(
-    "--format", "output", type=FORMATS, default="text", show_default=True,
-    help="CSV has every number in full: the differences, or with --bjontegaard the deltas.",
-)  # fmt: skip
+@option("--bjontegaard", "deltas_only", is_flag=True, help="Print only the Bjontegaard deltas, also as CSV.")
+@shared.printed_format(*FORMATS)
 def differences(
     run: Path, metric: str | None, against: str | None, other: Path | None, deltas_only: bool, output: str
 ) -> None:  # fmt: skip
-    """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved."""
+    """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved.
+
+    CSV has every number in full: the differences, or with --bjontegaard the deltas.
+    """
     from earmark.eval.comparison.comparability import joined
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.statistics import bjontegaard

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from earmark.codec.command_line import command, option, shared
+from earmark.codec.command_line.types import completed_by
 from earmark.codec.errors import UserError
 from earmark.codec.extras import require
 
@@ -18,33 +20,50 @@ if TYPE_CHECKING:
     from earmark.codec.training.run import Scorer
 
 
-@click.command()
-@click.argument("recipe")
-@click.option(
-    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeatable.",
-)  # fmt: skip
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
-@click.option(
-    "--rooms", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of measured room impulse responses.  [default: simulated ones]",
-)  # fmt: skip
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
-@click.option("--resume", is_flag=True, help="Continue the training in --out.")
-@click.option(
-    "--start-from", "start", type=click.Path(exists=True, path_type=Path),
-    help="Checkpoint, or folder of a training, with the weights to start from.  [default: random weights]",
-)  # fmt: skip
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after this time.")
-@click.option("--device", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    help="Processes that prepare batches.  [default: 1 on CPU, up to 8 per GPU]",
+def _recipes() -> list[str]:
+    from earmark.codec.training import recipe_files
+
+    return recipe_files.names()
+
+
+@command(
+    short_help="Train a codec",
+    examples=[
+        "earmark train tiny --data shards/ -o training/",
+        "earmark train encodec_24khz --data shards/ -o t/ --set training.epochs=3",
+        "torchrun --nproc-per-node 8 -m earmark train tiny --data shards/ -o t/",
+    ],
 )
-@click.option("--visqol/--no-visqol", default=True, show_default=True, help="Score the validation by ViSQOL too.")
-@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write a log for TensorBoard.")
+@click.argument("recipe", shell_complete=completed_by(_recipes))
+@option(
+    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
+)  # fmt: skip
+@option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
+    help="Folder of the training.",
+)  # fmt: skip
+@option(
+    "--rooms", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    show_default="simulated ones", help="Folder of measured room impulse responses.",
+)  # fmt: skip
+@option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
+@option("--resume", is_flag=True, help="Continue the training in --out.")
+@option(
+    "--start-from", "start", type=click.Path(exists=True, path_type=Path), metavar="PATH",
+    show_default="random weights", help="Checkpoint, or folder of a training, with the weights to start from.",
+)  # fmt: skip
+@option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES", help="Save and stop after this time."
+)
+@shared.device
+@shared.threads
+@option(
+    "--workers", type=click.IntRange(min=0), metavar="N", show_default="1 on CPU, up to 8 per GPU",
+    help="Processes that prepare batches.",
+)  # fmt: skip
+@option("--visqol/--no-visqol", default=True, help="Score the validation by ViSQOL too.")
+@option("--tensorboard/--no-tensorboard", default=True, help="Write a log for TensorBoard.")
 def train(
     recipe: str, data: tuple[Path, ...], out: Path, rooms: Path | None, settings: tuple[str, ...], resume: bool,
     start: Path | None, minutes: float | None, device: str | None, threads: int | None, workers: int | None,

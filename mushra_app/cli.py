@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from earmark.codec.command_line import command, group, option
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted, split_list
+from earmark.eval.inputs import RunPath
 
 if TYPE_CHECKING:
     from earmark.mushra_app.database.store import Store
@@ -21,25 +23,51 @@ NewFolder = click.Path(file_okay=False, path_type=Path)
 Rule = click.Choice(["paper", "bs1534", "bs1534-iqr", "none"])
 
 
-@click.group("study")
+@group(
+    "study",
+    examples=["earmark study build run/ -o study/", "earmark study serve study/", "earmark study report study/"],
+)
 def study_group() -> None:
-    """Build, serve and report MUSHRA listening tests (ITU-R BS.1534-3)."""
+    """Make, check, serve and report listening tests.
+
+    The method is MUSHRA (ITU-R BS.1534-3). `earmark mushra` is another name of this group.
+    """
 
 
-@study_group.command()
-@click.argument("run", type=Folder)
-@click.option(
-    "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and its ratings."
+out_study = option(
+    "-o", "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and ratings."
 )
-@click.option("--systems", default="", help="Systems of RUN to test, comma-separated; default: all of them.")
-@click.option("--per-category", type=click.IntRange(1), default=50, show_default=True, help="Items in each category.")
-@click.option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, show_default=True, help="Length of an excerpt.")
-@click.option(
-    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Minimum number of ratings per item."
+annotations_option = option(
+    "--annotations",
+    type=click.IntRange(1),
+    default=10,
+    metavar="N",
+    help="Collect at least this many ratings per item.",
 )
-@click.option("--trials", type=click.IntRange(1), default=None, help="Items per listener; default: all, at most 12.")
-@click.option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed for the choice of excerpts.")
+database_option = option(
+    "--database", metavar="URL", show_default="STUDY/ratings.sqlite", help="SQLAlchemy URL of the ratings."
+)
+
+
+@command(
+    parent=study_group,
+    short_help="Make a listening test from a run",
+    examples=[
+        "earmark study build run/ -o study/",
+        "earmark study build run/ -o study/ -s opus@12,mp3@64 --per-category 20",
+    ],
+)
+@click.argument("run", type=RunPath())
+@out_study
+@option("-s", "--systems", default="", metavar="SYSTEM,...", show_default="all", help="Systems of RUN to test.")
+@option("--per-category", type=click.IntRange(1), default=50, metavar="N", help="Items in each category.")
+@option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, metavar="S", help="Length of an excerpt.")
+@annotations_option
+@option(
+    "--trials", type=click.IntRange(1), metavar="N", show_default="all, at most 12", help="Items for each listener."
+)
+@option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
+@option("--seed", type=int, default=0, metavar="N", help="Seed for the choice of excerpts.")
 def build(
     run: Path, out: Path, systems: str, per_category: int, seconds: float, annotations: int, trials: int | None,
     mid_anchor: bool, seed: int,
@@ -63,18 +91,19 @@ def build(
     click.echo(f"next: earmark study serve {out}")
 
 
-@study_group.command("import")
+@command(
+    "import",
+    parent=study_group,
+    short_help="Make a listening test from a webMUSHRA configuration",
+    examples=["earmark study import webmushra.yaml -o study/"],
+)
 @click.argument("config", type=File)
-@click.option(
-    "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and its ratings."
-)
-@click.option(
-    "--audio", type=Folder, default=None, metavar="DIR",
-    help="Folder that the paths in CONFIG are relative to; default: that of CONFIG or a parent of it.",
+@out_study
+@option(
+    "--audio", type=Folder, metavar="DIR", show_default="the folder of CONFIG or a parent of it",
+    help="Folder that the paths in CONFIG are relative to.",
 )  # fmt: skip
-@click.option(
-    "--annotations", type=click.IntRange(1), default=10, show_default=True, help="Minimum number of ratings per item."
-)
+@annotations_option
 def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> None:
     """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
     from earmark.mushra_app.building.webmushra_study import import_webmushra
@@ -87,12 +116,17 @@ def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> No
     click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
 
 
-@study_group.command()
+@command(
+    parent=study_group,
+    short_help="Check a study before it opens",
+    examples=["earmark study check study/"],
+    exit_status={1: "a check failed"},
+)
 @click.argument("study", type=Folder)
 def check(study: Path) -> None:
     """Check STUDY before it opens: its audio, its length, and ITU-R BS.1534-3 point by point.
 
-    Exits with status 1 if a check fails. `earmark study serve` then opens the study only with --force.
+    If a check fails, `earmark study serve` opens the study only with --force.
     """
     from earmark.mushra_app.building import bs1534, preflight, preflight_tables
     from earmark.mushra_app.study.study import load
@@ -108,25 +142,34 @@ def check(study: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
-@study_group.command()
-@click.argument("study", type=Folder)
-@click.option("--database", default=None, metavar="URL", help="SQLAlchemy URL; default: STUDY/ratings.sqlite.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free port.")
-@click.option(
-    "--workers", type=click.IntRange(1), default=None, help="Worker processes, run by gunicorn; default: one process."
+@command(
+    parent=study_group,
+    short_help="Serve a study to browsers",
+    examples=[
+        "earmark study serve study/",
+        "earmark study serve study/ --workers 4 --url https://listen.example.org/",
+    ],
 )
-@click.option("--url", default=None, metavar="URL", help="Public address, if a reverse proxy forwards to this server.")
-@click.option(
-    "--screen", type=Rule, default="paper", show_default=True,
-    help="Rule that decides whether a finished listener's ratings count; other listeners replace those that do not.",
+@click.argument("study", type=Folder)
+@database_option
+@option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to listen on.")
+@option("--port", type=click.IntRange(0, 65535), default=8000, metavar="N", help="Port to listen on; 0: any free one.")
+@option(
+    "--workers", type=click.IntRange(1), metavar="N", show_default="one process, without gunicorn",
+    help="Worker processes, run by gunicorn.",
 )  # fmt: skip
-@click.option(
-    "--lease", type=click.FloatRange(0.1), default=60, show_default=True,
-    help="Minutes for which unfinished trials stay reserved for an idle listener.",
+@option("--url", metavar="URL", help="Public address, if a reverse proxy forwards to this server.")
+@option(
+    "--screen", type=Rule, default="paper", metavar="RULE",
+    help="Rule that decides whether a finished listener's ratings count: paper, bs1534, bs1534-iqr or none. Other "
+    "listeners replace those whose ratings do not.",
 )  # fmt: skip
-@click.option("--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark study check`.")
-@click.option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
+@option(
+    "--lease", type=click.FloatRange(0.1), default=60, metavar="MINUTES",
+    help="Reserve the unfinished trials of an idle listener for this long.",
+)  # fmt: skip
+@option("-f", "--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark study check`.")
+@option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
 def serve(
     study: Path, database: str | None, host: str, port: int, workers: int | None, url: str | None, screen: str,
     lease: float, force: bool, new_password: bool,
@@ -181,21 +224,27 @@ def public_address(url: str | None) -> str | None:
     return url if url is None or url.endswith("/") else f"{url}/"
 
 
-@study_group.command()
+@command(
+    parent=study_group,
+    short_help="Screen listeners and report means with intervals",
+    examples=[
+        "earmark study report study/ --screen bs1534",
+        "earmark study report --ratings webmushra.csv --low-anchor LP3500 -o report/",
+    ],
+)
 @click.argument("study", type=Folder, required=False)
-@click.option("--ratings", type=File, default=None, help="Rating file: webMUSHRA, pymushra, GoListen or a long table.")
-@click.option("--reference", default=None, metavar="NAME", help="Condition that is the hidden reference in --ratings.")
-@click.option("--low-anchor", default=None, metavar="NAME", help="Condition that is the low anchor in --ratings.")
-@click.option("--mid-anchor", default=None, metavar="NAME", help="Condition that is the mid anchor in --ratings.")
-@click.option("--screen", type=Rule, default="paper", show_default=True, help="Rule by which listeners are dropped.")
-@click.option(
-    "--database", default=None, metavar="URL",
-    help="SQLAlchemy URL of STUDY's ratings; default: STUDY/ratings.sqlite.",
+@option("--ratings", type=File, metavar="FILE", help="Rating file: webMUSHRA, pymushra, GoListen or a long table.")
+@option("--reference", metavar="NAME", help="Condition of the rating file that is the hidden reference.")
+@option("--low-anchor", metavar="NAME", help="Condition of the rating file that is the low anchor.")
+@option("--mid-anchor", metavar="NAME", help="Condition of the rating file that is the mid anchor.")
+@option(
+    "--screen", type=Rule, default="paper", metavar="RULE",
+    help="Rule by which listeners are dropped: paper, bs1534, bs1534-iqr or none.",
 )  # fmt: skip
-@click.option(
-    "--out", type=NewFolder, default=None, metavar="DIR",
-    help="Folder for report.html, its plots, summary.csv, listeners.csv, comparisons.csv; default: STUDY/report, or "
-    "FILE-report beside the rating file.",
+@database_option
+@option(
+    "-o", "--out", type=NewFolder, metavar="DIR", show_default="STUDY/report, or FILE-report beside the rating file",
+    help="Folder for report.html, its plots and tables.",
 )  # fmt: skip
 def report(
     study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,

@@ -68,6 +68,11 @@ def cached(name: str) -> Path:
     return path
 
 
+def is_cached(name: str) -> bool:
+    """Whether the official file `name` is in the user's cache; its hash is not checked."""
+    return (cache_folder() / _file_name(name)).is_file()
+
+
 def download(name: str, url: str = OFFICIAL_URL) -> Path:
     """Download the official file `name` to the user's cache, unless it is there.
 

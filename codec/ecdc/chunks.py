@@ -24,7 +24,7 @@ def with_chunks(header: Header, seconds: float) -> Header:
     if steps > most:
         raise UserError(
             f"{header.model}: segments of {steps} steps do not fit into .ecdc chunks of at most {most}; "
-            "use --format reference"
+            "use --container reference"
         )
     return replace(header, steps_per_chunk=steps)
 

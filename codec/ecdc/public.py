@@ -33,7 +33,7 @@ class PublicWriter:
     def __init__(self, sink: BinaryIO, header: Header, coder: SegmentCoder) -> None:
         if not header.samples:
             raise UserError(
-                "format reference: needs the length of the signal first, and at least one sample; "
+                "container reference: needs the length of the signal first, and at least one sample; "
                 "use --format earmark for a stream"
             )
         self.header = header

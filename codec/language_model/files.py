@@ -82,7 +82,7 @@ def load_float(source: str | Path, codec: EncodecConfig, identity: str | None = 
     path, tensors, metadata = _read(source, identity)
     if metadata.get("arithmetic") == "integer":
         raise UserError(
-            f"{path}: holds an integer language model; --format reference and training need one in floating point"
+            f"{path}: holds an integer language model; --container reference and training need one in floating point"
         )
     return _float_model(path, tensors, metadata, codec)
 

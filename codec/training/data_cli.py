@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from earmark.codec.command_line import SampleRate, command, group, option
 from earmark.codec.datasets import layouts, open_corpus
 from earmark.codec.datasets.indexing import Candidate, Index, index
 from earmark.codec.datasets.manifest import CATEGORIES, SPLITS, Category, Entry
@@ -19,24 +20,45 @@ from earmark.codec.training.examples import shards
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW = click.Path(path_type=Path)
-JOBS = click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Threads that decode.")
+JOBS = option("-j", "--jobs", type=click.IntRange(min=1), default=2, metavar="N", help="Threads that decode.")
 
 
-@click.group()
+@group(
+    short_help="Prepare recordings to train on",
+    examples=[
+        "earmark data index jamendo/ --layout jamendo -o jamendo.jsonl",
+        "earmark data shards jamendo.jsonl --rate 24k -o shards/",
+    ],
+)
 def data() -> None:
     """Index and decode recordings to train on."""
 
 
-@data.command("index")
-@click.argument("root", type=FOLDER)
-@click.option("--layout", type=click.Choice([*layouts.LAYOUTS, "folder"]), required=True, help="Layout of ROOT.")
-@click.option("--out", type=NEW, required=True, help="Manifest to write, e.g. jamendo.jsonl.")
-@click.option(
-    "--kind", "category", type=click.Choice(CATEGORIES), help="With --layout folder: category of the recordings."
+@command(
+    "index",
+    parent=data,
+    short_help="Write the manifest of a data set",
+    examples=[
+        "earmark data index jamendo/ --layout jamendo -o jamendo.jsonl",
+        "earmark data index clips/ --layout folder --category speech -o clips.jsonl",
+    ],
 )
-@click.option("--licence", default="not stated", help="With --layout folder: licence of the recordings.")
-@click.option("--creator", help="With --layout folder: regular expression whose group finds the speaker or artist.")
-@click.option("--screen", is_flag=True, help="Decode each file and skip clipped, narrow-band and noisy ones.")
+@click.argument("root", type=FOLDER)
+@option(
+    "--layout", type=click.Choice([*layouts.LAYOUTS, "folder"]), required=True, metavar="LAYOUT",
+    help=f"Layout of ROOT: {', '.join(layouts.LAYOUTS)}, or folder for any other.",
+)  # fmt: skip
+@option("-o", "--out", type=NEW, required=True, metavar="FILE", help="Manifest to write, e.g. jamendo.jsonl.")
+@option(
+    "--category", type=click.Choice(CATEGORIES), metavar="CATEGORY", aliases=["--kind"],
+    help="With --layout folder: category of the recordings, speech, music or sound.",
+)  # fmt: skip
+@option("--licence", default="not stated", metavar="TEXT", help="With --layout folder: licence of the recordings.")
+@option(
+    "--creator", metavar="REGEX",
+    help="With --layout folder: regular expression whose group finds the speaker or artist.",
+)  # fmt: skip
+@option("--screen", is_flag=True, help="Decode each file and skip clipped, narrow-band and noisy ones.")
 @JOBS
 def index_command(
     root: Path, layout: str, out: Path, category: Category | None, licence: str, creator: str | None, screen: bool,
@@ -52,9 +74,17 @@ def index_command(
     report(index(candidates, out, Limits() if screen else None, jobs), out)
 
 
-@data.command("open-corpus")
+@command(
+    "open-corpus",
+    parent=data,
+    short_help="Index the open corpus",
+    examples=["earmark data open-corpus corpus/", "earmark data open-corpus corpus/ -o open-corpus.jsonl"],
+)
 @click.argument("root", type=FOLDER)
-@click.option("--out", type=NEW, help="Manifest to write.  [default: print commands that fetch missing parts]")
+@option(
+    "-o", "--out", type=NEW, metavar="FILE", show_default="print commands that fetch missing parts",
+    help="Manifest to write.",
+)  # fmt: skip
 @JOBS
 def open_corpus_command(root: Path, out: Path | None, jobs: int) -> None:
     """Index the open corpus. ROOT holds its parts, each extracted to a folder of its name.
@@ -84,15 +114,24 @@ def fetch_commands(source: open_corpus.Source) -> list[str]:
     return lines
 
 
-@data.command("shards")
-@click.argument("manifests", nargs=-1, required=True, type=FILE)
-@click.option("--sample-rate", type=click.IntRange(min=1), required=True, help="Hz, e.g. 24000.")
-@click.option("--channels", type=click.IntRange(1, 2), default=1, show_default=True, help="1 or 2.")
-@click.option("--out", type=NEW, required=True, help="Folder for the shards.")
-@click.option("--shard-size", default="1G", show_default=True, help="Largest file, e.g. 60M.")
-@click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True), help="Take a fair sample of this length.  [default: all]"
+@command(
+    "shards",
+    parent=data,
+    short_help="Decode the recordings of manifests once",
+    examples=["earmark data shards speech.jsonl music.jsonl --rate 24k --hours 10 -o shards/"],
 )
+@click.argument("manifests", nargs=-1, required=True, type=FILE)
+@option(
+    "--rate", "sample_rate", type=SampleRate(1, 384000), required=True, metavar="HZ", aliases=["--sample-rate"],
+    help="Sample rate of the shards, e.g. 24k.",
+)  # fmt: skip
+@option("--channels", type=click.IntRange(1, 2), default=1, metavar="N", help="Channels of the shards, 1 or 2.")
+@option("-o", "--out", type=NEW, required=True, metavar="DIR", help="Folder for the shards.")
+@option("--shard-size", default="1G", metavar="SIZE", help="Largest file, e.g. 60M.")
+@option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", show_default="all",
+    help="Take a fair sample of this length.",
+)  # fmt: skip
 @JOBS
 def shards_command(
     manifests: tuple[Path, ...],

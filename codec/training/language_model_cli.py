@@ -6,42 +6,48 @@ from pathlib import Path
 
 import click
 
+from earmark.codec.command_line import command, option, shared
 from earmark.codec.extras import require
 
 
-@click.command("train-lm")
+@command(
+    "train-lm",
+    short_help="Train a language model for codes",
+    examples=["earmark train-lm training/model.safetensors --data shards/ -o lm/"],
+)
 @click.argument("checkpoint", metavar="CODEC")
-@click.option(
-    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeatable.",
+@option(
+    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the training.")
-@click.option(
-    "--start-from", "start", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="float.safetensors of an earlier training to start from.  [default: random weights]",
+@option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
+    help="Folder of the training.",
 )  # fmt: skip
-@click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True), help="Take a fair sample of this length.  [default: all]"
-)
-@click.option(
-    "--updates", type=click.IntRange(min=1), default=20000, show_default=True, help="Updates of the training."
-)
-@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Sequences per update.")
-@click.option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, show_default=True, help="Length of a sequence.")
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5e-4,
-    show_default=True,
+@option(
+    "--start-from", "start", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    show_default="random weights", help="Weights to start from: float.safetensors of an earlier training.",
+)  # fmt: skip
+@option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", show_default="all",
+    help="Take a fair sample of this length.",
+)  # fmt: skip
+@option("--updates", type=click.IntRange(min=1), default=20000, metavar="N", help="Updates of the training.")
+@option("--batch", type=click.IntRange(min=1), default=16, metavar="N", help="Sequences per update.")
+@option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, metavar="S", help="Length of a sequence.")
+@option(
+    "--learning-rate", type=click.FloatRange(min=0, min_open=True), default=5e-4, metavar="RATE",
     help="Highest learning rate.",
+)  # fmt: skip
+@option("--every", type=click.IntRange(min=1), default=1000, metavar="N", help="Updates per validation.")
+@shared.seed
+@option("--resume", is_flag=True, help="Continue the training in --out.")
+@option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES", help="Save and stop after this time."
 )
-@click.option("--every", type=click.IntRange(min=1), default=1000, show_default=True, help="Updates per validation.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random choices.")
-@click.option("--resume", is_flag=True, help="Continue the training in --out.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Save and stop after this time.")
-@click.option("--device", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
-@click.option("--tensorboard/--no-tensorboard", default=True, show_default=True, help="Write a log for TensorBoard.")
+@shared.device
+@shared.threads
+@option("--tensorboard/--no-tensorboard", default=True, help="Write a log for TensorBoard.")
 def train_lm(
     checkpoint: str, data: tuple[Path, ...], out: Path, start: Path | None, hours: float | None, updates: int,
     batch: int, seconds: float, learning_rate: float, every: int, seed: int, resume: bool, minutes: float | None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.codec.errors import UserError
+from earmark.codec.suggestions import did_you_mean
 from earmark.codec.training.recipe import Recipe, from_tables
 
 ROOT = "encodec_24khz"  # the recipe with all settings, ancestor of all others
@@ -92,7 +93,8 @@ def _read(source: str) -> dict[str, Any]:
     ours = resources.files("earmark.codec.training") / "recipes" / f"{source}.toml"
     path = ours if ours.is_file() else Path(source)
     if not path.is_file():
-        raise UserError(f"{source}: no such recipe; give a TOML file or one of {', '.join(names())}")
+        hint = did_you_mean(source, [*names(), *tables()]) or f"; the recipes are {', '.join(names())}"
+        raise UserError(f"{source}: no such recipe; give a TOML file or the name of a recipe{hint}")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

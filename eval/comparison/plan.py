@@ -24,6 +24,7 @@ class Plan:
         jobs: number of worker processes.
         command: command line or call that made the run, for run.json.
         cluster: address of a Dask scheduler, whose workers see the same files; None for processes of this machine.
+        keep_going: run the rest if a system or metric cannot run here, instead of refusing the plan.
     """
 
     audio_dir: Path
@@ -35,6 +36,7 @@ class Plan:
     jobs: int
     command: str
     cluster: str | None = None
+    keep_going: bool = True
 
     def metrics_for(self, category: str) -> dict[str, str]:
         """Metrics as the user wrote them -> as computed for a category, e.g. {"visqol": "visqol_speech"}."""

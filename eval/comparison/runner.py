@@ -21,6 +21,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.files import write_text, written_whole
 from earmark.codec.progress import progress
 from earmark.eval.comparison import corpus, records
+from earmark.eval.comparison.availability import require_available, unavailable_systems
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.corpus_file import read_corpus
 from earmark.eval.comparison.digests import Digests
@@ -64,14 +65,13 @@ def run(plan: Plan) -> Result:
     reason.
 
     Raises:
-        UserError: no recordings, an unknown metric, or no system can run here.
+        UserError: no recordings, an unknown metric, or something that cannot run here (see `Plan.keep_going`).
         WriteError: the folder cannot be written or the disk is full.
     """
     for name in plan.metrics:
         registry.find(name)
-    unavailable = _unavailable(plan.systems)
-    if len(unavailable) == len(plan.systems):
-        raise UserError(next(f"{system}: {reason}" for system, reason in unavailable.items()))
+    require_available(plan)
+    unavailable = unavailable_systems(plan.systems)
     sources = _sources(plan)
     tally = Tally(sources, plan.systems, plan.metrics, plan.metrics_for)
     for source in sources:
@@ -96,12 +96,6 @@ def _sources(plan: Plan) -> list[Source]:
     if plan.audio_dir.is_file():
         return read_corpus(plan.audio_dir, leave_out=plan.run)
     return corpus.find(plan.audio_dir, leave_out=plan.run)
-
-
-def _unavailable(systems: Sequence[System]) -> dict[str, str]:
-    """System -> why it cannot run here; it then fails for every recording, and the results of the others stand."""
-    reasons = {system.text: family_of(system).unavailable(system) for system in systems}
-    return {system: reason for system, reason in reasons.items() if reason is not None}
 
 
 def _do(plan: Plan, tasks: _Tasks, tally: Tally) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from earmark.codec.command_line import command
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 
 
-@click.command("demo-audio")
+@command(
+    "demo-audio", short_help="Write a small synthetic set of recordings", examples=["earmark demo-audio demo/audio"]
+)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def demo_audio(folder: Path) -> None:
     """Write a small synthetic set of speech, music and sounds into FOLDER; always the same set."""

@@ -11,16 +11,18 @@ import hashlib
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points
 from importlib.metadata import version as installed_version
 from typing import get_args
 
 from earmark.codec.errors import UserError
 from earmark.codec.extras import Extra, missing
+from earmark.codec.suggestions import did_you_mean, same
 from earmark.eval.metrics.interface import UNAVAILABLE, Better, Channels, Function, Metric, Score, failed
 
 GROUP = "earmark.metrics"
+ALL = "all"  # as a name: every metric that can run here
 MODULES = ("si_snr", "si_sdr", "visqol", "pesq", "stoi", "spectral", "loudness", "dnsmos")  # under eval.metrics
 # `visqol` is the metric a reader expects for the category: speech mode for speech, audio mode for the rest.
 BY_CATEGORY = {"visqol": ("visqol_speech", "visqol_audio")}
@@ -80,19 +82,40 @@ def registered() -> dict[str, Metric]:
     return dict(_METRICS)
 
 
+def names(requested: Iterable[str]) -> tuple[str, ...]:
+    """The metrics that a user requests, by their exact names; "all" stands for every metric that can run here.
+
+    Raises:
+        UserError: there is no such metric.
+    """
+    result: list[str] = []
+    for name in requested:
+        if name.casefold() == ALL:
+            modes = {mode for pair in BY_CATEGORY.values() for mode in pair}
+            single = [metric.name for metric in registered().values() if metric.name not in modes]
+            result += [other for other in [*BY_CATEGORY, *single] if find(other).available() is None]
+        else:
+            result.append(_exact(name))
+    return tuple(dict.fromkeys(result))
+
+
+def _exact(name: str) -> str:
+    known = [*BY_CATEGORY, *registered()]
+    exact = same(name, known)
+    if exact is None:
+        hint = did_you_mean(name, known) or "; `earmark metrics` lists the metrics"
+        raise UserError(f"--metrics: there is no metric {name!r}{hint}")
+    return exact
+
+
 def find(name: str, *, speech: bool = False) -> Metric:
     """Look up a metric; for a metric with modes, `speech` selects the mode.
 
     Raises:
         UserError: there is no such metric.
     """
-    metrics = registered()
-    if name in BY_CATEGORY:
-        name = BY_CATEGORY[name][0 if speech else 1]
-    if name not in metrics:
-        known = ", ".join([*BY_CATEGORY, *metrics])
-        raise UserError(f"--metrics: there is no metric {name!r}; there are {known}")
-    return metrics[name]
+    exact = _exact(name)
+    return registered()[BY_CATEGORY[exact][0 if speech else 1] if exact in BY_CATEGORY else exact]
 
 
 def register_metric(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from earmark.codec.command_line import command, option, shared
 from earmark.codec.extras import require
 from earmark.eval.options import NameList
 from earmark.eval.paper.budget import Budget
@@ -24,21 +25,30 @@ class BudgetType(click.ParamType):
         return value if isinstance(value, Budget) else Budget.parse(value)
 
 
-@click.command()
+@command(
+    short_help="Make a table of the paper",
+    examples=["earmark reproduce table_a4 --data shards/ --budget 30min -o table/"],
+)
 @click.argument("table")
-@click.option(
-    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True,
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeatable.",
+@option(
+    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
 )  # fmt: skip
-@click.option("--budget", type=BudgetType(), required=True, help="Length of each training: 30min, 2000updates.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
-@click.option("--rows", type=NameList(), default=None, help="Rows to train, comma-separated.  [default: all]")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
-@click.option("--excerpts", type=click.IntRange(1), default=24, show_default=True, help="Excerpts to score.")
-@click.option("--seconds", type=click.FloatRange(0.5), default=5.0, show_default=True, help="Length of an excerpt.")
-@click.option("--device", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
-@click.option("--visqol/--no-visqol", default=True, show_default=True, help="Score by ViSQOL too.")
+@option(
+    "--budget", type=BudgetType(), required=True, metavar="BUDGET",
+    help="Length of each training, e.g. 30min or 2000updates.",
+)  # fmt: skip
+@option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
+    help="Folder for the results.",
+)  # fmt: skip
+@option("--rows", type=NameList(), metavar="ROW,...", show_default="all", help="Rows to train.")
+@option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
+@option("--excerpts", type=click.IntRange(1), default=24, metavar="N", help="Excerpts to score.")
+@option("--seconds", type=click.FloatRange(0.5), default=5.0, metavar="S", help="Length of an excerpt.")
+@shared.device
+@shared.threads
+@option("--visqol/--no-visqol", default=True, help="Score by ViSQOL too.")
 def reproduce(
     table: str, data: tuple[Path, ...], budget: Budget, out: Path, rows: tuple[str, ...] | None,
     settings: tuple[str, ...], excerpts: int, seconds: float, device: str | None, threads: int | None, visqol: bool,

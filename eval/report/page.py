@@ -12,7 +12,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from earmark.codec.files import write_text
-from earmark.codec.text import counted
 from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.report import assets, plots, sections
 from earmark.eval.report.choice import OUTLIER, ranking_metric
@@ -99,8 +98,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "counted": counted, "kbps": kbps_text, "nominal": nominal_text, "factor": factor_text, "clock": clock,
-        "minus": minus, "decibels": lambda gain: minus(f"{gain:+.1f} dB"),
+        "kbps": kbps_text, "nominal": nominal_text, "factor": factor_text, "clock": clock, "minus": minus,
+        "decibels": lambda gain: minus(f"{gain:+.1f} dB"),
     }  # fmt: skip
     return environment
 

@@ -10,57 +10,65 @@ from typing import Any
 import click
 
 from earmark.baselines.interface import System
-from earmark.eval.system_options import SystemList, chosen_systems, own_codecs, timeout
+from earmark.codec.command_line import command, option, shared
+from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
 DEFAULT = "opus@6,opus@12,mp3@64"
 
 
-@click.command()
-@click.option(
-    "--systems", type=SystemList(), show_default=DEFAULT,
-    help="Comma-separated, e.g. opus@12,encodec_24khz@6.",
-)  # fmt: skip
+@command(
+    short_help="Time codecs: speed, latency, memory",
+    examples=["earmark bench -s opus@12,encodec_24khz@6", "earmark bench -s opus@12 --audio speech.wav -o bench.json"],
+    environment=ENVIRONMENT,
+    exit_status={1: "finished, but a system failed or cannot run here"},
+)
+@systems_option(DEFAULT)
 @own_codecs
 @timeout
-@click.option(
-    "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Recording to code.  [default: noise over a chord, mono at 24 kHz]",
+@shared.keep_going
+@option(
+    "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    show_default="noise over a chord, mono at 24 kHz", help="Recording to code.",
 )  # fmt: skip
-@click.option(
+@option(
     "--seconds",
     type=click.FloatRange(1, 600),
     default=10.0,
-    show_default=True,
-    help="Use at most this much of the recording.",
+    metavar="S",
+    help="Use at most this much audio.",
 )
-@click.option("--repeats", type=click.IntRange(1), default=10, show_default=True, help="Measured turns per system.")
-@click.option("--warm-up", type=click.IntRange(0), default=2, show_default=True, help="Turns before measuring starts.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per system.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON file to write every number to.")
-@click.option(
-    "--format", "output", type=click.Choice(["text", "markdown", "latex", "csv"]), default="text", show_default=True
-)
+@option("--repeats", type=click.IntRange(1), default=10, metavar="N", help="Measured turns per system.")
+@option("--warm-up", type=click.IntRange(0), default=2, metavar="N", help="Turns before measuring starts.")
+@option("--threads", type=click.IntRange(1), default=1, metavar="N", help="Threads per system.")
+@option(
+    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="JSON file to write every number to.",
+)  # fmt: skip
+@shared.force
+@shared.printed_format("text", "markdown", "latex", "csv")
 def bench(
-    systems: list[System] | None, commands: list[System], timeout: float | None, audio: Path | None, seconds: float,
-    repeats: int, warm_up: int, threads: int, out: Path | None, output: str,
+    systems: list[System] | None, commands: list[System], timeout: float | None, keep_going: bool, audio: Path | None,
+    seconds: float, repeats: int, warm_up: int, threads: int, out: Path | None, force: bool, output: str,
 ) -> int:  # fmt: skip
-    """Time each system's encoder and decoder, with latency, memory, model size and FLOPs.
-
-    The exit status is 1 if a system failed or cannot run here.
-    """
+    """Time each system's encoder and decoder, with latency, memory, model size and FLOPs."""
     from earmark.codec.audio import Recording, read
-    from earmark.codec.files import write_text
+    from earmark.codec.files import require_new, write_text
+    from earmark.eval.comparison.availability import refuse, unavailable_systems
     from earmark.eval.comparison.machine import machine
     from earmark.eval.speed import timing
     from earmark.eval.speed.table import speed_grid
     from earmark.eval.tables import grid
 
+    if out is not None:
+        require_new(out, force)
     if audio is None:
         recording = timing.swelling_chord(seconds)
     else:
         whole = read(audio)
         recording = Recording(whole.samples[:, : round(seconds * whole.sample_rate)], whole.sample_rate)
     chosen = chosen_systems(systems, commands, timeout, DEFAULT)
+    if not keep_going:
+        refuse(unavailable_systems(chosen), rest=len(chosen) > 1)
     timings, failed = timing.measure(chosen, recording, repeats=repeats, warm_up=warm_up, threads=threads)
     if out is not None:
         content: dict[str, Any] = {

@@ -25,6 +25,8 @@ SPEED_MEANING = (
     "with its other work."
 )
 
+FEWEST_FOR_INTERVAL = 3
+
 
 @dataclass(frozen=True)
 class Column:
@@ -73,15 +75,16 @@ class Cell:
 
     @property
     def half_width_text(self) -> str:
-        return f"{self.half_width:.{self.decimals}f}" if math.isfinite(self.half_width) else ""
+        """Half width of the interval; a dash for fewer than three files, whose interval says little or nothing."""
+        enough = self.n >= FEWEST_FOR_INTERVAL and math.isfinite(self.half_width)
+        return f"{self.half_width:.{self.decimals}f}" if enough else DASH
 
     @property
     def score(self) -> str:
-        """ "4.12 ± 0.15 (12)", "4.12 (1)" for a single file, a dash without any score."""
+        """ "4.12 ± 0.15 (12)", "4.12 ± – (2)" for fewer than three files, a dash without any score."""
         if self.n == 0:
             return DASH
-        half_width = f" ± {self.half_width_text}" if self.half_width_text else ""
-        return f"{self.mean_text}{half_width} ({self.n}){self.mark}"
+        return f"{self.mean_text} ± {self.half_width_text} ({self.n}){self.mark}"
 
     @property
     def missing(self) -> str:
