@@ -160,7 +160,7 @@ def test_another_sample_rate_is_refused(tmp_path):
     ["mine", "mine=", "=x", "mine=enc {input} {bitstream}", "mine=enc {input} && dec {output}", f"my codec={COPY}"],
 )
 def test_an_invalid_command_is_refused_with_the_format(text):
-    with pytest.raises(UserError, match=r"^--system .*: write NAME=ENCODE"):
+    with pytest.raises(UserError, match=r"^--codec .*: write NAME=ENCODE"):
         read_command(text)
 
 

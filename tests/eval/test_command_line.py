@@ -97,7 +97,7 @@ def test_a_run_with_a_bad_file_finishes_and_says_so_in_its_status(earmark, corpu
     (corpus_dir / "music" / "text.wav").unlink()
     again = earmark(*arguments)
     assert again.returncode == 0
-    assert "6 recordings x systems, 0 of them computed now" in again.stdout
+    assert "3 recordings x 2 systems: 0 computed, 6 reused, 0 failed" in again.stdout
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_stopped(corpus_dir, tmp_path):
@@ -120,7 +120,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_stopped(corpus_dir, tmp_path):
     assert not (run / "scores.parquet").exists()
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "63 recordings x systems" in done.stdout
+    assert "63 recordings x 1 system: " in done.stdout
     scores = pd.read_parquet(run / "scores.parquet")
     assert (scores.status == "ok").all()
     redone = [path for path, stamp in known.items() if path.stat().st_mtime_ns != stamp]

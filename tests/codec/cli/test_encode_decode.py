@@ -99,7 +99,7 @@ def test_the_weights_of_the_package_are_the_default(earmark, tmp_path):
     assert earmark("decode", coded, tmp_path / "a.wav").status == 0
 
     plain = json.loads(earmark("inspect", coded).stdout)
-    assert earmark("encode", source, coded, "--lm").status == 0
+    assert earmark("encode", source, coded, "--lm", "--force").status == 0
     shorter = json.loads(earmark("inspect", coded).stdout)
     assert shorter["codes_sha256"] == plain["codes_sha256"]
     assert earmark("decode", coded, tmp_path / "b.wav").status == 0
@@ -121,7 +121,7 @@ def test_the_official_checkpoint_in_the_cache(earmark, tmp_path, monkeypatch):
     assert_one_line(earmark("decode", coded, tmp_path / "a.wav"), "--checkpoint")
     assert earmark("decode", coded, tmp_path / "a.wav", "--checkpoint", "official").status == 0
     assert soundfile.info(tmp_path / "a.wav").frames == 2400
-    assert earmark("encode", source, coded, "--checkpoint", "official", "--format", "reference").status == 0
+    assert earmark("encode", source, coded, "--checkpoint", "official", "--format", "reference", "--force").status == 0
     assert earmark("decode", coded, tmp_path / "b.wav").status == 0  # the public format implies the official weights
 
 

@@ -25,7 +25,7 @@ from .command_line import SMALL, assert_one_line, command, noise, save_model, wa
     ("arguments", "says"),
     [
         (["in.wav", "out.wav"], "out.wav: codes go to a file that ends in .ecdc"),
-        (["-", "out.ecdc", "--format", "reference"], "--format reference: needs the length first"),
+        (["-", "out.ecdc", "--format", "reference"], "--container reference: needs the length first"),
         (["in.wav", "out.ecdc", "--kbps", "7"], "--kbps 7: these weights of encodec_24khz have 1.5, 3, 6, 12, 24 kbps"),
         (["in.wav", "out.ecdc", "--lm"], "--lm: the language model for --checkpoint is not known"),
         (["in.wav", "out.ecdc", "--model", "encodec_16khz"], "--model"),

@@ -56,7 +56,8 @@ def test_the_language_model_of_other_weights_is_one_line(earmark, weights, tmp_p
     language_model_files.save(model, tmp_path / "own.safetensors", codec=identity)
     language_model_files.save(model, tmp_path / "other.safetensors", codec="0123456789abcdef" * 4)
     source = wav(tmp_path / "in.wav", noise(2400), 24000)
-    given = ("encode", source, tmp_path / "a.ecdc", "--kbps", 1.5, "--format", format, "--checkpoint", checkpoint)
+    given = ("encode", source, tmp_path / "a.ecdc", "--force", "--kbps", 1.5, "--format", format)
+    given = (*given, "--checkpoint", checkpoint)
     assert earmark(*given, "--language-model", tmp_path / "own.safetensors").status == 0
     done = earmark(*given, "--language-model", tmp_path / "other.safetensors")
     assert_one_line(

@@ -81,5 +81,5 @@ def test_the_public_header_by_hand():
 
 
 def test_version_0_needs_the_length_first():
-    with pytest.raises(UserError, match="format reference: needs the length"):
+    with pytest.raises(UserError, match="container reference: needs the length"):
         ecdc.open_writer(io.BytesIO(), ENCODEC_24KHZ, 2, format="reference")

@@ -411,7 +411,7 @@ def test_gains_too_large_for_64_bits_are_one_line():
 
 def test_an_integer_file_cannot_make_public_files(tmp_path, portable):
     language_model_files.save(portable, tmp_path / "integer.safetensors")
-    with pytest.raises(UserError, match="--format reference"):
+    with pytest.raises(UserError, match="--container reference"):
         language_model_files.load_float(tmp_path / "integer.safetensors", ENCODEC_24KHZ)
 
 

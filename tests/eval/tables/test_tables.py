@@ -53,7 +53,7 @@ def terminal(summary: pd.DataFrame, width: int, *speech: str) -> list[str]:
 
 def test_a_cell_shows_mean_half_width_and_n():
     assert Cell(4.123, 0.154, 12, 0, 0, 2, "").text == "4.12 ± 0.15 (12)"
-    assert Cell(4.123, NAN, 1, 0, 0, 2, "").text == "4.12 (1)"
+    assert Cell(4.123, NAN, 1, 0, 0, 2, "").text == "4.12 ± – (1)"
     assert Cell(4.123, 0.154, 12, 0, 0, 2, "†").text == "4.12 ± 0.15 (12)†"
 
 

@@ -1,0 +1,101 @@
+"""Forty mistakes that people make at the command line: one line that names the cause and the remedy, and the status."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earmark.codec.audio import write
+
+HERE = Path(__file__).resolve().parents[1] / "data" / "version-0.1"
+# Arguments, in a folder with clips/music/a.wav, run/ (a run), study/ (a study), a.ecdc; what the message says.
+MISTAKES = [
+    # Commands
+    (["comprae", "clips"], "comprae is no command of earmark; did you mean compare?"),
+    (["table", "run"], "did you mean tables?"),
+    (["encoder", "a.wav"], "did you mean encode or decode?"),
+    (["frobnicate"], "frobnicate is no command of earmark"),
+    (["study", "biuld", "run"], "biuld is no command of earmark study; did you mean build?"),
+    (["help", "compere"], "did you mean compare?"),
+    # Options
+    (["compare", "clips", "--system-list", "opus@6", "-o", "r"], "--system-list is no option of this command"),
+    (["compare", "clips", "-s", "opus@6", "--metrcs", "stoi", "-o", "r"], "did you mean --metrics?"),
+    (
+        ["compare", "clips", "-s", "opus", "--kbps", "6", "-o", "r"],
+        "the bit rate belongs to the system",
+    ),
+    (["compare", "clips", "-s", "opus@6"], "Missing option '-o' / '--out'"),
+    (["compare", "clips", "-o", "r"], "--systems: name at least one system, e.g. opus@12,mp3@64"),
+    (["compare", "clips", "-s", "opus@6", "-o", "r", "--rate", "fast"], "is not a rate from 8000 to 48000 Hz"),
+    (["compare", "clips", "-s", "opus@6", "-o", "r", "--rate", "96k"], "is not a rate from 8000 to 48000 Hz"),
+    (["compare", "clips", "-s", "opus@6", "-o", "r", "-j", "0"], "'-j' / '--jobs'"),
+    (["tables", "run", "--format", "html"], "'--format'"),
+    (["tables", "run", "--metrics", "stoi"], "add --paper, e.g. --paper table1"),
+    (["differences", "run", "--against", "opus@12", "--bjontegaard"], "leave out --against or --bjontegaard"),
+    # Systems
+    (["compare", "clips", "-s", "opsu@6", "-o", "r"], "opsu@6: there is no codec 'opsu'; did you mean opus?"),
+    (["compare", "clips", "-s", "vorbis@64", "-o", "r"], "`earmark systems` lists the codecs"),
+    (["compare", "clips", "-s", "encodec@3", "-o", "r"], "there is no codec 'encodec'"),
+    (["compare", "clips", "-s", "opus@3", "-o", "r"], "opus@3: Opus starts at 6 kbps; try opus@6"),
+    (["compare", "clips", "-s", "opus", "-o", "r"], "opus: Opus needs a bit rate in kbps; try opus@12"),
+    (["compare", "clips", "-s", "mp3@33", "-o", "r"], "mp3@33: "),
+    (["compare", "clips", "-s", "opus@12:speed=9", "-o", "r"], "opus has no option 'speed'"),
+    (["compare", "clips", "-s", "encodec_24khz@4", "-o", "r"], "encodec_24khz@4: "),
+    (["compare", "clips", "-s", "12", "-o", "r"], "'12' is not a system; write codec@rate, e.g. opus@12"),
+    (["compare", "clips", "--codec", "mine=encode", "-o", "r"], "--codec mine: write NAME=ENCODE"),
+    # Metrics
+    (["compare", "clips", "-s", "opus@6", "-m", "pesk", "-o", "r"], "did you mean pesq?"),
+    (["compare", "clips", "-s", "opus@6", "-m", "mos", "-o", "r"], "`earmark metrics` lists the metrics"),
+    # Paths
+    (["compare", "clps", "-s", "opus@6", "-o", "r"], "clps does not exist"),
+    (["compare", "clips/music/a.wav", "-s", "opus@6", "-o", "r"], "is one recording; name its folder"),
+    (["compare", "run", "-s", "opus@6", "-o", "r"], "run is a run, not recordings; see it by `earmark tables run`"),
+    (["compare", "study", "-s", "opus@6", "-o", "r"], "study is a listening test; see its results by"),
+    (["compare", "clips", "-s", "opus@6", "-o", "clips"], "--out clips: has the recordings"),
+    (["compare", "a.ecdc", "-s", "opus@6", "-o", "r"], "is neither a folder of recordings nor a corpus file"),
+    (["tables", "clips"], "make a run by `earmark compare clips -s opus@12 -o run/`"),
+    (["tables", "study"], "study is a listening test; see its results by `earmark study report study`"),
+    (["study", "report", "run"], "run"),
+    # Files and recipes
+    (["encode", "clips/music/a.wav", "a.ecdc"], "a.ecdc: exists; add --force to replace it"),
+    (["encode", "clips/music/a.wav", "a.mp3"], "codes go to a file that ends in .ecdc"),
+    (["decode", "clips/music/a.wav", "b.wav"], "not an .ecdc file"),
+    (["train", "tinny", "--data", "clips", "-o", "t"], "did you mean tiny?"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("folder")
+    (root / "clips" / "music").mkdir(parents=True)
+    write(root / "clips" / "music" / "a.wav", np.zeros((1, 2400), np.float32), 24000)
+    for name in ("run", "study"):
+        (root / name).symlink_to(HERE / name)
+    (root / "a.ecdc").write_bytes((HERE / "checked.ecdc").read_bytes())
+    return root
+
+
+@pytest.mark.parametrize(("arguments", "says"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+def test_a_mistake_is_one_line_with_its_remedy(folder: Path, arguments: list[str], says: str):
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("earmark: ")
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert len([*folder.iterdir()]) == 4  # nothing was written
+
+
+def test_spellings_of_a_system_that_are_understood():
+    from earmark.baselines.systems import parse, parse_list
+
+    for text in ("opus@12", "opus:12", "OPUS@12.0", "opus@12kbps", " opus@12 "):
+        assert parse(text).text == "opus@12"
+    assert parse("EnCodec-24kHz@3").text == "encodec_24khz@3"
+    assert [system.text for system in parse_list("opus@6, opus@12,,opus@6")] == ["opus@6", "opus@12"]
