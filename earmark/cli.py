@@ -116,7 +116,7 @@ def main() -> None:
     # Large tensors in pages of 2 MiB, with which a step of an EnCodec stream takes a tenth less time. torch reads this
     # at its first allocation. It is set for the command's own process only: importing earmark changes nothing.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is to be interrupted
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends like Ctrl-C
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without arrows and dashes shows question marks
@@ -138,7 +138,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would write the rest, and fail again, when it ends
         fail(f"standard output cannot be written: {error.strerror}", 2)
     except (click.Abort, KeyboardInterrupt):
-        fail("interrupted; run the same command again: what is finished is not done twice", 130)
+        fail("interrupted; run the same command again to continue: finished work is not repeated", 130)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -74,7 +74,7 @@ def train(
     With torchrun, the processes share each batch. --resume continues an interrupted training from its last saved state;
     the weights at the end are the same as without the interruption.
     """
-    require("torch", extra="encodec", for_="earmark train")
+    require("torch", extra="encodec", for_="train")
     import torch
 
     from earmark.codec.training import recipe_files

@@ -32,6 +32,7 @@ from earmark.codec.ecdc.records import (
 )
 from earmark.codec.ecdc.segment_coders import SCALE, BatchCoder, SegmentCoder
 from earmark.codec.errors import UserError
+from earmark.codec.text import counted
 
 # A gap is believed if it is not longer than the chunks received so far plus these limits (9 hours at 1.5 kbps, 2 hours
 # at 24 kbps), so that a forged index or length cannot produce endless silence.
@@ -250,7 +251,8 @@ class CheckedReader:
             missing = self._chunks.count(self._length) - self.chunks
             if missing:
                 chunks = (self.chunks, self.chunks + missing)
-                what = f"the last {missing} chunks are missing; the signal ends before them"
+                last = "chunk is" if missing == 1 else f"{missing} chunks are"
+                what = f"the last {last} missing; the signal ends before"
                 self.damage.append(Damage(what, chunks))
             self.samples = min(self.samples, self._length)
         if self._written_digest is None:
@@ -262,7 +264,7 @@ class CheckedReader:
         if skipped and not self._lost and not missing:  # otherwise these bytes are remains of chunks
             self.damage.append(Damage(f"{skipped} bytes belong to no chunk"))
         if unusable:
-            self.damage.append(Damage(f"{unusable} chunks are invalid"))
+            self.damage.append(Damage(counted(unusable, "invalid chunk")))
 
 
 def find_header(source: Lookahead) -> tuple[Header, list[Damage]] | None:

@@ -58,7 +58,7 @@ def train_lm(
     The recordings are coded once, into --out. The model then learns to predict the codes of a step from earlier steps.
     Validations report the remaining bit rate with the integer model, which is the one that codes files.
     """
-    require("torch", extra="encodec", for_="earmark train-lm")
+    require("torch", extra="encodec", for_="train-lm")
     import torch
 
     from earmark.codec.checkpoints import loading as checkpoints

@@ -57,7 +57,7 @@ def reproduce(
 
     Run the same command again to continue: rows that are done are skipped, and an interrupted row is resumed.
     """
-    require("torch", extra="encodec", for_="earmark reproduce")
+    require("torch", extra="encodec", for_="reproduce")
     import torch
 
     from earmark.codec.training import recipe_files
