@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -21,7 +21,37 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
     from earmark.codec.encodec.model import EncodecModel
 
 FILE = click.Path(path_type=Path)
-EXISTING_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+
+
+class Recording(click.Path):
+    """A recording, or - for a pipe."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, allow_dash=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if path != PIPE and path.is_dir():
+            self.fail(f"{path} is a folder; name one recording, or run `earmark compare {path}`", param, ctx)
+        if path.suffix.lower() == ".ecdc":
+            audio = path.with_suffix(".wav")
+            self.fail(f"{path} is coded already; decode it by `earmark decode {path} {audio}`", param, ctx)
+        return path
+
+
+class CodedFile(click.Path):
+    """An .ecdc file, or - for a pipe."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, allow_dash=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if path != PIPE and path.is_dir():
+            self.fail(f"{path} is a folder; name an .ecdc file", param, ctx)
+        return path
+
+
 CACHE = {"EARMARK_CACHE": "Folder of downloaded weights [default: ~/.cache/earmark]."}
 checkpoint_option = option(
     "--checkpoint",
@@ -48,7 +78,7 @@ language_model_option = option(
     ],
     environment=CACHE,
 )
-@click.argument("source", type=EXISTING_FILE, metavar="IN")
+@click.argument("source", type=Recording(), metavar="IN")
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
 @option(
     "--model", "name", type=click.Choice(MODELS), metavar="MODEL",
@@ -124,7 +154,7 @@ def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) ->
     environment=CACHE,
     exit_status={1: "the file is damaged; what is left was decoded"},
 )
-@click.argument("source", type=EXISTING_FILE, metavar="IN.ecdc")
+@click.argument("source", type=CodedFile(), metavar="IN.ecdc")
 @click.argument("target", type=FILE, metavar="OUT")
 @checkpoint_option
 @language_model_option
@@ -197,7 +227,7 @@ def _write_decoded(model: EncodecModel, reader: PartReader, target: Path, label:
     environment=CACHE,
     exit_status={1: "the file is damaged"},
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.ecdc")
+@click.argument("file", type=CodedFile(), metavar="FILE.ecdc")
 @language_model_option
 def inspect(file: Path, language_model: Path | None) -> int:
     """Print what FILE.ecdc holds as JSON: model, length, bit rate, segments, damage, SHA-256 of the codes.

@@ -42,8 +42,11 @@ class RootGroup(Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # `earmark ... | head`; click would exit with 1, which has other meanings
-            sys.stderr.close()
-            sys.exit(141)
+            _leave_broken_pipe()
+        except SystemExit as error:
+            if isinstance(error.__context__, BrokenPipeError):  # rich prints tables, and exits with 1 too
+                _leave_broken_pipe()
+            raise
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
@@ -58,6 +61,11 @@ class RootGroup(Group):
             with formatter.section(title):
                 for name, entry in entries.items():
                     formatter.write(f"  {f'{name} {entry.arguments}':<{width}}  {entry.line}\n")
+
+
+def _leave_broken_pipe() -> NoReturn:
+    sys.stderr.close()
+    sys.exit(141)
 
 
 def _show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -16,12 +16,14 @@ from earmark.codec.remote_paths import is_remote
 from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.pool import usable_cores
-from earmark.eval.inputs import AudioPath
-from earmark.eval.options import MetricList, NameList, PathOrURL
+from earmark.eval.inputs import AudioPath, NewRunPath
+from earmark.eval.options import MetricList, NameList, together
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
 if TYPE_CHECKING:
     from earmark.eval.comparison.runner import Result
+
+METRICS = "si_snr,visqol"
 
 
 @command(
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
 @own_codecs
 @timeout
 @option(
-    "-m", "--metrics", type=MetricList(), default="si_snr,visqol", metavar="METRIC,...",
-    help="Metrics to compute; `earmark metrics` lists them.",
+    "-m", "--metrics", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
+    default=[METRICS], show_default=METRICS,
+    help="Metrics to compute; repeats add up. `earmark metrics` lists them.",
 )  # fmt: skip
 @option(
-    "-o", "--out", type=PathOrURL(), required=True, metavar="RUN",
+    "-o", "--out", type=NewRunPath(), required=True, metavar="RUN",
     help="Folder for scores, decoded audio and report. What it holds already is not computed again.",
 )  # fmt: skip
 @shared.jobs
@@ -53,7 +56,8 @@ if TYPE_CHECKING:
     help="Run on this Dask cluster, e.g. tcp://host:8786; its workers must see the same paths.",
 )  # fmt: skip
 @option(
-    "--speech", type=NameList(), default=",".join(SPEECH_PATTERNS), metavar="PATTERN,...",
+    "--speech", type=NameList(), multiple=True, callback=together, metavar="PATTERN,...",
+    default=[",".join(SPEECH_PATTERNS)], show_default=",".join(SPEECH_PATTERNS),
     help="Categories that ViSQOL scores in speech mode; it scores all others in audio mode.",
 )  # fmt: skip
 @option(
@@ -74,6 +78,7 @@ def compare(
     excerpts.
     """
     from earmark.eval.comparison import runner
+    from earmark.eval.comparison.earlier import earlier, no_longer_shown
     from earmark.eval.comparison.run_folder import REPORT
     from earmark.eval.metrics import registry
     from earmark.eval.report.results import write_results
@@ -88,10 +93,12 @@ def compare(
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
         keep_going=keep_going, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
-    started = time.monotonic()
+    started, before = time.monotonic(), earlier(out)
     result = runner.run(plan)
     summary = write_results(out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed)
     print_table(terminal_table(summary, result.info))
+    for line in no_longer_shown(before, result.info):
+        click.echo(f"note: {out} {line}", err=True)
     complete = _print_notes(result)
     click.echo(f"{_tally(result, len(systems))}, {time.monotonic() - started:.0f} s; report: {out / REPORT}")
     if len(systems) > 1:

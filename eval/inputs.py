@@ -32,12 +32,30 @@ class AudioPath(PathOrURL):
         path = super().convert(value, param, ctx)
         if path.is_file() and path.suffix.lower() in SUFFIXES:
             self.fail(f"{path} is one recording; name its folder, e.g. earmark compare {path.parent}", param, ctx)
+        if path.is_file() and path.name in (SCORES, INFO) and _is_run(path.parent):
+            run = path.parent
+            self.fail(f"{path} belongs to a run; see the scores by `earmark tables {run}`", param, ctx)
+        if path.is_file() and path.suffix.lower() == ".ecdc":
+            decoded = path.with_suffix(".wav").name
+            self.fail(f"{path} is one coded file; decode it by `earmark decode {path} {decoded}`", param, ctx)
         if path.is_file() and path.suffix.lower() != ".toml":
             self.fail(f"{path} is neither a folder of recordings nor a corpus file (TOML)", param, ctx)
         if _is_run(path):
             self.fail(f"{path} is a run, not recordings; see it by `earmark tables {path}`", param, ctx)
         if _is_study(path):
             self.fail(f"{path} is a listening test; see its results by `earmark study report {path}`", param, ctx)
+        return path
+
+
+class NewRunPath(PathOrURL):
+    """The folder for a run: new, empty or a run, but neither a study nor a folder of recordings."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        if _is_study(path):
+            self.fail(f"{path} is a listening test; name another folder, e.g. {path.parent / 'run'}", param, ctx)
+        if path.is_dir() and not _is_run(path) and any(inside.suffix.lower() in SUFFIXES for inside in path.iterdir()):
+            self.fail(f"{path} has recordings; name another folder, e.g. {path / 'run'}", param, ctx)
         return path
 
 

@@ -27,6 +27,11 @@ class NameList(click.ParamType):
         return names
 
 
+def together(ctx: click.Context, param: click.Parameter, values: tuple[tuple[str, ...], ...]) -> tuple[str, ...] | None:
+    """All names of a repeated list option, each once; None if there are none."""
+    return tuple(dict.fromkeys(name for value in values for name in value)) or None
+
+
 class MetricList(NameList):
     """A comma-separated list of metrics."""
 

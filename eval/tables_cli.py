@@ -10,7 +10,7 @@ import click
 from earmark.codec.command_line import command, option, shared
 from earmark.codec.errors import UserError
 from earmark.eval.inputs import RunPath
-from earmark.eval.options import NameList
+from earmark.eval.options import NameList, together
 
 FORMATS = ("text", "markdown", "latex", "csv")
 
@@ -35,7 +35,7 @@ FORMATS = ("text", "markdown", "latex", "csv")
     help="With --paper: output file of `earmark bench --out`, for real-time factors and latency.",
 )  # fmt: skip
 @option(
-    "-m", "--metrics", type=NameList(), metavar="METRIC,...",
+    "-m", "--metrics", type=NameList(), multiple=True, callback=together, metavar="METRIC,...",
     help="With --paper: metrics of the run to show beside the paper's.",
 )  # fmt: skip
 def tables(

@@ -59,7 +59,10 @@ database_option = option(
 )
 @click.argument("run", type=RunPath())
 @out_study
-@option("-s", "--systems", default="", metavar="SYSTEM,...", show_default="all", help="Systems of RUN to test.")
+@option(
+    "-s", "--systems", multiple=True, metavar="SYSTEM,...", show_default="all",
+    help="Systems of RUN to test; repeats add up.",
+)  # fmt: skip
 @option("--per-category", type=click.IntRange(1), default=50, metavar="N", help="Items in each category.")
 @option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, metavar="S", help="Length of an excerpt.")
 @annotations_option
@@ -69,8 +72,8 @@ database_option = option(
 @option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
 @option("--seed", type=int, default=0, metavar="N", help="Seed for the choice of excerpts.")
 def build(
-    run: Path, out: Path, systems: str, per_category: int, seconds: float, annotations: int, trials: int | None,
-    mid_anchor: bool, seed: int,
+    run: Path, out: Path, systems: tuple[str, ...], per_category: int, seconds: float, annotations: int,
+    trials: int | None, mid_anchor: bool, seed: int,
 ) -> None:  # fmt: skip
     """Build a listening test from RUN: excerpts, hidden reference, low anchor, equal levels (EBU R 128)."""
     from earmark.mushra_app.building.build import Request, listeners_needed
@@ -78,7 +81,7 @@ def build(
     from earmark.mushra_app.building.preflight import check_study
 
     built = build_study(
-        Request(run, out, split_list(systems), per_category, seconds, annotations, trials, mid_anchor, seed)
+        Request(run, out, split_list(",".join(systems)), per_category, seconds, annotations, trials, mid_anchor, seed)
     )
     study = built.study
     print_notes(built.notes)

@@ -104,6 +104,10 @@ def open_reader(
     return CheckedReader(source, header, chosen, damage)
 
 
+def _is_audio(start: bytes) -> bool:
+    return start.startswith((b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM"))
+
+
 def _read_header(source: Lookahead, config: EncodecConfig | None) -> tuple[Header, list[Damage]]:
     start = source.peek(10)
     # Byte 9 is the "{" of the JSON in version 0, and the first byte of the sample rate in version 1: a damaged version
@@ -116,7 +120,8 @@ def _read_header(source: Lookahead, config: EncodecConfig | None) -> tuple[Heade
             raise UserError(
                 f"{source.name}: its header is damaged, or of a version of .ecdc newer than 1; copy it again"
             )
-        raise UserError(f"{source.name}: not an .ecdc file")
+        hint = "; it is audio, which `earmark encode` codes" if _is_audio(start) else ""
+        raise UserError(f"{source.name}: not an .ecdc file{hint}")
     if config is not None:
         try:
             header_and_damage[0].require_model(config)

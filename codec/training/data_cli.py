@@ -6,20 +6,41 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from earmark.codec.command_line import SampleRate, command, group, option
+from earmark.codec.command_line import SampleRate, command, group, option, shared
 from earmark.codec.datasets import layouts, open_corpus
 from earmark.codec.datasets.indexing import Candidate, Index, index
 from earmark.codec.datasets.manifest import CATEGORIES, SPLITS, Category, Entry
 from earmark.codec.datasets.screening import Limits
 from earmark.codec.errors import UserError
+from earmark.codec.files import require_new
 from earmark.codec.training.examples import shards
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW = click.Path(path_type=Path)
+
+
+class Manifest(click.Path):
+    """A manifest; for a folder, the message names the command that makes one of it."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if path.is_dir():
+            self.fail(
+                f"{path} is a folder; index it first by `earmark data index {path} --layout folder "
+                f"--category speech -o {path.name or 'clips'}.jsonl`",
+                param, ctx,
+            )  # fmt: skip
+        return path
+
+
 JOBS = option("-j", "--jobs", type=click.IntRange(min=1), default=2, metavar="N", help="Threads that decode.")
 
 
@@ -60,15 +81,17 @@ def data() -> None:
 )  # fmt: skip
 @option("--screen", is_flag=True, help="Decode each file and skip clipped, narrow-band and noisy ones.")
 @JOBS
+@shared.force
 def index_command(
     root: Path, layout: str, out: Path, category: Category | None, licence: str, creator: str | None, screen: bool,
-    jobs: int,
+    jobs: int, force: bool,
 ) -> None:  # fmt: skip
     """Write the manifest of a data set, with the splits of the EnCodec paper (appendix A.1)."""
+    require_new(out, force)
     if layout != "folder":
         candidates = layouts.LAYOUTS[layout](root)
     elif category is None:
-        raise UserError("--layout folder: give --kind speech, music or sound too")
+        raise UserError("--layout folder: give --category speech, music or sound too")
     else:
         candidates = layouts.plain_folder(root, category, licence, creator)
     report(index(candidates, out, Limits() if screen else None, jobs), out)
@@ -86,12 +109,15 @@ def index_command(
     help="Manifest to write.",
 )  # fmt: skip
 @JOBS
-def open_corpus_command(root: Path, out: Path | None, jobs: int) -> None:
+@shared.force
+def open_corpus_command(root: Path, out: Path | None, jobs: int, force: bool) -> None:
     """Index the open corpus. ROOT holds its parts, each extracted to a folder of its name.
 
     Without --out, prints the shell commands that fetch the missing parts; nothing is downloaded. Skips recordings that
     are clipped or end below 7 kHz, and noisy speech.
     """
+    if out is not None:
+        require_new(out, force)
     candidates: list[Candidate] = []
     for source in open_corpus.sources():
         recordings = list(open_corpus.recordings(source, root))
@@ -120,7 +146,7 @@ def fetch_commands(source: open_corpus.Source) -> list[str]:
     short_help="Decode the recordings of manifests once",
     examples=["earmark data shards speech.jsonl music.jsonl --rate 24k --hours 10 -o shards/"],
 )
-@click.argument("manifests", nargs=-1, required=True, type=FILE)
+@click.argument("manifests", nargs=-1, required=True, type=Manifest())
 @option(
     "--rate", "sample_rate", type=SampleRate(1, 384000), required=True, metavar="HZ", aliases=["--sample-rate"],
     help="Sample rate of the shards, e.g. 24k.",

@@ -70,7 +70,8 @@ def _parse_device(name: str, launched: bool) -> torch.device:
         if device.type != "cuda":
             torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        unknown = str(error).startswith("Expected one of")  # torch lists names that are no use here
+        reason = "no such device" if unknown else str(error).splitlines()[0]
         raise UserError(f"--device {name}: {reason}; write cpu, or cuda if there is a GPU") from error
     if device.type != "cuda":
         return device

@@ -9,7 +9,7 @@ import click
 
 from earmark.codec.command_line import command, option, shared
 from earmark.codec.extras import require
-from earmark.eval.options import NameList
+from earmark.eval.options import NameList, together
 from earmark.eval.paper.budget import Budget
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ class BudgetType(click.ParamType):
     "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
     help="Folder for the results.",
 )  # fmt: skip
-@option("--rows", type=NameList(), metavar="ROW,...", show_default="all", help="Rows to train.")
+@option(
+    "--rows", type=NameList(), multiple=True, callback=together, metavar="ROW,...", show_default="all",
+    help="Rows to train; repeats add up.",
+)  # fmt: skip
 @option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
 @option("--excerpts", type=click.IntRange(1), default=24, metavar="N", help="Excerpts to score.")
 @option("--seconds", type=click.FloatRange(0.5), default=5.0, metavar="S", help="Length of an excerpt.")

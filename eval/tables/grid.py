@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,16 +48,21 @@ class Grid:
 
 
 def text(grid: Grid) -> str:
-    """Render for a terminal, as wide as the content."""
+    """Render as wide as the content; on a narrower terminal, the left columns and the notes are wrapped."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for index, heading in enumerate(grid.flat):
-        table.add_column(Text(heading), justify="left" if index < grid.left else "right", no_wrap=True)
+        if index < grid.left:
+            table.add_column(Text(heading), overflow="fold")
+        else:
+            table.add_column(Text(heading), justify="right", no_wrap=True)
     for row in grid.rows:
         table.add_row(*map(Text, row))
     file = io.StringIO()
-    Console(file=file, width=1000).print(table)
+    Console(file=file, width=width).print(table)
     lines = [line.rstrip() for line in file.getvalue().splitlines()]
-    return "\n".join([grid.title, "", *lines, "", *grid.notes]).rstrip() + "\n"
+    notes = [textwrap.fill(note, width, break_on_hyphens=False) for note in grid.notes]
+    return "\n".join([grid.title, "", *lines, "", *notes]).rstrip() + "\n"
 
 
 def markdown(grid: Grid) -> str:

@@ -118,9 +118,11 @@ def load(folder: Path) -> Study:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UserError(
-            f"{folder}: no study.json in it; make one with `earmark study build RUN --out {folder}`"
-        ) from error
+        if (folder / "run.json").exists():
+            raise UserError(
+                f"{folder} is a run, not a listening test; make one of it by `earmark study build {folder} -o study/`"
+            ) from error
+        raise UserError(f"{folder}: no study.json in it; make a study by `earmark study build RUN -o STUDY`") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as a study ({error})") from error
     if data.pop("format", None) != FORMAT:
