@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,8 +30,8 @@ class Recording(click.Path):
     def __init__(self) -> None:
         super().__init__(exists=True, allow_dash=True, path_type=Path)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = super().convert(value, param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if path != PIPE and path.is_dir():
             self.fail(f"{path} is a folder; name one recording, or run `earmark compare {path}`", param, ctx)
         if path.suffix.lower() == ".ecdc":
@@ -45,8 +46,8 @@ class CodedFile(click.Path):
     def __init__(self) -> None:
         super().__init__(exists=True, allow_dash=True, path_type=Path)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = super().convert(value, param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if path != PIPE and path.is_dir():
             self.fail(f"{path} is a folder; name an .ecdc file", param, ctx)
         return path

@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from earmark.baselines.listing import print_facts, print_listing
 from earmark.codec.command_line import command, shared
+from earmark.codec.errors import UserError
 
 if TYPE_CHECKING:
     from earmark.eval.metrics.interface import Metric
@@ -40,7 +41,10 @@ def metrics(name: str | None, output: str) -> None:
     from earmark.eval.tables import grid
 
     if name is not None:
-        exact = registry.names([name])[0]
+        try:
+            exact = registry.names([name])[0]
+        except UserError as error:
+            raise UserError(str(error).removeprefix("--metrics: ")) from None
         for mode in registry.BY_CATEGORY.get(exact, (exact,)):
             print_facts(dict(zip(HEADINGS, _row(registry.find(mode)), strict=True)))
         return

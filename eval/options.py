@@ -33,7 +33,10 @@ def together(ctx: click.Context, param: click.Parameter, values: tuple[tuple[str
 
 
 class MetricList(NameList):
-    """A comma-separated list of metrics."""
+    """A list of metrics, separated by commas or spaces."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return super().convert(",".join(value.split()) if isinstance(value, str) else value, param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from earmark.eval.metrics import registry

@@ -50,6 +50,8 @@ MISTAKES = [
     # Metrics
     (["compare", "clips", "-s", "opus@6", "-m", "pesk", "-o", "r"], "did you mean pesq?"),
     (["compare", "clips", "-s", "opus@6", "-m", "mos", "-o", "r"], "`earmark metrics` lists the metrics"),
+    (["compare", "clips", "-s", "opus@6", "-m", "stoi pesk", "-o", "r"], "no metric 'pesk'; did you mean pesq?"),
+    (["metrics", "pesk"], "earmark: there is no metric 'pesk'; did you mean pesq?"),
     # Paths
     (["compare", "clps", "-s", "opus@6", "-o", "r"], "clps does not exist"),
     (["compare", "clips/music/a.wav", "-s", "opus@6", "-o", "r"], "is one recording; name its folder"),
