@@ -14,6 +14,7 @@ import sys
 from typing import NoReturn
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from earmark.codec.command_line import Group, command
 from earmark.tree import ALIASES, COMMANDS, HIDDEN, PATH, SECTIONS
@@ -37,16 +38,6 @@ class RootGroup(Group):
         command = getattr(importlib.import_module(f"earmark.{entry.module}"), entry.attribute)
         assert isinstance(command, click.Command)
         return command
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:  # `earmark ... | head`; click would exit with 1, which has other meanings
-            _leave_broken_pipe()
-        except SystemExit as error:
-            if isinstance(error.__context__, BrokenPipeError):  # rich prints tables, and exits with 1 too
-                _leave_broken_pipe()
-            raise
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
@@ -131,6 +122,13 @@ def main() -> None:
     try:
         status = cli.main(prog_name="earmark", standalone_mode=False)
         sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_broken_pipe()
+    except SystemExit as error:
+        # `earmark ... | head`: rich and click exit with 1, which has another meaning; click then wraps its streams
+        if isinstance(error.__context__, BrokenPipeError) or isinstance(sys.stdout, PacifyFlushWrapper):
+            _leave_broken_pipe()
+        raise
     except UserError as error:
         fail(str(error), 2)
     except click.ClickException as error:

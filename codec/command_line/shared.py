@@ -12,7 +12,9 @@ from earmark.codec.command_line.option import option
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 jobs = option("-j", "--jobs", type=click.IntRange(1), metavar="N", show_default="all cores", help="Worker processes.")
-threads = option("--threads", type=click.IntRange(1), metavar="N", show_default="all cores", help="Threads.")
+threads = option(
+    "--threads", type=click.IntRange(1), metavar="N", show_default="all cores", help="Threads per process."
+)
 seed = option("--seed", type=int, default=0, metavar="N", help="Seed of random choices.")
 device = option(
     "--device", metavar="DEVICE", show_default="a GPU if there is one, else cpu",
@@ -30,5 +32,5 @@ def printed_format(*formats: str) -> Decorator:
     """The option --format of a command that prints a table: its value is one of `formats`, the first by default."""
     return option(
         "--format", "output", type=click.Choice(formats), default=formats[0], metavar="FORMAT",
-        help=f"Form of what is printed: {', '.join(formats[:-1])} or {formats[-1]}.",
+        help=f"Print the result as {', '.join(formats[:-1])} or {formats[-1]}.",
     )  # fmt: skip

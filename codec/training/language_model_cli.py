@@ -39,7 +39,7 @@ from earmark.codec.extras import require
     "--learning-rate", type=click.FloatRange(min=0, min_open=True), default=5e-4, metavar="RATE",
     help="Highest learning rate.",
 )  # fmt: skip
-@option("--every", type=click.IntRange(min=1), default=1000, metavar="N", help="Updates per validation.")
+@option("--every", type=click.IntRange(min=1), default=1000, metavar="N", help="Updates between validations.")
 @shared.seed
 @option("--resume", is_flag=True, help="Continue the training in --out.")
 @option(

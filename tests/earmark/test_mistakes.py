@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,17 @@ def test_a_mistake_is_one_line_with_its_remedy(folder: Path, arguments: list[str
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
     assert len([*folder.iterdir()]) == 4  # nothing was written
+
+
+@pytest.mark.parametrize("arguments", [["tables", "run"], ["metrics"], ["differences", "run"], ["--help"]])
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(folder: Path, arguments: list[str]):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark", *arguments], cwd=folder, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_spellings_of_a_system_that_are_understood():
