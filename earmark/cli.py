@@ -14,7 +14,6 @@ import sys
 from typing import NoReturn
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from earmark.codec.command_line import Group, command
 from earmark.tree import ALIASES, COMMANDS, HIDDEN, PATH, SECTIONS
@@ -119,14 +118,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without arrows and dashes shows question marks
+    output = sys.stdout
     try:
         status = cli.main(prog_name="earmark", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         _leave_broken_pipe()
     except SystemExit as error:
-        # `earmark ... | head`: rich and click exit with 1, which has another meaning; click then wraps its streams
-        if isinstance(error.__context__, BrokenPipeError) or isinstance(sys.stdout, PacifyFlushWrapper):
+        # `earmark ... | head`: rich and click exit with 1, which has another meaning; click then replaces its stream
+        if isinstance(error.__context__, BrokenPipeError) or sys.stdout is not output:
             _leave_broken_pipe()
         raise
     except UserError as error:

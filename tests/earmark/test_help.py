@@ -97,10 +97,18 @@ def test_shared_options_have_one_short_form_and_metavar(page):
             assert metavar in (None, parameter.metavar), name
 
 
+def _known(words: list[str]) -> bool:
+    return " ".join(["earmark", *words]) in PAGES
+
+
 def test_an_example_is_a_command_line_that_click_accepts(page):
     """Its command exists and its options are known; files of its names need not be there."""
     for example in getattr(page[1], "examples", ()):
         assert example.startswith(("earmark ", "eval ", "torchrun ")) or " | earmark " in example, example
+        words = re.split(r"\bearmark ", example, maxsplit=1)[1].partition(" | ")[0].split()
+        path = next(" ".join(["earmark", *words[:length]]) for length in (2, 1) if _known(words[:length]))
+        options = {name for one in PAGES[path][0].params for name in (*one.opts, *one.secondary_opts)}
+        assert {word for word in words if re.match("--?[a-z]", word)} <= options, example
 
 
 def test_the_first_page_lists_every_command_on_one_short_line():
