@@ -100,7 +100,7 @@ def compare(
 
 
 def _tally(result: Result, systems: int) -> str:
-    """What was done: "4 recordings x 3 systems: 12 computed, 0 reused, 0 failed"."""
+    """Count the work: "4 recordings x 3 systems: 12 computed, 0 reused, 0 failed"."""
     recordings = len(result.info["recordings"])
     unreadable = sum(entry["error"] is not None for entry in result.info["recordings"])
     broken = result.scores[result.scores["status"] == "error"]
