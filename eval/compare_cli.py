@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 
 from earmark.baselines.interface import System
 from earmark.codec.command_line import SampleRate, command, option, shared
+from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import is_remote
 from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
@@ -21,6 +23,7 @@ from earmark.eval.options import MetricList, NameList, PathOrURL
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
 if TYPE_CHECKING:
+    from earmark.eval.comparison.plan import Plan
     from earmark.eval.comparison.runner import Result
 
 
@@ -88,6 +91,8 @@ def compare(
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
         keep_going=keep_going, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
+    for line in _left_out(plan):
+        click.echo(f"note: {line}", err=True)
     started = time.monotonic()
     result = runner.run(plan)
     summary = write_results(out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed)
@@ -97,6 +102,22 @@ def compare(
     if len(systems) > 1:
         click.echo(f"Next: earmark differences {shlex.quote(str(out))}")
     return 0 if complete else 1
+
+
+def _left_out(plan: Plan) -> Iterator[str]:
+    """Notes on what the run shows now and, as this command does not name it, will not show any more."""
+    from earmark.eval.comparison.run_folder import read_info
+
+    try:
+        before = read_info(plan.run)
+    except UserError:  # no run yet
+        return
+    names = {"--systems": [system.text for system in plan.systems], "--metrics": list(plan.metrics)}
+    for name, now in names.items():
+        if lost := [one for one in before[name.removeprefix("--")] if one not in now]:
+            yield f"{plan.run}: the tables and report no longer show {', '.join(lost)}; add to {name} to keep them"
+    if before["audio_dir"] != str(plan.audio_dir):
+        yield f"{plan.run}: the tables and report no longer show the recordings of {before['audio_dir']}"
 
 
 def _tally(result: Result, systems: int) -> str:
