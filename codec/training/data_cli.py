@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from earmark.codec.command_line import SampleRate, command, group, option
+from earmark.codec.command_line import SampleRate, command, group, option, shared
 from earmark.codec.datasets import layouts, open_corpus
 from earmark.codec.datasets.indexing import Candidate, Index, index
 from earmark.codec.datasets.manifest import CATEGORIES, SPLITS, Category, Entry
 from earmark.codec.datasets.screening import Limits
 from earmark.codec.errors import UserError
+from earmark.codec.files import require_new
 from earmark.codec.training.examples import shards
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -60,11 +61,13 @@ def data() -> None:
 )  # fmt: skip
 @option("--screen", is_flag=True, help="Decode each file and skip clipped, narrow-band and noisy ones.")
 @JOBS
+@shared.force
 def index_command(
     root: Path, layout: str, out: Path, category: Category | None, licence: str, creator: str | None, screen: bool,
-    jobs: int,
+    jobs: int, force: bool,
 ) -> None:  # fmt: skip
     """Write the manifest of a data set, with the splits of the EnCodec paper (appendix A.1)."""
+    require_new(out, force)
     if layout != "folder":
         candidates = layouts.LAYOUTS[layout](root)
     elif category is None:
@@ -86,12 +89,15 @@ def index_command(
     help="Manifest to write.",
 )  # fmt: skip
 @JOBS
-def open_corpus_command(root: Path, out: Path | None, jobs: int) -> None:
+@shared.force
+def open_corpus_command(root: Path, out: Path | None, jobs: int, force: bool) -> None:
     """Index the open corpus. ROOT holds its parts, each extracted to a folder of its name.
 
     Without --out, prints the shell commands that fetch the missing parts; nothing is downloaded. Skips recordings that
     are clipped or end below 7 kHz, and noisy speech.
     """
+    if out is not None:
+        require_new(out, force)
     candidates: list[Candidate] = []
     for source in open_corpus.sources():
         recordings = list(open_corpus.recordings(source, root))
