@@ -63,7 +63,7 @@ def test_recipes_and_data_sets_import_no_torch():
 )
 def test_the_message_has_the_pip_command(command):
     [(_, message, _)], _ = run(command, blocked=True)
-    assert message == f"earmark {command[0]}: PyTorch is not installed; run `pip install 'earmark[encodec]'`"
+    assert message == f"{command[0]}: PyTorch is not installed; run `pip install 'earmark[encodec]'`"
 
 
 def test_a_corpus_is_indexed_and_decoded_without_torch(tmp_path):
