@@ -74,7 +74,6 @@ def _show_versions(ctx: click.Context, param: click.Parameter, value: bool) -> N
 
 @click.group(
     cls=RootGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
     environment={
         "NO_COLOR": "Print without colours.",
         "EARMARK_CACHE": "Folder of downloaded weights [default: ~/.cache/earmark].",

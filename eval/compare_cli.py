@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 
 from earmark.baselines.interface import System
 from earmark.codec.command_line import SampleRate, command, option, shared
+from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import is_remote
 from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
@@ -21,6 +23,7 @@ from earmark.eval.options import MetricList, NameList, together
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
 if TYPE_CHECKING:
+    from earmark.eval.comparison.plan import Plan
     from earmark.eval.comparison.runner import Result
 
 METRICS = "si_snr,visqol"
@@ -78,7 +81,6 @@ def compare(
     excerpts.
     """
     from earmark.eval.comparison import runner
-    from earmark.eval.comparison.earlier import earlier, no_longer_shown
     from earmark.eval.comparison.run_folder import REPORT
     from earmark.eval.metrics import registry
     from earmark.eval.report.results import write_results
@@ -93,12 +95,12 @@ def compare(
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
         keep_going=keep_going, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
-    started, before = time.monotonic(), earlier(out)
+    for line in _left_out(plan):
+        click.echo(f"note: {line}", err=True)
+    started = time.monotonic()
     result = runner.run(plan)
     summary = write_results(out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed)
     print_table(terminal_table(summary, result.info))
-    for line in no_longer_shown(before, result.info):
-        click.echo(f"note: {out} {line}", err=True)
     complete = _print_notes(result)
     click.echo(f"{_tally(result, len(systems))}, {time.monotonic() - started:.0f} s; report: {out / REPORT}")
     if len(systems) > 1:
@@ -106,8 +108,24 @@ def compare(
     return 0 if complete else 1
 
 
+def _left_out(plan: Plan) -> Iterator[str]:
+    """Notes on what the run shows now and, as this command does not name it, will not show any more."""
+    from earmark.eval.comparison.run_folder import read_info
+
+    try:
+        before = read_info(plan.run)
+    except UserError:  # no run yet
+        return
+    names = {"--systems": [system.text for system in plan.systems], "--metrics": list(plan.metrics)}
+    for name, now in names.items():
+        if lost := [one for one in before[name.removeprefix("--")] if one not in now]:
+            yield f"{plan.run}: the tables and report no longer show {', '.join(lost)}; add to {name} to keep them"
+    if before["audio_dir"] != str(plan.audio_dir):
+        yield f"{plan.run}: the tables and report no longer show the recordings of {before['audio_dir']}"
+
+
 def _tally(result: Result, systems: int) -> str:
-    """What was done: "4 recordings x 3 systems: 12 computed, 0 reused, 0 failed"."""
+    """Count the work: "4 recordings x 3 systems: 12 computed, 0 reused, 0 failed"."""
     recordings = len(result.info["recordings"])
     unreadable = sum(entry["error"] is not None for entry in result.info["recordings"])
     broken = result.scores[result.scores["status"] == "error"]

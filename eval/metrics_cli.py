@@ -31,7 +31,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     examples=["earmark metrics", "earmark metrics visqol", "earmark metrics --format markdown"],
 )
 @click.argument("name", required=False, shell_complete=_complete)
-@shared.printed_format("text", "markdown", "csv")
+@shared.printed_format("text", "markdown", "csv", "json")
 def metrics(name: str | None, output: str) -> None:
     """List every metric: available or not and why, unit, range, direction, rate, reference, licence.
 

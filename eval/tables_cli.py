@@ -12,7 +12,7 @@ from earmark.codec.errors import UserError
 from earmark.eval.inputs import RunPath
 from earmark.eval.options import NameList, together
 
-FORMATS = ("text", "markdown", "latex", "csv")
+FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 
 @command(
@@ -84,7 +84,7 @@ def differences(
 ) -> None:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved.
 
-    CSV has every number in full: the differences, or with --bjontegaard the deltas.
+    CSV and JSON have every number in full: the differences, or with --bjontegaard the deltas.
     """
     from earmark.eval.comparison.comparability import joined
     from earmark.eval.comparison.run_folder import read_info, read_scores
@@ -99,7 +99,7 @@ def differences(
     if deltas_only and against is not None:
         raise UserError("--against does not apply to Bjontegaard deltas; leave out --against or --bjontegaard")
     speech = read_info(run)["speech_categories"]
-    with_deltas = deltas_only or (against is None and output != "csv")
+    with_deltas = deltas_only or (against is None and output not in ("csv", "json"))
     grids = []
     for name in [metric] if metric else paired.metrics_of(scores):
         if not deltas_only:
@@ -108,6 +108,6 @@ def differences(
             grids.append(delta_grid(deltas, name, speech))
     if not grids:
         raise UserError(f"{run}: --bjontegaard needs two codecs with two bit rates each")
-    if output == "csv":  # one table under one heading
+    if output in ("csv", "json"):  # one table under one heading
         grids = [replace(grids[0], data=tuple(record for grid in grids for record in grid.data))]
-    click.echo("\n".join(RENDERERS[output](grid) for grid in grids), nl=output != "csv")
+    click.echo("\n".join(RENDERERS[output](grid) for grid in grids), nl=output not in ("csv", "json"))

@@ -30,7 +30,9 @@ class _WithSections(click.Command):
         exit_status: Mapping[int, str] | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("context_settings", {}).setdefault("max_content_width", WIDTH)
+        # Every command has these, and not from its parent: click remembers the help option of a command's first use.
+        settings = {"max_content_width": WIDTH, "help_option_names": ["-h", "--help"]}
+        kwargs["context_settings"] = {**settings, **(kwargs.get("context_settings") or {})}
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
         self.environment = dict(environment or {})

@@ -1,4 +1,4 @@
-"""What of a plan cannot run on this machine, and whether the rest may run without it."""
+"""Systems and metrics of a plan that cannot run on this machine, and whether the rest may run without them."""
 
 from __future__ import annotations
 

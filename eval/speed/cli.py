@@ -45,7 +45,7 @@ DEFAULT = "opus@6,opus@12,mp3@64"
     help="JSON file to write every number to.",
 )  # fmt: skip
 @shared.force
-@shared.printed_format("text", "markdown", "latex", "csv")
+@shared.printed_format("text", "markdown", "latex", "csv", "json")
 def bench(
     systems: list[System] | None, commands: list[System], timeout: float | None, keep_going: bool, audio: Path | None,
     seconds: float, repeats: int, warm_up: int, threads: int, out: Path | None, force: bool, output: str,

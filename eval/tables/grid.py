@@ -1,9 +1,10 @@
-"""A titled grid of text with notes, rendered as terminal text, Markdown, LaTeX or CSV."""
+"""A titled grid of text with notes, rendered as terminal text, Markdown, LaTeX, CSV or JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shutil
 import sys
@@ -78,9 +79,26 @@ def latex(grid: Grid) -> str:
     ])  # fmt: skip
 
 
+def _records(grid: Grid) -> Sequence[Mapping[str, Any]]:
+    """The data, or headings and rows if there is none."""
+    return grid.data or [dict(zip(grid.flat, row, strict=True)) for row in grid.rows]
+
+
+def json_records(grid: Grid) -> str:
+    """Render as a JSON list of records; NaN becomes null."""
+    plain = [{name: None if value != value else value for name, value in record.items()} for record in _records(grid)]
+    return json.dumps(plain, indent=1, ensure_ascii=False, default=_plain_number) + "\n"
+
+
+def _plain_number(value: Any) -> int | float:
+    """A NumPy scalar as a number of Python."""
+    number: int | float = value.item()
+    return number
+
+
 def comma_separated(grid: Grid) -> str:
     """Render the data, or headings and rows if there is none; NaN becomes an empty cell."""
-    records = grid.data or [dict(zip(grid.flat, row, strict=True)) for row in grid.rows]
+    records = _records(grid)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(records[0] if records else grid.flat)
@@ -90,6 +108,7 @@ def comma_separated(grid: Grid) -> str:
 
 RENDERERS: Mapping[str, Callable[[Grid], str]] = {
     "text": text, "markdown": markdown, "latex": latex, "csv": comma_separated,
+    "json": json_records,
 }  # fmt: skip
 
 

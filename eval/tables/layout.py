@@ -18,7 +18,7 @@ from earmark.eval.tables.numbers import DASH
 DAGGER = "†"
 MEANING = (
     "Mean ± half width of its 95 % confidence interval (Student t over files), in brackets the number of files with a "
-    "score; undefined and failed cells are counted and never enter a mean."
+    "score. Fewer than three files have no interval, but a dash. Undefined and failed cells never enter a mean."
 )
 SPEED_MEANING = (
     "Real-time factor: audio duration over processing time, higher is faster; measured during this run, in parallel "

@@ -1,7 +1,8 @@
-"""The table of a run, rendered as terminal text, Markdown, LaTeX or CSV."""
+"""The table of a run, rendered as terminal text, Markdown, LaTeX, CSV or JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,13 @@ def _speed_grid(layout: Layout) -> tuple[list[str], list[list[str]]]:
     return headings, [[speed.system, factor_text(speed.encode), factor_text(speed.decode)] for speed in layout.speeds]
 
 
+def json_records(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
+    """Render as a JSON list with a record per system, category and metric, every number in full; NaN is null."""
+    return json.dumps(json.loads(summary.to_json(orient="records", double_precision=15)), indent=1) + "\n"
+
+
 RENDERERS: Mapping[str, Callable[[pd.DataFrame, Mapping[str, Any]], str]] = {
-    "markdown": markdown, "latex": latex, "csv": csv,
+    "markdown": markdown, "latex": latex, "csv": csv, "json": json_records,
 }  # fmt: skip
 
 

@@ -66,7 +66,15 @@ def test_conventional_codecs_are_compared(earmark, tmp_path):
     audio.write(tmp_path / "audio" / "a.wav", noise, 16000)
     systems = "opus@12,mp3@64,encodec_24khz@3"
     done = earmark(
-        "compare", tmp_path / "audio", "--systems", systems, "--metrics", "si_snr", "--out", tmp_path / "run"
+        "compare",
+        tmp_path / "audio",
+        "--systems",
+        systems,
+        "--metrics",
+        "si_snr",
+        "--keep-going",
+        "--out",
+        tmp_path / "run",
     )
     assert done.returncode == 1, done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("failed: ")] == [

@@ -156,3 +156,15 @@ def test_systems_lists_what_is_here(earmark):
     assert done.returncode == 0
     for text in ("opus@12", "libopus 1.", "LAME3.", "anchor@3.5k"):
         assert text in done.stdout
+
+
+def test_a_run_never_loses_a_system_without_a_word(earmark, corpus_dir, tmp_path):
+    """What a second command does not name leaves the table, but not silently and not for good."""
+    arguments = ("compare", corpus_dir, "--out", tmp_path / "run")
+    both = earmark(*arguments, "--systems", "opus@12", "--systems", "mp3@64", "--metrics", "si_snr,stoi")
+    assert "mp3@64" in both.stdout
+    fewer = earmark(*arguments, "--systems", "opus@12", "--metrics", "si_snr")
+    assert "no longer show mp3@64; add to --systems to keep them" in fewer.stderr
+    assert "no longer show stoi; add to --metrics to keep them" in fewer.stderr
+    again = earmark(*arguments, "--systems", "opus@12,mp3@64", "--metrics", "si_snr,stoi")
+    assert ": 0 computed, 6 reused, 0 failed" in again.stdout

@@ -159,7 +159,8 @@ def test_an_interrupt_saves_at_once_and_says_how_to_resume(corpus, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "earmark: interrupted; run the same command with --resume to continue"
+    # A worker that is ended may leave an incomplete line before it.
+    assert said.splitlines()[-1].endswith("earmark: interrupted; run the same command with --resume to continue")
     assert state(out)["updates"] < 4000
 
 

@@ -80,7 +80,12 @@ def test_as_a_user_sees_it(corpus_dir, tmp_path):
 def test_a_codec_that_cannot_run_here_does_not_affect_the_others(corpus_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("EARMARK_EVS_DIR", str(tmp_path / "nowhere"))
     arguments = ["compare", str(corpus_dir), "--metrics", "si_snr,stoi", "--jobs", "1", "--out", str(tmp_path / "run")]
-    done = CliRunner().invoke(cli, [*arguments, "--systems", "anchor@3.5k,evs@9.6"], standalone_mode=False)
+    both = [*arguments, "--systems", "anchor@3.5k,evs@9.6"]
+    refused = CliRunner().invoke(cli, both, standalone_mode=False)
+    assert str(refused.exception).startswith("evs@9.6: ")
+    assert str(refused.exception).endswith("; or add --keep-going to run the rest")
+    assert not (tmp_path / "run").exists()
+    done = CliRunner().invoke(cli, [*both, "--keep-going"], standalone_mode=False)
     assert done.return_value == 1
     failed = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 1

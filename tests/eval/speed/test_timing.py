@@ -174,8 +174,9 @@ def test_a_system_that_fails_costs_the_others_nothing(tmp_path, monkeypatch):
     out = tmp_path / "bench.json"
     fails, hangs = (f"{name}={what}; {COPY}" for name, what in (("fails", "exit 3"), ("hangs", "sleep 60")))
     done = bench(
-        "--systems", "evs@9.6,anchor@3.5k", "--system", fails, "--system", hangs, "--timeout", 15, "--out", out
-    )
+        "--systems", "evs@9.6,anchor@3.5k", "--system", fails, "--system", hangs, "--timeout", 15, "--out", out,
+        "--keep-going",
+    )  # fmt: skip
     assert done.return_value == 1, done.exception
     result = json.loads(out.read_text())
     assert [one["system"] for one in result["systems"]] == ["anchor@3.5k"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from earmark.eval.tables import renderers as tables
+from earmark.eval.tables.grid import Grid, json_records
 from earmark.eval.tables.layout import Cell, lay_out
 from earmark.eval.tables.numbers import factor_text
 
@@ -193,3 +196,9 @@ def test_csv_has_a_row_per_system_category_and_metric_in_full(summary):
 def test_all_files_are_written(tmp_path, summary):
     tables.write_all(summary, info("speech"), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.tex", "table.csv"}
+
+
+def test_json_has_the_numbers_of_csv():
+    grid = Grid("A", ("Name", "Mean"), (("x", "1.0"),), data=({"name": "x", "mean": 1.25, "low": float("nan")},))
+    assert json.loads(json_records(grid)) == [{"name": "x", "mean": 1.25, "low": None}]
+    assert json.loads(json_records(replace(grid, data=()))) == [{"Name": "x", "Mean": "1.0"}]
