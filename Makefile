@@ -23,7 +23,7 @@ help:
 
 demo: $(COMPILED)
 	@set -e; audio='$(AUDIO)'; \
-	if [ -z "$$audio" ]; then audio=$(DEMO)/audio; [ -d "$$audio" ] || $(BIN)/earmark demo-audio "$$audio"; fi; \
+	if [ -z "$$audio" ]; then audio=$(DEMO)/audio; [ -d "$$audio" ] || $(BIN)/earmark data demo "$$audio"; fi; \
 	status=0; $(BIN)/earmark compare "$$audio" --keep-going --systems $(SYSTEMS) --metrics $(METRICS) --out $(DEMO)/run || status=$$?; \
 	[ $$status -le 1 ] || exit $$status; \
 	if [ -e $(DEMO)/study/ratings.sqlite ]; then \

@@ -7,7 +7,7 @@ import functools
 import click
 
 from earmark.codec.checkpoints.downloads import OFFICIAL_FILES, OFFICIAL_URL
-from earmark.codec.command_line import command, option
+from earmark.codec.command_line import Choice, command, option
 
 LYRA_WEIGHTS = "lyra_v2"
 
@@ -17,7 +17,7 @@ LYRA_WEIGHTS = "lyra_v2"
     examples=["earmark download", "earmark download encodec_24khz"],
     environment={"EARMARK_CACHE": "Folder of downloaded weights [default: ~/.cache/earmark]."},
 )
-@click.argument("names", nargs=-1, type=click.Choice([*OFFICIAL_FILES, LYRA_WEIGHTS]), metavar="[NAME]...")
+@click.argument("names", nargs=-1, type=Choice([*OFFICIAL_FILES, LYRA_WEIGHTS]), metavar="[NAME]...")
 @option(
     "--url", metavar="URL", show_default=f"{OFFICIAL_URL}; for Lyra, GitHub",
     help="Folder of a mirror that has the files.",

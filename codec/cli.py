@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from earmark.codec.checkpoints.downloads import OFFICIAL
-from earmark.codec.command_line import command, option, shared
+from earmark.codec.command_line import Choice, command, option, shared
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
 from earmark.codec.model_choice import MODELS, ModelChoice
@@ -82,7 +82,7 @@ language_model_option = option(
 @click.argument("source", type=Recording(), metavar="IN")
 @click.argument("target", type=FILE, metavar="OUT.ecdc")
 @option(
-    "--model", "name", type=click.Choice(MODELS), metavar="MODEL",
+    "--model", "name", type=Choice(MODELS), metavar="MODEL",
     show_default="that of --checkpoint, else encodec_24khz", help="Model: encodec_24khz or encodec_48khz.",
 )  # fmt: skip
 @option(
@@ -93,7 +93,7 @@ language_model_option = option(
 @checkpoint_option
 @language_model_option
 @option(
-    "--container", type=click.Choice(["earmark", "reference"]), default="earmark", metavar="FORMAT",
+    "--container", type=Choice(["earmark", "reference"]), default="earmark", metavar="FORMAT",
     aliases=["--format"],
     help="File format: `earmark` detects damage; `reference` is for the programs of the public EnCodec.",
 )  # fmt: skip

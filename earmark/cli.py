@@ -16,11 +16,17 @@ from typing import NoReturn
 import click
 
 from earmark.codec.command_line import Group, command
-from earmark.tree import ALIASES, COMMANDS, HIDDEN, PATH, SECTIONS
+from earmark.tree import ALIASES, COMMANDS, HIDDEN, NESTED, PATH, SECTIONS, Entry
 
 VERSIONS_OF = (
     "numpy", "scipy", "pandas", "soundfile", "soxr", "av", "opuslib", "torch", "visqol-python", "pesq", "flask",
 )  # fmt: skip
+
+
+def _load(entry: Entry) -> click.Command:
+    command = getattr(importlib.import_module(f"earmark.{entry.module}"), entry.attribute)
+    assert isinstance(command, click.Command)
+    return command
 
 
 class RootGroup(Group):
@@ -34,8 +40,10 @@ class RootGroup(Group):
         entry = {**COMMANDS, **HIDDEN}.get(ALIASES.get(name, name))
         if entry is None:
             return None
-        command = getattr(importlib.import_module(f"earmark.{entry.module}"), entry.attribute)
-        assert isinstance(command, click.Command)
+        command = _load(entry)
+        for inner, nested in NESTED.get(name, {}).items():
+            assert isinstance(command, click.Group)
+            command.add_command(_load(nested), inner)
         return command
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from earmark.codec.command_line import command
+from earmark.codec.command_line import Choice, command
 
 
 @command(
@@ -16,7 +16,7 @@ from earmark.codec.command_line import command
         "earmark completion fish > ~/.config/fish/completions/earmark.fish",
     ],
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
+@click.argument("shell", type=Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script of SHELL: bash, zsh or fish."""

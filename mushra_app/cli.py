@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from earmark.codec.command_line import command, group, option
+from earmark.codec.command_line import Choice, command, group, option
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted, split_list
 from earmark.eval.inputs import RunPath
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
 NewFolder = click.Path(file_okay=False, path_type=Path)
-Rule = click.Choice(["paper", "bs1534", "bs1534-iqr", "none"])
+Rule = Choice(["paper", "bs1534", "bs1534-iqr", "none"])
 
 
 @group(

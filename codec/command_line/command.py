@@ -10,6 +10,7 @@ import click
 from earmark.codec.suggestions import did_you_mean
 
 WIDTH = 80  # columns of a help page
+ENVIRONMENT = {"NO_COLOR": "Print without colours.", "COLUMNS": "Width of tables and help on a terminal."}
 DONE, REFUSED, INTERRUPTED = "done", "refused, or could not run", "interrupted"
 
 
@@ -18,7 +19,7 @@ class _WithSections(click.Command):
 
     Args:
         examples: command lines that work as they stand, given files of these names.
-        environment: variable -> its meaning.
+        environment: variable -> its meaning, beside those that all commands read.
         exit_status: status -> its meaning, beside 0, 2 and 130, which all commands have.
     """
 
@@ -35,7 +36,7 @@ class _WithSections(click.Command):
         kwargs["context_settings"] = {**settings, **(kwargs.get("context_settings") or {})}
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
-        self.environment = dict(environment or {})
+        self.environment = {**ENVIRONMENT, **(environment or {})}
         self.exit_status = {0: DONE, 2: REFUSED, 130: INTERRUPTED, **(exit_status or {})}
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -43,9 +44,8 @@ class _WithSections(click.Command):
             with formatter.section("Examples"):
                 for example in self.examples:
                     formatter.write(f"{'':{formatter.current_indent}}{example}\n")
-        if self.environment:
-            with formatter.section("Environment"):
-                formatter.write_dl(sorted(self.environment.items()))
+        with formatter.section("Environment"):
+            formatter.write_dl(sorted(self.environment.items()))
         with formatter.section("Exit status"):
             formatter.write_dl([(str(status), text) for status, text in sorted(self.exit_status.items())])
 

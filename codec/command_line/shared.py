@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from earmark.codec.command_line.option import option
+from earmark.codec.command_line.types import Choice
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -31,6 +32,6 @@ keep_going = option(
 def printed_format(*formats: str) -> Decorator:
     """The option --format of a command that prints a table: its value is one of `formats`, the first by default."""
     return option(
-        "--format", "output", type=click.Choice(formats), default=formats[0], metavar="FORMAT",
+        "--format", "output", type=Choice(formats), default=formats[0], metavar="FORMAT",
         help=f"Print the result as {', '.join(formats[:-1])} or {formats[-1]}.",
     )  # fmt: skip

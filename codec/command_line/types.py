@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from earmark.codec.suggestions import did_you_mean, same
+
 
 class SampleRate(click.ParamType):
     """A sample rate in Hz, or in kHz with a k: 16000, 16k, 44.1k.
@@ -28,6 +30,17 @@ class SampleRate(click.ParamType):
         if not self.low <= rate <= self.high or rate != round(rate):
             self.fail(f"{value} is not a rate from {self.low} to {self.high} Hz, e.g. 24000 or 44.1k", param, ctx)
         return round(rate)
+
+
+class Choice(click.Choice[str]):
+    """One of several words; case, hyphens and underscores do not matter, and near words are suggested."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        exact = same(str(value), self.choices)
+        if exact is None:
+            hint = did_you_mean(str(value), self.choices) or f"; choose from {', '.join(self.choices)}"
+            self.fail(f"there is no {value!r}{hint}", param, ctx)
+        return exact
 
 
 def completed_list(incomplete: str, names: Iterable[str]) -> list[CompletionItem]:

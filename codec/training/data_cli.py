@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from earmark.codec.command_line import SampleRate, command, group, option, shared
+from earmark.codec.command_line import Choice, SampleRate, command, group, option, shared
 from earmark.codec.datasets import layouts, open_corpus
 from earmark.codec.datasets.indexing import Candidate, Index, index
 from earmark.codec.datasets.manifest import CATEGORIES, SPLITS, Category, Entry
@@ -67,12 +67,12 @@ def data() -> None:
 )
 @click.argument("root", type=FOLDER)
 @option(
-    "--layout", type=click.Choice([*layouts.LAYOUTS, "folder"]), required=True, metavar="LAYOUT",
+    "--layout", type=Choice([*layouts.LAYOUTS, "folder"]), required=True, metavar="LAYOUT",
     help=f"Layout of ROOT: {', '.join(layouts.LAYOUTS)}, or folder for any other.",
 )  # fmt: skip
 @option("-o", "--out", type=NEW, required=True, metavar="FILE", help="Manifest to write, e.g. jamendo.jsonl.")
 @option(
-    "--category", type=click.Choice(CATEGORIES), metavar="CATEGORY", aliases=["--kind"],
+    "--category", type=Choice(CATEGORIES), metavar="CATEGORY", aliases=["--kind"],
     help="With --layout folder: category of the recordings, speech, music or sound.",
 )  # fmt: skip
 @option("--licence", default="not stated", metavar="TEXT", help="With --layout folder: licence of the recordings.")

@@ -13,7 +13,7 @@ from earmark.codec.text import counted
 
 
 @command(
-    "demo-audio", short_help="Write a small synthetic set of recordings", examples=["earmark demo-audio demo/audio"]
+    "demo-audio", short_help="Write a small synthetic set of recordings", examples=["earmark data demo demo/audio"]
 )
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def demo_audio(folder: Path) -> None:

@@ -72,6 +72,7 @@ def test_a_page_has_its_sections_and_no_line_is_too_long(page):
     text = _text(page)
     assert [line for line in text.splitlines() if len(line) > WIDTH] == []
     assert "\nExit status:\n" in text
+    assert "\nEnvironment:\n" in text
     if path != "earmark":
         assert "\nExamples:\n" in text
     assert "RANGE" not in text

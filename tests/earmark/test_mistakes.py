@@ -37,6 +37,8 @@ MISTAKES = [
     (["tables", "run", "--format", "html"], "'--format'"),
     (["tables", "run", "--metrics", "stoi"], "add --paper, e.g. --paper table1"),
     (["differences", "run", "--against", "opus@12", "--bjontegaard"], "leave out --against or --bjontegaard"),
+    (["study", "report", "study", "--screen", "bs1543"], "there is no 'bs1543'; did you mean bs1534"),
+    (["encode", "clips/music/a.wav", "b.ecdc", "--container", "mp4"], "choose from earmark, reference"),
     # Systems
     (["compare", "clips", "-s", "opsu@6", "-o", "r"], "opsu@6: there is no codec 'opsu'; did you mean opus?"),
     (["compare", "clips", "-s", "vorbis@64", "-o", "r"], "`earmark systems` lists the codecs"),
