@@ -59,7 +59,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
-HIDDEN = {"demo-audio": Entry("eval.demo.cli", "demo_audio", "FOLDER", "Write a small synthetic set of recordings")}
+HIDDEN = {"demo-audio": Entry("eval.demo_cli", "demo_audio", "FOLDER", "Write a small synthetic set of recordings")}
 NESTED = {"data": {"demo": HIDDEN["demo-audio"]}}  # commands that a group has from a package above its own
 ALIASES = {"mushra": "study"}  # former names, which work and are not listed
 

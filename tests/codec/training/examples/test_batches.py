@@ -545,7 +545,7 @@ def test_from_a_folder_to_a_training_example(tmp_path):
 
 
 def test_a_folder_needs_its_category(tmp_path):
-    with pytest.raises(UserError, match="--kind"):
+    with pytest.raises(UserError, match="--category"):
         run("index", tmp_path, "--layout", "folder", "--out", tmp_path / "m.jsonl")
 
 
