@@ -35,14 +35,8 @@ def _recipes() -> list[str]:
     ],
 )
 @click.argument("recipe", shell_complete=completed_by(_recipes))
-@option(
-    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
-)  # fmt: skip
-@option(
-    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
-    help="Folder of the training.",
-)  # fmt: skip
+@shared.data
+@shared.training_folder
 @option(
     "--rooms", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
     show_default="simulated ones", help="Folder of measured room impulse responses.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,6 +24,14 @@ device = option(
 )  # fmt: skip
 
 
+data = option(
+    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
+    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
+)  # fmt: skip
+training_folder = option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
+    help="Folder of the training and its results.",
+)  # fmt: skip
 force = option("-f", "--force", is_flag=True, help="Replace an existing output file.")
 keep_going = option(
     "-k", "--keep-going", is_flag=True, help="Run what can run if something cannot, and exit with status 1."

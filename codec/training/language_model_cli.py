@@ -16,14 +16,8 @@ from earmark.codec.extras import require
     examples=["earmark train-lm training/model.safetensors --data shards/ -o lm/"],
 )
 @click.argument("checkpoint", metavar="CODEC")
-@option(
-    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
-)  # fmt: skip
-@option(
-    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
-    help="Folder of the training.",
-)  # fmt: skip
+@shared.data
+@shared.training_folder
 @option(
     "--start-from", "start", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     show_default="random weights", help="Weights to start from: float.safetensors of an earlier training.",

@@ -30,18 +30,12 @@ class BudgetType(click.ParamType):
     examples=["earmark reproduce table_a4 --data shards/ --budget 30min -o table/"],
 )
 @click.argument("table")
-@option(
-    "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
-    help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
-)  # fmt: skip
+@shared.data
 @option(
     "--budget", type=BudgetType(), required=True, metavar="BUDGET",
     help="Length of each training, e.g. 30min or 2000updates.",
 )  # fmt: skip
-@option(
-    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
-    help="Folder for the results.",
-)  # fmt: skip
+@shared.training_folder
 @option(
     "--rows", type=NameList(), multiple=True, callback=together, metavar="ROW,...", show_default="all",
     help="Rows to train; repeats add up.",
