@@ -85,7 +85,7 @@ class Load:
 
 @dataclass
 class Observations:
-    """What the listeners observed."""
+    """Observations of the listeners."""
 
     rating_seconds: list[float] = field(default_factory=list)
     page_seconds: list[float] = field(default_factory=list)

@@ -153,7 +153,7 @@ def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) ->
     short_help="Decode an .ecdc file to audio",
     examples=["earmark decode speech.ecdc speech.wav", "earmark decode - - < talk.ecdc | aplay"],
     environment=CACHE,
-    exit_status={1: "the file is damaged; what is left was decoded"},
+    exit_status={1: "the file is damaged; the undamaged parts were decoded"},
 )
 @click.argument("source", type=CodedFile(), metavar="IN.ecdc")
 @click.argument("target", type=FILE, metavar="OUT")

@@ -28,7 +28,7 @@ def pip_install(extra: Extra) -> str:
 
 
 def missing(*modules: str, extra: Extra) -> str | None:
-    """What to say of modules that cannot be imported; None if all can. Imports nothing, so that it takes no time.
+    """Return a message on modules that cannot be imported, or None if all can. Imports nothing, so it takes no time.
 
     Example: "PyTorch is not installed; run `pip install 'earmark[encodec]'`".
     """

@@ -133,7 +133,7 @@ def _sources(
 
 
 def _problem(tensors: Mapping[str, Tensor], key: str, shape: Shape) -> str:
-    """What is wrong with the tensor of a key, or ""."""
+    """Return the fault of the tensor of a key, or "" if it has none."""
     if key not in tensors:
         return "is missing"
     value = tensors[key]

@@ -1,4 +1,4 @@
-"""What a database has collected, as tables: ratings, and answers to questionnaires."""
+"""Tables of the collected data in a database: ratings, and answers to questionnaires."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class Step(Base):
 
 
 class Stimulus(Base):
-    """What one button of one trial plays.
+    """A stimulus: the audio that one button of one trial plays.
 
     Attributes:
         token: the name under which the browser fetches the audio; tells nothing about the condition.

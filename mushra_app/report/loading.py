@@ -37,7 +37,7 @@ class LoadedRatings:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the import assumed, repaired or skipped, one sentence each."""
+        """Assumptions, repairs and omissions of the import, one sentence each."""
         return self._ratings.notes
 
     def report(self, folder: str | Path, screen: str = "paper") -> Report:
