@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from earmark.codec.audio import Audio, fit_length, resample
+from earmark.codec.audio import Audio, Recording, resample
 from earmark.codec.errors import UserError
-from earmark.codec.text import counted, split_list
-from earmark.eval.comparison.alignment import advance, estimate_lag
+from earmark.codec.text import split_list
 from earmark.eval.comparison.corpus import ReferenceFormat
+from earmark.eval.comparison.pair import Pair, matched
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.evaluation import evaluate
-from earmark.eval.metrics.interface import Score
+from earmark.eval.metrics.interface import Metric, Score
 
 DEFAULT = ("si_snr", "visqol")
 MOST_CHANNELS = 2
+
+
+class Scores(dict[str, Score]):
+    """Metric -> score of one pair of signals.
+
+    Attributes:
+        pair: the decoded signal as it was scored: aligned, with what the alignment did and what was converted.
+    """
+
+    def __init__(self, scores: Mapping[str, Score], pair: Pair) -> None:
+        super().__init__(scores)
+        self.pair = pair
 
 
 def score(
@@ -26,49 +38,67 @@ def score(
     sample_rate: int,
     metrics: Iterable[str] = DEFAULT,
     *,
+    decoded_rate: int | None = None,
     speech: bool = False,
-) -> dict[str, Score]:
+) -> Scores:
     """Score a decoded signal against its reference.
 
-    The signals are prepared as by `earmark compare`, which gives the same scores for the same pair: rates above 48 kHz
-    are resampled to 48 kHz, `decoded` is cut or padded at its end to the length of the reference and aligned by up to
-    10 samples, and each metric gets both signals at its own sample rate, mono if it needs that.
+    The signals are prepared as by `earmark compare` and `earmark score`, which give the same scores for the same pair:
+    rates above 48 kHz are resampled to 48 kHz, `decoded` is converted to the sample rate, channel count and length of
+    the reference and aligned with it, and each metric gets both signals at its own sample rate, mono if it needs that.
 
     Args:
         reference, decoded: NumPy arrays or torch tensors of floating-point samples with full scale at +-1, [time] or
             [channels, time] with one or two channels.
-        sample_rate: rate of both signals in Hz.
+        sample_rate: rate of the reference in Hz.
         metrics: names as `earmark metrics` lists them.
+        decoded_rate: rate of `decoded` in Hz; default: `sample_rate`.
         speech: compute `visqol` in speech mode instead of audio mode.
 
     Returns:
         For each name in `metrics` a score with `value`, `status` ("ok", "undefined" or "error") and `reason`. The
-        value is None unless the status is "ok".
+        value is None unless the status is "ok". The attribute `pair` tells what the alignment did (`pair.lag` in
+        samples at the rate of the reference) and what was converted (`pair.notes`).
 
     Raises:
-        UserError: a metric is not known, the sample rate is not positive, or an array has another shape or type.
+        UserError: a metric is not known, a sample rate is not positive, or an array has another shape or type.
 
     Examples:
         >>> scores = earmark.score(reference, decoded, 24000, metrics=["si_snr", "pesq"])
         >>> scores["si_snr"].value
         12.4
+        >>> scores.pair.lag
+        3
     """
-    names = split_list(metrics) if isinstance(metrics, str) else tuple(dict.fromkeys(metrics))
+    names = registry.names(split_list(metrics) if isinstance(metrics, str) else metrics)
     chosen = {name: registry.find(name, speech=speech) for name in names}
-    source, result = _samples(reference, "reference"), _samples(decoded, "decoded")
-    if source.shape[0] != result.shape[0]:
-        raise UserError(
-            f"score: reference has {counted(source.shape[0], 'channel')} and decoded has {result.shape[0]}; pass "
-            "the same number"
-        )
-    if int(sample_rate) != sample_rate or sample_rate <= 0:
-        raise UserError(f"score: sample_rate={sample_rate} is not a rate in Hz, e.g. 24000")
-    rate = ReferenceFormat().rate_for(int(sample_rate))
-    source, result = (resample(samples, int(sample_rate), rate) for samples in (source, result))
-    result = fit_length(result, source.shape[-1])
-    if source.shape[-1] and np.isfinite(source).all() and np.isfinite(result).all():
-        result = advance(result, estimate_lag(source, result))
-    return {name: evaluate(metric, source, result, rate) for name, metric in chosen.items()}
+    source = Recording(_samples(reference, "reference"), _rate(sample_rate, "sample_rate"))
+    given = sample_rate if decoded_rate is None else decoded_rate
+    result = Recording(_samples(decoded, "decoded"), _rate(given, "decoded_rate"))
+    rate = ReferenceFormat().rate_for(source.sample_rate)
+    return scored(Recording(resample(source.samples, source.sample_rate, rate), rate), result, chosen)
+
+
+def scored(reference: Recording, decoded: Recording, metrics: Mapping[str, Metric]) -> Scores:
+    """Score a pair of recordings.
+
+    Args:
+        reference: as it is scored, at 48 kHz at most.
+        decoded: in any format.
+        metrics: name in the result -> metric.
+    """
+    pair = matched(reference, decoded)
+    scores = {
+        name: evaluate(metric, reference.samples, pair.decoded, reference.sample_rate)
+        for name, metric in metrics.items()
+    }
+    return Scores(scores, pair)
+
+
+def _rate(rate: int, name: str) -> int:
+    if int(rate) != rate or rate <= 0:
+        raise UserError(f"score: {name}={rate} is not a rate in Hz, e.g. 24000")
+    return int(rate)
 
 
 def _samples(array: Any, name: str) -> Audio:
