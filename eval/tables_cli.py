@@ -9,8 +9,9 @@ import click
 
 from earmark.codec.command_line import command, option, shared
 from earmark.codec.errors import UserError
+from earmark.eval.gate import Margins, run_gate
 from earmark.eval.inputs import RunPath
-from earmark.eval.options import NameList, together
+from earmark.eval.options import MetricList, NameList, together
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
@@ -68,7 +69,12 @@ def tables(
 
 @command(
     short_help="Test which codecs differ",
-    examples=["earmark differences run/ --against opus@12", "earmark differences new/ --with old/ --format csv"],
+    examples=[
+        "earmark differences run/ --against opus@12",
+        "earmark differences new/ --with old/ --format csv",
+        "earmark differences new/ --with old/ --fail-if-worse visqol,pesq --margin 0.05",
+    ],
+    exit_status={2: "refused, or --fail-if-worse lacks something", 3: "--fail-if-worse found a regression"},
 )
 @click.argument("run", type=RunPath())
 @option("--metric", metavar="METRIC", show_default="all", help="Compare by this metric of the run only.")
@@ -78,14 +84,33 @@ def tables(
     help="Add the systems of another run of the same recordings; fails with the reason if it is not comparable.",
 )  # fmt: skip
 @option("--bjontegaard", "deltas_only", is_flag=True, help="Print only the Bjontegaard deltas, also as CSV.")
+@option(
+    "--fail-if-worse", "gated", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
+    help="A gate: exit with 3 if a system of RUN is significantly worse than in --with, or than --against.",
+)  # fmt: skip
+@option(
+    "--margin", type=Margins(), default="0", metavar="LOSS",
+    help="Mean loss that --fail-if-worse tolerates, e.g. 0.05, or pesq=0.05,si_snr=0.5.",
+)  # fmt: skip
+@option(
+    "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write the result of --fail-if-worse as JUnit XML; an existing file is replaced.",
+)  # fmt: skip
 @shared.printed_format(*FORMATS)
 def differences(
-    run: Path, metric: str | None, against: str | None, other: Path | None, deltas_only: bool, output: str
-) -> None:  # fmt: skip
+    run: Path, metric: str | None, against: str | None, other: Path | None, deltas_only: bool,
+    gated: tuple[str, ...] | None, margin: dict[str | None, float], junit: Path | None, output: str,
+) -> int:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved.
 
     CSV and JSON have every number in full: the differences, or with --bjontegaard the deltas.
     """
+    if gated is not None:
+        if metric is not None or deltas_only:
+            raise UserError("--fail-if-worse names the metrics of the gate; leave out --metric and --bjontegaard")
+        return run_gate(run, other, against, gated, margin, output, junit)
+    if junit is not None or margin != {None: 0.0}:
+        raise UserError("--margin and --junit belong to a gate; add --fail-if-worse, e.g. --fail-if-worse visqol")
     from earmark.eval.comparison.comparability import joined
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.statistics import bjontegaard
@@ -111,3 +136,4 @@ def differences(
     if output in ("csv", "json"):  # one table under one heading
         grids = [replace(grids[0], data=tuple(record for grid in grids for record in grid.data))]
     click.echo("\n".join(RENDERERS[output](grid) for grid in grids), nl=output not in ("csv", "json"))
+    return 0

@@ -61,10 +61,10 @@ def commands(page: Path) -> Iterator[list[str]]:
                 variables[assigned[1]] = assigned[2]
             for name, value in variables.items():
                 line = line.replace(f"${name}", value)
-            yield from _earmark(line)
+            yield from earmark_calls(line)
 
 
-def _earmark(line: str) -> Iterator[list[str]]:
+def earmark_calls(line: str) -> Iterator[list[str]]:
     """Every call of `earmark` in a line of shell: after a pipe, in a virtual environment, or as a module."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
     lexer.whitespace_split = True

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from earmark.cli import cli
 
-from .markdown import PAGES, commands, inline_commands, title
+from .markdown import PAGES, ROOT, commands, earmark_calls, inline_commands, title
 
 MISSING = re.compile(r"(?P<type>Directory|File|Path)? ?'?(?P<path>[^\s']+)'? does not exist")
 MOST_PATHS = 8  # that one command names
@@ -78,6 +79,17 @@ def test_commands_in_running_text_parse(page: Path, tmp_path: Path, monkeypatch:
             continue
         except click.ClickException as error:
             pytest.fail(f"earmark {' '.join(args)}: {error.format_message()}")
+
+
+@pytest.mark.parametrize("workflow", sorted((ROOT / "docs" / "workflows").iterdir()), ids=title)
+def test_commands_of_workflows_parse(workflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The steps of a workflow for a build server, which the pages show in full."""
+    monkeypatch.chdir(tmp_path)
+    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
+    calls = [args for job in jobs for step in job["steps"] for args in earmark_calls(step.get("run", ""))]
+    assert calls
+    for args in calls:
+        parse(args)
 
 
 def test_the_pages_have_commands():

@@ -55,8 +55,8 @@ def _setting(value: bool | int | None) -> str:
     return "each recording's own" if value is None else f"{value} Hz"
 
 
-def joined(run: Path, other: Path) -> pd.DataFrame:
-    """Join the scores of two runs; a system that both have gets the name of the second run appended there.
+def require_comparable(run: Path, other: Path) -> None:
+    """Refuse two runs whose scores may not be compared.
 
     Raises:
         UserError: one is not a finished run, or they are not comparable; the message says why.
@@ -64,6 +64,15 @@ def joined(run: Path, other: Path) -> pd.DataFrame:
     why = reasons(read_info(run), read_info(other))
     if why:
         raise UserError(f"{other}: not comparable with {run}: {'; '.join(why)}")
+
+
+def joined(run: Path, other: Path) -> pd.DataFrame:
+    """Join the scores of two runs; a system that both have gets the name of the second run appended there.
+
+    Raises:
+        UserError: one is not a finished run, or they are not comparable; the message says why.
+    """
+    require_comparable(run, other)
     ours, theirs = read_scores(run), read_scores(other)
     known = set(ours["system"])
     theirs["system"] = [f"{name} ({other.name})" if name in known else name for name in theirs["system"]]

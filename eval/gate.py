@@ -1,0 +1,107 @@
+"""The gate of `earmark differences --fail-if-worse`: what it compares, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from earmark.codec.errors import UserError
+from earmark.codec.text import split_list
+
+REGRESSION, MISSING = 3, 2  # exit statuses
+
+
+class Margins(click.ParamType):
+    """A tolerated loss for all metrics, "0.05", or one per metric, "visqol=0.05,si_snr=0.5"."""
+
+    name = "margin"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str | None, float]:  # fmt: skip
+        if isinstance(value, dict):
+            return value
+        result: dict[str | None, float] = {}
+        for part in split_list(value):
+            name, equals, number = part.rpartition("=")
+            try:
+                margin = float(number)
+            except ValueError:
+                margin = math.nan
+            if not 0 <= margin < math.inf:
+                self.fail(f"{part} is not a loss of 0 or more, e.g. 0.05 or pesq=0.05,si_snr=0.5", param, ctx)
+            result[name.strip() if equals else None] = margin
+        return result
+
+
+def run_gate(
+    run: Path,
+    other: Path | None,
+    against: str | None,
+    metrics: Sequence[str],
+    margins: Mapping[str | None, float],
+    output: str,
+    junit_file: Path | None,
+) -> int:
+    """Compare a run with an earlier one, or its systems with one of them; print the result.
+
+    Args:
+        other: the earlier run, each of whose systems the run must have.
+        against: system of the run that the others must not fall behind, if there is no earlier run.
+        margins: metric -> tolerated loss; None -> that of all other metrics.
+        output: "text" or a format of `earmark.eval.tables.grid`.
+        junit_file: file for JUnit XML.
+
+    Returns:
+        The exit status: 0, 3 if a system is worse, otherwise 2 if a metric, system or score is missing.
+
+    Raises:
+        UserError: the runs are not comparable, or an option is not valid.
+    """
+    from earmark.codec.files import write_text
+    from earmark.eval.comparison.comparability import require_comparable
+    from earmark.eval.comparison.run_folder import REFERENCE, read_info, read_scores
+    from earmark.eval.metrics import registry
+    from earmark.eval.statistics.gate import check
+    from earmark.eval.tables import gate_report
+    from earmark.eval.tables.grid import RENDERERS
+
+    if (other is None) == (against is None):
+        raise UserError("--fail-if-worse needs what to compare with: either --with RUN or --against SYSTEM")
+    names = registry.names(metrics)
+    chosen = {registry.names([name])[0]: margin for name, margin in margins.items() if name is not None}
+    if unused := chosen.keys() - set(names):
+        raise UserError(f"--margin: {', '.join(unused)} is not among the metrics of --fail-if-worse")
+    new = read_scores(run)
+    if other is not None:
+        require_comparable(run, other)
+        old = read_scores(other)
+        pairs = [(name, name) for name in map(str, old["system"].unique()) if name != REFERENCE]
+    else:
+        old, present = new, [str(name) for name in new["system"].unique()]
+        if against not in present:
+            raise UserError(f"--against {against}: not in this run; it has {', '.join(present)}")
+        pairs = [(name, against) for name in present if name not in (REFERENCE, against)]
+    if not pairs:
+        raise UserError(f"{other or run}: has no system to compare with")
+    checks = check(
+        new, old, pairs, {name: chosen.get(name, margins.get(None, 0.0)) for name in names},
+        read_info(run)["speech_categories"],
+    )  # fmt: skip
+    title = f"{run} against {other or against}"
+    if output == "text":
+        click.echo("\n".join([*gate_report.lines(checks), gate_report.summary_line(checks)]))
+    else:
+        rendered = RENDERERS[output](gate_report.gate_grid(checks, title))
+        click.echo(rendered, nl=not rendered.endswith("\n"))
+        for line, one in zip(gate_report.lines(checks), checks, strict=True):
+            if one.verdict != "passed":  # standard output may go to a file
+                click.echo(line, err=True)
+    if junit_file is not None:
+        write_text(junit_file, gate_report.junit(checks, f"earmark differences {title}"))
+    verdicts = {one.verdict for one in checks}
+    return REGRESSION if "regression" in verdicts else MISSING if "missing" in verdicts else 0
