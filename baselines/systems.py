@@ -30,6 +30,8 @@ def parse(text: str, own: Mapping[str, Family] | None = None) -> System:
     """
     text = text.strip()
     match = _SHAPE.fullmatch(_UNIT.sub(r"\1", _COLON_RATE.sub(r"\1@\2", text)))
+    if match is None and len(parts := [part.strip() for part in re.split(r"[;|&]", text) if part.strip()]) > 1:
+        raise UserError(f"{text!r} is not a system; separate systems by commas: {','.join(parts)}")
     if match is None:
         raise UserError(f"{text!r} is not a system; write codec@rate, e.g. opus@12 (see `earmark systems`)")
     known = {**families(), **(own or {})}

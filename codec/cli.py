@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from earmark.codec.checkpoints.downloads import OFFICIAL
-from earmark.codec.command_line import Choice, command, option, shared
+from earmark.codec.command_line import Choice, command, option, shared, show_preview
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
 from earmark.codec.model_choice import MODELS, ModelChoice
 from earmark.codec.pipes import PIPE, open_recording, progress_of, reading, writing, writing_audio
+from earmark.codec.text import counted
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help does without it
     from earmark.codec.ecdc import Header, PartReader
@@ -93,14 +94,16 @@ language_model_option = option(
 @checkpoint_option
 @language_model_option
 @option(
-    "--container", type=Choice(["earmark", "reference"]), default="earmark", metavar="FORMAT",
+    "--container", type=Choice(["earmark", "reference"]), default="earmark", metavar="earmark|reference",
     aliases=["--format"],
     help="File format: `earmark` detects damage; `reference` is for the programs of the public EnCodec.",
 )  # fmt: skip
 @shared.force
+@shared.dry_run
+@shared.quiet
 def encode(
     source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: str | None,
-    language_model: Path | None, container: Literal["earmark", "reference"], force: bool,
+    language_model: Path | None, container: Literal["earmark", "reference"], force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Code the recording IN with EnCodec to OUT.ecdc. Either may be - for a pipe.
 
@@ -125,6 +128,15 @@ def encode(
     _require_rate(config, kbps, checkpoint)
     coder = choice.coder_for(config, container, identity) if lm or language_model is not None else None
 
+    if dry_run:
+        show_preview({
+            "input": f"{source}: {_duration(recording.samples, config.sample_rate)}",
+            "model": f"{config.name}, {config.sample_rate} Hz, {counted(config.channels, 'channel')}",
+            "bit rate": f"{kbps:g} kbps{'' if coder is None else ' at most, reduced by the language model'}",
+            "output": target,
+        })  # fmt: skip
+        return
+
     from earmark.codec import ecdc, recordings
 
     coded = 0
@@ -140,6 +152,10 @@ def encode(
     if target != PIPE:
         seconds = coded / config.sample_rate
         click.echo(f"{target}: {seconds:.2f} s at {writer.payload_bytes * 8 / seconds / 1000:.2f} kbps")
+
+
+def _duration(samples: int | None, sample_rate: int) -> str:
+    return "of unknown length" if samples is None else f"{samples / sample_rate:.2f} s"
 
 
 def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) -> None:
@@ -160,7 +176,11 @@ def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) ->
 @checkpoint_option
 @language_model_option
 @shared.force
-def decode(source: Path, target: Path, checkpoint: str | None, language_model: Path | None, force: bool) -> int:
+@shared.dry_run
+@shared.quiet
+def decode(
+    source: Path, target: Path, checkpoint: str | None, language_model: Path | None, force: bool, dry_run: bool
+) -> int:  # fmt: skip
     """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Either may be - for a pipe.
 
     OUT has the model's sample rate and channels, and 16 bits. A pipe gets WAV with a header of unknown length. Damaged
@@ -179,6 +199,15 @@ def decode(source: Path, target: Path, checkpoint: str | None, language_model: P
         config = given[0].config if given else None
         reader = ecdc.open_reader(file, config, coder=lambda header: choice.coder_of(header, config, f"{label}: "))
         model = _model_of(reader.header, given, checkpoint, label)
+        if dry_run:
+            config, length = model.config, _duration(reader.header.samples, model.config.sample_rate)
+            show_preview(
+                {
+                    "input": f"{label}: {length} of {reader.header.model}",
+                    "output": f"{target}: {config.sample_rate} Hz, {counted(config.channels, 'channel')}, 16 bits",
+                }
+            )
+            return 0
         limited = _write_decoded(model, reader, target, label)
     if limited:
         click.echo(f"note: {limited} samples were beyond full scale and limited to it", err=True)

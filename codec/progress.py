@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, otherwise plain lines."""
+"""Progress of long work: a bar on a terminal, otherwise plain lines; nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+
+from earmark.codec.notices import is_quiet
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -86,6 +88,9 @@ def _shown(
     label: str, done: int, total: int | None, columns: tuple[ProgressColumn, ...], amount: Callable[[int], str]
 ) -> Iterator[Callable[[int, str], None]]:
     """A bar made of `columns`, or lines with the `amount` done; call with the advance and a word about it."""
+    if is_quiet():
+        yield lambda count, step: None
+        return
     if sys.stderr.isatty():
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             bar = bars.add_task(escape(label), total=total, completed=done, step="")

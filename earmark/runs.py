@@ -12,13 +12,13 @@ import pandas as pd
 
 from earmark.baselines.interface import Codec, Family, System
 from earmark.baselines.systems import as_system
+from earmark.codec.cores import usable_cores
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import path_or_url
 from earmark.codec.text import counted, split_list
 from earmark.eval.comparison import runner
 from earmark.eval.comparison.corpus import HIGHEST_RATE, SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.failures import failures
-from earmark.eval.comparison.pool import usable_cores
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
 from earmark.eval.metrics import registry
 from earmark.eval.report.results import write_results

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 import click
 
 from earmark.baselines.interface import System
-from earmark.codec.command_line import SampleRate, command, option, shared
+from earmark.codec.command_line import SampleRate, command, option, shared, show_preview
+from earmark.codec.cores import usable_cores
 from earmark.codec.errors import UserError
+from earmark.codec.notices import is_quiet, notice
 from earmark.codec.remote_paths import is_remote
 from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
-from earmark.eval.comparison.pool import usable_cores
 from earmark.eval.inputs import AudioPath, NewRunPath
 from earmark.eval.options import MetricList, NameList, together
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
@@ -68,12 +70,15 @@ METRICS = "si_snr,visqol"
     help="Resample every recording to this rate first, e.g. 24k.",
 )  # fmt: skip
 @shared.keep_going
+@shared.dry_run
+@shared.quiet
 @option("--mono", is_flag=True, help="Average the channels of every recording first.")
 @option("--link-audio", is_flag=True, help="Store the report's audio in files beside it instead of in the page.")
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...], out: Path,
     jobs: int | None, cluster: str | None, timeout: float | None,
-    speech: tuple[str, ...], rate: int | None, keep_going: bool, mono: bool, link_audio: bool,
+    speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool,
+    mono: bool, link_audio: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 
@@ -97,15 +102,33 @@ def compare(
     )  # fmt: skip
     for line in _left_out(plan):
         click.echo(f"note: {line}", err=True)
+    if dry_run:
+        _show_plan(plan)
+        return 0
     started = time.monotonic()
     result = runner.run(plan)
     summary = write_results(out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed)
     print_table(terminal_table(summary, result.info))
     complete = _print_notes(result)
     click.echo(f"{_tally(result, len(systems))}, {time.monotonic() - started:.0f} s; report: {out / REPORT}")
-    if len(systems) > 1:
+    if len(systems) > 1 and not is_quiet():
         click.echo(f"Next: earmark differences {shlex.quote(str(out))}")
     return 0 if complete else 1
+
+
+def _show_plan(plan: Plan) -> None:
+    from earmark.eval.comparison import runner
+
+    sources, computed = runner.preview(plan)
+    categories = Counter(source.category for source in sources)
+    every = len(sources) * len(plan.systems)
+    show_preview({
+        "recordings": f"{len(sources)}: {', '.join(f'{count} {name}' for name, count in categories.items())}",
+        "systems": ", ".join(system.text for system in plan.systems),
+        "metrics": ", ".join(plan.metrics),
+        "work": f"{every} pairs of recording and system: {computed} to compute, {every - computed} to reuse or refuse",
+        "output": plan.run,
+    })  # fmt: skip
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
@@ -140,7 +163,7 @@ def _print_notes(result: Result) -> bool:
     from earmark.eval.comparison.failures import unavailable_metrics
 
     for line in result.info["notes"]:
-        click.echo(f"note: {line}", err=True)
+        notice(f"note: {line}")
     unavailable = unavailable_metrics(result.scores)
     for line in unavailable:
         click.echo(line, err=True)

@@ -36,6 +36,9 @@ class MetricList(NameList):
     """A list of metrics, separated by commas or spaces."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, str) and ";" in value:
+            names = ",".join(part.strip() for part in value.split(";") if part.strip())
+            self.fail(f"{value!r}: separate metrics by commas: {names}", param, ctx)
         return super().convert(",".join(value.split()) if isinstance(value, str) else value, param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from earmark.codec.command_line import command, option, shared
+from earmark.codec.command_line import command, option, shared, show_preview
 from earmark.codec.command_line.types import completed_by
 from earmark.codec.errors import UserError
 from earmark.codec.extras import require
+from earmark.codec.notices import notice
+from earmark.codec.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,10 +60,12 @@ def _recipes() -> list[str]:
 )  # fmt: skip
 @option("--visqol/--no-visqol", default=True, help="Score the validation by ViSQOL too.")
 @option("--tensorboard/--no-tensorboard", default=True, help="Write a log for TensorBoard.")
+@shared.dry_run
+@shared.quiet
 def train(
     recipe: str, data: tuple[Path, ...], out: Path, rooms: Path | None, settings: tuple[str, ...], resume: bool,
     start: Path | None, minutes: float | None, device: str | None, threads: int | None, workers: int | None,
-    visqol: bool, tensorboard: bool,
+    visqol: bool, tensorboard: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train the codec of RECIPE: a name (encodec_24khz, encodec_48khz, soundstream, tiny, ...) or a TOML file.
 
@@ -74,7 +78,8 @@ def train(
     from earmark.codec.training import recipe_files
     from earmark.codec.training.distributed import join, leave
     from earmark.codec.training.examples.reverb import MeasuredRooms
-    from earmark.codec.training.examples.shard_cache import open_shards
+    from earmark.codec.training.examples.shard_cache import describe, open_shards
+    from earmark.codec.training.folder import require_free
     from earmark.codec.training.interrupts import suggest_resume
     from earmark.codec.training.run import train as run
 
@@ -82,6 +87,16 @@ def train(
         torch.set_num_threads(threads)
     chosen = recipe_files.load(recipe, settings)
     rate, channels = chosen.model.sample_rate, chosen.model.channels
+    if dry_run:
+        require_free(out, resume)
+        show_preview({
+            "recipe": chosen.name,
+            "model": f"{chosen.model.name}, {rate} Hz, {counted(channels, 'channel')}",
+            "updates": f"{chosen.training.total}, of {chosen.data.batch} excerpts of {chosen.data.seconds:g} s each",
+            "data": "\n".join(describe(path, out / f"shards-{i}", rate, channels) for i, path in enumerate(data)),
+            "output": out,
+        })  # fmt: skip
+        return
     scorers = {"visqol": visqol_scorer()} if visqol else {}
     group = join(device)
     try:
@@ -103,7 +118,10 @@ def train(
         leave()
     if group.rank == 0:
         time_is_up = f"time is up; run the same command with --resume to continue: {out}"
-        click.echo(f"done: {out / 'model.safetensors'}" if done else time_is_up, err=True)
+        if done:
+            notice(f"done: {out / 'model.safetensors'}")
+        else:
+            click.echo(time_is_up, err=True)
 
 
 def visqol_scorer() -> Scorer:

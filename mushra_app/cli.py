@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from earmark.codec.command_line import Choice, command, group, option
+from earmark.codec.command_line import Choice, command, group, option, shared, show_preview
 from earmark.codec.errors import UserError
+from earmark.codec.files import require_new
+from earmark.codec.notices import is_quiet
 from earmark.codec.text import counted, split_list
 from earmark.eval.inputs import RunPath
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
 NewFolder = click.Path(file_okay=False, path_type=Path)
+PAGE = "report.html"
 Rule = Choice(["paper", "bs1534", "bs1534-iqr", "none"])
 
 
@@ -71,18 +75,31 @@ database_option = option(
 )
 @option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
 @option("--seed", type=int, default=0, metavar="N", help="Seed for the choice of excerpts.")
+@shared.force
+@shared.dry_run
+@shared.quiet
 def build(
     run: Path, out: Path, systems: tuple[str, ...], per_category: int, seconds: float, annotations: int,
-    trials: int | None, mid_anchor: bool, seed: int,
+    trials: int | None, mid_anchor: bool, seed: int, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Build a listening test from RUN: excerpts, hidden reference, low anchor, equal levels (EBU R 128)."""
-    from earmark.mushra_app.building.build import Request, listeners_needed
+    from earmark.mushra_app.building.build import Request, choice, listeners_needed
     from earmark.mushra_app.building.build import build as build_study
     from earmark.mushra_app.building.preflight import check_study
 
-    built = build_study(
-        Request(run, out, split_list(",".join(systems)), per_category, seconds, annotations, trials, mid_anchor, seed)
-    )
+    names = split_list(",".join(systems))
+    request = Request(run, out, names, per_category, seconds, annotations, trials, mid_anchor, seed, force)
+    if dry_run:
+        conditions, chosen, notes = choice(request)
+        print_notes(notes)
+        categories = Counter(category for category, _ in chosen)
+        show_preview({
+            "items": f"{len(chosen)}: {', '.join(f'{count} {name}' for name, count in categories.items())}",
+            "conditions": ", ".join(f"{condition.name} ({condition.role})" for condition in conditions),
+            "output": out,
+        })  # fmt: skip
+        return
+    built = build_study(request)
     study = built.study
     print_notes(built.notes)
     print_notes(f"{one.check}: {one.evidence}" for one in check_study(study, out).findings if one.status != "ok")
@@ -91,7 +108,8 @@ def build(
         f"{counted(study.trials_per_listener, 'trial')} per listener; {counted(listeners_needed(study), 'listener')} "
         f"for {counted(study.annotations, 'rating')} of every item"
     )
-    click.echo(f"next: earmark study serve {out}")
+    if not is_quiet():
+        click.echo(f"next: earmark study serve {out}")
 
 
 @command(
@@ -107,16 +125,28 @@ def build(
     help="Folder that the paths in CONFIG are relative to.",
 )  # fmt: skip
 @annotations_option
-def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> None:
+@shared.dry_run
+@shared.quiet
+def import_(config: Path, out: Path, audio: Path | None, annotations: int, dry_run: bool) -> None:
     """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
-    from earmark.mushra_app.building.webmushra_study import import_webmushra
+    from earmark.mushra_app.building.webmushra_study import import_webmushra, preview
 
+    if dry_run:
+        pages, roles, notes = preview(config, out)
+        print_notes(notes)
+        show_preview({
+            "items": len(pages),
+            "conditions": ", ".join(f"{name} ({role})" for name, role in roles.items()),
+            "output": out,
+        })  # fmt: skip
+        return
     imported = import_webmushra(config, out, audio, annotations)
     study = imported.study
     print_notes(imported.notes)
     size = f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}"
     click.echo(f"{size} at {study.sample_rate} Hz")
-    click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
+    if not is_quiet():
+        click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
 
 
 @command(
@@ -126,6 +156,7 @@ def import_(config: Path, out: Path, audio: Path | None, annotations: int) -> No
     exit_status={1: "a check failed"},
 )
 @click.argument("study", type=Folder)
+@shared.quiet
 def check(study: Path) -> None:
     """Check STUDY before it opens: its audio, its length, and ITU-R BS.1534-3 point by point.
 
@@ -249,9 +280,10 @@ def public_address(url: str | None) -> str | None:
     "-o", "--out", type=NewFolder, metavar="DIR", show_default="STUDY/report, or FILE-report beside the rating file",
     help="Folder for report.html, its plots and tables.",
 )  # fmt: skip
+@option("-f", "--force", is_flag=True, help="Replace an existing report.")
 def report(
     study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,
-    screen: str, database: str | None, out: Path | None,
+    screen: str, database: str | None, out: Path | None, force: bool,
 ) -> None:  # fmt: skip
     """Screen the listeners of STUDY or of another tool's rating file, and report means with 95 % intervals."""
     from earmark.mushra_app.report.loading import load_ratings
@@ -263,6 +295,7 @@ def report(
         source, default = ratings, ratings.with_name(f"{ratings.stem}-report")
     else:
         raise UserError("name either a STUDY or --ratings FILE")
+    require_new((out or default) / PAGE, force)
     loaded = load_ratings(source, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor, database=database)
     written = loaded.report(out or default, screen)
     Console().print(terminal_table(written.summary))

@@ -10,6 +10,7 @@ import click
 
 from earmark.codec.command_line.option import option
 from earmark.codec.command_line.types import Choice
+from earmark.codec.notices import set_quiet
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -19,11 +20,9 @@ threads = option(
 )
 seed = option("--seed", type=int, default=0, metavar="N", help="Seed of random choices.")
 device = option(
-    "--device", metavar="DEVICE", show_default="a GPU if there is one, else cpu",
-    help="Processor that trains: cpu, cuda, cuda:N or mps.",
+    "--device", metavar="cpu|cuda[:N]|mps", show_default="auto",
+    help="Processor that trains; auto takes a GPU if there is one, else the CPU.",
 )  # fmt: skip
-
-
 data = option(
     "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",
     help="Manifest by `earmark data index`, or folder by `earmark data shards`; repeats add up.",
@@ -36,11 +35,23 @@ force = option("-f", "--force", is_flag=True, help="Replace an existing output f
 keep_going = option(
     "-k", "--keep-going", is_flag=True, help="Run what can run if something cannot, and exit with status 1."
 )
+dry_run = option("-n", "--dry-run", is_flag=True, help="Show what would be done, and write nothing.")
+
+
+def _quieten(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        set_quiet(ctx)
+
+
+quiet = option(
+    "-q", "--quiet", is_flag=True, expose_value=False, callback=_quieten,
+    help="Show no progress and no hints; results, warnings and errors remain.",
+)  # fmt: skip
 
 
 def printed_format(*formats: str) -> Decorator:
     """The option --format of a command that prints a table: its value is one of `formats`, the first by default."""
     return option(
-        "--format", "output", type=Choice(formats), default=formats[0], metavar="FORMAT",
-        help=f"Print the result as {', '.join(formats[:-1])} or {formats[-1]}.",
+        "--format", "output", type=Choice(formats), default=formats[0], metavar="|".join(formats),
+        help="Form of the result.",
     )  # fmt: skip

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from earmark.codec.command_line import Choice, SampleRate, command, group, option, shared
+from earmark.codec.command_line import Choice, SampleRate, command, group, option, shared, show_preview
+from earmark.codec.cores import usable_cores
 from earmark.codec.datasets import layouts, open_corpus
 from earmark.codec.datasets.indexing import Candidate, Index, index
 from earmark.codec.datasets.manifest import CATEGORIES, SPLITS, Category, Entry
 from earmark.codec.datasets.screening import Limits
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
+from earmark.codec.text import counted
 from earmark.codec.training.examples import shards
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -42,7 +44,9 @@ class Manifest(click.Path):
         return path
 
 
-JOBS = option("-j", "--jobs", type=click.IntRange(min=1), default=2, metavar="N", help="Threads that decode.")
+JOBS = option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N", show_default="all cores", help="Threads that decode."
+)
 
 
 @group(
@@ -83,9 +87,11 @@ def data() -> None:
 @option("--screen", is_flag=True, help="Decode each file and skip clipped, narrow-band and noisy ones.")
 @JOBS
 @shared.force
+@shared.dry_run
+@shared.quiet
 def index_command(
     root: Path, layout: str, out: Path, category: Category | None, licence: str, creator: str | None, screen: bool,
-    jobs: int, force: bool,
+    jobs: int | None, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Write the manifest of a data set, with the splits of the EnCodec paper (appendix A.1)."""
     require_new(out, force)
@@ -95,7 +101,10 @@ def index_command(
         raise UserError("--layout folder: give --category speech, music or sound too")
     else:
         candidates = layouts.plain_folder(root, category, licence, creator)
-    report(index(candidates, out, Limits() if screen else None, jobs), out)
+    if dry_run:
+        _preview(candidates, out)
+        return
+    report(index(candidates, out, Limits() if screen else None, jobs or usable_cores()), out)
 
 
 @command(
@@ -111,7 +120,9 @@ def index_command(
 )  # fmt: skip
 @JOBS
 @shared.force
-def open_corpus_command(root: Path, out: Path | None, jobs: int, force: bool) -> None:
+@shared.dry_run
+@shared.quiet
+def open_corpus_command(root: Path, out: Path | None, jobs: int | None, force: bool, dry_run: bool) -> None:
     """Index the open corpus. ROOT holds its parts, each extracted to a folder of its name.
 
     Without --out, prints the shell commands that fetch the missing parts; nothing is downloaded. Skips recordings that
@@ -125,8 +136,20 @@ def open_corpus_command(root: Path, out: Path | None, jobs: int, force: bool) ->
         candidates += recordings
         if not recordings:
             click.echo("\n".join(fetch_commands(source)), err=out is not None)
-    if out is not None:
-        report(index(candidates, out, Limits(), jobs), out)
+    if out is not None and dry_run:
+        _preview(candidates, out)
+    elif out is not None:
+        report(index(candidates, out, Limits(), jobs or usable_cores()), out)
+
+
+def _preview(candidates: Iterable[Candidate], out: Path) -> None:
+    """Show the files that would be indexed, by category and split."""
+    count = Counter((candidate.category, candidate.split) for candidate in candidates)
+    found = [f"{count[category, split]} {category} {split}" for category in CATEGORIES for split in SPLITS]
+    show_preview({
+        "files": "\n".join(text for text in found if not text.startswith("0 ")) or "none",
+        "manifest": out,
+    })  # fmt: skip
 
 
 def fetch_commands(source: open_corpus.Source) -> list[str]:
@@ -160,6 +183,8 @@ def fetch_commands(source: open_corpus.Source) -> list[str]:
     help="Take a fair sample of this length.",
 )  # fmt: skip
 @JOBS
+@shared.dry_run
+@shared.quiet
 def shards_command(
     manifests: tuple[Path, ...],
     sample_rate: int,
@@ -167,9 +192,17 @@ def shards_command(
     out: Path,
     shard_size: str,
     hours: float | None,
-    jobs: int,
+    jobs: int | None,
+    dry_run: bool,
 ) -> None:
     """Decode and resample the recordings in MANIFESTS once, so that training does not wait for decoders."""
+    if dry_run:
+        size(shard_size)
+        show_preview({
+            "recordings": hours_table(shards.wanted(manifests, hours)),
+            "shards": f"{out}: {sample_rate} Hz, {counted(channels, 'channel')}",
+        })  # fmt: skip
+        return
     recordings = shards.write(
         manifests,
         out,
@@ -177,7 +210,7 @@ def shards_command(
         channels=channels,
         shard_bytes=size(shard_size),
         hours=hours,
-        jobs=jobs,
+        jobs=jobs or usable_cores(),
     )
     for stored in recordings:
         if not stored.parts:

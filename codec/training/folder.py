@@ -44,8 +44,7 @@ def check_run(
     Raises:
         UserError: the folder holds another training, or holds this one and `resume` is False.
     """
-    if (folder / METADATA).exists() and not resume:
-        raise UserError(f"--out {folder}: holds a training already; add --resume, or name another folder")
+    require_free(folder, resume)
     earlier = read_metadata(folder)
     if earlier is None:
         return False
@@ -54,6 +53,16 @@ def check_run(
         if key in earlier and upgrade(earlier[key]) != json.loads(json.dumps(metadata[key])):
             raise UserError(f"--out {folder}: was begun with {label}; give the same, or name another folder")
     return True
+
+
+def require_free(folder: Path, resume: bool) -> None:
+    """Check that a folder holds no training, unless it is to be continued.
+
+    Raises:
+        UserError: it holds one, and `resume` is False.
+    """
+    if (folder / METADATA).exists() and not resume:
+        raise UserError(f"--out {folder}: holds a training already; add --resume, or name another folder")
 
 
 def write_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:

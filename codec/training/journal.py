@@ -16,6 +16,7 @@ from torch import Tensor
 from earmark.codec.errors import WriteError
 from earmark.codec.extras import missing
 from earmark.codec.files import write_text
+from earmark.codec.notices import notice
 
 UPDATES_PER_ENTRY = 50
 SECONDS_PER_LINE = 60.0
@@ -75,7 +76,7 @@ class Journal:
         """Log the scores after `number` updates, and the usage of the codebooks."""
         self._write({"update": number, "validation": dict(scores), **usage})
         text = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        click.echo(f"{number}/{self._total}  validation: {text}", err=True)
+        notice(f"{number}/{self._total}  validation: {text}")
         if self._board is not None:
             for name, value in scores.items():
                 self._board.add_scalar(f"validation/{name}", value, number)
@@ -129,7 +130,7 @@ class Journal:
             )
         left = (self._total - number) / speed / 3600
         parts.append(f"{speed:.2f} updates/s, {left:.1f} h left, waited {100 * means['waited']:.0f} %")
-        click.echo(f"{number}/{self._total}  " + "  ".join(parts), err=True)
+        notice(f"{number}/{self._total}  " + "  ".join(parts))
 
 
 class _Means:

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import click
 
-from earmark.codec.command_line import command, option, shared
+from earmark.codec.command_line import command, option, shared, show_preview
+from earmark.codec.errors import UserError
 from earmark.codec.extras import require
+from earmark.codec.notices import notice
+from earmark.codec.suggestions import did_you_mean, same
+from earmark.codec.text import counted
 
 
 @command(
@@ -42,10 +46,12 @@ from earmark.codec.extras import require
 @shared.device
 @shared.threads
 @option("--tensorboard/--no-tensorboard", default=True, help="Write a log for TensorBoard.")
+@shared.dry_run
+@shared.quiet
 def train_lm(
     checkpoint: str, data: tuple[Path, ...], out: Path, start: Path | None, hours: float | None, updates: int,
     batch: int, seconds: float, learning_rate: float, every: int, seed: int, resume: bool, minutes: float | None,
-    device: str | None, threads: int | None, tensorboard: bool,
+    device: str | None, threads: int | None, tensorboard: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train a language model for the codes of CODEC: a checkpoint, encodec_24khz or encodec_48khz.
 
@@ -59,7 +65,8 @@ def train_lm(
     from earmark.codec.encodec.config import PRESETS
     from earmark.codec.encodec.fast.accelerate import accelerate
     from earmark.codec.training.distributed import single_process
-    from earmark.codec.training.examples.shard_cache import open_shards
+    from earmark.codec.training.examples.shard_cache import describe, open_shards
+    from earmark.codec.training.folder import require_free
     from earmark.codec.training.interrupts import suggest_resume
     from earmark.codec.training.language_model_run import MODEL, train
     from earmark.codec.training.language_model_trainer import LanguageModelRecipe
@@ -67,18 +74,35 @@ def train_lm(
     if threads:
         torch.set_num_threads(threads)
     group = single_process("train-lm", device)
-    codec = checkpoints.load(checkpoint if checkpoint in PRESETS else Path(checkpoint))
+    preset = None if Path(checkpoint).exists() else same(checkpoint, PRESETS)
+    if preset is None and not Path(checkpoint).is_file():
+        raise UserError(
+            f"{checkpoint}: no such checkpoint; give a file, or one of {', '.join(PRESETS)}"
+            f"{did_you_mean(checkpoint, PRESETS)}"
+        )
+    codec = checkpoints.load(preset or Path(checkpoint))
     identity = checkpoints.identity(codec)
     if group.device.type == "cpu":
         accelerate(codec)
     rate, channels = codec.config.sample_rate, codec.config.channels
-    parts = [open_shards(path, out / f"shards-{index}", rate, channels, group) for index, path in enumerate(data)]
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
+    if dry_run:
+        require_free(out, resume)
+        show_preview({
+            "codec": f"{codec.config.name}, {rate} Hz, {counted(channels, 'channel')}",
+            "updates": f"{updates}, of {counted(batch, 'sequence')} of {seconds:g} s each",
+            "data": "\n".join(describe(path, out / f"shards-{i}", rate, channels) for i, path in enumerate(data)),
+            "output": out,
+        })  # fmt: skip
+        return
+    parts = [open_shards(path, out / f"shards-{index}", rate, channels, group) for index, path in enumerate(data)]
     stop_after = None if minutes is None else 60 * minutes
     with suggest_resume(out, resume):
         done = train(
             recipe, codec, identity, parts, out, group.device, start=start, hours=hours, resume=resume,
             stop_after=stop_after, tensorboard=tensorboard,
         )  # fmt: skip
-    status = "done" if done else "time is up; run the same command with --resume to continue"
-    click.echo(f"{status}: {out / MODEL}", err=True)
+    if done:
+        notice(f"done: {out / MODEL}")
+    else:
+        click.echo(f"time is up; run the same command with --resume to continue: {out}", err=True)

@@ -9,8 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from earmark.codec.audio.files import SUFFIXES
 from earmark.codec.errors import UserError
-from earmark.codec.suggestions import did_you_mean
+from earmark.codec.suggestions import did_you_mean, same
 from earmark.codec.training.recipe import Recipe, from_tables
 
 ROOT = "encodec_24khz"  # the recipe with all settings, ancestor of all others
@@ -51,15 +52,16 @@ def tables() -> list[str]:
 
 
 def table(name: str) -> Table:
-    """Read one of the paper's tables.
+    """Read one of the paper's tables; table_a4 is another spelling of tableA4.
 
     Raises:
         UserError: there is no such table.
     """
-    if name not in tables():
-        raise UserError(f"{name}: no such table; there are {', '.join(tables())}")
-    content = _read(name)
-    rows = (Row(f"{name}:{key}", row["label"], row["paper"]) for key, row in content["rows"].items())
+    exact = same(name, tables())
+    if exact is None:
+        raise UserError(f"{name}: no such table; there are {', '.join(tables())}{did_you_mean(name, tables())}")
+    content = _read(exact)
+    rows = (Row(f"{exact}:{key}", row["label"], row["paper"]) for key, row in content["rows"].items())
     return Table(content["title"], content["kbps"], tuple(rows))
 
 
@@ -73,7 +75,8 @@ def load(source: str | Path, settings: tuple[str, ...] = ()) -> Recipe:
     Raises:
         UserError: there is no such recipe, it is not TOML, or a key or value is invalid.
     """
-    whole = _with_parents(str(source), ())
+    source = _canonical(str(source))
+    whole = _with_parents(source, ())
     for setting in settings:
         _set(whole, setting)
     return from_tables(Path(source).stem, whole)
@@ -89,16 +92,33 @@ def _files() -> list[str]:
     return sorted(path.name.removesuffix(".toml") for path in paths if path.name.endswith(".toml"))
 
 
+def _canonical(source: str) -> str:
+    """The name of a recipe as its file has it; a path is returned unchanged."""
+    file, colon, row = source.partition(":")
+    exact = None if Path(file).is_file() else same(file, _files())
+    return f"{exact}{colon}{row}" if exact else source
+
+
 def _read(source: str) -> dict[str, Any]:
     ours = resources.files("earmark.codec.training") / "recipes" / f"{source}.toml"
     path = ours if ours.is_file() else Path(source)
     if not path.is_file():
         hint = did_you_mean(source, [*names(), *tables()]) or f"; the recipes are {', '.join(names())}"
+        if path.is_dir():
+            raise UserError(f"{source}: a folder, not a recipe; {_listed()}")
         raise UserError(f"{source}: no such recipe; give a TOML file or the name of a recipe{hint}")
+    if Path(source).suffix.lower() in SUFFIXES:
+        raise UserError(f"{source}: a recording, not a recipe; {_listed()}, and recordings by --data")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source}: not a recipe (TOML), but a binary file; {_listed()}") from error
+    except tomllib.TOMLDecodeError as error:
         raise UserError(f"{source}: not TOML: {error}") from error
+
+
+def _listed() -> str:
+    return f"give a TOML file or one of {', '.join(names())}"
 
 
 def _with_parents(source: str, children: tuple[str, ...]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from earmark.codec.cores import usable_cores
 from earmark.codec.text import counted
-from earmark.eval.comparison.pool import usable_cores
 
 CPUINFO = Path("/proc/cpuinfo")
 

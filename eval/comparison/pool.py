@@ -20,11 +20,6 @@ WINDOW = 32  # tasks known ahead per process: a few recordings in all systems, a
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def usable_cores() -> int:
-    """Number of cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_tasks(
     work: Callable[[Task], Result],
     tasks: Iterable[Task],

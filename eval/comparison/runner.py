@@ -68,16 +68,7 @@ def run(plan: Plan) -> Result:
         UserError: no recordings, an unknown metric, or something that cannot run here (see `Plan.keep_going`).
         WriteError: the folder cannot be written or the disk is full.
     """
-    for name in plan.metrics:
-        registry.find(name)
-    require_available(plan)
-    unavailable = unavailable_systems(plan.systems)
-    sources = _sources(plan)
-    tally = Tally(sources, plan.systems, plan.metrics, plan.metrics_for)
-    for source in sources:
-        for system, reason in unavailable.items():
-            tally.add(source.file, system, reason)
-    tasks = _Tasks(plan, sources, [system for system in plan.systems if system.text not in unavailable])
+    sources, tasks, tally = _prepared(plan)
     _do(plan, tasks, tally)
 
     scores = tally.table()
@@ -88,6 +79,36 @@ def run(plan: Plan) -> Result:
             scores.to_parquet(aside, index=False)
         write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
     return Result(scores, stored or info, tasks.computed, changed=stored is None)
+
+
+def preview(plan: Plan) -> tuple[list[Source], int]:
+    """The recordings of a run, and how many pairs of recording and system it would compute; writes nothing.
+
+    Raises:
+        UserError: see `run`.
+    """
+    sources, tasks, tally = _prepared(plan)
+    for _ in tasks.to_do(Digests(plan.run), tally, lambda step: None):
+        pass
+    return sources, tasks.computed
+
+
+def _prepared(plan: Plan) -> tuple[list[Source], _Tasks, Tally]:
+    """Recordings, tasks, and a tally that has what cannot run here.
+
+    Raises:
+        UserError: see `run`.
+    """
+    for name in plan.metrics:
+        registry.find(name)
+    require_available(plan)
+    unavailable = unavailable_systems(plan.systems)
+    sources = _sources(plan)
+    tally = Tally(sources, plan.systems, plan.metrics, plan.metrics_for)
+    for source in sources:
+        for system, reason in unavailable.items():
+            tally.add(source.file, system, reason)
+    return sources, _Tasks(plan, sources, [one for one in plan.systems if one.text not in unavailable]), tally
 
 
 def _sources(plan: Plan) -> list[Source]:

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from earmark.codec.errors import UserError
+from earmark.codec.suggestions import did_you_mean, same
 from earmark.codec.training import recipe_files
 from earmark.eval.tables.numbers import DASH
 
@@ -83,14 +84,17 @@ def names() -> list[str]:
 
 
 def published(name: str) -> PaperTable:
-    """Read one of the paper's tables. The files come with the package, so their content is not validated.
+    """Read one of the paper's tables; table_a4 is another spelling of tableA4.
+
+    The files come with the package, so their content is not validated.
 
     Raises:
         UserError: there is no table of that name.
     """
-    if name not in names():
-        raise UserError(f"--paper {name}: not one of {', '.join(names())}")
-    content = tomllib.loads((HOME / f"{name}.toml").read_text(encoding="utf-8"))
+    exact = same(name, names())
+    if exact is None:
+        raise UserError(f"--paper {name}: not one of {', '.join(names())}{did_you_mean(name, names())}")
+    content = tomllib.loads((HOME / f"{exact}.toml").read_text(encoding="utf-8"))
     columns = tuple(
         PaperColumn(one["heading"], one["figure"], tuple(one.get("categories", ()))) for one in content["columns"]
     )

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from earmark.baselines.interface import System
-from earmark.codec.command_line import command, option, shared
+from earmark.codec.command_line import command, option, shared, show_preview
+from earmark.codec.text import counted
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
 DEFAULT = "opus@6,opus@12,mp3@64"
@@ -45,10 +46,13 @@ DEFAULT = "opus@6,opus@12,mp3@64"
     help="JSON file to write every number to.",
 )  # fmt: skip
 @shared.force
+@shared.dry_run
+@shared.quiet
 @shared.printed_format("text", "markdown", "latex", "csv", "json")
 def bench(
     systems: list[System] | None, commands: list[System], timeout: float | None, keep_going: bool, audio: Path | None,
-    seconds: float, repeats: int, warm_up: int, threads: int, out: Path | None, force: bool, output: str,
+    seconds: float, repeats: int, warm_up: int, threads: int, out: Path | None, force: bool, dry_run: bool,
+    output: str,
 ) -> int:  # fmt: skip
     """Time each system's encoder and decoder, with latency, memory, model size and FLOPs."""
     from earmark.codec.audio import Recording, read
@@ -69,6 +73,15 @@ def bench(
     chosen = chosen_systems(systems, commands, timeout, DEFAULT)
     if not keep_going:
         refuse(unavailable_systems(chosen), rest=len(chosen) > 1)
+    if dry_run:
+        show_preview({
+            "systems": ", ".join(system.text for system in chosen),
+            "audio": f"{recording.seconds:.2f} s at {recording.sample_rate} Hz, "
+            f"{counted(recording.channels, 'channel')}",
+            "turns": f"{repeats} per system, after {warm_up} not counted, with {counted(threads, 'thread')}",
+            "output": out or "none",
+        })  # fmt: skip
+        return 0
     timings, failed = timing.measure(chosen, recording, repeats=repeats, warm_up=warm_up, threads=threads)
     if out is not None:
         content: dict[str, Any] = {

@@ -47,6 +47,7 @@ class Request:
         trials: items per listener; None for all, at most 12.
         mid_anchor: whether to add the 7 kHz low-pass anchor.
         seed: seed for the choice of excerpts.
+        force: replace a study in `out` that no listener has taken.
     """
 
     run: Path
@@ -58,6 +59,7 @@ class Request:
     trials: int | None = None
     mid_anchor: bool = False
     seed: int = 0
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,8 @@ def build(request: Request) -> Built:
         UserError: if the run does not support such a study, or the folder holds a study that listeners have taken.
     """
     info = read_info(request.run)
-    conditions = _conditions(request, info)
-    if has_listeners(request.out):
-        raise UserError(
-            f"{request.out}: this study has listeners already; choose another --out, or delete the folder with their "
-            "ratings"
-        )
+    conditions, chosen, notes = choice(request)
     earlier = _audio_of_earlier_study(request.out)
-    rng = np.random.default_rng(request.seed)
-    files, notes = _usable(request, info, conditions)
-    chosen, shortages = _chosen(request, files, rng)
     items = []
     with progress("cut stimuli", len(chosen)) as advance:
         for number, (category, excerpt) in enumerate(chosen):
@@ -102,7 +96,28 @@ def build(request: Request) -> Built:
     studies.save(study, request.out)
     for name in earlier - _audio_names(study):
         (request.out / "audio" / name).unlink(missing_ok=True)
-    return Built(study, notes + shortages)
+    return Built(study, notes)
+
+
+def choice(request: Request) -> tuple[list[Condition], list[tuple[str, Excerpt]], list[str]]:
+    """Conditions, excerpts with their categories, and notes for the experimenter; writes nothing.
+
+    Raises:
+        UserError: see `build`.
+    """
+    info = read_info(request.run)
+    conditions = _conditions(request, info)
+    if has_listeners(request.out):
+        raise UserError(
+            f"{request.out}: this study has listeners already; choose another --out, or delete the folder with their "
+            "ratings"
+        )
+    if not request.force and (request.out / "study.json").exists():
+        raise UserError(f"{request.out}: holds a study; add --force to replace it, or choose another --out")
+    _audio_of_earlier_study(request.out)
+    files, notes = _usable(request, info, conditions)
+    chosen, shortages = _chosen(request, files, np.random.default_rng(request.seed))
+    return conditions, chosen, notes + shortages
 
 
 def listeners_needed(study: Study) -> int:

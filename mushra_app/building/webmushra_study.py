@@ -73,11 +73,8 @@ def import_webmushra(config: Path, out: Path, audio_folder: Path | None = None, 
         UserError: if the file is not a webMUSHRA configuration, audio is missing or of unequal length, or `out` holds
             a study already.
     """
-    if (out / "study.json").exists() or (out / "audio").exists():
-        raise UserError(f"{out}: holds a study or audio already; choose another --out")
+    pages, roles, notes = preview(config, out)
     data = _read(config)
-    pages, notes = _pages(config, data)
-    roles, role_notes = _roles(config, pages)
     folder = _audio_folder(config, pages, audio_folder)
     rate = _rate(config, folder, pages)
     items = []
@@ -95,7 +92,20 @@ def import_webmushra(config: Path, out: Path, audio_folder: Path | None = None, 
         provenance={"webMUSHRA configuration": config.name, "webMUSHRA testId": tidy(data.get("testId") or "")},
     )
     studies.save(study, out)
-    return Imported(study, (*notes, *role_notes))
+    return Imported(study, notes)
+
+
+def preview(config: Path, out: Path) -> tuple[list[Page], dict[str, Role], tuple[str, ...]]:
+    """Pages, conditions with their roles, and notes; writes nothing and opens no audio.
+
+    Raises:
+        UserError: if the file is not a webMUSHRA configuration, or `out` holds a study already.
+    """
+    if (out / "study.json").exists() or (out / "audio").exists():
+        raise UserError(f"{out}: holds a study or audio already; choose another --out")
+    pages, notes = _pages(config, _read(config))
+    roles, role_notes = _roles(config, pages)
+    return pages, roles, (*notes, *role_notes)
 
 
 def _read(config: Path) -> dict[str, Any]:

@@ -236,6 +236,15 @@ class _Writer:
         self._index.close()
 
 
+def wanted(manifests: Sequence[Path], hours: float | None = None) -> list[Entry]:
+    """The recordings of which `write` would make shards.
+
+    Raises:
+        UserError: a manifest cannot be read.
+    """
+    return [entry for entry, _ in _wanted(manifests, hours)]
+
+
 def _wanted(manifests: Sequence[Path], hours: float | None) -> list[tuple[Entry, Path]]:
     """Entries and their files, sorted by fingerprint, without duplicates."""
     entries = [(entry, path.parent / entry.path) for path in manifests for entry in manifest.read(path)]

@@ -46,13 +46,13 @@ def test_every_recipe_and_every_row_loads():
 def test_rows_of_the_papers_tables():
     """4 discriminators, 3 quantisers, 6 architectures, 14 sets of weights with and without the balancer."""
     assert {name: len(table(name).rows) for name in tables()} == {
-        "table2": 4, "table_a2": 3, "table_a3": 6, "table_a4": 28,
+        "table2": 4, "tableA2": 3, "tableA3": 6, "tableA4": 28,
     }  # fmt: skip
     assert {row.label: row.paper["si_snr"] for row in table("table2").rows}["MPD"] == "7.35"
-    off = load("table_a4:1_2_100_1_off")
+    off = load("tableA4:1_2_100_1_off")
     assert (off.losses.adversarial, off.balancer.enabled, off.quantizer.kind) == (100, False, "diffq")
-    assert load("table_a2:soundstream").discriminators.kinds == ("msd", "mono_stft")
-    assert load("table_a3:residual_3_no_lstm").model.seanet.residual_layers == 3
+    assert load("tableA2:soundstream").discriminators.kinds == ("msd", "mono_stft")
+    assert load("tableA3:residual_3_no_lstm").model.seanet.residual_layers == 3
 
 
 def test_a_file_states_only_what_differs(tmp_path):

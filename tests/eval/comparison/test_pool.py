@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from earmark.baselines import programs
+from earmark.codec.cores import usable_cores
 from earmark.codec.errors import WriteError
-from earmark.eval.comparison.pool import WINDOW, run_tasks, usable_cores
+from earmark.eval.comparison.pool import WINDOW, run_tasks
 
 
 def square(number: int) -> int:

@@ -64,7 +64,7 @@ def reproduce(data, out, *more, table="table2", budget="2updates"):
 
 def test_two_rows_beside_those_of_the_paper(data, tmp_path):
     """Table A.3 has 6.67 dB and 4.35 for the base, 6.40 dB and 4.35 without the LSTM."""
-    done = reproduce(data, tmp_path, "--rows", "base,no_lstm", table="table_a3")
+    done = reproduce(data, tmp_path, "--rows", "base,no_lstm", table="tableA3")
     assert done.exit_code == 0, done.output
     lines = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in (tmp_path / "table.md").read_text().split("\n")
@@ -177,7 +177,7 @@ def test_an_interrupt_saves_the_spent_time(data, tmp_path, monkeypatch):
 
 def test_a_row_without_a_bitstream(data, tmp_path):
     """Table A.4 has DiffQ, trained and scored on music only."""
-    done = reproduce(data, tmp_path, "--rows", "1_1_1_1_off", table="table_a4")
+    done = reproduce(data, tmp_path, "--rows", "1_1_1_1_off", table="tableA4")
     assert done.exit_code == 0, done.exception
     found = json.loads((tmp_path / "1_1_1_1_off" / "scores.json").read_text())
     assert {name.partition("+")[0] for name in found["experiment"]["excerpts"]} == {"test-music.wav"}
@@ -197,8 +197,8 @@ def test_invalid_budgets(text):
 
 
 def test_a_setting_must_not_undo_what_the_rows_differ_in():
-    rows = select_rows("table_a3", ("base", "channels_16"))
-    with pytest.raises(UserError, match="channels_16 and table_a3:base would be the same training"):
+    rows = select_rows("tableA3", ("base", "channels_16"))
+    with pytest.raises(UserError, match="channels_16 and tableA3:base would be the same training"):
         load_recipes(rows, ("model.seanet.filters=8",))
     assert [recipe.model.seanet.filters for recipe in load_recipes(rows, ())] == [32, 16]
 
@@ -233,10 +233,10 @@ def test_validation_scores_si_snr_as_the_metric_does():
 
 def test_mushra_has_only_the_papers_column():
     """Table A.2 has only MUSHRA scores: 71.8, 72.3, 76.8."""
-    table = recipe_files.table("table_a2")
+    table = recipe_files.table("tableA2")
     experiment = Experiment("1 min", {}, [], ["a"], 5.0)
     scores = RowScores(experiment, 9, 60.0, "1 CPU thread", {"si_snr": [1.0]})
-    shown = build_grid(table, {"table_a2:rvq": scores}, Budget(1, None))
+    shown = build_grid(table, {"tableA2:rvq": scores}, Budget(1, None))
     assert shown.flat == (
         "Row",
         "MUSHRA, paper",

@@ -15,7 +15,7 @@ from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.eval.comparison.run_folder import audio_path
 from earmark.eval.levels import loudness
-from earmark.mushra_app.building.build import Request, build, listeners_needed
+from earmark.mushra_app.building.build import Request, build, choice, listeners_needed
 from earmark.mushra_app.database.store import open_store
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.crowd import Crowd
@@ -158,7 +158,9 @@ def test_a_study_without_listeners_may_be_built_again_and_keeps_its_settings(bui
     """Serving creates the database, which then belongs to the first build."""
     store = open_store(build(build_request).study, build_request.out)
     store.crowd = Crowd(anonymous=False)
-    study = build(replace(build_request, seed=1)).study
+    with pytest.raises(UserError, match="holds a study; add --force to replace it"):
+        build(replace(build_request, seed=1))
+    study = build(replace(build_request, seed=1, force=True)).study
     again = open_store(study, build_request.out)
     assert not again.crowd.anonymous
     again.enrol("ada")
@@ -166,11 +168,22 @@ def test_a_study_without_listeners_may_be_built_again_and_keeps_its_settings(bui
         open_store(replace(study, items=study.items[:1]), build_request.out)
 
 
+def test_a_choice_writes_nothing(build_request):
+    conditions, chosen, notes = choice(build_request)
+    assert not build_request.out.exists()
+    study = build(build_request).study
+    assert tuple(conditions) == study.conditions
+    assert [(category, excerpt.file) for category, excerpt in chosen] == [
+        (item.category, item.file) for item in study.items
+    ]
+    assert any("skipped" in note for note in notes)
+
+
 def test_a_file_that_is_not_a_database_is_not_overwritten(build_request):
     build(build_request)
     (build_request.out / "ratings.sqlite").write_text("not a database " * 100)
     with pytest.raises(UserError, match=r"ratings\.sqlite: the database cannot be used"):
-        build(build_request)
+        build(replace(build_request, force=True))
 
 
 def test_a_folder_that_is_not_a_run(tmp_path, build_request):
@@ -190,7 +203,7 @@ def test_building_again_deletes_the_earlier_stimuli_and_no_other_file(build_requ
     build(build_request)
     own = build_request.out / "audio" / "own.wav"
     audio.write(own, np.zeros((1, 100), np.float32), RATE)
-    study = build(replace(build_request, seed=1, per_category=1)).study
+    study = build(replace(build_request, seed=1, per_category=1, force=True)).study
     expected = {stimulus.audio for item in study.items for stimulus in item.stimuli.values()}
     assert {path.name for path in (build_request.out / "audio").iterdir()} == expected | {"own.wav"}
     assert own.exists()
