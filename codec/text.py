@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # Unicode categories of characters that are not shown themselves
+
 
 def counted(count: int, noun: str) -> str:
     """Return "1 item" or "2 items"; for nouns whose plural ends in s."""
@@ -11,3 +15,19 @@ def counted(count: int, noun: str) -> str:
 def split_list(text: str) -> tuple[str, ...]:
     """Split a comma-separated list; drops surrounding spaces, empty parts and repetitions."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def printable(text: str) -> str:
+    """Write characters that would act on a terminal, or hide what a text says, as escapes such as \\x1b.
+
+    These are control characters, line breaks included, the marks that change the direction of text, and lone
+    surrogates (Unicode categories Cc, Cf, Cs, Zl and Zp).
+    """
+    return "".join(_escape(one) if unicodedata.category(one) in ACTING else one for one in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -157,5 +157,7 @@ def main() -> None:
 
 def fail(message: str, status: int) -> NoReturn:
     """Print one line on stderr and leave."""
-    click.echo("earmark: " + " ".join(message.split()), err=True)
+    from earmark.codec.text import printable
+
+    click.echo("earmark: " + printable(" ".join(message.split())), err=True)
     sys.exit(status)

@@ -14,7 +14,7 @@ from earmark.codec.command_line import Choice, command, group, option, shared, s
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
 from earmark.codec.notices import is_quiet
-from earmark.codec.text import counted, split_list
+from earmark.codec.text import counted, printable, split_list
 from earmark.eval.inputs import RunPath
 
 if TYPE_CHECKING:
@@ -306,4 +306,4 @@ def report(
 def print_notes(notes: Iterable[str]) -> None:
     """Print each note on a line of standard error."""
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)

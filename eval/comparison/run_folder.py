@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from earmark.codec.audio import SUFFIXES
 from earmark.codec.errors import UserError
+from earmark.codec.inside import inside
 
 if TYPE_CHECKING:  # workers need only the paths
     import pandas as pd
@@ -21,10 +22,16 @@ EXCERPTS = "excerpts"  # folder of the audio of a report with --link-audio
 
 
 def audio_path(run: Path, system: str, file: str) -> Path:
-    """Path of a decoded recording, or of the source as it was scored (system "reference"): float WAV."""
+    """Path of a decoded recording, or of the source as it was scored (system "reference"): float WAV.
+
+    Raises:
+        UserError: `file`, which may come from another person's run, leads out of the run's folder.
+    """
     plain = file.lower().endswith(".wav") and not file.lower()[: -len(".wav")].endswith(SUFFIXES)
     name = file if plain else f"{file}.wav"  # keeps "a.ogg.wav" and "a.ogg" apart
-    return run / "audio" / re.sub(r"[^\w.@=+-]", "_", system) / name
+    inside(run, "audio", run / INFO)
+    folder = re.sub(r"[^\w.@=+-]", "_", system)
+    return inside(run / "audio", f"{folder}/{name}", run / INFO)
 
 
 def read_scores(run: Path) -> pd.DataFrame:

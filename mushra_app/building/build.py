@@ -95,7 +95,7 @@ def build(request: Request) -> Built:
     )
     studies.save(study, request.out)
     for name in earlier - _audio_names(study):
-        (request.out / "audio" / name).unlink(missing_ok=True)
+        studies.stimulus_path(request.out, name).unlink(missing_ok=True)
     return Built(study, notes)
 
 

@@ -18,7 +18,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 from earmark.codec.progress import progress
 from earmark.eval.levels import loudness
-from earmark.mushra_app.study.study import Item, Study
+from earmark.mushra_app.study.study import Item, Study, stimulus_path
 
 CACHE = "preflight.json"
 FORMAT = 1
@@ -156,7 +156,7 @@ def _stamp(study: Study, folder: Path) -> str:
     content: list[object] = [FORMAT, [[condition.name, condition.role] for condition in study.conditions]]
     for item in study.items:
         for name, stimulus in item.stimuli.items():
-            path = folder / "audio" / stimulus.audio
+            path = stimulus_path(folder, stimulus.audio)
             status = path.stat() if path.is_file() else None
             content.append([item.id, name, stimulus.audio, status and (status.st_size, status.st_mtime_ns)])
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -17,6 +17,7 @@ from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.errors import UserError
+from earmark.codec.inside import inside
 from earmark.codec.progress import progress
 from earmark.eval.levels import loudness
 from earmark.mushra_app.ratings.table import assign_roles
@@ -66,7 +67,7 @@ def import_webmushra(config: Path, out: Path, audio_folder: Path | None = None, 
         config: YAML file.
         out: folder of the new study.
         audio_folder: folder that the configuration's paths are relative to. Default: the folder of the configuration
-            or one of its three parents, since webMUSHRA keeps configs/ beside the audio.
+            or one of its three parents below the home folder, since webMUSHRA keeps configs/ beside the audio.
         annotations: minimum number of ratings per item.
 
     Raises:
@@ -226,11 +227,17 @@ def _audio_folder(config: Path, pages: Sequence[Page], named: Path | None) -> Pa
     """Folder that the paths of all stimuli are relative to: the one named by the user, else the best candidate.
 
     Raises:
-        UserError: if a file is missing.
+        UserError: if a file is missing, or the configuration names one outside the folder.
     """
     files = {path for page in pages for path in page.stimuli.values() if path}
     folder = config.resolve().parent
-    candidates = [named] if named is not None else [folder, *list(folder.parents)[:3]]
+    home = Path.home().resolve()
+    above = [one for one in list(folder.parents)[:3] if not home.is_relative_to(one)]
+    candidates = [named] if named is not None else [folder, *above]
+    for path in sorted(files):
+        for candidate in candidates:
+            if named is not None or (candidate / path).is_file():
+                inside(candidate, path, config)
     missing = {folder: sorted(path for path in files if not (folder / path).is_file()) for folder in candidates}
     best = min(candidates, key=lambda folder: len(missing[folder]))
     if missing[best]:

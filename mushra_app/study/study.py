@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
+from earmark.codec.inside import inside
 from earmark.mushra_app.study import pages
 from earmark.mushra_app.study.pages import Page, Training, Trials
 from earmark.mushra_app.study.session_file import Texts, read_session
@@ -93,11 +94,29 @@ class Study:
         """The first condition with this role; None if there is none."""
         return next((condition for condition in self.conditions if condition.role == role), None)
 
+    def audio_path(self, folder: Path, item: Item, condition: str) -> Path:
+        """Path of a stimulus of the study in `folder`.
+
+        Raises:
+            UserError: it leads out of STUDY/audio, possibly by a link.
+        """
+        return stimulus_path(folder, item.stimuli[condition].audio)
+
     @property
     def hidden_reference(self) -> Condition:
         reference = self.condition("hidden reference")
         assert reference is not None, "a study always has a hidden reference"
         return reference
+
+
+def stimulus_path(folder: Path, name: str) -> Path:
+    """Path of the file `name` in STUDY/audio, for a study in `folder`.
+
+    Raises:
+        UserError: it leads out of STUDY/audio, possibly by a link, or STUDY/audio is a link that leads out of STUDY.
+    """
+    inside(folder, "audio", folder / "study.json")
+    return inside(folder / "audio", name, folder / "study.json")
 
 
 def save(study: Study, folder: Path) -> None:
@@ -131,6 +150,7 @@ def load(folder: Path) -> Study:
         study = _from_json(data)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: damaged or made by hand ({error}); build the study again") from error
+    _check_content(study, path)
     study = replace(study, **read_session(folder, study.pages, {item.id for item in study.items}))
     _check_pages(study, path)
     return study
@@ -145,6 +165,24 @@ def _from_json(data: dict[str, Any]) -> Study:
     if "pages" in data:
         data["pages"] = tuple(pages.from_json(page) for page in data["pages"])
     return Study(**data)
+
+
+def _check_content(study: Study, path: Path) -> None:
+    """Check what the rest of the code takes for granted, since anybody may have written the file.
+
+    Raises:
+        UserError: something is missing, or a stimulus names audio outside STUDY/audio.
+    """
+    if not study.items or study.condition("hidden reference") is None:
+        missing = "no condition is the hidden reference" if study.items else "has no items"
+        raise UserError(f"{path}: {missing}; build the study again")
+    if min(study.annotations, study.trials_per_listener, study.sample_rate) < 1:
+        raise UserError(
+            f"{path}: annotations, trials_per_listener and sample_rate are 1 or more; build the study again"
+        )
+    for item in study.items:
+        for condition in item.stimuli:
+            study.audio_path(path.parent, item, condition)
 
 
 def _check_pages(study: Study, path: Path) -> None:

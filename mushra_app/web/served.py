@@ -28,8 +28,12 @@ class Served:
         return next(item for item in self.study.items if item.id == item_id)
 
     def path(self, item_id: str, condition: str) -> Path:
-        """Path of a stimulus."""
-        return self.audio / self.item(item_id).stimuli[condition].audio
+        """Path of a stimulus.
+
+        Raises:
+            UserError: it leads out of STUDY/audio, by a link that was made since the study was opened.
+        """
+        return self.study.audio_path(self.audio.parent, self.item(item_id), condition)
 
 
 def served() -> Served:

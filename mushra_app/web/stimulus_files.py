@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile
 
 from earmark.codec.errors import UserError
-from earmark.mushra_app.study.study import Item, Study
+from earmark.mushra_app.study.study import Item, Study, stimulus_path
 
 
 def check_files(study: Study, folder: Path) -> None:
@@ -25,7 +25,7 @@ def check_files(study: Study, folder: Path) -> None:
 
 
 def _check_item(item: Item, folder: Path) -> None:
-    paths = [folder / "audio" / stimulus.audio for stimulus in item.stimuli.values()]
+    paths = [stimulus_path(folder, one.audio) for one in item.stimuli.values()]
     for path in paths:
         if not path.is_file():
             raise UserError(f"{path}: missing, item {item.id} needs it; copy the whole study or build it again")

@@ -159,7 +159,7 @@ def test_a_study_without_listeners_may_be_built_again_and_keeps_its_settings(bui
     store = open_store(build(build_request).study, build_request.out)
     store.crowd = Crowd(anonymous=False)
     with pytest.raises(UserError, match="holds a study; add --force to replace it"):
-        build(replace(build_request, seed=1))
+        build(replace(build_request, seed=1, force=True))
     study = build(replace(build_request, seed=1, force=True)).study
     again = open_store(study, build_request.out)
     assert not again.crowd.anonymous
@@ -207,3 +207,39 @@ def test_building_again_deletes_the_earlier_stimuli_and_no_other_file(build_requ
     expected = {stimulus.audio for item in study.items for stimulus in item.stimuli.values()}
     assert {path.name for path in (build_request.out / "audio").iterdir()} == expected | {"own.wav"}
     assert own.exists()
+
+
+def test_a_study_from_elsewhere_cannot_name_a_file_to_delete(build_request: Request, tmp_path: Path):
+    """The second build removes the audio that the first one named; a forged study.json names a stranger's file."""
+    build(build_request)
+    victim = tmp_path / "thesis.txt"
+    victim.write_text("years of work")
+    path = build_request.out / "study.json"
+    data = json.loads(path.read_text())
+    data["items"][0]["stimuli"]["opus@12"]["audio"] = "../../thesis.txt"
+    path.write_text(json.dumps(data))
+    with pytest.raises(UserError, match=r"names “\.\./\.\./thesis\.txt”, which is not a path inside"):
+        build(replace(build_request, force=True))
+    assert victim.read_text() == "years of work"
+
+
+def test_a_linked_audio_folder_is_not_emptied(build_request: Request, tmp_path: Path):
+    build(build_request)
+    (build_request.out / "audio").rename(tmp_path / "elsewhere")
+    (build_request.out / "audio").symlink_to(tmp_path / "elsewhere")
+    before = sorted(path.name for path in (tmp_path / "elsewhere").iterdir())
+    with pytest.raises(UserError, match="names “audio”, which is not a path inside"):
+        build(replace(build_request, seed=1, force=True))
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == before
+
+
+def test_a_run_from_elsewhere_cannot_name_audio_outside_it(build_request: Request, tmp_path: Path):
+    """run.json names a recording of the user's: it would be copied into the study and played to strangers."""
+    audio.write(tmp_path / "private.wav", np.ones((1, 5 * RATE), np.float32) * 0.1, RATE)
+    scores = pd.read_parquet(build_request.run / "scores.parquet")
+    scores["file"] = scores["file"].replace("speech/a.wav", "../../../private.wav")
+    scores.to_parquet(build_request.run / "scores.parquet")
+    info = build_request.run / "run.json"
+    info.write_text(info.read_text().replace("speech/a.wav", "../../../private.wav"))
+    with pytest.raises(UserError, match=r"run\.json: names “reference/\.\./\.\./\.\./private\.wav”"):
+        build(build_request)

@@ -203,3 +203,22 @@ def test_earmark_study_import(tmp_path):
     assert "2 items, 4 conditions at 44100 Hz" in result.output
     assert "note: Skipped pages that are not MUSHRA trials: finish, generic." in result.output
     assert (tmp_path / "study/study.json").exists()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_configuration_from_elsewhere_cannot_name_audio_outside_its_folder(tmp_path: Path, link: bool):
+    """The file would be copied into the study and played to strangers."""
+    audio.write(tmp_path / "private.wav", noise(1), RATE)
+    folder = tmp_path / "downloaded"
+    (folder / "audio").mkdir(parents=True)
+    for name in ("one_ref", "one_c1", "one_c2", "two_ref", "two_c1", "two_c2"):
+        audio.write(folder / "audio" / f"{name}.wav", noise(2), RATE)
+    named = "../private.wav"
+    if link:
+        (folder / "audio" / "linked.wav").symlink_to(tmp_path / "private.wav")
+        named = "audio/linked.wav"
+    config = folder / "test.yaml"
+    config.write_text(CONFIG.replace("audio/one_c1.wav", named))
+    with pytest.raises(UserError, match=f"names “{named}”, which is not a path inside"):
+        import_webmushra(config, tmp_path / "study")
+    assert not (tmp_path / "study").exists()

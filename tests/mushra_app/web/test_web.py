@@ -569,3 +569,29 @@ def test_a_late_listener_reads_that_nothing_is_left(make_study, tmp_path: Path, 
     monkeypatch.setattr(stores.time, "time", lambda: now)
     bob.begin()
     assert "others took all places" in ada.get("/continue").text
+
+
+@pytest.mark.parametrize("name", ["../secret.wav", "link.wav", "/etc/hostname"])
+def test_a_study_from_elsewhere_serves_only_its_own_audio(study_folder: Path, name: str):
+    secret = study_folder / "secret.wav"
+    secret.write_bytes((study_folder / "audio" / "000000f00d.wav").read_bytes())
+    (study_folder / "audio" / "link.wav").symlink_to(secret)
+    path = study_folder / "study.json"
+    path.write_text(path.read_text().replace("000001f00d.wav", name))
+    with pytest.raises(UserError, match=f"names “{name}”, which is not a path inside"):
+        create_app(study_folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"items": []}, "has no items"),
+        ({"trials_per_listener": 0}, "1 or more"),
+        ({"conditions": [{"name": "hidden-original", "role": "system"}]}, "no condition is the hidden reference"),
+    ],
+)
+def test_a_study_without_what_sessions_need_is_an_error_of_one_line(study_folder: Path, change: dict, message: str):
+    path = study_folder / "study.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=message):
+        studies.load(study_folder)
