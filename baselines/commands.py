@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.baselines import programs
+from earmark.baselines import program_files, programs
 from earmark.baselines.interface import Encoded, System
 from earmark.baselines.users_codec import UsersCodec
 from earmark.codec.audio import Audio, fit_length, read, write
@@ -64,7 +63,7 @@ class CommandCodec:
 
 
 class Command(UsersCodec):
-    """A codec that the user described by `--system`.
+    """A codec that the user described by `--codec`.
 
     Args:
         command: encoder and decoder, joined by "&&"; {kbps} and {rate}, in Hz, may stand in both.
@@ -79,8 +78,8 @@ class Command(UsersCodec):
         self.parts = _split(name, command)
 
     def version(self, system: System | None = None) -> str:
-        """Hash of the commands; changes of the programs that they run are not seen."""
-        return f"command {hashlib.sha256(' && '.join(self.parts).encode()).hexdigest()[:16]}"
+        """Hash of the commands and of the content of the programs and files that they name."""
+        return f"command {program_files.identity(' && '.join(self.parts))}"
 
     def open(self, system: System, sample_rate: int, channels: int) -> CommandCodec:
         values = FILES | {"{kbps}": system.rate or "", "{rate}": str(sample_rate)}

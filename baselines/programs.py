@@ -26,13 +26,17 @@ def time_limit(seconds: float, timeout: float | None = None) -> float:
     return START_UP_SECONDS + SECONDS_PER_SECOND * seconds if timeout is None else timeout
 
 
-def run(command: Sequence[str], folder: Path, timeout: float, name: str, program: str | None = None) -> str:
+def run(
+    command: Sequence[str], folder: Path, timeout: float, name: str, program: str | None = None, *,
+    errors_apart: bool = False,
+) -> str:  # fmt: skip
     """Run a program to its end in `folder` and return what it printed.
 
     Args:
         timeout: seconds after which the program and all that it started are ended.
         name: name of the system, for messages.
         program: name of the program in messages; default: the name of its file.
+        errors_apart: return standard output only; default: with standard error.
 
     Raises:
         UserError: it cannot be started, fails, crashes or hangs.
@@ -40,21 +44,22 @@ def run(command: Sequence[str], folder: Path, timeout: float, name: str, program
     program = program or Path(command[0]).name
     try:
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", start_new_session=True,
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if errors_apart else subprocess.STDOUT, text=True, errors="replace",
+            start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{name}: {program} does not start ({reason}); is it built for this machine?") from error
     _running.add(process.pid)
     try:
-        output, _ = process.communicate(timeout=timeout)
+        output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         raise UserError(f"{name}: {program} hung and was ended after {timeout:g} s") from None
     finally:
         _end(process)
     if process.returncode:
-        raise UserError(f"{name}: {program} {_how_it_ended(process.returncode)}: {_last_line(output)}")
+        raise UserError(f"{name}: {program} {_how_it_ended(process.returncode)}: {_last_line(errors or output)}")
     return output
 
 

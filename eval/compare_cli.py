@@ -21,14 +21,14 @@ from earmark.codec.remote_paths import is_remote
 from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.inputs import AudioPath, NewRunPath
-from earmark.eval.options import MetricList, NameList, together
+from earmark.eval.metric_options import chosen_metrics, metrics_option, own_metrics
+from earmark.eval.options import NameList, together
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
 if TYPE_CHECKING:
     from earmark.eval.comparison.plan import Plan
     from earmark.eval.comparison.runner import Result
-
-METRICS = "si_snr,visqol"
+    from earmark.eval.metrics.interface import Metric
 
 
 @command(
@@ -37,6 +37,7 @@ METRICS = "si_snr,visqol"
         "earmark compare clips/ -s opus@6,opus@12,mp3@64 -o run/",
         "earmark compare clips/ -s opus@12 -s encodec_24khz@3 -m visqol,pesq -o run/",
         "earmark compare corpus.toml -s opus@12 -o run/ --rate 16k --mono",
+        "earmark compare clips/ -s opus@12 --metric polqa.toml -o run/",
     ],
     environment=ENVIRONMENT,
     exit_status={1: "finished, but recordings, scores or systems failed"},
@@ -46,11 +47,8 @@ METRICS = "si_snr,visqol"
 @systems_option()
 @own_codecs
 @timeout
-@option(
-    "-m", "--metrics", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
-    default=[METRICS], show_default=METRICS,
-    help="Metrics to compute; repeats add up. `earmark metrics` lists them.",
-)  # fmt: skip
+@metrics_option()
+@own_metrics
 @option(
     "-o", "--out", type=NewRunPath(), required=True, metavar="RUN",
     help="Folder for scores, decoded audio and report. What it holds already is not computed again.",
@@ -75,10 +73,9 @@ METRICS = "si_snr,visqol"
 @option("--mono", is_flag=True, help="Average the channels of every recording first.")
 @option("--link-audio", is_flag=True, help="Store the report's audio in files beside it instead of in the page.")
 def compare(
-    audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...], out: Path,
-    jobs: int | None, cluster: str | None, timeout: float | None,
-    speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool,
-    mono: bool, link_audio: bool,
+    audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...],
+    own_metrics: tuple[Metric, ...], out: Path, jobs: int | None, cluster: str | None, timeout: float | None,
+    speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 
@@ -87,7 +84,6 @@ def compare(
     """
     from earmark.eval.comparison import runner
     from earmark.eval.comparison.run_folder import REPORT
-    from earmark.eval.metrics import registry
     from earmark.eval.report.results import write_results
     from earmark.eval.tables.renderers import terminal_table
     from earmark.eval.tables.terminal import print_table
@@ -96,7 +92,8 @@ def compare(
     if cluster is not None:  # its workers have other working directories
         audio_dir, out = (path if is_remote(path) else path.resolve() for path in (audio_dir, out))
     plan = runner.Plan(
-        audio_dir=audio_dir, systems=tuple(systems), metrics=registry.names(metrics), run=out,
+        audio_dir=audio_dir, systems=tuple(systems),
+        metrics=chosen_metrics(metrics, own_metrics, timeout), run=out,
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
         keep_going=keep_going, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
@@ -134,6 +131,7 @@ def _show_plan(plan: Plan) -> None:
 def _left_out(plan: Plan) -> Iterator[str]:
     """Notes on what the run shows now and, as this command does not name it, will not show any more."""
     from earmark.eval.comparison.run_folder import read_info
+    from earmark.eval.metrics import remembered
 
     try:
         before = read_info(plan.run)
@@ -145,6 +143,7 @@ def _left_out(plan: Plan) -> Iterator[str]:
             yield f"{plan.run}: the tables and report no longer show {', '.join(lost)}; add to {name} to keep them"
     if before["audio_dir"] != str(plan.audio_dir):
         yield f"{plan.run}: the tables and report no longer show the recordings of {before['audio_dir']}"
+    yield from remembered.changes(before.get("metric_versions", {}), plan.metric_versions())
 
 
 def _tally(result: Result, systems: int) -> str:

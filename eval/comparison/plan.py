@@ -42,3 +42,8 @@ class Plan:
         """Metrics as the user wrote them -> as computed for a category, e.g. {"visqol": "visqol_speech"}."""
         speech = is_speech(category, self.speech)
         return {name: registry.find(name, speech=speech).name for name in self.metrics}
+
+    def metric_versions(self) -> dict[str, str]:
+        """Metric -> its version here, for every metric that a category may be scored by."""
+        chosen = [registry.find(name, speech=speech) for name in self.metrics for speech in (True, False)]
+        return {metric.name: metric.version() for metric in chosen}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from earmark.codec.audio import SUFFIXES
 from earmark.codec.errors import UserError
 from earmark.codec.inside import inside
+from earmark.eval.metrics.remembered import remember
 
 if TYPE_CHECKING:  # workers need only the paths
     import pandas as pd
@@ -54,6 +55,8 @@ def read_scores(run: Path) -> pd.DataFrame:
 def read_info(run: Path) -> dict[str, Any]:
     """Read the run metadata: command, versions, systems, metrics, recordings.
 
+    Metrics of the user's own that the run describes are known in this process afterwards, by their descriptions.
+
     Raises:
         UserError: `run` is not a finished run.
     """
@@ -63,4 +66,5 @@ def read_info(run: Path) -> dict[str, Any]:
         raise UserError(f"{run}: no {INFO} in it; make a run with `earmark compare AUDIO_DIR --out {run}`") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{run / INFO}: not readable ({error}); run `earmark compare` again") from error
+    remember(info.get("own_metrics", {}), info.get("metric_versions", {}))
     return info

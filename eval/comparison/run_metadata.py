@@ -12,7 +12,7 @@ from earmark.eval.comparison.corpus import Source, is_speech
 from earmark.eval.comparison.machine import machine
 from earmark.eval.comparison.plan import Plan
 from earmark.eval.comparison.tally import Tally
-from earmark.eval.metrics import registry
+from earmark.eval.metrics import registry, remembered
 
 LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
@@ -48,6 +48,7 @@ def run_metadata(
         "mono": plan.format.mono,
         "versions": _versions(versions),
         "metric_versions": {name: registry.find(name).version() for name in sorted(metrics)},
+        "own_metrics": remembered.describe(registry.find(name) for name in sorted(metrics)),
         "recordings": [
             _recording(source, digests.get(source.file, (None, None)), tally.formats[source.file]) for source in sources
         ],

@@ -37,6 +37,7 @@ TO_MOS = (-0.06766283, 1.11546468, 0.04602535)  # polynomial from that output to
     available=needs("speechmos", "onnxruntime", extra="dnsmos"),
     source="Reddy, Gopal and Cutler 2022, ICASSP; weights in the package speechmos",
     licence="MIT",
+    needs_reference=False,
 )
 def dnsmos(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Overall quality of speech on the scale of ITU-T P.835, from the decoded signal alone.

@@ -43,7 +43,7 @@ def evaluate(
     silent = silent_one(*source) or silent_one(*prepared)
     if silent is not None:
         return undefined(f"the {silent} is silent")
-    return _call(metric, prepared)
+    return _call(metric, prepared, metric.sample_rate or sample_rate)
 
 
 def _problem(metric: Metric, reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score | None:
@@ -60,11 +60,12 @@ def _problem(metric: Metric, reference: NDArray[np.float32], decoded: NDArray[np
     return None if reason is None else failed(reason)
 
 
-def _call(metric: Metric, signals: Pair) -> Score:
+def _call(metric: Metric, signals: Pair, sample_rate: int) -> Score:
+    rate = {"sample_rate": sample_rate} if metric.takes_rate else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a division deep in a library; the check below finds its NaN
-            answer = metric.function(*signals)
+            answer = metric.function(*signals, **rate)
         score = answer if isinstance(answer, Score) else Score(float(answer))
     except Exception as error:  # a third-party metric may raise anything, and one cell must not cost the run
         return failed(" ".join(f"{type(error).__name__}: {error}".split()))

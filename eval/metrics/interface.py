@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 Status = Literal["ok", "undefined", "error"]
 Better = Literal["higher", "lower"]
 Channels = Literal["mono", "all"]
@@ -41,7 +38,7 @@ def failed(reason: str) -> Score:
     return Score(None, "error", reason)
 
 
-Function = Callable[[NDArray[np.float32], NDArray[np.float32]], Score | float]
+Function = Callable[..., Score | float]
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,9 @@ class Metric:
         available: returns why the metric cannot run here, None if it can.
         source: paper or recommendation that defines the metric, and the library that computes it.
         licence: licence of the code that computes it.
-        external: added by `register_metric`, so worker processes have to be given it (see `registry.pack`).
+        external: added by `register_metric`, so worker processes have to be given it (see `transport.pack`).
+        takes_rate: whether `function` takes the sample rate of the signals in Hz as `sample_rate`.
+        needs_reference: False for a metric that uses the decoded signal alone.
     """
 
     name: str
@@ -73,6 +72,8 @@ class Metric:
     source: str
     licence: str
     external: bool = False
+    takes_rate: bool = False
+    needs_reference: bool = True
 
     @property
     def input_format(self) -> str:

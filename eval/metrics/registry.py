@@ -7,19 +7,19 @@ what `register_metric` returned, or to a plain function of two arrays.
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
-import inspect
-import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points
 from importlib.metadata import version as installed_version
-from typing import get_args
+from typing import Any
 
 from earmark.codec.errors import UserError
 from earmark.codec.extras import Extra, missing
 from earmark.codec.suggestions import did_you_mean, same
+from earmark.eval.metrics.command_options import command_metric
+from earmark.eval.metrics.external import described
 from earmark.eval.metrics.interface import UNAVAILABLE, Better, Channels, Function, Metric, Score, failed
+from earmark.eval.metrics.remembered import remembered
 
 GROUP = "earmark.metrics"
 ALL = "all"  # as a name: every metric that can run here
@@ -43,13 +43,14 @@ def metric(
     channels: Channels = "mono",
     version: Callable[[], str] = lambda: "1",
     available: Callable[[], str | None] = lambda: None,
+    needs_reference: bool = True,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as one of Earmark's own metrics; see `Metric` for the arguments."""
 
     def register(function: Function) -> Function:
         _METRICS[name] = Metric(
             name, title, unit, better, value_range, function, sample_rate, channels, version, available,
-            source, licence,
+            source, licence, needs_reference=needs_reference,
         )  # fmt: skip
         return function
 
@@ -100,7 +101,7 @@ def names(requested: Iterable[str]) -> tuple[str, ...]:
 
 
 def _exact(name: str) -> str:
-    known = [*BY_CATEGORY, *registered()]
+    known = [*BY_CATEGORY, *registered(), *remembered()]
     exact = same(name, known)
     if exact is None:
         hint = did_you_mean(name, known) or "; `earmark metrics` lists the metrics"
@@ -111,16 +112,20 @@ def _exact(name: str) -> str:
 def find(name: str, *, speech: bool = False) -> Metric:
     """Look up a metric; for a metric with modes, `speech` selects the mode.
 
+    A metric that a run got from its user, and that is not defined here, is known by its description alone.
+
     Raises:
         UserError: there is no such metric.
     """
     exact = _exact(name)
-    return registered()[BY_CATEGORY[exact][0 if speech else 1] if exact in BY_CATEGORY else exact]
+    own = registered()
+    chosen = BY_CATEGORY[exact][0 if speech else 1] if exact in BY_CATEGORY else exact
+    return own[chosen] if chosen in own else remembered()[chosen]
 
 
 def register_metric(
     name: str,
-    function: Function,
+    function: Function | str,
     *,
     unit: str = "",
     better: Better = "higher",
@@ -131,6 +136,7 @@ def register_metric(
     version: str | None = None,
     source: str = "",
     licence: str = "",
+    needs_reference: bool = True,
 ) -> Metric:
     """Add a metric of your own, so that `earmark.score`, `earmark.compare` and the reports know it by its name.
 
@@ -140,8 +146,10 @@ def register_metric(
     Args:
         name: identifier of the metric, e.g. "level_gap".
         function: takes the reference and the decoded signal, NumPy arrays of float32 and of equal shape: [time] if
-            `channels` is "mono", [channels, time] if it is "all". Returns the score as a number. Silent signals and
-            NaN samples never reach it; an exception or a NaN becomes a score with status "error".
+            `channels` is "mono", [channels, time] if it is "all"; and their rate in Hz if it has a parameter
+            `sample_rate`. Returns the score as a number. Silent signals and NaN samples never reach it; an exception
+            or a NaN becomes a score with status "error". Or a command, "polqa {reference} {decoded}", which gets two
+            WAV files and prints the score; its identity includes the content of the program.
         unit: unit of the score, e.g. "dB".
         better: which scores are better, "higher" or "lower".
         sample_rate: rate in Hz to which both signals are resampled first; default: the recording's own.
@@ -149,9 +157,10 @@ def register_metric(
         title: name in tables and reports; default: `name`.
         value_range: possible values in words, e.g. "0 to 1".
         version: has to change whenever the results change, as a run keeps the scores it has. Default: a hash of the
-            function's source code, which does not cover other functions that it calls.
+            function's source code, which covers other functions that it calls in a notebook or script only.
         source: publication that defines the metric.
         licence: licence of its code.
+        needs_reference: False for a function that ignores the reference.
 
     Returns:
         The registered metric. A package that declares the entry point
@@ -160,32 +169,23 @@ def register_metric(
     Raises:
         UserError: an argument is not valid, or the name belongs to another metric.
     """
-    if not callable(function):
-        raise UserError(f"register_metric: {name} needs a function of two arrays, not {type(function).__name__}")
-    new = Metric(
-        name, title or name, unit, better, value_range, function, sample_rate, channels,
-        functools.partial(str, version or _source_hash(function)), _always_available, source, licence, external=True,
-    )  # fmt: skip
-    _check(new)
+    about: dict[str, Any] = {
+        "unit": unit, "better": better, "sample_rate": sample_rate, "channels": channels, "title": title,
+        "value_range": value_range, "source": source, "licence": licence,
+    }  # fmt: skip
+    if isinstance(function, str):
+        new = command_metric(name, function, label="register_metric:", **about)
+    else:
+        new = described("register_metric:", name, function, version=version, needs_reference=needs_reference, **about)
     add(new)
     return new
 
 
-def _check(new: Metric) -> None:
-    """Check the arguments of `register_metric`."""
-    name = new.name
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        raise UserError(f"register_metric: {name!r} is not a name; use letters, digits and _, e.g. level_gap")
-    if new.better not in get_args(Better):
-        raise UserError(f"register_metric: better={new.better!r} of {name} is not one of higher, lower")
-    if new.channels not in get_args(Channels):
-        raise UserError(f"register_metric: channels={new.channels!r} of {name} is not one of mono, all")
-    if new.sample_rate is not None and (not isinstance(new.sample_rate, int) or new.sample_rate <= 0):
-        raise UserError(f"register_metric: sample_rate={new.sample_rate!r} of {name} is not a rate in Hz")
-
-
-def add(new: Metric) -> None:
+def add(new: Metric, label: str = "register_metric:") -> None:
     """Add an external metric; replaces an earlier version of the same function, as a notebook runs a cell again.
+
+    Args:
+        label: how the message begins.
 
     Raises:
         UserError: its name belongs to another metric.
@@ -193,7 +193,7 @@ def add(new: Metric) -> None:
     _load_own()
     known = _METRICS.get(new.name)
     if new.name in BY_CATEGORY or (known is not None and not (known.external and _origin(known) == _origin(new))):
-        raise UserError(f"register_metric: there is a metric {new.name!r} already; choose another name")
+        raise UserError(f"{label} there is a metric {new.name!r} already; choose another name")
     _METRICS[new.name] = new
 
 
@@ -202,19 +202,6 @@ def _origin(chosen: Metric) -> tuple[str, str]:
     function = chosen.function
     definition = function if hasattr(function, "__qualname__") else type(function)
     return definition.__module__, definition.__qualname__
-
-
-def _source_hash(function: Function) -> str:
-    definition = function if hasattr(function, "__qualname__") else type(function)
-    try:
-        source = inspect.getsource(definition)
-    except (OSError, TypeError):  # built in or compiled
-        source = f"{definition.__module__}.{definition.__qualname__}"
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
-
-
-def _always_available() -> None:
-    """Stands for `Metric.available` of an external metric; a lambda could not be sent to worker processes."""
 
 
 @functools.cache
