@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from earmark.codec.command_line import Choice, command, group, option, shared, show_preview
+from earmark.codec.command_line import Choice, command, group, option, shared
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
-from earmark.codec.notices import is_quiet
-from earmark.codec.text import counted, printable, split_list
-from earmark.eval.inputs import RunPath
+from earmark.codec.text import counted
+from earmark.mushra_app.build_cli import build, import_, print_notes
 
 if TYPE_CHECKING:
     from earmark.mushra_app.database.store import Store
@@ -38,115 +35,13 @@ def study_group() -> None:
     """
 
 
-out_study = option(
-    "-o", "--out", type=NewFolder, required=True, metavar="STUDY", help="Folder for the study, its audio and ratings."
-)
-annotations_option = option(
-    "--annotations",
-    type=click.IntRange(1),
-    default=10,
-    metavar="N",
-    help="Collect at least this many ratings per item.",
-)
 database_option = option(
     "--database", metavar="URL", show_default="STUDY/ratings.sqlite", help="SQLAlchemy URL of the ratings."
 )
 
 
-@command(
-    parent=study_group,
-    short_help="Make a listening test from a run",
-    examples=[
-        "earmark study build run/ -o study/",
-        "earmark study build run/ -o study/ -s opus@12,mp3@64 --per-category 20",
-    ],
-)
-@click.argument("run", type=RunPath())
-@out_study
-@option(
-    "-s", "--systems", multiple=True, metavar="SYSTEM,...", show_default="all",
-    help="Systems of RUN to test; repeats add up.",
-)  # fmt: skip
-@option("--per-category", type=click.IntRange(1), default=50, metavar="N", help="Items in each category.")
-@option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, metavar="S", help="Length of an excerpt.")
-@annotations_option
-@option(
-    "--trials", type=click.IntRange(1), metavar="N", show_default="all, at most 12", help="Items for each listener."
-)
-@option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor to the 3.5 kHz one.")
-@option("--seed", type=int, default=0, metavar="N", help="Seed for the choice of excerpts.")
-@shared.force
-@shared.dry_run
-@shared.quiet
-def build(
-    run: Path, out: Path, systems: tuple[str, ...], per_category: int, seconds: float, annotations: int,
-    trials: int | None, mid_anchor: bool, seed: int, force: bool, dry_run: bool,
-) -> None:  # fmt: skip
-    """Build a listening test from RUN: excerpts, hidden reference, low anchor, equal levels (EBU R 128)."""
-    from earmark.mushra_app.building.build import Request, choice, listeners_needed
-    from earmark.mushra_app.building.build import build as build_study
-    from earmark.mushra_app.building.preflight import check_study
-
-    names = split_list(",".join(systems))
-    request = Request(run, out, names, per_category, seconds, annotations, trials, mid_anchor, seed, force)
-    if dry_run:
-        conditions, chosen, notes = choice(request)
-        print_notes(notes)
-        categories = Counter(category for category, _ in chosen)
-        show_preview({
-            "items": f"{len(chosen)}: {', '.join(f'{count} {name}' for name, count in categories.items())}",
-            "conditions": ", ".join(f"{condition.name} ({condition.role})" for condition in conditions),
-            "output": out,
-        })  # fmt: skip
-        return
-    built = build_study(request)
-    study = built.study
-    print_notes(built.notes)
-    print_notes(f"{one.check}: {one.evidence}" for one in check_study(study, out).findings if one.status != "ok")
-    click.echo(
-        f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}, "
-        f"{counted(study.trials_per_listener, 'trial')} per listener; {counted(listeners_needed(study), 'listener')} "
-        f"for {counted(study.annotations, 'rating')} of every item"
-    )
-    if not is_quiet():
-        click.echo(f"next: earmark study serve {out}")
-
-
-@command(
-    "import",
-    parent=study_group,
-    short_help="Make a listening test from a webMUSHRA configuration",
-    examples=["earmark study import webmushra.yaml -o study/"],
-)
-@click.argument("config", type=File)
-@out_study
-@option(
-    "--audio", type=Folder, metavar="DIR", show_default="the folder of CONFIG or a parent of it",
-    help="Folder that the paths in CONFIG are relative to.",
-)  # fmt: skip
-@annotations_option
-@shared.dry_run
-@shared.quiet
-def import_(config: Path, out: Path, audio: Path | None, annotations: int, dry_run: bool) -> None:
-    """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
-    from earmark.mushra_app.building.webmushra_study import import_webmushra, preview
-
-    if dry_run:
-        pages, roles, notes = preview(config, out)
-        print_notes(notes)
-        show_preview({
-            "items": len(pages),
-            "conditions": ", ".join(f"{name} ({role})" for name, role in roles.items()),
-            "output": out,
-        })  # fmt: skip
-        return
-    imported = import_webmushra(config, out, audio, annotations)
-    study = imported.study
-    print_notes(imported.notes)
-    size = f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}"
-    click.echo(f"{size} at {study.sample_rate} Hz")
-    if not is_quiet():
-        click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
+study_group.add_command(build)
+study_group.add_command(import_)
 
 
 @command(
@@ -301,9 +196,3 @@ def report(
     Console().print(terminal_table(written.summary))
     print_notes(written.notes)
     click.echo(f"{written.kept} of {counted(written.listeners, 'listener')} kept; report: {written.page}")
-
-
-def print_notes(notes: Iterable[str]) -> None:
-    """Print each note on a line of standard error."""
-    for note in notes:
-        click.echo(f"note: {printable(note)}", err=True)

@@ -76,8 +76,13 @@ def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
     ]
 
 
-def audio_files(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
-    """Yield audio files of a folder and its sub-folders, linked ones included; skips hidden files and runs."""
+def audio_files(folder: Path, leave_out: Path | None = None, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
+    """Yield audio files of a folder and its sub-folders, linked ones included; skips hidden files and runs.
+
+    Args:
+        leave_out: folder to skip, e.g. that of the results.
+        suffixes: extensions of local files, in lower case.
+    """
     if is_remote(folder):
         yield from _remote_audio_files(folder, leave_out)
         return
@@ -95,7 +100,7 @@ def audio_files(folder: Path, leave_out: Path | None = None) -> Iterator[Path]:
         names[:] = inside
         for name in files:
             path = Path(parent) / name
-            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and path.is_file():
+            if path.suffix.lower() in suffixes and not name.startswith(".") and path.is_file():
                 yield path
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,19 @@ from numpy.typing import NDArray
 from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec import audio
+from earmark.codec.audio.files import opened
 from earmark.codec.errors import UserError
 from earmark.codec.progress import progress
 from earmark.codec.text import counted
 from earmark.eval.comparison.run_folder import REFERENCE, audio_path, read_info, read_scores
-from earmark.eval.levels import match
 from earmark.mushra_app.building.preflight import MOST_CONDITIONS
+from earmark.mushra_app.building.stimulus_format import Levels, levels_of, study_rate, write_stimuli
 from earmark.mushra_app.database.connection import has_listeners
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.excerpts import MIN_SECONDS, Excerpt, choose, cut
-from earmark.mushra_app.study.study import Condition, Item, Role, Stimulus, Study
+from earmark.mushra_app.study.study import Condition, Item, Role, Study
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
-SAMPLE_RATE = 48000  # Hz; the rate of browsers and sound cards, so that playback does not resample the stimuli
 FADE = 0.010  # seconds; at both ends of an excerpt, so that it loops without a click
 MOST_TRIALS = 12  # items per listener by default
 
@@ -48,6 +47,10 @@ class Request:
         mid_anchor: whether to add the 7 kHz low-pass anchor.
         seed: seed for the choice of excerpts.
         force: replace a study in `out` that no listener has taken.
+        anchor: whether to add the 3.5 kHz low-pass anchor.
+        levels: "equal" matches the loudness of the conditions of an item, "keep" changes no level.
+        rate: sample rate of the study in Hz; None for that of the recordings, see `stimulus_format.study_rate`.
+        bits: resolution of the stimuli, 16 or 24.
     """
 
     run: Path
@@ -60,6 +63,10 @@ class Request:
     mid_anchor: bool = False
     seed: int = 0
     force: bool = False
+    anchor: bool = True
+    levels: Levels = "equal"
+    rate: int | None = None
+    bits: int = 16
 
 
 @dataclass(frozen=True)
@@ -78,24 +85,23 @@ def build(request: Request) -> Built:
     """
     info = read_info(request.run)
     conditions, chosen, notes = choice(request)
-    earlier = _audio_of_earlier_study(request.out)
+    earlier = audio_of_earlier_study(request.out, force=request.force)
+    rate = request.rate or study_rate({_rate(request.run, excerpt.file) for _, excerpt in chosen})
     items = []
     with progress("cut stimuli", len(chosen)) as advance:
         for number, (category, excerpt) in enumerate(chosen):
-            items.append(_item(request, f"{category}-{number + 1:03d}", category, excerpt, conditions))
+            items.append(_item(request, f"{category}-{number + 1:03d}", category, excerpt, conditions, rate))
             advance(excerpt.file)
     study = Study(
         name=request.out.resolve().name,
-        sample_rate=SAMPLE_RATE,
+        sample_rate=rate,
         annotations=request.annotations,
         trials_per_listener=min(len(items), request.trials or MOST_TRIALS),
         conditions=tuple(conditions),
         items=tuple(items),
         provenance=_provenance(request, info),
     )
-    studies.save(study, request.out)
-    for name in earlier - _audio_names(study):
-        studies.stimulus_path(request.out, name).unlink(missing_ok=True)
+    save(study, request.out, earlier)
     return Built(study, notes)
 
 
@@ -107,17 +113,21 @@ def choice(request: Request) -> tuple[list[Condition], list[tuple[str, Excerpt]]
     """
     info = read_info(request.run)
     conditions = _conditions(request, info)
-    if has_listeners(request.out):
-        raise UserError(
-            f"{request.out}: this study has listeners already; choose another --out, or delete the folder with their "
-            "ratings"
-        )
-    if not request.force and (request.out / "study.json").exists():
-        raise UserError(f"{request.out}: holds a study; add --force to replace it, or choose another --out")
-    _audio_of_earlier_study(request.out)
+    audio_of_earlier_study(request.out, force=request.force)
     files, notes = _usable(request, info, conditions)
     chosen, shortages = _chosen(request, files, np.random.default_rng(request.seed))
     return conditions, chosen, notes + shortages
+
+
+def save(study: Study, out: Path, earlier: Collection[str]) -> None:
+    """Write STUDY/study.json, and remove stimuli of an earlier build that the study does not use.
+
+    Args:
+        earlier: names of those stimuli, by `audio_of_earlier_study` before the first stimulus was written.
+    """
+    studies.save(study, out)
+    for name in set(earlier) - _audio_names(study):
+        studies.stimulus_path(out, name).unlink(missing_ok=True)
 
 
 def listeners_needed(study: Study) -> int:
@@ -137,12 +147,19 @@ def _audio_names(study: Study) -> set[str]:
     return {stimulus.audio for item in study.items for stimulus in item.stimuli.values()}
 
 
-def _audio_of_earlier_study(out: Path) -> set[str]:
+def audio_of_earlier_study(out: Path, *, force: bool) -> set[str]:
     """File names of the stimuli of an earlier build in this folder; other files belong to the user.
 
     Raises:
-        UserError: if the folder holds a folder `audio` but no study.
+        UserError: if the folder holds a folder `audio` but no study, a study that listeners have taken, or a study and
+            `force` is False.
     """
+    if has_listeners(out):
+        raise UserError(
+            f"{out}: this study has listeners already; choose another --out, or delete the folder with their ratings"
+        )
+    if not force and (out / "study.json").exists():
+        raise UserError(f"{out}: holds a study; add --force to replace it, or choose another --out")
     if (out / "study.json").exists():
         return _audio_names(studies.load(out))
     if (out / "audio").exists():
@@ -154,11 +171,14 @@ def _conditions(request: Request, info: dict[str, Any]) -> list[Condition]:
     unknown = [name for name in request.systems if name not in info["systems"]]
     if unknown:
         raise UserError(f"--systems: {unknown[0]} is not in {request.run}, which has {', '.join(info['systems'])}")
-    roles: dict[str, Role] = {REFERENCE: "hidden reference", LOW_ANCHOR: "low anchor"}
+    roles: dict[str, Role] = {REFERENCE: "hidden reference"}
+    if request.anchor or LOW_ANCHOR in request.systems:
+        roles[LOW_ANCHOR] = "low anchor"
     if request.mid_anchor or MID_ANCHOR in (request.systems or info["systems"]):
         roles[MID_ANCHOR] = "mid anchor"
     for name in request.systems or info["systems"]:
-        roles.setdefault(name, "system")
+        if name != LOW_ANCHOR or request.anchor:
+            roles.setdefault(name, "system")
     if "system" not in roles.values():
         raise UserError(
             f"{request.run}: has only the reference and anchors; run `earmark compare` with at least one codec first"
@@ -221,21 +241,21 @@ def _excerpts(request: Request, file: str, rng: np.random.Generator) -> list[Exc
     return cut(file, reference.samples, reference.sample_rate, request.seconds, rng)
 
 
-def _item(request: Request, name: str, category: str, excerpt: Excerpt, conditions: Sequence[Condition]) -> Item:
+def _rate(run: Path, file: str) -> int:
+    with opened(audio_path(run, REFERENCE, file)) as recording:
+        return int(recording.samplerate)
+
+
+def _item(
+    request: Request, name: str, category: str, excerpt: Excerpt, conditions: Sequence[Condition], rate: int
+) -> Item:
     reference = audio.read(audio_path(request.run, REFERENCE, excerpt.file))
-    signals = {
-        condition.name: _cut(_condition_audio(request.run, condition.name, excerpt.file, reference), excerpt, reference)
-        for condition in conditions
-    }
-    levels = match(signals, SAMPLE_RATE)
-    stimuli = {}
-    for condition, (gain, loudness) in levels.items():
-        # A hash as file name hides the condition from listeners and is the same in every build.
-        secret = hashlib.sha256(f"{request.seed}/{name}/{condition}".encode()).hexdigest()[:24]
-        path = f"{secret}.wav"
-        matched = signals[condition] * np.float32(10 ** (gain / 20))
-        audio.write(request.out / "audio" / path, matched, SAMPLE_RATE, "PCM_16")
-        stimuli[condition] = Stimulus(path, round(gain, 3), round(loudness, 3))
+    signals = {}
+    for condition in conditions:
+        signal = _condition_audio(request.run, condition.name, excerpt.file, reference)
+        signals[condition.name] = _cut(signal, excerpt, reference.sample_rate, rate)
+    levels = levels_of(signals, rate, request.levels)
+    stimuli = write_stimuli(signals, levels, request.out, f"{request.seed}/{name}", rate, request.bits)
     return Item(name, category, excerpt.file, excerpt.start, round(excerpt.seconds, 3), stimuli)
 
 
@@ -244,17 +264,21 @@ def _condition_audio(run: Path, system: str, file: str, reference: audio.Recordi
     path = audio_path(run, system, file)
     if path.exists():
         return audio.read(path).samples
+    return coded(reference.samples, system, reference.sample_rate)
+
+
+def coded(signal: NDArray[np.float32], system: str, sample_rate: int) -> NDArray[np.float32]:
+    """The signal [channels, time] as a system returns it; for anchors, which need no run."""
     parsed = parse(system)
-    codec = family_of(parsed).open(parsed, reference.sample_rate, reference.channels)
-    return transcode(codec, reference.samples, reference.sample_rate).audio
+    codec = family_of(parsed).open(parsed, sample_rate, signal.shape[0])
+    return transcode(codec, signal, sample_rate).audio
 
 
-def _cut(signal: NDArray[np.float32], excerpt: Excerpt, reference: audio.Recording) -> NDArray[np.float32]:
+def _cut(signal: NDArray[np.float32], excerpt: Excerpt, from_rate: int, to_rate: int) -> NDArray[np.float32]:
     """The excerpt of a signal [channels, time], at the study's sample rate and with raised-cosine fades."""
-    rate = reference.sample_rate
-    part = signal[:, round(excerpt.start * rate) : round((excerpt.start + excerpt.seconds) * rate)]
-    part = audio.resample(part, rate, SAMPLE_RATE).copy()
-    length = round(FADE * SAMPLE_RATE)
+    part = signal[:, round(excerpt.start * from_rate) : round((excerpt.start + excerpt.seconds) * from_rate)]
+    part = audio.resample(part, from_rate, to_rate).copy()
+    length = round(FADE * to_rate)
     ramp = (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / length)).astype(np.float32)
     part[:, :length] *= ramp
     part[:, part.shape[1] - length :] *= ramp[::-1]

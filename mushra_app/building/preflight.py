@@ -19,6 +19,7 @@ Status = Literal["ok", "warn", "fail"]
 
 MOST_CONDITIONS = 12  # BS.1534-3, 5.3: signals in one trial, including the hidden reference and the anchors
 LONGEST_SESSION = 30  # minutes
+HIGHEST_USUAL_RATE = 48_000  # Hz; that of sound cards
 SAME_LOUDNESS = 1.0  # LU; largest difference between conditions of an item
 NOTABLE_LAG, AUDIBLE_LAG = 0.001, 0.010  # seconds
 LEAST_CORRELATION = 0.3  # with the reference; below, the measured lag means nothing
@@ -109,6 +110,9 @@ def formats(study: Study, measured: Measured) -> Finding:
         sizes = {one.size for one in conditions.values() if not one.error}
         if len(shapes) == 1 and len(sizes) > 1:
             wrong.append(f"{item} has files of {_listed(sorted(sizes))} bytes, so their formats differ")
+    if not wrong and study.sample_rate > HIGHEST_USUAL_RATE:
+        evidence = f"{study.sample_rate} Hz: many browsers and sound cards resample it, and some refuse it"
+        return Finding("equal rates and formats", "warn", evidence)
     return _judged("equal rates and formats", "fail", wrong, f"{study.sample_rate} Hz throughout")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,23 +12,24 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from earmark.baselines.systems import family_of, parse
-from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.codec.inside import inside
 from earmark.codec.progress import progress
-from earmark.eval.levels import loudness
+from earmark.mushra_app.building.build import coded
+from earmark.mushra_app.building.stimulus_faults import Measure, StimulusError, measure, unequal_lengths, unreadable
+from earmark.mushra_app.building.stimulus_format import COMMON_RATE, levels_of, write_stimuli
+from earmark.mushra_app.building.stimulus_layout import UNCATEGORISED, Fault
+from earmark.mushra_app.building.stimulus_lengths import REMEDY as LENGTH_REMEDY
+from earmark.mushra_app.building.stimulus_lengths import Fit, Fitting
 from earmark.mushra_app.ratings.table import assign_roles
 from earmark.mushra_app.ratings.text_table import tidy
 from earmark.mushra_app.study import study as studies
-from earmark.mushra_app.study.study import Condition, Item, Role, Stimulus, Study
+from earmark.mushra_app.study.study import Condition, Item, Role, Study
 
 REFERENCE = "reference"  # webMUSHRA's name for the hidden reference in its results
 # Anchors that webMUSHRA makes itself: option of the page -> (webMUSHRA's name, our system string).
 ANCHORS = {"createAnchor35": ("anchor35", "anchor@3.5k"), "createAnchor70": ("anchor70", "anchor@7k")}
-CATEGORY = "uncategorised"
-COMMON_RATE = 48_000  # Hz; used if the files have different rates
 LARGEST_CONFIG = 4_000_000  # bytes
 MOST_PAGES, DEEPEST = 5_000, 20  # limits to nested lists, which YAML aliases can make endless
 
@@ -57,7 +57,14 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def import_webmushra(config: Path, out: Path, audio_folder: Path | None = None, annotations: int = 10) -> Imported:
+def import_webmushra(
+    config: Path,
+    out: Path,
+    audio_folder: Path | None = None,
+    annotations: int = 10,
+    trials: int | None = None,
+    fit: Fit = "small",
+) -> Imported:
     """Write STUDY/study.json and STUDY/audio from a webMUSHRA configuration.
 
     Every page of type mushra becomes an item. Levels are unchanged, as webMUSHRA plays them. All files of the study
@@ -69,31 +76,34 @@ def import_webmushra(config: Path, out: Path, audio_folder: Path | None = None, 
         audio_folder: folder that the configuration's paths are relative to. Default: the folder of the configuration
             or one of its three parents below the home folder, since webMUSHRA keeps configs/ beside the audio.
         annotations: minimum number of ratings per item.
+        trials: items per listener; None for all.
+        fit: what to do with differences in length; "small" fits those of up to 100 ms.
 
     Raises:
-        UserError: if the file is not a webMUSHRA configuration, audio is missing or of unequal length, or `out` holds
-            a study already.
+        StimulusError: if audio cannot be read or differs in length; lists all faults.
+        UserError: if the file is not a webMUSHRA configuration, audio is missing, or `out` holds a study already.
     """
     pages, roles, notes = preview(config, out)
     data = _read(config)
     folder = _audio_folder(config, pages, audio_folder)
-    rate = _rate(config, folder, pages)
+    rate, bits = _format(config, folder, pages, fit)
+    fitting = Fitting(fit)
     items = []
     with progress("copy stimuli", len(pages)) as advance:
         for page in pages:
-            items.append(_item(config, page, folder, rate, out))
+            items.append(_item(config, page, folder, fitting, rate, bits, out))
             advance(page.id)
     study = Study(
         name=tidy(data.get("testname") or data.get("testId") or config.stem),
         sample_rate=rate,
         annotations=annotations,
-        trials_per_listener=len(items),
+        trials_per_listener=min(len(items), trials or len(items)),
         conditions=tuple(Condition(name, role) for name, role in roles.items()),
         items=tuple(items),
         provenance={"webMUSHRA configuration": config.name, "webMUSHRA testId": tidy(data.get("testId") or "")},
     )
     studies.save(study, out)
-    return Imported(study, notes)
+    return Imported(study, (*notes, *fitting.notes()))
 
 
 def preview(config: Path, out: Path) -> tuple[list[Page], dict[str, Role], tuple[str, ...]]:
@@ -249,43 +259,44 @@ def _audio_folder(config: Path, pages: Sequence[Page], named: Path | None) -> Pa
     return best
 
 
-def _rate(config: Path, folder: Path, pages: Sequence[Page]) -> int:
-    """Sample rate of all files, or a common one if they differ.
+def _format(config: Path, folder: Path, pages: Sequence[Page], fit: Fit) -> tuple[int, int]:
+    """Sample rate of all files, or a common one if they differ; and bits, 24 if a file has more than 16.
 
-    Reads every file, so that errors show before anything is written.
+    Reads every file, so that all errors show before anything is written.
 
     Raises:
-        UserError: if a file is not audio, or the conditions of a page are not equally long.
+        StimulusError: if files are not audio, or conditions of a page are not equally long.
     """
-    rates = set()
+    faults: list[Fault] = []
+    measures: list[Measure] = []
     for page in pages:
-        recordings = {name: audio.read(folder / path) for name, path in page.stimuli.items() if path}
-        rates |= {recording.sample_rate for recording in recordings.values()}
-        seconds = {name: recording.seconds for name, recording in recordings.items()}
-        shortest, longest = min(seconds, key=seconds.__getitem__), max(seconds, key=seconds.__getitem__)
-        if seconds[longest] - seconds[shortest] > 0.5 / COMMON_RATE:
-            raise UserError(
-                f"{config}: page {page.id}: {shortest} has {seconds[shortest]:.5f} s, {longest} "
-                f"{seconds[longest]:.5f} s; the conditions of a trial must be equally long: cut or pad them"
-            )
-    return rates.pop() if len(rates) == 1 else COMMON_RATE
+        measured: dict[str, Measure] = {}
+        for name, path in page.stimuli.items():
+            try:
+                measured |= {name: measure(folder / path)} if path else {}
+            except UserError as error:
+                faults.append(unreadable(path, folder / path, error))
+        for name, fault in unequal_lengths(measured, REFERENCE, fit).items():
+            faults.append(Fault(f"page {page.id}: {name}", fault, LENGTH_REMEDY))
+        measures += measured.values()
+    if faults:
+        raise StimulusError(config, faults)
+    rates = {one.sample_rate for one in measures}
+    bits = 24 if any(16 < one.bits <= 24 for one in measures) else 16
+    return rates.pop() if len(rates) == 1 else COMMON_RATE, bits
 
 
-def _item(config: Path, page: Page, folder: Path, rate: int, out: Path) -> Item:
+def _item(config: Path, page: Page, folder: Path, fitting: Fitting, rate: int, bits: int, out: Path) -> Item:
     """Write the page's stimuli to STUDY/audio and return the item."""
-    signals = _signals(page, folder, rate)
-    stimuli = {}
-    for name in page.stimuli:
-        # A hash as file name hides the condition from listeners and is the same in every import.
-        secret = hashlib.sha256(f"{config.name}/{page.id}/{name}".encode()).hexdigest()[:24]
-        audio.write(out / "audio" / f"{secret}.wav", signals[name], rate, "PCM_16")
-        stimuli[name] = Stimulus(f"{secret}.wav", 0.0, round(loudness(signals[name], rate), 3))
+    signals = _signals(page, folder, fitting, rate)
+    levels = levels_of(signals, rate, "keep")
+    stimuli = write_stimuli(signals, levels, out, f"{config.name}/{page.id}", rate, bits)
     seconds = signals[REFERENCE].shape[1] / rate
-    return Item(page.id, CATEGORY, page.reference, 0.0, round(seconds, 3), stimuli)
+    return Item(page.id, UNCATEGORISED, page.reference, 0.0, round(seconds, 3), stimuli)
 
 
-def _signals(page: Page, folder: Path, rate: int) -> dict[str, NDArray[np.float32]]:
-    """Every condition of a page as [channels, time] at one rate and number of channels, including the anchors."""
+def _signals(page: Page, folder: Path, fitting: Fitting, rate: int) -> dict[str, NDArray[np.float32]]:
+    """Every condition of a page as [channels, time] at one rate, length and number of channels, with the anchors."""
     signals = {}
     for name, path in page.stimuli.items():
         if path:
@@ -293,9 +304,8 @@ def _signals(page: Page, folder: Path, rate: int) -> dict[str, NDArray[np.float3
             signals[name] = audio.resample(recording.samples, recording.sample_rate, rate)
     channels = max(signal.shape[0] for signal in signals.values())
     signals = {name: np.repeat(one, channels // one.shape[0], axis=0) for name, one in signals.items()}
+    signals = fitting.apply(signals, REFERENCE, rate)
     for anchor, system in ANCHORS.values():
         if anchor in page.stimuli and not page.stimuli[anchor]:
-            parsed = parse(system)
-            low_pass = family_of(parsed).open(parsed, rate, channels)
-            signals[anchor] = transcode(low_pass, signals[REFERENCE], rate).audio
-    return signals
+            signals[anchor] = coded(signals[REFERENCE], system, rate)
+    return {name: signals[name] for name in page.stimuli}

@@ -99,7 +99,7 @@ def assign_roles(
             hint = f" ({OPTIONS[role]})" if hints else ""
             notes.append(f"The {role} is “{named[role]}”{hint}.")
             continue
-        usual = [name for name in conditions if roles[name] == "system" and _looks_like(role, name)]
+        usual = [name for name in conditions if roles[name] == "system" and looks_like(role, name)]
         hint = f"; {OPTIONS[role]} NAME sets it" if hints else ""
         if len(usual) == 1:
             roles[usual[0]] = role
@@ -127,5 +127,6 @@ def _named_roles(conditions: Sequence[str], named: Mapping[Role, str | None], so
     return roles
 
 
-def _looks_like(role: Role, name: str) -> bool:
+def looks_like(role: Role, name: str) -> bool:
+    """Whether a condition has a usual name for this role."""
     return re.fullmatch(USUAL_NAMES[role], re.sub(r"[^a-z0-9]", "", name.lower())) is not None

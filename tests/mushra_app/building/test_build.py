@@ -109,6 +109,27 @@ def test_the_hidden_reference_is_the_excerpt_named_in_the_item(build_request):
         assert np.abs(written[:, [0, -1]]).max() < 1e-3  # so that a loop has no click
 
 
+@pytest.mark.parametrize(("options", "rate", "subtype"), [
+    ({}, 44_100, "PCM_16"), ({"rate": 48_000, "bits": 24, "levels": "keep", "anchor": False}, 48_000, "PCM_24"),
+])  # fmt: skip
+def test_a_run_at_44100_hz_keeps_its_rate_unless_another_is_wanted(build_request, options, rate, subtype):
+    for number, file in enumerate(FILES):
+        for name in ("reference", "opus@12", "mp3@64"):
+            path = audio_path(build_request.run, name, file)
+            if path.exists():
+                signal = 0.1 * np.random.default_rng(number).standard_normal((1, round(FILES[file] * 44_100)))
+                audio.write(path, signal.astype(np.float32) * (2 if name == "opus@12" else 1), 44_100)
+    study = build(replace(build_request, **options)).study
+    assert study.sample_rate == rate
+    assert (study.condition("low anchor") is None) == ("anchor" in options)
+    for item in study.items:
+        for stimulus in item.stimuli.values():
+            written = soundfile.info(build_request.out / "audio" / stimulus.audio)
+            assert (written.samplerate, written.subtype) == (rate, subtype)
+        louder = item.stimuli["opus@12"].loudness - item.stimuli["reference"].loudness
+        assert louder == pytest.approx(6.02 if "levels" in options else 0, abs=0.05)  # 20 lg 2
+
+
 def test_file_names_do_not_reveal_the_condition(build_request):
     study = build(build_request).study
     names = [stimulus.audio for item in study.items for stimulus in item.stimuli.values()]

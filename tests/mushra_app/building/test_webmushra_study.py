@@ -14,6 +14,7 @@ from earmark.cli import cli
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.mushra_app.building.preflight import check_study
+from earmark.mushra_app.building.stimulus_faults import StimulusError
 from earmark.mushra_app.building.webmushra_study import import_webmushra
 from earmark.mushra_app.study import study as studies
 
@@ -182,12 +183,46 @@ def test_bad_configurations(tmp_path, text, message):
     assert not (tmp_path / "study").exists()
 
 
-def test_conditions_of_unequal_length(tmp_path):
+def test_differences_of_up_to_100_ms_are_fitted(tmp_path):
+    """4,400 of 44,100 samples are missing: 99.8 ms, which become silence; 4,500 are 102 ms and too many."""
     config = webmushra(tmp_path)
-    audio.write(tmp_path / "audio/two_c2.wav", noise(3, samples=44_000), RATE)
-    with pytest.raises(UserError, match=r"page on: C2 has 0\.99773 s, reference 1\.00000 s"):
-        import_webmushra(config, tmp_path / "study")
+    short = noise(3, samples=RATE - 4_400)
+    audio.write(tmp_path / "audio/two_c2.wav", short, RATE, "PCM_16")
+    imported = import_webmushra(config, tmp_path / "study")
+    written = audio.read(tmp_path / "study/audio" / imported.study.items[1].stimuli["C2"].audio).samples
+    assert written.shape == (1, RATE)
+    np.testing.assert_allclose(written[:, : RATE - 4_400 - 441], short[:, :-441], atol=1 / 32768)
+    assert not written[:, RATE - 4_400 :].any()
+    assert "C2: 1 file padded at the end by up to 99.8 ms." in imported.notes
+    assert check_study(imported.study, tmp_path / "study").with_status("fail") == []
+
+
+@pytest.mark.parametrize(("samples", "fit", "length"), [(20_000, "pad", RATE), (20_000, "cut", 20_000)])
+def test_larger_differences_are_fitted_on_request(tmp_path, samples, fit, length):
+    config = webmushra(tmp_path)
+    audio.write(tmp_path / "audio/two_c2.wav", noise(3, samples=samples), RATE, "PCM_16")
+    study = import_webmushra(config, tmp_path / "study", fit=fit).study
+    for item, wanted in zip(study.items, (RATE, length), strict=True):
+        assert {audio.read(tmp_path / "study/audio" / one.audio).samples.shape[1] for one in item.stimuli.values()} == {
+            wanted
+        }
+
+
+@pytest.mark.parametrize(("samples", "fit"), [(RATE - 4_500, "small"), (RATE - 1, "none")])
+def test_all_faults_of_the_audio_are_reported_at_once(tmp_path, samples, fit):
+    config = webmushra(tmp_path)
+    audio.write(tmp_path / "audio/two_c2.wav", noise(3, samples=samples), RATE)
+    audio.write(tmp_path / "audio/one_c1.wav", noise(3, samples=RATE + 5_000), RATE)
+    (tmp_path / "audio/one_c2.wav").write_bytes(b"RIFF")
+    with pytest.raises(StimulusError, match="3 faults: ") as caught:
+        import_webmushra(config, tmp_path / "study", fit=fit)
+    assert [one.where for one in caught.value.faults] == ["audio/one_c2.wav", "page 007: C1", "page on: C2"]
+    assert "113.4 ms longer than the reference" in caught.value.faults[1].fault  # 5000 / 44100 s
     assert not (tmp_path / "study").exists()
+
+
+def test_items_per_listener(tmp_path):
+    assert import_webmushra(webmushra(tmp_path), tmp_path / "study", trials=1).study.trials_per_listener == 1
 
 
 def test_a_study_is_not_overwritten(tmp_path):
