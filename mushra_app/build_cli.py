@@ -64,7 +64,7 @@ bits_option = option(
         "earmark study build run/ -o study/",
         "earmark study build run/ -o study/ -s opus@12,mp3@64 --per-category 20",
         "earmark study build --stimuli wavs/ --reference clean -o study/",
-        "earmark study build --stimuli wavs/ --layout '{item}_{condition}.wav' -o study/",
+        "earmark study build --stimuli wavs --layout '{item}_{condition}.wav' -o study/",
     ],
     exit_status={1: "items with faults were skipped"},
 )
