@@ -92,7 +92,7 @@ bits_option = option(
 @option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor.")
 @option(
     "--levels", type=Choice(["equal", "keep"]), default="equal", metavar="HOW",
-    help="equal: match the loudness of the conditions of an item; keep: change no level.",
+    help="Levels: equal matches the loudness of the conditions of an item, keep changes none.",
 )  # fmt: skip
 @rate_option
 @bits_option

@@ -180,7 +180,7 @@ def test_a_study_without_listeners_may_be_built_again_and_keeps_its_settings(bui
     store = open_store(build(build_request).study, build_request.out)
     store.crowd = Crowd(anonymous=False)
     with pytest.raises(UserError, match="holds a study; add --force to replace it"):
-        build(replace(build_request, seed=1, force=True))
+        build(replace(build_request, seed=1))
     study = build(replace(build_request, seed=1, force=True)).study
     again = open_store(study, build_request.out)
     assert not again.crowd.anonymous
