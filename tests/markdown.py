@@ -14,7 +14,7 @@ COMPILE_ONLY = "<!-- compile only"
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"(\w+)=([\w=./]+)")
-_ENDS = {"|", ">", "&&", "||", ";", "<", "2>"}
+_ENDS = {"|", ">", ">>", "&&", "||", ";", "<", "2>"}
 
 
 @dataclass(frozen=True)
