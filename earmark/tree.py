@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Read a run": {
         "tables": Entry("eval.tables_cli", "tables", "RUN", "Print mean scores"),
         "differences": Entry("eval.tables_cli", "differences", "RUN", "Test which codecs differ"),
+        "worst": Entry("eval.worst_cli", "worst", "RUN", "List the worst recordings of a codec"),
     },
     "Listen": {
         "study": Entry("mushra_app.cli", "study_group", "COMMAND", "Make, serve and report a listening test"),

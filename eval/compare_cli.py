@@ -18,6 +18,7 @@ from earmark.codec.cores import usable_cores
 from earmark.codec.errors import UserError
 from earmark.codec.notices import is_quiet, notice
 from earmark.codec.remote_paths import is_remote
+from earmark.codec.suggestions import same
 from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.inputs import AudioPath, NewRunPath
@@ -72,10 +73,15 @@ if TYPE_CHECKING:
 @shared.quiet
 @option("--mono", is_flag=True, help="Average the channels of every recording first.")
 @option("--link-audio", is_flag=True, help="Store the report's audio in files beside it instead of in the page.")
+@option(
+    "--listen-by", metavar="METRIC", show_default="ViSQOL, or the first metric",
+    help="Metric by which the report chooses the recordings that it plays.",
+)  # fmt: skip
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...],
     own_metrics: tuple[Metric, ...], out: Path, jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
+    listen_by: str | None,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 
@@ -88,12 +94,13 @@ def compare(
     from earmark.eval.tables.renderers import terminal_table
     from earmark.eval.tables.terminal import print_table
 
+    names = chosen_metrics(metrics, own_metrics, timeout)
+    listen_by = _listening_metric(listen_by, names)
     systems = chosen_systems(systems, commands, timeout)
     if cluster is not None:  # its workers have other working directories
         audio_dir, out = (path if is_remote(path) else path.resolve() for path in (audio_dir, out))
     plan = runner.Plan(
-        audio_dir=audio_dir, systems=tuple(systems),
-        metrics=chosen_metrics(metrics, own_metrics, timeout), run=out,
+        audio_dir=audio_dir, systems=tuple(systems), metrics=names, run=out,
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
         keep_going=keep_going, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
@@ -104,13 +111,23 @@ def compare(
         return 0
     started = time.monotonic()
     result = runner.run(plan)
-    summary = write_results(out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed)
+    summary = write_results(
+        out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by
+    )
     print_table(terminal_table(summary, result.info))
     complete = _print_notes(result)
     click.echo(f"{_tally(result, len(systems))}, {time.monotonic() - started:.0f} s; report: {out / REPORT}")
     if len(systems) > 1 and not is_quiet():
         click.echo(f"Next: earmark differences {shlex.quote(str(out))}")
     return 0 if complete else 1
+
+
+def _listening_metric(name: str | None, metrics: tuple[str, ...]) -> str | None:
+    """The value of --listen-by in its exact spelling."""
+    exact = same(name, metrics) if name is not None else None
+    if name is not None and exact is None:
+        raise UserError(f"--listen-by {name}: not among the metrics of this run; add it to --metrics")
+    return exact
 
 
 def _show_plan(plan: Plan) -> None:

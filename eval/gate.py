@@ -72,6 +72,7 @@ def run_gate(
 
     if (other is None) == (against is None):
         raise UserError("--fail-if-worse needs what to compare with: either --with RUN or --against SYSTEM")
+    speech = read_info(run)["speech_categories"]  # first, as it makes metrics of the user's own known
     names = registry.names(metrics)
     chosen = {registry.names([name])[0]: margin for name, margin in margins.items() if name is not None}
     if unused := chosen.keys() - set(names):
@@ -88,10 +89,7 @@ def run_gate(
         pairs = [(name, against) for name in present if name not in (REFERENCE, against)]
     if not pairs:
         raise UserError(f"{other or run}: has no system to compare with")
-    checks = check(
-        new, old, pairs, {name: chosen.get(name, margins.get(None, 0.0)) for name in names},
-        read_info(run)["speech_categories"],
-    )  # fmt: skip
+    checks = check(new, old, pairs, {name: chosen.get(name, margins.get(None, 0.0)) for name in names}, speech)
     title = f"{run} against {other or against}"
     if output == "text":
         click.echo("\n".join([*gate_report.lines(checks), gate_report.summary_line(checks)]))

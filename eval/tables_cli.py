@@ -21,11 +21,13 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     examples=[
         "earmark tables run/",
         "earmark tables run/ --format latex > scores.tex",
+        "earmark tables run/ --per-file --format csv > per-file.csv",
         "earmark tables run/ --paper table1",
     ],
 )
 @click.argument("run", type=RunPath())
 @shared.printed_format(*FORMATS)
+@option("--per-file", is_flag=True, help="Print the scores of each recording instead of their means.")
 @option("--paper", metavar="TABLE", help="Arrange it like table1, table2, tableA2 or another of the EnCodec paper.")
 @option(
     "--mushra", type=click.Path(exists=True, path_type=Path), metavar="STUDY",
@@ -40,15 +42,23 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     help="With --paper: metrics of the run to show beside the paper's.",
 )  # fmt: skip
 def tables(
-    run: Path, output: str, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None
+    run: Path, output: str, per_file: bool, paper: str | None, mushra: Path | None, bench: Path | None,
+    metrics: tuple[str, ...] | None,
 ) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.statistics.aggregate import summarise
     from earmark.eval.tables import grid, renderers, terminal
+    from earmark.eval.tables.per_file import per_file_grid
 
-    summary = summarise(read_scores(run))
-    info = read_info(run)
+    scores, info = read_scores(run), read_info(run)
+    if per_file:
+        if paper is not None:
+            raise UserError("--per-file does not apply to tables of the paper; leave out --per-file or --paper")
+        rendered = grid.RENDERERS[output](per_file_grid(scores))
+        click.echo(rendered, nl=not rendered.endswith("\n"))
+        return
+    summary = summarise(scores)
     if paper is not None:
         from earmark.eval.paper import sources
         from earmark.eval.paper.tables import lay_out_like

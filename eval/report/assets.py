@@ -9,7 +9,7 @@ STATIC = Path(__file__).parent / "static"
 PLAYER = STATIC / "player.js"  # also served by the listening test, as /static/player.js
 
 STYLE_SHEETS = ("report", "tables", "figures", "players", "print")
-MODULES = ("player", "versions", "embedded", "linked", "cells", "sort", "print")
+MODULES = ("player", "versions", "embedded", "linked", "cells", "sort", "jump", "print")
 
 
 def style() -> str:

@@ -12,6 +12,7 @@ from earmark.eval.statistics.scales import lower_is_better
 MOST = 9  # recordings spread over the categories
 MOST_PER_CATEGORY = 3
 MOST_WORST = 6  # recordings on which some codec does worst
+PERCEPTUAL = ("visqol", "visqol_audio", "visqol_speech")
 OUTLIER = "outlier"
 RANKS = ("worst", "middle", "best", "", OUTLIER)  # in the order of the page
 
@@ -38,19 +39,21 @@ class Choice:
         return self.rank != OUTLIER or system in (*self.behind, self.best)
 
 
-def ranking_metric(scores: pd.DataFrame) -> str | None:
-    """The metric by which recordings are chosen: the run's first metric with a score; None if there is none."""
+def headline_metric(scores: pd.DataFrame) -> str | None:
+    """The metric that sums up a run: ViSQOL if the run has it, otherwise its first metric with a score.
+
+    SI-SNR, which often comes first, means little for a codec that does not preserve the waveform.
+    """
     scored = set(scores.loc[scores["status"] == "ok", "metric"])
-    return next((str(metric) for metric in scores["metric"].unique() if metric in scored), None)
+    return next((str(name) for name in (*PERCEPTUAL, *scores["metric"].unique()) if name in scored), None)
 
 
-def choose(scores: pd.DataFrame) -> list[Choice]:
-    """Choose recordings over the range of the ranking metric: per category the worst, the best and the middle one.
+def choose(scores: pd.DataFrame, metric: str | None) -> list[Choice]:
+    """Choose recordings over the range of a metric: per category the worst, the best and the middle one.
 
     Returns:
         At most `MOST` recordings, the most informative first: one of each category before a second of any.
     """
-    metric = ranking_metric(scores)
     ranked = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
     worst_first = [metric is None or not lower_is_better(metric), True]
     means = ranked.groupby(["category", "file"], sort=False)["value"].mean().reset_index()
@@ -71,16 +74,16 @@ def _spread(count: int) -> list[tuple[int, str]]:
     return [(0, "worst"), (count - 1, "best"), (count // 2, "middle")][:count]
 
 
-def outlying(scores: pd.DataFrame) -> list[Choice]:
-    """Choose for each codec the recording on which it falls farthest behind its own median.
+def outlying(scores: pd.DataFrame, metric: str | None) -> list[Choice]:
+    """Choose for each codec the recording on which it falls farthest behind its own median by a metric.
 
     Returns:
         At most `MOST_WORST` recordings, the largest gap first. A recording on which several codecs do so occurs once.
     """
     coded = scores[scores["kbps"].notna()]
-    metric = ranking_metric(coded)
-    if metric is None:
+    if metric not in set(coded["metric"]):
         return []
+    assert metric is not None
     behind: dict[tuple[str, str], list[str]] = {}
     for row in outliers(coded, metric, 1).to_dict("records"):
         behind.setdefault((str(row["file"]), str(row["category"])), []).append(str(row["system"]))
@@ -92,15 +95,19 @@ def outlying(scores: pd.DataFrame) -> list[Choice]:
     return choices
 
 
-def choices(scores: pd.DataFrame) -> list[Choice]:
+def choices(scores: pd.DataFrame, metric: str | None) -> list[Choice]:
     """All recordings that the report plays, the most informative first: one of each category, outliers, the others.
 
     A recording that is chosen for both reasons occurs once, with both reasons.
+
+    Args:
+        scores: rows of RUN/scores.parquet.
+        metric: the metric by which they are chosen; None, if no metric has a score, chooses nothing.
     """
-    outliers_left = {choice.file: choice for choice in outlying(scores)}
+    outliers_left = {choice.file: choice for choice in outlying(scores, metric)}
     spread = [
         replace(choice, behind=outliers_left.pop(choice.file).behind) if choice.file in outliers_left else choice
-        for choice in choose(scores)
+        for choice in choose(scores, metric)
     ]
     first = sum(choice.rank in ("worst", "") for choice in spread)
     return [*spread[:first], *outliers_left.values(), *spread[first:]]

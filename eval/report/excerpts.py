@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,13 @@ from earmark.codec.remote_paths import local_copy
 from earmark.eval.comparison.run_folder import EXCERPTS, REFERENCE, audio_path
 from earmark.eval.levels import match
 from earmark.eval.report import spectrograms
-from earmark.eval.report.choice import OUTLIER, RANKS, Choice, choices, ranking_metric
+from earmark.eval.report.choice import OUTLIER, RANKS, Choice
 from earmark.eval.statistics.scales import decimals_of
 
 SHORTEST, LONGEST = 5.0, 8.0  # seconds
 BUDGET = 22_000_000  # characters of base64 in one report
 SOURCE = "source"
+Start = Callable[[Choice, Audio, int, int], int]  # recording, source, sample rate, length in samples -> first sample
 
 
 @dataclass(frozen=True)
@@ -80,51 +81,71 @@ class Excerpt:
         return self.picture_size + sum(-(-len(clip.flac) // 3) * 4 for clip in self.clips)
 
 
-def cut(run: Path, scores: pd.DataFrame, budget: int = BUDGET, *, linked: bool = False) -> list[Excerpt]:
-    """Cut excerpts of the chosen recordings, by category, then of the outliers.
+def cut(
+    run: Path,
+    scores: pd.DataFrame,
+    chosen: Sequence[Choice],
+    metric: str | None,
+    *,
+    longest: float = LONGEST,
+    budget: int = BUDGET,
+    linked: bool = False,
+    start: Start | None = None,
+) -> list[Excerpt]:
+    """Cut excerpts of chosen recordings, the loudest seconds of each.
 
     Args:
         run: folder of the run, with the decoded audio.
-        budget: characters of base64 that all excerpts together may take. Excerpts are 8 s long, or shorter, down to
-            5 s, if that exceeds the budget; recordings that still do not fit are skipped.
+        scores: rows of RUN/scores.parquet.
+        chosen: the recordings, the most important first; those without audio are skipped.
+        metric: metric whose scores stand beside the versions.
+        longest: length in seconds; shorter, down to 5 s, if all excerpts together exceed the budget.
+        budget: characters of base64 that all excerpts together may take; recordings that still do not fit are skipped.
         linked: the audio is stored beside the page and does not count.
+        start: where an excerpt begins; default: `loudest` of the source.
     """
-    chosen = [choice for choice in choices(scores) if audio_path(run, REFERENCE, choice.file).is_file()]
-    excerpts = [_cut(run, scores, choice, LONGEST) for choice in chosen]
+    chosen = [choice for choice in chosen if audio_path(run, REFERENCE, choice.file).is_file()]
+    excerpts = [_cut(run, scores, choice, metric, longest, start) for choice in chosen]
 
     def sizes() -> list[int]:
         return [excerpt.picture_size if linked else excerpt.size for excerpt in excerpts]
 
     if sum(sizes()) > budget:
-        seconds = max(SHORTEST, 0.95 * LONGEST * budget / sum(sizes()))
-        excerpts = [_cut(run, scores, choice, seconds) for choice in chosen]
+        seconds = max(SHORTEST, 0.95 * longest * budget / sum(sizes()))
+        excerpts = [_cut(run, scores, choice, metric, seconds, start) for choice in chosen]
     kept, left = [], budget
     for excerpt, size in zip(excerpts, sizes(), strict=True):
         if size <= left:
             kept.append(excerpt)
             left -= size
-    categories = list(dict.fromkeys(scores["category"]))
+    return kept
+
+
+def by_category(excerpts: Sequence[Excerpt], categories: Sequence[str]) -> list[Excerpt]:
+    """Sort excerpts by category and rank, the outliers last."""
     return sorted(
-        kept,
+        excerpts,
         key=lambda one: (
             one.choice.rank == OUTLIER, categories.index(one.choice.category), RANKS.index(one.choice.rank),
         ),
     )  # fmt: skip
 
 
-def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Excerpt:
+def _cut(
+    run: Path, scores: pd.DataFrame, choice: Choice, metric: str | None, seconds: float, start: Start | None
+) -> Excerpt:
     whole, rate = _read(audio_path(run, REFERENCE, choice.file))
     length = min(whole.shape[1], round(seconds * rate))
-    start = loudest(whole, length)
-    versions = {SOURCE: whole[:, start : start + length]}
+    first = loudest(whole, length) if start is None else start(choice, whole, rate, length)
+    versions = {SOURCE: whole[:, first : first + length]}
     values = {SOURCE: math.nan}
-    ranked = scores[scores["metric"] == ranking_metric(scores)]
+    ranked = scores[scores["metric"] == metric]
     decimals = decimals_of(ranked.groupby(["system", "category"])["value"].mean())
     rows = ranked[ranked["file"] == choice.file]
     for system, value in zip(rows["system"], rows["value"], strict=True):
         path = audio_path(run, system, choice.file)
         if system != REFERENCE and path.is_file() and choice.plays(system):
-            decoded, _ = _read(path, start, length)
+            decoded, _ = _read(path, first, length)
             versions[system] = fit_length(decoded, length)
             values[system] = value
     gains = {name: gain for name, (gain, _) in match(versions, rate).items()}
@@ -139,7 +160,7 @@ def _cut(run: Path, scores: pd.DataFrame, choice: Choice, seconds: float) -> Exc
         )
         for name, samples in matched.items()
     )  # fmt: skip
-    return Excerpt(choice, start / rate, length / rate, rate / 2, clips)
+    return Excerpt(choice, first / rate, length / rate, rate / 2, clips)
 
 
 def _read(path: Path, start: int = 0, frames: int = -1) -> tuple[Audio, int]:
@@ -153,6 +174,25 @@ def loudest(source: Audio, length: int) -> int:
     energy = np.concatenate([[0.0], np.cumsum((source.astype(np.float64) ** 2).sum(axis=0))])
     starts = np.arange(0, source.shape[1] - length + 1, max(1, length // 8))
     return int(starts[np.argmax(energy[starts + length] - energy[starts])])
+
+
+def most_different(run: Path, system: str) -> Start:
+    """Start of the seconds in which a system's spectrogram differs most from that of the source."""
+
+    def start(choice: Choice, source: Audio, rate: int, length: int) -> int:
+        path = audio_path(run, system, choice.file)
+        if length == source.shape[1] or not path.is_file():
+            return 0
+        decoded = fit_length(_read(path)[0], source.shape[1])
+        shown = [spectrograms.levels(samples, rate) for samples in (source, decoded)]
+        floor = shown[0].max() - spectrograms.RANGE_DB  # below it, a difference is inaudible
+        distance = np.abs(np.maximum(shown[0], floor) - np.maximum(shown[1], floor)).mean(axis=0)
+        columns = max(1, round(length / source.shape[1] * len(distance)))
+        sums = np.convolve(distance, np.ones(columns), mode="valid")
+        first = int(np.argmax(sums)) / len(distance) * source.shape[1]
+        return min(round(first), source.shape[1] - length)
+
+    return start
 
 
 def _flac(samples: Audio, sample_rate: int) -> bytes:

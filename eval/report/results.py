@@ -14,7 +14,13 @@ from earmark.eval.tables.renderers import write_all
 
 
 def write_results(
-    run: Path, scores: pd.DataFrame, info: Mapping[str, Any], *, link_audio: bool = False, if_missing: bool = False
+    run: Path,
+    scores: pd.DataFrame,
+    info: Mapping[str, Any],
+    *,
+    link_audio: bool = False,
+    if_missing: bool = False,
+    listen_by: str | None = None,
 ) -> pd.DataFrame:
     """Write table.md, table.tex, table.csv and report.html into the folder of a run.
 
@@ -23,7 +29,8 @@ def write_results(
         scores: one row per recording, system and metric, as in RUN/scores.parquet.
         info: content of RUN/run.json.
         link_audio: store the report's audio in RUN/excerpts instead of in the page.
-        if_missing: keep a report that exists and stores its audio as `link_audio` says.
+        if_missing: keep a report that exists and stores its audio as `link_audio` says, unless `listen_by` is given.
+        listen_by: metric by which the report chooses the recordings to play; default: that of its headline.
 
     Returns:
         The mean scores that the tables show, one row per system, category and metric; see
@@ -33,9 +40,10 @@ def write_results(
         WriteError: the folder cannot be written or the disk is full.
     """
     summary = summarise(scores)
-    if not (if_missing and (run / REPORT).exists() and (run / EXCERPTS).exists() == link_audio):
+    keep = if_missing and listen_by is None
+    if not (keep and (run / REPORT).exists() and (run / EXCERPTS).exists() == link_audio):
         from earmark.eval.report.page import write_report  # loads matplotlib, which takes a second
 
         write_all(summary, info, run)
-        write_report(run, scores, info, summary=summary, linked=link_audio)
+        write_report(run, scores, info, summary=summary, linked=link_audio, listen_by=listen_by)
     return summary

@@ -1,4 +1,4 @@
-"""The content of the report's sections: curves, comparisons of systems, worst recordings, definitions of metrics."""
+"""The content of the report's sections: curves, comparisons of systems, definitions of metrics."""
 
 from __future__ import annotations
 
@@ -15,14 +15,10 @@ from earmark.eval.metrics import registry
 from earmark.eval.metrics.interface import Metric
 from earmark.eval.report import plots
 from earmark.eval.statistics.bjontegaard import deltas
-from earmark.eval.statistics.differences import Difference, differences, metrics_of, outliers
-from earmark.eval.statistics.scales import decimals_of
+from earmark.eval.statistics.differences import Difference, differences, metrics_of
 from earmark.eval.tables.difference_grids import delta_grid, difference_grid
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import Column, Layout, describe
-from earmark.eval.tables.numbers import signed
-
-WORST_LISTED = 3  # recordings per system
+from earmark.eval.tables.layout import Column, Layout
 
 
 @dataclass(frozen=True)
@@ -93,25 +89,6 @@ def comparisons(
             grids.append(delta_grid(gains, name, speech_categories))
         result.append(tuple(grids))
     return result
-
-
-def worst(scores: pd.DataFrame) -> list[Grid]:
-    """For each metric a table of the recordings on which each codec falls farthest behind its own median."""
-    coded = scores[scores["kbps"].notna()]
-    headings = ("System", "Category", "Recording", "score", "against the median")
-    grids = []
-    for name in metrics_of(coded):
-        decimals = decimals_of(coded[coded["metric"] == name].groupby(["system", "category"])["value"].mean())
-        rows = tuple(
-            (
-                row["system"], row["category"], row["file"], signed(row["value"], decimals).removeprefix("+"),
-                signed(row["gap"], decimals),
-            )
-            for row in outliers(coded, name, WORST_LISTED).to_dict("records")
-        )  # fmt: skip
-        if rows:
-            grids.append(Grid(describe(name).title, headings, rows, left=3))
-    return grids
 
 
 def definitions(info: Mapping[str, Any]) -> list[Definition]:

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from earmark.codec.text import counted
-from earmark.eval.report.choice import ranking_metric
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.differences import LEVEL, Difference, lowest_p
 from earmark.eval.statistics.scales import decimals_of, lower_is_better
 from earmark.eval.tables.numbers import probability
 
-PERCEPTUAL = ("visqol", "visqol_audio", "visqol_speech")
 SAME_RATE = 1.1  # ratio up to which two measured bit rates count as equal
 
 
@@ -34,15 +32,6 @@ class Lead:
     mean: float
     rival: str | None
     gap: float
-
-
-def headline_metric(scores: pd.DataFrame) -> str | None:
-    """The metric of the sentences: ViSQOL if the run has it, otherwise its first metric with a score.
-
-    SI-SNR, which often comes first, means little for a codec that does not preserve the waveform.
-    """
-    scored = set(scores.loc[scores["status"] == "ok", "metric"])
-    return next((name for name in PERCEPTUAL if name in scored), ranking_metric(scores))
 
 
 def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:

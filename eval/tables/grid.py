@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -49,21 +50,52 @@ class Grid:
 
 
 def text(grid: Grid) -> str:
-    """Render as wide as the content; on a narrower terminal, the left columns and the notes are wrapped."""
+    """Render as wide as the content.
+
+    On a narrower terminal, the columns of numbers that do not fit follow below in further tables, and the left columns
+    and the notes are wrapped.
+    """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+    tables = [_text_table(grid, columns, width) for columns in _blocks(grid, width)]
+    notes = [textwrap.fill(note, width, break_on_hyphens=False) for note in grid.notes]
+    lines = [line for table in tables for line in [*table, ""]]
+    return "\n".join([grid.title, "", *lines, *notes]).rstrip() + "\n"
+
+
+def _text_table(grid: Grid, columns: Sequence[int], width: int) -> list[str]:
+    """Lines of a table with the given columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for index, heading in enumerate(grid.flat):
+    for index in columns:
         if index < grid.left:
-            table.add_column(Text(heading), overflow="fold")
+            table.add_column(Text(grid.flat[index]), overflow="fold")
         else:
-            table.add_column(Text(heading), justify="right", no_wrap=True)
+            table.add_column(Text(grid.flat[index]), justify="right", no_wrap=True)
     for row in grid.rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(row[index]) for index in columns))
     file = io.StringIO()
     Console(file=file, width=width).print(table)
-    lines = [line.rstrip() for line in file.getvalue().splitlines()]
-    notes = [textwrap.fill(note, width, break_on_hyphens=False) for note in grid.notes]
-    return "\n".join([grid.title, "", *lines, "", *notes]).rstrip() + "\n"
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def _blocks(grid: Grid, width: int) -> list[list[int]]:
+    """Columns of each table: the left ones, and as many others as fit into `width` characters beside them.
+
+    The left columns of a terminal that is too narrow may shrink to half of their width.
+    """
+    cells = [[heading, *(row[index] for row in grid.rows)] for index, heading in enumerate(grid.flat)]
+    widths = [2 + max(map(cell_len, column)) for column in cells]
+    left = list(range(grid.left))
+    room = width - sum(widths[index] for index in left)
+    numbers = range(grid.left, len(widths))
+    if sum(widths[index] for index in numbers) <= width - sum(widths[index] for index in left) // 2:
+        return [[*left, *numbers]]
+    blocks: list[list[int]] = []
+    for index in numbers:
+        taken = sum(widths[member] for member in blocks[-1][grid.left :]) if blocks else 0
+        if not blocks or taken + widths[index] > max(room, width // 2):
+            blocks.append([*left])
+        blocks[-1].append(index)
+    return blocks
 
 
 def markdown(grid: Grid) -> str:

@@ -18,10 +18,12 @@ import soundfile
 from earmark.codec import audio
 from earmark.eval.comparison.run_folder import audio_path
 from earmark.eval.report import plots
-from earmark.eval.report.choice import choices, choose, outlying
-from earmark.eval.report.excerpts import cut, loudest
+from earmark.eval.report.choice import Choice, choices, choose, headline_metric, outlying
+from earmark.eval.report.excerpts import Excerpt, loudest, most_different
+from earmark.eval.report.excerpts import cut as cut_chosen
 from earmark.eval.report.missing import missing
-from earmark.eval.report.page import clock, write_report
+from earmark.eval.report.page import write_report
+from earmark.eval.report.templating import clock
 from earmark.eval.statistics.aggregate import summarise
 from earmark.eval.tables.layout import describe
 
@@ -166,6 +168,12 @@ def test_long_lists_of_files_are_cut_short(info):
     assert (len(group.files), group.more, group.cells) == (12, 3, 15)
 
 
+def cut(run: Path, scores: pd.DataFrame, **settings: Any) -> list[Excerpt]:
+    """The excerpts of a report, by its headline metric."""
+    metric = headline_metric(scores)
+    return cut_chosen(run, scores, choices(scores, metric), metric, **settings)
+
+
 def test_excerpts_are_the_decoded_samples_with_the_source_first(run, scores):
     excerpt = next(excerpt for excerpt in cut(run, scores) if excerpt.choice.file == "speech/a.wav")
     assert [clip.system for clip in excerpt.clips] == ["source", *SYSTEMS[1:]]
@@ -220,7 +228,7 @@ def test_excerpts_keep_to_their_budget(run, scores):
 def test_recordings_are_chosen_from_both_ends_and_the_middle():
     values = {"e": 5.0, "c": 3.0, "a": 1.0, "d": 4.0, "b": 2.0}
     rows = [row(f"speech/{name}", "opus@6", "visqol", value) for name, value in values.items()]
-    chosen = choose(pd.DataFrame(rows))
+    chosen = choose(pd.DataFrame(rows), "visqol")
     assert [(choice.file, choice.rank) for choice in chosen] == [
         ("speech/a", "worst"), ("speech/e", "best"), ("speech/c", "middle"),
     ]  # fmt: skip
@@ -230,13 +238,13 @@ def test_where_less_is_better_the_highest_score_is_the_worst():
     rows = [
         row(f"speech/{name}", "opus@6", "mel_distance", value) for name, value in zip("abc", (9, 1, 5), strict=True)
     ]
-    chosen = {choice.rank: choice.file for choice in choose(pd.DataFrame(rows))}
+    chosen = {choice.rank: choice.file for choice in choose(pd.DataFrame(rows), "mel_distance")}
     assert chosen == {"worst": "speech/a", "best": "speech/b", "middle": "speech/c"}
 
 
 def test_every_category_is_played_before_any_is_played_twice():
     rows = [row(f"{category}/{index}", "opus@6", "visqol", index) for category in "abcd" for index in range(5)]
-    chosen = choose(pd.DataFrame(rows))
+    chosen = choose(pd.DataFrame(rows), "visqol")
     assert len(chosen) == 9
     assert [choice.category for choice in chosen[:4]] == ["a", "b", "c", "d"]
 
@@ -249,22 +257,22 @@ def test_the_worst_recording_of_each_codec_is_played_once_with_all_codecs_that_f
         for system, each in values.items()
         for name, value in zip("abc", each, strict=True)
     ]
-    result = outlying(pd.DataFrame(rows))
+    result = outlying(pd.DataFrame(rows), "visqol")
     assert [(choice.file, choice.behind, choice.best) for choice in result] == [
         ("speech/a", ("opus@6", "mp3@64"), "opus@12"), ("speech/b", ("opus@12",), "opus@6"),
     ]  # fmt: skip
     assert [system for system in values if result[1].plays(system)] == ["opus@6", "opus@12"]
-    assert outlying(pd.DataFrame([row("speech/a", "opus@6", "visqol", 1.0)])) == []  # it is its own median
+    assert outlying(pd.DataFrame([row("speech/a", "opus@6", "visqol", 1.0)]), "visqol") == []  # it is its own median
 
 
 def test_a_recording_chosen_twice_occurs_once_with_both_reasons():
     """Means 1, 3, 4: "a" is the worst of the category, and opus@6 falls farthest behind its median there."""
     rows = [row(f"speech/{name}", "opus@6", "visqol", value) for name, value in zip("abc", (1, 3, 4), strict=True)]
-    result = [(choice.file, choice.rank, choice.behind) for choice in choices(pd.DataFrame(rows))]
+    result = [(choice.file, choice.rank, choice.behind) for choice in choices(pd.DataFrame(rows), "visqol")]
     assert result == [
         ("speech/a", "worst", ("opus@6",)), ("speech/c", "best", ()), ("speech/b", "middle", ()),
     ]  # fmt: skip
-    assert choices(pd.DataFrame(rows))[0].plays("mp3@64")
+    assert choices(pd.DataFrame(rows), "visqol")[0].plays("mp3@64")
 
 
 def test_a_metric_without_any_score_chooses_nothing():
@@ -272,8 +280,51 @@ def test_a_metric_without_any_score_chooses_nothing():
         row("speech/a", "opus@6", "pesq", np.nan, "error", "needs a C compiler"),
         row("speech/a", "opus@6", "si_snr", 3.0),
     ]
-    assert [choice.file for choice in choose(pd.DataFrame(rows))] == ["speech/a"]
-    assert choose(pd.DataFrame(rows[:1])) == []
+    assert headline_metric(pd.DataFrame(rows)) == "si_snr"
+    assert [choice.file for choice in choose(pd.DataFrame(rows), "si_snr")] == ["speech/a"]
+    assert headline_metric(pd.DataFrame(rows[:1])) is None
+    assert choices(pd.DataFrame(rows[:1]), None) == []
+
+
+def test_recordings_are_chosen_by_the_metric_of_the_headline_or_by_another(run, scores, info):
+    """By ViSQOL the first recording is the best, by SI-SNR the last."""
+    shown = {}
+    for name in (None, "si_snr", "pesq"):  # the run has no PESQ
+        text = write_report(run, scores, info, listen_by=name).read_text(encoding="utf-8")
+        shown[name] = (
+            re.findall(r"chosen by ([\w-]+)\.", text),
+            re.findall(r"speech/(.)\.wav</h3>\s*<p>.*?(worst|best)", text),
+        )
+    assert shown[None] == (["ViSQOL"], [("b", "worst"), ("a", "best")])
+    assert shown["si_snr"] == (["SI-SNR"], [("a", "worst"), ("b", "best")])
+    assert shown["pesq"] == shown[None]
+
+
+def test_rows_of_worst_recordings_link_to_players_or_to_the_files(run, scores, info):
+    """On "b" opus@6 is 0.05 below its median; the report plays it, as version 1 after the source."""
+    text = write_report(run, scores, info).read_text(encoding="utf-8")
+    listed = text[text.index('<section id="worst">') : text.index('<section id="speed">')]
+    target, version = re.search(
+        r"opus@6</th>.*?speech/b\.wav</td>.*?href=\"#([\w-]+)\" data-version=\"(\d)\"", listed
+    ).groups()
+    card = text[text.index(f'<article id="{target}"') :]
+    assert "<h3>speech/b.wav</h3>" in card[: card.index("</header>")]
+    assert re.search(rf'value="{version}"[^>]*><span><kbd>\d</kbd> opus@6 ', card)
+    audio_path(run, "reference", "speech/b.wav").unlink()  # no player without its source
+    text = write_report(run, scores, info).read_text(encoding="utf-8")
+    assert '<a href="audio/opus%406/speech/b.wav">decoded</a> <a href="audio/reference/speech/b.wav">source</a>' in text
+
+
+def test_an_excerpt_of_a_worst_recording_is_where_it_differs_most(tmp_path):
+    """Ten seconds of noise, of which the codec silences the eighth; the first second is the loudest."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((1, 10 * RATE)).astype(np.float32)
+    noise[:, :RATE] *= 3
+    broken = noise.copy()
+    broken[:, 7 * RATE : 8 * RATE] = 0
+    audio.write(audio_path(tmp_path, "opus@6", "a.wav"), broken, RATE)
+    start = most_different(tmp_path, "opus@6")(Choice("a.wav", "speech", ""), noise, RATE, 2 * RATE)
+    assert 5.9 * RATE <= start <= 7.1 * RATE
+    assert loudest(noise, 2 * RATE) < RATE
 
 
 def test_the_excerpt_is_where_the_source_is_loud():

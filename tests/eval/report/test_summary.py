@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from earmark.eval.report.summary import headline_metric, leads, sentences
+from earmark.eval.report.choice import headline_metric
+from earmark.eval.report.summary import leads, sentences
 from earmark.eval.statistics.aggregate import summarise
 from earmark.eval.statistics.differences import differences
 

@@ -20,3 +20,16 @@ def test_a_grid_fits_a_narrow_terminal_and_loses_nothing(monkeypatch: pytest.Mon
     lines = text(grid).splitlines()
     assert max(map(len, lines)) <= 80
     assert all(number in "\n".join(lines) for number in numbers)
+
+
+def test_columns_that_do_not_fit_a_terminal_follow_below(monkeypatch: pytest.MonkeyPatch):
+    """Columns of 7 and 12 characters and four of 14: 7 + 12 + 4 x 14 = 75 fit into 76, not into 50."""
+    headings = ("first", "second", *(f"number {index:5}" for index in range(4)))
+    grid = Grid("Title", headings, (("x", "longer one", *"1234"),), left=2)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for columns, blocks in ((76, 1), (50, 2)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = text(grid).splitlines()
+        assert max(map(len, lines)) <= columns
+        assert sum("longer one" in line for line in lines) == blocks
+        assert all(f"number {index:5}" in "\n".join(lines) for index in range(4))
