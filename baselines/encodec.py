@@ -85,7 +85,7 @@ class EncodecCodec:
             steps = self._steps(array.shape[1])
             for start in range(0, array.shape[1], steps):
                 packets.append(prefix + coder.encode(array[:, start : start + steps], self.model.quantizer.bits))
-        return Encoded(tuple(packets), codes.samples)
+        return Encoded(tuple(packets), audio.shape[-1])
 
     def _steps(self, segment: int) -> int:
         """Steps of a full packet in a segment of `segment` steps."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from earmark.eval.metrics.interface import Score
     from earmark.eval.metrics.registry import register_metric
     from earmark.eval.scoring import score
-    from earmark.models import load_model
+    from earmark.models import compress, decompress, load_model
     from earmark.mushra_app.report.loading import load_ratings
     from earmark.runs import Run, compare, load_run
 
@@ -28,6 +28,8 @@ _API = {
     "UserError": ("earmark.codec.errors", "UserError"),
     "WriteError": ("earmark.codec.errors", "WriteError"),
     "compare": ("earmark.runs", "compare"),
+    "compress": ("earmark.models", "compress"),
+    "decompress": ("earmark.models", "decompress"),
     "load_model": ("earmark.models", "load_model"),
     "load_ratings": ("earmark.mushra_app.report.loading", "load_ratings"),
     "load_run": ("earmark.runs", "load_run"),
@@ -37,8 +39,8 @@ _API = {
 }
 
 __all__ = [
-    "Codes", "Run", "Score", "UserError", "WriteError", "compare", "load_model", "load_ratings", "load_run",
-    "register_codec", "register_metric", "score",
+    "Codes", "Run", "Score", "UserError", "WriteError", "compare", "compress", "decompress", "load_model",
+    "load_ratings", "load_run", "register_codec", "register_metric", "score",
 ]  # fmt: skip
 
 

@@ -48,7 +48,11 @@ def language_model_for(codec: str, official: bool) -> Path:
         UserError: it is an official one that is not in the user's cache.
     """
     name = codec.replace("encodec_", "encodec_lm_")
-    return (None if official else bundled(name)) or cached(name)
+    if not official and (path := bundled(name)):
+        return path
+    if name not in OFFICIAL_FILES:
+        raise UserError(f"{codec}: no language model is known for this model; give one made by `earmark train-lm`")
+    return cached(name)
 
 
 def cached(name: str) -> Path:

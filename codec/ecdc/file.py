@@ -184,7 +184,12 @@ class Contents:
         return tuple(damage.samples for damage in self.damage if damage.samples is not None)
 
 
-def read(file: BinaryIO, config: EncodecConfig | None = None, *, coder: SegmentCoder | None = None) -> Contents:
+def read(
+    file: BinaryIO,
+    config: EncodecConfig | None = None,
+    *,
+    coder: SegmentCoder | Callable[[Header], SegmentCoder] | None = None,
+) -> Contents:
     """Read a whole file; see `open_reader`.
 
     Raises:

@@ -6,9 +6,8 @@ keeps a typed state between calls. Its outputs equal those of `forward`, and eac
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +81,21 @@ def reflect(x: Tensor, left: int, right: int) -> Tensor:
 
 
 class LayerState:
-    """Base class of what a layer keeps between calls of `step`."""
+    """Base class of what a layer keeps between calls of `step`; a dataclass whose tensors are [B, ...]."""
+
+    def rows(self, index: Tensor) -> Self:
+        """Copy of the state of some signals of the batch, given by their numbers."""
+        return type(self)(**{name: _rows(value, index) for name, value in vars(self).items()})
+
+
+def _rows(value: Any, index: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value.index_select(0, index)
+    if isinstance(value, LayerState):
+        return value.rows(index)
+    if isinstance(value, dict):
+        return {key: _rows(item, index) for key, item in value.items()}
+    return value
 
 
 @runtime_checkable
@@ -134,8 +147,9 @@ class Conv1d(nn.Module):
 
     def missing(self, length: int) -> int:
         """Number of samples that the last window of a signal of `length` samples lacks."""
-        windows = math.ceil((length - self.span + self.padding) / self.stride) + 1
-        return (windows - 1) * self.stride + self.span - self.padding - length
+        return (
+            -length % self.stride
+        )  # padding and span differ by the stride, so there are ceil(length / stride) windows
 
     def forward(self, x: Tensor) -> Tensor:
         right = 0 if self.causal else self.padding // 2
@@ -222,6 +236,12 @@ class LSTMState(LayerState):
     """Hidden and cell state of an LSTM, each [layers, B, C]; None at the start of a signal."""
 
     hidden: tuple[Tensor, Tensor] | None = field(default=None)
+
+    def rows(self, index: Tensor) -> LSTMState:
+        if self.hidden is None:
+            return LSTMState()
+        hidden, cell = self.hidden
+        return LSTMState((hidden.index_select(1, index), cell.index_select(1, index)))
 
 
 class LSTM(nn.Module):

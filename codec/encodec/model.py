@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.codec.encodec.batches import runs_of_one_shape, stack, unstack
+from earmark.codec.encodec.checks import checked_lengths, checked_signal, require_codes, require_sample_rate
 from earmark.codec.encodec.codes import Codes, Segment
 from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.encodec.lengths import run_lengths
 from earmark.codec.encodec.overlap import overlap_add
 from earmark.codec.encodec.rvq import ResidualVectorQuantizer
-from earmark.codec.encodec.seanet import SEANetDecoder, SEANetEncoder
-from earmark.codec.errors import UserError
+from earmark.codec.encodec.seanet import SEANetDecoder, SEANetEncoder, State
+
+PART_STEPS = 1500  # steps that run at once, divided by the batch: 20 s at 24 kHz, some 300 MB of activations
 
 
 class EncodecModel(nn.Module):
@@ -29,11 +32,14 @@ class EncodecModel(nn.Module):
 
     Load one with trained weights by `earmark.load_model`; the constructor makes an untrained one. Call `eval()` before
     coding. Use `StreamingEncoder` and `StreamingDecoder` for signals that arrive in parts, and `earmark.codec.ecdc` to
-    read and write files.
+    read and write files. `encode` and `decode` record no gradients, but return ordinary tensors, on which a model can
+    be trained; calling the model records gradients. It computes in the type of its weights (`half()`, `bfloat16()`),
+    on their device.
 
     Examples:
         >>> codes = model.encode(audio, kbps=6)     # audio: [channels, time], tensor or numpy array
         >>> decoded = model.decode(codes)           # [1, channels, time], of the same type
+        >>> loss = (model(audio, kbps=6) - audio).abs().mean()
 
     Attributes:
         config: shape of the model and its bit rates.
@@ -60,9 +66,70 @@ class EncodecModel(nn.Module):
         """Device of the weights."""
         return self.quantizer.codebooks.device
 
-    @torch.inference_mode()
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, in which the model computes."""
+        return self.quantizer.codebooks.dtype
+
+    def forward(self, audio: Tensor | NDArray[np.float32], kbps: float | None = None) -> Tensor:
+        """Encode and decode a signal, or a batch of signals, with gradients.
+
+        The quantiser passes the gradient of its output straight through to the encoder (Bengio et al. 2013; EnCodec
+        paper, section 3.2). The codebooks get no gradient.
+
+        Args:
+            audio, kbps: see `encode`.
+
+        Returns:
+            Decoded audio, [B, channels, T].
+
+        Raises:
+            UserError: see `encode`.
+        """
+        signal = self.signal(audio)
+        count = self.config.codebooks(kbps)
+        parts = []
+        for start, end in self.config.segments(signal.shape[-1]):
+            latent, scale = self.latent_of(signal[..., start:end])
+            quantized = self.quantizer.decode(self.quantizer.encode(latent.detach(), count))
+            parts.append(self._decoded(latent + (quantized - latent).detach(), scale))
+        return overlap_add(parts, self.config.stride_samples or 0)[..., : signal.shape[-1]]
+
+    def latent(self, audio: Tensor | NDArray[np.float32]) -> Tensor:
+        """Output of the encoder before quantisation, with gradients.
+
+        Args:
+            audio: see `encode`.
+
+        Returns:
+            Latent, [B, dimension, steps], on the steps of `Codes.array`: segments are concatenated.
+
+        Raises:
+            UserError: see `encode`.
+        """
+        signal = self.signal(audio)
+        bounds = self.config.segments(signal.shape[-1])
+        return torch.cat([self.latent_of(signal[..., start:end])[0] for start, end in bounds], dim=-1)
+
+    def quantized_latent(self, codes: Codes) -> Tensor:
+        """Sum of the codewords of each step: what the decoder receives, [B, dimension, steps].
+
+        Raises:
+            UserError: if the codes are not the model's; see `decode`. Signals of different lengths have no common
+                latent.
+        """
+        codes = codes.to(self.device)
+        for segment in codes.segments:
+            require_codes(segment, self.config, self.quantizer.codebooks)
+        return self.quantizer.decode(codes.tensor)
+
+    @torch.no_grad()
     def encode(
-        self, audio: Tensor | NDArray[np.float32], kbps: float | None = None, lengths: Sequence[int] | None = None
+        self,
+        audio: Tensor | NDArray[np.float32],
+        kbps: float | None = None,
+        lengths: Sequence[int] | None = None,
+        sample_rate: int | None = None,
     ) -> Codes:
         """Encode a signal, or a batch of signals.
 
@@ -71,55 +138,55 @@ class EncodecModel(nn.Module):
             kbps: one of the model's bit rates; default: the highest.
             lengths: number of samples of each signal in the batch, if they differ. Each signal is then coded as if it
                 were alone.
+            sample_rate: sample rate of the audio in Hz, to be checked.
 
         Returns:
             Codes of all segments; see `Codes`.
 
         Raises:
-            UserError: if the model was not trained for this bit rate, if the shape or type of the audio does not suit
-                the model (see `signal`), or if the lengths do not suit the batch.
+            UserError: if the model was not trained for this bit rate, if the audio has another sample rate, if its
+                shape, type or values do not suit the model (see `signal`), or if the lengths do not suit the batch.
         """
+        if sample_rate is not None:
+            require_sample_rate(sample_rate, self.config)
         signal = self.signal(audio)
         count = self.config.codebooks(kbps)
         if lengths is not None:
-            lengths = self._require_lengths(lengths, signal)
+            lengths = checked_lengths(lengths, signal, self.config)
         if lengths is None or set(lengths) == {signal.shape[-1]}:
             bounds = self.config.segments(signal.shape[-1])
             segments = tuple(self.encode_segments([signal[..., start:end] for start, end in bounds], count))
         else:
-            alone = [self.encode(signal[i : i + 1, :, :n], kbps).segments for i, n in enumerate(lengths)]
-            segments = tuple(stack(column) for column in zip_longest(*alone))
+            segments = self._encode_lengths(signal, lengths, count)
         return Codes(segments, signal.shape[-1], tuple(lengths) if lengths else None, isinstance(audio, np.ndarray))
 
-    @torch.inference_mode()
-    def decode(self, codes: Codes) -> Tensor | NDArray[np.float32]:
+    @torch.no_grad()
+    def decode(self, codes: Codes | Tensor | NDArray[np.integer]) -> Tensor | NDArray[np.float32]:
         """Decode a signal, or a batch of signals.
 
         Args:
-            codes: codes on any device; they are moved to the model's device.
+            codes: codes on any device; they are moved to the model's device. An array of integers,
+                [B, codebooks, steps] or [codebooks, steps], stands for `Codes.from_array` of it.
 
         Returns:
             Audio, [B, channels, T], with silence after the end of shorter signals in a batch. A numpy array if the
             codes come from `Codes.from_array` or if a numpy array was encoded, otherwise a tensor.
 
         Raises:
-            UserError: if the codes use more codebooks, or larger codebooks, than the model has.
+            UserError: if a code is not the number of a codeword, if there are more codebooks than the model has, or if
+                the codes lack the scales that the model needs.
         """
-        codes = codes.to(self.device)
+        codes = (codes if isinstance(codes, Codes) else Codes.from_array(codes)).to(self.device)
         for segment in codes.segments:
-            self._require_codes(segment.codes)
+            require_codes(segment, self.config, self.quantizer.codebooks)
         if not codes.segments:
-            audio = self.quantizer.codebooks.new_zeros(1, self.config.channels, codes.samples)
+            audio = self.quantizer.codebooks.new_zeros(1, self.config.channels, codes.samples or 0)
         elif codes.segments[0].mask is None:
             parts = self.decode_segments(codes.segments)
             audio = overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
         else:
-            assert codes.lengths is not None
-            audio = self.quantizer.codebooks.new_zeros(len(codes.lengths), self.config.channels, codes.samples)
-            for index, length in enumerate(codes.lengths):
-                parts = self.decode_segments([p for s in codes.segments if (p := unstack(s, index)) is not None])
-                audio[index, :, :length] = overlap_add(parts, self.config.stride_samples or 0)[0, :, :length]
-        return audio.cpu().numpy() if codes.from_numpy else audio
+            audio = self._decode_lengths(codes)
+        return audio.float().cpu().numpy() if codes.from_numpy else audio
 
     def encode_segments(self, audio: Sequence[Tensor], codebooks: int) -> list[Segment]:
         """Encode segments, each [B, channels, T], in batches of `segments_at_once`."""
@@ -140,58 +207,89 @@ class EncodecModel(nn.Module):
         return audio
 
     def encode_segment(self, audio: Tensor, codebooks: int) -> Segment:
-        """Encode one segment, [B, channels, T], with the first `codebooks` codebooks.
+        """Encode one segment, [B, channels, T], with the first `codebooks` codebooks."""
+        latent, scale = self.latent_of(audio)
+        return Segment(self.quantizer.encode(latent, codebooks), scale)
+
+    def decode_segment(self, segment: Segment) -> Tensor:
+        """Decode one segment to audio, [B, channels, T * hop]."""
+        return self._decoded(self.quantizer.decode(segment.codes), segment.scale)
+
+    def latent_of(self, audio: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Latent, [B, dimension, steps], and scale, [B], of one segment, [B, channels, T].
 
         A model that normalises divides by the scale sqrt(mean(mono^2)) + 1e-8, where mono is the mean of the channels.
         """
         scale = None
         if self.config.normalize:
-            scale = audio.mean(dim=1).square().mean(dim=1).sqrt() + 1e-8
-            audio = audio / scale[:, None, None]
-        return Segment(self.quantizer.encode(self.encoder(audio), codebooks), scale)
+            scale = audio.float().mean(dim=1).square().mean(dim=1).sqrt() + 1e-8  # a square may underflow in 16 bits
+            audio = (audio / scale[:, None, None]).to(audio.dtype)
+        return self._in_parts(self.encoder, audio, self.config.seanet.hop), scale
 
-    def decode_segment(self, segment: Segment) -> Tensor:
-        """Decode one segment to audio, [B, channels, T * hop]."""
-        audio: Tensor = self.decoder(self.quantizer.decode(segment.codes))
-        return audio if segment.scale is None else audio * segment.scale[:, None, None]
+    def _decoded(self, latent: Tensor, scale: Tensor | None) -> Tensor:
+        audio = self._in_parts(self.decoder, latent, 1)
+        return audio if scale is None else (audio * scale[:, None, None]).to(audio.dtype)
+
+    def _encode_lengths(self, signal: Tensor, lengths: list[int], count: int) -> tuple[Segment, ...]:
+        """Encode signals of different lengths, [B, channels, T], each as if it were alone."""
+        config = self.config
+        if self._as_one_segment():
+            latents = run_lengths(self.encoder, signal, lengths, self._part(len(lengths)) * config.seanet.hop)
+            return (stack([Segment(self.quantizer.encode(latent, count), None) for latent in latents]),)
+        bounds = [config.segments(length) for length in lengths]
+        parts = [signal[i : i + 1, :, start:end] for i, own in enumerate(bounds) for start, end in own]
+        coded = iter(self.encode_segments(parts, count))
+        alone = [[next(coded) for _ in own] for own in bounds]
+        return tuple(stack(column) for column in zip_longest(*alone))
+
+    def _decode_lengths(self, codes: Codes) -> Tensor:
+        """Decode signals of different lengths, [B, channels, T], with silence after the end of each."""
+        assert codes.lengths is not None
+        assert codes.samples is not None
+        audio = self.quantizer.codebooks.new_zeros(len(codes.lengths), self.config.channels, codes.samples)
+        if self._as_one_segment():
+            (segment,) = codes.segments
+            assert segment.mask is not None
+            latent, steps = self.quantizer.decode(segment.codes), segment.mask.sum(dim=1).tolist()
+            parts = run_lengths(self.decoder, latent, steps, self._part(len(steps)))
+            for own, part, length in zip(audio, parts, codes.lengths, strict=True):
+                own[:, :length] = part[0, :, :length]
+            return audio
+        for index, length in enumerate(codes.lengths):
+            decoded = self.decode_segments([p for s in codes.segments if (p := unstack(s, index)) is not None])
+            audio[index, :, :length] = overlap_add(decoded, self.config.stride_samples or 0)[0, :, :length]
+        return audio
+
+    def _as_one_segment(self) -> bool:
+        """Whether a signal is one segment through causal layers, which allows to run it part by part."""
+        return self.config.seanet.causal and self.config.segment is None and not self.config.normalize
+
+    @staticmethod
+    def _part(batch: int) -> int:
+        """Steps of a batch that run at once."""
+        return max(1, PART_STEPS // batch)
+
+    def _in_parts(self, network: SEANetEncoder | SEANetDecoder, x: Tensor, per_step: int) -> Tensor:
+        """Run a network on a signal, [B, C, T]; part by part if it is long, so that memory does not grow with it.
+
+        Args:
+            per_step: samples of x per step.
+        """
+        part = self._part(x.shape[0]) * per_step
+        if not self.config.seanet.causal or torch.is_grad_enabled() or x.shape[-1] <= part:
+            return network(x)
+        state: State = {}
+        parts = x.split(part, dim=-1)
+        return torch.cat([network.step(p, state, last=index == len(parts)) for index, p in enumerate(parts, 1)], dim=-1)
 
     def signal(self, audio: Tensor | NDArray[np.float32]) -> Tensor:
-        """Convert audio to the model's input: [B, channels, T], float32, on the model's device.
+        """Convert audio to the model's input: [B, channels, T], in the model's type and on its device.
 
         Args:
             audio: [channels, T] or [B, channels, T], floating point.
 
         Raises:
-            UserError: if the number of channels is not the model's, if there are no samples, or if the type is an
-                integer type, whose full scale is not 1.
+            UserError: if the number of channels is not the model's, if there are no samples, if the type is an integer
+                type, whose full scale is not 1, or if a sample is NaN or infinite.
         """
-        if isinstance(audio, np.ndarray):
-            audio = torch.from_numpy(np.ascontiguousarray(audio))
-        if not audio.is_floating_point():
-            raise UserError(f"{self.config.name}: audio of {audio.dtype}; it takes floating point, full scale at +-1")
-        signal = audio.to(self.device, torch.float32)
-        if signal.ndim == 2:
-            signal = signal[None]
-        if signal.ndim != 3 or signal.shape[1] != self.config.channels or signal.shape[2] == 0:
-            raise UserError(
-                f"{self.config.name}: audio of shape {tuple(signal.shape)}; it takes [{self.config.channels}, time]"
-            )
-        return signal
-
-    def _require_codes(self, codes: Tensor) -> None:
-        codebooks, size, _ = self.quantizer.codebooks.shape
-        if codes.shape[1] > codebooks:
-            raise UserError(f"codes of {codes.shape[1]} codebooks; {self.config.name} has {codebooks}")
-        if codes.is_meta or not codes.numel():  # tensors on torch's meta device have no values
-            return
-        if (largest := int(codes.amax())) >= size:
-            raise UserError(f"code {largest}; the codebooks of {self.config.name} have the codewords 0 to {size - 1}")
-
-    def _require_lengths(self, lengths: Sequence[int], signal: Tensor) -> list[int]:
-        batch, _, longest = signal.shape
-        lengths = [int(length) for length in lengths]
-        if len(lengths) != batch or not all(1 <= length <= longest for length in lengths):
-            raise UserError(
-                f"{self.config.name}: lengths {lengths} for a batch of {batch}; give one from 1 to {longest} per signal"
-            )
-        return lengths
+        return checked_signal(audio, self.config, self.quantizer.codebooks)

@@ -56,7 +56,7 @@ class ResidualVectorQuantizer(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Sum of the chosen codewords, codes [B, count, T] -> latent [B, dimension, T]."""
-        latent = torch.zeros(codes.shape[0], codes.shape[2], self.codebooks.shape[2]).to(self.codebooks)
+        latent = self.codebooks.new_zeros(codes.shape[0], codes.shape[2], self.codebooks.shape[2])
         for book, code in zip(self.codebooks, codes.unbind(1), strict=False):
             latent = latent + book[code]
         return latent.transpose(1, 2)

@@ -47,7 +47,7 @@ class StreamingEncoder:
         self._finished = False
         self.samples = 0
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def push(self, audio: Tensor | NDArray[np.float32]) -> list[Segment]:
         """Encode the next part of the signal.
 
@@ -71,7 +71,7 @@ class StreamingEncoder:
             return self._continue(signal, last=False)
         return self._whole_segments(signal)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def finish(self) -> list[Segment]:
         """End the signal and return the segments, or the part of the only segment, that remain."""
         config, self._finished = self._model.config, True
@@ -119,7 +119,7 @@ class StreamingDecoder:
         self._window: Tensor | None = None  # weight of a whole segment, as in overlap_add
         self._batch = 1
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def push(self, segment: Segment) -> Tensor:
         """Decode the next segment, or the next part of the only segment.
 
@@ -132,7 +132,7 @@ class StreamingDecoder:
             return self._cut(self._model.decoder.step(latent, self._state, last=False))
         return self._cut(self._add(self._model.decode_segment(segment)))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def finish(self) -> Tensor:
         """End the signal and return its remaining samples, [B, channels, n].
 

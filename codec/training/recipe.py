@@ -82,7 +82,7 @@ class OptimizerRecipe:
 class TrainingRecipe:
     epochs: int
     updates: int
-    precision: Literal["bf16", "float32"]
+    precision: Literal["auto", "bf16", "float32"]
     seed: int
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from earmark.codec.encodec.precision import has_bfloat16
 from earmark.codec.training import discriminators, optimizers
 from earmark.codec.training.distributed import ProcessGroup, average, average_gradients
 from earmark.codec.training.generator import Generator, Output
@@ -138,9 +139,10 @@ class Trainer:
         self.average = WeightAverage(self.generator, self.recipe.optimizer.weight_ema)
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.recipe.training.precision == "float32":
+        precision, device = self.recipe.training.precision, self.group.device
+        if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
             return contextlib.nullcontext()
-        return torch.autocast(self.group.device.type, torch.bfloat16)
+        return torch.autocast(device.type, torch.bfloat16)
 
     def _set_learning_rate(self) -> None:
         optimizer, total = self.recipe.optimizer, self.recipe.training.total

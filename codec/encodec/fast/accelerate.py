@@ -15,6 +15,7 @@ from earmark.codec.encodec.fast.lstm import FastLSTM
 from earmark.codec.encodec.fast.onednn import PackedLinear, supports
 from earmark.codec.encodec.layers import LSTM, Conv1d, ConvTranspose1d
 from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.encodec.precision import has_bfloat16
 from earmark.codec.encodec.rvq import ResidualVectorQuantizer
 from earmark.codec.encodec.seanet import ResidualUnit, SEANetDecoder, SEANetEncoder, State
 from earmark.codec.errors import UserError
@@ -27,34 +28,76 @@ _ROWS = 1024  # steps that the quantiser compares with all codewords at once
 def accelerate(model: EncodecModel, dtype: torch.dtype = torch.float32) -> None:
     """Speed up `encode`, `decode` and streaming of a model on the CPU; results stay equal up to rounding.
 
-    Call it when the weights are final, and again if they change, because it packs copies of them. The model's
-    parameters, state dict and gradients are unaffected. The plain layers still run on other devices, in other types,
-    without oneDNN, and while gradients are recorded.
+    The fast layers hold packed copies of the weights, and pack them again at the next call if the weights have changed.
+    The model's parameters, state dict and gradients are unaffected, so it can be trained and exported as before: the
+    plain layers still run while gradients are recorded, while torch traces, on other devices, in other types, and
+    without oneDNN.
 
     Args:
         model: model in evaluation mode; its encoder, decoder and quantiser are replaced in place.
         dtype: torch.float32, or torch.bfloat16, which is 1.5 times as fast and precise to two or three digits.
 
     Raises:
-        UserError: if bfloat16 is requested and the CPU or the build of torch does not support it.
+        UserError: if bfloat16 is requested and the CPU has no instructions for it, or the build of torch lacks them.
         ValueError: if `dtype` is another type.
     """
     if dtype not in (torch.float32, torch.bfloat16):
         raise ValueError(f"{dtype}: EnCodec is accelerated in float32 or bfloat16")
     if not supports(dtype):
         if dtype == torch.bfloat16:
-            raise UserError("bfloat16: this CPU or this build of torch does not compute in it; use float32")
+            raise UserError("bfloat16: this CPU, or this build of torch, has no instructions for it; use float32")
         return
-    with torch.no_grad():
-        model.encoder = FastEncoder(model.encoder, model.config.seanet, dtype)
-        model.decoder = FastDecoder(model.decoder, model.config.seanet, dtype)
-        model.quantizer = FastQuantizer(model.quantizer.codebooks)
+    model.encoder = FastEncoder(model.encoder, model.config.seanet, dtype)
+    model.decoder = FastDecoder(model.decoder, model.config.seanet, dtype)
+    model.quantizer = FastQuantizer(model.quantizer.codebooks)
     model.segments_at_once = _SEGMENTS
     model.train(model.training)
 
 
-def _usable(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
+def set_precision(model: EncodecModel, precision: str) -> None:
+    """Prepare a model for inference on its device in a precision; on the CPU, by accelerated layers.
+
+    Args:
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the device has instructions for it.
+
+    Raises:
+        UserError: if the precision has another name, or the device does not compute in bfloat16.
+    """
+    if precision not in ("float32", "bfloat16", "auto"):
+        raise UserError(f"precision={precision!r}: choose float32, bfloat16 or auto")
+    device = model.device
+    low = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+    if low and not has_bfloat16(device):
+        raise UserError(f"precision='bfloat16': {device} has no instructions for it; use float32")
+    if device.type == "cpu":
+        accelerate(model, torch.bfloat16 if low else torch.float32)
+    elif low:
+        model.bfloat16()
+
+
+def _usable(x: Tensor, weights: Weights) -> bool:
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    return not (torch.is_grad_enabled() and (x.requires_grad or weights.need_gradients()))
+
+
+class Weights:
+    """The tensors of a module, to notice when one of them is replaced or changed in place."""
+
+    def __init__(self, module: nn.Module) -> None:
+        parts = module.modules()
+        self._slots = [(d, name) for part in parts for d in (part._parameters, part._buffers) for name in d]
+
+    def _tensors(self) -> Iterator[Tensor]:
+        return (tensor for owner, name in self._slots if (tensor := owner[name]) is not None)
+
+    def version(self) -> tuple[tuple[int, int], ...]:
+        """Value that differs after any change; tensors made in inference mode count no changes in place."""
+        return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in self._tensors())
+
+    def need_gradients(self) -> bool:
+        """Whether a result depends on a weight that records gradients."""
+        return any(tensor.requires_grad for tensor in self._tensors())
 
 
 class FastStack:
@@ -71,12 +114,27 @@ class FastStack:
         self._made_of = plain, causal, tile, dtype
         self._causal, self._tile = causal, tile
         self._tanh = isinstance(plain[-1], nn.Tanh)
-        self._layers = list(enumerate(_fast_layers(plain, dtype)))
-        self._parts = [list(part) for _, part in groupby(self._layers, lambda pair: isinstance(pair[1], FastLSTM))]
+        self._plain, self._dtype = plain, dtype
+        self._weights = Weights(plain)
+        self._pack()
 
     def __reduce__(self) -> Any:
         """Pack the weights again in copies and pickles: oneDNN's packed weights can be neither copied nor stored."""
         return FastStack, self._made_of
+
+    def usable(self, x: Tensor) -> bool:
+        """Whether the fast layers compute x; packs the weights again if they have changed."""
+        if not _usable(x, self._weights):
+            return False
+        if self._weights.version() != self._packed:
+            self._pack()
+        return True
+
+    def _pack(self) -> None:
+        self._packed = self._weights.version()
+        with torch.no_grad():
+            self._layers = list(enumerate(_fast_layers(self._plain, self._dtype)))
+        self._parts = [list(part) for _, part in groupby(self._layers, lambda pair: isinstance(pair[1], FastLSTM))]
 
     def whole(self, x: Tensor) -> Tensor:
         """Process a whole signal, [B, C, T] -> [B, D, U]."""
@@ -135,10 +193,10 @@ class FastEncoder(SEANetEncoder):
         self._fast = FastStack(plain.layers, config.causal, _TILE * config.hop, dtype)
 
     def forward(self, audio: Tensor) -> Tensor:
-        return self._fast.whole(audio) if _usable(audio) else super().forward(audio)
+        return self._fast.whole(audio) if self._fast.usable(audio) else super().forward(audio)
 
     def step(self, audio: Tensor, state: State, last: bool) -> Tensor:
-        return self._fast.step(audio, state, last) if _usable(audio) else super().step(audio, state, last)
+        return self._fast.step(audio, state, last) if self._fast.usable(audio) else super().step(audio, state, last)
 
 
 class FastDecoder(SEANetDecoder):
@@ -150,10 +208,10 @@ class FastDecoder(SEANetDecoder):
         self._fast = FastStack(plain.layers, config.causal, _TILE, dtype)
 
     def forward(self, latent: Tensor) -> Tensor:
-        return self._fast.whole(latent) if _usable(latent) else super().forward(latent)
+        return self._fast.whole(latent) if self._fast.usable(latent) else super().forward(latent)
 
     def step(self, latent: Tensor, state: State, last: bool) -> Tensor:
-        return self._fast.step(latent, state, last) if _usable(latent) else super().step(latent, state, last)
+        return self._fast.step(latent, state, last) if self._fast.usable(latent) else super().step(latent, state, last)
 
 
 class FastQuantizer(ResidualVectorQuantizer):
@@ -162,14 +220,22 @@ class FastQuantizer(ResidualVectorQuantizer):
     def __init__(self, codebooks: Tensor) -> None:
         nn.Module.__init__(self)
         self.register_buffer("codebooks", codebooks)
-        self._scores = [PackedLinear(book, -book.square().sum(1) / 2, torch.float32) for book in codebooks]
+        self._weights = Weights(self)
+        self._pack()
+
+    def _pack(self) -> None:
+        self._packed = self._weights.version()
+        with torch.no_grad():
+            self._scores = [PackedLinear(book, -book.square().sum(1) / 2, torch.float32) for book in self.codebooks]
 
     def __reduce__(self) -> Any:
         return FastQuantizer, (self.codebooks,)
 
     def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
-        if not _usable(latent):
+        if not _usable(latent, self._weights):
             return super().encode(latent, count)
+        if self._weights.version() != self._packed:
+            self._pack()
         batch, dimension, steps = latent.shape
         tiles = latent.transpose(1, 2).reshape(-1, dimension).split(_ROWS)
         codes = torch.cat([self._nearest(tile, count) for tile in tiles], dim=1)

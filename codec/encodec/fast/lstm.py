@@ -20,6 +20,9 @@ class FastLSTMState(LayerState):
 
     hidden: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
+    def rows(self, index: Tensor) -> FastLSTMState:
+        return FastLSTMState([(h.index_select(1, index), c.index_select(1, index)) for h, c in self.hidden])
+
 
 class FastLSTM:
     """`LSTM` with packed weights, which torch's LSTM would pack again at each call."""

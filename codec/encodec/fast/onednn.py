@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from earmark.codec.encodec.precision import cpu_has_bfloat16
+
 onednn: Any = torch.ops.mkldnn
 ROWS_EXPECTED = 1024  # rows for which oneDNN optimises the layout of packed weights; other numbers of rows work too
 _FEW_PRODUCTS = 1 << 20  # up to here torch's own routine is faster, since a call of oneDNN costs 10 us
@@ -27,7 +29,7 @@ def supports(dtype: torch.dtype) -> bool:
     """Whether this CPU and this build of torch support the functions of this module for a type."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
         return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(onednn._is_mkldnn_bf16_supported()))
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and cpu_has_bfloat16())
 
 
 class PlainProduct:
