@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from earmark.codec.remote_paths import path_or_url
 from earmark.codec.text import counted, split_list
 from earmark.eval.comparison import runner
 from earmark.eval.comparison.corpus import HIGHEST_RATE, SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.comparison.decoded.options import given_systems
 from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
 from earmark.eval.metrics import registry
@@ -69,9 +70,11 @@ class Run:
 
 def compare(
     audio: str | Path,
-    systems: Iterable[str | System | Family | Codec | Callable[..., Codec]],
+    systems: Iterable[str | System | Family | Codec | Callable[..., Codec]] = (),
     *,
     out: str | Path,
+    decoded: Mapping[str, str | Path] | Iterable[str] = (),
+    bitstreams: Mapping[str, str | Path] | Iterable[str] = (),
     metrics: Iterable[str] = ("si_snr", "visqol"),
     sample_rate: int | None = None,
     mono: bool = False,
@@ -90,6 +93,10 @@ def compare(
         systems: system strings, e.g. "opus@12" or "encodec_24khz@3:lm"; also names given to `register_codec`, and
             codec classes and objects as `register_codec` accepts them.
         out: folder for scores, decoded audio and report; a path or URL.
+        decoded: systems whose audio is decoded already: name -> folder, or pattern with {path}, {stem} or {category},
+            e.g. {"theirs@6": "dec/theirs"}; or values of --decoded, e.g. ["dec/*"]. A number behind "@" states the bit
+            rate. Files are matched by relative path or stem. Recordings without a decoded file have no scores there.
+        bitstreams: coded files of systems of `decoded`, whose sizes give the bit rate: name -> folder or pattern.
         metrics: names of metrics, see `earmark metrics`; also names given to `register_metric`.
         sample_rate: rate in Hz, 8000 to 48000, to which recordings are resampled; default: each recording's own, up to
             48 kHz.
@@ -103,8 +110,8 @@ def compare(
         The run. Its `failures` list recordings and systems that failed; the others are not affected.
 
     Raises:
-        UserError: if there are no recordings, a system string or metric is unknown or cannot run here, or another
-            argument is not valid.
+        UserError: if there are no recordings, a system string or metric is unknown or cannot run here, decoded audio
+            belongs to no recording, or another argument is not valid.
         WriteError: if `out` cannot be written.
 
     Examples:
@@ -115,18 +122,28 @@ def compare(
         systems = split_list(systems)
     parsed = tuple(dict.fromkeys(as_system(system) for system in systems))
     names = registry.names(split_list(metrics) if isinstance(metrics, str) else metrics)
-    _check(parsed, names, sample_rate, jobs)
+    recordings = path_or_url(str(audio))
+    given = given_systems(recordings, _values(decoded), _values(bitstreams))
+    _check((*parsed, *(one.system for one in given)), names, sample_rate, jobs)
     folder = path_or_url(str(out))
     texts = [system.text for system in parsed]
-    call = f"earmark.compare({str(audio)!r}, {texts}, metrics={list(names)}, out={str(out)!r})"
+    also = f" decoded={ {one.system.text: str(one.audio) for one in given} }," if given else ""
+    call = f"earmark.compare({str(audio)!r}, {texts},{also} metrics={list(names)}, out={str(out)!r})"
     plan = runner.Plan(
-        audio_dir=path_or_url(str(audio)), systems=parsed, metrics=names, run=folder,
+        audio_dir=recordings, systems=parsed, metrics=names, run=folder,
         format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=jobs or usable_cores(), command=call,
-        cluster=cluster, keep_going=keep_going,
+        cluster=cluster, keep_going=keep_going, decoded=given,
     )  # fmt: skip
     result = runner.run(plan)
     write_results(folder, result.scores, result.info, if_missing=not result.changed)
     return Run(folder, result.scores, result.info)
+
+
+def _values(given: Mapping[str, str | Path] | Iterable[str]) -> list[str]:
+    """The folders of systems as values of --decoded or --bitstreams."""
+    if isinstance(given, str):
+        return [given]
+    return [f"{name}={folder}" for name, folder in given.items()] if isinstance(given, Mapping) else list(given)
 
 
 def _check(systems: tuple[System, ...], metrics: tuple[str, ...], sample_rate: int | None, jobs: int | None) -> None:
@@ -136,7 +153,7 @@ def _check(systems: tuple[System, ...], metrics: tuple[str, ...], sample_rate: i
         UserError: one is not valid.
     """
     if not systems:
-        raise UserError("compare: systems is empty; name at least one, e.g. systems=['opus@12', 'mp3@64']")
+        raise UserError("compare: systems is empty; name at least one, e.g. systems=['opus@12'], or give decoded audio")
     if not metrics:
         raise UserError("compare: metrics is empty; name at least one, e.g. metrics=['si_snr']")
     if sample_rate is not None and not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:

@@ -21,6 +21,7 @@ from earmark.codec.remote_paths import is_remote
 from earmark.codec.suggestions import same
 from earmark.codec.text import counted
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.comparison.decoded.options import decoded_options, given_systems
 from earmark.eval.inputs import AudioPath, NewRunPath
 from earmark.eval.metric_options import chosen_metrics, metrics_option, own_metrics
 from earmark.eval.options import NameList, together
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
     from earmark.eval.comparison.runner import Result
     from earmark.eval.metrics.interface import Metric
 
+MOST_NOTES = 30  # printed; the report has all
+
 
 @command(
     short_help="Code and score audio",
     examples=[
         "earmark compare clips/ -s opus@6,opus@12,mp3@64 -o run/",
         "earmark compare clips/ -s opus@12 -s encodec_24khz@3 -m visqol,pesq -o run/",
+        "earmark compare clips/ -s opus@6 --decoded 'mine@6=dec/{stem}_out.wav' -o run/",
+        "earmark compare clips/ --decoded 'dec/*' -o run/       # each sub-folder",
         "earmark compare corpus.toml -s opus@12 -o run/ --rate 16k --mono",
         "earmark compare clips/ -s opus@12 --metric polqa.toml -o run/",
     ],
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
 @click.argument("audio_dir", type=AudioPath(), metavar="AUDIO")
 @systems_option()
 @own_codecs
+@decoded_options
 @timeout
 @metrics_option()
 @own_metrics
@@ -79,14 +85,15 @@ if TYPE_CHECKING:
 )  # fmt: skip
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...],
-    own_metrics: tuple[Metric, ...], out: Path, jobs: int | None, cluster: str | None, timeout: float | None,
+    own_metrics: tuple[Metric, ...], decoded: tuple[str, ...], bitstreams: tuple[str, ...], out: Path,
+    jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
     listen_by: str | None,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 
     AUDIO is a folder, whose sub-folders are categories, or a corpus file (TOML) that names folders, categories and
-    excerpts.
+    excerpts. Audio that is decoded already takes part by --decoded.
     """
     from earmark.eval.comparison import runner
     from earmark.eval.comparison.run_folder import REPORT
@@ -96,13 +103,14 @@ def compare(
 
     names = chosen_metrics(metrics, own_metrics, timeout)
     listen_by = _listening_metric(listen_by, names)
-    systems = chosen_systems(systems, commands, timeout)
+    given = given_systems(audio_dir, decoded, bitstreams, Path.cwd() if cluster is not None else None)
+    systems = [] if given and not systems and not commands else chosen_systems(systems, commands, timeout)
     if cluster is not None:  # its workers have other working directories
         audio_dir, out = (path if is_remote(path) else path.resolve() for path in (audio_dir, out))
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=names, run=out,
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
-        keep_going=keep_going, command=shlex.join(["earmark", *sys.argv[1:]]),
+        keep_going=keep_going, decoded=given, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     for line in _left_out(plan):
         click.echo(f"note: {line}", err=True)
@@ -116,8 +124,8 @@ def compare(
     )
     print_table(terminal_table(summary, result.info))
     complete = _print_notes(result)
-    click.echo(f"{_tally(result, len(systems))}, {time.monotonic() - started:.0f} s; report: {out / REPORT}")
-    if len(systems) > 1 and not is_quiet():
+    click.echo(f"{_tally(result)}, {time.monotonic() - started:.0f} s; report: {out / REPORT}")
+    if len(plan.compared) > 1 and not is_quiet():
         click.echo(f"Next: earmark differences {shlex.quote(str(out))}")
     return 0 if complete else 1
 
@@ -133,12 +141,11 @@ def _listening_metric(name: str | None, metrics: tuple[str, ...]) -> str | None:
 def _show_plan(plan: Plan) -> None:
     from earmark.eval.comparison import runner
 
-    sources, computed = runner.preview(plan)
+    sources, every, computed = runner.preview(plan)
     categories = Counter(source.category for source in sources)
-    every = len(sources) * len(plan.systems)
     show_preview({
         "recordings": f"{len(sources)}: {', '.join(f'{count} {name}' for name, count in categories.items())}",
-        "systems": ", ".join(system.text for system in plan.systems),
+        "systems": ", ".join(system.text for system in plan.compared),
         "metrics": ", ".join(plan.metrics),
         "work": f"{every} pairs of recording and system: {computed} to compute, {every - computed} to reuse or refuse",
         "output": plan.run,
@@ -154,7 +161,7 @@ def _left_out(plan: Plan) -> Iterator[str]:
         before = read_info(plan.run)
     except UserError:  # no run yet
         return
-    names = {"--systems": [system.text for system in plan.systems], "--metrics": list(plan.metrics)}
+    names = {"--systems": [system.text for system in plan.compared], "--metrics": list(plan.metrics)}
     for name, now in names.items():
         if lost := [one for one in before[name.removeprefix("--")] if one not in now]:
             yield f"{plan.run}: the tables and report no longer show {', '.join(lost)}; add to {name} to keep them"
@@ -163,23 +170,28 @@ def _left_out(plan: Plan) -> Iterator[str]:
     yield from remembered.changes(before.get("metric_versions", {}), plan.metric_versions())
 
 
-def _tally(result: Result, systems: int) -> str:
-    """Count the work: "4 recordings x 3 systems: 12 computed, 0 reused, 0 failed"."""
-    recordings = len(result.info["recordings"])
-    unreadable = sum(entry["error"] is not None for entry in result.info["recordings"])
+def _tally(result: Result) -> str:
+    """Count the work: "4 recordings x 3 systems: 11 computed, 0 reused, 0 failed, 1 missing"."""
+    recordings, systems = len(result.info["recordings"]), len(result.info["systems"])
+    unreadable = {entry["file"] for entry in result.info["recordings"] if entry["error"] is not None}
+    pairs = result.scores[["file", "system"]].drop_duplicates()
     broken = result.scores[result.scores["status"] == "error"]
     failed = len(broken[["file", "system"]].drop_duplicates())
-    reused = (recordings - unreadable) * systems - result.computed
+    reused = int((~pairs["file"].isin(unreadable)).sum()) - result.computed
     size = f"{counted(recordings, 'recording')} x {counted(systems, 'system')}"
-    return f"{size}: {result.computed} computed, {reused} reused, {failed} failed"
+    missing = f", {absent} missing" if (absent := recordings * systems - len(pairs)) else ""
+    return f"{size}: {result.computed} computed, {reused} reused, {failed} failed{missing}"
 
 
 def _print_notes(result: Result) -> bool:
     """Print notes, metrics that cannot run here and failures on standard error; whether there were no failures."""
     from earmark.eval.comparison.failures import unavailable_metrics
 
-    for line in result.info["notes"]:
+    notes = result.info["notes"]
+    for line in notes[:MOST_NOTES]:
         notice(f"note: {line}")
+    if len(notes) > MOST_NOTES:
+        notice(f"note: and {len(notes) - MOST_NOTES} more, which the report has")
     unavailable = unavailable_metrics(result.scores)
     for line in unavailable:
         click.echo(line, err=True)

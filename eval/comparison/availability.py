@@ -31,8 +31,8 @@ def require_available(plan: Plan) -> None:
     Raises:
         UserError: the message lists what cannot run, each with its remedy.
     """
-    systems, metrics = unavailable_systems(plan.systems), unavailable_metrics(plan.metrics)
-    none_left = len(systems) == len(plan.systems)
+    systems, metrics = unavailable_systems(plan.compared), unavailable_metrics(plan.metrics)
+    none_left = len(systems) == len(plan.compared)
     if none_left or not plan.keep_going:
         refuse({**systems, **metrics}, rest=not none_left)
 

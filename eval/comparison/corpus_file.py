@@ -12,6 +12,10 @@ seconds = 10                    # length of an excerpt at a random position; def
 [folders.add]                   # a recording mixed into each, drawn at random
 path = "fsd50k"                 # path, layout, split and pattern as above
 snr_db = [0, 5, 10]             # one value is drawn for each recording
+[decoded]                       # as --decoded: systems whose decoded audio exists
+"A@6" = "dec/A/{stem}.wav"      # relative to this file, or a URL
+[bitstreams]                    # as --bitstreams
+"A@6" = "bits/A"
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from earmark.eval.comparison.mixture import Added
 Table = Mapping[str, Any]  # a [[folders]] or [folders.add] table
 FOLDER_KEYS: dict[str, tuple[type, ...]] = {"path": (str,), "layout": (str,), "split": (str,), "pattern": (str,)}
 KEYS = {**FOLDER_KEYS, "category": (str,), "count": (int,), "seconds": (int, float), "add": (dict,)}
+DECODED = ("decoded", "bitstreams")  # tables of systems that are given by their decoded audio
 ADDED_KEYS = {**FOLDER_KEYS, "snr_db": (list,)}
 
 
@@ -46,13 +51,14 @@ def read_corpus(file: Path, leave_out: Path | None = None) -> list[Source]:
         UserError: not TOML, an unknown key, an invalid value, or a folder that is missing or has too few recordings.
             The message names the folder's number in the file.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: no corpus file: {error}") from error
+    content = _content(file)
+    for name in DECODED:
+        content.pop(name, None)
     seed, folders = content.pop("seed", 0), content.pop("folders", [])
     if content or not isinstance(seed, int) or not isinstance(folders, list) or not folders:
-        raise UserError(f"{file}: write a whole number `seed` and [[folders]], and nothing else")
+        raise UserError(
+            f"{file}: write a whole number `seed` and [[folders]], and only [decoded] and [bitstreams] beside"
+        )
     sources: dict[str, Source] = {}
     for number, table in enumerate(folders, 1):
         label = f"{file}: folder {number}"
@@ -62,6 +68,31 @@ def read_corpus(file: Path, leave_out: Path | None = None) -> list[Source]:
                 raise UserError(f"{label}: {source.file} is in an earlier folder, too; choose another category")
             sources[source.file] = source
     return list(sources.values())
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: no corpus file: {error}") from error
+
+
+def decoded_in(file: Path) -> dict[str, list[str]]:
+    """The systems that a corpus file gives by their decoded audio, as values of --decoded and --bitstreams.
+
+    Returns:
+        "decoded" and "bitstreams" -> values such as "A@6=dec/A", relative to the folder of the file.
+
+    Raises:
+        UserError: not TOML, or one of the tables has other values than text.
+    """
+    values = {}
+    for name in DECODED:
+        table = _content(file).get(name, {})
+        if not isinstance(table, dict) or not all(isinstance(path, str) for path in table.values()):
+            raise UserError(f'{file}: [{name}]: write systems and their folders, as in "A@6" = "dec/A"')
+        values[name] = [f"{system}={path}" for system, path in table.items()]
+    return values
 
 
 def _check(label: str, table: Any) -> None:

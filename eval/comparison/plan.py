@@ -7,6 +7,7 @@ from pathlib import Path
 
 from earmark.baselines.interface import System
 from earmark.eval.comparison.corpus import ReferenceFormat, is_speech
+from earmark.eval.comparison.decoded.folders import DecodedSystem
 from earmark.eval.metrics import registry
 
 
@@ -25,6 +26,7 @@ class Plan:
         command: command line or call that made the run, for run.json.
         cluster: address of a Dask scheduler, whose workers see the same files; None for processes of this machine.
         keep_going: run the rest if a system or metric cannot run here, instead of refusing the plan.
+        decoded: systems given by their decoded audio.
     """
 
     audio_dir: Path
@@ -37,6 +39,12 @@ class Plan:
     command: str
     cluster: str | None = None
     keep_going: bool = True
+    decoded: tuple[DecodedSystem, ...] = ()
+
+    @property
+    def compared(self) -> tuple[System, ...]:
+        """All systems: codecs, then those given by their decoded audio."""
+        return (*self.systems, *(one.system for one in self.decoded))
 
     def metrics_for(self, category: str) -> dict[str, str]:
         """Metrics as the user wrote them -> as computed for a category, e.g. {"visqol": "visqol_speech"}."""

@@ -32,9 +32,9 @@ class Record:
 
     Args:
         sample_rate, channels, duration: format as scored; Hz and seconds.
-        kbps: measured payload bit rate; None for conditions without a bitstream.
+        kbps: measured payload bit rate; None for conditions without a bitstream, and if it was not measured.
         lag: samples at `sample_rate` that the alignment removed, after the codec's documented delay.
-        encode_seconds, decode_seconds: time of the codec alone.
+        encode_seconds, decode_seconds: time of the codec alone; None for audio that was decoded elsewhere.
         audio_stamp: identifies the decoded file, so that a file replaced by hand is noticed; copying keeps it.
         notes: remarks on the recording, for the report.
         scores: metric and version -> Score.
@@ -46,8 +46,8 @@ class Record:
     duration: float
     kbps: float | None
     lag: int
-    encode_seconds: float
-    decode_seconds: float
+    encode_seconds: float | None
+    decode_seconds: float | None
     audio_stamp: str
     notes: list[str]
     scores: dict[str, Score] = field(default_factory=dict)

@@ -24,7 +24,12 @@ Digests = tuple[str | None, str | None]  # SHA-256 of a recording, and of the fi
 
 
 def run_metadata(
-    plan: Plan, sources: Sequence[Source], digests: Mapping[str, Digests], versions: Mapping[str, str], tally: Tally
+    plan: Plan,
+    sources: Sequence[Source],
+    digests: Mapping[str, Digests],
+    versions: Mapping[str, str],
+    tally: Tally,
+    decoded: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the content of run.json.
 
@@ -32,6 +37,7 @@ def run_metadata(
         digests: recording -> its hashes; recordings that cannot be opened are absent.
         versions: system -> version of its codec.
         tally: results of the run.
+        decoded: system given by its decoded audio -> its entry, see `earmark.eval.comparison.decoded.files`.
     """
     speech = {source.category for source in sources if is_speech(source.category, plan.speech)}
     metrics = {name for source in sources for name in plan.metrics_for(source.category).values()}
@@ -41,7 +47,7 @@ def run_metadata(
         "command": plan.command,
         "machine": machine() if plan.cluster is None else f"workers of the cluster {plan.cluster}",
         "audio_dir": str(plan.audio_dir),
-        "systems": [system.text for system in plan.systems],
+        "systems": [system.text for system in plan.compared],
         "metrics": list(plan.metrics),
         "speech_categories": sorted(speech),
         "sample_rate": plan.format.sample_rate,
@@ -53,6 +59,7 @@ def run_metadata(
             _recording(source, digests.get(source.file, (None, None)), tally.formats[source.file]) for source in sources
         ],
         "notes": sorted(tally.notes),
+        **({"decoded": dict(decoded)} if decoded else {}),
     }
 
 

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from earmark.baselines.interface import System
-from earmark.baselines.registry import family_of
-from earmark.baselines.systems import parse
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text, written_whole
 from earmark.codec.progress import progress
@@ -24,16 +21,18 @@ from earmark.eval.comparison import corpus, records
 from earmark.eval.comparison.availability import require_available, unavailable_systems
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.corpus_file import read_corpus
+from earmark.eval.comparison.decoded.files import DecodedFiles
 from earmark.eval.comparison.digests import Digests
 from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.plan import Plan as Plan
 from earmark.eval.comparison.pool import run_tasks
 from earmark.eval.comparison.records import Record
-from earmark.eval.comparison.run_folder import INFO, REFERENCE, SCORES, read_info, read_scores
+from earmark.eval.comparison.run_folder import INFO, SCORES, read_info, read_scores
 from earmark.eval.comparison.run_metadata import CIRCUMSTANCES, run_metadata
 from earmark.eval.comparison.tally import Tally
+from earmark.eval.comparison.tasks import Tasks
 from earmark.eval.comparison.work import Outcome, Task, attempt
-from earmark.eval.metrics import registry, transport
+from earmark.eval.metrics import registry
 
 
 @dataclass(frozen=True)
@@ -65,14 +64,16 @@ def run(plan: Plan) -> Result:
     reason.
 
     Raises:
-        UserError: no recordings, an unknown metric, or something that cannot run here (see `Plan.keep_going`).
+        UserError: no recordings, an unknown metric, decoded audio that belongs to none, or something that cannot run
+            here (see `Plan.keep_going`).
         WriteError: the folder cannot be written or the disk is full.
     """
     sources, tasks, tally = _prepared(plan)
     _do(plan, tasks, tally)
 
     scores = tally.table()
-    info = run_metadata(plan, sources, tasks.digests, tasks.versions, tally)
+    tally.notes.update(tasks.decoded.notes)
+    info = run_metadata(plan, sources, tasks.digests, tasks.versions, tally, tasks.decoded.entries())
     stored = _stored(plan.run, scores, info)
     if stored is None:
         with written_whole(plan.run / SCORES) as aside:
@@ -81,19 +82,21 @@ def run(plan: Plan) -> Result:
     return Result(scores, stored or info, tasks.computed, changed=stored is None)
 
 
-def preview(plan: Plan) -> tuple[list[Source], int]:
-    """The recordings of a run, and how many pairs of recording and system it would compute; writes nothing.
+def preview(plan: Plan) -> tuple[list[Source], int, int]:
+    """The recordings of a run, its pairs of recording and system, and how many it would compute; writes nothing.
 
     Raises:
         UserError: see `run`.
     """
     sources, tasks, tally = _prepared(plan)
-    for _ in tasks.to_do(Digests(plan.run), tally, lambda step: None):
+    digests = Digests(plan.run)
+    tasks.decoded.announce(digests, _before(plan.run))
+    for _ in tasks.to_do(digests, tally, lambda step: None):
         pass
-    return sources, tasks.computed
+    return sources, len(sources) * len(plan.compared) - tasks.decoded.missing, tasks.computed
 
 
-def _prepared(plan: Plan) -> tuple[list[Source], _Tasks, Tally]:
+def _prepared(plan: Plan) -> tuple[list[Source], Tasks, Tally]:
     """Recordings, tasks, and a tally that has what cannot run here.
 
     Raises:
@@ -101,14 +104,24 @@ def _prepared(plan: Plan) -> tuple[list[Source], _Tasks, Tally]:
     """
     for name in plan.metrics:
         registry.find(name)
+    _require_names(plan)
     require_available(plan)
-    unavailable = unavailable_systems(plan.systems)
+    unavailable = unavailable_systems(plan.compared)
     sources = _sources(plan)
-    tally = Tally(sources, plan.systems, plan.metrics, plan.metrics_for)
+    decoded = DecodedFiles(plan.decoded, sources)
+    tally = Tally(sources, plan.compared, plan.metrics, plan.metrics_for)
     for source in sources:
         for system, reason in unavailable.items():
             tally.add(source.file, system, reason)
-    return sources, _Tasks(plan, sources, [one for one in plan.systems if one.text not in unavailable]), tally
+    available = [system for system in plan.compared if system.text not in unavailable]
+    return sources, Tasks(plan, sources, available, decoded), tally
+
+
+def _require_names(plan: Plan) -> None:
+    texts = {system.text for system in plan.systems}
+    for one in plan.decoded:
+        if one.system.text in texts:
+            raise UserError(f"--decoded {one.system.text}: --systems has this name, too; choose another")
 
 
 def _sources(plan: Plan) -> list[Source]:
@@ -119,9 +132,10 @@ def _sources(plan: Plan) -> list[Source]:
     return corpus.find(plan.audio_dir, leave_out=plan.run)
 
 
-def _do(plan: Plan, tasks: _Tasks, tally: Tally) -> None:
+def _do(plan: Plan, tasks: Tasks, tally: Tally) -> None:
     """Do the tasks that are not known yet, and add all results to the tally and to RUN/records."""
     digests = Digests(plan.run)
+    tasks.decoded.announce(digests, _before(plan.run))
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
             for task, outcome in _outcomes(plan, tasks.to_do(digests, tally, advance)):
@@ -131,6 +145,14 @@ def _do(plan: Plan, tasks: _Tasks, tally: Tally) -> None:
                 advance(f"{task.system.text}  {task.source.file}")
     finally:
         digests.save()
+
+
+def _before(run: Path) -> dict[str, Any]:
+    """The stored run.json; {} for a new run."""
+    try:
+        return read_info(run)
+    except UserError:
+        return {}
 
 
 def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, Any] | None:
@@ -156,67 +178,3 @@ def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome
 
 def _died(task: Task) -> Outcome:
     return "the worker process died (crash in native code, or out of memory)"
-
-
-class _Tasks:
-    """The tasks of a run, made one by one as they are needed, as those of a large run do not fit into memory.
-
-    Args:
-        available: the systems that can run here.
-
-    Attributes:
-        most: number of tasks if nothing is known yet.
-        computed: number of tasks that were not known, those of the plan's systems only.
-        digests: recording -> SHA-256 of its file, and of the file mixed into it.
-    """
-
-    def __init__(self, plan: Plan, sources: Sequence[Source], available: Sequence[System]) -> None:
-        self.plan, self.sources = plan, sources
-        self.external_metrics = transport.pack(plan.metrics)
-        # The run always keeps the source as it was scored, as players and listening tests need it.
-        self.systems = {system.text: system for system in (parse(REFERENCE), *available)}
-        self.versions = {text: family_of(system).version(system) for text, system in self.systems.items()}
-        self.scored = {system.text for system in available}
-        self.most = len(sources) * len(self.systems)
-        self.computed = 0
-        self.digests: dict[str, tuple[str | None, str | None]] = {}
-
-    def to_do(self, digests: Digests, tally: Tally, advance: Callable[[str], None]) -> Iterator[Task]:
-        """Yield the tasks to do; adds known results, and recordings that cannot be opened, to the tally at once."""
-        known = records.read(self.plan.run)
-        for source in self.sources:
-            try:
-                added = digests.of(source.added.path) if source.added else None
-                digest = digests.of(source.path)
-            except UserError as error:
-                for text in self.versions:
-                    tally.add(source.file, text, str(error))
-                    advance(f"{text}  {source.file}")
-                continue
-            self.digests[source.file] = digest, added
-            for task in self._of(source, digest, added):
-                record = known.get(task.key)
-                if record is not None and not task.describes(record):
-                    record = None
-                if record is not None and not task.missing(record):
-                    tally.add(source.file, task.system.text, record)
-                    advance(f"{task.system.text}  {source.file}")
-                else:
-                    self.computed += task.system.text in self.scored
-                    yield replace(task, earlier=record)
-
-    def _of(self, source: Source, digest: str, added: str | None) -> Iterator[Task]:
-        """One task per system."""
-        metrics = self.plan.metrics_for(source.category)
-        for text, system in self.systems.items():
-            yield Task(
-                run=self.plan.run,
-                source=source,
-                sha256=digest,
-                format=self.plan.format,
-                system=system,
-                system_version=self.versions[text],
-                metrics=metrics if text in self.scored else {},
-                added_sha256=added,
-                external_metrics=self.external_metrics,
-            )

@@ -49,6 +49,7 @@ class Tally:
         self._repeated = {name: np.full(pairs, np.nan) for name in REPEATED}
         self._values = np.full((*pairs, len(metrics)), np.nan)
         self._status = np.zeros(self._values.shape, np.uint8)
+        self._absent = np.zeros(pairs, bool)
         self._reasons: dict[tuple[int, int, int], str] = {}
         self._unique_reasons: dict[str, str] = {}  # one copy of each text
 
@@ -68,6 +69,10 @@ class Tally:
         for number, computed in enumerate(self.metrics_of(self.sources[row].category).values()):
             self._set((row, column, number), _score(outcome, computed))
 
+    def leave_out(self, file: str, system: str) -> None:
+        """Give a recording no rows in a system, as there is no decoded audio of it."""
+        self._absent[self._files[file], self._columns[system]] = True
+
     def _set(self, cell_index: tuple[int, int, int], score: Score) -> None:
         self._values[cell_index] = np.nan if score.value is None else score.value
         self._status[cell_index] = STATUS.index(score.status)
@@ -76,6 +81,8 @@ class Tally:
 
     def table(self) -> pd.DataFrame:
         """Return the rows of RUN/scores.parquet, by recording, system and metric in the order of the plan.
+
+        Pairs of recording and system that are left out have none.
 
         Columns: file, category, system, metric, value, status ("ok", "undefined" or "error"), reason, kbps_nominal, and
         those of REPEATED.
@@ -102,6 +109,9 @@ class Tally:
             "kbps_nominal": np.tile(np.repeat(np.array(nominal, float), metrics), files),
             **{name: np.repeat(values.ravel(), metrics) for name, values in self._repeated.items()},
         }
+        if self._absent.any():
+            present = ~np.repeat(self._absent.ravel(), metrics)
+            table = {name: column[present] for name, column in table.items()}
         types = dict.fromkeys(("file", "category", "system", "metric", "status", "reason"), "str")
         return pd.DataFrame({name: pd.Series(table.pop(name), dtype=types.get(name)) for name in tuple(table)}).astype(
             {"lag": "Int64"}

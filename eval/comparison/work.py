@@ -18,6 +18,9 @@ from earmark.codec.remote_paths import local_copy
 from earmark.eval.comparison import corpus, run_folder
 from earmark.eval.comparison.alignment import MAX_LAG, advance, estimate_lag, lag_left
 from earmark.eval.comparison.corpus import ReferenceFormat, Source
+from earmark.eval.comparison.decoded import loading
+from earmark.eval.comparison.decoded.loading import DecodedFile
+from earmark.eval.comparison.pair import matched
 from earmark.eval.comparison.records import Record
 from earmark.eval.metrics import registry, transport
 from earmark.eval.metrics.evaluation import evaluate
@@ -41,6 +44,7 @@ class Task:
         added_sha256: hash of the file that is mixed into the source; None if there is none.
         earlier: record that lacks some of the metrics; None if the recording is to be coded.
         external_metrics: metrics that a worker process may not know, from `transport.pack`.
+        given: the decoded file of a system that is given by its decoded audio.
     """
 
     run: Path
@@ -53,6 +57,7 @@ class Task:
     added_sha256: str | None = None
     earlier: Record | None = None
     external_metrics: bytes = b""
+    given: DecodedFile | None = None
 
     @property
     def key(self) -> str:
@@ -69,6 +74,8 @@ class Task:
             parts.append(list(self.source.excerpt))
         if self.source.added is not None:
             parts.append([self.added_sha256, self.source.added.start, self.source.added.snr_db])
+        if self.given is not None:
+            parts.append([self.given.sha256, self.given.bits])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
@@ -105,7 +112,7 @@ def perform(task: Task) -> Record:
     """
     reference, note = corpus.load(task.source, task.format)
     if task.earlier is None:
-        record, decoded = _decode(task, reference)
+        record, decoded = _code(task, reference) if task.given is None else _take(task, task.given, reference)
         record.notes += [note] if note else []
     else:
         with local_copy(task.audio_path) as path:
@@ -116,7 +123,8 @@ def perform(task: Task) -> Record:
     return record
 
 
-def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
+def _code(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
+    """Run the codec."""
     system = task.system
     family = family_of(system)
     if (here := family.version(system)) != task.system_version:  # on a machine of a cluster
@@ -145,6 +153,26 @@ def _decode(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio
         notes=notes,
     )
     return record, decoded
+
+
+def _take(task: Task, given: DecodedFile, reference: audio.Recording) -> tuple[Record, audio.Audio]:
+    """Read the decoded file, and store it as it is scored: in the format of the recording and aligned with it."""
+    original = loading.load(given, task.source, reference)
+    pair = matched(reference, original)
+    audio.write(task.audio_path, pair.decoded, reference.sample_rate)
+    record = Record(
+        sample_rate=reference.sample_rate,
+        channels=reference.channels,
+        duration=reference.seconds,
+        kbps=None if given.bits is None else given.bits / reference.seconds / 1000,
+        lag=pair.lag,
+        lag_left=pair.lag_left,
+        encode_seconds=None,
+        decode_seconds=None,
+        audio_stamp=_stamp(task.audio_path),
+        notes=loading.notes(task.system.text, task.source, reference, original, pair),
+    )
+    return record, pair.decoded
 
 
 def _stamp(path: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from earmark.eval.statistics.differences import outliers
+from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import lower_is_better
 
 MOST = 9  # recordings spread over the categories
@@ -80,7 +81,7 @@ def outlying(scores: pd.DataFrame, metric: str | None) -> list[Choice]:
     Returns:
         At most `MOST_WORST` recordings, the largest gap first. A recording on which several codecs do so occurs once.
     """
-    coded = scores[scores["kbps"].notna()]
+    coded = tested(scores)
     if metric not in set(coded["metric"]):
         return []
     assert metric is not None

@@ -19,6 +19,7 @@ from earmark.eval.report.summary import sentences
 from earmark.eval.report.templating import render
 from earmark.eval.report.worst import worst_tables
 from earmark.eval.statistics.aggregate import summarise
+from earmark.eval.statistics.rates import tested
 from earmark.eval.tables.layout import SPEED_MEANING, describe, lay_out
 
 LISTED = 500  # recordings that the page lists; run.json has them all
@@ -76,7 +77,7 @@ def _content(
     """The template's variables that depend on the scores."""
     speech = info["speech_categories"]
     layout = lay_out(summary, speech)
-    styles = plots.styles(summary.loc[summary["kbps"].notna(), "system"].unique())
+    styles = plots.styles(tested(summary)["system"].unique())
     pairs = sections.pairs_by_metric(scores, speech)
     headline = headline_metric(scores)
     return {

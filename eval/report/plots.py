@@ -17,6 +17,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from earmark.eval.statistics.rates import axis_kbps, is_yardstick
 from earmark.eval.tables.layout import Column
 
 # Okabe and Ito's palette, distinguishable with all common types of colour blindness, without its black (text) and its
@@ -76,8 +77,8 @@ def limits(summary: pd.DataFrame, metric: str) -> Limits | None:
     With few files an interval can be several times as wide as the spread of the means (t = 12.7 for two files). Such
     an interval leaves the panel instead of flattening all curves.
     """
-    rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
-    rates = rows["kbps"].dropna()
+    rows = _drawn(summary[(summary["metric"] == metric) & summary["mean"].notna()])
+    rates = rows["rate"].dropna()
     if rates.empty:
         return None
     low, high = rows["mean"].min(), rows["mean"].max()
@@ -88,8 +89,17 @@ def limits(summary: pd.DataFrame, metric: str) -> Limits | None:
     return Limits((rates.min() / 1.5, rates.max() * 1.5), (bottom - pad, top + pad))
 
 
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    """The systems that a plot shows, with a column `rate`, in kbps and NaN for the reference and anchors.
+
+    Systems whose bit rate is unknown are in the tables only.
+    """
+    rows = rows.assign(rate=axis_kbps(rows))
+    return rows[rows["rate"].notna() | rows["system"].map(is_yardstick).astype(bool)]
+
+
 def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mapping[str, Style], shared: Limits) -> str:
-    """Plot mean scores with their 95 % confidence intervals against measured bit rates.
+    """Plot mean scores with their 95 % confidence intervals against measured bit rates, stated if not measured.
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
@@ -99,22 +109,22 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
     Returns:
         An `<svg>` element for a page; its colours are CSS variables that default to those for a light background.
     """
-    rows = summary[(summary["metric"] == metric.name) & (summary["category"] == category) & summary["mean"].notna()]
-    coded = rows[rows["kbps"].notna()]
-    yardsticks = rows[rows["kbps"].isna() & rows["kbps_nominal"].isna()]
+    chosen = (summary["metric"] == metric.name) & (summary["category"] == category) & summary["mean"].notna()
+    rows = _drawn(summary[chosen])
+    coded, yardsticks = rows[rows["rate"].notna()], rows[rows["rate"].isna()]
     # The salt makes ids unique among the plots of a page.
     with mpl.rc_context({**RC, "svg.hashsalt": f"{metric.name} {category}"}):
         figure = Figure(figsize=(4.4, 3.1), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
         for name, series in coded.groupby(coded["system"].map(series_name), sort=False):
-            points = series.sort_values("kbps")
+            points = series.sort_values("rate")
             style = looks[str(name)]
             axes.errorbar(
-                points["kbps"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0), label=str(name),
+                points["rate"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0), label=str(name),
                 color=style.color, marker=style.marker, markersize=5.5, linewidth=1.8, elinewidth=1.1, capsize=2.5,
             )  # fmt: skip
         _draw_yardsticks(axes, yardsticks, shared)
-        _dress(axes, metric, shared)
+        _dress(axes, metric, shared, measured=bool(coded["kbps"].notna().all()))
         if not coded.empty:
             draw_legend(figure, handlelength=1.6)
         return to_svg(figure)
@@ -133,7 +143,7 @@ def _draw_yardsticks(axes: Axes, rows: pd.DataFrame, shared: Limits) -> None:
         axes.text(1.02, height, system, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=MUTED)
 
 
-def _dress(axes: Axes, metric: Column, shared: Limits) -> None:
+def _dress(axes: Axes, metric: Column, shared: Limits, *, measured: bool) -> None:
     axes.set_xscale("log")
     axes.set_xlim(shared.kbps)
     axes.set_ylim(shared.score)
@@ -141,7 +151,7 @@ def _dress(axes: Axes, metric: Column, shared: Limits) -> None:
     axes.xaxis.set_major_locator(FixedLocator(ticks[:: len(ticks) // 8 + 1].tolist()))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda kbps, _: f"{kbps:g}"))
-    axes.set_xlabel("measured bit rate (kbps)")
+    axes.set_xlabel("measured bit rate (kbps)" if measured else "bit rate (kbps), measured or stated")
     axes.set_ylabel(metric.heading)
     axes.grid(linewidth=0.6)
     axes.set_axisbelow(True)

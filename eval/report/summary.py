@@ -11,6 +11,7 @@ import pandas as pd
 from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.differences import LEVEL, Difference, lowest_p
+from earmark.eval.statistics.rates import axis_kbps, tested
 from earmark.eval.statistics.scales import decimals_of, lower_is_better
 from earmark.eval.tables.numbers import probability
 
@@ -22,7 +23,7 @@ class Lead:
     """A system that no other at its bit rate or below surpasses.
 
     Args:
-        kbps: measured bit rate.
+        kbps: measured bit rate, or for audio decoded elsewhere the stated one.
         rival: the best other system at that bit rate or below; None if there is none.
         gap: by how much the leader is better than its rival.
     """
@@ -42,8 +43,8 @@ def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
     """
     sign = -1.0 if lower_is_better(metric) else 1.0
     chosen = summary[(summary["metric"] == metric) & (summary["category"] == category) & (summary["n"] > 0)]
-    coded = chosen[chosen["kbps"].notna()].sort_values("kbps", kind="stable")
-    points = [(str(row["system"]), float(row["kbps"]), float(row["mean"])) for row in coded.to_dict("records")]
+    chosen = tested(chosen).assign(rate=axis_kbps).dropna(subset="rate").sort_values("rate", kind="stable")
+    points = [(str(row["system"]), float(row["rate"]), float(row["mean"])) for row in chosen.to_dict("records")]
     result = []
     for system, kbps, mean in points:
         others = [(sign * value, name) for name, rate, value in points if rate <= SAME_RATE * kbps and name != system]

@@ -12,6 +12,7 @@ import pandas as pd
 from earmark.eval.comparison.run_folder import REFERENCE, audio_path
 from earmark.eval.report.excerpts import Excerpt
 from earmark.eval.statistics.differences import metrics_of, outliers
+from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import decimals_of
 from earmark.eval.tables.layout import describe
 from earmark.eval.tables.numbers import signed
@@ -61,7 +62,7 @@ def worst_tables(run: Path, scores: pd.DataFrame, excerpts: Sequence[Excerpt]) -
         for number, excerpt in enumerate(excerpts, 1)
         for version, clip in enumerate(excerpt.clips)
     }
-    coded = scores[scores["kbps"].notna()]
+    coded = tested(scores)
     tables = []
     for name in metrics_of(coded):
         decimals = decimals_of(coded[coded["metric"] == name].groupby(["system", "category"])["value"].mean())

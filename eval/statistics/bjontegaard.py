@@ -18,6 +18,7 @@ from scipy.interpolate import PchipInterpolator
 
 from earmark.baselines.systems import parse
 from earmark.codec.errors import UserError
+from earmark.eval.statistics.rates import axis_kbps, tested
 from earmark.eval.statistics.scales import by_category, decimals_of, lower_is_better
 
 
@@ -94,7 +95,9 @@ def _mean_gap(a: Points, b: Points, axis: str) -> float:
 
 
 def curves(scores: pd.DataFrame, metric: str, speech_categories: Collection[str] = ()) -> dict[str, dict[str, Curve]]:
-    """Map category -> codec -> curve of mean quality over measured bit rate, for codecs run at two bit rates or more.
+    """Map category -> codec -> curve of mean quality over bit rate, for codecs run at two bit rates or more.
+
+    The bit rate is the measured one, or for audio decoded elsewhere the stated one.
 
     A codec is a system without its bit rate, "opus" or "encodec_24khz:lm". A file counts only if all systems of the
     codec have a score for it.
@@ -103,9 +106,9 @@ def curves(scores: pd.DataFrame, metric: str, speech_categories: Collection[str]
         scores: rows of RUN/scores.parquet.
         speech_categories: see `earmark.eval.statistics.differences.differences`.
     """
-    rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok") & scores["kbps"].notna()]
+    rows = tested(scores[(scores["metric"] == metric) & (scores["status"] == "ok")])
     names = {system: _codec(system) for system in rows["system"].unique()}
-    rows = rows.assign(codec=rows["system"].map(names))
+    rows = rows.assign(codec=rows["system"].map(names), kbps=axis_kbps(rows)).dropna(subset="kbps")
     result: dict[str, dict[str, Curve]] = {}
     for category, block in by_category(rows, metric, speech_categories):
         for codec, points in block.groupby("codec", sort=False):
@@ -122,8 +125,9 @@ def _codec(text: str) -> str:
     """A system string without its bit rate."""
     try:
         system = parse(text)
-    except UserError:  # the run was made where more codecs were installed
-        return text.partition("@")[0]
+    except UserError:  # decoded elsewhere, or by a codec that is not installed here
+        name, _, rest = text.partition("@")
+        return name + "".join(rest.partition(":")[1:])
     options = (f":{key}{f'={value}' if value else ''}" for key, value in system.options.items())
     return system.family + "".join(options)
 

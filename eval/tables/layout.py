@@ -12,6 +12,7 @@ import pandas as pd
 from earmark.codec.errors import UserError
 from earmark.eval.metrics import registry
 from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import decimals_of, modes_of
 from earmark.eval.tables.numbers import DASH
 
@@ -167,10 +168,21 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
         if undefined or failed:
             common.append(f"{category}: in every cell {_counts(undefined, failed)}.")
 
-    coded = summary[(summary["category"] == ALL) & summary["kbps"].notna()].drop_duplicates("system")
+    over_all = summary[summary["category"] == ALL].drop_duplicates("system")
+    coded = over_all[over_all["kbps"].notna() & over_all[["encode_rtf", "decode_rtf"]].notna().any(axis=1)]
     speeds = tuple(Speed(row.system, row.encode_rtf, row.decode_rtf) for row in _tuples(coded))
     details = [f"{column.title}: {column.detail}." for column in columns if column.detail]
-    return Layout(columns, tuple(sections), speeds, (MEANING, *common, *details, *modes.values()))
+    notes = (MEANING, *common, *_rate_notes(summary), *details, *modes.values())
+    return Layout(columns, tuple(sections), speeds, notes)
+
+
+def _rate_notes(summary: pd.DataFrame) -> list[str]:
+    """Say which bit rates are stated by a name instead of measured, and which are unknown."""
+    unmeasured = tested(summary[(summary["n"] > 0) & (summary["category"] == ALL) & summary["kbps"].isna()])
+    stated = unmeasured.loc[unmeasured["kbps_nominal"].notna(), "system"].unique().tolist()
+    unknown = unmeasured.loc[unmeasured["kbps_nominal"].isna(), "system"].unique().tolist()
+    notes = [f"{', '.join(stated)}: the bit rate is stated, not measured."] if stated else []
+    return notes + ([f"{', '.join(unknown)}: the bit rate is unknown."] if unknown else [])
 
 
 def _section_rows(

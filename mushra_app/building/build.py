@@ -201,11 +201,12 @@ def _usable(
     decoded = scores.duration.notna()
     if failed := sorted(tested - set(scores[decoded].system)):
         raise UserError(f"--systems: {failed[0]} decoded no recording of {request.run}; list the systems without it")
-    broken = set(scores[scores.system.isin(tested) & ~decoded].file)
+    per_file = scores[decoded & scores.system.isin(tested)].groupby("file")["system"].nunique()
+    complete = set(per_file[per_file == len(tested)].index)
     files: dict[str, list[str]] = defaultdict(list)
     notes = []
     for recording in info["recordings"]:
-        if recording["error"] or recording["file"] in broken:
+        if recording["error"] or recording["file"] not in complete:
             notes.append(f"{recording['file']}: skipped, because not every system decoded it")
         else:
             files[recording["category"]].append(recording["file"])

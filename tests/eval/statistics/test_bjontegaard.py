@@ -51,6 +51,7 @@ def run(metric, values, kbps=None):
             "file": f"{index}.wav", "category": "speech", "system": system, "metric": metric, "value": value,
             "status": "ok" if value is not None else "undefined",
             "kbps": (kbps or {}).get(system, float(system.partition("@")[2] or "nan")),
+            "kbps_nominal": float(system.partition("@")[2] or "nan"),
         }
         for system, row in values.items()
         for index, value in enumerate(row)

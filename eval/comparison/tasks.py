@@ -1,0 +1,106 @@
+"""The tasks of a run: what is known already, and what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from earmark.baselines.interface import System
+from earmark.baselines.registry import family_of
+from earmark.baselines.systems import parse
+from earmark.codec.errors import UserError
+from earmark.eval.comparison import records
+from earmark.eval.comparison.corpus import Source
+from earmark.eval.comparison.decoded.files import DecodedFiles
+from earmark.eval.comparison.decoded.loading import DecodedFile
+from earmark.eval.comparison.digests import Digests
+from earmark.eval.comparison.plan import Plan
+from earmark.eval.comparison.run_folder import REFERENCE
+from earmark.eval.comparison.tally import Tally
+from earmark.eval.comparison.work import Task
+from earmark.eval.metrics import transport
+
+
+class Tasks:
+    """The tasks of a run, made one by one as they are needed, as those of a large run do not fit into memory.
+
+    Args:
+        available: the systems that can run here.
+        decoded: the files of systems that are given by their decoded audio.
+
+    Attributes:
+        most: number of tasks if nothing is known yet.
+        computed: number of tasks that were not known, those of the plan's systems only.
+        digests: recording -> SHA-256 of its file, and of the file mixed into it.
+    """
+
+    def __init__(
+        self, plan: Plan, sources: Sequence[Source], available: Sequence[System], decoded: DecodedFiles
+    ) -> None:  # fmt: skip
+        self.plan, self.sources, self.decoded = plan, sources, decoded
+        self.external_metrics = transport.pack(plan.metrics)
+        # The run always keeps the source as it was scored, as players and listening tests need it.
+        self.systems = {system.text: system for system in (parse(REFERENCE), *available)}
+        self.versions = {text: family_of(system).version(system) for text, system in self.systems.items()}
+        self.scored = {system.text for system in available}
+        self.most = len(sources) * len(self.systems)
+        self.computed = 0
+        self.digests: dict[str, tuple[str | None, str | None]] = {}
+
+    def to_do(self, digests: Digests, tally: Tally, advance: Callable[[str], None]) -> Iterator[Task]:
+        """Yield the tasks to do; adds known results, and recordings that cannot be opened, to the tally at once."""
+        known = records.read(self.plan.run)
+        for source in self.sources:
+            try:
+                added = digests.of(source.added.path) if source.added else None
+                digest = digests.of(source.path)
+            except UserError as error:
+                for text in self.versions:
+                    tally.add(source.file, text, str(error))
+                    advance(f"{text}  {source.file}")
+                continue
+            self.digests[source.file] = digest, added
+            for task in self._of(source, digest, added):
+                if task.system.text in self.decoded:
+                    given = self._given(task, digests, tally)
+                    if given is None:
+                        advance(f"{task.system.text}  {source.file}")
+                        continue
+                    task = replace(task, given=given)
+                record = known.get(task.key)
+                if record is not None and not task.describes(record):
+                    record = None
+                if record is not None and not task.missing(record):
+                    tally.add(source.file, task.system.text, record)
+                    advance(f"{task.system.text}  {source.file}")
+                else:
+                    self.computed += task.system.text in self.scored
+                    yield replace(task, earlier=record)
+
+    def _given(self, task: Task, digests: Digests, tally: Tally) -> DecodedFile | None:
+        """The decoded file of a task; None if there is none, or if it cannot be read, which the tally then says."""
+        file, system = task.source.file, task.system.text
+        try:
+            given = self.decoded.of(system, file, digests)
+        except UserError as error:
+            tally.add(file, system, str(error))
+            return None
+        if given is None:
+            tally.leave_out(file, system)
+        return given
+
+    def _of(self, source: Source, digest: str, added: str | None) -> Iterator[Task]:
+        """One task per system."""
+        metrics = self.plan.metrics_for(source.category)
+        for text, system in self.systems.items():
+            yield Task(
+                run=self.plan.run,
+                source=source,
+                sha256=digest,
+                format=self.plan.format,
+                system=system,
+                system_version=self.versions[text],
+                metrics=metrics if text in self.scored else {},
+                added_sha256=added,
+                external_metrics=self.external_metrics,
+            )
