@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
@@ -34,7 +35,8 @@ def print_listing(
     console.print(table)
     for note in notes:
         console.print()
-        console.print(Text(note), soft_wrap=True)
+        lines = textwrap.wrap(note, console.width, break_on_hyphens=False, break_long_words=False)
+        console.print(Text("\n".join(lines)) if console.is_terminal else Text(note), soft_wrap=True)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+from earmark.codec.errors import UserError
+
 NEAR = 0.75  # similarity from 0 to 1; lower ones mislead more often than they help
 MOST = 3
 
@@ -23,6 +25,19 @@ def near(name: str, names: Iterable[str]) -> list[str]:
     wanted = _plain(name)
     ranked = sorted(((_similarity(wanted, _plain(other)), other) for other in names), key=lambda pair: -pair[0])
     return [other for similarity, other in ranked if similarity >= NEAR][:MOST]
+
+
+def choose(name: str, names: Iterable[str], *, option: str, where: str = "this run") -> str:
+    """The name in `names` that the value `name` of an option means.
+
+    Raises:
+        UserError: there is none; the message lists the names, and a near one.
+    """
+    known = tuple(names)
+    exact = same(name, known)
+    if exact is None:
+        raise UserError(f"{option} {name}: not in {where}; it has {', '.join(known)}{did_you_mean(name, known)}")
+    return exact
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from earmark.codec.command_line import Group, command
+from earmark.streams import make_safe
 from earmark.tree import ALIASES, COMMANDS, HIDDEN, NESTED, PATH, SECTIONS, Entry
 
 VERSIONS_OF = (
@@ -124,7 +125,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends like Ctrl-C
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without arrows and dashes shows question marks
+            make_safe(stream)
     output = sys.stdout
     try:
         status = cli.main(prog_name="earmark", standalone_mode=False)

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from earmark.codec.command_line import show
 from earmark.codec.errors import UserError
+from earmark.codec.suggestions import choose
 from earmark.codec.text import split_list
 
 REGRESSION, MISSING = 3, 2  # exit statuses
@@ -46,6 +48,7 @@ def run_gate(
     margins: Mapping[str | None, float],
     output: str,
     junit_file: Path | None,
+    out: Path | None = None,
 ) -> int:
     """Compare a run with an earlier one, or its systems with one of them; print the result.
 
@@ -55,6 +58,7 @@ def run_gate(
         margins: metric -> tolerated loss; None -> that of all other metrics.
         output: "text" or a format of `earmark.eval.tables.grid`.
         junit_file: file for JUnit XML.
+        out: file for the result; None for standard output.
 
     Returns:
         The exit status: 0, 3 if a system is worse, otherwise 2 if a metric, system or score is missing.
@@ -84,18 +88,16 @@ def run_gate(
         pairs = [(name, name) for name in map(str, old["system"].unique()) if name != REFERENCE]
     else:
         old, present = new, [str(name) for name in new["system"].unique()]
-        if against not in present:
-            raise UserError(f"--against {against}: not in this run; it has {', '.join(present)}")
+        against = choose(str(against), present, option="--against")
         pairs = [(name, against) for name in present if name not in (REFERENCE, against)]
     if not pairs:
         raise UserError(f"{other or run}: has no system to compare with")
     checks = check(new, old, pairs, {name: chosen.get(name, margins.get(None, 0.0)) for name in names}, speech)
     title = f"{run} against {other or against}"
     if output == "text":
-        click.echo("\n".join([*gate_report.lines(checks), gate_report.summary_line(checks)]))
+        show("\n".join([*gate_report.lines(checks), gate_report.summary_line(checks)]), out)
     else:
-        rendered = RENDERERS[output](gate_report.gate_grid(checks, title))
-        click.echo(rendered, nl=not rendered.endswith("\n"))
+        show(RENDERERS[output](gate_report.gate_grid(checks, title)), out)
         for line, one in zip(gate_report.lines(checks), checks, strict=True):
             if one.verdict != "passed":  # standard output may go to a file
                 click.echo(line, err=True)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from earmark.codec.command_line import command, option, shared
+from earmark.codec.command_line import command, option, out_file, shared, show
 from earmark.codec.errors import UserError
+from earmark.codec.files import require_new
+from earmark.codec.suggestions import choose
 from earmark.eval.gate import Margins, run_gate
 from earmark.eval.inputs import RunPath
-from earmark.eval.options import MetricList, NameList, together
+from earmark.eval.options import MetricList, together
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
@@ -20,14 +22,16 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     short_help="Print mean scores",
     examples=[
         "earmark tables run/",
-        "earmark tables run/ --format latex > scores.tex",
-        "earmark tables run/ --per-file --format csv > per-file.csv",
+        "earmark tables run/ --format latex -o scores.tex",
+        "earmark tables run/ --per-file --format csv -o per-file.csv",
         "earmark tables run/ --paper table1",
     ],
 )
 @click.argument("run", type=RunPath())
 @shared.printed_format(*FORMATS)
 @option("--per-file", is_flag=True, help="Print the scores of each recording instead of their means.")
+@out_file
+@shared.force
 @option("--paper", metavar="TABLE", help="Arrange it like table1, table2, tableA2 or another of the EnCodec paper.")
 @option(
     "--mushra", type=click.Path(exists=True, path_type=Path), metavar="STUDY",
@@ -38,11 +42,12 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     help="With --paper: output file of `earmark bench --out`, for real-time factors and latency.",
 )  # fmt: skip
 @option(
-    "-m", "--metrics", type=NameList(), multiple=True, callback=together, metavar="METRIC,...",
-    help="With --paper: metrics of the run to show beside the paper's.",
+    "-m", "--metrics", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
+    aliases=["--metric"], help="With --paper: further metrics of the run to show.",
 )  # fmt: skip
 def tables(
-    run: Path, output: str, per_file: bool, paper: str | None, mushra: Path | None, bench: Path | None,
+    run: Path, output: str, out: Path | None, force: bool, per_file: bool, paper: str | None, mushra: Path | None,
+    bench: Path | None,
     metrics: tuple[str, ...] | None,
 ) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
@@ -51,12 +56,13 @@ def tables(
     from earmark.eval.tables import grid, renderers, terminal
     from earmark.eval.tables.per_file import per_file_grid
 
+    if out is not None:
+        require_new(out, force)
     scores, info = read_scores(run), read_info(run)
     if per_file:
         if paper is not None:
             raise UserError("--per-file does not apply to tables of the paper; leave out --per-file or --paper")
-        rendered = grid.RENDERERS[output](per_file_grid(scores))
-        click.echo(rendered, nl=not rendered.endswith("\n"))
+        show(grid.RENDERERS[output](per_file_grid(scores)), out)
         return
     summary = summarise(scores)
     if paper is not None:
@@ -66,15 +72,19 @@ def tables(
         study = sources.read_study(mushra) if mushra is not None else None
         timings = sources.read_bench(bench) if bench is not None else None
         table = lay_out_like(paper, summary, info, study, timings, metrics or ())
-        click.echo(grid.RENDERERS[output](table), nl=False)
+        show(grid.RENDERERS[output](table), out)
     elif mushra is not None or bench is not None or metrics is not None:
         raise UserError(
             "--mushra, --bench and --metrics fill columns of the paper's tables; add --paper, e.g. --paper table1"
         )
     elif output == "text":
-        terminal.print_table(renderers.terminal_table(summary, info))
+        table = renderers.terminal_table(summary, info)
+        if out is None:
+            terminal.print_table(table)
+        else:
+            show(terminal.plain_text(table), out)
     else:
-        click.echo(renderers.RENDERERS[output](summary, info), nl=False)
+        show(renderers.RENDERERS[output](summary, info), out)
 
 
 @command(
@@ -87,7 +97,10 @@ def tables(
     exit_status={2: "refused, or --fail-if-worse lacks something", 3: "--fail-if-worse found a regression"},
 )
 @click.argument("run", type=RunPath())
-@option("--metric", metavar="METRIC", show_default="all", help="Compare by this metric of the run only.")
+@option(
+    "-m", "--metrics", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...", aliases=["--metric"],
+    show_default="all", help="Metrics of the run to compare by; repeats add up.",
+)  # fmt: skip
 @option("--against", metavar="SYSTEM", help="Compare all other systems with this one only.")
 @option(
     "--with", "other", type=RunPath(), metavar="RUN",
@@ -104,21 +117,26 @@ def tables(
 )  # fmt: skip
 @option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write the result of --fail-if-worse as JUnit XML; an existing file is replaced.",
+    help="File for the result of --fail-if-worse as JUnit XML.",
 )  # fmt: skip
 @shared.printed_format(*FORMATS)
+@out_file
+@shared.force
 def differences(
-    run: Path, metric: str | None, against: str | None, other: Path | None, deltas_only: bool,
+    run: Path, metrics: tuple[str, ...] | None, against: str | None, other: Path | None, deltas_only: bool,
     gated: tuple[str, ...] | None, margin: dict[str | None, float], junit: Path | None, output: str,
+    out: Path | None, force: bool,
 ) -> int:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved.
 
     CSV and JSON have every number in full: the differences, or with --bjontegaard the deltas.
     """
+    for file in filter(None, (out, junit)):
+        require_new(file, force)
     if gated is not None:
-        if metric is not None or deltas_only:
-            raise UserError("--fail-if-worse names the metrics of the gate; leave out --metric and --bjontegaard")
-        return run_gate(run, other, against, gated, margin, output, junit)
+        if metrics is not None or deltas_only:
+            raise UserError("--fail-if-worse names the metrics of the gate; leave out --metrics and --bjontegaard")
+        return run_gate(run, other, against, gated, margin, output, junit, out)
     if junit is not None or margin != {None: 0.0}:
         raise UserError("--margin and --junit belong to a gate; add --fail-if-worse, e.g. --fail-if-worse visqol")
     from earmark.eval.comparison.comparability import joined
@@ -136,7 +154,8 @@ def differences(
     speech = read_info(run)["speech_categories"]
     with_deltas = deltas_only or (against is None and output not in ("csv", "json"))
     grids = []
-    for name in [metric] if metric else paired.metrics_of(scores):
+    known = paired.metrics_of(scores)
+    for name in dict.fromkeys(choose(name, known, option="--metrics") for name in metrics or known):
         if not deltas_only:
             grids.append(difference_grid(paired.differences(scores, name, against, speech), name, speech))
         if with_deltas and (deltas := bjontegaard.deltas(scores, name, speech)):
@@ -145,5 +164,5 @@ def differences(
         raise UserError(f"{run}: --bjontegaard needs two codecs with two bit rates each")
     if output in ("csv", "json"):  # one table under one heading
         grids = [replace(grids[0], data=tuple(record for grid in grids for record in grid.data))]
-    click.echo("\n".join(RENDERERS[output](grid) for grid in grids), nl=output not in ("csv", "json"))
+    show("\n".join(RENDERERS[output](grid) for grid in grids), out)
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from earmark.codec.errors import UserError
+from earmark.codec.suggestions import choose
 from earmark.eval.paper.conditions import DOUBLE_DAGGER, condition_note, other_weights, weights_note
 from earmark.eval.paper.figures import FIGURES, PCM_BITS, Figure, Measured, Variant, figure, mushra_figures, pcm_kbps
 from earmark.eval.paper.published_tables import PaperColumn, PaperRow, PaperTable, published
@@ -51,8 +51,7 @@ def lay_out_like(
     Raises:
         UserError: there is no such table, or the run has no such metric.
     """
-    if unknown := [metric for metric in metrics if metric not in set(summary["metric"])]:
-        raise UserError(f"--metrics {unknown[0]}: not in this run; it has {', '.join(summary['metric'].unique())}")
+    metrics = [choose(metric, summary["metric"].unique(), option="--metrics") for metric in metrics]
     table = published(name)
     layout = lay_out(summary, info["speech_categories"])
     overall = layout.sections[-1]

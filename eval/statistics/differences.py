@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-from earmark.codec.errors import UserError
+from earmark.codec.suggestions import choose
 from earmark.eval.metrics import registry
 from earmark.eval.statistics.aggregate import mean_interval
 from earmark.eval.statistics.scales import by_category, decimals_of, lower_is_better
@@ -73,8 +73,8 @@ def differences(
     """
     rows = _rows(scores, metric)
     systems = list(rows["system"].unique())
-    if against is not None and against not in systems:
-        raise UserError(f"--against {against}: not in this run; it has {', '.join(systems)}")
+    if against is not None:
+        against = choose(against, systems, option="--against")
     pairs = [
         (b, a) if a == against else (a, b)
         for a, b in itertools.combinations(systems, 2)
@@ -90,8 +90,7 @@ def differences(
 
 def _rows(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The rows of one metric that have a score."""
-    if metric not in set(scores["metric"]):
-        raise UserError(f"--metric {metric}: not in this run; it has {', '.join(scores['metric'].unique())}")
+    choose(metric, scores["metric"].unique(), option="--metrics")
     return scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from earmark.eval.tables.folding import column_limit, fold
 from earmark.eval.tables.latex import latex_document, latex_rows, latex_table
 
 
@@ -65,13 +66,14 @@ def text(grid: Grid) -> str:
 def _text_table(grid: Grid, columns: Sequence[int], width: int) -> list[str]:
     """Lines of a table with the given columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    limit = _left_limit(grid, columns, width)
     for index in columns:
         if index < grid.left:
-            table.add_column(Text(grid.flat[index]), overflow="fold")
+            table.add_column(Text(fold(grid.flat[index], limit)), overflow="fold")
         else:
             table.add_column(Text(grid.flat[index]), justify="right", no_wrap=True)
     for row in grid.rows:
-        table.add_row(*(Text(row[index]) for index in columns))
+        table.add_row(*(Text(fold(row[index], limit) if index < grid.left else row[index]) for index in columns))
     file = io.StringIO()
     Console(file=file, width=width).print(table)
     return [line.rstrip() for line in file.getvalue().splitlines()]
@@ -96,6 +98,14 @@ def _blocks(grid: Grid, width: int) -> list[list[int]]:
             blocks.append([*left])
         blocks[-1].append(index)
     return blocks
+
+
+def _left_limit(grid: Grid, columns: Sequence[int], width: int) -> int:
+    """The most characters of a left column with which a table of the given columns is at most `width` wide."""
+    widths = {index: max(cell_len(row[index]) for row in (grid.flat, *grid.rows)) for index in columns}
+    between = 2 * len(columns) - 1  # padding after each column, and a space between neighbours
+    taken = sum(size for index, size in widths.items() if index >= grid.left)
+    return column_limit([size for index, size in widths.items() if index < grid.left], width - between - taken)
 
 
 def markdown(grid: Grid) -> str:

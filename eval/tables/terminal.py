@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ from earmark.eval.tables.numbers import factor_text, kbps_text, nominal_text
 def print_table(table: TerminalTable) -> None:
     """Print on standard output, as wide as the terminal; 120 characters wide if it is no terminal."""
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def plain_text(table: TerminalTable) -> str:
+    """The table as text, 120 characters wide."""
+    file = io.StringIO()
+    Console(file=file, width=120).print(table)
+    return file.getvalue()
 
 
 @dataclass(frozen=True)

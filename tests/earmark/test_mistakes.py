@@ -50,7 +50,12 @@ MISTAKES = [
     (["compare", "clips", "-s", "encodec_24khz@4", "-o", "r"], "encodec_24khz@4: "),
     (["compare", "clips", "-s", "12", "-o", "r"], "'12' is not a system; write codec@rate, e.g. opus@12"),
     (["compare", "clips", "--codec", "mine=encode", "-o", "r"], "--codec mine: write NAME=ENCODE"),
+    (["compare", "clips", "-s", "opus@6;opus@12", "-o", "r"], "separate systems by commas: opus@6,opus@12"),
+    (["differences", "run", "--against", "opsu@12"], "it has opus@12, encodec_24khz@3; did you mean opus@12?"),
+    (["train-lm", "encodec_24kz", "--data", "clips", "-o", "t"], "did you mean encodec_24khz or encodec_48khz?"),
     # Metrics
+    (["compare", "clips", "-s", "opus@6", "-m", "stoi;pesq", "-o", "r"], "separate metrics by commas: stoi,pesq"),
+    (["differences", "run", "-m", "stio"], "--metrics stio: not in this run; it has si_snr, stoi; did you mean stoi?"),
     (["compare", "clips", "-s", "opus@6", "-m", "pesk", "-o", "r"], "did you mean pesq?"),
     (["compare", "clips", "-s", "opus@6", "-m", "mos", "-o", "r"], "`earmark metrics` lists the metrics"),
     (["compare", "clips", "-s", "opus@6", "-m", "stoi pesk", "-o", "r"], "no metric 'pesk'; did you mean pesq?"),
@@ -82,6 +87,12 @@ MISTAKES = [
         "a.ecdc: exists; add --force to replace it",
     ),
     (["data", "index", "clips", "--layout", "folder", "-o", "m.jsonl"], "give --category speech, music or sound too"),
+    (["tables", "run", "--paper", "tabel1"], "did you mean table1?"),
+    (["tables", "run", "--paper", "table_a9"], "not one of table1, table2"),
+    (["reproduce", "tableA5", "--data", "clips", "--budget", "1min", "-o", "t"], "did you mean tableA2"),
+    (["reproduce", "table1", "--data", "clips", "--budget", "1min", "-o", "t"], "earmark tables RUN --paper table1"),
+    (["train", "clips/music/a.wav", "--data", "clips", "-o", "t"], "a recording, not a recipe; give a TOML file or"),
+    (["train", "a.ecdc", "--data", "clips", "-o", "t"], "not a recipe (TOML), but a binary file"),
     (["train", "tinny", "--data", "clips", "-o", "t"], "did you mean tiny?"),
 ]
 

@@ -168,3 +168,18 @@ def test_a_run_never_loses_a_system_without_a_word(earmark, corpus_dir, tmp_path
     assert "no longer show stoi; add to --metrics to keep them" in fewer.stderr
     again = earmark(*arguments, "--systems", "opus@12,mp3@64", "--metrics", "si_snr,stoi")
     assert ": 0 computed, 6 reused, 0 failed" in again.stdout
+
+
+@pytest.mark.parametrize("command", ["tables", "differences"])
+@pytest.mark.parametrize("form", ["text", "markdown", "csv"])
+def test_a_result_may_go_to_a_new_file(earmark, tmp_path, command, form):
+    run = Path(__file__).parents[1] / "data" / "version-0.1" / "run"
+    result = tmp_path / "result"
+    arguments = (command, run, "--format", form, "--out", result)
+    done = earmark(*arguments)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert result.read_text() == earmark(command, run, "--format", form).stdout
+    refused = earmark(*arguments)
+    assert refused.returncode == 2
+    assert "result: exists; add --force to replace it" in refused.stderr
+    assert earmark(*arguments, "--force").returncode == 0

@@ -77,7 +77,7 @@ def test_against_puts_the_other_system_first():
     ]  # fmt: skip
     with pytest.raises(UserError, match="--against d: not in this run; it has a, b, c"):
         differences(rows, "visqol", against="d")
-    with pytest.raises(UserError, match="--metric pesq: not in this run; it has visqol"):
+    with pytest.raises(UserError, match="--metrics pesq: not in this run; it has visqol"):
         differences(rows, "pesq")
 
 

@@ -182,7 +182,7 @@ def test_junit_and_markdown(gate: Gate, old: Path, tmp_path: Path):
         "pesq": "failure", "visqol": "system-out", "stoi": "error",
     }  # fmt: skip
     assert (outcomes["pesq"].get("message") or "").startswith("REGRESSION pesq -0.29")
-    records = json.loads(gate(*arguments, "--format", "json").output)
+    records = json.loads(gate(*arguments, "--format", "json", "--force").output)
     assert [record["result"] for record in records] == ["regression", "passed", "missing"]
 
 

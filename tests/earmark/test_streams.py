@@ -1,0 +1,25 @@
+"""Terminals without all characters: the nearest ones are printed, never a traceback or another encoding."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).resolve().parents[1] / "data" / "version-0.1" / "run"
+# Encoding of the terminal, what a score looks like there, and what a minus looks like: cp1252 has ± but no U+2212.
+CASES = [("ascii", "15.21+/--", "-7.37 to"), ("cp1252", "15.21±–", "-7.37 to"), ("utf-8", "15.21±–", "−7.37 to")]
+
+
+@pytest.mark.parametrize(("encoding", "score", "interval"), CASES)
+@pytest.mark.parametrize("command", ["tables", "differences"])
+def test_every_encoding_gets_text(encoding: str, score: str, interval: str, command: str):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark", command, str(RUN)], capture_output=True, env=environment, check=True
+    )
+    assert done.stderr == b""
+    assert {"tables": score, "differences": interval}[command] in done.stdout.decode(encoding)
