@@ -78,11 +78,11 @@ def tables(
             "--mushra, --bench and --metrics fill columns of the paper's tables; add --paper, e.g. --paper table1"
         )
     elif output == "text":
-        table = renderers.terminal_table(summary, info)
+        scores_table = renderers.terminal_table(summary, info)
         if out is None:
-            terminal.print_table(table)
+            terminal.print_table(scores_table)
         else:
-            show(terminal.plain_text(table), out)
+            show(terminal.plain_text(scores_table), out)
     else:
         show(renderers.RENDERERS[output](summary, info), out)
 

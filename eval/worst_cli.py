@@ -16,14 +16,25 @@ from earmark.eval.tables_cli import FORMATS
     short_help="List the worst recordings of a codec",
     examples=[
         "earmark worst run/ --system opus@6",
-        "earmark worst run/ --system opus@6 --metric pesq -n 20 -o worst.html",
+        "earmark worst run/ --system opus@6 -m pesq --count 20 -o worst.html",
         "earmark worst run/ --system mine@6 --against opus@6 -o losses.html",
     ],
 )
 @click.argument("run", type=RunPath())
-@option("--system", metavar="SYSTEM", show_default="the only one", help="System of the run to look at.")
-@option("--metric", metavar="METRIC", show_default="ViSQOL, or the run's first", help="Metric that ranks.")
-@option("-n", "--count", type=click.IntRange(1), default=10, metavar="N", help="Number of recordings.")
+@option(
+    "-s",
+    "--systems",
+    "system",
+    aliases=["--system"],
+    metavar="SYSTEM",
+    show_default="the only one",
+    help="System of the run to look at.",
+)
+@option(
+    "-m", "--metrics", "metric", aliases=["--metric"], metavar="METRIC", show_default="ViSQOL, or the run's first",
+    help="Metric that ranks.",
+)  # fmt: skip
+@option("--count", aliases=["-n"], type=click.IntRange(1), default=10, metavar="N", help="Number of recordings.")
 @option("--against", metavar="SYSTEM", help="Rank by the loss against this system, and play it too.")
 @option(
     "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",

@@ -20,7 +20,7 @@ SNAPSHOT = Path(__file__).with_name("help-pages.txt")
 SHARED = {
     "--out": ("-o", None),
     "--systems": ("-s", "SYSTEM,..."),
-    "--metrics": ("-m", "METRIC,..."),
+    "--metrics": ("-m", None),
     "--codec": (None, "NAME=CMD"),
     "--against": (None, "SYSTEM"),
     "--with": (None, "RUN"),

@@ -40,4 +40,4 @@ def test_a_table_of_long_names_fits_80_columns(monkeypatch: pytest.MonkeyPatch):
     text = grid.text(Grid("Title", headings, (row,), left=3))
     assert max(map(len, text.splitlines())) <= 80
     lines = [line for line in text.splitlines() if line.startswith(("speech", "         "))]
-    assert name == "".join(line[10:].partition(" ")[0] for line in lines)
+    assert name in "".join(line[10:].partition(" ")[0] for line in lines)
