@@ -21,15 +21,7 @@ from earmark.eval.tables_cli import FORMATS
     ],
 )
 @click.argument("run", type=RunPath())
-@option(
-    "-s",
-    "--systems",
-    "system",
-    aliases=["--system"],
-    metavar="SYSTEM",
-    show_default="the only one",
-    help="System of the run to look at.",
-)
+@option("--system", metavar="SYSTEM", show_default="the only one", help="System of the run to look at.")
 @option(
     "-m", "--metrics", "metric", aliases=["--metric"], metavar="METRIC", show_default="ViSQOL, or the run's first",
     help="Metric that ranks.",
