@@ -24,6 +24,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
         "earmark tables run/",
         "earmark tables run/ --format latex -o scores.tex",
         "earmark tables run/ --per-file --format csv -o per-file.csv",
+        "earmark tables run/ --add paper.csv --report",
         "earmark tables run/ --paper table1",
     ],
 )
@@ -32,6 +33,11 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
 @option("--per-file", is_flag=True, help="Print the scores of each recording instead of their means.")
 @out_file
 @shared.force
+@option(
+    "--add", "added", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, metavar="FILE",
+    help="Add published figures: a CSV file with the columns system, kbps, metric, mean, interval, n and source.",
+)  # fmt: skip
+@option("--report", is_flag=True, help="Write RUN/report.html again, with the figures of --add.")
 @option("--paper", metavar="TABLE", help="Arrange it like table1, table2, tableA2 or another of the EnCodec paper.")
 @option(
     "--mushra", type=click.Path(exists=True, path_type=Path), metavar="STUDY",
@@ -46,25 +52,30 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     aliases=["--metric"], help="With --paper: further metrics of the run to show.",
 )  # fmt: skip
 def tables(
-    run: Path, output: str, out: Path | None, force: bool, per_file: bool, paper: str | None, mushra: Path | None,
-    bench: Path | None,
-    metrics: tuple[str, ...] | None,
+    run: Path, output: str, out: Path | None, force: bool, per_file: bool, added: tuple[Path, ...], report: bool,
+    paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None,
 ) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.statistics.aggregate import summarise
     from earmark.eval.tables import grid, renderers, terminal
     from earmark.eval.tables.per_file import per_file_grid
+    from earmark.eval.tables.published import read_published, with_published
 
+    if (per_file and (paper or added)) or (paper and added):
+        raise UserError("--per-file, --add and --paper make different tables; use one of them")
+    if report and not added:
+        raise UserError("--report shows published figures in the report; add them by --add FILE")
     if out is not None:
         require_new(out, force)
     scores, info = read_scores(run), read_info(run)
     if per_file:
-        if paper is not None:
-            raise UserError("--per-file does not apply to tables of the paper; leave out --per-file or --paper")
         show(grid.RENDERERS[output](per_file_grid(scores)), out)
         return
-    summary = summarise(scores)
+    own = summary = summarise(scores)
+    published = [read_published(path) for path in added]
+    if published:
+        summary = with_published(own, published)
     if paper is not None:
         from earmark.eval.paper import sources
         from earmark.eval.paper.tables import lay_out_like
@@ -85,6 +96,13 @@ def tables(
             show(terminal.plain_text(scores_table), out)
     else:
         show(renderers.RENDERERS[output](summary, info), out)
+    if report:
+        from earmark.eval.comparison.run_folder import EXCERPTS
+        from earmark.eval.report.page import write_report  # loads matplotlib, which takes a second
+
+        linked = (run / EXCERPTS).exists()  # as the report was before
+        path = write_report(run, scores, info, summary=own, linked=linked, published=published)
+        click.echo(f"report: {path}", err=True)
 
 
 @command(

@@ -21,6 +21,7 @@ from earmark.eval.report.worst import worst_tables
 from earmark.eval.statistics.aggregate import summarise
 from earmark.eval.statistics.rates import tested
 from earmark.eval.tables.layout import SPEED_MEANING, describe, lay_out
+from earmark.eval.tables.published import published_systems, with_published
 
 LISTED = 500  # recordings that the page lists; run.json has them all
 
@@ -33,6 +34,7 @@ def write_report(
     summary: pd.DataFrame | None = None,
     linked: bool = False,
     listen_by: str | None = None,
+    published: Sequence[pd.DataFrame] = (),
 ) -> Path:
     """Write RUN/report.html.
 
@@ -44,6 +46,7 @@ def write_report(
         linked: store the players' audio in RUN/excerpts instead of in the page.
         listen_by: metric by which the recordings to play are chosen; default: that of the headline, which also stands
             for a metric without any score.
+        published: published figures to show beside those of the run, from `earmark.eval.tables.published`.
 
     Returns:
         The path of the report.
@@ -61,7 +64,7 @@ def write_report(
     else:
         links = []
         remove(run)  # audio of an earlier report
-    content = _content(run, scores, summarise(scores) if summary is None else summary, info, excerpts)
+    content = _content(run, scores, summarise(scores) if summary is None else summary, info, excerpts, published)
     text = render(
         "report.html", info=info, excerpts=excerpts, links=links, ranking=describe(ranking) if ranking else None,
         **content,
@@ -72,11 +75,17 @@ def write_report(
 
 
 def _content(
-    run: Path, scores: pd.DataFrame, summary: pd.DataFrame, info: Mapping[str, Any], excerpts: Sequence[Excerpt]
+    run: Path,
+    scores: pd.DataFrame,
+    summary: pd.DataFrame,
+    info: Mapping[str, Any],
+    excerpts: Sequence[Excerpt],
+    published: Sequence[pd.DataFrame],
 ) -> dict[str, Any]:
     """The template's variables that depend on the scores."""
     speech = info["speech_categories"]
-    layout = lay_out(summary, speech)
+    shown = with_published(summary, published) if published else summary
+    layout = lay_out(shown, speech)
     styles = plots.styles(tested(summary)["system"].unique())
     pairs = sections.pairs_by_metric(scores, speech)
     headline = headline_metric(scores)
@@ -86,7 +95,7 @@ def _content(
         "recordings": [recording for recording in info["recordings"] if not recording["error"]],
         "listed": LISTED,
         "missing": missing(scores, info),
-        "curves": sections.curves(summary, layout, styles),
+        "curves": sections.curves(shown, layout, plots.styles([*styles, *published_systems(shown)])),
         "scatters": scatters(scores, styles, speech),
         "outlier": OUTLIER,
         "codecs": list(styles),

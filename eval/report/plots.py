@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from earmark.eval.statistics.rates import axis_kbps, is_yardstick
 from earmark.eval.tables.layout import Column
+from earmark.eval.tables.published import MARK, is_published
 
 # Okabe and Ito's palette, distinguishable with all common types of colour blindness, without its black (text) and its
 # yellow (invisible on white). The SVG names each as a CSS variable, so that a page can lighten it on a dark ground.
@@ -111,6 +112,7 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
     """
     chosen = (summary["metric"] == metric.name) & (summary["category"] == category) & summary["mean"].notna()
     rows = _drawn(summary[chosen])
+    published, rows = rows[is_published(rows)], rows[~is_published(rows)]
     coded, yardsticks = rows[rows["rate"].notna()], rows[rows["rate"].isna()]
     # The salt makes ids unique among the plots of a page.
     with mpl.rc_context({**RC, "svg.hashsalt": f"{metric.name} {category}"}):
@@ -123,11 +125,26 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
                 points["rate"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0), label=str(name),
                 color=style.color, marker=style.marker, markersize=5.5, linewidth=1.8, elinewidth=1.1, capsize=2.5,
             )  # fmt: skip
+        _draw_published(axes, published, looks)
         _draw_yardsticks(axes, yardsticks, shared)
-        _dress(axes, metric, shared, measured=bool(coded["kbps"].notna().all()))
-        if not coded.empty:
+        _dress(axes, metric, shared, measured=bool(rows.loc[rows["rate"].notna(), "kbps"].notna().all()))
+        if not (coded.empty and published.empty):
             draw_legend(figure, handlelength=1.6)
         return to_svg(figure)
+
+
+def _draw_published(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, Style]) -> None:
+    """Draw published figures with a bit rate as hollow markers, joined by dots."""
+    rows = rows[rows["kbps_nominal"].notna()]
+    names = rows["system"].str.removesuffix(f" {MARK}").map(series_name)
+    for name, series in rows.groupby(names, sort=False):
+        points = series.sort_values("kbps_nominal")
+        style = looks[str(name)]
+        axes.errorbar(
+            points["kbps_nominal"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0),
+            label=f"{name} {MARK}", color=style.color, marker=style.marker, markersize=5.5, markerfacecolor="none",
+            linewidth=1.1, linestyle=":", elinewidth=1.1, capsize=2.5,
+        )  # fmt: skip
 
 
 def _draw_yardsticks(axes: Axes, rows: pd.DataFrame, shared: Limits) -> None:

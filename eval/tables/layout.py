@@ -15,6 +15,7 @@ from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import decimals_of, modes_of
 from earmark.eval.tables.numbers import DASH
+from earmark.eval.tables.published import is_published, published_note
 
 DAGGER = "†"
 MEANING = (
@@ -56,7 +57,7 @@ class Cell:
 
     Args:
         half_width: half width of the 95 % confidence interval, NaN for a single file.
-        n: number of files with a score.
+        n: number of files with a score; None for a published figure that does not state it.
         undefined, failed: number of files without a score. If n > 0, files that a note counts for the whole category
             are subtracted.
         mark: footnote mark, or "".
@@ -64,7 +65,7 @@ class Cell:
 
     mean: float
     half_width: float
-    n: int
+    n: int | None
     undefined: int
     failed: int
     decimals: int
@@ -72,12 +73,12 @@ class Cell:
 
     @property
     def mean_text(self) -> str:
-        return f"{self.mean:.{self.decimals}f}" if self.n else DASH
+        return DASH if self.n == 0 else f"{self.mean:.{self.decimals}f}"
 
     @property
     def half_width_text(self) -> str:
         """Half width of the interval; a dash for fewer than three files, whose interval says little or nothing."""
-        enough = self.n >= FEWEST_FOR_INTERVAL and math.isfinite(self.half_width)
+        enough = (self.n is None or self.n >= FEWEST_FOR_INTERVAL) and math.isfinite(self.half_width)
         return f"{self.half_width:.{self.decimals}f}" if enough else DASH
 
     @property
@@ -85,7 +86,14 @@ class Cell:
         """ "4.12 ± 0.15 (12)", "4.12 ± – (2)" for fewer than three files, a dash without any score."""
         if self.n == 0:
             return DASH
-        return f"{self.mean_text} ± {self.half_width_text} ({self.n}){self.mark}"
+        return f"{self.mean_text} {self.detail}".rstrip()
+
+    @property
+    def detail(self) -> str:
+        """What stands behind the mean: "± 0.15 (12)"; "± 0.15" or "" for a published figure without n."""
+        if self.n is None:
+            return f"± {self.half_width_text}" if math.isfinite(self.half_width) else ""
+        return f"± {self.half_width_text} ({self.n}){self.mark}" if self.n else ""
 
     @property
     def missing(self) -> str:
@@ -149,30 +157,34 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     """Arrange the means of a run.
 
     Args:
-        summary: from `earmark.eval.statistics.aggregate.summarise`.
+        summary: from `earmark.eval.statistics.aggregate.summarise`, or with published figures from
+            `earmark.eval.tables.published.with_published`.
         speech_categories: categories that a metric with modes scored in speech mode. If the run has others too, the
             means over all files get a footnote.
     """
     categories = [category for category in summary["category"].unique() if category != ALL]
     metrics = list(summary["metric"].unique())
-    modes = mode_notes(metrics, categories, speech_categories)
+    ours = summary[~is_published(summary)]
+    own_categories = [category for category in ours["category"].unique() if category != ALL]
+    modes = mode_notes(ours["metric"].unique(), own_categories, speech_categories)
     mixed = {name for name, note in modes.items() if note.startswith(DAGGER)}
     columns = tuple(map(describe, metrics))
     decimals = {name: decimals_of(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
     sections, common = [], []
     for category in [*categories, ALL] if len(categories) > 1 else categories:
         block = summary[summary["category"] == category]
-        undefined, failed = int(block["undefined"].min()), int(block["failed"].min())
+        own = ours[ours["category"] == category]
+        undefined, failed = (int(own[name].min()) if len(own) else 0 for name in ("undefined", "failed"))
         marks = dict.fromkeys(mixed if category == ALL else (), DAGGER)
         sections.append(Section(category, _section_rows(block, decimals, marks, undefined, failed)))
         if undefined or failed:
             common.append(f"{category}: in every cell {_counts(undefined, failed)}.")
 
-    over_all = summary[summary["category"] == ALL].drop_duplicates("system")
+    over_all = ours[ours["category"] == ALL].drop_duplicates("system")
     coded = over_all[over_all["kbps"].notna() & over_all[["encode_rtf", "decode_rtf"]].notna().any(axis=1)]
     speeds = tuple(Speed(row.system, row.encode_rtf, row.decode_rtf) for row in _tuples(coded))
     details = [f"{column.title}: {column.detail}." for column in columns if column.detail]
-    notes = (MEANING, *common, *_rate_notes(summary), *details, *modes.values())
+    notes = (MEANING, *common, *_rate_notes(ours), *details, *modes.values(), *published_note(summary))
     return Layout(columns, tuple(sections), speeds, notes)
 
 
@@ -249,6 +261,8 @@ def _cell(row: Any, common_undefined: int, common_failed: int, decimals: int, ma
     if row is None:
         return Cell(math.nan, math.nan, 0, 0, 0, decimals, "")
     half_width = (row.ci95_high - row.ci95_low) / 2
+    if getattr(row, "source", ""):
+        return Cell(row.mean, half_width, None if pd.isna(row.n) else int(row.n), 0, 0, decimals, "")
     if row.n == 0:  # a dash alone would hide the number of files
         return Cell(row.mean, half_width, 0, row.undefined, row.failed, decimals, "")
     undefined, failed = row.undefined - common_undefined, row.failed - common_failed

@@ -14,6 +14,7 @@ from earmark.eval.tables.grid import markdown_escape, markdown_table
 from earmark.eval.tables.latex import latex_document, latex_escape, latex_rows, latex_table
 from earmark.eval.tables.layout import SPEED_MEANING, Layout, lay_out
 from earmark.eval.tables.numbers import factor_text, kbps_text, nominal_text
+from earmark.eval.tables.published import unmarked
 from earmark.eval.tables.terminal import TerminalTable
 
 
@@ -33,7 +34,7 @@ def _lay_out(summary: pd.DataFrame, info: Mapping[str, Any]) -> Layout:
 
 def csv(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
     """Render one row per system, category and metric, with every number in full and missing ones empty."""
-    return summary.to_csv(index=False, lineterminator="\n")
+    return unmarked(summary).to_csv(index=False, lineterminator="\n")
 
 
 def markdown(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
@@ -82,7 +83,7 @@ def _speed_grid(layout: Layout) -> tuple[list[str], list[list[str]]]:
 
 def json_records(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
     """Render as a JSON list with a record per system, category and metric, every number in full; NaN is null."""
-    return json.dumps(json.loads(summary.to_json(orient="records", double_precision=15)), indent=1) + "\n"
+    return json.dumps(json.loads(unmarked(summary).to_json(orient="records", double_precision=15)), indent=1) + "\n"
 
 
 RENDERERS: Mapping[str, Callable[[pd.DataFrame, Mapping[str, Any]], str]] = {
