@@ -31,7 +31,7 @@ class _Walk:
     def __init__(self, module: str | None) -> None:
         self.module = module
         self.hash = hashlib.sha256()
-        self._seen: dict[int, object] = {}  # the objects, too, lest an id is used again
+        self._seen: dict[int, tuple[int, object]] = {}  # position and object, lest its id is used again
 
     def add(self, value: object) -> None:
         """Add a value; one that was added before counts by its position."""
@@ -39,9 +39,9 @@ class _Walk:
             self._text(f"{type(value).__name__} {value!r}")
             return
         if id(value) in self._seen:
-            self._text(f"seen {list(self._seen).index(id(value))}")
+            self._text(f"seen {self._seen[id(value)][0]}")
             return
-        self._seen[id(value)] = value
+        self._seen[id(value)] = len(self._seen), value
         self._text(type(value).__qualname__)
         if isinstance(value, np.ndarray):
             self._text(f"{value.dtype} {value.shape}")
@@ -73,9 +73,12 @@ class _Walk:
             if value.__module__ == self.module:
                 self._definition(value)
         elif callable(getattr(value, "detach", None)):  # a tensor
-            self.add(value.detach().cpu().numpy())
+            tensor = value.detach().cpu()
+            self._text(str(tensor.dtype))
+            self.add((tensor.float() if tensor.is_floating_point() else tensor).numpy())
         elif hasattr(value, "__dict__") and not inspect.isbuiltin(value):
-            self._all((type(value), vars(value)))
+            state = {name: part for name, part in vars(value).items() if name not in PASSING}
+            self._all((type(value), state))
         else:
             self._pickled(value)
 
@@ -116,6 +119,7 @@ class _Walk:
         self.hash.update(f"{text}\n".encode())
 
 
+PASSING = {"training"}  # the mode of a torch module, which coding sets and resets
 IGNORED = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
 
 

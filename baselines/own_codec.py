@@ -12,7 +12,9 @@ from typing import Any
 
 import cloudpickle
 
+from earmark.baselines import definition
 from earmark.baselines.interface import Codec, System
+from earmark.baselines.parcels import Parcel
 from earmark.baselines.users_codec import UsersCodec
 from earmark.codec.errors import UserError
 
@@ -23,13 +25,13 @@ MOST_LOADED = 8  # codecs that stay in memory in each process
 class OwnCodec(UsersCodec):
     """A codec of the user's: a `Codec` object, or a class or function that returns one.
 
-    Keeps the codec as bytes, so that any process can load it, even if its class is defined in a notebook.
+    Goes to other processes as bytes that any of them can load, even if its class is defined in a notebook.
 
     Args:
         codec: a class or function is called without arguments, or with kbps=RATE if it has a parameter `kbps`.
 
     Raises:
-        UserError: it is not a codec, or cannot be sent to other processes.
+        UserError: it is not a codec.
     """
 
     sample_rates = "its own"
@@ -39,7 +41,7 @@ class OwnCodec(UsersCodec):
         if self.is_maker and not callable(codec):
             raise UserError(
                 f"{name}: {type(codec).__name__} is not a codec; give a class or object with {', '.join(REQUIRED)}, or "
-                "a function that returns one"
+                "a function that returns one (`earmark.as_codec` makes a codec of a model or of a function of audio)"
             )
         if not self.is_maker:
             _check(name, codec)
@@ -48,7 +50,8 @@ class OwnCodec(UsersCodec):
         kbps, version = getattr(codec, "kbps", None), getattr(codec, "version", None)
         self.nominal = float(kbps) if isinstance(kbps, int | float) else None
         self.identity = str(version) if isinstance(version, str | int | float) else _identity(codec)
-        self.pickled = _pickled(name, codec)
+        self._here: Codec | Callable[..., Codec] | None = codec
+        self._parcel: Parcel | None = None
 
     def version(self, system: System | None = None) -> str:
         """Attribute `version` of the codec, else hashes of the file that defines it and of its content.
@@ -61,15 +64,41 @@ class OwnCodec(UsersCodec):
         return self.nominal if system.rate is None else super().kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> Codec:
-        codec = _loaded(self.pickled, self.is_maker, system.rate)
+        rate = system.rate if self.takes_rate else None
+        here: Any = self._here
+        if here is not None:
+            codec = _made(here, rate) if self.is_maker else here
+        else:
+            assert self._parcel is not None
+            codec = _loaded(self._parcel, self.is_maker, rate)
         _check(system.text, codec)
-        return codec
+        checked: Codec = codec
+        return checked
+
+    def require_sendable(self) -> None:
+        """Check that the codec can be sent to other processes.
+
+        Raises:
+            UserError: it cannot.
+        """
+        if self._parcel is None:
+            self._parcel = Parcel(_pickled(self.name, self._here))
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.require_sendable()
+        return self.__dict__ | {"_here": None}
 
 
 @functools.lru_cache(MOST_LOADED)
-def _loaded(pickled: bytes, is_maker: bool, rate: str | None) -> Codec:
+def _made(maker: Callable[..., Codec], rate: str | None) -> Codec:
+    """Call a maker once per process and bit rate, as it may load a large model."""
+    return maker() if rate is None else maker(kbps=float(rate))
+
+
+@functools.lru_cache(MOST_LOADED)
+def _loaded(parcel: Parcel, is_maker: bool, rate: str | None) -> Codec:
     """Load a codec once per process, as workers code many files with it and receive it with each task."""
-    content: Any = pickle.loads(pickled)
+    content: Any = pickle.loads(parcel.content)
     if not is_maker:
         return content
     codec: Codec = content() if rate is None else content(kbps=float(rate))
@@ -94,29 +123,30 @@ def _pickled(name: str, codec: object) -> bytes:
         content: bytes = cloudpickle.dumps(codec)
     except Exception as error:  # objects of others may raise anything
         raise UserError(
-            f"{name}: cannot be sent to worker processes ({error}); give its class or a function that makes it, and "
-            "open files and libraries there"
+            f"{name}: cannot be sent to worker processes ({error}); run it in this process by jobs=0, or give its "
+            "class or a function that makes it, and open files and libraries there"
         ) from error
     return content
 
 
 def _identity(codec: object) -> str:
     """Hashes of the file that defines a codec, and of its content, e.g. weights and arguments."""
+    source = _source_digest(codec)
+    if source is None:  # a notebook, or a text that was executed
+        return f"definition {definition.digest(codec)}"
     try:
         content = hashlib.sha256(pickle.dumps(codec)).hexdigest()[:16]
-    except Exception:  # e.g. a function within a function, which its source describes
-        content = "unknown"
-    return f"source {_source_digest(codec)}, content {content}"
+    except Exception:  # e.g. a function within a function
+        content = definition.digest(codec)
+    return f"source {source}, content {content}"
 
 
-def _source_digest(codec: object) -> str:
-    """Hash of the file, or in a notebook of the class or function, that defines a codec."""
+def _source_digest(codec: object) -> str | None:
+    """Hash of the file that defines a codec; None if there is no such file."""
     while isinstance(codec, functools.partial):
         codec = codec.func
-    definition = codec if isinstance(codec, type) or inspect.isroutine(codec) else type(codec)
+    named = codec if isinstance(codec, type) or inspect.isroutine(codec) else type(codec)
     try:
-        file = Path(inspect.getsourcefile(definition) or "")
-        source = file.read_bytes() if file.is_file() else inspect.getsource(definition).encode()
+        return hashlib.sha256(Path(inspect.getsourcefile(named) or "").read_bytes()).hexdigest()[:16]
     except (OSError, TypeError):
-        return "unknown"
-    return hashlib.sha256(source).hexdigest()[:16]
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from earmark.baselines.function_codec import FunctionFamily
 from earmark.baselines.interface import Codec, Family, System
 from earmark.baselines.registry import as_family, families, installed
 from earmark.baselines.registry import family_of as family_of
@@ -60,6 +61,8 @@ def as_system(system: str | System | Family | Codec | Callable[..., Codec]) -> S
     """
     if isinstance(system, str | System):
         return parse(system) if isinstance(system, str) else system
+    if isinstance(system, FunctionFamily):
+        return system.system
     name = getattr(system, "name", None) or getattr(system, "__name__", type(system).__name__)
     return parse(str(name), {str(name): as_family(str(name), system)})
 

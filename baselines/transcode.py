@@ -19,13 +19,14 @@ class Transcoded:
     Args:
         audio: [channels, time], rate and length of the source.
         payload_bits: total of all channels.
-        encode_seconds, decode_seconds: wall-clock time of the codec alone, resampling excluded.
+        encode_seconds, decode_seconds: wall-clock time of the codec alone, resampling excluded; None if the codec has
+            an attribute `timed` that is False.
     """
 
     audio: Audio
     payload_bits: int
-    encode_seconds: float
-    decode_seconds: float
+    encode_seconds: float | None
+    decode_seconds: float | None
 
 
 def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
@@ -62,4 +63,6 @@ def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
         joined = joined.mean(axis=0, keepdims=True)
     back = fit_length(resample(joined, codec.sample_rate, sample_rate), audio.shape[-1])
     payload = sum(part.payload_bits for part in encoded)
+    if not getattr(codec, "timed", True):
+        return Transcoded(back, payload, None, None)
     return Transcoded(back, payload, between - started, ended - between)

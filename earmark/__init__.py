@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from earmark.baselines.function_codec import as_codec
     from earmark.baselines.registry import register_codec
     from earmark.codec.encodec.codes import Codes
     from earmark.codec.errors import UserError, WriteError
@@ -27,6 +28,7 @@ _API = {
     "Score": ("earmark.eval.metrics.interface", "Score"),
     "UserError": ("earmark.codec.errors", "UserError"),
     "WriteError": ("earmark.codec.errors", "WriteError"),
+    "as_codec": ("earmark.baselines.function_codec", "as_codec"),
     "compare": ("earmark.runs", "compare"),
     "compress": ("earmark.models", "compress"),
     "decompress": ("earmark.models", "decompress"),
@@ -39,7 +41,7 @@ _API = {
 }
 
 __all__ = [
-    "Codes", "Run", "Score", "UserError", "WriteError", "compare", "compress", "decompress", "load_model",
+    "Codes", "Run", "Score", "UserError", "WriteError", "as_codec", "compare", "compress", "decompress", "load_model",
     "load_ratings", "load_run", "register_codec", "register_metric", "score",
 ]  # fmt: skip
 

@@ -22,6 +22,7 @@ from earmark.eval.comparison.decoded.options import given_systems
 from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
 from earmark.eval.metrics import registry
+from earmark.eval.metrics.interface import Function, Metric
 from earmark.eval.report.results import write_results
 from earmark.eval.statistics.aggregate import summarise
 
@@ -75,7 +76,7 @@ def compare(
     out: str | Path,
     decoded: Mapping[str, str | Path] | Iterable[str] = (),
     bitstreams: Mapping[str, str | Path] | Iterable[str] = (),
-    metrics: Iterable[str] = ("si_snr", "visqol"),
+    metrics: Iterable[str | Metric | Function] = ("si_snr", "visqol"),
     sample_rate: int | None = None,
     mono: bool = False,
     speech: Iterable[str] = SPEECH_PATTERNS,
@@ -90,19 +91,21 @@ def compare(
 
     Args:
         audio: folder of recordings, whose sub-folders are categories, or a corpus file (TOML); a path or URL.
-        systems: system strings, e.g. "opus@12" or "encodec_24khz@3:lm"; also names given to `register_codec`, and
-            codec classes and objects as `register_codec` accepts them.
+        systems: system strings, e.g. "opus@12" or "encodec_24khz@3:lm"; also names given to `register_codec`, codec
+            classes and objects as `register_codec` accepts them, and what `as_codec` makes of a model or function.
         out: folder for scores, decoded audio and report; a path or URL.
         decoded: systems whose audio is decoded already: name -> folder, or pattern with {path}, {stem} or {category},
             e.g. {"theirs@6": "dec/theirs"}; or values of --decoded, e.g. ["dec/*"]. A number behind "@" states the bit
             rate. Files are matched by relative path or stem. Recordings without a decoded file have no scores there.
         bitstreams: coded files of systems of `decoded`, whose sizes give the bit rate: name -> folder or pattern.
-        metrics: names of metrics, see `earmark metrics`; also names given to `register_metric`.
+        metrics: names of metrics, see `earmark metrics`; also names given to `register_metric`, what it returned, and
+            plain functions of two arrays, which are registered under their own names.
         sample_rate: rate in Hz, 8000 to 48000, to which recordings are resampled; default: each recording's own, up to
             48 kHz.
         mono: average the channels of each recording first.
         speech: shell patterns of the categories that ViSQOL scores in speech mode.
-        jobs: worker processes; default: all cores.
+        jobs: worker processes; default: all cores. 0 does the work in this process, for codecs and metrics that
+            cannot be sent to others, or that use a GPU which has room for one copy.
         cluster: address of a Dask scheduler, e.g. "tcp://host:8786", whose workers do the work instead.
         keep_going: run the rest if a system or metric cannot run here; default: raise.
 
@@ -121,7 +124,7 @@ def compare(
     if isinstance(systems, str):
         systems = split_list(systems)
     parsed = tuple(dict.fromkeys(as_system(system) for system in systems))
-    names = registry.names(split_list(metrics) if isinstance(metrics, str) else metrics)
+    names = registry.names_of(metrics)
     recordings = path_or_url(str(audio))
     given = given_systems(recordings, _values(decoded), _values(bitstreams))
     _check((*parsed, *(one.system for one in given)), names, sample_rate, jobs)
@@ -131,7 +134,8 @@ def compare(
     call = f"earmark.compare({str(audio)!r}, {texts},{also} metrics={list(names)}, out={str(out)!r})"
     plan = runner.Plan(
         audio_dir=recordings, systems=parsed, metrics=names, run=folder,
-        format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=jobs or usable_cores(), command=call,
+        format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=usable_cores() if jobs is None else jobs,
+        command=call,
         cluster=cluster, keep_going=keep_going, decoded=given,
     )  # fmt: skip
     result = runner.run(plan)
@@ -158,8 +162,8 @@ def _check(systems: tuple[System, ...], metrics: tuple[str, ...], sample_rate: i
         raise UserError("compare: metrics is empty; name at least one, e.g. metrics=['si_snr']")
     if sample_rate is not None and not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise UserError(f"compare: sample_rate={sample_rate} is not between {LOWEST_RATE} and {HIGHEST_RATE} Hz")
-    if jobs is not None and jobs < 1:
-        raise UserError(f"compare: jobs={jobs} is less than one worker process; omit it to use all cores")
+    if jobs is not None and jobs < 0:
+        raise UserError(f"compare: jobs={jobs} is less than 0; omit it to use all cores, or pass 0 for this process")
 
 
 def load_run(folder: str | Path) -> Run:

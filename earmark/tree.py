@@ -28,6 +28,7 @@ class Entry:
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Judge": {
         "compare": Entry("eval.compare_cli", "compare", "AUDIO -s SYSTEMS -o RUN", "Code and score audio"),
+        "score": Entry("eval.score_cli", "score", "REFERENCE DECODED", "Score decoded audio against its reference"),
         "bench": Entry("eval.speed.cli", "bench", "-s SYSTEMS", "Time codecs: speed, latency, memory"),
     },
     "Read a run": {

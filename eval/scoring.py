@@ -9,12 +9,11 @@ import numpy as np
 
 from earmark.codec.audio import Audio, Recording, resample
 from earmark.codec.errors import UserError
-from earmark.codec.text import split_list
 from earmark.eval.comparison.corpus import ReferenceFormat
 from earmark.eval.comparison.pair import Pair, matched
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.evaluation import evaluate
-from earmark.eval.metrics.interface import Metric, Score
+from earmark.eval.metrics.interface import Function, Metric, Score
 
 DEFAULT = ("si_snr", "visqol")
 MOST_CHANNELS = 2
@@ -25,18 +24,22 @@ class Scores(dict[str, Score]):
 
     Attributes:
         pair: the decoded signal as it was scored: aligned, with what the alignment did and what was converted.
+        metrics: name -> metric that computed it, e.g. "visqol" -> ViSQOL in speech mode.
+        sample_rate: rate in Hz of the reference as it was scored, and of the numbers of samples in `pair`.
     """
 
-    def __init__(self, scores: Mapping[str, Score], pair: Pair) -> None:
+    def __init__(
+        self, scores: Mapping[str, Score], pair: Pair, metrics: Mapping[str, Metric], sample_rate: int
+    ) -> None:  # fmt: skip
         super().__init__(scores)
-        self.pair = pair
+        self.pair, self.metrics, self.sample_rate = pair, dict(metrics), sample_rate
 
 
 def score(
     reference: Any,
     decoded: Any,
     sample_rate: int,
-    metrics: Iterable[str] = DEFAULT,
+    metrics: str | Iterable[str | Metric | Function] = DEFAULT,
     *,
     decoded_rate: int | None = None,
     speech: bool = False,
@@ -51,7 +54,7 @@ def score(
         reference, decoded: NumPy arrays or torch tensors of floating-point samples with full scale at +-1, [time] or
             [channels, time] with one or two channels.
         sample_rate: rate of the reference in Hz.
-        metrics: names as `earmark metrics` lists them.
+        metrics: names as `earmark metrics` lists them, what `register_metric` returned, or functions of two arrays.
         decoded_rate: rate of `decoded` in Hz; default: `sample_rate`.
         speech: compute `visqol` in speech mode instead of audio mode.
 
@@ -70,7 +73,7 @@ def score(
         >>> scores.pair.lag
         3
     """
-    names = registry.names(split_list(metrics) if isinstance(metrics, str) else metrics)
+    names = registry.names_of(metrics)
     chosen = {name: registry.find(name, speech=speech) for name in names}
     source = Recording(_samples(reference, "reference"), _rate(sample_rate, "sample_rate"))
     given = sample_rate if decoded_rate is None else decoded_rate
@@ -92,7 +95,7 @@ def scored(reference: Recording, decoded: Recording, metrics: Mapping[str, Metri
         name: evaluate(metric, reference.samples, pair.decoded, reference.sample_rate)
         for name, metric in metrics.items()
     }
-    return Scores(scores, pair)
+    return Scores(scores, pair, metrics, reference.sample_rate)
 
 
 def _rate(rate: int, name: str) -> int:

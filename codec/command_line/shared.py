@@ -51,7 +51,8 @@ quiet = option(
 
 def printed_format(*formats: str) -> Decorator:
     """The option --format of a command that prints a table: its value is one of `formats`, the first by default."""
+    words = Choice(formats, {"table": formats[0]})
     return option(
-        "--format", "output", type=Choice(formats), default=formats[0], metavar="|".join(formats),
+        "--format", "output", type=words, default=formats[0], metavar="|".join(formats),
         help="Form of the result.",
     )  # fmt: skip

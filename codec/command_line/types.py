@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -33,10 +33,18 @@ class SampleRate(click.ParamType):
 
 
 class Choice(click.Choice[str]):
-    """One of several words; case, hyphens and underscores do not matter, and near words are suggested."""
+    """One of several words; case, hyphens and underscores do not matter, and near words are suggested.
+
+    Args:
+        other_words: words that are understood, too, and not shown -> the choice that each stands for.
+    """
+
+    def __init__(self, choices: Iterable[str], other_words: Mapping[str, str] | None = None) -> None:
+        super().__init__(tuple(choices))
+        self.other_words = dict(other_words or {})
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        exact = same(str(value), self.choices)
+        exact = same(str(value), self.choices) or self.other_words.get(str(value))
         if exact is None:
             hint = did_you_mean(str(value), self.choices) or f"; choose from {', '.join(self.choices)}"
             self.fail(f"there is no {value!r}{hint}", param, ctx)

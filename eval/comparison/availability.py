@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from earmark.baselines.interface import System
+from earmark.baselines.own_codec import OwnCodec
 from earmark.baselines.registry import family_of
 from earmark.codec.errors import UserError
 from earmark.eval.comparison.plan import Plan
-from earmark.eval.metrics import registry
+from earmark.eval.metrics import registry, transport
 
 
 def unavailable_systems(systems: Sequence[System]) -> dict[str, str]:
@@ -35,6 +36,20 @@ def require_available(plan: Plan) -> None:
     none_left = len(systems) == len(plan.compared)
     if none_left or not plan.keep_going:
         refuse({**systems, **metrics}, rest=not none_left)
+
+
+def require_sendable(plan: Plan) -> None:
+    """Refuse a plan if a codec or metric of the user's cannot be sent to the processes that are to use it.
+
+    Raises:
+        UserError: the message names it, with the remedy.
+    """
+    if plan.in_process:
+        return
+    for system in plan.systems:
+        if isinstance(system.own, OwnCodec):
+            system.own.require_sendable()
+    transport.pack(plan.metrics)
 
 
 def refuse(reasons: dict[str, str], *, rest: bool) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from earmark.baselines.parcels import sent_whole
 from earmark.codec.errors import UserError
 from earmark.codec.extras import require
 from earmark.eval.comparison.pool import ONE_THREAD
@@ -40,7 +41,13 @@ def run_on_cluster(
     Raises:
         UserError: Dask is not installed, no scheduler answers, it has no workers, or it ends during the run.
     """
-    client = _connect(address)
+    with sent_whole():
+        yield from _run(_connect(address), work, tasks, address, died)
+
+
+def _run(
+    client: Client, work: Callable[[Task], Result], tasks: Iterable[Task], address: str, died: Callable[[Task], Result]
+) -> Iterator[tuple[Task, Result]]:
     from distributed import KilledWorker, as_completed
     from distributed.client import FutureCancelledError
 

@@ -72,7 +72,7 @@ def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
         formats = ", ".join(suffix[1:] for suffix in SUFFIXES)
         raise UserError(f"{audio_dir}: no recordings in it; put audio files there ({formats})")
     return [
-        Source(_readable(path.relative_to(audio_dir).as_posix()), path, _category(path, audio_dir)) for path in paths
+        Source(_readable(path.relative_to(audio_dir).as_posix()), path, category_of(path, audio_dir)) for path in paths
     ]
 
 
@@ -118,7 +118,8 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _category(path: Path, audio_dir: Path) -> str:
+def category_of(path: Path, audio_dir: Path) -> str:
+    """Category of a recording in a folder; see `find`."""
     parts = [_readable(part) for part in path.relative_to(audio_dir).parts]
     prefix = PREFIX.match(parts[0])
     if len(parts) > 1:

@@ -22,7 +22,7 @@ class Plan:
         run: folder of the results; finished work in it is not repeated.
         format: sample rate and channels in which recordings are coded and scored.
         speech: shell patterns of the categories that ViSQOL scores in speech mode.
-        jobs: number of worker processes.
+        jobs: number of worker processes; 0 does the work in this process, one recording after the other.
         command: command line or call that made the run, for run.json.
         cluster: address of a Dask scheduler, whose workers see the same files; None for processes of this machine.
         keep_going: run the rest if a system or metric cannot run here, instead of refusing the plan.
@@ -45,6 +45,11 @@ class Plan:
     def compared(self) -> tuple[System, ...]:
         """All systems: codecs, then those given by their decoded audio."""
         return (*self.systems, *(one.system for one in self.decoded))
+
+    @property
+    def in_process(self) -> bool:
+        """Whether codecs and metrics stay in this process, so that they need not be sent anywhere."""
+        return self.jobs == 0 and self.cluster is None
 
     def metrics_for(self, category: str) -> dict[str, str]:
         """Metrics as the user wrote them -> as computed for a category, e.g. {"visqol": "visqol_speech"}."""

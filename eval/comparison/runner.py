@@ -18,7 +18,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.files import write_text, written_whole
 from earmark.codec.progress import progress
 from earmark.eval.comparison import corpus, records
-from earmark.eval.comparison.availability import require_available, unavailable_systems
+from earmark.eval.comparison.availability import require_available, require_sendable, unavailable_systems
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.corpus_file import read_corpus
 from earmark.eval.comparison.decoded.files import DecodedFiles
@@ -106,6 +106,7 @@ def _prepared(plan: Plan) -> tuple[list[Source], Tasks, Tally]:
         registry.find(name)
     _require_names(plan)
     require_available(plan)
+    require_sendable(plan)
     unavailable = unavailable_systems(plan.compared)
     sources = _sources(plan)
     decoded = DecodedFiles(plan.decoded, sources)
@@ -166,6 +167,8 @@ def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, 
 
 
 def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:
+    if plan.in_process:
+        return ((task, attempt(task)) for task in to_do)
     if plan.cluster is None:
         return run_tasks(attempt, to_do, plan.jobs, _died, group=lambda task: task.source.file)
     first = next(to_do, None)

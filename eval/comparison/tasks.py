@@ -38,7 +38,7 @@ class Tasks:
         self, plan: Plan, sources: Sequence[Source], available: Sequence[System], decoded: DecodedFiles
     ) -> None:  # fmt: skip
         self.plan, self.sources, self.decoded = plan, sources, decoded
-        self.external_metrics = transport.pack(plan.metrics)
+        self.external_metrics = b"" if plan.in_process else transport.pack(plan.metrics)
         # The run always keeps the source as it was scored, as players and listening tests need it.
         self.systems = {system.text: system for system in (parse(REFERENCE), *available)}
         self.versions = {text: family_of(system).version(system) for text, system in self.systems.items()}

@@ -16,6 +16,7 @@ from typing import Any
 from earmark.codec.errors import UserError
 from earmark.codec.extras import Extra, missing
 from earmark.codec.suggestions import did_you_mean, same
+from earmark.codec.text import split_list
 from earmark.eval.metrics.command_options import command_metric
 from earmark.eval.metrics.external import described
 from earmark.eval.metrics.interface import UNAVAILABLE, Better, Channels, Function, Metric, Score, failed
@@ -98,6 +99,29 @@ def names(requested: Iterable[str]) -> tuple[str, ...]:
         else:
             result.append(_exact(name))
     return tuple(dict.fromkeys(result))
+
+
+def names_of(metrics: str | Iterable[str | Metric | Function]) -> tuple[str, ...]:
+    """Names of the metrics that a Python caller gives.
+
+    Args:
+        metrics: a comma-separated list; or names, registered metrics, and functions, which are registered under their
+            own names.
+
+    Raises:
+        UserError: there is no such metric, or a function's name belongs to another metric.
+    """
+    given: list[str] = []
+    for one in split_list(metrics) if isinstance(metrics, str) else metrics:
+        if isinstance(one, Metric):
+            if registered().get(one.name) != one:
+                add(one)
+            given.append(one.name)
+        elif isinstance(one, str):
+            given.append(one)
+        else:
+            given.append(register_metric(getattr(one, "__name__", type(one).__name__), one).name)
+    return names(given)
 
 
 def _exact(name: str) -> str:

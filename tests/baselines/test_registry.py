@@ -6,6 +6,7 @@ import functools
 import pickle
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +76,29 @@ def test_a_parameter_kbps_makes_the_rate_part_of_the_system_string():
         ("opus", Halved, "opus: a codec has this name already"),
         ("halved", 3, "halved: int is not a codec; give a class or object with sample_rate, channels, encode, decode"),
         ("halved", Incomplete(), "halved: Incomplete is not a codec; it has no channels, decode"),
-        ("halved", functools.partial(Halved, threading.Lock()), "cannot be sent to worker processes"),
     ],
 )
 def test_what_is_no_codec_is_refused_in_one_line(name, codec, says):
     with pytest.raises(UserError, match=says) as caught:
         register_codec(name, codec)
     assert "\n" not in str(caught.value)
+
+
+def test_a_codec_that_cannot_be_sent_is_refused_before_the_run_and_works_in_this_process(tmp_path):
+    class Locked(Halved):
+        lock = threading.Lock()
+
+    noise = (0.1 * np.random.default_rng(0).standard_normal((1, 16000))).astype(np.float32)
+    audio.write(tmp_path / "audio" / "a.wav", noise, 16000)
+    register_codec("locked", Locked())
+    plan = runner.Plan(
+        audio_dir=tmp_path / "audio", systems=(parse("locked"),), metrics=("si_snr",), run=tmp_path / "run",
+        format=ReferenceFormat(), speech=SPEECH_PATTERNS, jobs=1, command="",
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"locked: cannot be sent to worker processes \(.*; run it in this process by"):
+        runner.run(plan)
+    assert not (tmp_path / "run").exists()
+    assert runner.run(replace(plan, jobs=0)).scores["status"].tolist() == ["ok"]
 
 
 def test_a_function_that_returns_no_codec_is_named_when_it_is_used():

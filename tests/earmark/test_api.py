@@ -105,8 +105,8 @@ def test_mistakes_are_one_line(clips: Path, tmp_path: Path):
         assert "\n" not in str(caught.value)
     with pytest.raises(earmark.UserError, match="sample_rate=-1 is not between 8000 and 48000 Hz"):
         earmark.compare(clips, ["opus@12"], out=tmp_path / "run", sample_rate=-1)
-    with pytest.raises(earmark.UserError, match="jobs=0 is less than one"):
-        earmark.compare(clips, ["opus@12"], out=tmp_path / "run", jobs=0)
+    with pytest.raises(earmark.UserError, match="jobs=-1 is less than 0"):
+        earmark.compare(clips, ["opus@12"], out=tmp_path / "run", jobs=-1)
     with pytest.raises(earmark.UserError, match=r"no scores\.parquet"):
         earmark.load_run(tmp_path)
 
