@@ -21,6 +21,7 @@ from earmark.eval.inputs import RunPath
 
 if TYPE_CHECKING:
     from earmark.mushra_app.building.build import Built
+    from earmark.mushra_app.building.stimulus_layout import Fault
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -166,7 +167,6 @@ def _built_from_run(run: Path, options: dict[str, Any], dry_run: bool) -> Built 
 
 def _built_from_stimuli(folder: Path, options: dict[str, Any], dry_run: bool) -> tuple[Built | None, int]:
     """The study, or None after a dry run; and the number of faults that were skipped."""
-    from earmark.mushra_app.building.stimulus_faults import faults_table
     from earmark.mushra_app.building.stimulus_study import StimuliRequest, build_from_stimuli, check_stimuli
 
     del options["seconds"]
@@ -175,9 +175,7 @@ def _built_from_stimuli(folder: Path, options: dict[str, Any], dry_run: bool) ->
     with faults_listed():
         checked = check_stimuli(request)
         built = None if dry_run else build_from_stimuli(request, checked)
-    if checked.faults:
-        Console(stderr=True).print(faults_table(checked.faults))
-        click.echo(f"note: skipped what has one of these {counted(len(checked.faults), 'fault')}", err=True)
+    _print_skipped(checked.faults)
     if built is None:
         print_notes(checked.notes)
         _preview([category for category, _ in checked.keys], checked.roles, request.out)
@@ -210,6 +208,7 @@ def _print_size(built: Built) -> None:
     "import",
     short_help="Make a listening test from a webMUSHRA configuration",
     examples=["earmark study import webmushra.yaml -o study/"],
+    exit_status={1: "pages with faults were skipped"},
 )
 @click.argument("config", type=File)
 @out_option
@@ -219,29 +218,49 @@ def _print_size(built: Built) -> None:
 )  # fmt: skip
 @fit_option
 @annotations_option
-@trials_option("all")
+@trials_option("as many as webMUSHRA shows")
+@option("-k", "--keep-going", is_flag=True, help="Skip pages whose audio has faults, and exit with status 1.")
 @shared.dry_run
 @shared.quiet
 def import_(
-    config: Path, out: Path, audio: Path | None, fit: str | None, annotations: int, trials: int | None, dry_run: bool
-) -> None:
-    """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio."""
+    config: Path, out: Path, audio: Path | None, fit: str | None, annotations: int, trials: int | None,
+    keep_going: bool, dry_run: bool,
+) -> None:  # fmt: skip
+    """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio.
+
+    Pages of type mushra become items. The first texts become instructions and consent, the last page's questions a
+    questionnaire, in STUDY/session.toml. What cannot be imported is listed by name.
+    """
     from earmark.mushra_app.building.webmushra_study import import_webmushra, preview
 
     if dry_run:
-        pages, roles, notes = preview(config, out)
-        print_notes(notes)
-        conditions = ", ".join(f"{name} ({role})" for name, role in roles.items())
-        show_preview({"items": len(pages), "conditions": conditions, "output": out})
+        configuration = preview(config, out)
+        print_notes(configuration.notes)
+        conditions = ", ".join(f"{name} ({role})" for name, role in configuration.roles.items())
+        show_preview({"items": len(configuration.pages), "conditions": conditions, "output": out})
         return
     with faults_listed():
-        imported = import_webmushra(config, out, audio, annotations, trials, fit or "small")  # type: ignore[arg-type]
+        imported = import_webmushra(
+            config, out, audio, annotations, trials, fit or "small", keep_going=keep_going  # type: ignore[arg-type]
+        )  # fmt: skip
+    _print_skipped(imported.faults)
     study = imported.study
     print_notes(imported.notes)
     size = f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}"
     click.echo(f"{size} at {study.sample_rate} Hz, {counted(study.trials_per_listener, 'trial')} per listener")
     if not is_quiet():
         click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
+    if imported.faults:
+        raise click.exceptions.Exit(1)
+
+
+def _print_skipped(faults: Collection[Fault]) -> None:
+    """Print the faults of what was skipped as a table."""
+    from earmark.mushra_app.building.stimulus_faults import faults_table
+
+    if faults:
+        Console(stderr=True).print(faults_table(faults))
+        click.echo(f"note: skipped what has one of these {counted(len(faults), 'fault')}", err=True)
 
 
 @contextmanager

@@ -75,13 +75,15 @@ def _add_trials(
                 "position": count[purpose],
             })  # fmt: skip
     ids = session.scalars(insert(Trial).returning(Trial.id, sort_by_parameter_order=True), trials).all()
-    session.execute(insert(Stimulus), [row for trial_id in ids for row in _stimuli(study, trial_id)])
+    session.execute(insert(Stimulus), [
+        row for trial_id, trial in zip(ids, trials, strict=True) for row in _stimuli(study, trial_id, trial["item"])
+    ])  # fmt: skip
     return ids
 
 
-def _stimuli(study: Study, trial_id: int) -> list[dict[str, object]]:
-    """Rows of a trial's stimuli: conditions in random order, behind new tokens."""
-    conditions = [condition.name for condition in study.conditions]
+def _stimuli(study: Study, trial_id: int, item: str) -> list[dict[str, object]]:
+    """Rows of a trial's stimuli: the item's conditions in random order, behind new tokens."""
+    conditions = [condition.name for condition in study.conditions_of(study.item(item))]
     random.SystemRandom().shuffle(conditions)
     return [
         {"token": secrets.token_urlsafe(16), "trial_id": trial_id, "position": position, "condition": condition}
@@ -108,7 +110,7 @@ def renew(session: Session, study: Study, listener: Listener, now: float) -> Non
                 continue
             session.execute(delete(Stimulus).where(Stimulus.trial_id == trial.id))
             trial.item, trial.key = instead[0].id, secrets.token_urlsafe(16)
-            session.execute(insert(Stimulus), _stimuli(study, trial.id))
+            session.execute(insert(Stimulus), _stimuli(study, trial.id, trial.item))
         taken[trial.item] = taken.get(trial.item, 0) + 1
     _delete_orphaned_repeats(session, listener)
     if session.scalar(select(Trial.id).where(Trial.listener_id == listener.id, Trial.purpose == "rating")) is None:

@@ -14,7 +14,7 @@ ANSWER_SECONDS = 10.0  # per question; a guess
 
 def trial_seconds(study: Study) -> float:
     """Estimated seconds per trial: every condition and the open reference are heard twice."""
-    return HEARINGS * (len(study.conditions) + 1) * mean(item.seconds for item in study.items)
+    return HEARINGS * mean((len(study.conditions_of(item)) + 1) * item.seconds for item in study.items)
 
 
 def session_minutes(study: Study, trials: int | None = None) -> float:

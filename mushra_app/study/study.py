@@ -77,6 +77,7 @@ class Study:
         pages: of a session after consent, in order; from study.json and session.toml.
         texts: from session.toml.
         comments: whether listeners can comment on each stimulus; session.toml overrides study.json.
+        items_vary: whether items may lack conditions other than the hidden reference.
     """
 
     name: str
@@ -89,6 +90,15 @@ class Study:
     pages: tuple[Page, ...] = pages.DEFAULT
     texts: Texts = field(default_factory=Texts)
     comments: bool = False
+    items_vary: bool = False
+
+    def item(self, item_id: str) -> Item:
+        """The item with this id."""
+        return next(item for item in self.items if item.id == item_id)
+
+    def conditions_of(self, item: Item) -> tuple[Condition, ...]:
+        """Conditions of an item: all of the study, unless items vary."""
+        return tuple(one for one in self.conditions if not self.items_vary or one.name in item.stimuli)
 
     def condition(self, role: Role) -> Condition | None:
         """The first condition with this role; None if there is none."""

@@ -97,7 +97,8 @@ def trial() -> ResponseReturnValue:
         return redirect(url_for(".next_page"))
     assert step.trial_id is not None
     study, trial = served().study, served().store.trial(step.trial_id)
-    preload([served().path(trial.item, condition.name) for condition in study.conditions])
+    conditions = study.conditions_of(study.item(trial.item))
+    preload([served().path(trial.item, condition.name) for condition in conditions])
     return render_template(
         "trial.html", trial=trial, practice=step.type == "training", heading=heading(step, numbered_steps(listener)),
         last=step is listener.steps[-1], study=study, token=session_token(), max_comment_length=MAX_COMMENT_LENGTH,

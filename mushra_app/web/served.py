@@ -25,7 +25,7 @@ class Served:
 
     def item(self, item_id: str) -> Item:
         """The item with this id."""
-        return next(item for item in self.study.items if item.id == item_id)
+        return self.study.item(item_id)
 
     def path(self, item_id: str, condition: str) -> Path:
         """Path of a stimulus.

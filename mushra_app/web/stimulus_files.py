@@ -18,7 +18,8 @@ def check_files(study: Study, folder: Path) -> None:
         UserError: if not; names the item.
     """
     for item in study.items:
-        missing = [condition.name for condition in study.conditions if condition.name not in item.stimuli]
+        needed = (study.hidden_reference,) if study.items_vary else study.conditions
+        missing = [condition.name for condition in needed if condition.name not in item.stimuli]
         if missing:
             raise UserError(f"{folder}: item {item.id} has no {missing[0]}; build the study again")
         _check_item(item, folder)
