@@ -16,28 +16,6 @@ from earmark.tree import COMMANDS, SECTIONS
 
 WIDTH = 80
 SNAPSHOT = Path(__file__).with_name("help-pages.txt")
-# Option -> its short form and metavar, wherever it occurs; None where a command may choose its own metavar.
-SHARED = {
-    "--out": ("-o", None),
-    "--systems": ("-s", "SYSTEM,..."),
-    "--metrics": ("-m", None),
-    "--codec": (None, "NAME=CMD"),
-    "--against": (None, "SYSTEM"),
-    "--with": (None, "RUN"),
-    "--rate": (None, "HZ"),
-    "--kbps": (None, "KBPS"),
-    "--jobs": ("-j", "N"),
-    "--threads": (None, "N"),
-    "--seed": (None, "N"),
-    "--data": (None, "PATH"),
-    "--checkpoint": (None, "FILE|official"),
-    "--keep-going": ("-k", None),
-    "--force": ("-f", None),
-    "--dry-run": ("-n", None),
-    "--quiet": ("-q", None),
-    "--version": ("-V", None),
-    "--help": ("-h", None),
-}
 HEAVY = {"torch", "flask", "pandas", "matplotlib"}
 
 
@@ -88,14 +66,6 @@ def test_every_option_has_a_help_text_that_starts_and_ends_like_a_sentence(page)
             assert text[0].isupper() or text[0] in "`'", (parameter.opts, text)
             assert text.endswith("."), (parameter.opts, text)
             assert not text.startswith(("Of ", "What ", "After which")), (parameter.opts, text)
-
-
-def test_shared_options_have_one_short_form_and_metavar(page):
-    for parameter in page[1].params:
-        for name in set(parameter.opts) & SHARED.keys():
-            short, metavar = SHARED[name]
-            assert [one for one in parameter.opts if not one.startswith("--")] == ([short] if short else [])
-            assert metavar in (None, parameter.metavar), name
 
 
 def _known(words: list[str]) -> bool:
