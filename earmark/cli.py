@@ -152,6 +152,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would write the rest, and fail again, when it ends
         fail(f"standard output cannot be written: {error.strerror}", 2)
     except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would end Python itself, without this line
         fail("interrupted; run the same command again to continue: finished work is not repeated", 130)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "compare": Entry("eval.compare_cli", "compare", "AUDIO -s SYSTEMS -o RUN", "Code and score audio"),
         "score": Entry("eval.score_cli", "score", "REFERENCE DECODED", "Score decoded audio against its reference"),
         "bench": Entry("eval.speed.cli", "bench", "-s SYSTEMS", "Time codecs: speed, latency, memory"),
+        "level": Entry("eval.level_cli", "level", "FILE...", "Measure speech level (ITU-T P.56)"),
     },
     "Read a run": {
         "tables": Entry("eval.tables_cli", "tables", "RUN", "Print mean scores"),
@@ -56,6 +57,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "systems": Entry("baselines.cli", "systems", "[NAME]", "List codecs; NAME explains one"),
         "metrics": Entry("eval.metrics_cli", "metrics", "[NAME]", "List metrics; NAME explains one"),
         "download": Entry("baselines.download_cli", "download", "[NAME]...", "Fetch weights; no NAME lists them"),
+        "doctor": Entry("doctor", "doctor", "", "Check what is installed and what is missing"),
         "completion": Entry("completion", "completion", "SHELL", "Print the shell completion script"),
         "help": Entry("cli", "help_command", "[COMMAND]", "Show help for a command"),
     },

@@ -124,7 +124,8 @@ def compare(
     )
     print_table(terminal_table(summary, result.info))
     complete = _print_notes(result)
-    click.echo(f"{_tally(result)}, {time.monotonic() - started:.0f} s; report: {out / REPORT}")
+    click.echo(f"{_tally(result)}, {time.monotonic() - started:.0f} s")
+    click.echo(f"Report: {out / REPORT}")
     if len(plan.compared) > 1 and not is_quiet():
         click.echo(f"Next: earmark differences {shlex.quote(str(out))}")
     return 0 if complete else 1

@@ -70,6 +70,10 @@ class Command(_WithSections):
             end = f"; {remedy}" if remedy else did_you_mean(error.option_name, options)
             message = f"{error.option_name} is no option of this command{end}"
             raise click.NoSuchOption(error.option_name, message, ctx=ctx) from error
+        except click.BadParameter as error:
+            if isinstance(error.param, click.Argument) and error.param_hint is None:
+                error.param_hint = f"'{error.param.make_metavar(ctx).strip('[].')}'"  # '[NAME]...' is no name
+            raise
 
 
 class Group(_WithSections, click.Group):

@@ -78,6 +78,8 @@ MISTAKES = [
     (["encode", "a.ecdc", "b.ecdc"], "a.ecdc is coded already; decode it by `earmark decode a.ecdc a.wav`"),
     (["inspect", "run"], "run is a folder; name an .ecdc file"),
     (["data", "shards", "clips", "--rate", "24k", "-o", "t"], "index it first by `earmark data index clips"),
+    (["level", "clips"], "clips is a folder; name recordings, e.g. `earmark level clips/*.wav`"),
+    (["download", "encodec_24kz"], "Invalid value for 'NAME': there is no 'encodec_24kz'; did you mean encodec_24khz"),
     # Files and recipes
     (["encode", "clips/music/a.wav", "a.ecdc"], "a.ecdc: exists; add --force to replace it"),
     (["encode", "clips/music/a.wav", "a.mp3"], "codes go to a file that ends in .ecdc"),
