@@ -26,7 +26,8 @@ def test_each_gap_has_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     done = CliRunner().invoke(doctor.doctor, [], standalone_mode=False)
     assert done.exception is None
     assert done.return_value == 1
-    assert max(map(len, done.stdout.splitlines()[1:])) <= 100
+    lines = [line for line in done.stdout.splitlines() if str(tmp_path) not in line]  # a path stays whole
+    assert max(map(len, lines[1:])) <= 100
     required = _lines(done.stdout, "Required")
     assert "broken   soundfile: not installed; run `pip install soundfile`" in required
     assert any(line.startswith("broken   cache: ") and "set EARMARK_CACHE to a folder" in line for line in required)

@@ -24,7 +24,7 @@ MISTAKES = [
     (["help", "compere"], "did you mean compare?"),
     # Options
     (["compare", "clips", "--system-list", "opus@6", "-o", "r"], "--system-list is no option of this command"),
-    (["compare", "clips", "-s", "opus@6", "--metrcs", "stoi", "-o", "r"], "did you mean --metrics?"),
+    (["compare", "clips", "-s", "opus@6", "--metrcs", "stoi", "-o", "r"], "did you mean --metrics or --metric?"),
     (
         ["compare", "clips", "-s", "opus", "--kbps", "6", "-o", "r"],
         "the bit rate belongs to the system",
