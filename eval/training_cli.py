@@ -43,14 +43,23 @@ def _recipes() -> list[str]:
     "--rooms", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
     show_default="simulated ones", help="Folder of measured room impulse responses.",
 )  # fmt: skip
-@option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
-@option("--resume", is_flag=True, help="Continue the training in --out.")
+@option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting of the recipe, e.g. training.epochs=3.",
+)
+@option("--resume", is_flag=True, help="Continue the training in the folder of --out.")
 @option(
     "--start-from", "start", type=click.Path(exists=True, path_type=Path), metavar="PATH",
     show_default="random weights", help="Checkpoint, or folder of a training, with the weights to start from.",
 )  # fmt: skip
 @option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES", help="Save and stop after this time."
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Save and stop after this many minutes.",
 )
 @shared.device
 @shared.threads

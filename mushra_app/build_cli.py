@@ -106,7 +106,7 @@ bits_option = option(
 @trials_option("all, at most 12")
 @option("--seed", type=int, default=0, metavar="N", help="Seed for the choice of items.")
 @option("-k", "--keep-going", is_flag=True, help="With --stimuli: skip items with faults, and exit with status 1.")
-@shared.force
+@option("-f", "--force", is_flag=True, help="Replace a study that no listener has taken.")
 @shared.dry_run
 @shared.quiet
 @click.pass_context

@@ -63,7 +63,7 @@ def data() -> None:
 @command(
     "index",
     parent=data,
-    short_help="Write the manifest of a data set",
+    short_help="List the recordings of a data set in a manifest",
     examples=[
         "earmark data index jamendo/ --layout jamendo -o jamendo.jsonl",
         "earmark data index clips/ --layout folder --category speech -o clips.jsonl",
@@ -93,7 +93,10 @@ def index_command(
     root: Path, layout: str, out: Path, category: Category | None, licence: str, creator: str | None, screen: bool,
     jobs: int | None, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
-    """Write the manifest of a data set, with the splits of the EnCodec paper (appendix A.1)."""
+    """List the recordings of a data set in a manifest: a JSON line each, with category, length and split.
+
+    Splits into train, valid and test are those of the EnCodec paper (appendix A.1).
+    """
     require_new(out, force)
     if layout != "folder":
         candidates = layouts.LAYOUTS[layout](root)
@@ -110,7 +113,7 @@ def index_command(
 @command(
     "open-corpus",
     parent=data,
-    short_help="Index the open corpus",
+    short_help="Index recordings under free licences",
     examples=["earmark data open-corpus corpus/", "earmark data open-corpus corpus/ -o open-corpus.jsonl"],
 )
 @click.argument("root", type=FOLDER)
@@ -123,7 +126,9 @@ def index_command(
 @shared.dry_run
 @shared.quiet
 def open_corpus_command(root: Path, out: Path | None, jobs: int | None, force: bool, dry_run: bool) -> None:
-    """Index the open corpus. ROOT holds its parts, each extracted to a folder of its name.
+    """Index the open corpus: speech, music and sounds under free licences, chosen for training.
+
+    ROOT holds the parts of the corpus, each extracted to a folder of its name.
 
     Without --out, prints the shell commands that fetch the missing parts; nothing is downloaded. Skips recordings that
     are clipped or end below 7 kHz, and noisy speech.
@@ -167,7 +172,7 @@ def fetch_commands(source: open_corpus.Source) -> list[str]:
 @command(
     "shards",
     parent=data,
-    short_help="Decode the recordings of manifests once",
+    short_help="Decode recordings for training, once",
     examples=["earmark data shards speech.jsonl music.jsonl --rate 24k --hours 10 -o shards/"],
 )
 @click.argument("manifests", nargs=-1, required=True, type=Manifest())
@@ -180,7 +185,7 @@ def fetch_commands(source: open_corpus.Source) -> list[str]:
 @option("--shard-size", default="1G", metavar="SIZE", help="Largest file, e.g. 60M.")
 @option(
     "--hours", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", show_default="all",
-    help="Take a fair sample of this length.",
+    help="Keep about this many hours, a fair sample of all.",
 )  # fmt: skip
 @JOBS
 @shared.dry_run

@@ -28,20 +28,23 @@ from earmark.codec.text import counted
 )  # fmt: skip
 @option(
     "--hours", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", show_default="all",
-    help="Take a fair sample of this length.",
+    help="Train on about this many hours of the data, a fair sample.",
 )  # fmt: skip
-@option("--updates", type=click.IntRange(min=1), default=20000, metavar="N", help="Updates of the training.")
+@option("--updates", type=click.IntRange(min=1), default=20000, metavar="N", help="Number of updates in the training.")
 @option("--batch", type=click.IntRange(min=1), default=16, metavar="N", help="Sequences per update.")
-@option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, metavar="S", help="Length of a sequence.")
+@option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, metavar="S", help="Length of a sequence in seconds.")
 @option(
     "--learning-rate", type=click.FloatRange(min=0, min_open=True), default=5e-4, metavar="RATE",
     help="Highest learning rate.",
 )  # fmt: skip
 @option("--every", type=click.IntRange(min=1), default=1000, metavar="N", help="Updates between validations.")
 @shared.seed
-@option("--resume", is_flag=True, help="Continue the training in --out.")
+@option("--resume", is_flag=True, help="Continue the training in the folder of --out.")
 @option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES", help="Save and stop after this time."
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Save and stop after this many minutes.",
 )
 @shared.device
 @shared.threads

@@ -51,8 +51,8 @@ def _items() -> list[str]:
     help="Rows to train; repeats add up.",
 )  # fmt: skip
 @option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
-@option("--excerpts", type=click.IntRange(1), default=24, metavar="N", help="Excerpts to score.")
-@option("--seconds", type=click.FloatRange(0.5), default=5.0, metavar="S", help="Length of an excerpt.")
+@option("--excerpts", type=click.IntRange(1), default=24, metavar="N", help="Number of excerpts to score.")
+@option("--seconds", type=click.FloatRange(0.5), default=5.0, metavar="S", help="Length of an excerpt in seconds.")
 @shared.device
 @shared.threads
 @option("--visqol/--no-visqol", default=True, help="Score by ViSQOL too.")

@@ -36,10 +36,18 @@ DEFAULT = "opus@6,opus@12,mp3@64"
     type=click.FloatRange(1, 600),
     default=10.0,
     metavar="S",
-    help="Use at most this much audio.",
+    help="Use at most this many seconds of audio.",
 )
-@option("--repeats", type=click.IntRange(1), default=10, metavar="N", help="Measured turns per system.")
-@option("--warm-up", type=click.IntRange(0), default=2, metavar="N", help="Turns before measuring starts.")
+@option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=10,
+    metavar="N",
+    help="Code the audio this often per system; the median counts.",
+)
+@option(
+    "--warm-up", type=click.IntRange(0), default=2, metavar="N", help="Code the audio this often first, unmeasured."
+)
 @option("--threads", type=click.IntRange(1), default=1, metavar="N", help="Threads per system.")
 @option(
     "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from earmark.codec.errors import UserError
+from earmark.mushra_app.cli import study_group
 from earmark.mushra_app.database import store
 from earmark.mushra_app.database.store import Answer
 from earmark.mushra_app.report.loading import load_ratings
@@ -74,3 +76,16 @@ def test_errors_are_one_line_that_names_the_path(long_table, tmp_path):
         load_ratings(long_table, reference="mp3")
     with pytest.raises(UserError, match=r"ratings\.csv: a rating file; --database is for a study folder"):
         load_ratings(long_table, database="sqlite:///x.sqlite")
+
+
+def test_a_report_is_replaced_only_with_force(long_table, tmp_path):
+    page = tmp_path / "report" / "report.html"
+    page.parent.mkdir()
+    page.write_text("of an earlier day")
+    arguments = ["report", "--ratings", str(long_table), "--out", str(page.parent)]
+    done = CliRunner().invoke(study_group, arguments, standalone_mode=False)
+    assert "report.html: exists; add --force to replace it" in str(done.exception)
+    assert page.read_text() == "of an earlier day"
+    assert [*page.parent.iterdir()] == [page]
+    assert CliRunner().invoke(study_group, [*arguments, "--force"], standalone_mode=False).exception is None
+    assert page.read_text() != "of an earlier day"
