@@ -1,0 +1,146 @@
+"""Faults of a decoded signal besides its delay: level, offset, clipping, drop-outs, and mixed-up channels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from earmark.codec.audio import Audio
+from earmark.eval.alignment.result import Mark
+
+FRAME = 2048  # samples of the spectra from which the gain is measured
+NOTABLE_GAIN = 3.0  # dB
+SPREAD = 10.0  # dB
+BAND_RANGE = 40.0  # dB below the strongest band of the source that count
+OFFSET = 0.003  # of full scale, and of the level of the decoded signal, that a mean may differ without a mark
+OFFSET_SHARE = 0.05
+FLAT_RUN = 3  # equal samples at the maximum that are a clipped peak
+DROPOUT = 0.020  # seconds of silence
+SILENT = 2.0**-20  # amplitude, below any dither
+ACTIVE = 10**-2.0  # level over that of the whole source (40 dB) from which silence in the decoded signal is a fault
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Level of a decoded signal over that of its source, in third-octave bands, in dB.
+
+    Args:
+        median: over the bands in which the source is at most 40 dB below its strongest band; a reduced bandwidth does
+            not affect it.
+        low, high: tenth and ninetieth percentiles over these bands.
+    """
+
+    median: float
+    low: float
+    high: float
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether all bands are louder, or all are softer, by a similar gain: codecs lose energy in some bands only."""
+        return (self.low > NOTABLE_GAIN or self.high < -NOTABLE_GAIN) and self.high - self.low < SPREAD
+
+
+def gain(source: Audio, decoded: Audio, sample_rate: int) -> Gain | None:
+    """Measure the gain of [channels, time] over [channels, time]; None if either signal is silent."""
+    levels = [_band_energies(audio, sample_rate) for audio in (source, decoded)]
+    if levels[0].max(initial=0.0) == 0 or levels[1].max(initial=0.0) == 0:
+        return None
+    counted = levels[0] > levels[0].max() * 10 ** (-BAND_RANGE / 10)
+    ratios = 10 * np.log10(np.maximum(levels[1][counted], 1e-20) / levels[0][counted])
+    return Gain(*(float(value) for value in np.percentile(ratios, [50, 10, 90])))
+
+
+def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
+    frames = audio.shape[-1] // FRAME
+    size = FRAME if frames else audio.shape[-1]
+    window = np.hanning(size).astype(np.float32)
+    power = np.zeros(size // 2 + 1)
+    for channel in audio:
+        for first in range(0, max(1, frames), 256):
+            part = channel[first * size : min(first + 256, max(1, frames)) * size].reshape(-1, size)
+            power += np.square(np.abs(fft.rfft(part * window, axis=-1))).sum(axis=0, dtype=np.float64)
+    frequencies = np.arange(len(power)) * sample_rate / size
+    edges = 88.4 * 2 ** (np.arange(0, 24) / 3)  # around the centres 100, 126, 158 Hz ...
+    index = np.searchsorted(edges, frequencies)
+    bands = np.bincount(index, power, len(edges) + 1)[1:-1]
+    result: NDArray[np.float64] = bands if bands.max(initial=0.0) > 0 else np.array([power.sum()])
+    return result
+
+
+def flat_samples(audio: Audio) -> int:
+    """Samples in runs of at least three at the positive or negative maximum of a channel: what clipping leaves."""
+    count = 0
+    for channel in audio:
+        for side in (channel, -channel):
+            if (top := float(side.max(initial=0.0))) > SILENT:
+                flat = side >= top - 2.0**-17
+                edges = np.diff(np.concatenate([[False], flat, [False]]).astype(np.int8))
+                lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
+                count += int(lengths[lengths >= FLAT_RUN].sum())
+    return count
+
+
+def silent_runs(source: Audio, decoded: Audio, sample_rate: int) -> list[tuple[int, int]]:
+    """Runs of samples, as (first, last + 1), in which the decoded signal is silent and the source is not.
+
+    Args:
+        source, decoded: [channels, time], aligned.
+    """
+    quiet = (np.abs(decoded) <= SILENT).all(axis=0)
+    edges = np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8))
+    runs = zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
+    level = float(np.sqrt(np.square(source, dtype=np.float64).mean()))
+    return [
+        (int(first), int(last))
+        for first, last in runs
+        if last - first >= DROPOUT * sample_rate
+        and math.sqrt(np.square(source[:, first:last], dtype=np.float64).mean()) > ACTIVE * level
+    ]
+
+
+def level_marks(source: Audio, decoded: Audio, level: Gain | None) -> Iterator[Mark]:
+    """Marks on level, offset and clipping of two aligned signals."""
+    if level is not None and level.is_changed:
+        yield Mark("gain", f"{level.median:+.1f} dB")
+    before, offsets = (audio.mean(axis=-1, dtype=np.float64) for audio in (source, decoded))
+    offset = float(offsets[np.argmax(np.abs(offsets))])
+    rms = float(np.sqrt(np.square(decoded, dtype=np.float64).mean()))
+    if abs(offset) - np.abs(before).max() > max(OFFSET, OFFSET_SHARE * rms):
+        yield Mark("offset", f"{offset:+.3f} of full scale")
+    flat = flat_samples(decoded)
+    if flat > 10 and flat > 10 + 3 * flat_samples(source):
+        yield Mark("clipped", f"{flat} samples")
+
+
+def channel_marks(source: Audio, decoded: Audio, *, swapped: bool = False) -> Iterator[Mark]:
+    """Marks on mixed-up channels of two aligned signals, [channels, time] each, with two channels or more.
+
+    Args:
+        swapped: whether the search already found the channels to be swapped.
+    """
+    if len(source) < 2:
+        return
+    levels_x, levels_y = (np.sqrt(np.square(audio, dtype=np.float64).mean(axis=-1)) for audio in (source, decoded))
+    for channel in np.flatnonzero((levels_y <= SILENT) & (levels_x > ACTIVE * levels_x.max())):
+        if levels_y.max() > SILENT:
+            yield Mark("channel lost", f"channel {channel + 1}")
+    if len(source) != 2 or levels_x.min() <= SILENT or levels_y.min() <= SILENT:
+        return
+    side_x, side_y = (float(np.sqrt(np.square(audio[0] - audio[1], dtype=np.float64).mean())) for audio in (source, decoded))
+    if side_y < 1e-3 * levels_y.max() and side_x > 0.05 * levels_x.max():
+        yield Mark("folded")
+        return
+    x, y = (audio - audio.mean(axis=-1, keepdims=True) for audio in (source, decoded))
+    products = np.array([[float(np.vdot(one, other)) for other in y] for one in x])
+    norms = np.sqrt([[np.vdot(one, one) * np.vdot(other, other) for other in y] for one in x])
+    matrix = products / np.maximum(norms, 1e-30)
+    straight, crossed = np.abs([matrix[0, 0], matrix[1, 1]]), np.abs([matrix[0, 1], matrix[1, 0]])
+    if swapped or (crossed.sum() > 1.1 * straight.sum() and crossed.min() > 0.3):
+        yield Mark("swapped")
+    elif matrix[0, 0] * matrix[1, 1] < 0 and straight.min() > 0.3:
+        yield Mark("channel inverted", f"channel {1 + int(np.argmin(np.diag(matrix)))}")
