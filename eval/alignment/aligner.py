@@ -107,19 +107,21 @@ def _contradicts(
 
 def _settled(source: Audio, decoded: Audio, sample_rate: int, found: Delay, rule: Rule) -> Settled:
     """Decide what to remove after a search, by the rule."""
+    marks: tuple[Mark, ...] = ()
     if rule.mode == "none":
-        notable = found.lag is not None and abs(found.lag) >= 0.5 and not found.ambiguous
-        marks = (Mark("delay", f"{_samples(found.lag or 0)}, not removed"),) if notable else ()
-        return Settled(0.0, 1, marks=marks)
+        if found.lag is not None and abs(found.lag) >= 0.5 and not found.ambiguous:
+            marks = (Mark("delay", f"{_samples(found.lag)}, not removed"),)
+        return Settled(0.0, 1, _path(source, decoded, found.lag or 0.0, sample_rate), marks)
     if rule.mode == "given":
         removed = float(rule.delay or 0.0)
         height, sign = height_at(source, decoded, round(removed))
-        other = _contradicts(source, decoded, sample_rate, found, removed, height)
-        marks = (Mark("delay", f"{_samples(found.lag or 0)} found, {_samples(removed)} given"),) if other else ()
-        return Settled(removed, sign if height > CERTAIN and found.clear else 1, marks=marks)
-    if rule.mode == "shared" and rule.delay is not None:
-        if (settled := _with_others(source, decoded, found, rule.delay, rule.sign)) is not None:
-            return settled
+        if _contradicts(source, decoded, sample_rate, found, removed, height):
+            marks = (Mark("delay", f"{_samples(found.lag or 0)} found, {_samples(removed)} given"),)
+        sign = sign if height > CERTAIN and found.clear else 1
+        return Settled(removed, sign, _path(source, decoded, removed, sample_rate), marks)
+    shared = _with_others(source, decoded, sample_rate, found, rule) if rule.mode == "shared" else None
+    if shared is not None:
+        return shared
     if found.lag is None:
         return Settled(0.0, 1, marks=(Mark("unaligned"),))
     settled = _by_search(source, decoded, sample_rate, found)
@@ -131,11 +133,17 @@ def _settled(source: Audio, decoded: Audio, sample_rate: int, found: Delay, rule
     return replace(settled, marks=marks)
 
 
-def _with_others(source: Audio, decoded: Audio, found: Delay, delay: float, sign: int) -> Settled | None:
+def _path(source: Audio, decoded: Audio, lag: float, sample_rate: int) -> Trajectory:
+    return trajectory(local_delays(source, decoded, round(lag), sample_rate))
+
+
+def _with_others(source: Audio, decoded: Audio, sample_rate: int, found: Delay, rule: Rule) -> Settled | None:
     """The delay of the other files, unless this file clearly has another."""
+    delay, sign = float(rule.delay or 0.0), rule.sign
     lost = (Mark("unaligned", "delay of the other files"),) if found.lag is None else ()
     if found.lag is None or found.by_envelope or found.ambiguous:
-        return Settled(delay, sign, marks=lost, by_envelope=found.by_envelope)
+        path = None if lost or found.by_envelope else _path(source, decoded, delay, sample_rate)
+        return Settled(delay, sign, path, lost, found.by_envelope)
     here, there = (match_near(source, decoded, round(lag)) for lag in (delay, found.lag))
     return Settled(delay, sign) if here.height >= SHARED_LOSS * there.height else None
 
@@ -228,7 +236,8 @@ def _path_marks(path: Trajectory, known: Alignment) -> tuple[Alignment, list[Mar
 def _length_marks(known: Alignment) -> Iterator[Mark]:
     start, end = known.missing_start / known.sample_rate, known.missing_end / known.sample_rate
     if max(start, end) > LONG_GAP:
-        parts = [f"{seconds:.2f} s at the {name}" for seconds, name in ((start, "start"), (end, "end")) if seconds > LONG_GAP]
+        ends = {"start": start, "end": end}
+        parts = (f"{seconds:.2f} s at the {name}" for name, seconds in ends.items() if seconds > LONG_GAP)
         yield Mark("missing", ", ".join(parts))
     if known.extra > LONG_EXTRA * known.sample_rate:
         yield Mark("extra", f"{known.extra / known.sample_rate:.2f} s")

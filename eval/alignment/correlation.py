@@ -100,9 +100,7 @@ def correlate(source: Audio, decoded: Audio, sample_rate: int) -> Correlation | 
     factor = decimation(sample_rate)
     length, size = source.shape[-1], decoded.shape[-1]
     points = factor * fft.next_fast_len(-(-(length + size + 1) // factor), real=True)
-    x, y = (
-        fft.rfft(audio - audio.mean(axis=-1, keepdims=True), points, axis=-1) for audio in (source, decoded)
-    )
+    x, y = (fft.rfft(audio - audio.mean(axis=-1, keepdims=True), points, axis=-1) for audio in (source, decoded))
     power = (np.square(x.real) + np.square(x.imag)).sum(axis=0).astype(np.float64)
     weights = half_whitening(power, sample_rate)
     if factor > 1 and not fits_below(power * np.square(weights), factor):

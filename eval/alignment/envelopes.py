@@ -80,7 +80,8 @@ def _filters(size: int, sample_rate: int) -> NDArray[np.float32]:
     frequencies = np.arange(size // 2 + 1) * sample_rate / size
     mel = 2595 * np.log10(1 + frequencies / 700)
     top = min(HIGHEST, 0.45 * sample_rate)
-    edges = np.linspace(*(2595 * np.log10(1 + f / 700) for f in (LOWEST, top)), BANDS + 2)
+    lowest, highest = (2595 * np.log10(1 + frequency / 700) for frequency in (LOWEST, top))
+    edges = np.linspace(lowest, highest, BANDS + 2)
     width = edges[1] - edges[0]
     weights = np.maximum(0, 1 - np.abs(mel[:, None] - edges[1:-1]) / width)
     empty = weights.sum(axis=0) == 0

@@ -67,9 +67,8 @@ def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     frequencies = np.arange(len(power)) * sample_rate / size
     edges = 88.4 * 2 ** (np.arange(0, 24) / 3)  # around the centres 100, 126, 158 Hz ...
     index = np.searchsorted(edges, frequencies)
-    bands = np.bincount(index, power, len(edges) + 1)[1:-1]
-    result: NDArray[np.float64] = bands if bands.max(initial=0.0) > 0 else np.array([power.sum()])
-    return result
+    bands: NDArray[np.float64] = np.bincount(index, power, len(edges) + 1)[1:-1].astype(np.float64)
+    return bands if bands.max(initial=0.0) > 0 else np.array([power.sum()])
 
 
 def flat_samples(audio: Audio) -> int:
@@ -131,7 +130,9 @@ def channel_marks(source: Audio, decoded: Audio, *, swapped: bool = False) -> It
             yield Mark("channel lost", f"channel {channel + 1}")
     if len(source) != 2 or levels_x.min() <= SILENT or levels_y.min() <= SILENT:
         return
-    side_x, side_y = (float(np.sqrt(np.square(audio[0] - audio[1], dtype=np.float64).mean())) for audio in (source, decoded))
+    side_x, side_y = (
+        float(np.sqrt(np.square(audio[0] - audio[1], dtype=np.float64).mean())) for audio in (source, decoded)
+    )
     if side_y < 1e-3 * levels_y.max() and side_x > 0.05 * levels_x.max():
         yield Mark("folded")
         return

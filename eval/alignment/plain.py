@@ -42,7 +42,7 @@ def match_near(source: Audio, decoded: Audio, lag: int, reach: int = MAX_LAG) ->
     x, y = (audio - audio.mean(axis=-1, keepdims=True) for audio in (source, decoded))
     lags = sorted(range(lag - reach, lag + reach + 1), key=lambda candidate: abs(candidate - lag))
     known = {candidate: products(x, y, candidate) for candidate in lags}
-    whole = max(lags, key=lambda candidate: abs(float(known[candidate].sum())))  # the nearest of equal peaks
+    whole = max(lags, key=lambda candidate: float(np.abs(known[candidate]).sum()))  # the nearest of equal peaks
     middle = known[whole]
     energy_x, energy_y = _energy(x, max(0, -whole), y.shape[-1] - whole), _energy(y, 0, y.shape[-1])
     if energy_x == 0 or energy_y == 0:

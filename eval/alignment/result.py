@@ -15,7 +15,8 @@ LEAST_COVERED = 0.5  # part of the source that must be there to be scored
 # Mark -> what it means, for the notes below tables and for the report. Their order is that of the notes.
 MARKS = {
     "unaligned": "the signals correlate too little to find the delay; scores that need alignment mean nothing",
-    "approximate": "the waveforms do not match; the delay comes from the spectral envelopes and is accurate to about 2 ms, so that waveform metrics such as SI-SNR mean nothing",
+    "approximate": "the waveforms do not match, so SI-SNR and SI-SDR mean nothing; the delay comes from the "
+    "spectral envelopes and is accurate to about 2 ms",
     "delay": "the delay differs from the documented, given or absent one; see the report",
     "outlier": "the delay differs from that of the other files; each was aligned by its own",
     "ambiguous": "the signal repeats itself, so that several delays fit",

@@ -56,9 +56,12 @@ def _fitted(local: Local, at: Floats, late: Floats, breaks: list[int]) -> Trajec
     pieces = [np.arange(first, last) for first, last in zip([0, *breaks], [*breaks, len(at)], strict=True)]
     slope, error = _slope(at, late, pieces)
     jumps = tuple(
-        (float(at[last - 1] + at[last]) / 2, float(np.median(late[last : last + 3]) - np.median(late[max(0, last - 3) : last])))
-        for last in breaks
-    )  # fmt: skip
+        (
+            float(at[index - 1] + at[index]) / 2,
+            float(np.median(late[index : index + 3]) - np.median(late[max(0, index - 3) : index])),
+        )
+        for index in breaks
+    )
     longest = max(pieces, key=len)
     residual = np.concatenate([late[piece] - slope * at[piece] for piece in pieces])
     residual -= np.concatenate([np.full(len(piece), np.median(late[piece] - slope * at[piece])) for piece in pieces])

@@ -44,7 +44,7 @@ class Local:
     """Delays of windows that remain after the removal of a common delay.
 
     Args:
-        at: [windows], centres in samples of the source.
+        at: [windows], centres of their energy in samples of the source.
         late: [windows], samples by which the decoded signal is late.
         height: [windows], normalised correlation, 0 to 1; 0 for windows that are silent.
         step: samples from one window to the next.
@@ -107,7 +107,14 @@ def local_delays(source: Audio, decoded: Audio, lag: int, sample_rate: int, drif
         fraction = peak_between(signs @ curves.values[index, :, near], choice - near.start)
         late[index] = (curves.middle - choice - fraction) * curves.factor + expected[index]
         heights[index] = curves.height[index, choice]
-    return Local(starts + size / 2, late, heights, (last - first) / count, curves, expected)
+    return Local(starts + _centroids(y), late, heights, (last - first) / count, curves, expected)
+
+
+def _centroids(y: Audio) -> NDArray[np.float64]:
+    """Centre of the energy in each window, in samples, as that is where the delay was measured."""
+    energy = np.square(y).sum(axis=1, dtype=np.float64) + 1e-30
+    centres: NDArray[np.float64] = energy @ np.arange(y.shape[-1]) / energy.sum(axis=-1)
+    return centres
 
 
 def _correlations(x: Audio, y: Audio, reach: int, sample_rate: int) -> Curves:
@@ -153,9 +160,7 @@ def _tracked(height: NDArray[np.float64], heard: NDArray[np.bool_], middle: int)
 
 def _nearest_peak(curve: NDArray[np.float64], expected: int) -> int:
     inner = curve[1:-1]
-    peaks = 1 + np.flatnonzero(
-        (inner >= curve[:-2]) & (inner > curve[2:]) & (inner >= SIMILAR * curve.max())
-    )
+    peaks = 1 + np.flatnonzero((inner >= curve[:-2]) & (inner > curve[2:]) & (inner >= SIMILAR * curve.max()))
     if len(peaks) == 0:
         return int(np.argmax(curve))
     return int(peaks[np.argmin(np.abs(peaks - expected))])
