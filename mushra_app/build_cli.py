@@ -45,7 +45,7 @@ def trials_option(default: str) -> Callable[..., Any]:
 
 
 fit_option = option(
-    "--fit", type=Choice(["pad", "cut", "none"]), metavar="HOW",
+    "--fit", type=Choice(["pad", "cut", "none"]), metavar="pad|cut|none",
     show_default="fit up to 100 ms to the reference",
     help="Conditions of unequal length: pad to the longest, cut to the shortest, or none to accept no difference.",
 )  # fmt: skip
@@ -92,7 +92,7 @@ bits_option = option(
 @option("--no-anchor", is_flag=True, help="Do not make the 3.5 kHz low-pass anchor.")
 @option("--mid-anchor", is_flag=True, help="Add the 7 kHz low-pass anchor.")
 @option(
-    "--levels", type=Choice(["equal", "keep"]), default="equal", metavar="HOW",
+    "--levels", type=Choice(["equal", "keep"]), default="equal", metavar="equal|keep",
     help="Levels: equal matches the loudness of the conditions of an item, keep changes none.",
 )  # fmt: skip
 @rate_option

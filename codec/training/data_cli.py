@@ -76,8 +76,8 @@ def data() -> None:
 )  # fmt: skip
 @option("-o", "--out", type=NEW, required=True, metavar="FILE", help="Manifest to write, e.g. jamendo.jsonl.")
 @option(
-    "--category", type=Choice(CATEGORIES), metavar="CATEGORY", aliases=["--kind"],
-    help="With --layout folder: category of the recordings, speech, music or sound.",
+    "--category", type=Choice(CATEGORIES), metavar="speech|music|sound", aliases=["--kind"],
+    help="With --layout folder: category of the recordings.",
 )  # fmt: skip
 @option("--licence", default="not stated", metavar="TEXT", help="With --layout folder: licence of the recordings.")
 @option(

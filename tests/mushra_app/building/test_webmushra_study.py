@@ -62,6 +62,15 @@ def webmushra(folder: Path, config: str = CONFIG) -> Path:
     return folder / "configs/test.yaml"
 
 
+def test_a_dry_run_shows_the_items_and_conditions_and_writes_nothing(tmp_path):
+    arguments = ["study", "import", str(webmushra(tmp_path)), "-o", str(tmp_path / "study"), "--dry-run"]
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert done.exception is None
+    assert "items       2\n" in done.stdout
+    assert "reference (hidden reference), C1 (system), C2 (system), anchor35 (low anchor)" in done.stdout
+    assert not (tmp_path / "study").exists()
+
+
 def test_items_conditions_and_skipped_pages(tmp_path):
     imported = import_webmushra(webmushra(tmp_path), tmp_path / "study", annotations=7)
     study = imported.study

@@ -562,6 +562,9 @@ def test_missing_parts_of_the_open_corpus_are_listed(tmp_path):
     assert "apt-get download klettres-data && dpkg -x klettres-data_*.deb klettres-data" in said
     assert "fluidsynth" in said
     assert "esc10" not in said
+    said = run("open-corpus", tmp_path, "--out", tmp_path / "m.jsonl", "--dry-run")
+    assert "files     1 sound " in said
+    assert not (tmp_path / "m.jsonl").exists()
     said = run("open-corpus", tmp_path, "--out", tmp_path / "m.jsonl")
     [only] = manifest.read(tmp_path / "m.jsonl")
     assert (only.path, only.creator, only.category) == ("esc10/1-100-A.ogg", "100", "sound")
