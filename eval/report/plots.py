@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from earmark.eval.statistics.rates import axis_kbps, is_yardstick
-from earmark.eval.tables.layout import Column
+from earmark.eval.statistics.scales import bounds
+from earmark.eval.tables.layout import FEWEST_FOR_INTERVAL, Column
 from earmark.eval.tables.published import MARK, is_published
 
 # Okabe and Ito's palette, distinguishable with all common types of colour blindness, without its black (text) and its
@@ -75,8 +76,8 @@ class Limits:
 def limits(summary: pd.DataFrame, metric: str) -> Limits | None:
     """Ranges that hold all means and intervals of a metric in all categories; None if no codec has a score.
 
-    With few files an interval can be several times as wide as the spread of the means (t = 12.7 for two files). Such
-    an interval leaves the panel instead of flattening all curves.
+    With few files an interval can be several times as wide as the spread of the means (t = 4.3 for three files). Such
+    an interval leaves the panel instead of flattening all curves. The axis ends where the metric does.
     """
     rows = _drawn(summary[(summary["metric"] == metric) & summary["mean"].notna()])
     rates = rows["rate"].dropna()
@@ -87,15 +88,19 @@ def limits(summary: pd.DataFrame, metric: str) -> Limits | None:
     bottom = np.nanmin([low, max(rows["ci95_low"].min(), low - 0.25 * spread)])
     top = np.nanmax([high, min(rows["ci95_high"].max(), high + 0.25 * spread)])
     pad = 0.06 * (top - bottom) + 0.02 * spread
-    return Limits((rates.min() / 1.5, rates.max() * 1.5), (bottom - pad, top + pad))
+    lowest, highest = bounds(metric)
+    edge = 0.02 * (top - bottom)  # room for half a marker on the bound
+    axis = max(bottom - pad, min(lowest, low) - edge), min(top + pad, max(highest, high) + edge)
+    return Limits((rates.min() / 1.5, rates.max() * 1.5), axis)
 
 
 def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
     """The systems that a plot shows, with a column `rate`, in kbps and NaN for the reference and anchors.
 
-    Systems whose bit rate is unknown are in the tables only.
+    Systems whose bit rate is unknown are in the tables only. Means of fewer than three files have no interval.
     """
-    rows = rows.assign(rate=axis_kbps(rows))
+    few = rows["n"].notna() & (rows["n"] < FEWEST_FOR_INTERVAL)
+    rows = rows.assign(rate=axis_kbps(rows), ci95_low=rows["ci95_low"].mask(few), ci95_high=rows["ci95_high"].mask(few))
     return rows[rows["rate"].notna() | rows["system"].map(is_yardstick).astype(bool)]
 
 

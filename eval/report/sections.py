@@ -14,6 +14,7 @@ from earmark.codec.errors import UserError
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.interface import Metric
 from earmark.eval.report import plots
+from earmark.eval.report.matrix import Matrix, matrices
 from earmark.eval.statistics.bjontegaard import deltas
 from earmark.eval.statistics.differences import Difference, differences, metrics_of
 from earmark.eval.tables.difference_grids import delta_grid, difference_grid
@@ -37,6 +38,22 @@ class Curves:
     metric: Column
     panels: tuple[Panel, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The differences between systems by one metric.
+
+    Args:
+        matrices: one per category if there are many systems, otherwise () and the list is shown.
+        pairs: list of all pairs.
+        deltas: table of Bjontegaard deltas, None if no codec has two bit rates.
+    """
+
+    metric: str
+    matrices: tuple[Matrix, ...]
+    pairs: Grid
+    deltas: Grid | None
 
 
 @dataclass(frozen=True)
@@ -76,18 +93,21 @@ def pairs_by_metric(scores: pd.DataFrame, speech_categories: Collection[str]) ->
 
 def comparisons(
     scores: pd.DataFrame, pairs: Mapping[str, Sequence[Difference]], speech_categories: Collection[str]
-) -> list[tuple[Grid, ...]]:
-    """For each metric the table of differences, and the table of Bjontegaard deltas if there are any.
+) -> list[Comparison]:
+    """Differences and Bjontegaard deltas by each metric.
 
     Args:
         pairs: from `pairs_by_metric`.
     """
     result = []
     for name, members in pairs.items():
-        grids = [difference_grid(members, name, speech_categories)]
-        if gains := deltas(scores, name, speech_categories):
-            grids.append(delta_grid(gains, name, speech_categories))
-        result.append(tuple(grids))
+        gains = deltas(scores, name, speech_categories)
+        result.append(
+            Comparison(
+                name, tuple(matrices(members)), difference_grid(members, name, speech_categories),
+                delta_grid(gains, name, speech_categories) if gains else None,
+            )
+        )  # fmt: skip
     return result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Collection
 
 import pandas as pd
@@ -17,6 +19,20 @@ def lower_is_better(metric: str) -> bool:
         return registry.find(metric).better == "lower"
     except UserError:
         return False
+
+
+def bounds(metric: str) -> tuple[float, float]:
+    """The lowest and the highest score that a metric can have, of both modes; infinite where there is no bound."""
+    try:
+        ranges = [registry.find(metric, speech=speech).value_range for speech in (False, True)]
+    except UserError:  # not installed here
+        return -math.inf, math.inf
+    number = r"(-?\d+(?:\.\d+)?)"
+    between = [re.fullmatch(rf"{number} to {number}", text) for text in ranges]
+    if all(between):
+        return min(float(match[1]) for match in between if match), max(float(match[2]) for match in between if match)
+    above = re.fullmatch(rf"{number} and above", ranges[0])
+    return (float(above[1]) if above else -math.inf), math.inf
 
 
 def modes_of(
