@@ -14,14 +14,17 @@ LOCK = ".lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a folder, which is created if needed; the system releases it if the process dies.
 
+    Args:
+        wait: wait until no other process holds it.
+
     Raises:
-        UserError: another process holds it; this is not waited for.
+        UserError: another process holds it, and it is not waited for.
         WriteError: the folder cannot be written.
     """
-    lock = FileLock(folder / LOCK, blocking=False)
+    lock = FileLock(folder / LOCK, blocking=wait)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()

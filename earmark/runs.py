@@ -23,7 +23,7 @@ from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.interface import Function, Metric
-from earmark.eval.report.results import write_results
+from earmark.eval.report.results import refresh
 from earmark.eval.statistics.aggregate import summarise
 
 LOWEST_RATE = 8000  # Hz; the codecs here have no lower one
@@ -83,11 +83,12 @@ def compare(
     jobs: int | None = None,
     cluster: str | None = None,
     keep_going: bool = False,
+    replace: bool = False,
 ) -> Run:
     """Encode, decode, align and score recordings with several codecs, and write the report.
 
-    Worker processes do the work. Results that the folder `out` already holds are not computed again, so that an
-    interrupted comparison continues.
+    Worker processes do the work. If the folder `out` has a run, its systems, metrics and recordings stay, and these are
+    added. Known results are not computed again, so that an interrupted comparison continues.
 
     Args:
         audio: folder of recordings, whose sub-folders are categories, or a corpus file (TOML); a path or URL.
@@ -108,6 +109,7 @@ def compare(
             cannot be sent to others, or that use a GPU which has room for one copy.
         cluster: address of a Dask scheduler, e.g. "tcp://host:8786", whose workers do the work instead.
         keep_going: run the rest if a system or metric cannot run here; default: raise.
+        replace: delete what the run in `out` holds first; default: add to it.
 
     Returns:
         The run. Its `failures` list recordings and systems that failed; the others are not affected.
@@ -136,10 +138,10 @@ def compare(
         audio_dir=recordings, systems=parsed, metrics=names, run=folder,
         format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=usable_cores() if jobs is None else jobs,
         command=call,
-        cluster=cluster, keep_going=keep_going, decoded=given,
+        cluster=cluster, keep_going=keep_going, decoded=given, replace=replace,
     )  # fmt: skip
     result = runner.run(plan)
-    write_results(folder, result.scores, result.info, if_missing=not result.changed)
+    refresh(folder, if_missing=not result.changed)
     return Run(folder, result.scores, result.info)
 
 

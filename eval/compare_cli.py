@@ -58,7 +58,8 @@ MOST_NOTES = 30  # printed; the report has all
 @own_metrics
 @option(
     "-o", "--out", type=NewRunPath(), required=True, metavar="RUN",
-    help="Folder for scores, decoded audio and report. What it holds already is not computed again.",
+    help="Folder for scores, decoded audio and report. A run that it holds already is added to, and what is known "
+    "is not computed again.",
 )  # fmt: skip
 @shared.jobs
 @option(
@@ -74,6 +75,7 @@ MOST_NOTES = 30  # printed; the report has all
     "--rate", type=SampleRate(8000, 48000), metavar="HZ", show_default="each recording's own, up to 48k",
     help="Resample every recording to this rate first, e.g. 24k.",
 )  # fmt: skip
+@option("--replace", is_flag=True, help="Start over: delete what RUN holds first.")
 @shared.keep_going
 @shared.dry_run
 @shared.quiet
@@ -88,7 +90,7 @@ def compare(
     own_metrics: tuple[Metric, ...], decoded: tuple[str, ...], bitstreams: tuple[str, ...], out: Path,
     jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
-    listen_by: str | None,
+    listen_by: str | None, replace: bool,
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 
@@ -97,7 +99,7 @@ def compare(
     """
     from earmark.eval.comparison import runner
     from earmark.eval.comparison.run_folder import REPORT
-    from earmark.eval.report.results import write_results
+    from earmark.eval.report.results import refresh
     from earmark.eval.tables.renderers import terminal_table
     from earmark.eval.tables.terminal import print_table
 
@@ -110,23 +112,21 @@ def compare(
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=names, run=out,
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
-        keep_going=keep_going, decoded=given, command=shlex.join(["earmark", *sys.argv[1:]]),
+        keep_going=keep_going, decoded=given, replace=replace, command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
-    for line in _left_out(plan):
+    for line in _before(plan):
         click.echo(f"note: {line}", err=True)
     if dry_run:
         _show_plan(plan)
         return 0
     started = time.monotonic()
     result = runner.run(plan)
-    summary = write_results(
-        out, result.scores, result.info, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by
-    )
-    print_table(terminal_table(summary, result.info))
+    summary, info = refresh(out, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by)
+    print_table(terminal_table(summary, info))
     complete = _print_notes(result)
     click.echo(f"{_tally(result)}, {time.monotonic() - started:.0f} s")
     click.echo(f"Report: {out / REPORT}")
-    if len(plan.compared) > 1 and not is_quiet():
+    if len(info["systems"]) > 1 and not is_quiet():
         click.echo(f"Next: earmark differences {shlex.quote(str(out))}")
     return 0 if complete else 1
 
@@ -153,8 +153,8 @@ def _show_plan(plan: Plan) -> None:
     })  # fmt: skip
 
 
-def _left_out(plan: Plan) -> Iterator[str]:
-    """Notes on what the run shows now and, as this command does not name it, will not show any more."""
+def _before(plan: Plan) -> Iterator[str]:
+    """Notes on what the run holds beside what this command names, and on metrics that have changed."""
     from earmark.eval.comparison.run_folder import read_info
     from earmark.eval.metrics import remembered
 
@@ -162,21 +162,22 @@ def _left_out(plan: Plan) -> Iterator[str]:
         before = read_info(plan.run)
     except UserError:  # no run yet
         return
-    names = {"--systems": [system.text for system in plan.compared], "--metrics": list(plan.metrics)}
-    for name, now in names.items():
-        if lost := [one for one in before[name.removeprefix("--")] if one not in now]:
-            yield f"{plan.run}: the tables and report no longer show {', '.join(lost)}; add to {name} to keep them"
-    if before["audio_dir"] != str(plan.audio_dir):
-        yield f"{plan.run}: the tables and report no longer show the recordings of {before['audio_dir']}"
     yield from remembered.changes(before.get("metric_versions", {}), plan.metric_versions())
+    if plan.replace:
+        yield f"{plan.run}: starts over"
+        return
+    named = [system.text for system in plan.compared]
+    if others := [name for name in before["systems"] if name not in named]:
+        yield f"{plan.run}: also has {', '.join(others)}; `earmark run drop` removes a system, --replace starts over"
 
 
 def _tally(result: Result) -> str:
     """Count the work: "4 recordings x 3 systems: 11 computed, 0 reused, 0 failed, 1 missing"."""
-    recordings, systems = len(result.info["recordings"]), len(result.info["systems"])
-    unreadable = {entry["file"] for entry in result.info["recordings"] if entry["error"] is not None}
-    pairs = result.scores[["file", "system"]].drop_duplicates()
-    broken = result.scores[result.scores["status"] == "error"]
+    own = result.own
+    recordings, systems = len(own.info["recordings"]), len(own.info["systems"])
+    unreadable = {entry["file"] for entry in own.info["recordings"] if entry["error"] is not None}
+    pairs = own.scores[["file", "system"]].drop_duplicates()
+    broken = own.scores[own.scores["status"] == "error"]
     failed = len(broken[["file", "system"]].drop_duplicates())
     reused = int((~pairs["file"].isin(unreadable)).sum()) - result.computed
     size = f"{counted(recordings, 'recording')} x {counted(systems, 'system')}"
@@ -188,12 +189,12 @@ def _print_notes(result: Result) -> bool:
     """Print notes, metrics that cannot run here and failures on standard error; whether there were no failures."""
     from earmark.eval.comparison.failures import unavailable_metrics
 
-    notes = result.info["notes"]
+    notes = result.own.info["notes"]
     for line in notes[:MOST_NOTES]:
         notice(f"note: {line}")
     if len(notes) > MOST_NOTES:
         notice(f"note: and {len(notes) - MOST_NOTES} more, which the report has")
-    unavailable = unavailable_metrics(result.scores)
+    unavailable = unavailable_metrics(result.own.scores)
     for line in unavailable:
         click.echo(line, err=True)
     for line in result.failures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,63 @@ def reasons(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     for whose, names in (("the first", a.keys() - b.keys()), ("the second", b.keys() - a.keys())):
         if names:
             clauses.append(f"only {whose} has {_some(names)}")
-    for key, name in CONTENT.items():
-        if other := [file for file in a.keys() & b.keys() if a[file].get(key) != b[file].get(key)]:
-            clauses.append(f"{_some(other)} {'has' if len(other) == 1 else 'have'} another {name}")
-    for key, name in FORMAT.items():
-        if ours[key] != theirs[key]:
-            clauses.append(f"{name}: {_setting(ours[key])} against {_setting(theirs[key])}")
+    clauses += other_content(ours, theirs, a.keys())
+    clauses += _formats(ours, theirs)
     if set(ours["speech_categories"]) != set(theirs["speech_categories"]):
         clauses.append("different categories are scored as speech")
-    first, second = (info.get("metric_versions", {}) for info in (ours, theirs))
-    for metric in sorted(first.keys() & second.keys()):
-        if first[metric] != second[metric]:
-            clauses.append(f"{metric} by {first[metric]} against {second[metric]}")
+    return clauses + _versions(ours, theirs, None)
+
+
+def disagreements(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], files: Iterable[str], metrics: Iterable[str]
+) -> list[str]:
+    """Return the reasons why some scores of one run may not stand beside those of another, one clause each.
+
+    The recordings of the runs may differ.
+
+    Args:
+        ours: run.json of the run with the scores.
+        files, metrics: recordings and metrics of these scores.
+        theirs: run.json of the other run.
+    """
+    named = set(metrics)
+    clauses = other_content(ours, theirs, files) + _formats(ours, theirs)
+    a, b = ({entry["category"] for entry in info["recordings"]} for info in (ours, theirs))
+    for category in sorted(a & b):
+        if (category in ours["speech_categories"]) != (category in theirs["speech_categories"]):
+            clauses.append(f"only one scores {category} as speech")
+    return clauses + _versions(
+        ours, theirs, named | {f"{name}_{mode}" for name in named for mode in ("speech", "audio")}
+    )
+
+
+def other_content(ours: Mapping[str, Any], theirs: Mapping[str, Any], files: Iterable[str]) -> list[str]:
+    """Say which recordings have one name in two runs, but not the same content; those that cannot be read count not."""
+    a, b = ({entry["file"]: entry for entry in info["recordings"] if entry.get("sha256")} for info in (ours, theirs))
+    common = [file for file in files if file in a and file in b]
+    clauses = []
+    for key, name in CONTENT.items():
+        if other := [file for file in common if a[file].get(key) != b[file].get(key)]:
+            clauses.append(f"{_some(other)} {'has' if len(other) == 1 else 'have'} another {name}")
     return clauses
+
+
+def _formats(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}: {_setting(ours[key])} against {_setting(theirs[key])}"
+        for key, name in FORMAT.items()
+        if ours[key] != theirs[key]
+    ]
+
+
+def _versions(ours: Mapping[str, Any], theirs: Mapping[str, Any], metrics: Container[str] | None) -> list[str]:
+    """Say which metrics have other versions, of those named or of all."""
+    first, second = (info.get("metric_versions", {}) for info in (ours, theirs))
+    return [
+        f"{name} by {first[name]} against {second[name]}"
+        for name in sorted(first.keys() & second.keys())
+        if first[name] != second[name] and (metrics is None or name in metrics)
+    ]
 
 
 def _some(names: Iterable[str]) -> str:

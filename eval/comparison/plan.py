@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Plan:
         cluster: address of a Dask scheduler, whose workers see the same files; None for processes of this machine.
         keep_going: run the rest if a system or metric cannot run here, instead of refusing the plan.
         decoded: systems given by their decoded audio.
+        replace: start over, instead of adding to what the folder holds.
     """
 
     audio_dir: Path
@@ -40,6 +42,7 @@ class Plan:
     cluster: str | None = None
     keep_going: bool = True
     decoded: tuple[DecodedSystem, ...] = ()
+    replace: bool = False
 
     @property
     def compared(self) -> tuple[System, ...]:
@@ -51,10 +54,15 @@ class Plan:
         """Whether codecs and metrics stay in this process, so that they need not be sent anywhere."""
         return self.jobs == 0 and self.cluster is None
 
-    def metrics_for(self, category: str) -> dict[str, str]:
-        """Metrics as the user wrote them -> as computed for a category, e.g. {"visqol": "visqol_speech"}."""
+    def metrics_for(self, category: str, names: Iterable[str] | None = None) -> dict[str, str]:
+        """Metrics as the user wrote them -> as computed for a category, e.g. {"visqol": "visqol_speech"}.
+
+        Args:
+            names: default: the metrics of the plan.
+        """
         speech = is_speech(category, self.speech)
-        return {name: registry.find(name, speech=speech).name for name in self.metrics}
+        chosen = self.metrics if names is None else names
+        return {name: registry.find(name, speech=speech).name for name in chosen}
 
     def metric_versions(self) -> dict[str, str]:
         """Metric -> its version here, for every metric that a category may be scored by."""

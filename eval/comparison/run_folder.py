@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.codec.audio import SUFFIXES
-from earmark.codec.errors import UserError
+from earmark.codec.errors import UserError, WriteError
 from earmark.codec.inside import inside
+from earmark.codec.lock import locked
+from earmark.codec.remote_paths import is_remote
 from earmark.eval.metrics.remembered import remember
 
 if TYPE_CHECKING:  # workers need only the paths
@@ -20,6 +24,8 @@ SCORES = "scores.parquet"
 INFO = "run.json"
 REPORT = "report.html"
 EXCERPTS = "excerpts"  # folder of the audio of a report with --link-audio
+OWN_FILES = (SCORES, INFO, REPORT, "table.md", "table.tex", "table.csv", "digests.json")
+OWN_FOLDERS = ("records", "audio", EXCERPTS)
 
 
 def audio_path(run: Path, system: str, file: str) -> Path:
@@ -33,6 +39,35 @@ def audio_path(run: Path, system: str, file: str) -> Path:
     inside(run, "audio", run / INFO)
     folder = re.sub(r"[^\w.@=+-]", "_", system)
     return inside(run / "audio", f"{folder}/{name}", run / INFO)
+
+
+@contextmanager
+def written_by_one(run: Path) -> Iterator[None]:
+    """Let other commands that write scores or report of a run wait; at a URL there is no lock, and the last one counts.
+
+    Raises:
+        WriteError: the folder cannot be written.
+    """
+    with nullcontext() if is_remote(run) else locked(run, wait=True):
+        yield
+
+
+def discard(run: Path) -> None:
+    """Delete what a run wrote into its folder; files of the user's stay.
+
+    Raises:
+        WriteError: a file cannot be deleted.
+    """
+    folders = [run / name for name in OWN_FOLDERS if (run / name).is_dir()]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"), key=lambda one: -len(one.parts))]
+    try:
+        for path in [*paths, *folders, *(run / name for name in OWN_FILES)]:
+            if path.is_dir():
+                path.rmdir()
+            elif path.exists():
+                path.unlink()
+    except OSError as error:
+        raise WriteError(f"{run}: cannot be emptied: {error.strerror or error}") from error
 
 
 def read_scores(run: Path) -> pd.DataFrame:

@@ -18,7 +18,7 @@ LIBRARIES = (
     "ai-edge-litert", "av", "matplotlib", "numba", "numpy", "opuslib", "pandas", "pesq", "pyarrow", "pyloudnorm",
     "pystoi", "safetensors", "scipy", "soundfile", "soxr", "torch", "visqol-python",
 )  # fmt: skip
-CIRCUMSTANCES = ("created", "command", "machine")  # keys that may differ between runs with the same results
+CIRCUMSTANCES = ("created", "command", "machine", "history")  # keys that may differ between runs with the same results
 
 Digests = tuple[str | None, str | None]  # SHA-256 of a recording, and of the file mixed into it
 
@@ -30,6 +30,7 @@ def run_metadata(
     versions: Mapping[str, str],
     tally: Tally,
     decoded: Mapping[str, Mapping[str, Any]],
+    metrics: Sequence[str],
 ) -> dict[str, Any]:
     """Return the content of run.json.
 
@@ -38,9 +39,10 @@ def run_metadata(
         versions: system -> version of its codec.
         tally: results of the run.
         decoded: system given by its decoded audio -> its entry, see `earmark.eval.comparison.decoded.files`.
+        metrics: the metrics of the plan, and others that its systems have in the run already.
     """
     speech = {source.category for source in sources if is_speech(source.category, plan.speech)}
-    metrics = {name for source in sources for name in plan.metrics_for(source.category).values()}
+    computed = {name for source in sources for name in plan.metrics_for(source.category, metrics).values()}
     return {
         "earmark": version("earmark"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -48,18 +50,33 @@ def run_metadata(
         "machine": machine() if plan.cluster is None else f"workers of the cluster {plan.cluster}",
         "audio_dir": str(plan.audio_dir),
         "systems": [system.text for system in plan.compared],
-        "metrics": list(plan.metrics),
+        "metrics": list(metrics),
         "speech_categories": sorted(speech),
         "sample_rate": plan.format.sample_rate,
         "mono": plan.format.mono,
         "versions": _versions(versions),
-        "metric_versions": {name: registry.find(name).version() for name in sorted(metrics)},
-        "own_metrics": remembered.describe(registry.find(name) for name in sorted(metrics)),
+        "metric_versions": {name: registry.find(name).version() for name in sorted(computed)},
+        "own_metrics": remembered.describe(registry.find(name) for name in sorted(computed)),
         "recordings": [
             _recording(source, digests.get(source.file, (None, None)), tally.formats[source.file]) for source in sources
         ],
         "notes": sorted(tally.notes),
         **({"decoded": dict(decoded)} if decoded else {}),
+    }
+
+
+def planned_metadata(plan: Plan, sources: Sequence[Source], digests: Mapping[str, Digests]) -> dict[str, Any]:
+    """The part of run.json that is known before work starts, and that tells whether a run may take the results."""
+    speech = {source.category for source in sources if is_speech(source.category, plan.speech)}
+    return {
+        "audio_dir": str(plan.audio_dir),
+        "systems": [system.text for system in plan.compared],
+        "decoded": {one.system.text: {} for one in plan.decoded},
+        "speech_categories": sorted(speech),
+        "sample_rate": plan.format.sample_rate,
+        "mono": plan.format.mono,
+        "metric_versions": plan.metric_versions(),
+        "recordings": [_recording(source, digests[source.file], "") for source in sources],
     }
 
 

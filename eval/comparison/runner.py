@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from earmark.codec.errors import UserError
-from earmark.codec.files import write_text, written_whole
 from earmark.codec.progress import progress
-from earmark.eval.comparison import corpus, records
+from earmark.eval.comparison import accumulation, corpus, records
+from earmark.eval.comparison.accumulation import EMPTY, Content
 from earmark.eval.comparison.availability import require_available, require_sendable, unavailable_systems
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.corpus_file import read_corpus
@@ -27,8 +25,8 @@ from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.plan import Plan as Plan
 from earmark.eval.comparison.pool import run_tasks
 from earmark.eval.comparison.records import Record
-from earmark.eval.comparison.run_folder import INFO, SCORES, read_info, read_scores
-from earmark.eval.comparison.run_metadata import CIRCUMSTANCES, run_metadata
+from earmark.eval.comparison.run_folder import discard, written_by_one
+from earmark.eval.comparison.run_metadata import CIRCUMSTANCES, planned_metadata, run_metadata
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.comparison.tasks import Tasks
 from earmark.eval.comparison.work import Outcome, Task, attempt
@@ -37,49 +35,117 @@ from earmark.eval.metrics import registry
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run.
+    """A run after a command.
 
     Args:
         scores: one row per file, system and metric; the columns are those of `Tally.table`.
         info: run metadata, the content of run.json.
+        own: scores and metadata of this command alone; the run may have more from earlier ones.
         computed: number of pairs of recording and system that were not known before.
         changed: whether the folder had other results before, or none.
     """
 
     scores: pd.DataFrame
     info: dict[str, Any]
+    own: Content
     computed: int
     changed: bool
 
     @property
     def failures(self) -> list[str]:
-        """One line for each reason why scores are missing."""
-        return failures(self.scores, self.info)
+        """One line for each reason why scores of this command are missing."""
+        return failures(self.own.scores, self.own.info)
+
+
+@dataclass
+class _Prepared:
+    """A plan that is checked.
+
+    Args:
+        before: content of the run.
+        unavailable: systems that cannot run here, and why.
+        metrics: system -> the metrics to score it by.
+        tally: has the reasons of systems that cannot run.
+    """
+
+    plan: Plan
+    sources: list[Source]
+    before: Content
+    unavailable: dict[str, str]
+    metrics: dict[str, list[str]]
+    digests: Digests
+    tally: Tally
+    tasks: Tasks
+
+    @property
+    def all_metrics(self) -> list[str]:
+        return list(dict.fromkeys(name for names in self.metrics.values() for name in names))
+
+    def stay(self, before: Content) -> pd.DataFrame:
+        """The rows of a run that this command does not replace."""
+        metrics = {text: names for text, names in self.metrics.items() if text not in self.unavailable}
+        rows = accumulation.kept(before.scores, {source.file for source in self.sources}, metrics)
+        if rows.empty or not self.tasks.decoded_anew:
+            return rows
+        anew = [pair in self.tasks.decoded_anew for pair in zip(rows["file"], rows["system"], strict=True)]
+        return rows[[not one for one in anew]]  # by other metrics, of a signal that has been replaced
+
+    def own(self) -> Content:
+        """Scores and metadata of the command alone."""
+        self.tally.notes.update(self.tasks.decoded.notes)
+        info = run_metadata(
+            self.plan, self.sources, self.tasks.digests, self.tasks.versions, self.tally,
+            self.tasks.decoded.entries(), self.all_metrics,
+        )  # fmt: skip
+        return Content(self.tally.table(), info)
 
 
 def run(plan: Plan) -> Result:
-    """Compute the scores that the folder of the run does not have yet, and write the table of all scores.
+    """Compute the scores that the folder of the run does not have yet, and add them to its table.
 
     A recording, system or metric that fails does not affect the others. Its scores have the status "error" and a
     reason.
 
     Raises:
-        UserError: no recordings, an unknown metric, decoded audio that belongs to none, or something that cannot run
-            here (see `Plan.keep_going`).
+        UserError: no recordings, an unknown metric, decoded audio that belongs to none, something that cannot run here
+            (see `Plan.keep_going`), or results that cannot stand beside those of the run.
         WriteError: the folder cannot be written or the disk is full.
     """
-    sources, tasks, tally = _prepared(plan)
-    _do(plan, tasks, tally)
+    work = _prepared(plan)
+    if plan.replace:
+        discard(plan.run)
+    _do(work)
+    own = work.own()
+    before = accumulation.read(plan.run)
+    content = _added(work, before, own)
+    changed = not _same(before, content)
+    if changed:
+        with written_by_one(plan.run):
+            content = _added(work, accumulation.read(plan.run), own)
+            accumulation.write(content, plan.run)
+    return Result(content.scores, content.info if changed else before.info, own, work.tasks.computed, changed)
 
-    scores = tally.table()
-    tally.notes.update(tasks.decoded.notes)
-    info = run_metadata(plan, sources, tasks.digests, tasks.versions, tally, tasks.decoded.entries())
-    stored = _stored(plan.run, scores, info)
-    if stored is None:
-        with written_whole(plan.run / SCORES) as aside:
-            scores.to_parquet(aside, index=False)
-        write_text(plan.run / INFO, json.dumps(info, indent=1, ensure_ascii=False) + "\n")
-    return Result(scores, stored or info, tasks.computed, changed=stored is None)
+
+def _added(work: _Prepared, before: Content, own: Content) -> Content:
+    """The content of the run with the results of a command.
+
+    Raises:
+        UserError: they do not fit together.
+    """
+    stay = work.stay(before)
+    accumulation.check(before, stay, own.info, work.plan.run)
+    if work.unavailable and not stay.empty:  # earlier scores of a system that cannot run now
+        cells = [pd.MultiIndex.from_frame(rows[["file", "system", "metric"]]) for rows in (own.scores, stay)]
+        own = Content(own.scores[~cells[0].isin(cells[1])], own.info)
+    content = accumulation.merged(before, own, stay)
+    content.info["history"] = accumulation.history(before.info)
+    return content
+
+
+def _same(before: Content, after: Content) -> bool:
+    """Whether two contents differ in circumstances only."""
+    infos = [{key: value for key, value in one.info.items() if key not in CIRCUMSTANCES} for one in (before, after)]
+    return infos[0] == infos[1] and before.scores.equals(after.scores)
 
 
 def preview(plan: Plan) -> tuple[list[Source], int, int]:
@@ -88,16 +154,16 @@ def preview(plan: Plan) -> tuple[list[Source], int, int]:
     Raises:
         UserError: see `run`.
     """
-    sources, tasks, tally = _prepared(plan)
-    digests = Digests(plan.run)
-    tasks.decoded.announce(digests, _before(plan.run))
-    for _ in tasks.to_do(digests, tally, lambda step: None):
+    work = _prepared(plan)
+    tasks = work.tasks
+    tasks.decoded.announce(work.digests, work.before.info)
+    for _ in tasks.to_do(work.digests, work.tally, lambda step: None):
         pass
-    return sources, len(sources) * len(plan.compared) - tasks.decoded.missing, tasks.computed
+    return work.sources, len(work.sources) * len(plan.compared) - tasks.decoded.missing, tasks.computed
 
 
-def _prepared(plan: Plan) -> tuple[list[Source], Tasks, Tally]:
-    """Recordings, tasks, and a tally that has what cannot run here.
+def _prepared(plan: Plan) -> _Prepared:
+    """Check a plan, find its recordings and decoded audio, and look at what the run has.
 
     Raises:
         UserError: see `run`.
@@ -110,12 +176,28 @@ def _prepared(plan: Plan) -> tuple[list[Source], Tasks, Tally]:
     unavailable = unavailable_systems(plan.compared)
     sources = _sources(plan)
     decoded = DecodedFiles(plan.decoded, sources)
-    tally = Tally(sources, plan.compared, plan.metrics, plan.metrics_for)
+    before = EMPTY if plan.replace else accumulation.read(plan.run)
+    metrics = accumulation.metrics_by_system(plan, before)
+    every = list(dict.fromkeys(name for names in metrics.values() for name in names))
+    tally = Tally(sources, plan.compared, every, lambda text, category: plan.metrics_for(category, metrics[text]))
     for source in sources:
         for system, reason in unavailable.items():
             tally.add(source.file, system, reason)
     available = [system for system in plan.compared if system.text not in unavailable]
-    return sources, Tasks(plan, sources, available, decoded), tally
+    tasks = Tasks(plan, sources, available, decoded, metrics)
+    work = _Prepared(plan, sources, before, unavailable, metrics, Digests(plan.run), tally, tasks)
+    if before.info:
+        known = {source.file: _digests(source, work.digests) for source in sources}
+        accumulation.check(before, work.stay(before), planned_metadata(plan, sources, known), plan.run)
+    return work
+
+
+def _digests(source: Source, digests: Digests) -> tuple[str | None, str | None]:
+    """Hashes of a recording and of the one mixed into it; None if they cannot be read, which their task reports."""
+    try:
+        return digests.of(source.path), digests.of(source.added.path) if source.added else None
+    except UserError:
+        return None, None
 
 
 def _require_names(plan: Plan) -> None:
@@ -133,37 +215,19 @@ def _sources(plan: Plan) -> list[Source]:
     return corpus.find(plan.audio_dir, leave_out=plan.run)
 
 
-def _do(plan: Plan, tasks: Tasks, tally: Tally) -> None:
+def _do(work: _Prepared) -> None:
     """Do the tasks that are not known yet, and add all results to the tally and to RUN/records."""
-    digests = Digests(plan.run)
-    tasks.decoded.announce(digests, _before(plan.run))
+    plan, tasks, tally = work.plan, work.tasks, work.tally
+    tasks.decoded.announce(work.digests, work.before.info)
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
-            for task, outcome in _outcomes(plan, tasks.to_do(digests, tally, advance)):
+            for task, outcome in _outcomes(plan, tasks.to_do(work.digests, tally, advance)):
                 tally.add(task.source.file, task.system.text, outcome)
                 if isinstance(outcome, Record):
                     remember(task.key, outcome)
                 advance(f"{task.system.text}  {task.source.file}")
     finally:
-        digests.save()
-
-
-def _before(run: Path) -> dict[str, Any]:
-    """The stored run.json; {} for a new run."""
-    try:
-        return read_info(run)
-    except UserError:
-        return {}
-
-
-def _stored(run: Path, scores: pd.DataFrame, info: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the stored run.json if it and the stored scores differ from the new ones in circumstances only."""
-    try:
-        stored = read_info(run)
-        same = {**info, **{key: stored[key] for key in CIRCUMSTANCES}} == stored
-        return stored if same and read_scores(run).equals(scores) else None
-    except (UserError, KeyError):  # no finished run yet
-        return None
+        work.digests.save()
 
 
 def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:

@@ -26,7 +26,8 @@ class Tally:
     """Scores of recordings x systems x metrics, and the format of each recording.
 
     Args:
-        metrics_of: category -> Task.metrics, whose keys are the same for all categories.
+        metrics: all metrics; a system is scored by those that `metrics_of` has for it.
+        metrics_of: system and category -> Task.metrics.
 
     Attributes:
         formats: recording -> sample rate, channels and seconds as scored, or why the recording cannot be used.
@@ -38,7 +39,7 @@ class Tally:
         sources: Sequence[Source],
         systems: Sequence[System],
         metrics: Sequence[str],
-        metrics_of: Callable[[str], dict[str, str]],
+        metrics_of: Callable[[str, str], dict[str, str]],
     ) -> None:
         self.sources, self.systems, self.metrics, self.metrics_of = sources, systems, metrics, metrics_of
         self.formats: dict[str, tuple[int, int, float] | str] = {}
@@ -49,7 +50,10 @@ class Tally:
         self._repeated = {name: np.full(pairs, np.nan) for name in REPEATED}
         self._values = np.full((*pairs, len(metrics)), np.nan)
         self._status = np.zeros(self._values.shape, np.uint8)
-        self._absent = np.zeros(pairs, bool)
+        self._absent = np.zeros(self._values.shape, bool)
+        for number, system in enumerate(systems):
+            names = metrics_of(system.text, sources[0].category) if sources else {}
+            self._absent[:, number] = [name not in names for name in metrics]
         self._reasons: dict[tuple[int, int, int], str] = {}
         self._unique_reasons: dict[str, str] = {}  # one copy of each text
 
@@ -66,8 +70,10 @@ class Tally:
             for name, values in self._repeated.items():
                 value = getattr(outcome, name)
                 values[row, column] = np.nan if value is None else value
-        for number, computed in enumerate(self.metrics_of(self.sources[row].category).values()):
-            self._set((row, column, number), _score(outcome, computed))
+        computed = self.metrics_of(system, self.sources[row].category)
+        for number, name in enumerate(self.metrics):
+            if name in computed:
+                self._set((row, column, number), _score(outcome, computed[name]))
 
     def leave_out(self, file: str, system: str) -> None:
         """Give a recording no rows in a system, as there is no decoded audio of it."""
@@ -110,7 +116,7 @@ class Tally:
             **{name: np.repeat(values.ravel(), metrics) for name, values in self._repeated.items()},
         }
         if self._absent.any():
-            present = ~np.repeat(self._absent.ravel(), metrics)
+            present = ~self._absent.ravel()
             table = {name: column[present] for name, column in table.items()}
         types = dict.fromkeys(("file", "category", "system", "metric", "status", "reason"), "str")
         return pd.DataFrame({name: pd.Series(table.pop(name), dtype=types.get(name)) for name in tuple(table)}).astype(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from earmark.baselines.interface import System
@@ -15,6 +15,7 @@ from earmark.eval.comparison.decoded.files import DecodedFiles
 from earmark.eval.comparison.decoded.loading import DecodedFile
 from earmark.eval.comparison.digests import Digests
 from earmark.eval.comparison.plan import Plan
+from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import REFERENCE
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.comparison.work import Task
@@ -27,18 +28,26 @@ class Tasks:
     Args:
         available: the systems that can run here.
         decoded: the files of systems that are given by their decoded audio.
+        metrics: system -> names of its metrics.
 
     Attributes:
         most: number of tasks if nothing is known yet.
         computed: number of tasks that were not known, those of the plan's systems only.
         digests: recording -> SHA-256 of its file, and of the file mixed into it.
+        decoded_anew: pairs of recording and system whose decoded signal is new.
     """
 
     def __init__(
-        self, plan: Plan, sources: Sequence[Source], available: Sequence[System], decoded: DecodedFiles
-    ) -> None:  # fmt: skip
-        self.plan, self.sources, self.decoded = plan, sources, decoded
-        self.external_metrics = b"" if plan.in_process else transport.pack(plan.metrics)
+        self,
+        plan: Plan,
+        sources: Sequence[Source],
+        available: Sequence[System],
+        decoded: DecodedFiles,
+        metrics: Mapping[str, Sequence[str]],
+    ) -> None:
+        self.plan, self.sources, self.decoded, self.metrics = plan, sources, decoded, metrics
+        every = dict.fromkeys(name for names in metrics.values() for name in names)
+        self.external_metrics = b"" if plan.in_process else transport.pack(every)
         # The run always keeps the source as it was scored, as players and listening tests need it.
         self.systems = {system.text: system for system in (parse(REFERENCE), *available)}
         self.versions = {text: family_of(system).version(system) for text, system in self.systems.items()}
@@ -46,10 +55,11 @@ class Tasks:
         self.most = len(sources) * len(self.systems)
         self.computed = 0
         self.digests: dict[str, tuple[str | None, str | None]] = {}
+        self.decoded_anew: set[tuple[str, str]] = set()
 
     def to_do(self, digests: Digests, tally: Tally, advance: Callable[[str], None]) -> Iterator[Task]:
         """Yield the tasks to do; adds known results, and recordings that cannot be opened, to the tally at once."""
-        known = records.read(self.plan.run)
+        known: Mapping[str, Record] = {} if self.plan.replace else records.read(self.plan.run)
         for source in self.sources:
             try:
                 added = digests.of(source.added.path) if source.added else None
@@ -75,6 +85,8 @@ class Tasks:
                     advance(f"{task.system.text}  {source.file}")
                 else:
                     self.computed += task.system.text in self.scored
+                    if record is None:
+                        self.decoded_anew.add((source.file, task.system.text))
                     yield replace(task, earlier=record)
 
     def _given(self, task: Task, digests: Digests, tally: Tally) -> DecodedFile | None:
@@ -91,7 +103,6 @@ class Tasks:
 
     def _of(self, source: Source, digest: str, added: str | None) -> Iterator[Task]:
         """One task per system."""
-        metrics = self.plan.metrics_for(source.category)
         for text, system in self.systems.items():
             yield Task(
                 run=self.plan.run,
@@ -100,7 +111,7 @@ class Tasks:
                 format=self.plan.format,
                 system=system,
                 system_version=self.versions[text],
-                metrics=metrics if text in self.scored else {},
+                metrics=self.plan.metrics_for(source.category, self.metrics[text]) if text in self.scored else {},
                 added_sha256=added,
                 external_metrics=self.external_metrics,
             )

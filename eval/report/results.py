@@ -8,9 +8,32 @@ from typing import Any
 
 import pandas as pd
 
-from earmark.eval.comparison.run_folder import EXCERPTS, REPORT
+from earmark.eval.comparison.run_folder import EXCERPTS, REPORT, read_info, read_scores, written_by_one
 from earmark.eval.statistics.aggregate import summarise
 from earmark.eval.tables.renderers import write_all
+
+
+def refresh(
+    run: Path, *, link_audio: bool = False, if_missing: bool = False, listen_by: str | None = None
+) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+    """Write tables and report of what the folder of a run has now, while other commands wait.
+
+    Args:
+        run, link_audio, if_missing, listen_by: see `write_results`.
+
+    Returns:
+        The mean scores, as from `write_results`, and the content of run.json.
+    """
+    if if_missing and _is_complete(run, link_audio) and listen_by is None:
+        info = read_info(run)
+        return summarise(read_scores(run)), info
+    with written_by_one(run):
+        info = read_info(run)
+        return write_results(run, read_scores(run), info, link_audio=link_audio, listen_by=listen_by), info
+
+
+def _is_complete(run: Path, link_audio: bool) -> bool:
+    return (run / REPORT).exists() and (run / EXCERPTS).exists() == link_audio
 
 
 def write_results(
@@ -41,7 +64,7 @@ def write_results(
     """
     summary = summarise(scores)
     keep = if_missing and listen_by is None
-    if not (keep and (run / REPORT).exists() and (run / EXCERPTS).exists() == link_audio):
+    if not (keep and _is_complete(run, link_audio)):
         from earmark.eval.report.page import write_report  # loads matplotlib, which takes a second
 
         write_all(summary, info, run)

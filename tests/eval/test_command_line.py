@@ -158,28 +158,18 @@ def test_systems_lists_what_is_here(earmark):
         assert text in done.stdout
 
 
-def test_a_run_never_loses_a_system_without_a_word(earmark, corpus_dir, tmp_path):
-    """What a second command does not name leaves the table, but not silently and not for good."""
+def test_a_run_accumulates(earmark, corpus_dir, tmp_path):
+    """A command adds to a run and hides nothing; --replace starts over."""
     arguments = ("compare", corpus_dir, "--out", tmp_path / "run")
-    both = earmark(*arguments, "--systems", "opus@12", "--systems", "mp3@64", "--metrics", "si_snr,stoi")
-    assert "mp3@64" in both.stdout
-    fewer = earmark(*arguments, "--systems", "opus@12", "--metrics", "si_snr")
-    assert "no longer show mp3@64; add to --systems to keep them" in fewer.stderr
-    assert "no longer show stoi; add to --metrics to keep them" in fewer.stderr
-    again = earmark(*arguments, "--systems", "opus@12,mp3@64", "--metrics", "si_snr,stoi")
-    assert ": 0 computed, 6 reused, 0 failed" in again.stdout
-
-
-@pytest.mark.parametrize("command", ["tables", "differences"])
-@pytest.mark.parametrize("form", ["text", "markdown", "csv"])
-def test_a_result_may_go_to_a_new_file(earmark, tmp_path, command, form):
-    run = Path(__file__).parents[1] / "data" / "version-0.1" / "run"
-    result = tmp_path / "result"
-    arguments = (command, run, "--format", form, "--out", result)
-    done = earmark(*arguments)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert result.read_text() == earmark(command, run, "--format", form).stdout
-    refused = earmark(*arguments)
-    assert refused.returncode == 2
-    assert "result: exists; add --force to replace it" in refused.stderr
-    assert earmark(*arguments, "--force").returncode == 0
+    earmark(*arguments, "--systems", "opus@12", "--metrics", "si_snr,stoi")
+    more = earmark(*arguments, "--systems", "mp3@64", "--metrics", "si_snr")
+    assert "also has opus@12; `earmark run drop` removes a system, --replace starts over" in more.stderr
+    assert "3 recordings x 1 system: 3 computed, 0 reused, 0 failed" in more.stdout
+    for name in ("opus@12", "mp3@64"):
+        assert name in more.stdout
+        assert name in (tmp_path / "run" / "report.html").read_text()
+    scores = pd.read_parquet(tmp_path / "run" / "scores.parquet")
+    assert scores.groupby("system", sort=False)["metric"].nunique().to_dict() == {"opus@12": 2, "mp3@64": 1}
+    over = earmark(*arguments, "--systems", "mp3@64", "--metrics", "si_snr", "--replace")
+    assert ": 3 computed, 0 reused, 0 failed" in over.stdout
+    assert "opus@12" not in over.stdout

@@ -24,7 +24,7 @@ def record(value: float, lag: int = 0) -> Record:
 
 def test_rows_are_in_the_order_of_the_plan():
     sources = [Source(name, Path(name), "speech") for name in ("a", "b")]
-    tally = Tally(sources, parse_list("opus@12,anchor@3.5k"), ("si_snr", "stoi"), lambda category: METRICS)
+    tally = Tally(sources, parse_list("opus@12,anchor@3.5k"), ("si_snr", "stoi"), lambda system, category: METRICS)
     tally.add("b", "anchor@3.5k", record(4.0))
     tally.add("b", "opus@12", "died")
     tally.add("a", "anchor@3.5k", record(2.0))
@@ -50,7 +50,7 @@ def test_rows_are_in_the_order_of_the_plan():
 
 def test_a_score_of_another_version_of_a_library_does_not_count():
     """A machine of a cluster may have another version; its record has the score under another name."""
-    tally = Tally([Source("a", Path("a"), "speech")], parse_list("opus@12"), ("si_snr", "stoi"), lambda _: METRICS)
+    tally = Tally([Source("a", Path("a"), "speech")], parse_list("opus@12"), ("si_snr", "stoi"), lambda *_: METRICS)
     theirs = record(1.0)
     theirs.scores["stoi, pystoi 0.3.3"] = theirs.scores.pop(cell(find("stoi")))
     tally.add("a", "opus@12", theirs)
