@@ -151,13 +151,12 @@ def merged(before: Content, after: Content, stay: pd.DataFrame) -> Content:
     others = [entry for entry in before.info["recordings"] if entry["file"] in files and entry["file"] not in ours]
     recordings = [*after.info["recordings"], *others]
     scores = pd.concat([after.scores, stay], ignore_index=True)
-    places = [
-        scores[column].map({name: place for place, name in enumerate(names)})
-        for column, names in (
-            ("file", [entry["file"] for entry in recordings]), ("system", systems), ("metric", metrics),
-        )
-    ]  # fmt: skip
-    order = pd.concat(places, axis=1, keys=range(3)).sort_values([0, 1, 2], kind="stable").index
+    names = {"file": [entry["file"] for entry in recordings], "system": systems, "metric": metrics}
+    places = {
+        column: scores[column].map({name: place for place, name in enumerate(ordered)})
+        for column, ordered in names.items()
+    }
+    order = pd.DataFrame(places).sort_values([*names], kind="stable").index
     speech = {name for name in before.info["speech_categories"] if name in set(stay["category"])}
     info = {
         **after.info,
