@@ -1,4 +1,4 @@
-"""Convolutions, norms and LSTM of SEANet, for whole signals and for streams (EnCodec paper, section 3.1).
+"""Convolutions and norms of SEANet, for whole signals and for streams (EnCodec paper, section 3.1).
 
 Every layer has `forward` for a whole signal. Causal layers also have `step`, which takes the signal part by part and
 keeps a typed state between calls. Its outputs equal those of `forward`, and each comes as early as it is determined.
@@ -6,7 +6,7 @@ keeps a typed state between calls. Its outputs equal those of `forward`, and eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
@@ -228,40 +228,4 @@ class ConvTranspose1d(nn.Module):
         state.tail = y[..., cut:].clone()
         assert self.conv.bias is not None
         out: Tensor = self.norm(y[..., :cut] + self.conv.bias[:, None])
-        return out
-
-
-@dataclass
-class LSTMState(LayerState):
-    """Hidden and cell state of an LSTM, each [layers, B, C]; None at the start of a signal."""
-
-    hidden: tuple[Tensor, Tensor] | None = field(default=None)
-
-    def rows(self, index: Tensor) -> LSTMState:
-        if self.hidden is None:
-            return LSTMState()
-        hidden, cell = self.hidden
-        return LSTMState((hidden.index_select(1, index), cell.index_select(1, index)))
-
-
-class LSTM(nn.Module):
-    """LSTM over time with a skip connection around it, [B, C, T] -> [B, C, T]; causal."""
-
-    def __init__(self, channels: int, layers: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(channels, channels, layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.step(x, self.new_state(), last=True)
-
-    def new_state(self) -> LSTMState:
-        return LSTMState()
-
-    def step(self, x: Tensor, state: LSTMState, last: bool) -> Tensor:
-        """Continue a signal with n steps, [B, C, n] -> [B, C, n]."""
-        if x.shape[-1] == 0:
-            return x
-        steps = x.permute(2, 0, 1)
-        y, state.hidden = self.lstm(steps, state.hidden)
-        out: Tensor = (y + steps).permute(1, 2, 0)
         return out

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from earmark.codec.encodec.config import SEANetConfig
-from earmark.codec.encodec.layers import LSTM, Conv1d, ConvTranspose1d, LayerState, Stepping
+from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d, LayerState, Stepping
+from earmark.codec.encodec.lstm import LSTM
 
 State = dict[int, LayerState]  # index of a layer in its stack -> its state; {} at the start of a signal
 

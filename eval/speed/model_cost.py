@@ -114,6 +114,8 @@ def _counted(model: nn.Module) -> Iterator[list[int]]:
     """Collect the FLOPs of every layer call within the block."""
     from torch import nn
 
+    from earmark.codec.encodec.lstm import LSTM
+
     flops: list[int] = []
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
@@ -122,12 +124,11 @@ def _counted(model: nn.Module) -> Iterator[list[int]]:
             flops.append(2 * x.numel() * layer.out_channels // layer.groups * layer.kernel_size[0])
         elif isinstance(layer, nn.Conv1d):  # the whole kernel applies to every output sample
             flops.append(2 * output.numel() * layer.in_channels // layer.groups * layer.kernel_size[0])
-        elif isinstance(layer, nn.LSTM):  # four gates, each with input and state
-            first = layer.input_size + layer.hidden_size
-            gates = 4 * layer.hidden_size * (first + (layer.num_layers - 1) * 2 * layer.hidden_size)
-            flops.append(2 * x.numel() // layer.input_size * gates)
+        elif isinstance(layer, LSTM):  # four gates, each with input and state
+            size = layer.lstm.hidden_size
+            flops.append(2 * x.numel() // size * 4 * size * 2 * size * layer.lstm.num_layers)
 
-    counted = (nn.Conv1d, nn.ConvTranspose1d, nn.LSTM)
+    counted = (nn.Conv1d, nn.ConvTranspose1d, LSTM)
     hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, counted)]
     try:
         yield flops

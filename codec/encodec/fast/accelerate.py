@@ -13,7 +13,8 @@ from earmark.codec.encodec.config import SEANetConfig
 from earmark.codec.encodec.fast.layers import FastConv, FastResidual, FastUpsampling, Layer
 from earmark.codec.encodec.fast.lstm import FastLSTM
 from earmark.codec.encodec.fast.onednn import PackedLinear, supports
-from earmark.codec.encodec.layers import LSTM, Conv1d, ConvTranspose1d
+from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d
+from earmark.codec.encodec.lstm import LSTM
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.encodec.precision import has_bfloat16
 from earmark.codec.encodec.rvq import ResidualVectorQuantizer

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from earmark.codec.encodec.fast.onednn import ROWS_EXPECTED, PackedLinear, onednn
-from earmark.codec.encodec.layers import LSTM, LayerState
+from earmark.codec.encodec.layers import LayerState
+from earmark.codec.encodec.lstm import LSTM
 
 _LSTM_MODE = 2  # at::native: 0 ReLU, 1 tanh, 2 LSTM, 3 GRU
 
@@ -40,8 +41,7 @@ class FastLSTM:
             self.weights.append((*packed, *biases))
 
     def _plain_weights(self, k: int) -> list[Tensor]:
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return [getattr(self.plain, f"{name}_l{k}").detach() for name in names]
+        return [weight.detach() for weight in self.plain.of_layer(k)]
 
     @cached_property
     def _gates(self) -> list[PackedLinear]:

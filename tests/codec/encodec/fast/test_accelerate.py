@@ -21,7 +21,7 @@ from earmark.codec.encodec.fast.accelerate import FastDecoder, FastEncoder, acce
 from earmark.codec.encodec.fast.layers import FastConvState
 from earmark.codec.encodec.fast.lstm import FastLSTM
 from earmark.codec.encodec.fast.onednn import supports
-from earmark.codec.encodec.layers import LSTM
+from earmark.codec.encodec.lstm import LSTM
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.encodec.seanet import State
 from earmark.codec.encodec.streaming import StreamingDecoder, StreamingEncoder
