@@ -1,9 +1,10 @@
 """Results of the checks in a session: attention checks and headphone checks.
 
-"instructed": one page between the trials asks the listener to set the slider to a named band of the scale. It is the
-instructional manipulation check of Oppenheimer, Meyvis and Davidenko (2009, doi 10.1016/j.jesp.2009.03.009) and, in
-written form, the trapping question of Naderi et al. (Interspeech 2015). One in five random answers passes; leaving the
-slider untouched never does.
+"instructed": one page between the trials plays one to five tones, and asks the listener to set the slider to the band
+of that number. Being heard and not written, the answer cannot be read from the page's text. It is the instructional
+manipulation check of Oppenheimer, Meyvis and Davidenko (2009, doi 10.1016/j.jesp.2009.03.009), and the trapping
+question of Naderi et al. (Interspeech 2015). One in five random answers passes; leaving the slider untouched never
+does.
 
 "repeated": one item, drawn at random for each session, is presented twice with at least one other item in between and
 its stimuli in a new order. The check fails if the two scores of a stimulus differ by more than one of the scale's five
@@ -19,7 +20,6 @@ import pandas as pd
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from earmark.mushra_app.database.labels import listener_label
 from earmark.mushra_app.database.tables import Listener, Rating, Step, Trial
 
 BANDS = ((80, 100), (60, 80), (40, 60), (20, 40), (0, 20))  # excellent to bad (BS.1534-3, 5.4)
@@ -40,7 +40,7 @@ def checks(session: Session, *criteria: ColumnElement[bool]) -> pd.DataFrame:
     """Results of all checks of all listeners, or of those who meet all the criteria.
 
     Returns:
-        listener ("L0001"), check ("instructed", "repeated" or "headphones"), passed (bool), evidence.
+        listener (label), check ("instructed", "repeated" or "headphones"), passed (bool), evidence.
     """
     rows = [*_page_results(session, *criteria), *_repeated_trials(session, *criteria)]
     return pd.DataFrame(sorted(rows), columns=COLUMNS).astype({"passed": bool})
@@ -68,23 +68,27 @@ def _page_results(session: Session, *criteria: ColumnElement[bool]) -> list[Row]
 
 def _repeated_trials(session: Session, *criteria: ColumnElement[bool]) -> list[Row]:
     """Differences between the two presentations of each repeated trial."""
-    repeats = select(Trial.listener_id, Trial.item).where(Trial.purpose == "repeat", Trial.submitted.is_not(None))
+    repeats = select(Listener.label, Trial.item).join(Listener).where(
+        Trial.purpose == "repeat", Trial.submitted.is_not(None)
+    )  # fmt: skip
     repeated = {(listener, item) for listener, item in session.execute(repeats)}
     query = (
-        select(Listener.id, Trial.item, Rating.condition, Rating.score)
+        select(Listener.label, Trial.item, Rating.condition, Rating.score)
         .join(Trial, Trial.listener_id == Listener.id).join(Rating, Rating.trial_id == Trial.id)
         .where(
-            Trial.purpose.in_(["rating", "repeat"]), Listener.id.in_({listener for listener, _ in repeated}), *criteria
+            Trial.purpose.in_(["rating", "repeat"]), Listener.label.in_({label for label, _ in repeated}), *criteria
         )
     )  # fmt: skip
-    scores: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    scores: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for listener, item, condition, score in session.execute(query):
         if (listener, item) in repeated:
             scores[listener][condition].append(score)
     rows = []
     for listener, by_condition in scores.items():
         pairs = [pair for pair in by_condition.values() if len(pair) == 2]
+        if not pairs:
+            continue
         difference = mean(abs(first - second) for first, second in pairs)
         evidence = f"a repeated trial differs by {difference:.1f} points on average"
-        rows.append((listener_label(listener), "repeated", difference <= MAX_DIFFERENCE, evidence))
+        rows.append((listener, "repeated", difference <= MAX_DIFFERENCE, evidence))
     return rows

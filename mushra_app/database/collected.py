@@ -8,33 +8,36 @@ import pandas as pd
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from earmark.mushra_app.database import attention
-from earmark.mushra_app.database.labels import listener_id, listener_label
-from earmark.mushra_app.database.tables import Listener, Rating, Step, Trial
+from earmark.mushra_app.database import attention, timing
+from earmark.mushra_app.database.tables import Listener, Rating, Setting, Step, Trial
 from earmark.mushra_app.ratings.table import Ratings, excluded_by_hand
 from earmark.mushra_app.study.pages import questions_of
 from earmark.mushra_app.study.questions import as_text
 from earmark.mushra_app.study.study import Study
 
 COLUMNS = ["listener", "item", "condition", "score", "position", "seconds", "submitted", "comment", "excluded",
-           "excluded_by"]  # fmt: skip
+           "excluded_by", "server_seconds"]  # fmt: skip
 
 
 def rating_table(session: Session, study: Study, *criteria: ColumnElement[bool]) -> pd.DataFrame:
     """Ratings of complete trials that meet all the criteria; its columns are described in Store.ratings."""
     complete = (
-        select(Trial.listener_id, Trial.item, Rating.condition, Rating.score, Trial.position, Trial.seconds,
-               Trial.submitted, Rating.comment, Listener.excluded, Listener.excluded_by)
+        select(Listener.label, Trial.item, Rating.condition, Rating.score, Trial.position, Trial.seconds,
+               Trial.submitted, Rating.comment, Listener.excluded, Listener.excluded_by,
+               Trial.submitted - Trial.served)
         .join(Rating, Rating.trial_id == Trial.id).join(Listener, Listener.id == Trial.listener_id)
-        .where(Trial.submitted.is_not(None), Trial.purpose == "rating", *criteria)
+        .where(Trial.submitted.is_not(None), Trial.retired.is_(None), Trial.purpose == "rating", *criteria)
         .order_by(Trial.listener_id, Trial.position, Rating.condition)
     )  # fmt: skip
     table = pd.DataFrame(session.execute(complete).all(), columns=COLUMNS)
-    table["listener"] = [listener_label(number) for number in table["listener"]]
+    table["server_seconds"] = table["server_seconds"].astype(float).round(3)
     table["submitted"] = [
         datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") for seconds in table["submitted"]
     ]
     table.insert(2, "category", table["item"].map({item.id: item.category for item in study.items}))
+    for column in ("study", "study_version"):
+        name = "study_id" if column == "study" else column
+        table[column] = session.scalar(select(Setting.value).where(Setting.name == name)) or ""
     return table
 
 
@@ -45,9 +48,10 @@ def as_ratings(session: Session, study: Study, table: pd.DataFrame) -> Ratings:
         table: from `rating_table`, with at least one row.
     """
     roles = {condition.name: condition.role for condition in study.conditions}
-    ids = {listener_id(label) for label in table["listener"].unique()}
+    labels = table["listener"].unique().tolist()
+    checks = timing.with_timing(attention.checks(session, Listener.label.in_(labels)), session, study, labels)
     return Ratings(
-        table.astype({"score": float}), roles, study.name, checks=attention.checks(session, Listener.id.in_(ids)),
+        table.astype({"score": float}), roles, study.name, checks=checks,
         excluded=excluded_by_hand(table),
     )  # fmt: skip
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
@@ -12,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from earmark.codec.errors import UserError
 from earmark.codec.extras import pip_install
+from earmark.mushra_app.database.labels import new_study_id
 from earmark.mushra_app.database.migrations import can_migrate, migrate
 from earmark.mushra_app.database.tables import SCHEMA_VERSION, Base, Listener, Setting
 from earmark.mushra_app.study.study import Study
@@ -38,6 +41,8 @@ def connect(study: Study, folder: Path, url: str | None, *, create: bool) -> Eng
     except ArgumentError as error:
         raise UserError("--database: not a database URL; examples: sqlite:///ratings.sqlite, "
                         "postgresql+psycopg://user:password@host/name") from error  # fmt: skip
+    if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        _make_private(Path(str(parsed.database)))
     shown = str(path) if url is None else f"--database {parsed.render_as_string(hide_password=True)}"
     try:
         engine = _engine(parsed)
@@ -84,6 +89,23 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
+def _make_private(path: Path) -> None:
+    """Create a file that only its owner can read, since it holds secrets and people's ids; SQLite's WAL takes its mode.
+
+    An existing file keeps its mode; `readable_by_others` finds it.
+    """
+    with suppress(OSError):  # the engine reports it better
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def readable_by_others(engine: Engine) -> list[Path]:
+    """Files of an SQLite database that other users of this machine can read or change."""
+    if engine.dialect.name != "sqlite" or engine.url.database in (None, "", ":memory:") or os.name != "posix":
+        return []
+    paths = [Path(f"{engine.url.database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", "-queue")]
+    return [path for path in paths if path.is_file() and path.stat().st_mode & 0o077]
+
+
 def _set_up_sqlite(connection: object, _: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]  # transactions begin in _begin_sqlite
     for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
@@ -91,7 +113,10 @@ def _set_up_sqlite(connection: object, _: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
+    options = connection.get_execution_options()
+    immediate = options.get("immediate", False)
+    # Set anew for each transaction, since connections are shared; see Database.noting.
+    connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if options.get('relaxed') else 'FULL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
@@ -110,7 +135,10 @@ def _prepare(connection: Connection, study: Study, shown: str, *, own: bool) -> 
     settings: dict[str, str] = dict(connection.execute(select(Setting.name, Setting.value)).all()) if exists else {}
     if not settings:
         Base.metadata.create_all(connection)
-        settings = {"schema_version": SCHEMA_VERSION, "study": fingerprint, "secret_key": secrets.token_urlsafe(32)}
+        settings = {
+            "schema_version": SCHEMA_VERSION, "study": fingerprint, "secret_key": secrets.token_urlsafe(32),
+            "study_id": new_study_id(), "last_listener": "0",
+        }  # fmt: skip
         connection.execute(insert(Setting), [{"name": name, "value": value} for name, value in settings.items()])
     if settings["study"] != fingerprint:
         if not own or _has_listeners(connection):

@@ -11,11 +11,14 @@ from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database.collected import as_ratings, rating_table
 from earmark.mushra_app.database.tables import Listener, Step, Trial
+from earmark.mushra_app.database.timing import implausible
 from earmark.mushra_app.ratings.screening import screen
 from earmark.mushra_app.study.study import Study
 
 UNFINISHED = exists().where(Step.listener_id == Listener.id, Step.done.is_(None))
-AT_END = and_(Listener.state == "active", ~UNFINISHED)
+RATED = exists().where(Trial.listener_id == Listener.id, Trial.purpose == "rating", Trial.submitted.is_not(None))
+UNRATED = exists().where(Trial.listener_id == Listener.id, Trial.purpose == "rating", Trial.submitted.is_(None))
+AT_END = and_(Listener.state == "active", ~UNFINISHED, RATED, ~UNRATED)  # a session without its trials is not finished
 
 
 @dataclass(frozen=True)
@@ -24,20 +27,32 @@ class Verdict:
 
     Args:
         reason: why not; "" if they count.
+        by: "screening", or "timing" if the session is implausible.
         time: when the listener was judged.
     """
 
     listener_id: int
     reason: str
+    by: str
     time: float
 
 
-def judge(session: Session, study: Study, rule: str) -> list[Verdict]:
-    """Judge everybody who has finished, left or disappeared since the last call. Slow; changes nothing."""
+def judge(session: Session, study: Study, rule: str, *, refuse_implausible: bool = False) -> list[Verdict]:
+    """Judge everybody who has finished, left or disappeared since the last call. Slow; changes nothing.
+
+    Args:
+        refuse_implausible: whether sessions that contradict what the server saw do not count; see timing.py.
+    """
     now = time.time()
     listeners = session.scalars(select(Listener).where(_is_due(now))).all()
     reasons = _reasons(session, study, rule, listeners)
-    return [Verdict(listener.id, reasons.get(listener.label, ""), now) for listener in listeners]
+    labels = [listener.label for listener in listeners]
+    refused = implausible(session, study, labels) if refuse_implausible and labels else {}
+    return [
+        Verdict(one.id, refused.get(one.label) or reasons.get(one.label, ""),
+                "timing" if one.label in refused else "screening", now)
+        for one in listeners
+    ]  # fmt: skip
 
 
 def record(session: Session, verdicts: Sequence[Verdict]) -> None:
@@ -48,9 +63,10 @@ def record(session: Session, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         this = update(Listener).where(Listener.id == verdict.listener_id)
         session.execute(this.where(AT_END).values(state="finished"))
-        ours = this.where(Listener.excluded_by.in_(["", "screening"]))
-        session.execute(ours.values(excluded=verdict.reason, excluded_by="screening" if verdict.reason else ""))
+        ours = this.where(Listener.excluded_by.in_(["", "screening", "timing"]))
+        session.execute(ours.values(excluded=verdict.reason, excluded_by=verdict.by if verdict.reason else ""))
         session.execute(this.values(judged=verdict.time))
+        session.execute(this.where(Listener.state != "active").values(address=""))
 
 
 def _is_due(now: float) -> ColumnElement[bool]:

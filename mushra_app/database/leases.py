@@ -1,7 +1,8 @@
 """Leases: every item needs `study.annotations` ratings; a lease reserves one of them for a listener at work.
 
-All functions run in an exclusive transaction (see transactions.py), so that their counts stay valid to its end. Leases
-are counted for GRACE_SECONDS after they end, since the clocks of two workers may differ.
+Leases begin when a listener opens the first trial. Before that the items are provisional, so that people who consent
+and leave take no places. Leases are counted for GRACE_SECONDS after they end, since the clocks of two workers may
+differ. All functions run in an exclusive transaction (see transactions.py), so that their counts stay valid to its end.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from earmark.mushra_app.study.study import Item, Study
 
 GRACE_SECONDS = 5
 
-COUNTS = and_(Trial.purpose == "rating", Trial.submitted.is_not(None), Listener.excluded == "")
+COUNTS = and_(
+    Trial.purpose == "rating", Trial.submitted.is_not(None), Trial.retired.is_(None), Listener.excluded == ""
+)  # fmt: skip
 
 
 def valid_ratings(session: Session) -> dict[str, int]:
@@ -35,7 +38,8 @@ def ratings_and_leases(session: Session, now: float, *, without: Listener | None
     """Item id -> ratings that count, plus leases of everybody but the listener `without`."""
     leased = and_(
         Trial.purpose == "rating", Trial.submitted.is_(None),
-        Listener.state == "active", Listener.lease_until > now - GRACE_SECONDS,
+        Listener.state == "active", Listener.excluded == "", Listener.begun.is_not(None),
+        Listener.lease_until > now - GRACE_SECONDS,
         *([] if without is None else [Listener.id != without.id]),
     )  # fmt: skip
     counts = select(Trial.item, func.count()).join(Listener).where(or_(COUNTS, leased)).group_by(Trial.item)
@@ -91,13 +95,37 @@ def _stimuli(study: Study, trial_id: int, item: str) -> list[dict[str, object]]:
     ]
 
 
-def renew(session: Session, study: Study, listener: Listener, now: float) -> None:
-    """Let a listener whose leases ran out continue.
+def begin(session: Session, study: Study, listener: Listener, now: float) -> None:
+    """Give a listener who opens the first trial the items that need ratings most, and let the leases begin.
 
-    An unfinished trial whose item has been given to others meanwhile gets another item, or is removed if no item needs
-    ratings; a session without trials is over. The open trial always stays: its answers may wait in the browser. The
-    listener's own leases do not count as taken: within the grace period they still exist, and another tab of the
-    listener may have renewed them.
+    Provisional items that are among them stay. If fewer items need ratings than the session has trials, the last trials
+    are removed; if none does, the session ends as "not begun".
+    """
+    trials = listener.rating_trials
+    taken = ratings_and_leases(session, now, without=listener)
+    chosen = {item.id: item for item in allocate(study, taken, random.SystemRandom(), count=len(trials))}
+    if not chosen:
+        listener.state, listener.address = "not begun", ""
+        return
+    listener.begun = now
+    held = {trial.item for trial in trials}
+    new = [item for item in chosen.values() if item.id not in held]
+    for trial in [trial for trial in trials if trial.item not in chosen]:
+        if new:
+            _replace(session, study, listener, trial, new.pop())
+        else:
+            _delete_trial(session, trial.id)
+    session.flush()
+    _delete_orphaned_repeats(session, listener)
+
+
+def renew(session: Session, study: Study, listener: Listener, now: float) -> None:
+    """Let a listener whose leases ran out continue. A session that has begun is never shortened.
+
+    An unfinished trial whose item has been given to others meanwhile gets another item that needs ratings. If there is
+    none, it stays: one rating too many is better than a session cut short. The open trial always stays: its answers may
+    wait in the browser. The listener's own leases do not count as taken: within the grace period they still exist, and
+    another tab of the listener may have renewed them.
     """
     taken = ratings_and_leases(session, now, without=listener)
     open_trial = None if listener.open_step is None else listener.open_step.trial_id
@@ -105,24 +133,29 @@ def renew(session: Session, study: Study, listener: Listener, now: float) -> Non
         if trial.id != open_trial and taken.get(trial.item, 0) >= study.annotations:
             heard = {other.item for other in listener.rating_trials}
             instead = allocate(study, taken, random.SystemRandom(), count=1, heard=heard)
-            if not instead:
-                _delete_trial(session, trial.id)
-                continue
-            session.execute(delete(Stimulus).where(Stimulus.trial_id == trial.id))
-            trial.item, trial.key = instead[0].id, secrets.token_urlsafe(16)
-            session.execute(insert(Stimulus), _stimuli(study, trial.id, trial.item))
+            if instead:
+                _replace(session, study, listener, trial, instead[0])
         taken[trial.item] = taken.get(trial.item, 0) + 1
-    _delete_orphaned_repeats(session, listener)
-    if session.scalar(select(Trial.id).where(Trial.listener_id == listener.id, Trial.purpose == "rating")) is None:
-        session.execute(delete(Step).where(Step.listener_id == listener.id, Step.done.is_(None)))
+
+
+def _replace(session: Session, study: Study, listener: Listener, trial: Trial, item: Item) -> None:
+    """Give an unfinished trial, and its repetition if there is one, another item under new tokens."""
+    repeats = [one for one in listener.trials if one.purpose == "repeat" and one.item == trial.item]
+    for one in (trial, *repeats):
+        session.execute(delete(Stimulus).where(Stimulus.trial_id == one.id))
+        one.item, one.key, one.served = item.id, secrets.token_urlsafe(16), None
+        session.flush()
+        session.execute(insert(Stimulus), _stimuli(study, one.id, item.id))
 
 
 def _delete_orphaned_repeats(session: Session, listener: Listener) -> None:
-    """Delete repeated trials whose first presentation is gone, since nothing is left to compare them with."""
-    items = select(Trial.item).where(Trial.listener_id == listener.id, Trial.purpose == "rating")
+    """Delete repeated trials whose first presentation is gone, and all if no other item is left to come in between."""
+    rated = and_(Trial.listener_id == listener.id, Trial.purpose == "rating")
+    items = session.scalars(select(Trial.item).where(rated)).all()
     orphaned = and_(
-        Trial.listener_id == listener.id, Trial.purpose == "repeat", Trial.item.not_in(items.scalar_subquery())
-    )
+        Trial.listener_id == listener.id, Trial.purpose == "repeat",
+        Trial.item.not_in(items if len(items) > 1 else []),
+    )  # fmt: skip
     for trial_id in session.scalars(select(Trial.id).where(orphaned)).all():
         _delete_trial(session, trial_id)
 

@@ -6,6 +6,7 @@ column values as they are stored: JSON is text here.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, MetaData, func, insert, select, text
 
+from earmark.mushra_app.database.labels import listener_label, new_study_id
+from earmark.mushra_app.database.persons import person_key
 from earmark.mushra_app.database.tables import SCHEMA_VERSION, Base
 
 Rows = dict[str, list[dict[str, Any]]]  # table -> rows; a row maps columns to values
@@ -43,8 +46,45 @@ def _from_1(rows: Rows) -> None:
             })  # fmt: skip
 
 
+def _from_2(rows: Rows) -> None:
+    """Change rows of version 2 to version 3: names that are unique across studies, times of the server, visits hashed.
+
+    A session that ended without a trial was stored as active or finished; it had not begun.
+    """
+    settings = {setting["name"]: setting["value"] for setting in rows["setting"]}
+    study_id = settings.get("study_id", new_study_id())
+    last = max((listener["id"] for listener in rows["listener"]), default=0)
+    rows["setting"] += [
+        {"name": name, "value": value}
+        for name, value in (("study_id", study_id), ("last_listener", str(last)))
+        if name not in settings
+    ]
+    trials, stored = defaultdict(list), defaultdict(list)
+    for trial in rows["trial"]:
+        trial |= {"served": None, "retired": None}
+        if trial["purpose"] == "rating":
+            trials[trial["listener_id"]].append(trial)
+        if trial["submitted"] is not None:
+            stored[trial["listener_id"]].append(trial["submitted"])
+    for stimulus in rows["stimulus"]:
+        stimulus["fetched"] = None
+    rows["admitted"] = []
+    for listener in rows["listener"]:
+        listener |= {
+            "label": listener_label(listener["id"], study_id), "address": "", "begun": listener["started"],
+            "progress": max([listener["started"], *stored[listener["id"]]]),
+        }  # fmt: skip
+        if not trials[listener["id"]] and listener["state"] in ("active", "finished"):
+            listener["state"] = "not begun"
+        if listener["source"] == "personal" and listener["visit"] is not None:
+            listener["visit"] = hashlib.sha256(listener["visit"].encode()).hexdigest()
+        if listener["person"] is not None:
+            person = person_key(settings["secret_key"], listener["source"], listener["person"])
+            rows["admitted"].append({"person": person, "time": listener["started"]})
+
+
 # Version -> function that changes its rows to those of the next version.
-CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1}
+CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1, "2": _from_2}
 
 
 def can_migrate(version: str) -> bool:

@@ -40,6 +40,10 @@ class TookPartError(RefusedError):
     """This person has already taken part, or is taking part in another browser."""
 
 
+class TooManySessionsError(RefusedError):
+    """Too many sessions from this network address are open."""
+
+
 class NotOpenError(RefusedError):
     """Nobody is admitted at present.
 

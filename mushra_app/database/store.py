@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, Select, and_, select, update
+from sqlalchemy import Engine, Select, and_, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from earmark.codec.text import counted
-from earmark.mushra_app.database import judging, leases, submissions
+from earmark.mushra_app.database import admission, judging, leases, submissions
 from earmark.mushra_app.database.allocation import allocate, is_complete
 from earmark.mushra_app.database.collected import rating_table
 from earmark.mushra_app.database.connection import connect
-from earmark.mushra_app.database.refusals import NotOpenError, Status, TookPartError
+from earmark.mushra_app.database.refusals import NotOpenError, Status
 from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.database.tables import Listener, Setting, Stimulus, Trial
 from earmark.mushra_app.database.transactions import Database
@@ -32,6 +32,8 @@ from earmark.mushra_app.study.crowd import Arrival, Crowd
 from earmark.mushra_app.study.study import Study
 
 LEASE_SECONDS = 3600.0
+MOST_IDLE_LEASES = 2  # reloading a page without storing an answer renews a lease for at most this many leases
+SESSIONS_PER_ADDRESS = 10
 
 
 class Store(Database):
@@ -40,13 +42,21 @@ class Store(Database):
     Args:
         lease: seconds for which an idle listener keeps the leases on unfinished trials.
         rule: name of the screening rule (ratings/screening.py) that decides whose ratings count.
+        per_address: open sessions that one network address may have; None for any number. Personal links are not
+            limited, and neither is the server's own machine.
+        refuse_implausible: whether sessions that contradict what the server saw (timing.py) do not count.
     """
 
-    def __init__(self, engine: Engine, study: Study, *, lease: float = LEASE_SECONDS, rule: str = "none") -> None:
+    def __init__(
+        self, engine: Engine, study: Study, *, lease: float = LEASE_SECONDS, rule: str = "none",
+        per_address: int | None = SESSIONS_PER_ADDRESS, refuse_implausible: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(engine)
         self.study = study
         self.lease = lease
         self.rule = rule
+        self.per_address = per_address
+        self.refuse_implausible = refuse_implausible
 
     # Admission
 
@@ -84,6 +94,8 @@ class Store(Database):
     def listener(self, key: str) -> Listener | None:
         """Find a listener, with steps and trials but without stimuli. Renews a lease of which less than half is left.
 
+        A listener who stores nothing for MOST_IDLE_LEASES leases keeps the session, but no longer its leases.
+
         Returns:
             None if there is no such listener.
         """
@@ -92,51 +104,78 @@ class Store(Database):
         now = time.time()
         if listener is None or listener.state != "active" or listener.lease_until > now + self.lease / 2:
             return listener
+        until = min(now + self.lease, listener.progress + MOST_IDLE_LEASES * self.lease)
+        if until <= max(now, listener.lease_until):
+            return listener
         with self.writing() as session:
-            still_valid = and_(Listener.id == listener.id, Listener.lease_until > now)
-            renewed = session.execute(
-                update(Listener).where(still_valid).values(seen=now, lease_until=now + self.lease)
-            )
+            this = update(Listener).where(Listener.id == listener.id).values(seen=now, lease_until=until)
+            still_valid = or_(Listener.lease_until > now, Listener.begun.is_(None))
+            renewed = session.execute(this.where(still_valid))
         if renewed.rowcount == 0:  # type: ignore[attr-defined]
             with self.writing(exclusive=True) as session:
                 listener = session.scalars(_with_steps_and_trials(key).with_for_update(of=Listener)).one()
                 leases.renew(session, self.study, listener, now)
-                listener.seen, listener.lease_until = now, now + self.lease
+                listener.seen, listener.lease_until = now, until
             with self.reading() as session:
                 listener = session.scalar(_with_steps_and_trials(key))
         return listener
 
+    def begin(self, key: str) -> Listener:
+        """Begin the leases of a listener who opens the first trial, unless they have begun; see leases.begin.
+
+        Returns:
+            The listener as `listener` returns it; its state is "not begun" if others took all places.
+        """
+        with self.writing(exclusive=True) as session:
+            now = time.time()
+            listener = session.scalars(_with_steps_and_trials(key).with_for_update(of=Listener)).one()
+            if listener.begun is None and listener.state == "active":
+                leases.begin(session, self.study, listener, now)
+                listener.seen, listener.lease_until = now, now + self.lease
+                listener.progress = max(listener.progress, now)
+        with self.reading() as session:
+            return session.scalars(_with_steps_and_trials(key)).one()
+
     def participation(self, arrival: Arrival) -> Listener | None:
-        """The participation of the person who arrives, from this or an earlier visit; None if there is none."""
+        """The participation of this visit, or else the newest of the person who arrives; None if there is none."""
         if arrival.person is None:
             return None
         with self.reading() as session:
-            return session.scalar(_same_person(arrival))
+            known = session.scalars(admission.same_person(arrival).order_by(Listener.id)).all()
+        return max(known, key=lambda one: (one.visit == arrival.visit, one.id), default=None)
 
-    def enrol(self, key: str, arrival: Arrival = Arrival()) -> Listener:  # noqa: B008 - immutable
-        """Start a session with leases on its items, unless there is already one with this key.
+    def took_part(self, arrival: Arrival) -> bool:
+        """Whether the person who arrives has taken part on another visit, and so cannot begin."""
+        if arrival.person is None:
+            return False
+        with self.reading() as session:
+            return admission.took_part(session, arrival)
+
+    def enrol(self, key: str, arrival: Arrival = Arrival(), address: str = "") -> Listener:  # noqa: B008 - immutable
+        """Start a session, unless there is already one with this key. Its leases begin with the first trial.
+
+        Args:
+            address: network address of the listener, as far as the server knows; only a keyed hash is stored.
 
         Returns:
             The listener with all trials and stimuli.
 
         Raises:
-            TookPartError: if this person has a session with another key.
+            TookPartError: if this person has taken part, or has this visit's session with another key.
+            TooManySessionsError: if too many sessions from this address are open.
             NotOpenError: if the study admits nobody.
         """
         self.screen_ended_sessions()
         with self.writing(exclusive=True) as session:
-            now = time.time()
             if session.scalar(select(Listener).where(Listener.key == key)) is None:
-                if arrival.person is not None and session.scalar(_same_person(arrival)) is not None:
-                    raise TookPartError("You have already taken part in this listening test.")
+                now = time.time()
+                admission.check(session, arrival, address, self.per_address, now)
                 status = self._status(session, now)
                 if status.state != "open":
                     raise NotOpenError(status)
                 items = allocate(self.study, leases.ratings_and_leases(session, now), random.SystemRandom())
-                listener = Listener(
-                    key=key, started=now, seen=now, lease_until=now + self.lease, source=arrival.source,
-                    person=arrival.person, visit=arrival.visit, arrival=dict(arrival.details),
-                )  # fmt: skip
+                listener = admission.new_listener(session, key, arrival, address, now)
+                listener.lease_until = now + self.lease
                 leases.add_listener(session, self.study, listener, items)
         whole = _with_steps_and_trials(key).options(selectinload(Listener.trials).selectinload(Trial.stimuli))
         with self.reading() as session:
@@ -153,14 +192,32 @@ class Store(Database):
         """End the session of a listener who stops early, and with it the leases on unfinished trials."""
         with self.writing() as session:
             active = and_(Listener.key == key, Listener.state == "active")
-            session.execute(update(Listener).where(active).values(state="left", seen=time.time()))
+            session.execute(update(Listener).where(active).values(state="left", seen=time.time(), address=""))
         self.screen_ended_sessions()
 
     def exclude(self, listener_id: int, reason: str) -> None:
-        """Exclude a listener's ratings by hand, or include them if the reason is "". Screening cannot undo this."""
+        """Exclude a listener's ratings by hand, or include them if the reason is "". Screening cannot undo this.
+
+        An excluded listener has no leases.
+        """
         with self.writing() as session:
             values = {"excluded": reason, "excluded_by": "experimenter"}
             session.execute(update(Listener).where(Listener.id == listener_id).values(values))
+
+    def free_places(self, listener_id: int | None = None) -> int:
+        """End the leases of one listener, or of everybody who has begun and has stored no trial.
+
+        The sessions go on; a listener who stores a trial gets leases on the rest again.
+
+        Returns:
+            Number of listeners whose leases ended.
+        """
+        now = time.time()
+        whose = Listener.id == listener_id if listener_id is not None else ~judging.RATED
+        leased = and_(whose, Listener.state == "active", Listener.begun.is_not(None), Listener.lease_until > now)
+        with self.writing(exclusive=True) as session:
+            ended = session.execute(update(Listener).where(leased).values(lease_until=0.0, progress=0.0))
+        return int(ended.rowcount)  # type: ignore[attr-defined]
 
     # Steps and trials
 
@@ -168,6 +225,13 @@ class Store(Database):
         """A trial with its stimuli."""
         with self.reading() as session:
             return session.get_one(Trial, trial_id, options=[selectinload(Trial.stimuli)])
+
+    def serve_trial(self, trial_id: int) -> Trial:
+        """A trial with its stimuli, whose page is sent now; the first time counts."""
+        now = time.time()
+        with self.noting() as session:
+            session.execute(update(Trial).where(Trial.id == trial_id, Trial.served.is_(None)).values(served=now))
+        return self.trial(trial_id)
 
     def submit(self, listener_key: str, trial_key: str, answers: Mapping[str, Answer], seconds: float) -> None:
         """Store all ratings of a trial. Submitting the same ratings again changes nothing.
@@ -213,15 +277,20 @@ class Store(Database):
             )  # fmt: skip
 
     def stimulus(self, listener_key: str, token: str) -> tuple[str, str] | None:
-        """Item id and condition behind a token of this listener; None if the listener has no such token."""
+        """Item id and condition behind a token of this listener, which is fetched now; None if there is none."""
         owned = (
-            select(Trial.item, Stimulus.condition)
+            select(Trial.item, Stimulus.condition, Stimulus.fetched)
             .select_from(Stimulus).join(Trial).join(Listener)
             .where(Stimulus.token == token, Listener.key == listener_key)
         )  # fmt: skip
         with self.reading() as session:
             row = session.execute(owned).one_or_none()
-        return None if row is None else (row.item, row.condition)
+        if row is None:
+            return None
+        if row.fetched is None:
+            with self.noting() as session:
+                session.execute(update(Stimulus).where(Stimulus.token == token).values(fetched=time.time()))
+        return row.item, row.condition
 
     # Results and screening
 
@@ -229,25 +298,30 @@ class Store(Database):
         """Ratings of all complete trials, including those of excluded listeners.
 
         Returns:
-            listener ("L0001", numbered in order of arrival), item, category, condition, score (0 to 100), position (of
-            the trial in the session, from 1), seconds (spent on the trial), submitted (ISO 8601, UTC), comment,
-            excluded (why the listener's ratings do not count, "" if they do), excluded_by ("screening", "page" or
-            "experimenter").
+            listener ("L0001-7f3a2c", numbered in order of arrival), item, category, condition, score (0 to 100),
+            position (of the trial in the session, from 1), seconds (spent on the trial, as the browser says),
+            submitted (ISO 8601, UTC), comment, excluded (why the listener's ratings do not count, "" if they do),
+            excluded_by ("screening", "timing", "page" or "experimenter"), server_seconds (from sending the page to
+            receiving the ratings; NaN if an earlier version served it), study (id of the database), study_version
+            (hash of the audio). Ratings of audio that was replaced are left out.
         """
         with self.reading() as session:
             return rating_table(session, self.study)
 
     def adopt_rule(self) -> None:
         """Judge all listeners again if the study was last served with another screening rule."""
-        if self.setting("rule", self.rule) != self.rule:
+        rule = f"{self.rule}, timing" if self.refuse_implausible else self.rule
+        if self.setting("rule", rule) != rule:
             with self.writing(exclusive=True) as session:
                 session.execute(update(Listener).values(judged=None))
-        self.set("rule", self.rule)
+        self.set("rule", rule)
 
     def screen_ended_sessions(self) -> None:
         """Judge everybody who has finished, left or disappeared since the last call, and exclude bad ratings."""
         with self.reading() as session:
-            verdicts = judging.judge(session, self.study, self.rule)
+            verdicts = judging.judge(
+                session, self.study, self.rule, refuse_implausible=self.refuse_implausible
+            )  # fmt: skip
         if verdicts:
             with self.writing() as session:
                 judging.record(session, verdicts)
@@ -258,23 +332,22 @@ def _with_steps_and_trials(key: str) -> Select[Listener]:
     return select(Listener).where(Listener.key == key).options(steps, trials)
 
 
-def _same_person(arrival: Arrival) -> Select[Listener]:
-    return select(Listener).where(Listener.source == arrival.source, Listener.person == arrival.person)
-
-
 def open_store(
     study: Study, folder: Path, url: str | None = None, *, create: bool = True, lease: float = LEASE_SECONDS,
-    rule: str = "none",
+    rule: str = "none", per_address: int | None = SESSIONS_PER_ADDRESS, refuse_implausible: bool = False,
 ) -> Store:  # fmt: skip
     """Open the database of the study in `folder`; create or migrate its tables if necessary.
 
     Args:
         url: SQLAlchemy URL; default: STUDY/ratings.sqlite.
         create: whether STUDY/ratings.sqlite may be created.
-        lease, rule: see Store.
+        lease, rule, per_address, refuse_implausible: see Store.
 
     Raises:
         UserError: if the URL is wrong, its driver is missing, the database cannot be opened, or it belongs to another
             study.
     """
-    return Store(connect(study, folder, url, create=create), study, lease=lease, rule=rule)
+    engine = connect(study, folder, url, create=create)
+    return Store(
+        engine, study, lease=lease, rule=rule, per_address=per_address, refuse_implausible=refuse_implausible
+    )  # fmt: skip

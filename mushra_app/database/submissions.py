@@ -69,7 +69,7 @@ def store_ratings(
     now = time.time()
     listener = update(Listener).where(Listener.id == trial.listener_id)
     state = session.scalar(listener.values(seen=now).returning(Listener.state))
-    session.execute(listener.where(Listener.lease_until > now).values(lease_until=now + lease))
+    session.execute(listener.where(Listener.begun.is_(None)).values(begun=now))
     if state == "active":
         unrated = and_(Trial.id == trial.id, Trial.key == trial.key, Trial.submitted.is_(None))
         changed = session.execute(update(Trial).where(unrated).values(submitted=now, seconds=seconds))
@@ -77,6 +77,8 @@ def store_ratings(
             rows = [{"trial_id": trial.id, "condition": name, **asdict(answer)} for name, answer in answers.items()]
             session.execute(insert(Rating), rows)
             session.execute(update(Step).where(Step.trial_id == trial.id).values(done=now))
+            session.execute(listener.values(progress=now))
+            session.execute(listener.where(Listener.lease_until > now).values(lease_until=now + lease))
             return None
     same_trial = and_(Rating.trial_id == trial.id, Trial.key == trial.key)
     stored = session.scalars(select(Rating).join(Trial, Trial.id == Rating.trial_id).where(same_trial)).all()
@@ -107,5 +109,7 @@ def complete_step(
         raise RefusedError("There is something to do before this page.")
     step.answer = answer
     step.done = None if again else time.time()
+    listener.progress = max(listener.progress, time.time())
     if turned_away:
+        listener.address = ""
         listener.state, listener.excluded, listener.excluded_by = "turned away", turned_away, "page"

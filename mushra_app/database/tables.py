@@ -13,9 +13,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from earmark.mushra_app.database.json_text import JsonText
-from earmark.mushra_app.database.labels import listener_label
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 
 
 class Base(DeclarativeBase):
@@ -23,7 +22,11 @@ class Base(DeclarativeBase):
 
 
 class Setting(Base):
-    """A value for the whole database: schema_version, study (its fingerprint), secret_key, gate, crowd, rule, ..."""
+    """A value for the whole database.
+
+    Names: schema_version, study (fingerprint of its items, conditions and file names), study_id, last_listener (number
+    of the newest one), stimuli (SHA-256 of each audio file), study_version, secret_key, gate, crowd, rule, ...
+    """
 
     __tablename__ = "setting"
 
@@ -35,26 +38,37 @@ class Listener(Base):
     """One participation.
 
     Attributes:
+        label: name in tables and reports, "L0001-7f3a2c"; never given to a second listener, see labels.py.
         key: secret in the listener's cookie.
-        lease_until: end of the leases on the unfinished trials of an active listener.
+        seen: time of the last request that renewed the lease.
+        begun: when the first trial was opened, and with it the leases began; None before.
+        progress: when an answer was last stored, or else `started`.
+        lease_until: end of the leases on the unfinished trials of an active listener who has begun.
+        address: keyed hash of the network address, while the session is open; see arrivals.py.
         source: where the listener came from: "anonymous", "personal", "prolific" or "mturk".
         person: the listener's id there.
-        visit: the platform's secret for this participation, with which it can be resumed.
+        visit: the platform's id of this participation, with which it can be resumed; for "personal" a hash of the link.
         arrival: everything the platform sent.
-        state: "active", "finished", "left" or "turned away".
+        state: "active", "finished" (all trials are stored), "left", "turned away", or "not begun" (others took all
+            places before the first trial).
         excluded: why the ratings do not count; empty if they do.
-        excluded_by: "screening", "page" or "experimenter". Screening never overrides the other two.
+        excluded_by: "screening", "timing" (see timing.py), "page" or "experimenter". The first two are judged
+            again; they never override the others.
         judged: when screening last judged this listener.
     """
 
     __tablename__ = "listener"
-    __table_args__ = (UniqueConstraint("source", "person"),)
+    __table_args__ = (UniqueConstraint("source", "person", "visit"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    label: Mapped[str] = mapped_column(unique=True)
     key: Mapped[str] = mapped_column(unique=True)
     started: Mapped[float]
     seen: Mapped[float]
+    begun: Mapped[float | None]
+    progress: Mapped[float]
     lease_until: Mapped[float]
+    address: Mapped[str] = mapped_column(default="", index=True)
     source: Mapped[str] = mapped_column(default="anonymous")
     person: Mapped[str | None]
     visit: Mapped[str | None]
@@ -67,11 +81,6 @@ class Listener(Base):
     steps: Mapped[list[Step]] = relationship(back_populates="listener", order_by="Step.position")
 
     @property
-    def label(self) -> str:
-        """Name in tables and reports: "L0001"."""
-        return listener_label(self.id)
-
-    @property
     def receipt(self) -> str:
         """Code that the listener hands to the platform at the end. It names the listener, and nobody can guess it."""
         return f"{self.label}-{hashlib.sha256(self.key.encode()).hexdigest()[:10]}"
@@ -80,6 +89,19 @@ class Listener(Base):
     def open_step(self) -> Step | None:
         """The first step that is not done; None if all are."""
         return next((step for step in self.steps if step.done is None), None)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every step is done and every trial that counts is stored; there is at least one."""
+        trials = self.rating_trials
+        return bool(trials) and all(trial.submitted is not None for trial in trials) and self.open_step is None
+
+    @property
+    def outcome(self) -> str:
+        """State as the listener's last page and the platform are told: a session without its trials is not finished."""
+        if self.state in ("active", "finished"):
+            return "finished" if self.is_complete else "not begun"
+        return self.state
 
     @property
     def rating_trials(self) -> list[Trial]:
@@ -94,7 +116,9 @@ class Trial(Base):
         key: identifies the trial in a submission, so that a repeated submission is recognised.
         purpose: "rating", "training" or "repeat" (see attention.py).
         position: from 1, within the purpose.
-        seconds: how long the page was in view.
+        seconds: how long the page was in view, as the browser says.
+        served: when the server first sent the page; None if an earlier version did.
+        retired: when the audio of this item was replaced, since when the ratings do not count; see stimuli.py.
     """
 
     __tablename__ = "trial"
@@ -110,7 +134,9 @@ class Trial(Base):
     item: Mapped[str] = mapped_column(index=True)
     position: Mapped[int]
     seconds: Mapped[float | None]
+    served: Mapped[float | None]
     submitted: Mapped[float | None]
+    retired: Mapped[float | None]
     listener: Mapped[Listener] = relationship(back_populates="trials")
     stimuli: Mapped[list[Stimulus]] = relationship(order_by="Stimulus.position")
     ratings: Mapped[list[Rating]] = relationship()
@@ -158,6 +184,7 @@ class Stimulus(Base):
     Attributes:
         token: the name under which the browser fetches the audio; tells nothing about the condition.
         position: 0 for the open reference, from 1 for the conditions in random order.
+        fetched: when the server first sent the audio; None before.
     """
 
     __tablename__ = "stimulus"
@@ -167,6 +194,7 @@ class Stimulus(Base):
     trial_id: Mapped[int] = mapped_column(ForeignKey("trial.id"))
     position: Mapped[int] = mapped_column("place")
     condition: Mapped[str]
+    fetched: Mapped[float | None]
 
 
 class Rating(Base):
@@ -179,6 +207,19 @@ class Rating(Base):
     condition: Mapped[str] = mapped_column(primary_key=True)
     score: Mapped[int]
     comment: Mapped[str] = mapped_column(default="")
+
+
+class Admitted(Base):
+    """A person of a platform or a personal link who has begun a session. It outlasts the listener's other rows.
+
+    Attributes:
+        person: keyed hash of source and id, so that nobody is named here.
+    """
+
+    __tablename__ = "admitted"
+
+    person: Mapped[str] = mapped_column(primary_key=True)
+    time: Mapped[float]
 
 
 class AdminSession(Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database.tables import Setting
@@ -23,6 +23,19 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """Open a session that sees one state of the database."""
         with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def noting(self) -> Iterator[Session]:
+        """Open a transaction for something that a power cut may lose, such as the time of a request.
+
+        It does not wait for the disk: SQLite writes it there with the next other transaction, PostgreSQL soon after.
+        """
+        engine = self.engine.execution_options(immediate=True, relaxed=True)
+        turn = nullcontext() if self._queue is None else self._queue.turn()
+        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
+            if self.engine.dialect.name == "postgresql":
+                session.execute(text("SET LOCAL synchronous_commit TO OFF"))
             yield session
 
     @contextmanager

@@ -204,7 +204,8 @@ def way_back(arrival: Arrival, crowd: Crowd, outcome: str, receipt: str = "") ->
     """How a participant returns to the platform; None for listeners who came from no platform.
 
     Args:
-        outcome: "finished", "turned away", "left", "declined" or "not let in".
+        outcome: "finished" (all trials of the session are stored; the only one with a completion code), "turned away",
+            "left", "not begun", "refused", "declined" or "not let in".
         receipt: sent to Mechanical Turk with the submission, so that the requester can identify the listener.
     """
     if arrival.source == "prolific":

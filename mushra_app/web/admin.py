@@ -103,6 +103,16 @@ def judge(listener_id: int) -> ResponseReturnValue:
     return redirect(url_for(".show", _anchor="listeners"), 303)
 
 
+@admin.post("/places")
+def free_places() -> ResponseReturnValue:
+    """Free the places that are reserved for a listener, or for everybody who has stored no trial yet."""
+    given = request.form.get("listener", "")
+    if given and (not given.isascii() or not given.isdigit() or not 0 < int(given[:12]) < 2**31):
+        abort(400)
+    store().free_places(int(given) if given else None)
+    return redirect(url_for(".show", _anchor="listeners"), 303)
+
+
 @admin.post("/crowd")
 def ways_in() -> ResponseReturnValue:
     """Set who is admitted, Prolific's codes, and the pay. Invalid values are explained, and nothing is stored."""

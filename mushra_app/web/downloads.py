@@ -29,10 +29,12 @@ def listeners_table(overview: Overview) -> pd.DataFrame:
         [
             {
                 "listener": row.listener.label, "source": row.listener.source, "person": row.listener.person or "",
-                "visit": row.listener.visit or "", "receipt": row.listener.receipt, "state": row.state,
+                "visit": "" if row.listener.source == "personal" else row.listener.visit or "",
+                "receipt": row.listener.receipt, "state": row.state,
                 "trials": row.trials, "done": row.done, "median_seconds": row.seconds,
                 "started": datetime.fromtimestamp(row.listener.started, UTC).isoformat(timespec="seconds"),
                 "excluded": row.listener.excluded, "excluded_by": row.listener.excluded_by, "evidence": row.evidence,
+                "flags": row.flags,
             }
             for row in overview.listeners
         ]

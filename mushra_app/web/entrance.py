@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from earmark.mushra_app.database.refusals import NotOpenError, Status, TookPartError
+from earmark.mushra_app.database.refusals import NotOpenError, Status, TookPartError, TooManySessionsError
 from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.crowd import Arrival, ArrivalError, read_arrival, way_back
 from earmark.mushra_app.study.duration import session_minutes
@@ -17,7 +17,7 @@ from earmark.mushra_app.study.pages import trial_count
 from earmark.mushra_app.web.invitations import read_invitation
 from earmark.mushra_app.web.languages import gettext
 from earmark.mushra_app.web.safety import check_token, session_token
-from earmark.mushra_app.web.served import open_step, served, this_listener, whole_minutes
+from earmark.mushra_app.web.served import is_running, served, this_listener, whole_minutes
 
 pages = Blueprint("entrance", __name__)
 
@@ -42,32 +42,48 @@ def welcome() -> ResponseReturnValue:
     status = store.status()
     if status.state != "open":
         return not_open(status, arrival)
-    session.setdefault("listener", secrets.token_urlsafe(16))
+    # A running session of this browser stays until somebody consents: any page could have opened this address.
+    session.setdefault("next_listener", secrets.token_urlsafe(16))
     remember(arrival)
-    return render_template("welcome.html", token=session_token(), source=arrival.source, **outlook(status.trials))
+    return render_template(
+        "welcome.html", token=session_token(), source=arrival.source, running=is_running(this_listener()),
+        **outlook(status.trials),
+    )  # fmt: skip
 
 
 def resume(arrival: Arrival) -> ResponseReturnValue | None:
     """Continue the session of this browser or person; returns None for newcomers.
 
-    A person who comes with another visit, for example because a HIT was returned and accepted again, can continue only
-    in the browser that has the session.
+    A person whose session is open in this browser and who comes with another visit, for example because a HIT was
+    returned and accepted again, continues it.
     """
-    mine = this_listener()
+    mine, store = this_listener(), served().store
     if arrival.person is None:
         return None if mine is None else redirect(url_for("listener.next_page"))
-    known = served().store.participation(arrival)
-    if known is None:
-        if arrival_of_session().person != arrival.person:
-            session.clear()
-        return None
-    if known.visit != arrival.visit:
-        if mine is None or mine.id != known.id or open_step(mine) is None:
-            return took_part(arrival)
-        served().store.revisit(known.key, arrival)
+    known = store.participation(arrival)
+    if known is None or known.visit != arrival.visit:
+        is_same = mine is not None and (mine.source, mine.person) == (arrival.source, arrival.person)
+        if mine is None or not is_same or not is_running(mine):
+            return took_part(arrival) if store.took_part(arrival) else None
+        store.revisit(mine.key, arrival)
+        known = mine
+    if mine is not None and mine.id != known.id and is_running(mine):
+        remember(arrival)
+        return render_template("other_session.html", token=session_token())
     session["listener"] = known.key
     remember(arrival)
     return redirect(url_for("listener.next_page"))
+
+
+@pages.post("/switch")
+def switch() -> ResponseReturnValue:
+    """Continue the session of the person who arrived last, instead of the one that is open in this browser."""
+    check_token(request.form.get("token"))
+    arrival = arrival_of_session()
+    known = served().store.participation(arrival)
+    if known is not None and known.visit == arrival.visit:
+        session["listener"] = known.key
+    return redirect(url_for("listener.next_page"), 303)
 
 
 @pages.post("/start")
@@ -79,12 +95,17 @@ def start() -> ResponseReturnValue:
     arrival = arrival_of_session()
     if not served().store.crowd.lets_in(arrival):
         abort(403)
+    key = session.get("next_listener") or session.get("listener") or abort(403)
     try:
-        served().store.enrol(session["listener"], arrival)
+        served().store.enrol(key, arrival, request.remote_addr or "")
     except TookPartError:
         return took_part(arrival)
+    except TooManySessionsError:
+        return too_many(arrival), 429
     except NotOpenError as error:
         return not_open(error.status, arrival)
+    session["listener"] = key
+    session.pop("next_listener", None)
     return redirect(url_for("listener.next_page"), 303)
 
 
@@ -116,15 +137,18 @@ def cannot_begin(title: str, message: str, arrival: Arrival, outcome: str = "not
 
 
 def took_part(arrival: Arrival) -> str:
-    """Render the page for a person who already has a session, from another visit."""
-    known = served().store.participation(arrival)
+    """Render the page for a person who has taken part before."""
     message = marked("You have taken part in this listening test. Thank you! Each person can take part once.")
-    if known is not None and known.state == "active":
-        message = marked(
-            "You have begun this listening test in another browser. Open this page there, and go on. Only if "
-            "you cannot:"
-        )
     return cannot_begin(marked("You were here before"), message, arrival)
+
+
+def too_many(arrival: Arrival) -> str:
+    """Render the page for a newcomer whose network address has too many open sessions."""
+    message = marked(
+        "Many people take this test from your network at the moment. Please try again in an hour, or tell the "
+        "experimenter."
+    )
+    return cannot_begin(marked("Thank you for coming"), message, arrival)
 
 
 def not_open(status: Status, arrival: Arrival) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from flask import current_app, url_for
@@ -32,7 +33,8 @@ def read_invitation(query: Mapping[str, str]) -> Arrival | None:
         raise ArrivalError(
             marked("This personal link is damaged. Copy the whole of it from your invitation.")
         ) from error
-    return Arrival("personal", person, query["invitation"])
+    visit = hashlib.sha256(query["invitation"].encode(errors="replace")).hexdigest()  # the link itself is a secret
+    return Arrival("personal", person, visit)
 
 
 def _serializer() -> URLSafeSerializer:

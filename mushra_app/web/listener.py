@@ -95,8 +95,13 @@ def trial() -> ResponseReturnValue:
     step = open_step(listener)
     if step is None or step.type not in TRIAL_TYPES:
         return redirect(url_for(".next_page"))
+    if listener.begun is None:
+        listener = served().store.begin(listener.key)
+        step = open_step(listener)
+        if step is None or step.type not in TRIAL_TYPES:  # others took all places
+            return redirect(url_for(".next_page"))
     assert step.trial_id is not None
-    study, trial = served().study, served().store.trial(step.trial_id)
+    study, trial = served().study, served().store.serve_trial(step.trial_id)
     conditions = study.conditions_of(study.item(trial.item))
     preload([served().path(trial.item, condition.name) for condition in conditions])
     return render_template(
@@ -148,11 +153,14 @@ def thanks() -> ResponseReturnValue:
     if open_step(listener) is not None:
         return redirect(url_for(".next_page"))
     served().store.screen_ended_sessions()
-    outcome = "finished" if listener.state == "active" else listener.state
+    listener = required_listener()  # as screening left it
+    outcome = "refused" if listener.excluded_by == "timing" else listener.outcome
     arrival = Arrival(listener.source, listener.person, listener.visit, listener.arrival)
     back = way_back(arrival, served().store.crowd, outcome, receipt=listener.receipt)
     done = sum(step.done is not None for step in numbered_steps(listener))
-    return render_template("thanks.html", listener=listener, trials=done, back=back, token=session_token())
+    return render_template(
+        "thanks.html", listener=listener, outcome=outcome, trials=done, back=back, token=session_token()
+    )  # fmt: skip
 
 
 @pages.post("/stop")

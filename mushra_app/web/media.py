@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from flask import Blueprint, Response, abort, send_file, session
 from flask.typing import ResponseReturnValue
 
 from earmark.eval.report.assets import PLAYER
-from earmark.mushra_app.study import headphone_check
+from earmark.mushra_app.study import headphone_check, tones
+from earmark.mushra_app.web.delivery import delivery
 from earmark.mushra_app.web.served import open_step, required_listener, served
 
 media = Blueprint("media", __name__)
@@ -14,7 +17,7 @@ media = Blueprint("media", __name__)
 
 @media.get("/audio/<token>.wav")
 def stimulus(token: str) -> ResponseReturnValue:
-    """Send a stimulus to the listener to whom its token belongs.
+    """Send a stimulus, dithered anew, to the listener to whom its token belongs.
 
     The response has no entity tag, date or file name. They come from the file, and so would be equal for the open and
     the hidden reference.
@@ -23,8 +26,7 @@ def stimulus(token: str) -> ResponseReturnValue:
     if owned is None:
         abort(404)
     item, condition = owned
-    path = served().path(item, condition)
-    return _anonymous(send_file(path, mimetype="audio/wav", conditional=False, etag=False))
+    return _anonymous(Response(delivery(served().path(item, condition)), mimetype="audio/wav"))
 
 
 @media.get("/headphones/<key>/<int:attempt>/<int:number>.wav")
@@ -41,7 +43,17 @@ def headphone_trial(key: str, attempt: int, number: int) -> ResponseReturnValue:
     if attempt != (len(step.answer["right"]) if step.answer else 0):
         abort(404)
     trial = headphone_check.rounds(step.settings["secret"], attempt)[number]
-    return _anonymous(Response(headphone_check.wav(step.settings["method"], trial), mimetype="audio/wav"))
+    wav = headphone_check.wav(step.settings["method"], trial)
+    return _anonymous(Response(delivery(BytesIO(wav)), mimetype="audio/wav"))
+
+
+@media.get("/tones/<key>.wav")
+def attention_tones(key: str) -> ResponseReturnValue:
+    """Send the tones of the attention check that is this listener's open step."""
+    step = open_step(required_listener())
+    if step is None or step.key != key or step.type != "attention":
+        abort(404)
+    return _anonymous(Response(delivery(BytesIO(tones.wav(step.settings["band"]))), mimetype="audio/wav"))
 
 
 @media.get("/static/player.js")

@@ -19,6 +19,7 @@ from earmark.mushra_app.database.collected import as_ratings
 from earmark.mushra_app.database.refusals import Status
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Listener, Step
+from earmark.mushra_app.database.timing import implausible
 from earmark.mushra_app.ratings.screening import screen
 
 
@@ -61,11 +62,13 @@ class ListenerRow:
     """A listener.
 
     Args:
-        state: "at work", "gone" (the leases ran out), "finished", "left" or "turned away".
+        state: "at work", "gone" (the leases ran out), "finished", "left", "turned away" or "not begun" (others took all
+            places before the first trial).
         done: rated trials.
         trials: trials to rate.
         seconds: median per trial.
         evidence: what the screening rule looked at.
+        flags: signs of a script or of another person's id, separated by "; ".
     """
 
     listener: Listener
@@ -74,6 +77,13 @@ class ListenerRow:
     trials: int
     seconds: float | None
     evidence: str
+    flags: str = ""
+
+    @property
+    def has_places(self) -> bool:
+        """Whether trials are reserved for this listener."""
+        one = self.listener
+        return self.state == "at work" and one.begun is not None and one.excluded == "" and self.done < self.trials
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,11 @@ class Overview:
         """Ratings of items that are still missing."""
         return self.needed - self.valid
 
+    @property
+    def idle(self) -> int:
+        """Listeners who hold places and have stored no trial."""
+        return sum(row.has_places and row.done == 0 for row in self.listeners)
+
 
 def overview(store: Store) -> Overview:
     """Screen the sessions that have ended, then collect the view."""
@@ -141,7 +156,8 @@ def overview(store: Store) -> Overview:
 
 
 def _minutes(listener: Listener) -> float:
-    return (max(step.done or listener.started for step in listener.steps) - listener.started) / 60
+    ends = [step.done for step in listener.steps if step.done is not None]
+    return (max(ends, default=listener.started) - listener.started) / 60
 
 
 def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
@@ -184,6 +200,10 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
             ratings = as_ratings(session, store.study, frame)
         judged = screen(ratings, rule).listeners
         evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
+    with store.reading() as session:
+        flags = implausible(session, store.study)
+    for label, text in _shared_ids(listeners).items():
+        flags[label] = "; ".join(filter(None, [flags.get(label, ""), text]))
     rows = []
     for listener in listeners:
         spent = [trial.seconds for trial in listener.rating_trials if trial.seconds is not None]
@@ -191,8 +211,22 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
         rows.append(ListenerRow(
             listener, at_work if listener.state == "active" else listener.state, len(spent),
             len(listener.rating_trials), median(spent) if spent else None, evidence.get(listener.label, ""),
+            flags.get(listener.label, ""),
         ))  # fmt: skip
     return rows
+
+
+def _shared_ids(listeners: Sequence[Listener]) -> dict[str, str]:
+    """A note for each listener whose platform id began other sessions too, by label."""
+    sessions: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in listeners:
+        if one.person is not None:
+            sessions[one.source, one.person].append(one.label)
+    return {
+        label: f"the same id as {', '.join(other for other in labels if other != label)}"
+        for labels in sessions.values() if len(labels) > 1
+        for label in labels
+    }  # fmt: skip
 
 
 def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
@@ -211,7 +245,7 @@ def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
                 seconds[names[step.id]].append(spent)
         if row.state in ("gone", "left") and current is not None:
             stopped[names[current.id]] += 1
-        elif row.state == "turned away":
+        elif row.state == "turned away" and done:
             stopped[names[done[-1].id]] += 1
     return [
         StepRow(name, len(positions[name]), stopped[name], median(seconds[name]) if seconds[name] else None)

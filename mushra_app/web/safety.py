@@ -88,8 +88,13 @@ def session_token() -> str:
 def check_token(given: object) -> None:
     """Abort with 403 unless `given` is the CSRF token of this session."""
     expected = session.get("token")
-    if expected is None or not isinstance(given, str) or not secrets.compare_digest(expected.encode(), given.encode()):
+    if expected is None or not isinstance(given, str) or not secrets.compare_digest(expected.encode(), _bytes(given)):
         abort(403)
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8, also of the lone surrogates that JSON can hold."""
+    return text.encode(errors="surrogatepass")
 
 
 def _refuse_nul() -> None:

@@ -58,6 +58,11 @@ def open_step(listener: Listener) -> Step | None:
     return listener.open_step if listener.state == "active" else None
 
 
+def is_running(listener: Listener | None) -> bool:
+    """Whether there is a session that has not ended."""
+    return listener is not None and open_step(listener) is not None
+
+
 def numbered_steps(listener: Listener) -> list[Step]:
     """The trials that a listener sees numbered, in order. A repeated one looks like any other."""
     return [step for step in listener.steps if step.type in ("trial", "repeat")]

@@ -12,15 +12,25 @@ from earmark.mushra_app.database import store as stores
 from earmark.mushra_app.database.store import Store, open_store
 from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.database.tables import Trial
+from earmark.mushra_app.study.crowd import Arrival
 
 
 def answers_for(trial: Trial, score: int = 50) -> dict[str, Answer]:
     return {stimulus.token: Answer(score + index) for index, stimulus in enumerate(trial.conditions)}
 
 
-def finish(store: Store, key: str) -> None:
+def enter(store: Store, key: str) -> list[Trial]:
+    """Consent and open the first trial, with which the leases begin; returns the trials that count."""
+    store.enrol(key)
+    if store.begin(key).state != "active":
+        return []
+    return [trial for trial in store.enrol(key).trials if trial.purpose == "rating"]
+
+
+def finish(store: Store, key: str, arrival: Arrival = Arrival()) -> None:  # noqa: B008 - immutable
     """Complete a session."""
-    for trial in store.enrol(key).trials:
+    store.enrol(key, arrival)
+    for trial in enter(store, key):
         store.submit(key, trial.key, answers_for(trial), 1.0)
     for step in store.listener(key).steps:
         if step.trial_id is None:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from earmark.mushra_app.database import attention
 from earmark.mushra_app.database.attention import in_band
 from earmark.mushra_app.database.store import Store, open_store
 from earmark.mushra_app.database.submissions import Answer
-from earmark.mushra_app.database.tables import Trial
+from earmark.mushra_app.database.tables import Step, Trial
 from earmark.mushra_app.ratings.screening import RULES, screen
 from earmark.mushra_app.ratings.table import Ratings
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.study import study as studies
+from earmark.mushra_app.study import tones
 from earmark.mushra_app.study.pages import Trials, plan
 from earmark.mushra_app.web import create_app
+from tests.mushra_app.database.sessions import enter
 from tests.mushra_app.visitor import Visitor, attribute, field
 
 HONEST = {"hidden-original": 100, "anchor@3.5k": 20, "opus@6": 50, "mp3@64": 70}
@@ -121,14 +126,42 @@ def test_a_repeated_trial_adds_no_ratings(store: Store, folder: Path):
     assert positions == [1]
 
 
+def tones_in(wav: bytes) -> int:
+    """Number of runs of 50 ms blocks above -40 dBFS."""
+    signal, rate = soundfile.read(io.BytesIO(wav))
+    blocks = signal[: signal.size // (rate // 20) * (rate // 20)].reshape(-1, rate // 20)
+    loud = np.sqrt((blocks**2).mean(axis=1)) > 0.01
+    return int((np.diff(loud.astype(int), prepend=0) == 1).sum())
+
+
+@pytest.mark.parametrize("band", range(5))
+def test_the_band_is_heard_as_a_number_of_tones(band: int):
+    """One tone for the worst band, five for the best, and all files are equally long."""
+    assert tones_in(tones.wav(band)) == 5 - band
+    assert len(tones.wav(band)) == len(tones.wav(0))
+
+
+def test_the_page_of_an_attention_check_is_the_same_for_every_band(folder: Path):
+    visitor = Visitor(create_app(folder))
+    visitor.begin()
+    while visitor.get("/continue").request.path == "/trial":
+        visitor.rate(visitor.trial())
+    texts = set()
+    for band in range(5):
+        with visitor.client.application.extensions["earmark"].store.writing() as session:
+            session.query(Step).filter_by(type="attention").one().settings = {"band": band}
+        texts.add(visitor.get("/page/attention").text)
+    assert len(texts) == 1
+
+
 def test_the_server_judges_the_answer(folder: Path):
     visitor = Visitor(create_app(folder))
     visitor.begin()
     while visitor.get("/continue").request.path == "/trial":
         visitor.rate(visitor.trial())
     page = visitor.get("/page/attention").text
-    names = ["Excellent", "Good", "Fair", "Poor", "Bad"]
-    band = next(k for k, name in enumerate(names) if f"“{name}”" in page)
+    wav = visitor.get(attribute(page, "data-audio")[0])
+    band = 5 - tones_in(wav.data)
     path, token = attribute(page, "action")[0], field(page, "token")
     for wrong in ("", "x", "101", "-1", "1e1", "٣", 5000 * "0"):
         assert visitor.post(path, data={"token": token, "score": wrong}).status_code == 400
@@ -189,18 +222,12 @@ def test_every_rule_but_none_drops_listeners_who_missed_a_check():
     assert list(judged["evidence"]) == [f"{hidden}; x", f"{hidden}; y; z"]
 
 
-def test_a_repetition_is_removed_with_its_trial_and_the_session_ends(
-    make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Ada's leases run out at the volume page and Bob gets her items, so nothing is left to rate or repeat."""
-    from earmark.mushra_app.database import leases
-    from earmark.mushra_app.database import store as stores
-
-    make_study(tmp_path, items=2, annotations=1, trials=2)
+def test_a_repetition_is_removed_with_its_trial(make_study, tmp_path: Path):
+    """3 items x 1 rating: Bob begins with two while Ada is at the volume page; one is left, and none to repeat."""
+    make_study(tmp_path, items=3, annotations=1, trials=2)
     (tmp_path / "session.toml").write_text('attention = ["repeated"]\n')
     store = open_store(studies.load(tmp_path), tmp_path)
-    assert [step.type for step in store.enrol("ada").steps] == ["volume", "trial", "trial", "repeat"]
-    now = stores.time.time() + stores.LEASE_SECONDS + leases.GRACE_SECONDS + 1
-    monkeypatch.setattr(stores.time, "time", lambda: now)
-    store.enrol("bob")
-    assert store.listener("ada").steps == []
+    assert sorted(step.type for step in store.enrol("ada").steps) == ["repeat", "trial", "trial", "volume"]
+    enter(store, "bob")
+    assert len(enter(store, "ada")) == 1
+    assert [step.type for step in store.listener("ada").steps] == ["volume", "trial"]

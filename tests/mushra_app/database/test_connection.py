@@ -10,6 +10,7 @@ import pytest
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database.store import Store, open_store
+from earmark.mushra_app.database.tables import SCHEMA_VERSION
 from earmark.mushra_app.study.study import Study
 from tests.mushra_app.database.sessions import answers_for
 
@@ -31,7 +32,9 @@ def test_sqlite_settings(store: Store, study_folder: Path):
     # synchronous FULL (2): an acknowledged rating survives a power cut
     assert pragma == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000, "synchronous": 2}
     with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
-        assert connection.execute("SELECT value FROM setting WHERE name = 'schema_version'").fetchone() == ("2",)
+        assert connection.execute("SELECT value FROM setting WHERE name = 'schema_version'").fetchone() == (
+            SCHEMA_VERSION,
+        )
 
 
 def test_a_newer_schema_is_refused(store: Store, study: Study, study_folder: Path):

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from earmark.mushra_app.database.refusals import (
     NotOpenError,
     Status,
     TookPartError,
+    TooManySessionsError,
     UnknownTrialError,
 )
 from earmark.mushra_app.database.store import Store, open_store
@@ -95,12 +97,77 @@ def test_steps_are_done_in_order_and_once(store: Store):
 
 
 def test_a_person_takes_part_once(store: Store):
-    store.enrol("ada", Arrival("prolific", "5f00", "visit-1"))
+    finish(store, "ada", Arrival("prolific", "5f00", "visit-1"))
     with pytest.raises(TookPartError):
         store.enrol("other-browser", Arrival("prolific", "5f00", "visit-2"))
     store.enrol("bob", Arrival("mturk", "5f00", "visit-2"))  # the same id elsewhere is another person
     store.enrol("cid", Arrival())
     store.enrol("dan", Arrival())  # an open link identifies nobody
+
+
+def test_a_session_begun_with_another_person_s_id_does_not_lock_that_person_out(store: Store):
+    """Eve opens the link with Ada's id. Ada still takes part, as another listener, on the visit that Prolific made."""
+    eve = store.enrol("eve", Arrival("prolific", "5f00", "made up"))
+    ada = store.enrol("ada", Arrival("prolific", "5f00", "62b1"))
+    assert (eve.id, ada.id) == (1, 2)
+    assert store.participation(Arrival("prolific", "5f00", "62b1")).id == 2
+    finish(store, "ada")
+    with pytest.raises(TookPartError):
+        store.enrol("again", Arrival("prolific", "5f00", "63c2"))
+
+
+def test_the_experimenter_can_let_a_person_come_again(store: Store):
+    """Somebody rated everything in Ada's name; once that session is excluded, Ada can take part."""
+    finish(store, "eve", Arrival("prolific", "5f00", "made up"))
+    store.exclude(1, "not Ada")
+    assert store.enrol("ada", Arrival("prolific", "5f00", "62b1")).id == 2
+
+
+def test_a_deleted_listener_s_label_and_link_are_not_used_again(store: Store):
+    """The experimenter deletes the newest listener by hand, as somebody who withdraws may ask."""
+    arrival = Arrival("personal", "Ada", "hash of the link")
+    store.enrol("ada", arrival)
+    label = store.listener("ada").label
+    with store.writing() as session:
+        for table in ("step", "stimulus", "trial", "listener"):
+            session.execute(text(f"DELETE FROM {table}"))
+    assert store.enrol("bob").label != label
+    assert store.listener("bob").id == 2
+    with pytest.raises(TookPartError):
+        store.enrol("ada again", arrival)
+
+
+def test_the_open_sessions_of_an_address_are_limited(tmp_path: Path, make_study):
+    store = open_one(make_study, tmp_path, items=4, annotations=100, trials=1)
+    store.per_address = 3
+    for number in range(3):
+        store.enrol(str(number), address="203.0.113.1")
+    with pytest.raises(TooManySessionsError):
+        store.enrol("3", address="203.0.113.1")
+    store.enrol("4", address="203.0.113.2")
+    store.enrol("5", Arrival("personal", "Ada", "hash"), address="203.0.113.1")  # a link that nobody can forge
+    store.enrol("6", address="127.0.0.1")
+    store.leave("0")
+    store.enrol("7", address="203.0.113.1")
+    store.per_address = None
+    store.enrol("8", address="203.0.113.1")
+
+
+def test_an_ipv6_subscriber_is_one_address(tmp_path: Path, make_study):
+    """A subscriber has the 2^64 addresses of a /64 (RFC 6177), so that they count as one."""
+    store = open_one(make_study, tmp_path, items=4, annotations=100, trials=1)
+    store.per_address = 1
+    store.enrol("0", address="2001:db8:0:1::1")
+    store.enrol("1", address="2001:db8:0:2::1")
+    with pytest.raises(TooManySessionsError):
+        store.enrol("2", address="2001:db8:0:1:ffff::7")
+
+
+def test_addresses_are_stored_as_hashes_while_a_session_is_open(store: Store):
+    store.enrol("ada", address="203.0.113.1")
+    assert store.listener("ada").address not in ("", "203.0.113.1")
+    finish(store, "ada")
+    assert store.listener("ada").address == ""
 
 
 def test_one_person_in_two_browsers_at_once_is_enrolled_once(store: Store):

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from earmark.codec.errors import UserError
+from earmark.mushra_app.database import store as stores
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.study.crowd import (
     Arrival,
@@ -23,6 +24,7 @@ from earmark.mushra_app.study.crowd import (
 )
 from earmark.mushra_app.web import create_app
 from earmark.mushra_app.web.invitations import invitation
+from earmark.mushra_app.web.overview import overview
 from tests.mushra_app.visitor import Visitor, attribute, field
 
 PROLIFIC = "/?PROLIFIC_PID=60fd9a0c&STUDY_ID=610aa6c4&SESSION_ID=62b1b7ce"
@@ -174,7 +176,7 @@ def test_a_worker_submits_to_amazon(app: Flask):
     assert f'<form method="post" action="{TURK}/mturk/externalSubmit">' in page
     assert field(page, "assignmentId") == "3GU1KF0O"
     assert field(page, "receipt") == listener.receipt
-    assert re.fullmatch("L0001-[0-9a-f]{10}", listener.receipt)
+    assert re.fullmatch("L0001-[0-9a-f]{6}-[0-9a-f]{10}", listener.receipt)
 
 
 ACCEPTED_AGAIN = HIT.replace("3GU1KF0O", "3SECOND0")
@@ -208,17 +210,73 @@ def test_a_worker_who_has_finished_cannot_take_another_hit(app: Flask):
 def test_a_worker_who_has_stopped_cannot_continue_with_another_hit(app: Flask):
     visitor = Visitor(app)
     visitor.begin(HIT)
+    visitor.rate(visitor.trial())
     visitor.post("/stop", data={"token": visitor.trial().token})
     assert "You were here before" in visitor.get(ACCEPTED_AGAIN).text
 
 
 def test_another_browser_cannot_take_over_a_worker_s_session(app: Flask):
     """Worker ids are not secret, assignments are. Without cookie and assignment there is no access."""
-    Visitor(app).begin(HIT)
-    page = Visitor(app).get(ACCEPTED_AGAIN).text
-    assert "Open this page there, and go on. Only if you cannot:" in page
-    assert "Please return the HIT" in page
-    assert store_of(app).participation(Arrival("mturk", "A2YC6PEM")).visit == "3GU1KF0O"
+    first, second = Visitor(app), Visitor(app)
+    first.begin(HIT)
+    assert 'name="consent"' in second.get(ACCEPTED_AGAIN).text
+    second.begin(ACCEPTED_AGAIN)
+    assert not set(second.trial().stimuli) & set(first.trial().stimuli)
+    assert store_of(app).participation(Arrival("mturk", "A2YC6PEM", "3GU1KF0O")).id == 1
+
+
+def test_a_session_in_another_person_s_name_does_not_lock_that_person_out(app: Flask):
+    """Eve opens the link with Ada's Prolific id and begins; Ada takes part all the same, and both are flagged."""
+    Visitor(app).begin(PROLIFIC.replace("62b1b7ce", "made-up"))
+    assert "cc=C1DONE" in take_all(Visitor(app), PROLIFIC)
+    flags = [row.flags for row in overview(store_of(app)).listeners]
+    labels = [row.listener.label for row in overview(store_of(app)).listeners]
+    assert f"the same id as {labels[1]}" in flags[0]
+    assert f"the same id as {labels[0]}" in flags[1]
+
+
+def test_a_link_of_a_platform_leaves_a_running_session_alone(app: Flask):
+    """Anybody can post a link with made-up platform parameters; only consent there ends the open session."""
+    visitor = Visitor(app)
+    visitor.begin()
+    visitor.rate(visitor.trial())
+    before = visitor.trial()
+    assert "Another session is open in this browser" in visitor.get(PROLIFIC).text
+    assert visitor.trial() == before
+    assert visitor.begin(PROLIFIC).request.path == "/trial"
+    assert visitor.trial().stimuli != before.stimuli
+
+
+def test_a_link_of_another_person_s_session_does_not_replace_a_running_one(app: Flask):
+    """Eve sends the link of a session that she began, so that Ada would rate in it."""
+    Visitor(app).begin(PROLIFIC)
+    ada = Visitor(app)
+    ada.begin()
+    before = ada.trial()
+    page = ada.get(PROLIFIC)
+    assert "Which one is yours?" in page.text
+    assert ada.trial() == before
+    assert ada.post("/switch", data={"token": "guess"}).status_code == 403
+    assert ada.post("/switch", data={"token": field(page.text, "token")}).request.path == "/trial"
+    assert ada.trial().stimuli != before.stimuli
+
+
+def test_a_session_without_its_trials_gets_no_code(app: Flask, monkeypatch: pytest.MonkeyPatch):
+    """Ada stays on the volume page while others take all places: no completion code for zero trials."""
+    ada = Visitor(app)
+    ada.post("/start", data={"token": field(ada.get(PROLIFIC).text, "token"), "consent": "yes"})
+    now = stores.time.time() + 2 * stores.LEASE_SECONDS
+    monkeypatch.setattr(stores.time, "time", lambda: now)
+    for number in range(3):
+        take_all(Visitor(app), PROLIFIC.replace("60fd9a0c", f"other{number}"))
+    ada.go_on(ada.get("/continue"))
+    page = ada.get("/trial")
+    assert page.request.path == "/thanks"
+    assert "C1DONE" not in page.text
+    assert "Please return your submission on Prolific" in page.text
+    view = overview(store_of(app))
+    assert view.states["not begun"] == 1
+    assert view.minutes is not None
 
 
 @pytest.mark.parametrize(

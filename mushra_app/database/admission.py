@@ -1,0 +1,91 @@
+"""Who may begin a session: each person once, and a limited number of open sessions per network address.
+
+Anybody can open a link with another person's platform id, since the platforms do not sign it. A running session
+therefore does not keep the same id from beginning another on a visit of its own; one that ended with ratings does.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, and_, func, select
+from sqlalchemy.orm import Session, selectinload
+
+from earmark.mushra_app.database.labels import listener_label
+from earmark.mushra_app.database.persons import address_key, person_key
+from earmark.mushra_app.database.refusals import TookPartError, TooManySessionsError
+from earmark.mushra_app.database.tables import Admitted, Listener, Setting
+from earmark.mushra_app.study.crowd import Arrival
+
+
+def check(session: Session, arrival: Arrival, address: str, per_address: int | None, now: float) -> None:
+    """Refuse somebody who has taken part, or whose network address has too many open sessions.
+
+    Args:
+        per_address: open sessions that one address may have; None for any number.
+
+    Raises:
+        TookPartError, TooManySessionsError: the reason.
+    """
+    if took_part(session, arrival):
+        raise TookPartError("You have already taken part in this listening test.")
+    hashed = _address(session, arrival, address)
+    if hashed and per_address is not None and _open_sessions(session, hashed, now) >= per_address:
+        raise TooManySessionsError("Too many sessions from this address are open.")
+
+
+def took_part(session: Session, arrival: Arrival) -> bool:
+    """Whether the person who arrives has this visit's session, has ended another, or was deleted.
+
+    A session that ended counts if it stored trials, or if a page turned the listener away; it does not if the
+    experimenter has decided about it, which lets the person come again.
+    """
+    if arrival.person is None:
+        return False
+    known = session.scalars(same_person(arrival).options(selectinload(Listener.trials))).all()
+    if not known:
+        person = person_key(_setting(session, "secret_key"), arrival.source, arrival.person)
+        return session.get(Admitted, person) is not None
+    return any(_rules_out(one, arrival) for one in known)
+
+
+def _rules_out(one: Listener, arrival: Arrival) -> bool:
+    if one.visit == arrival.visit:
+        return True
+    if one.excluded_by == "experimenter":
+        return False
+    rated = any(trial.submitted is not None for trial in one.rating_trials)
+    return one.state == "turned away" or (one.state in ("finished", "left") and rated)
+
+
+def new_listener(session: Session, key: str, arrival: Arrival, address: str, now: float) -> Listener:
+    """A listener with the next number, not yet stored. Numbers are not used again if rows are deleted."""
+    number = int(_setting(session, "last_listener")) + 1
+    session.merge(Setting(name="last_listener", value=str(number)))
+    if arrival.person is not None:
+        person = person_key(_setting(session, "secret_key"), arrival.source, arrival.person)
+        session.merge(Admitted(person=person, time=now))
+    return Listener(
+        id=number, label=listener_label(number, _setting(session, "study_id")), key=key, started=now, seen=now,
+        progress=now, address=_address(session, arrival, address), source=arrival.source, person=arrival.person,
+        visit=arrival.visit, arrival=dict(arrival.details),
+    )  # fmt: skip
+
+
+def same_person(arrival: Arrival) -> Select[Listener]:
+    """All participations of the person who arrives."""
+    return select(Listener).where(Listener.source == arrival.source, Listener.person == arrival.person)
+
+
+def _address(session: Session, arrival: Arrival, address: str) -> str:
+    """Hash by which an address is limited; "" for personal links, which nobody can forge."""
+    return "" if arrival.source == "personal" else address_key(_setting(session, "secret_key"), address)
+
+
+def _open_sessions(session: Session, hashed: str, now: float) -> int:
+    running = and_(
+        Listener.address == hashed, Listener.state == "active", Listener.lease_until > now, Listener.excluded == ""
+    )  # fmt: skip
+    return session.scalars(select(func.count()).select_from(Listener).where(running)).one()
+
+
+def _setting(session: Session, name: str) -> str:
+    return session.scalars(select(Setting.value).where(Setting.name == name)).one()
