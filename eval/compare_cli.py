@@ -123,7 +123,7 @@ def compare(
     result = runner.run(plan)
     summary, info = refresh(out, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by)
     print_table(terminal_table(summary, info))
-    complete = _print_notes(result)
+    complete = print_notes(result)
     click.echo(f"{_tally(result)}, {time.monotonic() - started:.0f} s")
     click.echo(f"Report: {out / REPORT}")
     if len(info["systems"]) > 1 and not is_quiet():
@@ -185,7 +185,7 @@ def _tally(result: Result) -> str:
     return f"{size}: {result.computed} computed, {reused} reused, {failed} failed{missing}"
 
 
-def _print_notes(result: Result) -> bool:
+def print_notes(result: Result) -> bool:
     """Print notes, metrics that cannot run here and failures on standard error; whether there were no failures."""
     from earmark.eval.comparison.failures import unavailable_metrics
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.baselines.interface import System
-from earmark.eval.comparison.corpus import ReferenceFormat, is_speech
+from earmark.eval.comparison.corpus import ReferenceFormat, Source, is_speech
 from earmark.eval.comparison.decoded.folders import DecodedSystem
 from earmark.eval.metrics import registry
 
@@ -29,6 +29,7 @@ class Plan:
         keep_going: run the rest if a system or metric cannot run here, instead of refusing the plan.
         decoded: systems given by their decoded audio.
         replace: start over, instead of adding to what the folder holds.
+        sources: the recordings, if a list of pairs names them; None: those of `audio_dir`.
     """
 
     audio_dir: Path
@@ -43,6 +44,7 @@ class Plan:
     keep_going: bool = True
     decoded: tuple[DecodedSystem, ...] = ()
     replace: bool = False
+    sources: tuple[Source, ...] | None = None
 
     @property
     def compared(self) -> tuple[System, ...]:

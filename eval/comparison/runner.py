@@ -208,6 +208,8 @@ def _require_names(plan: Plan) -> None:
 
 
 def _sources(plan: Plan) -> list[Source]:
+    if plan.sources is not None:
+        return list(plan.sources)
     if plan.run.resolve() == plan.audio_dir.resolve():
         raise UserError(f"--out {plan.run}: has the recordings; name another folder, e.g. {plan.run / 'run'}")
     if plan.audio_dir.is_file():

@@ -17,17 +17,19 @@ from earmark.eval.tables.numbers import DASH
 HEADINGS = ("Metric", "Better", "Score", "Unit")
 
 
-def pair_grid(scores: Scores, reference: Path, decoded: Path, notes: Iterable[str] = ()) -> Grid:
+def pair_grid(scores: Scores, reference: Path | None, decoded: Path, notes: Iterable[str] = ()) -> Grid:
     """Arrange the scores of a pair of files.
 
     CSV and JSON have the columns metric, value, unit, better, status, reason, reference, decoded, lag_samples, lag_ms,
     lag_left, longer_ms and notes.
 
     Args:
+        reference: None if the decoded file was scored alone.
         notes: further sentences.
     """
     pair, rate = scores.pair, scores.sample_rate
-    about = {"reference": str(reference), "decoded": str(decoded)} | _numbers(pair, rate)
+    about: dict[str, Any] = {"reference": "" if reference is None else str(reference), "decoded": str(decoded)}
+    about |= {} if reference is None else _numbers(pair, rate)
     rows, records = [], []
     remarks: list[str] = []
     for name, score in scores.items():
@@ -37,8 +39,10 @@ def pair_grid(scores: Scores, reference: Path, decoded: Path, notes: Iterable[st
         value = math.nan if score.value is None else score.value
         record = {"metric": metric.name, "value": value, "unit": metric.unit, "better": metric.better}
         records.append(record | {"status": score.status, "reason": score.reason} | about)
-    sentences = (alignment_text(pair, rate), *(f"Decoded audio: {note}." for note in pair.notes), *remarks, *notes)
-    return Grid(f"{decoded} against {reference}", HEADINGS, tuple(rows), sentences, left=2, data=tuple(records))
+    done = (alignment_text(pair, rate), *(f"Decoded audio: {note}." for note in pair.notes))
+    sentences = (*(() if reference is None else done), *remarks, *notes)
+    title = str(decoded) if reference is None else f"{decoded} against {reference}"
+    return Grid(title, HEADINGS, tuple(rows), sentences, left=2, data=tuple(records))
 
 
 def alignment_text(pair: Pair, sample_rate: int) -> str:

@@ -58,7 +58,7 @@ OPTIONS = {
 }
 SHORT = {short for short, _, _ in OPTIONS.values() if short}
 # Commands with --out that need no --force, as they add to the folder or refuse one that is not theirs.
-ADD_TO_OUT = {"compare", "train", "train-lm", "reproduce", "sweep", "data shards", "study import"}
+ADD_TO_OUT = {"compare", "score", "train", "train-lm", "reproduce", "sweep", "data shards", "study import"}
 EARLIER = {  # spellings of earlier versions, which work and are not shown
     "compare": ["--system"], "bench": ["--system"], "encode": ["--format"], "data shards": ["--sample-rate"],
     "data index": ["--kind"], "differences": ["--metric"],

@@ -25,10 +25,12 @@ class Location:
     Args:
         folder: a path or an fsspec URL.
         pattern: path of a file in the folder, with placeholders; "" to match by relative path or stem.
+        files: recording -> its file, if `folder` is a list of pairs that names them.
     """
 
     folder: Path
     pattern: str = ""
+    files: Mapping[str, Path] | None = None
 
     def __str__(self) -> str:
         return f"{self.folder}/{self.pattern}" if self.pattern else str(self.folder)

@@ -43,6 +43,9 @@ def match(name: str, location: Location, sources: Sequence[Source], *, any_suffi
     Raises:
         UserError: no file matches, or several files fit one recording or several recordings one file.
     """
+    if location.files is not None:
+        listed = {source.file: location.files[source.file] for source in sources if source.file in location.files}
+        return Match(listed, tuple(source.file for source in sources if source.file not in listed), ())
     paths = {
         _normal(path.relative_to(location.folder).as_posix()): path for path in _files(location.folder, any_suffix)
     }
