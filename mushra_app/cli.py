@@ -162,7 +162,18 @@ def public_address(url: str | None) -> str | None:
     ],
 )
 @click.argument("study", type=Folder, required=False)
-@option("--ratings", type=File, metavar="FILE", help="Rating file: webMUSHRA, pymushra, GoListen or a long table.")
+@option(
+    "--ratings", type=click.Path(exists=True, path_type=Path), multiple=True, metavar="PATH",
+    help="Rating file of another tool, or a folder of them; repeats add up. Read are results of webMUSHRA, pymushra, "
+    "GoListen, listen-and-rate, BeaqleJS and the Web Audio Evaluation Tool, and tables.",
+)  # fmt: skip
+@option(
+    "--columns", multiple=True, metavar="NAME=COLUMN,...",
+    help="Columns of another table, such as jsPsych's: listener, item, condition, score, or stimulus for a file name "
+    "ITEM-CONDITION; also category, comment, seconds, session.",
+)  # fmt: skip
+@option("--scale", metavar="LOW-HIGH", show_default="0-100", help="Scale of the scores, mapped to 0 to 100.")
+@option("--skip-item", multiple=True, metavar="NAME", help="Leave out an item, such as practice; * is a wildcard.")
 @option("--reference", metavar="NAME", help="Condition of the rating file that is the hidden reference.")
 @option("--low-anchor", metavar="NAME", help="Condition of the rating file that is the low anchor.")
 @option("--mid-anchor", metavar="NAME", help="Condition of the rating file that is the mid anchor.")
@@ -177,21 +188,34 @@ def public_address(url: str | None) -> str | None:
 )  # fmt: skip
 @option("-f", "--force", is_flag=True, help="Replace an existing report.")
 def report(
-    study: Path | None, ratings: Path | None, reference: str | None, low_anchor: str | None, mid_anchor: str | None,
-    screen: str, database: str | None, out: Path | None, force: bool,
+    study: Path | None, ratings: tuple[Path, ...], columns: tuple[str, ...], scale: str | None,
+    skip_item: tuple[str, ...], reference: str | None, low_anchor: str | None, mid_anchor: str | None, screen: str,
+    database: str | None, out: Path | None, force: bool,
 ) -> None:  # fmt: skip
     """Screen the listeners of STUDY or of another tool's rating file, and report means with 95 % intervals."""
+    from earmark.mushra_app.ratings.columns import parse_columns
+    from earmark.mushra_app.ratings.errors import SHOWN, RatingsError
+    from earmark.mushra_app.ratings.scales import parse_scale
     from earmark.mushra_app.report.loading import load_ratings
     from earmark.mushra_app.report.writing import terminal_table
+    from earmark.mushra_app.study.study import load
 
-    if study is not None and ratings is None:
-        source, default = study, study / "report"
-    elif ratings is not None and study is None:
-        source, default = ratings, ratings.with_name(f"{ratings.stem}-report")
-    else:
-        raise UserError("name either a STUDY or --ratings FILE")
+    sources = ratings or ((study,) if study is not None else ())
+    if not sources or (ratings and study is not None):
+        raise UserError("name either a STUDY or --ratings PATH")
+    default = sources[0] / "report" if study is not None else sources[0].with_name(f"{sources[0].stem}-report")
+    if study is not None:
+        load(study)  # refuses a folder that is no study
     require_new((out or default) / PAGE, force)
-    loaded = load_ratings(source, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor, database=database)
+    try:
+        loaded = load_ratings(
+            sources, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor, database=database,
+            columns=parse_columns(columns), scale=parse_scale(scale) if scale else None, skip_items=skip_item,
+        )  # fmt: skip
+    except RatingsError as error:
+        for line in error.errors if len(error.errors) > SHOWN else ():
+            click.echo(line, err=True)
+        raise
     written = loaded.report(out or default, screen)
     Console().print(terminal_table(written.summary))
     print_notes(written.notes)

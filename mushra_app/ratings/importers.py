@@ -1,289 +1,231 @@
 """Rating files of listening-test tools, read as Ratings.
 
-Supported are the CSV files of webMUSHRA (service/write.php) and pymushra (download of its admin page), GoListen's wide
-CSV, and a long table with the columns listener, item, condition and score; optional are category, comment, seconds,
-and the columns excluded and excluded_by of our own exports.
+Supported are the results of webMUSHRA (service/write.php), pymushra (download of its admin page), GoListen,
+listen-and-rate (CSV and JSON), BeaqleJS and the Web Audio Evaluation Tool (XML); a table with the columns listener,
+item, condition and score, or with a column per condition; and any other table, such as jsPsych's, by a map of its
+columns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from earmark.codec.errors import UserError
-from earmark.eval.statistics.aggregate import ALL
+from earmark.codec.progress import progress
+from earmark.codec.suggestions import did_you_mean
+from earmark.codec.text import counted
+from earmark.mushra_app.ratings import json_formats, scales
+from earmark.mushra_app.ratings.columns import MOST_ERRORS
+from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.readable import KEY, ReadRatings
+from earmark.mushra_app.ratings.scales import Scale
 from earmark.mushra_app.ratings.table import Ratings, assign_roles, excluded_by_hand
-from earmark.mushra_app.ratings.text_table import read_table, tidied, tidy
+from earmark.mushra_app.ratings.tables import read_any_table
+from earmark.mushra_app.ratings.text_table import decoded, is_parquet, read_table, tidy
+from earmark.mushra_app.ratings.waet import read_waet
 from earmark.mushra_app.study.study import Role
 
-KEY = ["listener", "item", "condition"]
-AUDIO_NAME = re.compile(r"(.+)\.(wav|flac|mp3|ogg|oga|opus|aiff?|m4a|aac|webm)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Columns of a tool's long table.
-
-    Args:
-        columns: our column -> the headings it may have; the first one present counts.
-        seconds_per_unit: unit of the column `seconds`.
-        resubmits: whether the tool stores a session again if its listener presses "send" again.
-    """
-
-    columns: Mapping[str, tuple[str, ...]]
-    seconds_per_unit: float = 1.0
-    resubmits: bool = False
-
-
-WEBMUSHRA = Layout(
-    {
-        "listener": ("session_uuid",),
-        "item": ("trial_id",),
-        "condition": ("rating_stimulus",),
-        "score": ("rating_score",),
-        "comment": ("rating_comment",),
-        "seconds": ("rating_time",),
-    },
-    seconds_per_unit=1e-3,
-    resubmits=True,
-)
-PYMUSHRA = Layout(
-    {
-        "listener": ("questionaire_uuid",),
-        "item": ("wm_id",),
-        "condition": ("responses_stimulus",),
-        "score": ("responses_score",),
-        "comment": ("responses_comment",),
-        "seconds": ("responses_time",),
-    },
-    seconds_per_unit=1e-3,
-    resubmits=True,
-)
-LONG = Layout(
-    {
-        "listener": ("listener", "listener_id", "participant", "participant_id", "subject", "subject_id", "assessor"),
-        "item": ("item", "item_id", "trial", "trial_id", "excerpt"),
-        "condition": ("condition", "system", "codec", "stimulus"),
-        "score": ("score", "rating"),
-        "category": ("category",),
-        "comment": ("comment",),
-        "seconds": ("seconds",),
-        "excluded": ("excluded",),
-        "excluded_by": ("excluded_by",),
-    }
-)
+SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".xml", ".parquet")  # of rating files in a folder
+PRACTICE = re.compile(r"practi[cs]e|train|warm.?up|familiari|example|demo", re.IGNORECASE)
 
 
 def read_ratings(
-    path: Path, reference: str | None = None, low_anchor: str | None = None, mid_anchor: str | None = None
+    source: Path | Sequence[Path],
+    reference: str | None = None,
+    low_anchor: str | None = None,
+    mid_anchor: str | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    scale: Scale | None = None,
+    skip_items: Sequence[str] = (),
 ) -> Ratings:
-    """Read a rating file of any supported format, which its headings determine.
+    """Read rating files of any supported format, which their content determines.
+
+    Empty cells are no ratings. If a listener rated an item in a condition in several sessions, or in several files, the
+    mean counts.
 
     Args:
-        path: CSV or Parquet file.
+        source: a rating file, a folder with one or more, or several of either.
         reference, low_anchor, mid_anchor: conditions with these roles; default: those with a usual name.
+        columns: headings of a table: "listener", "item", "condition", "score", or "stimulus" for a name of item and
+            condition; also "category", "comment", "seconds", "session".
+        scale: lowest and highest score; scores are mapped to 0 to 100. Default: as they are.
+        skip_items: items to leave out, such as practice; * and ? are wildcards.
 
     Raises:
-        UserError: if it is not a rating file, a score is not a number from 0 to 100, a cell is empty, a listener rated
-            an item twice in one condition, or a named condition does not exist. Rows count as in a spreadsheet.
+        RatingsError: for all errors of the files at once: cells that are no numbers, scores outside the scale, empty
+            names, repeated ratings, items to skip that do not exist. Rows count as in a spreadsheet.
+        UserError: if a file is not a rating file, or a named condition does not exist.
     """
-    table = read_table(path)
-    if table.empty:
-        raise UserError(f"{path}: has headings only and no ratings")
-    frame, notes = _read_format(path, table)
+    paths = _files([source] if isinstance(source, Path) else source)
+    errors = Errors()
+    parts, notes = [], []
+    with progress("read ratings", len(paths)) as advance:
+        for path in paths:
+            read, encoding = _read(path, columns, errors)
+            if encoding not in ("UTF-8", ""):
+                notes.append(f"{path.name}: read as {encoding}.")
+            frame, remarks = _checked(path, read, scale, errors)
+            parts.append((path, read, frame))
+            notes += [*read.notes, *remarks]
+            advance(path.name)
+    errors.raise_if_any()
+    frame, remarks = _combined(parts)
+    notes = [f"Read as a {name}." for name in dict.fromkeys(read.format for _, read, _ in parts)] + notes + remarks
+    frame, remarks = _without_items(paths, frame, skip_items, errors)
+    errors.raise_if_any()
     if frame.empty:
-        raise UserError(f"{path}: has no ratings")
+        raise UserError(f"{paths[0]}: has no ratings")
+    if scale is None and (hint := scales.hint(frame["score"])) is not None:
+        remarks.append(hint)
     named: dict[Role, str | None] = {
         "hidden reference": reference, "low anchor": low_anchor, "mid anchor": mid_anchor
     }  # fmt: skip
-    roles, role_notes = assign_roles(frame["condition"].unique(), named, str(path))
-    return Ratings(frame, roles, path.name, (*notes, *role_notes), excluded=excluded_by_hand(frame))
+    typed = {role: name for _, read, _ in parts for role, name in read.roles.items()}
+    conditions = set(frame["condition"].unique())
+    named = {role: name or (typed[role] if typed.get(role) in conditions else None) for role, name in named.items()}
+    roles, role_notes = assign_roles(conditions, named, str(paths[0]))
+    shown = _shown(paths)
+    return Ratings(frame, roles, shown, (*notes, *remarks, *role_notes), excluded=excluded_by_hand(frame))
 
 
-def _read_format(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Ratings under our column names, and notes, the first of which names the format."""
-    if _has(path, table, "trial_id", "rating_stimulus", "rating_score"):
-        name = "webMUSHRA result file"
-        table, remarks = _with_webmushra_sessions(path, table)
-        frame, notes = _from_long(path, table, WEBMUSHRA)
-        notes = remarks + notes
-    elif _has(path, table, "wm_id", "wm_type", "responses_stimulus", "responses_score"):
-        name = "pymushra result file"
-        frame, notes = _from_long(path, table[table["wm_type"] == "mushra"], PYMUSHRA)
-    elif sum(AUDIO_NAME.fullmatch(heading) is not None for heading in table.columns) >= 2:
-        name = "GoListen result file"
-        frame, notes = _from_golisten(path, table)
-    else:
-        name = "long table"
-        frame, notes = _from_long(path, table, LONG)
-    return frame, [f"Read as a {name}.", *notes]
-
-
-def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:
-    """Whether the table has all these columns.
+def _files(sources: Iterable[Path]) -> list[Path]:
+    """Files, and the rating files in folders.
 
     Raises:
-        UserError: if it has them all and one of them twice.
+        UserError: if a folder is a study, or has no rating file.
     """
-    counts = [list(table.columns).count(heading) for heading in headings]
-    if min(counts) > 0 and max(counts) > 1:
-        raise UserError(f"{path}: two columns are called {headings[counts.index(max(counts))]}; keep one")
-    return min(counts) > 0
-
-
-def _with_webmushra_sessions(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Add the column session_uuid, which older versions of webMUSHRA do not write, and a note if it was missing.
-
-    Rows with the same answers to the questionnaire belong to one listener. If a stimulus occurs again in the same trial
-    of that listener, it belongs to the listener's next session.
-    """
-    if "session_uuid" in table.columns:
-        return table, []
-    answers = table.iloc[:, : list(table.columns).index("trial_id")].drop(columns="session_test_id", errors="ignore")
-    if answers.shape[1] == 0:
-        raise UserError(f"{path}: no column distinguishes the listeners; add a column session_uuid")
-    person = answers.agg("\n".join, axis="columns")
-    visit = table.groupby([person, table["trial_id"], table["rating_stimulus"]]).cumcount()
-    session = table.groupby([person, visit], sort=False).ngroup()
-    names = _session_names(session.max() + 1)
-    note = (
-        f"The file does not name listeners: answers to the questionnaire ({', '.join(answers.columns)}) and repeated "
-        f"trials distinguish {len(names)} sessions, named {names[0]} to {names[-1]}."
-    )
-    return table.assign(session_uuid=names[session.to_numpy()]), [note]
-
-
-def _from_long(path: Path, table: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, list[str]]:
-    """Columns of a long table under our names, with valid values, and notes."""
-    by_lower_case = pd.Series(table.columns, index=[heading.lower() for heading in table.columns])
-    names: dict[str, str] = {}
-    for column, headings in layout.columns.items():
-        matches = next((by_lower_case[[heading]] for heading in headings if heading in by_lower_case.index), None)
-        if matches is None:
+    files: list[Path] = []
+    for source in sources:
+        if not source.is_dir():
+            files.append(source)
             continue
-        if len(matches) > 1:
-            raise UserError(f"{path}: two columns are called {matches.iloc[0]}; keep one")
-        names[column] = matches.iloc[0]
-    missing = [column for column in (*KEY, "score") if column not in names]
-    if missing:
-        shown = ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "")
-        raise UserError(
-            f"{path}: no column for {', '.join(missing)}; its columns are {shown}. A long table needs listener, item, "
-            "condition, score; files of webMUSHRA, pymushra and GoListen are read unchanged"
-        )
-    frame = pd.DataFrame({column: _identifiers(path, table[names[column]]) for column in KEY})
-    frame["score"] = _scores(path, table[names["score"]])
-    if "category" in names:
-        category = tidied(table[names["category"]]).replace("", "uncategorised")
-        if (category != ALL).any():
-            if (category == ALL).any():
-                raise UserError(f'{path}: category "{ALL}" is reserved for the row over all categories; rename it')
-            frame["category"] = category
-    for column in {"comment", "excluded", "excluded_by"} & names.keys():
-        frame[column] = table[names[column]]
-    if "seconds" in names:
-        seconds = _numbers(table[names["seconds"]])
-        frame["seconds"] = (seconds * layout.seconds_per_unit).astype(float)
-    return _once_each(path, frame, layout)
+        if (source / "study.json").exists():
+            raise UserError(f"{source}: a study; name it without --ratings")
+        inside = rating_files(source)
+        if not inside:
+            raise UserError(f"{source}: not readable as ratings: no {', '.join(SUFFIXES)} file in it")
+        files += inside
+    return list(dict.fromkeys(files))
 
 
-def _once_each(path: Path, frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, list[str]]:
-    """Keep one rating per listener, item and condition: the last if the tool resubmits; otherwise it is an error."""
-    again = frame.index[frame.duplicated(KEY)]
-    if again.empty:
-        return frame.reset_index(drop=True), []
-    if not layout.resubmits:
-        row = again[0]
-        listener, item, condition = frame.loc[row, KEY]
-        first = frame.index[(frame[KEY] == frame.loc[row, KEY]).all(axis=1)][0]
-        raise UserError(
-            f"{path}: row {row}: listener {listener} rated item {item} in condition {condition} in row {first}; "
-            "keep one of them"
-        )
-    note = f"Ratings that a session submitted more than once: {len(again)}; the last submission counts."
-    return frame.drop_duplicates(KEY, keep="last").reset_index(drop=True), [note]
-
-
-def _from_golisten(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Ratings from a table with a row per session and a column per audio file; other columns are answers, ignored."""
-    files = [heading for heading in table.columns if AUDIO_NAME.fullmatch(heading)]
-    if len(set(files)) < len(files):
-        twice = next(file for file in files if files.count(file) > 1)
-        raise UserError(f"{path}: two columns are called {twice}; keep one")
-    names = {file: AUDIO_NAME.fullmatch(file)[1] for file in files}  # type: ignore[index]
-    separator = _grid_separator(path, list(names.values()))
-    scores = pd.DataFrame({file: _scores(path, table[file], may_be_empty=True) for file in files})
-    scores.index = pd.Index(_session_names(len(scores)), name="listener")
-    frame = scores.melt(var_name="file", value_name="score", ignore_index=False).reset_index()
-    for column, part in (("item", 0), ("condition", 2)):
-        frame[column] = frame["file"].map({file: name.partition(separator)[part] for file, name in names.items()})
-    unrated = int(frame["score"].isna().sum())
-    frame = frame.sort_values("listener", kind="stable").dropna(subset="score")
-    item, _, condition = names[files[0]].partition(separator)
-    notes = [
-        f"The file does not name listeners: its {len(scores)} sessions are named {scores.index[0]} to "
-        f"{scores.index[-1]}, in the order of the file.",
-        f"Items and conditions come from the file names: {files[0]} is item “{item}” in condition “{condition}”.",
-    ]
-    if unrated:
-        notes.append(f"Stimuli that a session did not rate (empty cells): {unrated}.")
-    return frame[[*KEY, "score"]].reset_index(drop=True), notes
-
-
-def _grid_separator(path: Path, names: list[str]) -> str:
-    """Character whose first occurrence splits every file name into item and condition so that all pairs exist.
-
-    Raises:
-        UserError: if neither "-" nor "_" does.
-    """
-    for separator in "-_":
-        pairs = {(item, condition) for item, _, condition in (name.partition(separator) for name in names)}
-        items, conditions = {item for item, _ in pairs}, {condition for _, condition in pairs}
-        is_grid = len(pairs) == len(names) == len(items) * len(conditions)
-        if is_grid and len(conditions) > 1 and "" not in items | conditions:
-            return separator
-    raise UserError(
-        f"{path}: its file names ({names[0]}, {names[1]}, ...) are not ITEM-CONDITION with every item in every "
-        "condition; convert it to a long table with listener, item, condition, score"
+def rating_files(folder: Path) -> list[Path]:
+    """Files in a folder and its sub-folders that may be rating files, by their extension."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
 
 
-def _session_names(count: int) -> np.ndarray:
-    digits = max(2, len(str(count)))
-    return np.array([f"session-{number:0{digits}d}" for number in range(1, count + 1)], dtype=object)
+def _shown(paths: Sequence[Path]) -> str:
+    return paths[0].name if len(paths) == 1 else f"{paths[0].name} and {counted(len(paths) - 1, 'other file')}"
 
 
-def _identifiers(path: Path, column: pd.Series[str]) -> pd.Series[str]:
-    names = tidied(column)
-    empty = names.index[names == ""]
-    if len(empty):
-        raise UserError(f"{path}: row {empty[0]}, column {column.name}: empty; every rating needs one")
-    return names
+def _read(path: Path, columns: Mapping[str, str] | None, errors: Errors) -> tuple[ReadRatings, str]:
+    """Ratings of a file, and its encoding ("" if it is no text)."""
+    if is_parquet(path):
+        return read_any_table(path, _filled(path, read_table(path)), columns, errors), ""
+    text, encoding = decoded(path)
+    start = text.lstrip()[:1]
+    if start == "<":
+        return read_waet(path, text, errors), encoding
+    if start in ("[", "{"):
+        data = json_formats.parse_json(path, text)
+        if json_formats.is_beaqlejs(data):
+            return json_formats.read_beaqlejs(path, data, errors), encoding
+        return read_any_table(path, _filled(path, json_formats.as_table(path, data)), columns, errors), encoding
+    return read_any_table(path, _filled(path, read_table(path, text)), columns, errors), encoding
 
 
-def _scores(path: Path, column: pd.Series[str], *, may_be_empty: bool = False) -> pd.Series[float]:
-    """Convert text to scores from 0 to 100.
-
-    Raises:
-        UserError: if a cell is something else; names its row and column.
-    """
-    text, scores = column.str.strip(), _numbers(column)
-    bad = ~scores.between(0, 100)
-    if may_be_empty:
-        bad &= text != ""
-    if bad.any():
-        row = bad.index[bad][0]
-        rule = "not a number" if np.isnan(scores[row]) else "outside the scale of 0 to 100"
-        what = f"“{tidy(column[row])}” is {rule}" if text[row] else "empty; delete the row if nothing was rated"
-        raise UserError(f"{path}: row {row}, column {column.name}: {what}")
-    return scores
+def _filled(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    if table.empty:
+        raise UserError(f"{path}: has headings only and no ratings")
+    return table
 
 
-def _numbers(column: pd.Series[str]) -> pd.Series[float]:
-    """Convert text to numbers, NaN where it is not one; reads "83,5" as 83.5, as many spreadsheets write it."""
-    return pd.to_numeric(column.str.strip().str.replace(",", ".", regex=False), errors="coerce").astype(float)
+def _checked(path: Path, read: ReadRatings, scale: Scale | None, errors: Errors) -> tuple[pd.DataFrame, list[str]]:
+    """Ratings with a score from 0 to 100, once each in a session; and notes."""
+    frame, notes = read.frame, []
+    unrated = int(frame["score"].isna().sum())
+    if unrated:
+        notes.append(f"{path.name}: ratings skipped because their cell is empty: {unrated}.")
+        frame = frame[frame["score"].notna()]
+    low, high = scale or read.scale or scales.FULL
+    outside = frame[~frame["score"].between(low, high)]
+    for row, column, score in list(zip(outside["row"], outside["column"], outside["score"], strict=True))[:MOST_ERRORS]:
+        where = f"row {row}" if isinstance(row, int) else str(row)
+        errors.add(path, f"{where}, column {column}: “{score:g}” is outside the scale of {low:g} to {high:g}")
+    if (low, high) != scales.FULL:
+        frame = frame.assign(score=scales.mapped(frame["score"], (low, high)))
+        notes.append(f"{path.name}: scores from {low:g} to {high:g} mapped to 0 to 100.")
+    key = [*KEY, "session"] if "session" in frame else KEY
+    again = frame.duplicated(key)
+    if again.any() and read.resubmits:
+        notes.append(
+            f"Ratings that a session submitted more than once: {int(again.sum())}; the last submission counts."
+        )
+        frame = frame.drop_duplicates(key, keep="last")
+    elif again.any():
+        first = frame.drop_duplicates(key).set_index(key)["row"]
+        for row in frame[again].head(MOST_ERRORS).to_dict("records"):
+            errors.add(
+                path,
+                f"row {row['row']}: listener {row['listener']} rated item {row['item']} in condition "
+                f"{row['condition']} in row {first[tuple(row[name] for name in key)]}; keep one of them, or add a "
+                "column session",
+            )
+    return frame, notes
+
+
+def _combined(parts: Sequence[tuple[Path, ReadRatings, pd.DataFrame]]) -> tuple[pd.DataFrame, list[str]]:
+    """One table of all files, with the mean over the sessions of a listener; and notes."""
+    frames = []
+    for path, read, frame in parts:
+        if len(parts) > 1 and not read.names_listeners:
+            several = frame["listener"].nunique() > 1
+            frame = frame.assign(listener=(path.stem + "/" + frame["listener"]) if several else path.stem)
+        frames.append(frame.drop(columns=["row", "column"]))
+    frame = pd.concat(frames, ignore_index=True)
+    for column, missing in (("category", "uncategorised"), ("comment", ""), ("excluded", ""), ("excluded_by", "")):
+        if column in frame:
+            frame[column] = frame[column].fillna(missing)
+    repeated = frame.duplicated(KEY, keep=False)
+    notes = []
+    if repeated.any():
+        listeners = frame.loc[repeated, "listener"].nunique()
+        means = frame.groupby(KEY, sort=False)["score"].mean().rename("score").reset_index()
+        frame = frame.drop(columns="score").drop_duplicates(KEY).merge(means, on=KEY)
+        notes.append(
+            f"{counted(listeners, 'listener')} rated in several sessions: the mean counts for "
+            f"{counted(int(frame.shape[0] - (~repeated).sum()), 'rating')}."
+        )
+    order = [*KEY, "score"]
+    rest = [name for name in ("category", "comment", "seconds", "excluded", "excluded_by") if name in frame]
+    return frame[order + rest].reset_index(drop=True), notes
+
+
+def _without_items(
+    paths: Sequence[Path], frame: pd.DataFrame, skip: Sequence[str], errors: Errors
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table without some items, and notes on them and on items that look like practice."""
+    items = list(frame["item"].unique())
+    skipped: set[str] = set()
+    for pattern in skip:
+        matches = {item for item in items if fnmatchcase(item, pattern)}
+        if not matches:
+            some = ", ".join(items[:5]) + (", ..." if len(items) > 5 else "")
+            errors.add(paths[0], f"--skip-item {pattern}: no such item; there are {some}{did_you_mean(pattern, items)}")
+        skipped |= matches
+    notes = []
+    if skipped:
+        notes.append(f"Items skipped: {', '.join(item for item in items if item in skipped)}.")
+    practice = [tidy(item) for item in items if PRACTICE.search(item) and item not in skipped]
+    if practice:
+        notes.append(f"These items look like practice: {', '.join(practice)}. --skip-item NAME leaves one out.")
+    return frame[~frame["item"].isin(skipped)].reset_index(drop=True) if skipped else frame, notes

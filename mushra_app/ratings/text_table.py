@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +13,55 @@ import pandas as pd
 from earmark.codec.errors import UserError
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def decoded(path: Path) -> tuple[str, str]:
+    """Text of a file, and its encoding: UTF-8, UTF-16, or Windows-1252 if it is neither.
+
+    Raises:
+        UserError: if the file cannot be read, or is no text.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: not readable ({error.strerror or error})") from error
+    for encoding, name in _encodings(content):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding != "cp1252" or not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", text):
+            return text.replace("\r\n", "\n"), name
+    raise UserError(f"{path}: neither UTF-8 nor UTF-16 text, nor Parquet; from a spreadsheet, save it as CSV UTF-8")
+
+
+def _encodings(content: bytes) -> Iterator[tuple[str, str]]:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield "utf-16", "UTF-16"
+    yield "utf-8-sig", "UTF-8"
+    head = content[:1000]
+    for order, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):  # without a byte-order mark: every other byte is zero
+        if len(head) >= 8 and head[order::2].count(0) > 0.8 * len(head[order::2]):
+            yield encoding, "UTF-16"
+    yield "cp1252", "Windows-1252"
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is a Parquet table.
+
+    Raises:
+        UserError: if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise UserError(f"{path}: not readable ({error.strerror or error})") from error
+
+
+def read_table(path: Path, text: str | None = None) -> pd.DataFrame:
     """Read every cell as text, so that "007" does not become 7.
+
+    Args:
+        text: content of a CSV file; None for a Parquet file.
 
     Returns:
         Columns under their headings; the index is the row number in a spreadsheet. Blank lines and repeated headings,
@@ -21,18 +71,14 @@ def read_table(path: Path) -> pd.DataFrame:
         UserError: if the file is not a table, empty or truncated.
     """
     try:
-        with path.open("rb") as file:
-            is_parquet = file.read(4) == b"PAR1"
-        cells = _parquet_cells(path) if is_parquet else _csv_cells(path)
+        cells = _parquet_cells(path) if text is None else _csv_cells(text)
     except pd.errors.EmptyDataError:
         raise UserError(f"{path}: empty; export the ratings again") from None
     except pd.errors.ParserError as error:
         detail = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise UserError(f"{path}: damaged table: {detail}; export the ratings again") from error
-    except OSError as error:
-        raise UserError(f"{path}: not readable ({error.strerror or error})") from error
-    except ValueError as error:  # bytes that are not UTF-8, or a truncated Parquet file
-        raise UserError(f"{path}: neither UTF-8 text nor Parquet; from a spreadsheet, save it as CSV UTF-8") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: a damaged Parquet file ({error}); export the ratings again") from error
     cells = cells[~(cells == "").all(axis=1)]
     if cells.empty:
         raise UserError(f"{path}: empty; export the ratings again")
@@ -51,13 +97,12 @@ def tidied(column: pd.Series[str]) -> pd.Series[str]:
     return column.map({text: tidy(text) for text in column.unique()}).astype("str")
 
 
-def _csv_cells(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8-sig") as file:
-        blank, first = next(((number, line) for number, line in enumerate(file) if line.strip()), (0, ""))
+def _csv_cells(text: str) -> pd.DataFrame:
+    blank, first = next(((number, line) for number, line in enumerate(text.split("\n")) if line.strip()), (0, ""))
     outside_quotes = re.sub(r'"[^"]*"', "", first)
     cells = pd.read_csv(
-        path, sep=max(",;\t", key=outside_quotes.count), header=None, skiprows=blank, skip_blank_lines=False,
-        dtype=str, na_filter=False, encoding="utf-8-sig",
+        io.StringIO(text), sep=max(",;\t", key=outside_quotes.count), header=None, skiprows=blank,
+        skip_blank_lines=False, dtype=str, na_filter=False,
     )  # fmt: skip
     cells.index += 1 + blank
     return cells.fillna("")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from earmark.codec.errors import UserError
-from earmark.mushra_app.ratings.importers import read_ratings
+from earmark.mushra_app.ratings.importers import rating_files, read_ratings
 from earmark.mushra_app.ratings.table import Ratings
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.report.writing import Report, write_report
@@ -69,45 +69,69 @@ class LoadedRatings:
 
 
 def load_ratings(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     reference: str | None = None,
     low_anchor: str | None = None,
     mid_anchor: str | None = None,
     database: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    scale: tuple[float, float] | None = None,
+    skip_items: Sequence[str] = (),
 ) -> LoadedRatings:
-    """Load the ratings of a study or of a rating file.
+    """Load the ratings of a study, of a rating file, or of several.
 
-    Rating files are CSV or Parquet: results of webMUSHRA, pymushra and GoListen, or a long table with the columns
-    listener, item, condition and score. The column names decide which it is.
+    Rating files are results of webMUSHRA, pymushra, GoListen, listen-and-rate, BeaqleJS and the Web Audio Evaluation
+    Tool; tables (CSV or Parquet) with the columns listener, item, condition and score, or with a column per condition;
+    and any other table by `columns`. The content decides which it is. If a listener rated a stimulus in several
+    sessions, the mean counts.
 
     Args:
-        path: study folder, or rating file.
+        path: study folder, rating file, folder of rating files, or a list of files and folders.
         reference: condition that is the hidden reference; default: the one with a usual name, e.g. "reference".
         low_anchor: condition that is the low anchor; default: as above, e.g. "anchor35".
         mid_anchor: condition that is the mid anchor; default: as above, e.g. "anchor70".
         database: SQLAlchemy URL of the study's ratings; default: ratings.sqlite in the study folder.
+        columns: headings of a table, by "listener", "item", "condition", "score", or "stimulus" for the name of a file
+            ITEM-CONDITION or ITEM_CONDITION; also "category", "comment", "seconds" and "session".
+        scale: lowest and highest score, which are mapped to 0 and 100; default: scores are used as they are.
+        skip_items: items to leave out, such as practice; * and ? are wildcards.
 
     Returns:
         The ratings, with `table`, `roles`, `notes` and `report`.
 
     Raises:
-        UserError: the file is not a rating file or holds an invalid rating, a named condition does not exist, the
-            study has no ratings yet, or an argument does not apply to the path.
+        UserError: the file is not a rating file or holds invalid ratings, a named condition does not exist, the study
+            has no ratings yet, or an argument does not apply to the path.
 
     Examples:
         >>> ratings = earmark.load_ratings("webmushra.csv", low_anchor="LP3500")
         >>> ratings.table.groupby("condition")["score"].mean()
         >>> ratings.report("report/", screen="bs1534").summary
     """
-    path = Path(path)
-    if path.is_dir():
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
+    if not paths:
+        raise UserError("no rating file is named")
+    if len(paths) == 1 and _is_study(paths[0]):
         if reference or low_anchor or mid_anchor:
             raise UserError(
-                f"{path}: a study defines its own reference and anchors; "
+                f"{paths[0]}: a study defines its own reference and anchors; "
                 "--reference, --low-anchor and --mid-anchor are for rating files"
             )
-        return LoadedRatings(study_ratings(path, database))
+        if columns or scale or skip_items:
+            raise UserError(f"{paths[0]}: a study; --columns, --scale and --skip-item are for rating files")
+        return LoadedRatings(study_ratings(paths[0], database))
     if database is not None:
-        raise UserError(f"{path}: a rating file; --database is for a study folder")
-    return LoadedRatings(read_ratings(path, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor))
+        raise UserError(f"{paths[0]}: a rating file; --database is for a study folder")
+    return LoadedRatings(
+        read_ratings(
+            paths, reference, low_anchor, mid_anchor, columns=columns, scale=scale, skip_items=skip_items
+        )
+    )  # fmt: skip
+
+
+def _is_study(path: Path) -> bool:
+    """Whether to read a path as a study: a folder, unless it has no study.json and no run.json but rating files."""
+    if not path.is_dir():
+        return False
+    return any((path / name).exists() for name in ("study.json", "run.json")) or not rating_files(path)

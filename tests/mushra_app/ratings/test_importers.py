@@ -164,7 +164,7 @@ def test_golisten_stimulus_that_was_not_rated(tmp_path):
     ratings = read_ratings(written(tmp_path, text))
     assert list(ratings.frame["score"]) == [90, 80, 40]
     assert ratings.roles == {"ref": "hidden reference", "x": "system"}
-    assert any("did not rate (empty cells): 1" in note for note in ratings.notes)
+    assert any("skipped because their cell is empty: 1" in note for note in ratings.notes)
 
 
 def test_golisten_names_split_at_underscores(tmp_path):
@@ -248,8 +248,7 @@ BAD_FILES = {
     "true": (LONG + "9,01,opus@6,True,speech\n", "row 6, column score: “True” is not a number"),
     "above 100": (LONG + "9,01,opus@6,100.1,speech\n", "row 6, column score: “100.1” is outside the scale of 0 to 100"),
     "below 0": (LONG + "9,01,opus@6,-1,speech\n", "row 6, column score: “-1” is outside"),
-    "no score": (LONG + "9,01,opus@6,,speech\n", "row 6, column score: empty"),
-    "row cut short": (LONG + "9,01\n", "row 6, column condition: empty"),
+    "no condition": (LONG + "9,01,,5,speech\n", "row 6, column condition: empty"),
     "no listener": (LONG + " ,01,opus@6,5,speech\n", "row 6, column listener: empty"),
     "after a blank line": (LONG + "\n9,01,opus@6,x,speech\n", "row 7, column score"),
     "row too long": (LONG + "9,01,opus@6,5,speech,more\n", "damaged table: Expected 5 fields in line 6, saw 6"),
@@ -262,10 +261,9 @@ BAD_FILES = {
     "a repeated file": ("a-x.wav,a-x.wav\n1,2\n", "two columns are called a-x.wav"),
     "golisten score": ("a-x.wav,a-y.wav\n1,120\n", "row 2, column a-y.wav: “120” is outside"),
     "a category called all": (LONG + "9,01,opus@6,5,all\n", "category \"all\""),
-    "latin 1": ("listener,item,condition,score\nJos\xe9,i,x,5\n".encode("latin-1"), "UTF-8"),
     "audio": (b"RIFF\x24\x00\x00\x00WAVEfmt \xff\xfe", "UTF-8|no column|damaged"),
     "zeros": (bytes(64), "no column|no ratings"),
-    "broken parquet": (b"PAR1 and nothing more", "neither UTF-8 text nor Parquet"),
+    "broken parquet": (b"PAR1 and nothing more", "a damaged Parquet file"),
 }  # fmt: skip
 
 

@@ -70,8 +70,9 @@ def test_study_folder(study_folder):
 def test_errors_are_one_line_that_names_the_path(long_table, tmp_path):
     with pytest.raises(UserError, match=r"missing\.csv: not readable"):
         load_ratings(tmp_path / "missing.csv")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no study\.json in it"):
-        load_ratings(tmp_path)
+        load_ratings(tmp_path / "empty")
     with pytest.raises(UserError, match=r"--reference mp3: .*no such condition; it has original, x"):
         load_ratings(long_table, reference="mp3")
     with pytest.raises(UserError, match=r"ratings\.csv: a rating file; --database is for a study folder"):

@@ -1,0 +1,392 @@
+"""One file per format of other tools, written from their documentation and source; scipy recomputes the statistics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from click.testing import CliRunner
+
+from earmark.cli import cli
+from earmark.codec.errors import UserError
+from earmark.mushra_app.ratings.columns import parse_columns
+from earmark.mushra_app.ratings.errors import RatingsError
+from earmark.mushra_app.ratings.importers import read_ratings
+from earmark.mushra_app.ratings.scales import parse_scale
+from earmark.mushra_app.ratings.statistics import summarise
+from earmark.mushra_app.ratings.table import Ratings
+
+KEY = ["listener", "item", "condition"]
+CONDITIONS = ("reference", "codec", "anchor")
+
+
+def written(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def scores(ratings: Ratings) -> dict[tuple[str, str, str], float]:
+    return {tuple(row[name] for name in KEY): row["score"] for row in ratings.frame.to_dict("records")}
+
+
+def expected_scores(listeners: int = 4, items: int = 3) -> dict[tuple[str, str, str], float]:
+    """Random whole scores of listeners l0, l1, ... on items i0, i1, ..."""
+    rng = np.random.default_rng(7)
+    return {
+        (f"l{listener}", f"i{item}", condition): float(rng.integers(10 * level, 10 * level + 40))
+        for listener in range(listeners)
+        for item in range(items)
+        for level, condition in enumerate(CONDITIONS, start=1)
+    }
+
+
+EXPECTED = expected_scores()
+
+
+# A file for each format, with the scores of EXPECTED
+
+
+def wide(folder: Path) -> Path:
+    rows = sorted({key[:2] for key in EXPECTED})
+    lines = [",".join([*row, "25", *(f"{EXPECTED[*row, name]:g}" for name in CONDITIONS)]) for row in rows]
+    return written(folder / "wide.csv", "\n".join(["participant,trial,age," + ",".join(CONDITIONS), *lines]))
+
+
+def listen_and_rate_csv(folder: Path) -> Path:
+    """A file per session: session_id, timestamp, test_type, metadata_*, system, utterance, rating."""
+    for listener in sorted({key[0] for key in EXPECTED}):
+        lines = ["session_id,timestamp,test_type,metadata_listener,system,utterance,rating"]
+        lines += [f"uuid-{listener},2026-01-01T10:00:00+09:00,mushra,{listener},{condition},{item},{score:g}"
+                  for (who, item, condition), score in EXPECTED.items() if who == listener]  # fmt: skip
+        written(folder / f"lr/uuid-{listener}.csv", "\n".join(lines))
+    return folder / "lr"
+
+
+def listen_and_rate_json(folder: Path) -> Path:
+    for number, listener in enumerate(sorted({key[0] for key in EXPECTED})):
+        records = [{"system": condition, "utterance": item, "rating": score, "metrics": {"time": 3.5}}
+                   for (who, item, condition), score in EXPECTED.items() if who == listener]  # fmt: skip
+        session = {
+            "session_id": f"uuid-{listener}", "timestamp": "2026-01-01", "test_type": "mushra",
+            "metadata": {"listener": listener}, "survey": [],
+            ("records" if number % 2 else "ratings"): records,
+        }  # fmt: skip
+        written(folder / f"lrj/uuid-{listener}.json", json.dumps(session))
+    return folder / "lrj"
+
+
+def beaqlejs(folder: Path) -> Path:
+    """As its web service stores them: a list of tests, and an object with the user's name at the end."""
+    for listener in sorted({key[0] for key in EXPECTED}):
+        items = sorted({key[1] for key in EXPECTED})
+        tests = [{"TestID": item, "Runtime": 41_000, "filename": {"reference": "r.wav"},
+                  "rating": {name: int(EXPECTED[listener, item, name]) for name in CONDITIONS}}
+                 for item in items]  # fmt: skip
+        result = [*tests, {"UserName": listener, "UserEmail": "", "UserComment": "none"}]
+        written(folder / f"beaqle/20260101-1000_{listener}0.txt", json.dumps(result))
+    return folder / "beaqle"
+
+
+def waet(folder: Path) -> Path:
+    """waetresult/page/audioelement/value, from 0 to 1; and what the reader must skip."""
+    for listener in sorted({key[0] for key in EXPECTED}):
+        pages = "".join(
+            f'<page ref="{item}" state="complete"><metric><metricresult id="testTime">12.5</metricresult></metric>'
+            f'<audioelement ref="{item}-open" type="outside-reference"><metric/></audioelement>'
+            + "".join(
+                f'<audioelement ref="{item}-{name}" type="{name if name != "codec" else "normal"}">'
+                f"<comment><question>?</question><response>dull</response></comment>"
+                f'<value interface-name="null">{EXPECTED[listener, item, name] / 100}</value></audioelement>'
+                for name in CONDITIONS
+            )
+            + "</page>"
+            for item in sorted({key[1] for key in EXPECTED})
+        )
+        broken = '<page ref="i9" state="empty"><audioelement ref="i9-codec"/></page>'
+        written(folder / f"waet/save-{listener}.xml",
+                f'<?xml version="1.0"?><waetresult key="{listener}"><waet/>{pages}{broken}</waetresult>')  # fmt: skip
+    return folder / "waet"
+
+
+FORMATS = {
+    "table with a column per condition": wide,
+    "listen-and-rate result file": listen_and_rate_csv,
+    "listen-and-rate result file (JSON)": listen_and_rate_json,
+    "BeaqleJS result file": beaqlejs,
+    "result file of the Web Audio Evaluation Tool": waet,
+}
+
+
+@pytest.mark.parametrize(("name", "write"), FORMATS.items(), ids=[write.__name__ for write in FORMATS.values()])
+def test_every_format_is_read(tmp_path, name, write):
+    ratings = read_ratings(write(tmp_path))
+    assert scores(ratings) == pytest.approx(EXPECTED)
+    assert ratings.roles == {"reference": "hidden reference", "codec": "system", "anchor": "low anchor"}
+    assert f"Read as a {name.removesuffix(' (JSON)')}." in ratings.notes
+
+
+@pytest.mark.parametrize("write", [wide, beaqlejs, waet])
+def test_scipy_computes_the_same_statistics(tmp_path, write):
+    """Mean and t interval over ratings, quartiles; and, per pair, Wilcoxon's test needs the same pairs."""
+    frame = read_ratings(write(tmp_path)).frame
+    summary = summarise(frame).set_index("condition")
+    summary = summary[summary["category"] == "all"]
+    for condition in CONDITIONS:
+        values = [score for (_, _, name), score in EXPECTED.items() if name == condition]
+        row = summary.loc[condition]
+        low, high = scipy.stats.t.interval(0.95, len(values) - 1, np.mean(values), scipy.stats.sem(values))
+        assert (row["n"], row["listeners"]) == (12, 4)
+        assert [row["mean"], row["sd"]] == pytest.approx([np.mean(values), scipy.stats.tstd(values)])
+        assert [row["ci95_low"], row["ci95_high"]] == pytest.approx([low, high])
+        assert [row["q1"], row["median"], row["q3"]] == pytest.approx(
+            scipy.stats.mstats.mquantiles(values, alphap=1, betap=1)
+        )
+    table = frame.pivot_table(index=["listener", "item"], columns="condition", values="score")
+    ours = scipy.stats.wilcoxon(table["codec"], table["anchor"]).pvalue
+    theirs = scipy.stats.wilcoxon(*([EXPECTED[*key, name] for key in sorted({k[:2] for k in EXPECTED})]
+                                    for name in ("codec", "anchor"))).pvalue  # fmt: skip
+    assert ours == pytest.approx(theirs)
+
+
+def test_waet_details(tmp_path):
+    ratings = read_ratings(waet(tmp_path) / "save-l0.xml")
+    assert set(ratings.frame["comment"]) == {"dull"}
+    assert set(ratings.frame["seconds"]) == {12.5}
+    assert any("skipped 1 page that the listener did not complete" in note for note in ratings.notes)
+    assert any("scores from 0 to 1 mapped to 0 to 100" in note for note in ratings.notes)
+
+
+def test_waet_scales_of_a_page_are_items_of_their_own(tmp_path):
+    elements = "".join(
+        f'<audioelement ref="p-{name}"><value interface-name="timbre">0.{digit}</value>'
+        f'<value interface-name="space">0.{digit + 2}</value></audioelement>'
+        for digit, name in ((4, "x"), (6, "y"))
+    )
+    path = written(tmp_path / "a.xml", f'<waetresult key="k"><page ref="p">{elements}</page></waetresult>')
+    frame = read_ratings(path).frame
+    assert {(row.item, row.condition, row.category): round(row.score) for row in frame.itertuples()} == {
+        ("p (timbre)", "x", "timbre"): 40, ("p (space)", "x", "space"): 60,
+        ("p (timbre)", "y", "timbre"): 60, ("p (space)", "y", "space"): 80,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!DOCTYPE a [<!ENTITY b 'c'>]><waetresult>&b;</waetresult>", "document type or entities"),
+        ("<waetresult><page></waetresult>", "damaged XML"),
+        ("<html></html>", "not a result of the Web Audio Evaluation Tool"),
+        ('{"a": [1, 2}', "damaged JSON"),
+        ('{"a": 1}', "JSON, but not results"),
+    ],
+)
+def test_bad_xml_and_json(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        read_ratings(written(tmp_path / "a.txt", text))
+
+
+# jsPsych and Pavlovia, by a map of columns
+
+JSPSYCH = """rt,stimulus,response,trial_type,participant
+1200,<p>Welcome</p>,0,html-button-response,P7
+900,audio/one_reference.wav,98,audio-slider-response,P7
+950,audio/one_codec.wav,55,audio-slider-response,P7
+"""
+
+
+def test_jspsych_by_a_map_of_its_columns(tmp_path):
+    """Item and condition are in the name of the sound; rows of other trials have none."""
+    text = (
+        JSPSYCH.replace("<p>Welcome</p>", "") + "980,audio/two_reference.wav,99,a,P7\n990,audio/two_codec.wav,60,a,P7\n"
+    )
+    columns = parse_columns(["listener=participant,stimulus=stimulus", "score=response"])
+    ratings = read_ratings(written(tmp_path / "data.csv", text), columns=columns)
+    assert scores(ratings) == {
+        ("P7", "one", "reference"): 98, ("P7", "one", "codec"): 55, ("P7", "two", "reference"): 99,
+        ("P7", "two", "codec"): 60,
+    }  # fmt: skip
+    assert any("1 row without item or condition skipped" in note for note in ratings.notes)
+
+
+def test_pavlovia_by_a_map_of_its_columns(tmp_path):
+    """PsychoPy's CSV has a row per trial and the names of its components; the listener is the file."""
+    text = "item,system,slider.response,slider.rt\n,,,\nbell,reference,90,2.1\nbell,codec,,1\nbell,anchor,20,3\n"
+    for name in ("s1", "s2"):
+        written(tmp_path / f"data/{name}.csv", text)
+    columns = {"item": "item", "condition": "system", "score": "slider.response", "seconds": "slider.rt"}
+    ratings = read_ratings(tmp_path / "data", columns=columns)
+    assert scores(ratings) == {(f"s{n}", "bell", name): score for n in (1, 2)
+                               for name, score in (("reference", 90), ("anchor", 20))}  # fmt: skip
+    assert any("s1.csv: ratings skipped because their cell is empty: 1." in note for note in ratings.notes)
+
+
+def test_jspsych_json(tmp_path):
+    trials = [{"rt": 5, "response": {"Q0": "yes"}},
+              {"subject": "a", "item": "i", "system": "x", "response": 7, "rt": 3}]  # fmt: skip
+    columns = {"listener": "subject", "item": "item", "condition": "system", "score": "response"}
+    assert scores(read_ratings(written(tmp_path / "a.json", json.dumps(trials)), columns=columns)) == {
+        ("a", "i", "x"): 7
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("listener", "write NAME=COLUMN"),
+        ("lisener=a", "did you mean listener"),
+        (
+            "listener=partcipant,item=rt,condition=stimulus,score=response",
+            "called partcipant .*did you mean participant",
+        ),
+    ],
+)
+def test_bad_maps(tmp_path, option, message):
+    with pytest.raises(UserError, match=message):
+        read_ratings(written(tmp_path / "a.csv", JSPSYCH), columns=parse_columns([option]))
+
+
+# Several files, several sessions
+
+
+def test_several_sources_add_up(tmp_path):
+    ratings = read_ratings([wide(tmp_path), listen_and_rate_csv(tmp_path / "more")])
+    assert len(ratings.frame) == 36  # the same listeners: the mean of equal scores
+    assert scores(ratings) == pytest.approx(EXPECTED)
+    assert ratings.source == "wide.csv and 4 other files"
+
+
+def test_listeners_of_files_that_name_none_stay_apart(tmp_path):
+    text = '"","a-x.wav","a-y.wav"\n"T","{0}","2"\n'
+    files = [written(tmp_path / f"{name}.csv", text.format(score)) for name, score in (("mon", 10), ("tue", 30))]
+    assert {key[0]: score for key, score in scores(read_ratings(files)).items() if key[2] == "x"} == {
+        "mon": 10, "tue": 30
+    }  # fmt: skip
+
+
+def test_repeated_sessions_of_a_listener_are_averaged(tmp_path):
+    """(40 + 50) / 2 for a; b came once."""
+    text = "listener,item,condition,score,session\na,i,x,40,1\na,i,x,50,2\nb,i,x,10,1\nb,i,y,20,1\n"
+    ratings = read_ratings(written(tmp_path / "a.csv", text))
+    assert scores(ratings) == {("a", "i", "x"): 45, ("b", "i", "x"): 10, ("b", "i", "y"): 20}
+    assert "1 listener rated in several sessions: the mean counts for 1 rating." in ratings.notes
+    text = text.replace(",session", ",date").replace("50,2", "50,1")
+    with pytest.raises(
+        RatingsError, match=r"row 3: listener a rated .* in row 2; keep one of them, or add a column session"
+    ):
+        read_ratings(written(tmp_path / "b.csv", text))
+
+
+def test_a_folder_without_ratings(tmp_path):
+    with pytest.raises(UserError, match=r"no \.csv, .* file in it"):
+        read_ratings(tmp_path)
+
+
+# Encodings, empty cells, practice, scales
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig", "cp1252"])
+def test_encodings(tmp_path, encoding):
+    text = "listener;item;condition;score\r\nJosé;Übung “1”;x;5\r\n"
+    ratings = read_ratings(written(tmp_path / "a.csv", text.encode(encoding)))
+    assert scores(ratings) == {("José", "Übung “1”", "x"): 5}
+    expected = {"cp1252": "Windows-1252"}.get(encoding, "UTF-16" if encoding.startswith("utf-16") else None)
+    assert (f"a.csv: read as {expected}." in ratings.notes) == (expected is not None)
+
+
+def test_empty_cells_skip_the_rating_and_are_counted(tmp_path):
+    text = "listener,item,condition,score\na,i,x,5\na,i,y,\na,j, z ,  \n"
+    ratings = read_ratings(written(tmp_path / "a.csv", text))
+    assert len(ratings.frame) == 1
+    assert "a.csv: ratings skipped because their cell is empty: 2." in ratings.notes
+
+
+def test_practice_items(tmp_path):
+    text = "listener,item,condition,score\n" + "".join(f"a,{item},x,{5 * n}\n" for n, item in enumerate(
+        ("practice1", "Training", "music")))  # fmt: skip
+    path = written(tmp_path / "a.csv", text)
+    (note,) = [note for note in read_ratings(path).notes if "practice" in note]
+    assert note == "These items look like practice: practice1, Training. --skip-item NAME leaves one out."
+    ratings = read_ratings(path, skip_items=["practice*", "Training"])
+    assert set(ratings.frame["item"]) == {"music"}
+    assert "Items skipped: practice1, Training." in ratings.notes
+    with pytest.raises(RatingsError, match=r"--skip-item musik: no such item; .* did you mean music"):
+        read_ratings(path, skip_items=["musik"])
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "name", "mapped"),
+    [
+        ([1, 3, 4.5, 5], "1-5", "1 and 5", [0, 50, 87.5, 100]),  # (x - 1) / 4 of 100
+        ([0, 0.25, 1], "0-1", "0 and 1", [0, 25, 100]),
+        ([-3, 0, 3], "-3-3", None, [0, 50, 100]),
+    ],
+)
+def test_other_scales_are_noticed_and_mapped_on_request(tmp_path, given, option, name, mapped):
+    text = "listener,item,condition,score\n" + "".join(f"a,i{n},x,{score}\n" for n, score in enumerate(given))
+    path = written(tmp_path / "a.csv", text)
+    if name is not None:
+        ratings = read_ratings(path)
+        assert list(ratings.frame["score"]) == given
+        assert any(f"between {name}" in note and f"--scale {option}" in note for note in ratings.notes)
+    ratings = read_ratings(path, scale=parse_scale(option))
+    assert list(ratings.frame["score"]) == mapped
+    assert not any("between" in note for note in ratings.notes)
+
+
+@pytest.mark.parametrize("text", ["5", "5-1", "1-x", "1-1"])
+def test_bad_scales(text):
+    with pytest.raises(UserError, match="--scale"):
+        parse_scale(text)
+
+
+# All errors at once
+
+
+def test_all_errors_of_a_file_are_reported_at_once(tmp_path):
+    text = "listener,item,condition,score\na,i,x,5\na,i,x,6\n,i,y,7\nb,i,x,good\nb,i,y,101\nb,,z,1\nb,j,x,-1\n"
+    path = written(tmp_path / "a.csv", text)
+    with pytest.raises(RatingsError) as caught:
+        read_ratings(path)
+    assert sorted(caught.value.errors) == sorted(f"{path}: {error}" for error in (
+        "row 3: listener a rated item i in condition x in row 2; keep one of them, or add a column session",
+        "row 4, column listener: empty; every rating needs one", "row 7, column item: empty; every rating needs one",
+        "row 5, column score: “good” is not a number", "row 6, column score: “101” is outside the scale of 0 to 100",
+        "row 8, column score: “-1” is outside the scale of 0 to 100",
+    ))  # fmt: skip
+    assert str(caught.value).startswith("6 errors: ")
+    assert str(caught.value).endswith("; and 3 more")
+    result = CliRunner().invoke(cli, ["study", "report", "--ratings", str(path), "-o", str(tmp_path / "report")])
+    assert all(error in result.output for error in caught.value.errors)
+
+
+def test_errors_of_several_files_are_reported_together(tmp_path):
+    for name in "ab":
+        written(tmp_path / f"data/{name}.csv", f"listener,item,condition,score\n{name},i,x,many\n")
+    with pytest.raises(RatingsError, match=r"2 errors: .*a\.csv: row 2.*b\.csv: row 2"):
+        read_ratings(tmp_path / "data")
+
+
+def test_wide_table_with_mistyped_and_foreign_columns(tmp_path):
+    text = "listener,item,remark,x,y\na,i,fine,5,6\na,j,fine,7,6o\nb,i,,8,9\n"
+    with pytest.raises(RatingsError, match="row 3, column y: “6o” is not a number"):
+        read_ratings(written(tmp_path / "a.csv", text))
+    ratings = read_ratings(written(tmp_path / "b.csv", text.replace("6o", "60")))
+    assert "Columns taken as conditions: x, y." in ratings.notes
+    assert "Columns ignored: remark." in ratings.notes
+
+
+def test_the_command_reads_several_files(tmp_path):
+    first, second = wide(tmp_path), waet(tmp_path)
+    result = CliRunner().invoke(
+        cli,
+        ["study", "report", "--ratings", str(first), "--ratings", str(second), "--screen", "none", "--skip-item", "i0",
+         "-o", str(tmp_path / "report")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "Items skipped: i0." in result.output
+    assert (pd.read_csv(tmp_path / "report/summary.csv")["n"] == 8).all()  # 4 listeners, 2 items
