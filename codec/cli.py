@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -98,12 +99,14 @@ language_model_option = option(
     aliases=["--format"],
     help="File format: `earmark` detects damage; `reference` is for the programs of the public EnCodec.",
 )  # fmt: skip
+@shared.device
 @shared.force
 @shared.dry_run
 @shared.quiet
 def encode(
     source: Path, target: Path, name: str | None, kbps: float, lm: bool, checkpoint: str | None,
-    language_model: Path | None, container: Literal["earmark", "reference"], force: bool, dry_run: bool,
+    language_model: Path | None, container: Literal["earmark", "reference"], device: str | None, force: bool,
+    dry_run: bool,
 ) -> None:  # fmt: skip
     """Code the recording IN with EnCodec to OUT.ecdc. Either may be - for a pipe.
 
@@ -119,7 +122,7 @@ def encode(
     if checkpoint is None and container == "reference":
         checkpoint = OFFICIAL  # readers of that format have no other weights
     recording = open_recording(source)
-    choice = ModelChoice(checkpoint, language_model)
+    choice = ModelChoice(checkpoint, language_model, device)
     model, identity = choice.load(name or MODELS[0])
     config = model.config
     if name not in (None, config.name):
@@ -175,11 +178,13 @@ def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) ->
 @click.argument("target", type=FILE, metavar="OUT")
 @checkpoint_option
 @language_model_option
+@shared.device
 @shared.force
 @shared.dry_run
 @shared.quiet
 def decode(
-    source: Path, target: Path, checkpoint: str | None, language_model: Path | None, force: bool, dry_run: bool
+    source: Path, target: Path, checkpoint: str | None, language_model: Path | None, device: str | None, force: bool,
+    dry_run: bool,
 ) -> int:  # fmt: skip
     """Decode IN.ecdc to OUT, a .wav, .flac or .ogg file. Either may be - for a pipe.
 
@@ -192,13 +197,13 @@ def decode(
     if target != PIPE:
         require_output(target)
         require_new(target, force)
-    choice = ModelChoice(checkpoint, language_model)
+    choice = ModelChoice(checkpoint, language_model, device)
     with reading(source) as file:
         label = "-" if source == PIPE else str(source)
         given = choice.load_given()
         config = given[0].config if given else None
         reader = ecdc.open_reader(file, config, coder=lambda header: choice.coder_of(header, config, f"{label}: "))
-        model = _model_of(reader.header, given, checkpoint, label)
+        model = _model_of(reader.header, given, choice, label)
         if dry_run:
             config, length = model.config, _duration(reader.header.samples, model.config.sample_rate)
             show_preview(
@@ -216,15 +221,13 @@ def decode(
     return 1 if reader.damage else 0
 
 
-def _model_of(
-    header: Header, given: tuple[EncodecModel, str] | None, checkpoint: str | None, label: str
-) -> EncodecModel:
+def _model_of(header: Header, given: tuple[EncodecModel, str] | None, choice: ModelChoice, label: str) -> EncodecModel:
     """The model that wrote a file: the one of --checkpoint FILE, or the one that the file names."""
     if given is None:
         if header.model not in MODELS:
             raise UserError(f"{label}: codes of the model {header.model!r}; give its weights by --checkpoint")
         # A file in the public format does not name its weights; they are the official ones.
-        given = ModelChoice(checkpoint if header.model_identity else OFFICIAL).load(header.model)
+        given = (choice if header.model_identity else replace(choice, checkpoint=OFFICIAL)).load(header.model)
     model, identity = given
     try:
         header.require_model(model.config, identity)

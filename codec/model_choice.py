@@ -22,15 +22,17 @@ MODELS = ("encodec_24khz", "encodec_48khz")
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """The options --checkpoint and --language-model.
+    """The options --checkpoint, --language-model and --device.
 
     Args:
         checkpoint: a file, the name of a model, "official", or None for the weights that load by default.
         language_model: a file, or None for the language model that belongs to the weights.
+        device: name of a device, or None for a GPU if there is one, else the CPU.
     """
 
     checkpoint: str | None = None
     language_model: Path | None = None
+    device: str | None = None
 
     def load(self, name: str) -> tuple[EncodecModel, str]:
         """A model ready to code, and its identity.
@@ -42,8 +44,10 @@ class ModelChoice:
         import torch
 
         from earmark.codec.checkpoints import loading
-        from earmark.codec.encodec.fast.accelerate import accelerate
+        from earmark.codec.encodec.device import choose_device
+        from earmark.codec.encodec.fast.accelerate import set_precision
 
+        device = choose_device(self.device)
         if "OMP_NUM_THREADS" not in os.environ:
             # One thread is many times faster than real time. Several threads wait for each other in a busy loop, which
             # makes them five times slower if the other cores are busy, for example with the other program of a pipe.
@@ -54,7 +58,7 @@ class ModelChoice:
             source = self.checkpoint or name
             model = loading.load(source if source in MODELS else Path(source))
         identity = loading.identity(model)
-        accelerate(model)
+        set_precision(model.to(device), "float32")
         return model, identity
 
     def load_given(self) -> tuple[EncodecModel, str] | None:

@@ -21,7 +21,7 @@ threads = option(
 seed = option("--seed", type=int, default=0, metavar="N", help="Seed of random choices.")
 device = option(
     "--device", metavar="cpu|cuda[:N]|mps", show_default="auto",
-    help="Processor that trains; auto takes a GPU if there is one, else the CPU.",
+    help="Processor to compute on; auto takes a GPU if there is one, else the CPU.",
 )  # fmt: skip
 data = option(
     "--data", type=click.Path(exists=True, path_type=Path), required=True, multiple=True, metavar="PATH",

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from earmark.codec.encodec.device import choose_device
 from earmark.codec.errors import UserError
 from earmark.codec.training.quantizers.joint_batch import is_distributed, sum_over_processes
 
@@ -39,7 +40,7 @@ def join(device: str | None = None) -> ProcessGroup:
         UserError: no such device, or more processes than GPUs.
     """
     launched = "WORLD_SIZE" in os.environ
-    chosen = _choose_device(device, launched)
+    chosen = choose_device(device, launched)
     if not launched:
         return ProcessGroup(0, 1, chosen)
     dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
@@ -54,37 +55,7 @@ def single_process(command: str, device: str | None = None) -> ProcessGroup:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(f"{command}: trains in one process, but torchrun started several; run it without torchrun")
-    return ProcessGroup(0, 1, _choose_device(device, launched=False))
-
-
-def _choose_device(name: str | None, launched: bool) -> torch.device:
-    device = _parse_device(name or ("cuda" if torch.cuda.is_available() else "cpu"), launched)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)  # or else tensors made for plain "cuda" would go to the first GPU
-    return device
-
-
-def _parse_device(name: str, launched: bool) -> torch.device:
-    try:
-        device = torch.device(name)
-        if device.type != "cuda":
-            torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        unknown = str(error).startswith("Expected one of")  # torch lists names that are no use here
-        reason = "no such device" if unknown else str(error).splitlines()[0]
-        raise UserError(f"--device {name}: {reason}; write cpu, or cuda if there is a GPU") from error
-    if device.type != "cuda":
-        return device
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if launched and device.index is not None:
-        raise UserError(f"--device {name}: torchrun gives each process a GPU of its own; write cuda")
-    index = int(os.environ["LOCAL_RANK"]) if launched else device.index or 0
-    if launched and index >= count:
-        processes = os.environ.get("LOCAL_WORLD_SIZE", "too many")
-        raise UserError(f"torchrun: {processes} processes here, but {count} GPU(s); lower --nproc-per-node to that")
-    if index >= count:
-        raise UserError(f"--device {name}: PyTorch finds {count} GPU(s) here; write cpu, or one of them")
-    return torch.device("cuda", index)
+    return ProcessGroup(0, 1, choose_device(device, launched=False))
 
 
 def leave() -> None:

@@ -66,7 +66,7 @@ def train_lm(
 
     from earmark.codec.checkpoints import loading as checkpoints
     from earmark.codec.encodec.config import PRESETS
-    from earmark.codec.encodec.fast.accelerate import accelerate
+    from earmark.codec.encodec.fast.accelerate import set_precision
     from earmark.codec.training.distributed import single_process
     from earmark.codec.training.examples.shard_cache import describe, open_shards
     from earmark.codec.training.folder import require_free
@@ -85,8 +85,7 @@ def train_lm(
         )
     codec = checkpoints.load(preset or Path(checkpoint))
     identity = checkpoints.identity(codec)
-    if group.device.type == "cpu":
-        accelerate(codec)
+    set_precision(codec.to(group.device), "float32")
     rate, channels = codec.config.sample_rate, codec.config.channels
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
     if dry_run:

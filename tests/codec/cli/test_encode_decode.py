@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -13,13 +15,15 @@ import pytest
 import soundfile
 import torch
 
-from earmark.codec import audio, ecdc
+from earmark.codec import audio, ecdc, recordings
+from earmark.codec.audio.blocks import AudioStream
 from earmark.codec.checkpoints import downloads
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.model_choice import MODELS
 
+from ..other_device import OtherDevice, moved
 from .command_line import SMALL, assert_one_line, command, noise, save_model, wav
 
 
@@ -189,3 +193,34 @@ def test_help_of_a_command_imports_no_torch():
         "assert not {'torch', 'numpy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize(("device", "reason"), [("cuda", "PyTorch finds 0 GPU"), ("gpu", "no such device")])
+def test_a_device_that_is_not_there_is_named(earmark, weights, tmp_path, device, reason):
+    source, coded = wav(tmp_path / "in.wav", noise(3000, 1), 24000), tmp_path / "out.ecdc"
+    checkpoint = ("--checkpoint", weights["encodec_24khz"])
+    assert earmark("encode", source, coded, *checkpoint, "--device", "cpu").status == 0
+    for arguments in (("encode", source, tmp_path / "other.ecdc"), ("decode", coded, tmp_path / "other.wav")):
+        done = earmark(*arguments, *checkpoint, "--device", device)
+        assert done.status == 2
+        assert f"--device {device}: {reason}" in done.stderr
+
+
+def test_files_from_another_device(weights, tmp_path):
+    """Encoded and decoded on a GPU, block by block as the commands do, a recording gives the bytes and samples."""
+    model = checkpoints.load(weights["encodec_24khz"])
+    files = {}
+    for device in ("cpu", "other"):
+        with OtherDevice() if device == "other" else nullcontext():
+            if device == "other":
+                moved(model)
+            recording = AudioStream("noise", 24000, 1, 9000, iter([noise(9000, 1)]))
+            file = io.BytesIO()
+            writer = ecdc.open_writer(file, model.config, 4, 9000)
+            list(recordings.encode(recording, model, 3.0, writer))
+            file.seek(0)
+            decoded = [*recordings.decode(model, ecdc.open_reader(file), "noise")]
+            files[device] = file.getvalue(), np.concatenate(decoded, axis=1)
+    assert files["cpu"][0] == files["other"][0]
+    np.testing.assert_array_equal(files["cpu"][1], files["other"][1])
