@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import TypeVar, cast
 
@@ -87,8 +88,23 @@ def _context() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["earmark.eval.comparison.work"])
+    context.set_forkserver_preload(["earmark.eval.comparison.worker_server"])
+    _start_server()
     return context
+
+
+def _start_server() -> None:
+    """Start the server with SIGINT blocked, which its processes inherit.
+
+    It ignores SIGINT only once it has imported the work, which takes seconds. Ctrl-C in that time would end it with a
+    traceback, and leave semaphores behind.
+    """
+    resource_tracker.ensure_running()  # otherwise the server starts it, which unblocks SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _settings() -> dict[str, str]:

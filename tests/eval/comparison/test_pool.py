@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from earmark.baselines import programs
 from earmark.codec.cores import usable_cores
 from earmark.codec.errors import WriteError
+from earmark.eval.comparison import worker_process
 from earmark.eval.comparison.pool import WINDOW, run_tasks
 
 
@@ -151,3 +153,18 @@ def test_workers_and_their_programs_end_with_their_parent(tmp_path, task, how):
 
 def test_there_is_a_core():
     assert usable_cores() >= 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_an_interrupt_does_not_reach_the_server_that_is_still_importing():
+    """Bit 1 of the mask is SIGINT, which has the number 2."""
+    worker_process.start()
+    server = forkserver._forkserver._forkserver_pid
+    blocked = {name: _blocked(name) for name in (str(server), "self")}
+    assert blocked == {str(server): True, "self": False}
+
+
+def _blocked(process: str) -> bool:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    (mask,) = [line.split()[1] for line in lines if line.startswith("SigBlk:")]
+    return bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
