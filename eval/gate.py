@@ -68,9 +68,10 @@ def run_gate(
     """
     from earmark.codec.files import write_text
     from earmark.eval.comparison.comparability import require_comparable
-    from earmark.eval.comparison.run_folder import REFERENCE, read_info, read_scores
+    from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.metrics import registry
     from earmark.eval.statistics.gate import check
+    from earmark.eval.statistics.rates import is_yardstick
     from earmark.eval.tables import gate_report
     from earmark.eval.tables.grid import RENDERERS
 
@@ -85,11 +86,11 @@ def run_gate(
     if other is not None:
         require_comparable(run, other)
         old = read_scores(other)
-        pairs = [(name, name) for name in map(str, old["system"].unique()) if name != REFERENCE]
+        pairs = [(name, name) for name in map(str, old["system"].unique()) if not is_yardstick(name)]
     else:
         old, present = new, [str(name) for name in new["system"].unique()]
         against = choose(str(against), present, option="--against")
-        pairs = [(name, against) for name in present if name not in (REFERENCE, against)]
+        pairs = [(name, against) for name in present if name != against and not is_yardstick(name)]
     if not pairs:
         raise UserError(f"{other or run}: has no system to compare with")
     checks = check(new, old, pairs, {name: chosen.get(name, margins.get(None, 0.0)) for name in names}, speech)
@@ -98,8 +99,9 @@ def run_gate(
         show("\n".join([*gate_report.lines(checks), gate_report.summary_line(checks)]), out)
     else:
         show(RENDERERS[output](gate_report.gate_grid(checks, title)), out)
+    if output != "text" or out is not None:
         for line, one in zip(gate_report.lines(checks), checks, strict=True):
-            if one.verdict != "passed":  # standard output may go to a file
+            if one.verdict != "passed":  # the log of a build has them even if a file has the rest
                 click.echo(line, err=True)
     if junit_file is not None:
         write_text(junit_file, gate_report.junit(checks, f"earmark differences {title}"))

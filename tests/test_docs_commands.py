@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -90,6 +92,23 @@ def test_commands_of_workflows_parse(workflow: Path, tmp_path: Path, monkeypatch
     assert calls
     for args in calls:
         parse(args)
+
+
+def test_every_exit_status_is_documented():
+    """Each status that the help of some command names is in the table of the reference, and 141, which none names."""
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    section = page.partition("## Exit status")[2].partition("\n## ")[0]
+    listed = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+    assert listed == {status for command in every_command(cli) for status in command.exit_status} | {141}
+
+
+def every_command(command: Any) -> Iterator[Any]:
+    """A command and all commands within it."""
+    yield command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from every_command(command.get_command(context, name))
 
 
 def test_the_pages_have_commands():

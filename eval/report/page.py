@@ -15,7 +15,7 @@ from earmark.eval.report.choice import OUTLIER, choices, headline_metric
 from earmark.eval.report.excerpts import Excerpt, by_category, cut, remove, write_audio
 from earmark.eval.report.missing import missing
 from earmark.eval.report.scatter import scatters
-from earmark.eval.report.summary import sentences
+from earmark.eval.report.summary import headlines
 from earmark.eval.report.templating import render
 from earmark.eval.report.worst import worst_tables
 from earmark.eval.statistics.aggregate import summarise
@@ -100,7 +100,7 @@ def _content(
         "outlier": OUTLIER,
         "codecs": list(styles),
         "headline": describe(headline) if headline else None,
-        "sentences": sentences(summary, pairs[headline], headline) if headline in pairs else [],
+        "headlines": headlines(summary, pairs[headline], headline) if headline in pairs else [],
         "comparisons": sections.comparisons(scores, pairs, speech),
         "worst": worst_tables(run, scores, excerpts),
         "definitions": sections.definitions(info),

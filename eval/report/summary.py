@@ -15,6 +15,7 @@ from earmark.eval.statistics.rates import axis_kbps, tested
 from earmark.eval.statistics.scales import decimals_of, lower_is_better
 from earmark.eval.tables.numbers import probability
 
+MOST_CLAUSES = 4  # that a page shows unfolded
 SAME_RATE = 1.1  # ratio up to which two measured bit rates count as equal
 
 
@@ -54,7 +55,40 @@ def leads(summary: pd.DataFrame, metric: str, category: str) -> list[Lead]:
     return result
 
 
-def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -> list[str]:
+@dataclass(frozen=True)
+class Headline:
+    """The result in one category.
+
+    Args:
+        category: its name, "all files" for all together.
+        first, last: the leading systems at the lowest and the highest bit rate, with scores and bit rates.
+        clauses: one per leading system, by rising bit rate.
+        significance: a sentence on how many pairs differ.
+    """
+
+    category: str
+    first: str
+    last: str
+    clauses: tuple[str, ...]
+    significance: str
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a page had better fold the clauses."""
+        return len(self.clauses) > MOST_CLAUSES
+
+    @property
+    def text(self) -> str:
+        """All clauses in one sentence."""
+        return f"{self.category}: {'; '.join(self.clauses)}. {self.significance}"
+
+    @property
+    def short(self) -> str:
+        """The two ends in one sentence."""
+        return f"{self.category}: from {self.first} to {self.last}. {self.significance}"
+
+
+def headlines(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -> list[Headline]:
     """Describe leaders and significant differences in each category; [] if no codec has a score.
 
     Args:
@@ -65,13 +99,15 @@ def sentences(summary: pd.DataFrame, pairs: Sequence[Difference], metric: str) -
     result = []
     for category in dict.fromkeys(pair.category for pair in pairs):
         members = [pair for pair in pairs if pair.category == category]
-        clauses = [
-            f"{lead.system} ({lead.mean:.{decimals}f}) up to {lead.kbps:.1f} kbps{_margin(lead, members)}"
-            for lead in leads(summary, metric, category)
-        ]
-        if clauses:
+        leaders = leads(summary, metric, category)
+        if leaders:
+            ends = [f"{lead.system} ({lead.mean:.{decimals}f}) at {lead.kbps:.1f} kbps" for lead in leaders]
+            clauses = tuple(
+                f"{lead.system} ({lead.mean:.{decimals}f}) up to {lead.kbps:.1f} kbps{_margin(lead, members)}"
+                for lead in leaders
+            )
             name = "all files" if category == ALL else category
-            result.append(f"{name}: {'; '.join(clauses)}. {_significance(members)}")
+            result.append(Headline(name, ends[0], ends[-1], clauses, _significance(members)))
     return result
 
 

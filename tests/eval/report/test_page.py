@@ -128,7 +128,7 @@ def test_the_table_shows_mean_interval_and_n(page):
 
 def test_the_page_opens_with_what_came_out(page):
     text = " ".join(re.sub(r"<[^>]+>", " ", page[page.index("<h1>") : page.index("<nav")]).split())
-    assert text.startswith("opus, mp3 on 3 recordings Best system by ViSQOL (MOS-LQO) up to each measured bit rate:")
+    assert text.startswith("opus, mp3 on 3 recordings Best system by ViSQOL (MOS-LQO) up to each bit rate:")
     assert "speech: opus@6 (1.95) up to 6.1 kbps; opus@12 (3.45) up to 12.2 kbps, 1.50 ahead of opus@6; mp3@64" in text
     assert "Too few files for significance." in text
     assert "all files" not in text  # ViSQOL has different scales for speech and music
@@ -469,6 +469,13 @@ def test_players_play_and_switch_in_a_browser_without_an_error(browser, run, pag
     second.find_element("css selector", "input").send_keys(Keys.SPACE)
     until_state(second, "paused")
     until_heard(0)
+
+    link = browser.find_element("css selector", "#worst a[data-version]")
+    browser.execute_script("arguments[0].closest('details').open = true", link)
+    link.click()
+    card = browser.find_element("css selector", link.get_attribute("href").rpartition("#")[2].join(("#", "")))
+    chosen = card.find_elements("css selector", "input")[int(link.get_attribute("data-version"))]
+    assert chosen.is_selected()
 
     third = browser.find_elements("css selector", ".player")[2]
     browser.execute_script("arguments[0].querySelector('.clip').textContent = btoa('not audio')", third)
