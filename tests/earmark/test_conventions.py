@@ -144,7 +144,7 @@ def test_metavars_are_nouns_in_capitals_or_the_choices_themselves(path: str):
     for name, option in _options(command, context).items():
         if option.is_flag or option.count:
             continue
-        noun = r"[A-Z][A-Z_]*(=[A-Z]+)?(,\.\.\.)?"
+        noun = r"[A-Z][A-Z_-]*(=[A-Z]+)?(,\.\.\.)?"
         choices = r"[\w:\[\]-]+(\|[\w:\[\]-]+)+"
         assert re.fullmatch(f"{noun}|{choices}", option.metavar or ""), (name, option.metavar)
 
