@@ -194,7 +194,8 @@ def _print_many(
     else:
         from earmark.eval.report.results import refresh
 
-        summary, info = refresh(out, if_missing=not result.changed)
+        summary, kept = refresh(out, if_missing=not result.changed)
+        info = dict(kept)
         notice(f"Report: {out / REPORT}")
     if per_file:
         click.echo(grid.RENDERERS[output](of_files.per_file_grid(result.scores)), nl=False)

@@ -17,6 +17,7 @@ from earmark.eval.comparison.decoded.folders import DecodedSystem, Location
 from earmark.eval.comparison.decoded.options import given_systems
 from earmark.eval.scores.pairs import ListedPair, as_systems
 
+FEW = 2  # pairs that are scored in this process
 SPEECH = {"auto": SPEECH_PATTERNS, "speech": ("*",), "audio": ()}  # mode -> patterns of the speech categories
 
 
@@ -86,7 +87,7 @@ def score_many(
 
     Args:
         mode: "auto", "speech" or "audio", for `visqol`.
-        jobs: worker processes; None for one per core.
+        jobs: worker processes; None for one per core, or none for so few pairs that starting them takes longer.
         out: folder that keeps the run; None for none.
         command: the command line, for run.json.
 
@@ -96,10 +97,17 @@ def score_many(
     with _folder(out) as run:
         plan = runner.Plan(
             audio_dir=work.audio, systems=(), metrics=tuple(metrics), run=run, format=ReferenceFormat(),
-            speech=SPEECH[mode], jobs=usable_cores() if jobs is None else jobs, command=command, keep_going=keep_going,
+            speech=SPEECH[mode], jobs=_jobs(work) if jobs is None else jobs, command=command, keep_going=keep_going,
             decoded=work.systems, sources=work.sources,
         )  # fmt: skip
         return runner.run(plan)
+
+
+def _jobs(work: Work) -> int:
+    """Worker processes for the pairs of a list; 0 for few."""
+    pairs = [len(one.audio.files) for one in work.systems if one.audio.files is not None]
+    few = len(pairs) == len(work.systems) and sum(pairs) <= FEW
+    return 0 if few else usable_cores()
 
 
 @contextmanager

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +14,6 @@ from earmark.baselines.parcels import Parcel
 from earmark.baselines.registry import family_of
 from earmark.baselines.systems import as_system
 from earmark.baselines.transcode import Transcoded, transcode
-from earmark.codec.audio import write
 from earmark.codec.errors import UserError
 
 
@@ -172,30 +168,3 @@ def test_the_identity_of_a_cell_covers_what_it_uses_and_nothing_else():
         for change in (("GAIN = 0.5", "GAIN = 0.6"), ("audio * GAIN", "GAIN + audio")):
             assert digest(defined(NOTEBOOK.replace(*change))[name]) != digest(first[name])
     assert digest(defined(NOTEBOOK.replace("encode", "encode_all"))["made"]) != digest(first["made"])
-
-
-CELLS = """
-import earmark
-import numpy as np
-
-def coarse(audio):
-    return np.round(audio * LEVELS) / LEVELS
-
-def largest_error(reference, decoded):
-    return float(np.abs(reference - decoded).max())
-
-for LEVELS, jobs in ((16, 0), (4, 1)):
-    codec = earmark.as_codec(coarse, "coarse", sample_rate=16000, kbps=6)
-    run = earmark.compare("clips", [codec], metrics=[largest_error], out="run", jobs=jobs)
-    print(run.scores["value"][0], run.summary["encode_rtf"].isna().all(), *run.failures)
-"""
-
-
-def test_definitions_of_a_notebook_cell_work_here_and_in_worker_processes(tmp_path: Path):
-    """Half a step of 1/16 is the largest error of rounding; with a changed global, half a step of 1/4."""
-    write(tmp_path / "clips" / "a.wav", noise(), 16000)
-    done = subprocess.run([sys.executable, "-c", CELLS], cwd=tmp_path, capture_output=True, text=True, check=True)
-    for line, levels in zip(done.stdout.splitlines(), (16, 4), strict=True):
-        error, untimed = line.split()
-        assert float(error) == pytest.approx(0.5 / levels, rel=0.02)
-        assert untimed == "True"

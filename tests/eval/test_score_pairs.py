@@ -40,7 +40,7 @@ def run(*arguments: object) -> Result:
 
 def per_file(*arguments: object) -> dict[tuple[str, str], float]:
     """(recording, system) -> SI-SNR."""
-    done = run(*arguments, "-m", "si_snr", "--per-file", "--format", "csv", "-j", 1)
+    done = run(*arguments, "-m", "si_snr", "--per-file", "--format", "csv")
     assert done.return_value == 0, (done.exception, done.stderr)
     return {(row["file"], row["system"]): float(row["si_snr"]) for row in csv.DictReader(io.StringIO(done.stdout))}
 
@@ -83,10 +83,11 @@ def test_lists_of_pairs_name_systems_and_categories(folder):
     sources, systems = as_systems(read_pairs("lists/pairs.csv"), Path("lists/pairs.csv"))
     assert [(source.file, source.category) for source in sources] == [("speech/a.wav", "x"), ("music/b.wav", "music")]
     assert [(one.system.text, one.system.rate) for one in systems] == [("A@6", "6"), ("B", None)]
-    whole = per_file("clips", "dec/A")
     listed = per_file("--pairs", "lists/pairs.csv")
-    assert listed["speech/a.wav", "A@6"] == pytest.approx(whole["speech/a.wav", "A"])
-    assert listed["music/b.wav", "B"] == pytest.approx(whole["music/b.wav", "A"])
+    for (name, _), value in listed.items():
+        arrays = [read(Path(path)) for path in (f"clips/{name}", f"dec/A/{name}")]
+        scores = earmark.score(*(one.samples for one in arrays), 16000, "si_snr", decoded_rate=arrays[1].sample_rate)
+        assert value == pytest.approx(scores["si_snr"].value)
 
 
 def test_scp_files_are_joined_by_utterance(folder):
@@ -100,7 +101,7 @@ def test_scp_files_are_joined_by_utterance(folder):
 
 def test_metrics_without_a_reference_need_none(folder):
     frames = "frames=wc -c < {decoded}"
-    done = run("--no-reference", "dec/A", "--metric", frames, "--per-file", "--format", "csv", "-j", 1)
+    done = run("--no-reference", "dec/A", "--metric", frames, "--per-file", "--format", "csv")
     assert done.return_value == 0, done.exception
     rows = [(row["file"], float(row["frames"])) for row in csv.DictReader(io.StringIO(done.stdout))]
     assert rows == [("music/b.wav", 44 + 2 * 16000), ("speech/a.wav", 44 + 2 * 48000)]
@@ -154,7 +155,7 @@ def test_files_that_do_not_exist_are_listed_before_any_work_or_fail_alone(folder
     )
     with pytest.raises(UserError, match=r"pairs.csv: 1 file does not exist: line 3 dec/none.wav; or add --keep-going"):
         require_files(read_pairs("pairs.csv"), "pairs.csv")
-    done = run("--pairs", "pairs.csv", "-m", "si_snr", "-k", "-j", 1)
+    done = run("--pairs", "pairs.csv", "-m", "si_snr", "-k")
     assert done.return_value == 1
     assert "none.wav" in done.stderr
 

@@ -11,9 +11,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from earmark.baselines.systems import parse
 from earmark.cli import cli
 from earmark.codec.audio import write
 from earmark.codec.errors import UserError
+from earmark.eval.comparison import runner
+from earmark.eval.comparison.corpus import ReferenceFormat
 from earmark.eval.metrics import registry, remembered
 from earmark.eval.metrics.command_metric import CommandMetric
 from earmark.eval.metrics.command_options import command_metric, read_metric, with_timeout
@@ -195,25 +198,20 @@ def test_a_run_keeps_scores_until_the_program_changes_and_later_commands_know_th
     write(tmp_path / "audio" / "a.wav", noise(1, 16000), 16000)
     (tmp_path / "level.toml").write_text(TOML)
     run = tmp_path / "run"
-    arguments = ["compare", tmp_path / "audio", "-s", "mp3@64", "-m", "si_snr", "-o", run, "--jobs", "1"]
-    command = [*map(str, arguments), "--metric", str(tmp_path / "level.toml")]
-
-    def level() -> tuple[float, str]:
-        done = CliRunner().invoke(cli, command)
-        scores = pd.read_parquet(run / "scores.parquet").set_index("metric")
-        return scores.value["level"], done.output
-
-    first, _ = level()
-    again, printed = level()
-    assert again == first
-    assert "0 computed, 1 reused" in printed
+    registry.add(read_metric(str(tmp_path / "level.toml")))
+    plan = runner.Plan(
+        audio_dir=tmp_path / "audio", systems=(parse("mp3@64"),), metrics=("level",), run=run,
+        format=ReferenceFormat(), speech=(), jobs=0, command="",
+    )  # fmt: skip
+    first = runner.run(plan).scores["value"][0]
+    assert runner.run(plan).computed == 0
     program.write_text(PROGRAM.replace("mean()", "mean() * 2"))
-    twice, printed = level()
-    assert twice == pytest.approx(2 * first)
-    assert "level: its program, pattern or version changed since the last run; scored again" in printed
+    arguments = ["compare", *map(str, (tmp_path / "audio", "-s", "mp3@64", "-o", run, "-j", 1))]
+    done = CliRunner().invoke(cli, [*arguments, "-m", "level", "--metric", str(tmp_path / "level.toml")])
+    assert pd.read_parquet(run / "scores.parquet")["value"][0] == pytest.approx(2 * first)
+    assert "level: its program, pattern or version changed since the last run; scored again" in done.output
     registry._METRICS.pop("level")
-    table = CliRunner().invoke(cli, ["tables", str(run), "--format", "csv"])
-    assert "level" in table.output
+    assert "level" in CliRunner().invoke(cli, ["tables", str(run), "--format", "csv"]).output
     assert registry.find("level").better == "lower"
-    done = CliRunner().invoke(cli, [*map(str, arguments), "-m", "level"])
+    done = CliRunner().invoke(cli, [*arguments, "-m", "level"])
     assert "level: unavailable: the run got it by --metric or register_metric; define it again" in str(done.exception)
