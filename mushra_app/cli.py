@@ -181,6 +181,10 @@ def public_address(url: str | None) -> str | None:
     "--screen", type=Rule, default="paper", metavar="RULE",
     help="Rule by which listeners are dropped: paper, bs1534, bs1534-iqr or none.",
 )  # fmt: skip
+@option(
+    "--intervals", type=Choice(["listeners", "paper"]), default="listeners", metavar="KIND",
+    help="Intervals to lead with: listeners (for these items, and for other items too) or paper (over ratings).",
+)  # fmt: skip
 @database_option
 @option(
     "-o", "--out", type=NewFolder, metavar="DIR", show_default="STUDY/report, or FILE-report beside the rating file",
@@ -190,7 +194,7 @@ def public_address(url: str | None) -> str | None:
 def report(
     study: Path | None, ratings: tuple[Path, ...], columns: tuple[str, ...], scale: str | None,
     skip_item: tuple[str, ...], reference: str | None, low_anchor: str | None, mid_anchor: str | None, screen: str,
-    database: str | None, out: Path | None, force: bool,
+    intervals: str, database: str | None, out: Path | None, force: bool,
 ) -> None:  # fmt: skip
     """Screen the listeners of STUDY or of another tool's rating file, and report means with 95 % intervals."""
     from earmark.mushra_app.ratings.columns import parse_columns
@@ -216,7 +220,8 @@ def report(
         for line in error.errors if len(error.errors) > SHOWN else ():
             click.echo(line, err=True)
         raise
-    written = loaded.report(out or default, screen)
-    Console().print(terminal_table(written.summary))
+    written = loaded.report(out or default, screen, intervals)
+    Console().print(terminal_table(written.summary, written.intervals))
     print_notes(written.notes)
     click.echo(f"{written.kept} of {counted(written.listeners, 'listener')} kept; report: {written.page}")
+    click.echo(f"a paragraph on the method for a paper: {written.method_txt}")

@@ -42,16 +42,33 @@ def cluster_bootstrap(frame: pd.DataFrame, replicates: int = REPLICATES, seed: i
     sums = pd.concat([part.groupby(["listener", *keys])["score"].agg(["sum", "count"]) for part in parts])
     wide = sums.unstack(keys, fill_value=0).sort_index(axis="columns")
     totals, counts = (wide[name].to_numpy(float) for name in ("sum", "count"))
+    low, high = expanded_percentiles(totals, counts, replicates, seed)
+    cells = wide["sum"].columns.to_frame(index=False)
+    return cells.assign(boot95_low=low, boot95_high=high)[["condition", "category", "boot95_low", "boot95_high"]]
+
+
+def expanded_percentiles(
+    totals: NDArray[np.float64], counts: NDArray[np.float64], replicates: int = REPLICATES, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bounds of the expanded percentile interval of each mean, a ratio of the listeners' totals and counts.
+
+    Args:
+        totals, counts: [listeners, means] sum and number of each listener's values.
+        replicates: number of bootstrap samples, the same for all means.
+        seed: seed of the random draws.
+
+    Returns:
+        [means] each; NaN for fewer than two listeners.
+    """
     means = _replicated_means(totals, counts, replicates, np.random.default_rng(seed))
     listeners = (counts > 0).sum(axis=0)
     levels = _expanded_levels(np.maximum(listeners, 2))
     low, high = (
         np.array([np.nanquantile(column, level) if n > 1 else np.nan
-                  for column, level, n in zip(means.T, side, listeners, strict=True)])
+                  for column, level, n in zip(means.T, side, listeners, strict=True)], dtype=float)
         for side in (levels, 1 - levels)
     )  # fmt: skip
-    cells = wide["sum"].columns.to_frame(index=False)
-    return cells.assign(boot95_low=low, boot95_high=high)[["condition", "category", "boot95_low", "boot95_high"]]
+    return low, high
 
 
 def listeners_to_halve(listeners: int) -> int | None:

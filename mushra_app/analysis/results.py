@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from earmark.eval.statistics.aggregate import ALL
-from earmark.mushra_app.analysis import mixed_model, objective, significance
+from earmark.mushra_app.analysis import comparisons, mixed_model, objective, significance
+from earmark.mushra_app.analysis.crossed import crossed_means
 from earmark.mushra_app.analysis.flags import flag, trial_seconds
 from earmark.mushra_app.analysis.intervals import cluster_bootstrap, listeners_to_halve
 from earmark.mushra_app.analysis.reliability import agreement, krippendorff_alpha
@@ -18,7 +19,7 @@ from earmark.mushra_app.ratings.table import Ratings
 
 SUMMARY_COLUMNS = [
     "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median", "q1", "q3",
-    "boot95_low", "boot95_high", "mixed_mean", "mixed95_low", "mixed95_high",
+    "boot95_low", "boot95_high", "crossed95_low", "crossed95_high", "mixed_mean", "mixed95_low", "mixed95_high",
 ]  # fmt: skip
 
 
@@ -28,16 +29,18 @@ class Results:
 
     Args:
         summary: one row per condition and category: the columns of `ratings.statistics.summarise`, the condition's
-            role, the bootstrap interval over listeners (boot95_*) and, for the category "all", the mixed model's mean
-            and interval (mixed*, NaN if not fitted). No rows if all listeners were dropped.
-        before: `summarise` before screening.
+            role, the bootstrap interval over listeners (boot95_*), the interval over listeners and items (crossed95_*)
+            and, for the category "all", the mixed model's mean and interval (mixed*, NaN if not fitted). No rows if all
+            listeners were dropped.
+        before: the same before screening, without the mixed model.
         listeners: one row per listener, dropped or not: listener, kept, reason, evidence, n, items, seconds_per_trial
             (median, if known), agreement (correlation with the mean of the others), flags, and one column for each
             question of the questionnaires.
         rules: number of listeners that each rule of `ratings.screening` would drop: rule, title, dropped, skipped
             (clauses that could not be applied).
-        friedman: Friedman's test over all conditions, or None if it does not apply.
-        comparisons: pairwise tests between conditions; see `analysis.significance.pairwise`.
+        friedman: Friedman's test over the conditions of the family, or None if it does not apply.
+        systems_only: whether the family is the systems, without the hidden reference and anchors that the test has.
+        comparisons: tests of every pair of conditions; see `analysis.comparisons.compare`.
         model: mixed model; its `reason` says why if it was not fitted.
         alpha_before, alpha: Krippendorff's alpha before and after screening.
         more_listeners: number of additional listeners that would halve the intervals over listeners.
@@ -49,6 +52,7 @@ class Results:
     listeners: pd.DataFrame
     rules: pd.DataFrame
     friedman: significance.Friedman | None
+    systems_only: bool
     comparisons: pd.DataFrame
     model: mixed_model.MixedModel
     alpha_before: float
@@ -58,24 +62,27 @@ class Results:
     correlations: pd.DataFrame
 
 
-def analyse(ratings: Ratings, screening: Screening) -> Results:
+def analyse(ratings: Ratings, screening: Screening, family: str = "systems") -> Results:
     """Compute all results of the report.
 
     Args:
         ratings: ratings of all listeners.
         screening: result of screening them.
+        family: conditions tested together: "systems" or "all".
     """
     kept = screening.kept
-    means = significance.listener_means(kept)
+    tested = comparisons.family_of(ratings.roles, everything=family == "all")
+    means = significance.listener_means(kept, tested)
     model = mixed_model.fit(kept)
     pairs = objective.pairs(kept, _metrics(ratings))
     return Results(
         summary=_summary(ratings, kept, model),
-        before=summarise(ratings.frame),
+        before=_intervals(ratings.frame),
         listeners=_listeners(ratings, screening),
         rules=_rules(ratings, screening),
         friedman=significance.friedman(means),
-        comparisons=significance.pairwise(means),
+        systems_only=len(tested) < len(ratings.roles),
+        comparisons=comparisons.compare(kept, tested),
         model=model,
         alpha_before=krippendorff_alpha(ratings.frame),
         alpha=krippendorff_alpha(kept),
@@ -86,10 +93,16 @@ def analyse(ratings: Ratings, screening: Screening) -> Results:
 
 
 def _summary(ratings: Ratings, kept: pd.DataFrame, model: mixed_model.MixedModel) -> pd.DataFrame:
-    summary = summarise(kept).merge(cluster_bootstrap(kept), on=["condition", "category"], how="left")
-    summary = summary.merge(model.means.assign(category=ALL), on=["condition", "category"], how="left")
+    summary = _intervals(kept).merge(model.means.assign(category=ALL), on=["condition", "category"], how="left")
     summary["role"] = summary["condition"].map(ratings.roles).astype("str")
     return summary[SUMMARY_COLUMNS]
+
+
+def _intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means with the intervals over ratings, over listeners, and over listeners and items."""
+    keys = ["condition", "category"]
+    summary = summarise(frame).merge(cluster_bootstrap(frame), on=keys, how="left")
+    return summary.merge(crossed_means(frame), on=keys, how="left")
 
 
 def _listeners(ratings: Ratings, screening: Screening) -> pd.DataFrame:

@@ -1,20 +1,17 @@
-"""Tests between conditions: Friedman's test, then Wilcoxon's signed-rank test on every pair with Holm's correction.
+"""Rank tests of conditions, in which one listener is one observation, and Holm's correction for several tests.
 
-One listener is one observation: the mean score of a condition over the trials in which the listener rated every
-condition. Trials of one listener are not independent, and a test that treats them so finds differences too easily.
+Trials of one listener are not independent, and a test that treats them so finds differences too easily.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import friedmanchisquare, rankdata, wilcoxon
-
-from earmark.eval.statistics.aggregate import half_widths
 
 
 @dataclass(frozen=True)
@@ -36,15 +33,17 @@ class Friedman:
     conditions: int
 
 
-def listener_means(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean score of each listener (rows) in each condition (columns), over the listener's complete trials.
+def listener_means(frame: pd.DataFrame, conditions: Collection[str] | None = None) -> pd.DataFrame:
+    """Mean score of each listener (rows) in each condition (columns), over the trials with all of these conditions.
 
     Args:
         frame: ratings: listener, item, condition, score.
+        conditions: conditions to compare; default: all.
     """
-    conditions = frame["condition"].nunique()
+    if conditions is not None:
+        frame = frame[frame["condition"].isin(list(conditions))]
     rated = frame.groupby(["listener", "item"])["score"].transform("count")
-    complete = frame[rated == conditions]
+    complete = frame[rated == frame["condition"].nunique()]
     return complete.groupby(["listener", "condition"])["score"].mean().unstack("condition")
 
 
@@ -64,44 +63,6 @@ def friedman(means: pd.DataFrame) -> Friedman | None:
     return Friedman(
         float(statistic), float(p), float(statistic / (listeners * (conditions - 1))), listeners, conditions
     )
-
-
-def pairwise(means: pd.DataFrame) -> pd.DataFrame:
-    """Compare every pair of conditions by Wilcoxon's signed-rank test on the listeners' means.
-
-    Args:
-        means: from `listener_means`.
-
-    Returns:
-        better, worse: the two conditions, ordered by mean.
-        listeners: number of pairs of means compared.
-        difference, ci95_low, ci95_high: mean of better - worse over listeners, with its Student-t interval.
-        p: two-sided p value, exact if scipy can; 1 if all differences are zero; NaN for a single listener.
-        p_holm: p value after Holm's correction for the number of pairs (Holm 1979).
-        rank_biserial: matched-pairs rank-biserial correlation (Kerby 2014): the share of the ranks in favour of
-            `better` minus the share against it, -1 to 1.
-    """
-    best_first = means.mean().sort_values(ascending=False, kind="stable").index
-    rows = []
-    for better, worse in itertools.combinations(best_first, 2):
-        # Means that are equal but for rounding errors must count as ties.
-        differences = np.round((means[better] - means[worse]).to_numpy(), 9)
-        rows.append(
-            {
-                "better": better, "worse": worse, "listeners": len(differences),
-                "difference": differences.mean(), "sd": differences.std(ddof=1) if len(differences) > 1 else np.nan,
-                "p": _wilcoxon_p(differences), "rank_biserial": rank_biserial(differences),
-            }
-        )  # fmt: skip
-    columns = ["better", "worse", "listeners", "difference", "sd", "p", "rank_biserial"]
-    numbers = {"listeners": int, **dict.fromkeys(columns[3:], float)}
-    pairs = pd.DataFrame(rows, columns=columns).astype(numbers)  # sets the types even if there are no rows
-    half_width = half_widths(pairs["listeners"], pairs["sd"])
-    return pairs.assign(
-        ci95_low=pairs["difference"] - half_width,
-        ci95_high=pairs["difference"] + half_width,
-        p_holm=holm(pairs["p"].to_numpy(float)),
-    )[["better", "worse", "listeners", "difference", "ci95_low", "ci95_high", "p", "p_holm", "rank_biserial"]]
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
@@ -130,8 +91,8 @@ def rank_biserial(differences: NDArray[np.float64]) -> float:
     return float((ranks * np.sign(differences)).sum() / ranks.sum())
 
 
-def _wilcoxon_p(differences: NDArray[np.float64]) -> float:
-    """Two-sided p value of Wilcoxon's test; see `pairwise` for its special cases."""
+def wilcoxon_p(differences: NDArray[np.float64]) -> float:
+    """Two-sided p value of Wilcoxon's signed-rank test, exact if scipy can; 1 if all differences are 0, NaN for one."""
     if len(differences) < 2:
         return float("nan")
     if not differences.any():

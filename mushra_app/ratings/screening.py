@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,20 @@ from earmark.mushra_app.study.study import Role
 
 # Judges ratings of one role's conditions (listener, item, score); returns per listener violated (bool) and evidence.
 Judge = Callable[[pd.DataFrame], pd.DataFrame]
-TooMany = Callable[["pd.Series[int]", "pd.Series[int]"], "pd.Series[bool]"]  # (hits, ratings) -> whether too many
+Counts = Any  # an integer, or a series of integers
+TooMany = Callable[[Counts, Counts], Any]  # (hits, ratings) -> whether too many; integers, so that thresholds are exact
+
+
+def at_least_20_percent(hits: Counts, n: Counts) -> Any:
+    return 100 * hits >= 20 * n
+
+
+def more_than_15_percent(hits: Counts, n: Counts) -> Any:
+    return 100 * hits > 15 * n
+
+
+def more_than_50_percent(hits: Counts, n: Counts) -> Any:
+    return 100 * hits > 50 * n
 
 
 @dataclass(frozen=True)
@@ -26,11 +40,13 @@ class Clause:
         text: what such listeners do, to follow "drops listeners who".
         role: role of the conditions that the clause looks at.
         judge: function that finds these listeners.
+        too_many: whether a number of hits among a listener's ratings of this role is too many.
     """
 
     text: str
     role: Role
     judge: Judge
+    too_many: TooMany
 
 
 @dataclass(frozen=True)
@@ -69,54 +85,61 @@ class Screening:
 
 def paper_hidden_reference(ratings: pd.DataFrame) -> pd.DataFrame:
     """arXiv 2210.13438, section 4.3: rate the reference recordings below 90 in at least 20 % of the cases."""
-    return _share(ratings, ratings["score"] < 90, "hidden reference below 90", lambda hits, n: 100 * hits >= 20 * n)
+    return _share(ratings, ratings["score"] < 90, "hidden reference below 90", at_least_20_percent)
 
 
 def paper_low_anchor(ratings: pd.DataFrame) -> pd.DataFrame:
     """arXiv 2210.13438, section 4.3: rate the low-anchor recordings above 80 more than 50 % of the time."""
-    return _share(ratings, ratings["score"] > 80, "low anchor above 80", lambda hits, n: 100 * hits > 50 * n)
+    return _share(ratings, ratings["score"] > 80, "low anchor above 80", more_than_50_percent)
 
 
 def bs1534_hidden_reference(ratings: pd.DataFrame) -> pd.DataFrame:
     """ITU-R BS.1534-3, 4.1.2: rate the hidden reference lower than 90 for more than 15 % of the test items."""
-    return _share(ratings, ratings["score"] < 90, "hidden reference below 90", lambda hits, n: 100 * hits > 15 * n)
+    return _share(ratings, ratings["score"] < 90, "hidden reference below 90", more_than_15_percent)
 
 
 def bs1534_mid_anchor(ratings: pd.DataFrame) -> pd.DataFrame:
     """ITU-R BS.1534-3, 4.1.2: rate the mid anchor higher than 90 for more than 15 % of the test items.
 
-    An item does not count if at least a quarter of the listeners rate its mid anchor above 90, since the anchor hardly
-    degraded it. Clause 4.1.2 says "more than 25 %", which differs only if exactly a quarter do so.
+    An item does not count if more than 25 % of the listeners rate its mid anchor above 90, since the anchor hardly
+    degraded it.
     """
     high = ratings["score"] > 90
     by_item = high.groupby(ratings["item"]).agg(["sum", "count"])
-    exempt = by_item.index[4 * by_item["sum"] >= by_item["count"]]
+    exempt = by_item.index[4 * by_item["sum"] > by_item["count"]]
     counting = ~ratings["item"].isin(exempt)
-    result = _share(ratings[counting], high[counting], "mid anchor above 90", lambda hits, n: 100 * hits > 15 * n)
+    result = _share(ratings[counting], high[counting], "mid anchor above 90", more_than_15_percent)
     if len(exempt):
-        result["evidence"] += f"; items not counted because at least a quarter of the listeners do so: {len(exempt)}"
+        result["evidence"] += f"; items not counted because more than 25 % of the listeners do so: {len(exempt)}"
     return result
 
 
 def bs1534_outliers(ratings: pd.DataFrame) -> pd.DataFrame:
     """ITU-R BS.1534-3, 4.1.2: outliers, more than 1.5 interquartile ranges outside the quartiles of all listeners.
 
-    Quartiles are those of the same item in the same condition, if at least four listeners rated it. The clause does not
-    say how many such ratings make a listener an outlier; its other criteria say more than 15 %, which is used here too.
+    Quartiles are those of the same item in the same condition, if at least four listeners rated it. Where their range
+    is zero no rating is an outlier: most listeners agree to the point, and any other score would be one.
+    The clause does not say how many such ratings make a listener an outlier; its other criteria say more than 15 %,
+    which is used here too.
     """
+    outside = outside_quartiles(ratings)
+    return _share(
+        ratings.loc[outside.index],
+        outside,
+        "system outside 1.5 interquartile ranges",
+        more_than_15_percent,
+    )
+
+
+def outside_quartiles(ratings: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each rating is an outlier of its item and condition, for those that four listeners or more rated."""
     by_cell = ratings.groupby(["item", "condition"])["score"]
     quartiles = by_cell.quantile(0.25).to_frame("q1").assign(q3=by_cell.quantile(0.75), count=by_cell.size())
     cells = pd.MultiIndex.from_frame(ratings[["item", "condition"]])
     own = quartiles.reindex(cells).set_index(ratings.index)
     reach = 1.5 * (own["q3"] - own["q1"])
     outside = (ratings["score"] < own["q1"] - reach) | (ratings["score"] > own["q3"] + reach)
-    counting = own["count"] >= 4
-    return _share(
-        ratings[counting],
-        outside[counting],
-        "system outside 1.5 interquartile ranges",
-        lambda hits, n: 100 * hits > 15 * n,
-    )
+    return (outside & (reach > 0))[own["count"] >= 4]
 
 
 def missed_attention_checks(checks: pd.DataFrame) -> pd.DataFrame:
@@ -138,10 +161,9 @@ def missed_attention_checks(checks: pd.DataFrame) -> pd.DataFrame:
 
 _BS1534 = (
     Clause("rate the hidden reference below 90 for more than 15 % of the items", "hidden reference",
-           bs1534_hidden_reference),
-    Clause("rate the mid anchor above 90 for more than 15 % of the items, not counting items where at least "
-           "a quarter of the listeners do so (the Recommendation says more than 25 %)", "mid anchor",
-           bs1534_mid_anchor),
+           bs1534_hidden_reference, more_than_15_percent),
+    Clause("rate the mid anchor above 90 for more than 15 % of the items, not counting items where more than 25 % of "
+           "the listeners do so", "mid anchor", bs1534_mid_anchor, more_than_15_percent),
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {
@@ -150,8 +172,9 @@ RULES: dict[str, Rule] = {
         "Défossez et al. 2022, arXiv 2210.13438, section 4.3",
         (
             Clause("rate the hidden reference below 90 in at least 20 % of cases", "hidden reference",
-                   paper_hidden_reference),
-            Clause("rate the low anchor above 80 in more than 50 % of cases", "low anchor", paper_low_anchor),
+                   paper_hidden_reference, at_least_20_percent),
+            Clause("rate the low anchor above 80 in more than 50 % of cases", "low anchor", paper_low_anchor,
+                   more_than_50_percent),
         ),
     ),
     "bs1534": Rule(
@@ -165,7 +188,7 @@ RULES: dict[str, Rule] = {
         (
             *_BS1534,
             Clause("rate systems more than 1.5 interquartile ranges outside the quartiles of all listeners in more "
-                   "than 15 % of cases", "system", bs1534_outliers),
+                   "than 15 % of cases", "system", bs1534_outliers, more_than_15_percent),
         ),
     ),
     "none": Rule("no screening", "", ()),

@@ -40,24 +40,26 @@ class LoadedRatings:
         """Assumptions, repairs and omissions of the import, one sentence each."""
         return self._ratings.notes
 
-    def report(self, folder: str | Path, screen: str = "paper") -> Report:
+    def report(self, folder: str | Path, screen: str = "paper", intervals: str = "listeners") -> Report:
         """Screen the listeners, analyse the ratings and write the report to a folder.
 
-        The folder receives report.html, summary.csv, listeners.csv, comparisons.csv and the plots as SVG, PDF and PNG;
-        a study built from a run adds metrics.csv. Existing files of these names are replaced.
+        The folder receives report.html, summary.csv, listeners.csv, comparisons.csv, method.txt and the plots as SVG,
+        PDF and PNG; a study built from a run adds metrics.csv. Existing files of these names are replaced.
 
         Args:
             folder: output folder, created if missing.
             screen: rule that drops listeners: "paper" (EnCodec paper, section 4.3), "bs1534" (ITU-R BS.1534-3, 4.1.2),
                 "bs1534-iqr" (the same with its outlier criterion) or "none".
+            intervals: what leads: "listeners" (a bootstrap of listeners, for these items) or "paper" (Student's t over
+                ratings and Wilcoxon's tests over all conditions, as reports before Earmark 0.1 had).
 
         Returns:
             The paths written and the results as tables, e.g. `summary`, one row per condition and category.
 
         Raises:
-            UserError: the rule does not exist, or the folder cannot be written.
+            UserError: the rule or the intervals do not exist, or the folder cannot be written.
         """
-        return write_report(self._ratings, screen, Path(folder))
+        return write_report(self._ratings, screen, Path(folder), intervals)
 
     def __repr__(self) -> str:
         ratings = self._ratings

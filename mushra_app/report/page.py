@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,22 +12,26 @@ from markupsafe import Markup
 
 from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
+from earmark.mushra_app.analysis.comparisons import SIGNIFICANT, too_few_listeners
 from earmark.mushra_app.analysis.flags import FLAGS
 from earmark.mushra_app.analysis.results import Results
 from earmark.mushra_app.ratings.screening import Screening
 from earmark.mushra_app.ratings.table import SPECIAL_ROLES, Ratings
-from earmark.mushra_app.report import rating_plot
+from earmark.mushra_app.report import method, rating_plot
+from earmark.mushra_app.report.intervals import Intervals
 from earmark.mushra_app.report.plot_style import in_page
 from earmark.mushra_app.study.pages import ATTENTION
 
 Row = Mapping[Hashable, Any]  # row of a table as column -> value
 
 DASH = "–"
-SIGNIFICANT = 0.05
 LISTENERS_SHOWN = 100  # rows in each table of listeners; listeners.csv has all
 
 
-def page(ratings: Ratings, screening: Screening, results: Results, drawings: Mapping[str, str]) -> str:
+def page(
+    ratings: Ratings, screening: Screening, results: Results, drawings: Mapping[str, str], intervals: Intervals,
+    warnings: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Render the HTML page, which loads no other file.
 
     Args:
@@ -35,6 +39,8 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
         screening: result of screening them.
         results: statistics of the ratings.
         drawings: SVG files by name: plot and, if available, distribution and metrics.
+        intervals: which intervals to show, the leading one first.
+        warnings: sentences for the head of the page.
     """
     environment = Environment(
         loader=PackageLoader("earmark.mushra_app.report"), autoescape=True, undefined=StrictUndefined,
@@ -42,12 +48,16 @@ def page(ratings: Ratings, screening: Screening, results: Results, drawings: Map
     )  # fmt: skip
     environment.filters |= {
         "number": number, "interval": interval, "plus_minus": plus_minus, "change": change, "p_value": p_value,
-        "counted": counted, "two": lambda value: number(value, 2),
+        "counted": counted, "two": lambda value: number(value, 2), "with_interval": with_interval,
     }  # fmt: skip
     return environment.get_template("ratings_report.html").render(
         drawings={name: Markup(in_page(drawing)) for name, drawing in drawings.items()},  # matplotlib escapes names
         **_overview(ratings, screening),
-        **_scores(results),
+        intervals=intervals,
+        warnings=warnings,
+        method=method.paragraph(ratings, screening, results, intervals),
+        **_scores(results, intervals),
+        **_comparisons(results, intervals),
         **_screening(ratings, screening, results),
         **_listeners(results),
     )
@@ -69,19 +79,31 @@ def _overview(ratings: Ratings, screening: Screening) -> dict[str, Any]:
     }
 
 
-def _scores(results: Results) -> dict[str, Any]:
-    """Values for the sections on scores, comparisons and metrics."""
+def _scores(results: Results, intervals: Intervals) -> dict[str, Any]:
+    """Values for the sections on scores and metrics."""
     summary = results.summary
     return {
         "overall": [row for row in summary.to_dict("records") if row["category"] == ALL],
         "categories": shown_categories(summary)[1:],
         "cells": {(row["condition"], row["category"]): row for row in summary.to_dict("records")},
-        "is_cut": rating_plot.cuts_an_interval(summary),
-        "comparisons": results.comparisons.to_dict("records"),
-        "grid": _grid(results.comparisons),
-        "significant": SIGNIFICANT,
-        "friedman": results.friedman,
+        "is_cut": rating_plot.cuts_an_interval(summary, intervals),
         "correlations": results.correlations.to_dict("records"),
+    }
+
+
+def _comparisons(results: Results, intervals: Intervals) -> dict[str, Any]:
+    """Values for the section on differences."""
+    pairs = results.comparisons
+    family = pairs[pairs["in_family"]]
+    return {
+        "comparisons": pairs.to_dict("records"),
+        "family": family.to_dict("records"),
+        "others": pairs[~pairs["in_family"]].to_dict("records"),
+        "grid": _grid(results, intervals),
+        "significant": SIGNIFICANT,
+        "too_few": too_few_listeners(pairs),
+        "friedman": results.friedman,
+        "systems_only": results.systems_only,
     }
 
 
@@ -130,11 +152,19 @@ def number(value: float, decimals: int = 1) -> str:
     return f"{value:.{decimals}f}".replace("-", "−") if math.isfinite(value) else DASH
 
 
-def interval(row: Row, name: str = "ci95") -> str:
+def interval(row: Row, name: str) -> str:
     """Format the row's 95 % confidence interval: "81.4 to 88.2"."""
     if not math.isfinite(row[f"{name}_low"]):
         return DASH
-    return f"{row[f'{name}_low']:.1f} to {row[f'{name}_high']:.1f}"
+    return f"{number(row[f'{name}_low'])} to {number(row[f'{name}_high'])}"
+
+
+def with_interval(row: Row, name: str) -> str:
+    """Format mean and interval: "84.8 (81.4 to 88.2)", "84.8 ± 3.4" for Student's t, or the mean alone."""
+    if name == "ci95":
+        return plus_minus(row)
+    between = interval(row, name)
+    return number(row["mean"]) + (f" ({between})" if between != DASH else "")
 
 
 def plus_minus(row: Row) -> str:
@@ -155,6 +185,20 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _grid(comparisons: pd.DataFrame) -> list[tuple[str, list[dict[Hashable, Any]]]]:
-    """Every condition except the worst, with its comparisons to all worse conditions, best first."""
-    return [(str(better), rows.to_dict("records")) for better, rows in comparisons.groupby("better", sort=False)]
+def _grid(
+    results: Results, intervals: Intervals
+) -> tuple[list[str], list[tuple[str, list[dict[Hashable, Any] | None]]]]:
+    """Conditions of the family, best first, and for each but the last its differences to those after it.
+
+    A difference is a row of the comparisons with the signed `value`; None if nobody rated the two in one trial.
+    """
+    pairs = {}
+    for row in results.comparisons.to_dict("records"):
+        if row["in_family"]:
+            pairs[row["better"], row["worse"]] = {**row, "value": row[intervals.difference]}
+            pairs[row["worse"], row["better"]] = {**row, "value": -row[intervals.difference]}
+    members = {name for pair in pairs for name in pair}
+    summary = results.summary
+    names = [name for name in summary.loc[summary["category"] == ALL, "condition"] if name in members]
+    rows = [(name, [pairs.get((name, other)) for other in names[index + 1 :]]) for index, name in enumerate(names)]
+    return names, rows[:-1]

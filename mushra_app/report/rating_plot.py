@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from earmark.eval.statistics.aggregate import ALL
+from earmark.mushra_app.report.intervals import Intervals
 from earmark.mushra_app.report.plot_style import MUTED, STYLES, add_role_legend, draw_bands, drawing
 from earmark.mushra_app.study.study import Role
 
@@ -17,14 +18,15 @@ LIMITS = (-3, 103)  # x axis: the scale, with room for a marker at its ends
 PANELS_PER_ROW = 3
 
 
-def plot(summary: pd.DataFrame) -> Figure:
+def plot(summary: pd.DataFrame, intervals: Intervals) -> Figure:
     """Draw one panel for all ratings and, if there are several categories, one for each.
 
-    The thick bar is the interval over ratings, as in the EnCodec paper, the thin line the interval over listeners. An
-    interval that leaves the scale is cut at its edge, since with few ratings it would compress everything else.
+    The thick bar is the leading interval, the thin line the second. An interval that leaves the scale is cut at its
+    edge, since with few ratings it would compress everything else.
 
     Args:
         summary: rows of summary.csv, see `earmark.mushra_app.analysis.results`; the best condition is drawn on top.
+        intervals: which intervals to draw.
     """
     categories = list(summary["category"].unique())
     panels = categories if len(categories) > 2 else categories[:1] or [ALL]
@@ -38,7 +40,7 @@ def plot(summary: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
         for axes, category in zip(grid, panels, strict=False):
-            _draw(axes, summary[summary["category"] == category], conditions)
+            _draw(axes, summary[summary["category"] == category], conditions, intervals)
             if len(panels) > 1:
                 title = "all categories" if category == ALL else category
                 axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left", pad=16)
@@ -51,20 +53,23 @@ def plot(summary: pd.DataFrame) -> Figure:
     return figure
 
 
-def cuts_an_interval(summary: pd.DataFrame) -> bool:
+def cuts_an_interval(summary: pd.DataFrame, intervals: Intervals) -> bool:
     """Whether an interval extends beyond the x axis."""
-    return bool(((summary["ci95_low"] < LIMITS[0]) | (summary["ci95_high"] > LIMITS[1])).any())
+    lead = intervals.lead
+    return bool(((summary[f"{lead}_low"] < LIMITS[0]) | (summary[f"{lead}_high"] > LIMITS[1])).any())
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, conditions: list[str]) -> None:
+def _draw(axes: Axes, rows: pd.DataFrame, conditions: list[str], intervals: Intervals) -> None:
     draw_bands(axes)
     for role, group in rows.groupby("role"):
         marker, colour = STYLES[cast(Role, role)]
         positions = group["condition"].map(conditions.index)
-        axes.hlines(positions, group["boot95_low"], group["boot95_high"], color=colour, linewidth=1, zorder=2)
-        axes.errorbar(
-            group["mean"], positions, xerr=group["ci95_high"] - group["mean"], fmt=marker, color=colour, markersize=5.5,
-            markeredgecolor="white", markeredgewidth=0.6, elinewidth=3.2, capsize=0, zorder=3,
+        for name, width, layer in ((intervals.second, 1, 2), (intervals.lead, 3.2, 3)):
+            low, high = group[f"{name}_low"], group[f"{name}_high"]
+            axes.hlines(positions, low, high, color=colour, linewidth=width, zorder=layer)
+        axes.plot(
+            group["mean"], positions, marker, color=colour, markersize=5.5, markeredgecolor="white",
+            markeredgewidth=0.6, zorder=4,
         )  # fmt: skip
     if rows.empty:
         axes.text(50, 0.5, "no ratings left", ha="center", va="center", color=MUTED)

@@ -87,7 +87,7 @@ def test_bs1534_drops_listeners_who_rate_the_mid_anchor_above_90_for_more_than_1
     assert dropped(ratings, "bs1534") == {"four": "mid anchor above 90 in 4 of 20 ratings (20.0 %)"}
 
 
-def test_bs1534_does_not_count_items_whose_mid_anchor_at_least_a_quarter_rate_above_90():
+def test_bs1534_does_not_count_items_whose_mid_anchor_more_than_a_quarter_rate_above_90():
     """Two of five listeners (40 %) rate item 0 of 8 above 90, so it does not count. One of five (20 %) is no exemption.
 
     A: items 0 and 1, so 1 of 7 that count, 14.3 %: kept (with item 0 it would be 2 of 8, 25 %: dropped).
@@ -97,10 +97,16 @@ def test_bs1534_does_not_count_items_whose_mid_anchor_at_least_a_quarter_rate_ab
     calm = {name: {"mid": [40] * 8} for name in "CDE"}
     assert dropped(panel(**rated, **calm), "bs1534") == {
         "B": "mid anchor above 90 in 2 of 7 ratings (28.6 %); "
-        "items not counted because at least a quarter of the listeners do so: 1"
+        "items not counted because more than 25 % of the listeners do so: 1"
     }
-    del calm["E"]  # one of four is a quarter, so none of B's items counts
-    assert dropped(panel(**rated, **calm), "bs1534") == {}
+
+
+@pytest.mark.parametrize(("high", "listeners"), [(1, 4), (2, 8), (3, 12)])
+def test_exactly_a_quarter_of_the_listeners_is_no_exemption(high, listeners):
+    """BS.1534-3, 4.1.2, exempts an item if "more than 25 %" do so: with exactly 25 % those listeners are dropped."""
+    names = [f"L{number}" for number in range(listeners)]
+    rated = {name: {"mid": [95 if index < high else 40] * 6} for index, name in enumerate(names)}
+    assert set(dropped(panel(**rated), "bs1534")) == set(names[:high])
 
 
 def test_bs1534_drops_nobody_if_everybody_rates_the_mid_anchor_above_90():
@@ -197,12 +203,19 @@ def test_outliers_need_four_listeners():
     assert set(screen(ratings, "bs1534-iqr").listeners["evidence"]) == {"no system to judge by"}
 
 
+def test_no_rating_is_an_outlier_where_the_interquartile_range_is_zero():
+    """Five of six give 50, so both quartiles are 50: without a range, 51 would be an outlier, and F be dropped."""
+    calm = {name: {"codec": [50] * 5} for name in "ABCDE"}
+    assert dropped(panel(**calm, F={"codec": [51] * 5}), "bs1534-iqr") == {}
+
+
 def test_outliers_against_numpy_on_the_real_file(shared):
     ratings = read_ratings(shared / "mushra/ambisonics_webmushra/webmushra_results.csv")
     outside, systems = Counter(), ratings.with_role("system")
     for _, cell in systems.groupby(["item", "condition"]):
         low, high = np.quantile(cell["score"], [0.25, 0.75])
         far = (cell["score"] < low - 1.5 * (high - low)) | (cell["score"] > high + 1.5 * (high - low))
+        far &= high > low
         outside.update(cell["listener"][far])
     gone = dropped(ratings, "bs1534-iqr")
     for listener, reason in gone.items():
@@ -219,8 +232,8 @@ def test_no_rule_keeps_a_listener_excluded_by_hand():
 
 
 def test_listeners_excluded_by_hand_do_not_influence_the_others():
-    """Two of eight rate the mid anchor above 90, a quarter, so no item counts. Without B, one of seven: A is out."""
-    calm = {name: {"mid": [40] * 4} for name in "CDEFGH"}
+    """Two of seven rate the mid anchor above 90, over a quarter, so no item counts. Without B, one of six: A is out."""
+    calm = {name: {"mid": [40] * 4} for name in "CDEFG"}
     ratings = panel(A={"mid": [95] * 4}, B={"mid": [95] * 4}, **calm)
     assert dropped(ratings, "bs1534") == {}
     assert set(dropped(replace(ratings, excluded={"B": "loudspeakers"}), "bs1534")) == {"A", "B"}

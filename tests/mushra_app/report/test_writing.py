@@ -55,14 +55,14 @@ def test_files(tmp_path):
     """A rates the hidden reference 100 and B 50, so B is dropped and each condition keeps two ratings."""
     report = write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path / "deep/report")
     assert {path.name for path in (tmp_path / "deep/report").iterdir()} == {
-        "report.html", "summary.csv", "listeners.csv", "comparisons.csv",
+        "report.html", "summary.csv", "listeners.csv", "comparisons.csv", "method.txt",
         *(f"{name}.{suffix}" for name in ("plot", "distribution") for suffix in ("svg", "pdf", "png")),
     }  # fmt: skip
     assert (report.kept, report.listeners) == (1, 2)
     reference, codec, anchor = table(report.summary_csv)
     assert list(codec) == [
         "condition", "role", "category", "n", "listeners", "mean", "ci95_low", "ci95_high", "sd", "median", "q1", "q3",
-        "boot95_low", "boot95_high", "mixed_mean", "mixed95_low", "mixed95_high",
+        "boot95_low", "boot95_high", "crossed95_low", "crossed95_high", "mixed_mean", "mixed95_low", "mixed95_high",
     ]  # fmt: skip
     assert (reference["condition"], reference["role"], reference["mean"]) == ("reference", "hidden reference", "100")
     # 40 and 60: s = 14.1421, t(0.975, 1) = 12.7062, so 50 -+ 12.7062 * 14.1421 / sqrt(2) = 50 -+ 127.062
@@ -79,7 +79,7 @@ def test_files(tmp_path):
 
 
 def test_page_describes_the_test_and_its_screening(tmp_path):
-    words = text_of(write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path).page)
+    words = text_of(write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path, "paper").page)
     assert "Listening test small.csv 1 of 2 listeners kept, 6 of 12 ratings, 2 items, 3 conditions" in words
     assert "arXiv 2210.13438, section 4.3" in words
     assert "B hidden reference below 90 in 2 of 2 ratings (100.0 %) 6" in words
@@ -111,7 +111,7 @@ def panel(listeners: int = 12) -> Ratings:
 def test_page_shows_significance_and_agreement(tmp_path):
     """Twelve listeners who all rank three conditions alike: chi-squared = 12 * 2 = 24, W = 1, and each of the three
     exact Wilcoxon tests has p = 2 / 2^12 = 0.00049, by Holm 0.0015."""
-    report = write_report(panel(), "paper", tmp_path)
+    report = write_report(panel(), "paper", tmp_path, "paper")
     words = text_of(report.page)
     assert "over 12 listeners and 3 conditions gives χ² = 24.00 with 2 degrees of freedom, p &lt; 0.001." in words
     assert "coefficient of concordance is W = 1.00" in words
@@ -120,8 +120,9 @@ def test_page_shows_significance_and_agreement(tmp_path):
         ("reference", "opus@6"), ("reference", "anchor@3.5k"), ("opus@6", "anchor@3.5k")
     ]  # fmt: skip
     for row in pairs:
-        assert float(row["p"]) == pytest.approx(2 / 2**12)
-        assert float(row["p_holm"]) == pytest.approx(3 * 2 / 2**12)
+        for name in ("p", "p_wilcoxon"):  # all patterns but two are less extreme, by ranks or by means
+            assert float(row[name]) == pytest.approx(2 / 2**12)
+            assert float(row[f"{name}_holm"]) == pytest.approx(3 * 2 / 2**12)
         assert float(row["rank_biserial"]) == 1
     assert "Krippendorff’s α is 0.9" in words
     assert "29 more listeners like these 12 would halve" in words  # 2.201 / sqrt(12) is over 2 * 2.021 / sqrt(41)
@@ -135,7 +136,11 @@ def test_conditions_that_no_listener_rated_together_are_not_compared(tmp_path):
     frame = panel().frame
     odd = frame["listener"].str.endswith(("1", "3", "5", "7", "9"))
     report = write_report(Ratings(frame[odd == (frame["condition"] == "opus@6")], ROLES, "split.csv"), "none", tmp_path)
-    assert "No listener rated all conditions of an item" in text_of(report.page)
+    pairs = [(row["better"], row["worse"]) for row in table(report.comparisons_csv)]
+    assert pairs == [("reference", "anchor@3.5k")]
+    frame = frame[odd == (frame["condition"] == "opus@6")]
+    report = write_report(Ratings(frame[frame["condition"] != "reference"], ROLES, "split.csv"), "none", tmp_path)
+    assert "No listener rated two conditions in one trial" in text_of(report.page)
     assert table(report.comparisons_csv) == []
 
 
@@ -158,7 +163,7 @@ def test_page_is_self_contained(tmp_path):
 
 
 def test_page_has_a_column_and_a_panel_per_category(tmp_path):
-    report = write_report(small_test({"A": 100, "B": 95}, categories=("music", "speech")), "none", tmp_path)
+    report = write_report(small_test({"A": 100, "B": 95}, categories=("music", "speech")), "none", tmp_path, "paper")
     assert [row["category"] for row in table(report.summary_csv)] == ["all"] * 3 + ["music"] * 3 + ["speech"] * 3
     words = text_of(report.page)
     assert "Condition music speech" in words
@@ -196,21 +201,21 @@ def test_nobody_dropped(tmp_path):
 
 
 def test_report_of_a_test_whose_listeners_were_all_dropped(tmp_path):
-    report = write_report(small_test({"A": 50, "B": 60}), "paper", tmp_path)
+    report = write_report(small_test({"A": 50, "B": 60}), "paper", tmp_path, "paper")
     assert (report.kept, report.listeners) == (0, 2)
     assert report.summary.empty
     assert table(report.summary_csv) == []
-    assert report.notes[-1] == "No listener was kept, so there are no means after screening."
+    assert "No listener was kept, so there are no means after screening." in report.notes
     words = text_of(report.page)
     assert "No listener was kept" in words
     assert "opus@6 50.0 ± 18.4 4 – 0 –" in words  # 3.18245 * 11.5470 / 2 = 18.374
     assert report.plot_png.exists()
-    Console(file=open(os.devnull, "w")).print(terminal_table(report.summary))  # noqa: SIM115, PTH123
+    Console(file=open(os.devnull, "w")).print(terminal_table(report.summary, report.intervals))  # noqa: SIM115, PTH123
 
 
 def test_single_rating_shows_no_interval(tmp_path):
     frame = small_test({"A": 100}).frame.drop_duplicates("condition")
-    report = write_report(Ratings(frame, ROLES, "one.csv"), "none", tmp_path)
+    report = write_report(Ratings(frame, ROLES, "one.csv"), "none", tmp_path, "paper")
     assert "opus@6 system 1 1 40.0 – – – 40.0 40.0 to 40.0" in text_of(report.page)
     assert "cut at its edge" not in text_of(report.page)
     assert [row["ci95_low"] for row in table(report.summary_csv)] == ["", "", ""]
@@ -232,7 +237,7 @@ def test_names_are_escaped_everywhere(tmp_path):
     drawn = [text.strip() for text in ElementTree.parse(report.plot_svg).getroot().itertext()]
     assert {HOSTILE, "$x^2$ [red]opus[/red]", "a & b"} <= set(drawn)
     console = Console(width=160, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
-    console.print(terminal_table(report.summary))
+    console.print(terminal_table(report.summary, report.intervals))
     assert "$x^2$ [red]opus[/red]" in console.export_text()
 
 
@@ -271,14 +276,80 @@ def test_file_that_cannot_be_written(tmp_path):
         write_report(small_test({"A": 100}), "paper", tmp_path)
 
 
-def test_terminal_table(tmp_path):
-    report = write_report(small_test({"A": 100, "B": 50}, categories=("music", "speech")), "paper", tmp_path)
+def printed(report) -> list[list[str]]:
     console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
-    console.print(terminal_table(report.summary))
-    lines = [line.split() for line in console.export_text().splitlines()]
-    assert ["opus@6", "system", "2", "1", "50.0", "-77.1", "to", "177.1", "50.0"] in lines
+    console.print(terminal_table(report.summary, report.intervals))
+    return [line.split() for line in console.export_text().splitlines()]
+
+
+def test_terminal_table_as_in_the_paper(tmp_path):
+    ratings = small_test({"A": 100, "B": 50}, categories=("music", "speech"))
+    lines = printed(write_report(ratings, "paper", tmp_path, "paper"))
+    assert ["opus@6", "system", "2", "1", "50.0", "−77.1", "to", "177.1", "50.0"] in lines
     assert ["opus@6", "system", "1", "1", "40.0", "–", "40.0"] in lines
     assert ["music"] in lines
+
+
+def test_the_bootstrap_leads_and_the_crossed_interval_stands_beside_it(tmp_path):
+    report = write_report(panel(), "paper", tmp_path)
+    row = next(row for row in table(report.summary_csv) if row["condition"] == "opus@6")
+    numbers = {name: f"{float(row[name]):.1f}" for name in row if name.endswith(("_low", "_high"))}
+    for_these = [numbers["boot95_low"], "to", numbers["boot95_high"]]
+    for_others = [numbers["crossed95_low"], "to", numbers["crossed95_high"]]
+    mean = f"{float(row['mean']):.1f}"
+    lines = printed(report)
+    assert ["opus@6", "system", "48", "12", mean, *for_these, *for_others] in lines
+    assert any(line[-6:] == ["these", "items", "for", "other", "items", "too"] for line in lines)
+    words = text_of(report.page)
+    over_ratings = [numbers["ci95_low"], "to", numbers["ci95_high"]]
+    assert " ".join(["opus@6 system 48 12", mean, *for_these, *for_others, *over_ratings]) in words
+    assert "Thick bar: 95 % confidence interval for these items. Thin line: 95 % interval for other items too." in words
+
+
+def systems(count: int, listeners: int) -> Ratings:
+    """Ratings of systems 10 points apart, of four items, by listeners who agree within a point."""
+    rng = np.random.default_rng(0)
+    rows = [(f"L{listener}", f"item{item}", f"s{system}", 90.0 - 10 * system + rng.uniform(-0.5, 0.5))
+            for listener in range(listeners) for item in range(4) for system in range(count)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["listener", "item", "condition", "score"])
+    return Ratings(frame, {f"s{system}": "system" for system in range(count)}, "systems.csv")
+
+
+def test_differences_have_both_p_values_and_say_what_they_generalise_to(tmp_path):
+    report = write_report(systems(3, 12), "none", tmp_path)
+    words = text_of(report.page)
+    assert "Which differences are real" in words
+    assert "if other listeners, asked about the same items, would confirm it" in words
+    assert "if other listeners with other items of the same kind would" in words
+    assert len(re.findall(r"\+\d+\.\d\*", words)) == 3  # 10, 20 and 10 points, all significant in both senses
+    (row, *_) = table(report.comparisons_csv)
+    assert (row["trials"], row["in_family"]) == ("48", "True")
+
+
+def test_too_few_listeners_are_noted_on_the_page_and_in_the_notes(tmp_path):
+    report = write_report(systems(8, 8), "none", tmp_path)
+    sentence = "with 8 listeners the smallest p after Holm's correction for 28 pairs is 0.219"
+    assert any(sentence in note for note in report.notes)
+    assert sentence.replace("'", "&#39;") in text_of(report.page)
+
+
+def test_the_method_is_a_paragraph_for_a_paper(tmp_path):
+    method = write_report(panel(), "paper", tmp_path).method_txt.read_text()
+    for words in (
+        "12 listeners rated 4 items, all of them each, in 3 conditions (1 system, a hidden reference and a low anchor)",
+        "By the rule of the EnCodec paper (Défossez et al. 2022, arXiv 2210.13438, section 4.3), 0 of 12 listeners",
+        "each trial with the same weight", "Hesterberg 2015", "Baayen, Davidson and Bates 2008", "Earmark 0.",
+    ):  # fmt: skip
+        assert words in method
+    assert "Holm's method for the 3 pairs of systems." not in method  # one system: no pair is corrected
+    paper = write_report(panel(), "paper", tmp_path, "paper").method_txt.read_text()
+    assert "Student's t over all ratings" in paper
+    assert "Wilcoxon's signed-rank test with Holm's correction for 3 pairs of conditions" in paper
+
+
+def test_unknown_intervals(tmp_path):
+    with pytest.raises(UserError, match="--intervals t: no such intervals; there are listeners, paper"):
+        write_report(panel(), "paper", tmp_path, "t")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""Method paragraph of a report: what was done, in the words of a paper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.metadata import version
+
+from earmark.codec.text import counted
+from earmark.eval.statistics.sign_flip import DRAWN_UNITS, EXACT_UNITS, patterns_drawn
+from earmark.mushra_app.analysis.intervals import REPLICATES
+from earmark.mushra_app.analysis.results import Results
+from earmark.mushra_app.ratings.screening import Screening
+from earmark.mushra_app.ratings.table import SPECIAL_ROLES, Ratings
+from earmark.mushra_app.report.intervals import Intervals
+
+
+def paragraph(ratings: Ratings, screening: Screening, results: Results, intervals: Intervals) -> str:
+    """Describe design, screening, estimand, intervals, tests, corrections and software.
+
+    Args:
+        ratings: ratings of all listeners.
+        screening: result of screening them.
+        results: statistics of the ratings.
+        intervals: what the report leads with.
+    """
+    parts = [_design(ratings), _screening(ratings, screening), _estimand(screening)]
+    parts += _paper_intervals(results) if intervals.lead == "ci95" else [_intervals(), _tests(results)]
+    parts.append(f"The analysis was made with Earmark {version('earmark')}.")
+    return " ".join(part for part in parts if part)
+
+
+def _design(ratings: Ratings) -> str:
+    frame = ratings.frame
+    counts = Counter(ratings.roles.values())
+    systems = counted(counts["system"], "system")
+    named = [f"{'a' if counts[role] == 1 else counts[role]} {role}" for role in SPECIAL_ROLES if counts[role]]
+    *first, last = [systems, *named]
+    conditions = f"{', '.join(first)} and {last}" if first else last
+    items, listeners = frame["item"].nunique(), frame["listener"].nunique()
+    each = frame.groupby("listener")["item"].nunique().median()
+    share = "all of them" if each == items else f"{each:g} of them (median)"
+    return (
+        f"{counted(listeners, 'listener')} rated {counted(items, 'item')}, {share} each, in "
+        f"{counted(len(ratings.roles), 'condition')} ({conditions}) on the continuous quality scale from 0 to 100 of "
+        "Recommendation ITU-R BS.1534-3 (MUSHRA)."
+    )
+
+
+def _screening(ratings: Ratings, screening: Screening) -> str:
+    dropped, listeners = len(screening.dropped), len(screening.listeners)
+    kept = f"{counted(len(screening.kept), 'rating')} of {counted(listeners - dropped, 'listener')} remained"
+    excluded = f", of whom {len(ratings.excluded)} had been excluded by the experimenter" if ratings.excluded else ""
+    if not screening.applied:
+        return f"Listeners were not screened by their ratings; {kept}."
+    clauses = "; or ".join(clause.text for clause in screening.applied)
+    return (
+        f"By {screening.rule.title} ({screening.rule.source}), {dropped} of {counted(listeners, 'listener')} "
+        f"{'was' if dropped == 1 else 'were'} dropped{excluded}: those who {clauses}; {kept}."
+    )
+
+
+def _estimand(screening: Screening) -> str:
+    frame = screening.kept
+    if frame.empty:
+        return ""
+    complete = frame.groupby(["listener", "item"]).size() == frame["condition"].nunique()
+    missing = "" if complete.all() else (
+        f"; {(~complete).sum()} of {counted(len(complete), 'trial')} lack a condition, and nothing was imputed"
+    )  # fmt: skip
+    return (
+        "Means are over all ratings, and differences over all trials in which a listener rated both conditions of the "
+        f"pair, each trial with the same weight{missing}."
+    )
+
+
+def _intervals() -> str:
+    return (
+        "Two 95 % confidence intervals are given. The one for these items is a bootstrap of listeners with all their "
+        f"ratings ({REPLICATES} samples, expanded percentiles: Hesterberg 2015). The one for other items too treats "
+        "listeners and items as crossed random effects (Baayen, Davidson and Bates 2008; Cameron, Gelbach and Miller "
+        "2011), with variances from the sums of squares (Henderson 1953, method 1) and Student's t with "
+        "Satterthwaite's degrees of freedom."
+    )
+
+
+def _tests(results: Results) -> str:
+    family = results.comparisons[results.comparisons["in_family"]]
+    if family.empty:
+        return ""
+    units = int(family["listeners"].max())
+    patterns = (
+        "all sign patterns" if units <= EXACT_UNITS
+        else f"{patterns_drawn(units)} random patterns" if units <= DRAWN_UNITS
+        else "the normal limit"
+    )  # fmt: skip
+    friedman = "Friedman's test compares the systems together, on the listeners' means. " if results.friedman else ""
+    correction = f"Both are two-sided and corrected by Holm's method for the {counted(len(family), 'pair')} of " + (
+        "systems; the hidden reference and the anchors are outside this family."
+        if results.systems_only
+        else "conditions."
+    )
+    return (
+        f"{friedman}Each pair is tested for these items by a permutation test that flips the sign of all differences "
+        f"of a listener ({patterns}), and for other items too by the t test of the crossed model. {correction}"
+    )
+
+
+def _paper_intervals(results: Results) -> list[str]:
+    family = results.comparisons[results.comparisons["in_family"]]
+    return [
+        "The 95 % confidence interval of a mean is Student's t over all ratings, as in Défossez et al. 2022 (arXiv "
+        "2210.13438), which treats the ratings of a listener as independent.",
+        "" if family.empty else
+        "Pairs are compared on the listeners' mean differences, one weight for each listener, by Wilcoxon's "
+        f"signed-rank test with Holm's correction for {counted(len(family), 'pair')} of conditions.",
+    ]  # fmt: skip
