@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,12 @@ from scipy.interpolate import PchipInterpolator
 
 from earmark.baselines.systems import parse
 from earmark.codec.errors import UserError
+from earmark.eval.statistics import curve_bootstrap
 from earmark.eval.statistics.rates import axis_kbps, tested
 from earmark.eval.statistics.scales import by_category, decimals_of, lower_is_better
+
+LEAST_POINTS = 4  # of a curve, as VCEG-M33 has
+LEAST_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ class Delta:
         quality: extra quality of `a` at equal bit rate, in the metric's unit; NaN if undefined.
         reason: why a number is undefined, or "".
         decimals: number of decimals for `quality`.
+        n: recordings that both codecs coded at all their bit rates, of which the curves are means.
+        points: number of bit rates of `a` and of `b`.
+        rate_low, rate_high, quality_low, quality_high: 95 % confidence intervals by a bootstrap of the recordings; NaN
+            for fewer than three.
+        overlap_quality, overlap_rate: share of the qualities, and of the bit rates on a logarithmic scale, that the two
+            curves have in common, of those they cover together.
     """
 
     metric: str
@@ -49,6 +59,29 @@ class Delta:
     quality: float
     reason: str
     decimals: int = 2
+    n: int = 0
+    points: tuple[int, int] = (0, 0)
+    rate_low: float = math.nan
+    rate_high: float = math.nan
+    quality_low: float = math.nan
+    quality_high: float = math.nan
+    overlap_quality: float = math.nan
+    overlap_rate: float = math.nan
+
+    @property
+    def weaknesses(self) -> tuple[str, ...]:
+        """What makes the delta unreliable: few points, curves that hardly overlap, few recordings."""
+        if not (math.isfinite(self.rate) or math.isfinite(self.quality)):
+            return ()
+        found = []
+        if min(self.points) < LEAST_POINTS:
+            found.append(f"{min(self.points)} bit rates, fewer than {LEAST_POINTS}")
+        for name, share, value in (
+            ("qualities", self.overlap_quality, self.rate), ("bit rates", self.overlap_rate, self.quality)
+        ):  # fmt: skip
+            if math.isfinite(value) and share < LEAST_OVERLAP:
+                found.append(f"the curves share {100 * share:.0f} % of their {name}")
+        return tuple(found)
 
 
 def delta_rate(a: Curve, b: Curve) -> float:
@@ -94,31 +127,68 @@ def _mean_gap(a: Points, b: Points, axis: str) -> float:
     return float(areas[0] - areas[1]) / (high - low)
 
 
-def curves(scores: pd.DataFrame, metric: str, speech_categories: Collection[str] = ()) -> dict[str, dict[str, Curve]]:
-    """Map category -> codec -> curve of mean quality over bit rate, for codecs run at two bit rates or more.
+@dataclass(frozen=True)
+class Shared:
+    """Bit rates and qualities of two codecs on the recordings that both coded at all their bit rates.
 
-    The bit rate is the measured one, or for audio decoded elsewhere the stated one.
-
-    A codec is a system without its bit rate, "opus" or "encodec_24khz:lm". A file counts only if all systems of the
-    codec have a score for it.
+    A bit rate is the measured one, or for audio decoded elsewhere the stated one.
 
     Args:
-        scores: rows of RUN/scores.parquet.
-        speech_categories: see `earmark.eval.statistics.differences.differences`.
+        kbps, quality: of the first and of the second codec, [recordings, bit rates] each.
     """
-    rows = tested(scores[(scores["metric"] == metric) & (scores["status"] == "ok")])
-    names = {system: _codec(system) for system in rows["system"].unique()}
-    rows = rows.assign(codec=rows["system"].map(names), kbps=axis_kbps(rows)).dropna(subset="kbps")
-    result: dict[str, dict[str, Curve]] = {}
-    for category, block in by_category(rows, metric, speech_categories):
-        for codec, points in block.groupby("codec", sort=False):
-            if points["system"].nunique() < 2:
-                continue
-            complete = points.groupby("file")["system"].transform("size") == points["system"].nunique()
-            means = points[complete].groupby("system")[["kbps", "value"]].mean().sort_values("kbps")
-            if len(means) and means["kbps"].is_unique:
-                result.setdefault(category, {})[str(codec)] = Curve(tuple(means["kbps"]), tuple(means["value"]))
-    return result
+
+    kbps: tuple[NDArray[np.float64], NDArray[np.float64]]
+    quality: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+    @property
+    def n(self) -> int:
+        """Number of recordings."""
+        return len(self.kbps[0])
+
+    def curves(self) -> tuple[Curve, Curve]:
+        """Means over the recordings, by rising bit rate.
+
+        Raises:
+            ValueError: no recording is shared, or two points of a codec have one bit rate.
+        """
+        if not self.n:
+            raise ValueError("no recording in common")
+        first, second = (_curve(*tables) for tables in zip(self.kbps, self.quality, strict=True))
+        return first, second
+
+
+def _curve(kbps: NDArray[np.float64], quality: NDArray[np.float64]) -> Curve:
+    points = sorted(zip(kbps.mean(axis=0).tolist(), quality.mean(axis=0).tolist(), strict=True))
+    if len({rate for rate, _ in points}) < len(points):
+        raise ValueError("two points have one bit rate")
+    rates, qualities = zip(*points, strict=True)
+    return Curve(rates, qualities)
+
+
+def codecs_of(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Map each codec run at two bit rates or more to its systems.
+
+    A codec is a system without its bit rate, "opus" or "encodec_24khz:lm".
+    """
+    codecs: dict[str, list[str]] = {}
+    for system in rows["system"].unique():
+        codecs.setdefault(_codec(system), []).append(str(system))
+    return {codec: systems for codec, systems in codecs.items() if len(systems) > 1}
+
+
+def shared(rows: pd.DataFrame, first: Sequence[str], second: Sequence[str]) -> Shared:
+    """Collect the recordings that have a score and a bit rate in all systems of two codecs.
+
+    Args:
+        rows: rows of RUN/scores.parquet by one metric, in one category, with a score.
+        first, second: the systems of the codecs.
+    """
+    wide = rows.pivot(index="file", columns="system", values=["kbps", "value"])
+    wide = wide.reindex(columns=pd.MultiIndex.from_product([["kbps", "value"], [*first, *second]])).dropna()
+    kbps, quality = (
+        tuple(wide[name][list(systems)].to_numpy(float) for systems in (first, second)) for name in ("kbps", "value")
+    )
+    return Shared((kbps[0], kbps[1]), (quality[0], quality[1]))
 
 
 def _codec(text: str) -> str:
@@ -133,28 +203,57 @@ def _codec(text: str) -> str:
 
 
 def deltas(scores: pd.DataFrame, metric: str, speech_categories: Collection[str] = ()) -> list[Delta]:
-    """Compare every pair of codecs in every category.
+    """Compare every pair of codecs in every category, on the recordings that both coded at all their bit rates.
 
     Args:
         scores: rows of RUN/scores.parquet.
         speech_categories: see `earmark.eval.statistics.differences.differences`.
     """
     sign = -1.0 if lower_is_better(metric) else 1.0
-    rows = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
+    rows = tested(scores[(scores["metric"] == metric) & (scores["status"] == "ok")])
     decimals = decimals_of(rows.groupby(["system", "category"])["value"].mean())
+    rows = rows.assign(value=sign * rows["value"], kbps=axis_kbps(rows)).dropna(subset="kbps")
     result = []
-    for category, block in curves(scores, metric, speech_categories).items():
-        for a, b in itertools.combinations(block, 2):
-            pair = [Curve(one.kbps, tuple(sign * value for value in one.quality)) for one in (block[a], block[b])]
-            rate = quality = math.nan
-            reasons = []
-            try:
-                quality = sign * delta_quality(*pair)
-            except ValueError as error:
-                reasons.append(str(error))
-            try:
-                rate = delta_rate(*pair)
-            except ValueError as error:
-                reasons.append(str(error))
-            result.append(Delta(metric, category, a, b, rate, quality, ", ".join(reasons), decimals))
+    for category, block in by_category(rows, metric, speech_categories):
+        codecs = codecs_of(block)
+        for a, b in itertools.combinations(codecs, 2):
+            delta = _delta(shared(block, codecs[a], codecs[b]), sign)
+            result.append(replace(delta, metric=metric, category=category, a=a, b=b, decimals=decimals))
     return result
+
+
+def _delta(pair: Shared, sign: float) -> Delta:
+    """The delta of a pair, without its names; `sign` is -1 if the qualities are those of a metric to be low."""
+    points = (pair.kbps[0].shape[1], pair.kbps[1].shape[1])
+    delta = Delta("", "", "", "", math.nan, math.nan, "", n=pair.n, points=points)
+    try:
+        first, second = pair.curves()
+    except ValueError as error:
+        return replace(delta, reason=str(error))
+    reasons, rate, quality = [], math.nan, math.nan
+    try:
+        quality = delta_quality(first, second)
+    except ValueError as error:
+        reasons.append(str(error))
+    try:
+        rate = delta_rate(first, second)
+    except ValueError as error:
+        reasons.append(str(error))
+    rate_bounds, quality_bounds = curve_bootstrap.intervals(pair.kbps, pair.quality)
+    low, high = sorted(sign * bound for bound in quality_bounds)
+    return replace(
+        delta, rate=rate, quality=sign * quality, reason=", ".join(reasons),
+        rate_low=rate_bounds[0] if math.isfinite(rate) else math.nan,
+        rate_high=rate_bounds[1] if math.isfinite(rate) else math.nan,
+        quality_low=low if math.isfinite(quality) else math.nan,
+        quality_high=high if math.isfinite(quality) else math.nan,
+        overlap_quality=overlap(first.quality, second.quality),
+        overlap_rate=overlap(np.log(first.kbps), np.log(second.kbps)),
+    )  # fmt: skip
+
+
+def overlap(first: Sequence[float] | NDArray[np.float64], second: Sequence[float] | NDArray[np.float64]) -> float:
+    """Share that two ranges have in common of the range they cover together, 0 to 1."""
+    common = min(max(first), max(second)) - max(min(first), min(second))
+    together = max(*first, *second) - min(*first, *second)
+    return max(0.0, float(common / together)) if together else 0.0

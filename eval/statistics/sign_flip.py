@@ -83,7 +83,7 @@ def _drawn(sums: NDArray[np.float64], patterns: int, rng: np.random.Generator) -
     for first in range(0, patterns, step := max(1, _CELLS // len(sums))):
         rows = min(step, patterns - first)
         bits = np.unpackbits(rng.integers(0, 256, (rows, -(-len(sums) // 8)), dtype=np.uint8), axis=1)
-        extreme += _extreme(1.0 - 2 * bits[:, : len(sums)], sums)
+        extreme += _extreme(1 - 2 * bits[:, : len(sums)].astype(np.float64), sums)
     return extreme / (patterns + 1)
 
 

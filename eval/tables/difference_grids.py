@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from earmark.codec.text import counted
+from earmark.eval.statistics import curve_bootstrap
 from earmark.eval.statistics.bjontegaard import Delta
 from earmark.eval.statistics.differences import FEW, LEVEL, RESAMPLES, SEED, Difference, lowest_p
 from earmark.eval.tables.grid import Grid
@@ -83,29 +84,60 @@ def delta_grid(deltas: Sequence[Delta], metric: str, speech_categories: Collecti
     """
     column = describe(metric)
     unit = f" ({column.unit})" if column.unit else ""
+    missing = ("missing because",) if any(delta.reason for delta in deltas) else ()
     return Grid(
         f"{column.title}{unit}: Bjontegaard deltas",
-        ("Category", "Codec", "against", "bit rate", "quality", "missing because"),
-        tuple(
-            (
-                delta.category, delta.a, delta.b, f"{signed(delta.rate, 1)} %" if math.isfinite(delta.rate) else DASH,
-                signed(delta.quality, delta.decimals), delta.reason,
-            )
-            for delta in deltas
-        ),
+        ("Category", "Codec", "against", "files", "points", "overlap", "bit rate", "quality", *missing),
+        tuple(_delta_row(delta)[: 8 + len(missing)] for delta in deltas),
         (
             "Bit rate: how much more (+) or less (−) the first codec needs, averaged over the qualities that both "
             "reach. Quality: how much higher (+) or lower (−) the first codec scores, averaged over the measured bit "
             "rates that both cover. Piecewise cubic interpolation over the logarithm of the bit rate (VCEG-M33, "
-            "JCTVC-L1100); the curves are means over files.",
+            "JCTVC-L1100); the curves are means over the files that both codecs coded at all their bit rates. "
+            "Overlap: share of qualities / of bit rates (logarithmic) that the curves have in common, of those they "
+            "cover together. In brackets: 95 % intervals, by a bootstrap over files "
+            f"({curve_bootstrap.RESAMPLES} resamples, seed {curve_bootstrap.SEED}).",
+            *_weak_deltas(deltas),
             *separate_scales_note(metric, dict.fromkeys(delta.category for delta in deltas), speech_categories),
         ),
         left=3,
         data=tuple(
             {
                 "metric": delta.metric, "category": delta.category, "a": delta.a, "b": delta.b,
-                "rate_percent": delta.rate, "quality": delta.quality, "reason": delta.reason,
+                "rate_percent": delta.rate, "quality": delta.quality, "reason": delta.reason, "n": delta.n,
+                "points_a": delta.points[0], "points_b": delta.points[1], "rate_percent_low": delta.rate_low,
+                "rate_percent_high": delta.rate_high, "quality_low": delta.quality_low,
+                "quality_high": delta.quality_high, "overlap_quality": delta.overlap_quality,
+                "overlap_rate": delta.overlap_rate, "warning": "; ".join(delta.weaknesses),
             }
             for delta in deltas
         ),
     )  # fmt: skip
+
+
+def _delta_row(delta: Delta) -> tuple[str, ...]:
+    """The cells, in two lines where an interval stands below a delta."""
+    overlaps = (delta.overlap_quality, delta.overlap_rate)
+    known = all(map(math.isfinite, overlaps))
+    decimals = delta.decimals
+    return (
+        delta.category, delta.a, delta.b, f"{delta.n}", f"{delta.points[0]}, {delta.points[1]}",
+        f"{100 * overlaps[0]:.0f} / {100 * overlaps[1]:.0f} %" if known else DASH,
+        (f"{signed(delta.rate, 1)} %" if math.isfinite(delta.rate) else DASH)
+        + _below(delta.rate_low, delta.rate_high, 1),
+        signed(delta.quality, decimals) + _below(delta.quality_low, delta.quality_high, decimals),
+        delta.reason,
+    )  # fmt: skip
+
+
+def _below(low: float, high: float, decimals: int) -> str:
+    return f"\n({signed(low, decimals)} to {signed(high, decimals)})" if math.isfinite(low) else ""
+
+
+def _weak_deltas(deltas: Sequence[Delta]) -> list[str]:
+    """One warning for each reason why deltas are unreliable, with the pairs it concerns."""
+    pairs: dict[str, list[str]] = {}
+    for delta in deltas:
+        for weakness in delta.weaknesses:
+            pairs.setdefault(weakness, []).append(f"{delta.a} against {delta.b} ({delta.category})")
+    return [f"Warning, unreliable: {', '.join(names)}: {weakness}." for weakness, names in pairs.items()]
