@@ -124,6 +124,12 @@ def tables(
     "--with", "other", type=RunPath(), metavar="RUN",
     help="Add the systems of another run of the same recordings; fails with the reason if it is not comparable.",
 )  # fmt: skip
+@option(
+    "--cluster-by", metavar="GROUPS",
+    help="Take the files of one talker or source as one unit: folder, a CSV file with columns file and cluster, or a "
+    "pattern that finds the group in a file's name.",
+)  # fmt: skip
+@option("--macro", is_flag=True, help="Add the average over the categories, each with the same weight.")
 @option("--bjontegaard", "deltas_only", is_flag=True, help="Print only the Bjontegaard deltas, also as CSV.")
 @option(
     "--fail-if-worse", "gated", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
@@ -141,9 +147,9 @@ def tables(
 @out_file
 @shared.force
 def differences(
-    run: Path, metrics: tuple[str, ...] | None, against: str | None, other: Path | None, deltas_only: bool,
-    gated: tuple[str, ...] | None, margin: dict[str | None, float], junit: Path | None, output: str,
-    out: Path | None, force: bool,
+    run: Path, metrics: tuple[str, ...] | None, against: str | None, other: Path | None, cluster_by: str | None,
+    macro: bool, deltas_only: bool, gated: tuple[str, ...] | None, margin: dict[str | None, float], junit: Path | None,
+    output: str, out: Path | None, force: bool,
 ) -> int:  # fmt: skip
     """Compare the systems of RUN pair by pair: differences with intervals, wins, significance, bit rate saved.
 
@@ -154,6 +160,8 @@ def differences(
     if gated is not None:
         if metrics is not None or deltas_only:
             raise UserError("--fail-if-worse names the metrics of the gate; leave out --metrics and --bjontegaard")
+        if cluster_by is not None or macro:
+            raise UserError("--fail-if-worse compares file by file; leave out --cluster-by and --macro")
         return run_gate(run, other, against, gated, margin, output, junit, out)
     if junit is not None or margin != {None: 0.0}:
         raise UserError("--margin and --junit belong to a gate; add --fail-if-worse, e.g. --fail-if-worse visqol")
@@ -161,6 +169,7 @@ def differences(
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.statistics import bjontegaard
     from earmark.eval.statistics import differences as paired
+    from earmark.eval.statistics.clusters import clusters_of
     from earmark.eval.tables.difference_grids import delta_grid, difference_grid
     from earmark.eval.tables.grid import RENDERERS
 
@@ -171,11 +180,13 @@ def differences(
         raise UserError("--against does not apply to Bjontegaard deltas; leave out --against or --bjontegaard")
     speech = read_info(run)["speech_categories"]
     with_deltas = deltas_only or (against is None and output not in ("csv", "json"))
+    clusters = clusters_of(scores["file"].unique().tolist(), cluster_by) if cluster_by is not None else None
     grids = []
     known = paired.metrics_of(scores)
     for name in dict.fromkeys(choose(name, known, option="--metrics") for name in metrics or known):
         if not deltas_only:
-            grids.append(difference_grid(paired.differences(scores, name, against, speech), name, speech))
+            pairs = paired.differences(scores, name, against, speech, clusters=clusters, macro=macro)
+            grids.append(difference_grid(pairs, name, speech))
         if with_deltas and (deltas := bjontegaard.deltas(scores, name, speech)):
             grids.append(delta_grid(deltas, name, speech))
     if not grids:

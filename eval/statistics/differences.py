@@ -1,11 +1,16 @@
-"""Paired differences between systems over files: intervals, win rates, significance, outliers."""
+"""Paired differences between systems over files: intervals, win rates, significance, outliers.
+
+The interval and the p value are about the same number, the mean difference: bootstrap-t and a sign-flip permutation
+test. Wilcoxon's test, which is about the median of averaged pairs, may find a system better whose mean is worse.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +19,14 @@ from scipy.stats import wilcoxon
 
 from earmark.codec.suggestions import choose
 from earmark.eval.metrics import registry
-from earmark.eval.statistics.aggregate import mean_interval
+from earmark.eval.statistics import studentized
+from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.scales import by_category, decimals_of, lower_is_better
+from earmark.eval.statistics.sign_flip import least_p, sign_flip
+from earmark.eval.statistics.studentized import Stratum
 
-FEW = 30  # below this many files the bootstrap is too narrow: with 10 files it covers 90 % where it claims 95
-RESAMPLES = 5000
-SEED = 20221024
-_CELLS = 4_000_000  # numbers held in memory at a time while resampling
 LEVEL = 0.05
+MACRO = "macro"  # the category that averages the categories
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,16 @@ class Difference:
     """System `a` against system `b` in one category by one metric, over the n files for which both have a score.
 
     Args:
-        mean: mean of a's scores minus b's, in the metric's unit.
-        ci95_low, ci95_high: confidence interval of that mean over files: Student's t for fewer than `FEW` files,
-            otherwise percentile bootstrap.
+        mean: mean of a's scores minus b's, in the metric's unit; in the category "macro" the mean of the categories'
+            means.
+        ci95_low, ci95_high: confidence interval of that mean (`earmark.eval.statistics.studentized`).
         win_rate: share of the files on which `a` is better; a tie counts half.
-        p: Wilcoxon's signed-rank test, two-sided; NaN for fewer than two files.
+        p: sign-flip permutation test of that mean, two-sided; NaN for fewer than two files.
         p_holm: p after Holm's correction over all pairs of this category and metric.
         decimals: number of decimals for the metric's means.
+        median: median of a's scores minus b's.
+        p_wilcoxon: Wilcoxon's signed-rank test over files, two-sided; NaN for fewer than two files.
+        clusters: number of groups of files that the interval and p take as the units of independence; n without groups.
     """
 
     metric: str
@@ -50,14 +58,28 @@ class Difference:
     p: float
     p_holm: float
     decimals: int = 2
+    median: float = math.nan
+    p_wilcoxon: float = math.nan
+    clusters: int = 0
 
     @property
     def significant(self) -> bool:
         return self.p_holm < LEVEL
 
+    @property
+    def disagrees(self) -> bool:
+        """Whether mean and median have opposite signs, though one of the tests on its own finds a difference."""
+        return self.mean * self.median < 0 and min(self.p, self.p_wilcoxon) < LEVEL
+
 
 def differences(
-    scores: pd.DataFrame, metric: str, against: str | None = None, speech_categories: Collection[str] = ()
+    scores: pd.DataFrame,
+    metric: str,
+    against: str | None = None,
+    speech_categories: Collection[str] = (),
+    *,
+    clusters: Mapping[str, str] | None = None,
+    macro: bool = False,
 ) -> list[Difference]:
     """Compare every pair of systems in every category, and over all files if their scores share one scale.
 
@@ -67,6 +89,10 @@ def differences(
         scores: rows of RUN/scores.parquet.
         against: compare all other systems with this one only.
         speech_categories: categories that a metric with modes scored in speech mode.
+        clusters: file -> group, for files that are not independent, e.g. those of one talker; see
+            `earmark.eval.statistics.clusters`.
+        macro: whether to add the category "macro" where there is "all": the average over the categories of their means,
+            each with the same weight.
 
     Raises:
         UserError: the run has no such metric or system.
@@ -83,8 +109,13 @@ def differences(
     decimals = decimals_of(rows.groupby(["system", "category"])["value"].mean())
     result: list[Difference] = []
     for category, block in by_category(rows, metric, speech_categories):
-        values = block.pivot_table(index="file", columns="system", values="value", sort=False)
-        result += _compare(values.reindex(columns=systems), pairs, metric, category, decimals)
+        values = block.pivot_table(index="file", columns="system", values="value", sort=False).reindex(columns=systems)
+        units = values.index.map(clusters) if clusters is not None else values.index
+        result += _compare(values, [np.ones(len(values), bool)], units, pairs, metric, category, decimals)
+        if macro and category == ALL:
+            named = block.drop_duplicates("file").set_index("file")["category"].reindex(values.index)
+            strata = [(named == name).to_numpy() for name in named.unique()]
+            result += _compare(values, strata, units, pairs, metric, MACRO, decimals)
     return result
 
 
@@ -95,47 +126,62 @@ def _rows(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _compare(
-    values: pd.DataFrame, pairs: Sequence[tuple[str, str]], metric: str, category: str, decimals: int
-) -> list[Difference]:
-    """Compare the pairs in one category; values: a row per file, a column per system."""
+    values: pd.DataFrame, strata: Sequence[NDArray[np.bool_]], units: pd.Index[Any], pairs: Sequence[tuple[str, str]],
+    metric: str, category: str, decimals: int,
+) -> list[Difference]:  # fmt: skip
+    """Compare the pairs in one category.
+
+    Args:
+        values: a row per file, a column per system.
+        strata: the files of each stratum, whose means are averaged.
+        units: group of each file.
+    """
     sign = -1.0 if lower_is_better(metric) else 1.0
-    gaps = np.column_stack([values[a].to_numpy() - values[b].to_numpy() for a, b in pairs] or [np.zeros(0)])
-    lows, highs = _bootstrap(gaps)
-    tests = [_signed_rank(gaps[:, index]) for index in range(len(pairs))]
+    gaps = np.column_stack(
+        [values[a].to_numpy() - values[b].to_numpy() for a, b in pairs] or [np.zeros((len(values), 0))]
+    )
+    codes = pd.factorize(units)[0]
+    parts = [Stratum(*_summed(gaps[stratum], codes[stratum])) for stratum in strata]
+    means = studentized.means(parts)
+    tests = sign_flip(_weighted(gaps, strata, codes)).tolist() if pairs else []
     result = []
     for index, ((a, b), p, p_holm) in enumerate(zip(pairs, tests, holm(tests), strict=True)):
         gap = gaps[~np.isnan(gaps[:, index]), index]
-        mean, half_width, n = mean_interval(gap)
-        low, high = (lows[index], highs[index]) if n >= FEW else (mean - half_width, mean + half_width)
+        n = len(gap)
         wins = float(((sign * gap > 0) + 0.5 * (gap == 0)).mean()) if n else math.nan
-        result.append(Difference(metric, category, a, b, n, mean, low, high, wins, p, p_holm, decimals))
+        result.append(
+            Difference(
+                metric, category, a, b, n, float(means.mean[index]), float(means.low[index]), float(means.high[index]),
+                wins, p, p_holm, decimals, float(np.median(gap)) if n else math.nan, _signed_rank(gap),
+                len(np.unique(codes[~np.isnan(gaps[:, index])])),
+            )
+        )  # fmt: skip
     return result
 
 
-def _bootstrap(gaps: NDArray[np.float64]) -> tuple[list[float], list[float]]:
-    """Bounds of the central 95 % of resampled means, per column of [files, pairs]; NaN entries are ignored.
-
-    The bounds are NaN for columns with fewer than `FEW` files.
-    """
-    files = len(gaps)
-    if files < FEW:
-        return [math.nan] * gaps.shape[1], [math.nan] * gaps.shape[1]
-    rng = np.random.default_rng(SEED)
+def _summed(gaps: NDArray[np.float64], codes: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums and counts of the differences of each unit, [units, pairs]."""
+    units, inverse = np.unique(codes, return_inverse=True)
     present = ~np.isnan(gaps)
-    known, weights = np.where(present, gaps, 0.0), present.astype(np.float64)
-    means = []
-    for first in range(0, RESAMPLES, step := max(1, _CELLS // files)):
-        drawn = rng.multinomial(files, np.full(files, 1 / files), min(step, RESAMPLES - first)).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            means.append((drawn @ known) / (drawn @ weights))
-    with np.errstate(all="ignore"):
-        lows, highs = np.nanquantile(np.concatenate(means), [LEVEL / 2, 1 - LEVEL / 2], axis=0)
-    few = present.sum(axis=0) < FEW
-    return np.where(few, np.nan, lows).tolist(), np.where(few, np.nan, highs).tolist()
+    sums, counts = np.zeros((len(units), gaps.shape[1])), np.zeros((len(units), gaps.shape[1]))
+    np.add.at(sums, inverse, np.where(present, gaps, 0.0))
+    np.add.at(counts, inverse, present.astype(float))
+    return sums, counts
+
+
+def _weighted(
+    gaps: NDArray[np.float64], strata: Sequence[NDArray[np.bool_]], codes: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Each unit's share of the mean, [units, pairs]: its differences over the number in their stratum; NaN without."""
+    weighted = np.full(gaps.shape, math.nan)
+    for stratum in strata:
+        n = (~np.isnan(gaps[stratum])).sum(axis=0)
+        weighted[stratum] = gaps[stratum] / np.maximum(n, 1)
+    sums, counts = _summed(weighted, codes)
+    return np.where(counts > 0, sums, math.nan)
 
 
 def _signed_rank(gap: NDArray[np.float64]) -> float:
-    gap = gap[~np.isnan(gap)]
     if len(gap) < 2:
         return math.nan
     return float(wilcoxon(gap).pvalue) if gap.any() else 1.0
@@ -175,10 +221,11 @@ def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
 def lowest_p(pairs: Sequence[Difference]) -> float:
     """The lowest p, corrected by Holm, that the pairs of one category can reach; 1 without any test.
 
-    If one system is better on all n files, Wilcoxon's p is 2 / 2^n, which Holm multiplies by the number of pairs.
+    If one system is better on all n files, p is 2 / 2^n, which Holm multiplies by the number of pairs. With groups of
+    files n is the number of groups.
     """
-    tested = [pair.n for pair in pairs if not math.isnan(pair.p)]
-    return min(1.0, len(tested) * 2.0 ** (1 - max(tested))) if tested else 1.0
+    tested = [pair.clusters or pair.n for pair in pairs if not math.isnan(pair.p)]
+    return min(1.0, len(tested) * least_p(max(tested))) if tested else 1.0
 
 
 def metrics_of(scores: pd.DataFrame) -> list[str]:

@@ -9,7 +9,9 @@ from dataclasses import asdict
 from earmark.codec.text import counted
 from earmark.eval.statistics import curve_bootstrap
 from earmark.eval.statistics.bjontegaard import Delta
-from earmark.eval.statistics.differences import FEW, LEVEL, RESAMPLES, SEED, Difference, lowest_p
+from earmark.eval.statistics.differences import LEVEL, MACRO, Difference, lowest_p
+from earmark.eval.statistics.sign_flip import units_needed
+from earmark.eval.statistics.studentized import FEW, RESAMPLES, SEED
 from earmark.eval.tables.grid import Grid
 from earmark.eval.tables.layout import describe, separate_scales_note
 from earmark.eval.tables.numbers import DASH, probability, signed
@@ -24,16 +26,19 @@ def difference_grid(pairs: Sequence[Difference], metric: str, speech_categories:
     column = describe(metric)
     unit = f" ({column.unit})" if column.unit else ""
     better = "higher" if column.arrow == "↑" else "lower"
+    units = "groups of files" if _are_grouped(pairs) else "files"
     return Grid(
         f"{column.title}{unit}: paired differences over files",
         ("Category", "System", "against", "files", "difference", "95 % interval", "wins", "p"),
         tuple(map(_difference_row, pairs)),
         (
             f"Difference: mean over files of the first system's score minus the second's; {better} scores are better. "
-            f"Interval: Student's t for fewer than {FEW} files, otherwise percentile bootstrap over files "
-            f"({RESAMPLES} resamples, seed {SEED}). Wins: share of files on which the first system is better; ties "
-            "count half.",
-            f"p: Wilcoxon's signed-rank test, two-sided{_correction(pairs)}; * marks p below {LEVEL:g}.",
+            f"Interval: bootstrap-t over {units} ({RESAMPLES} resamples, seed {SEED}), or Student's t for fewer than "
+            f"{FEW} {units}. Wins: share of files on which the first system is better; ties count half.",
+            f"p: sign-flip permutation test of the mean difference over {units}, two-sided{_correction(pairs)}; * "
+            f"marks p below {LEVEL:g}.",
+            *_grouped(pairs),
+            *_disagreements(pairs),
             *_too_few_files(pairs),
             *separate_scales_note(metric, dict.fromkeys(pair.category for pair in pairs), speech_categories),
         ),
@@ -56,6 +61,35 @@ def _difference_row(pair: Difference) -> tuple[str, ...]:
     )
 
 
+def _are_grouped(pairs: Sequence[Difference]) -> bool:
+    return any(pair.clusters < pair.n for pair in pairs)
+
+
+def _grouped(pairs: Sequence[Difference]) -> list[str]:
+    """Sentences on groups of files, and on the category that averages the categories."""
+    notes = []
+    if _are_grouped(pairs):
+        groups = ", ".join(
+            f"{category}: {max(pair.clusters for pair in pairs if pair.category == category)}"
+            for category in dict.fromkeys(pair.category for pair in pairs)
+        )
+        notes.append(f"Groups of files that are not independent count as one unit ({groups}).")
+    if any(pair.category == MACRO for pair in pairs):
+        notes.append(f"{MACRO}: the average of the categories' mean differences, each category with the same weight.")
+    return notes
+
+
+def _disagreements(pairs: Sequence[Difference]) -> list[str]:
+    """A warning for each pair whose mean and median have opposite signs."""
+    return [
+        f"Warning: {pair.a} against {pair.b} ({pair.category}): the mean difference is "
+        f"{signed(pair.mean, pair.decimals)} and the median {signed(pair.median, pair.decimals)}, so a few files "
+        f"decide the mean. Wilcoxon's test, which they do not decide, has p = {probability(pair.p_wilcoxon)}."
+        for pair in pairs
+        if pair.disagrees
+    ]
+
+
 def _correction(pairs: Sequence[Difference]) -> str:
     count = len({(pair.a, pair.b) for pair in pairs})
     return f", after Holm's correction over the {count} pairs of each category" if count > 1 else ""
@@ -68,10 +102,12 @@ def _too_few_files(pairs: Sequence[Difference]) -> list[str]:
         members = [pair for pair in pairs if pair.category == category]
         lowest = lowest_p(members)
         if lowest >= LEVEL:
-            files = max((pair.n for pair in members if not math.isnan(pair.p)), default=1)
+            tested = [pair for pair in members if not math.isnan(pair.p)]
+            units = max((pair.clusters for pair in tested), default=1)
+            noun = "group" if _are_grouped(members) else "file"
             sentences.append(
-                f"{category}: too few files for significance; with {counted(files, 'file')} p is at least "
-                f"{probability(lowest)}."
+                f"{category}: too few {noun}s for significance; with {counted(units, noun)} p is at least "
+                f"{probability(lowest)}. At least {counted(units_needed(max(len(tested), 1)), noun)} are needed."
             )
     return sentences
 

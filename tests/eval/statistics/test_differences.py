@@ -14,6 +14,8 @@ from scipy.stats import ttest_rel
 
 from earmark.codec.errors import UserError
 from earmark.eval.statistics.differences import differences, holm, outliers
+from earmark.eval.statistics.sign_flip import sign_flip
+from earmark.eval.statistics.studentized import Stratum, means
 from earmark.eval.tables.difference_grids import difference_grid
 from earmark.eval.tables.grid import comma_separated
 from earmark.eval.tables.numbers import probability
@@ -91,24 +93,30 @@ def test_intervals_are_those_of_the_t_distribution_for_many_files():
     assert result.ci95_high == pytest.approx(expected.high, abs=0.05 * width)
 
 
+def coverage(gaps: np.ndarray) -> float:
+    """Share of the columns whose interval covers 0; gaps: [files, columns]."""
+    result = means([Stratum(gaps, np.ones(gaps.shape))])
+    return float(np.mean((result.low <= 0) & (result.high >= 0)))
+
+
 @pytest.mark.parametrize("files", [2, 4, 5, 10, 40])
 def test_intervals_cover_the_true_difference_as_often_as_they_claim(files):
-    """1000 systems with scores normal around 1 against one with zeros: 95 % cover 1, with a standard error of 0.7 %.
+    """1000 sets of normal gaps around 0: 95 % cover 0, with a standard error of 0.7 %."""
+    assert 0.925 < coverage(np.random.default_rng(11).normal(0, 2, (files, 1000))) < 0.97
 
-    The bootstrap uses 1.96 sqrt((n - 1) / n) instead of t, so that 94 % are expected for 40 files.
-    """
-    rng = np.random.default_rng(11)
-    systems = {f"s{index}": rng.normal(1.0, 2.0, files) for index in range(1000)}
-    result = differences(scores(zero=np.zeros(files), **systems), "visqol", against="zero")
-    covered = np.mean([one.ci95_low <= 1.0 <= one.ci95_high for one in result])
-    assert 0.925 < covered < 0.97
+
+def test_skewed_differences_are_covered():
+    """Exponential gaps around 0 over 8 and 30 files: Student's t covers 88 and 93 %."""
+    rng = np.random.default_rng(5)
+    assert 0.91 < coverage(rng.exponential(1, (8, 1000)) - 1) < 0.97
+    assert 0.93 < coverage(rng.exponential(1, (30, 1000)) - 1) < 0.97
 
 
 def test_too_few_files_for_significance_are_noted():
-    """Three pairs over 5 files: p is at least 3 x 2 / 2^5 = 0.1875; over 9 files 3 x 2 / 2^9 = 0.012."""
+    """Three pairs over 5 files: p is at least 3 x 2 / 2^5 = 0.1875; with 7, 3 x 2 / 2^7 = 0.047; with 9, 0.012."""
     five, nine = (scores(a=range(n), b=[value + 0.5 + 0.1 * value for value in range(n)], c=range(2, n + 2))
                   for n in (5, 9))  # fmt: skip
-    note = "speech: too few files for significance; with 5 files p is at least 0.188."
+    note = "speech: too few files for significance; with 5 files p is at least 0.188. At least 7 files are needed."
     assert note in difference_grid(differences(five, "visqol"), "visqol").notes
     result = differences(nine, "visqol")
     assert not any("too few" in one for one in difference_grid(result, "visqol").notes)
@@ -152,7 +160,10 @@ def test_the_printed_table():
     shown = difference_grid(differences(scores(a=[2.0, 3.0, 3.0, 4.0], b=[1.0, 2.0, 4.0, 4.0]), "visqol"), "visqol")
     assert shown.rows[0][:5] == ("speech", "a", "b", "4", "+0.25")
     assert shown.rows[0][6] == "62 %"
-    assert shown.notes[1] == "p: Wilcoxon's signed-rank test, two-sided; * marks p below 0.05."
+    assert (
+        shown.notes[1]
+        == "p: sign-flip permutation test of the mean difference over files, two-sided; * marks p below 0.05."
+    )
     three = difference_grid(differences(scores(a=[2.0, 3.0], b=[1.0, 2.0], c=[1.0, 1.0]), "visqol"), "visqol")
     assert "after Holm's correction over the 3 pairs of each category" in three.notes[1]
     assert [probability(p) for p in (0.0004, 0.03125, math.nan)] == ["<0.001", "0.031", "–"]
@@ -175,8 +186,55 @@ def test_as_csv_every_number_is_in_full_and_under_one_heading():
     )
     first, second = csv.DictReader(io.StringIO(comma_separated(both)))
     assert list(first) == [
-        "metric", "category", "a", "b", "n", "mean", "ci95_low", "ci95_high", "win_rate", "p", "p_holm",
+        "metric", "category", "a", "b", "n", "mean", "ci95_low", "ci95_high", "win_rate", "p", "p_holm", "median",
+        "p_wilcoxon", "clusters",
     ]  # fmt: skip
     assert float(first["mean"]) == pytest.approx(1 / 6, abs=1e-15)
     assert float(first["ci95_low"]) < 0
     assert (second["mean"], second["ci95_low"], second["p"]) == ("0.5", "", "")
+
+
+def test_mean_and_median_that_disagree_are_warned_of():
+    """36 files +0.2 and four -3: mean -4.8 / 40 = -0.12, median +0.2.
+
+    Wilcoxon's ranks are 18.5 for each +0.2 and 37 to 40 for the -3, a sum of 154 of 820: p < 0.001 and "better", though
+    the mean is worse. A sign flip reaches |sum| = 4.8 in most patterns, since their standard deviation is
+    sqrt(36 x 0.04 + 4 x 9) = 6.1: p = 0.6.
+    """
+    gaps = [0.2] * 36 + [-3.0] * 4
+    (result,) = differences(scores(a=gaps, b=[0.0] * 40), "visqol")
+    assert (result.mean, result.median) == (pytest.approx(-0.12), 0.2)
+    assert result.p_wilcoxon < 0.001
+    assert 0.3 < result.p < 0.8
+    assert result.ci95_low < 0 < result.ci95_high
+    (warning,) = (note for note in difference_grid([result], "visqol").notes if note.startswith("Warning"))
+    assert "the mean difference is −0.120 and the median +0.200, so a few files decide the mean" in warning
+
+
+def test_files_of_one_talker_are_one_unit():
+    """12 talkers with 5 files each; talkers differ by 1, files by 0.3: 95 % cover by talker, far fewer by file."""
+    rng = np.random.default_rng(6)
+    gaps = np.repeat(rng.normal(0, 1, (12, 1000)), 5, axis=0) + rng.normal(0, 0.3, (60, 1000))
+    by_talker = means([Stratum(gaps.reshape(12, 5, 1000).sum(axis=1), np.full((12, 1000), 5.0))])
+    assert coverage(gaps) < 0.75
+    assert 0.925 < np.mean((by_talker.low <= 0) & (by_talker.high >= 0)) < 0.97
+
+    groups = {f"speech/{index}.wav": str(index // 5) for index in range(60)}
+    (result,) = differences(scores(a=gaps[:, 0], b=np.zeros(60)), "visqol", clusters=groups)
+    assert (result.n, result.clusters) == (60, 12)
+    assert (result.ci95_low, result.ci95_high) == pytest.approx((by_talker.low[0], by_talker.high[0]))
+    assert result.p == sign_flip(gaps[:, 0].reshape(12, 5).sum(axis=1)[:, np.newaxis])[0]
+    notes = difference_grid([result], "visqol").notes
+    assert "Groups of files that are not independent count as one unit (speech: 12)." in notes
+
+
+def test_the_average_over_categories_weights_them_alike():
+    """Speech: gaps 1, 1, 1, 2; music: 4 and 6. All files: 15 / 6 = 2.5; macro: (1.25 + 5) / 2 = 3.125."""
+    rows = pd.concat(
+        [scores("si_snr", a=[1.0, 1, 1, 2], b=[0.0] * 4), scores("si_snr", "music", a=[4.0, 6], b=[0.0] * 2)]
+    )
+    result = {one.category: one for one in differences(rows, "si_snr", macro=True)}
+    assert list(result) == ["speech", "music", "all", "macro"]
+    assert (result["all"].mean, result["macro"].mean) == (2.5, 3.125)
+    assert result["macro"].p == 2 / 2**6  # all gaps have one sign
+    assert any(note.startswith("macro: the average") for note in difference_grid(list(result.values()), "si_snr").notes)
