@@ -22,6 +22,7 @@ from earmark.eval.inputs import RunPath
 if TYPE_CHECKING:
     from earmark.mushra_app.building.build import Built
     from earmark.mushra_app.building.stimulus_layout import Fault
+    from earmark.mushra_app.study.study import Study
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -44,6 +45,9 @@ def trials_option(default: str) -> Callable[..., Any]:
     return option("--trials", type=click.IntRange(1), metavar="N", show_default=default, help="Items per listener.")
 
 
+hourly_option = option(
+    "--hourly", type=click.FloatRange(0), default=12.0, metavar="PAY", help="Pay per hour, to estimate the cost."
+)
 fit_option = option(
     "--fit", type=Choice(["pad", "cut", "none"]), metavar="pad|cut|none",
     show_default="fit up to 100 ms to the reference",
@@ -104,13 +108,16 @@ bits_option = option(
 @option("--seconds", type=click.FloatRange(0.5, 12), default=5.0, metavar="S", help="Length of an excerpt of a run.")
 @annotations_option
 @trials_option("all, at most 12")
+@hourly_option
 @option("--seed", type=int, default=0, metavar="N", help="Seed for the choice of items.")
 @option("-k", "--keep-going", is_flag=True, help="With --stimuli: skip items with faults, and exit with status 1.")
 @option("-f", "--force", is_flag=True, help="Replace a study that no listener has taken.")
 @shared.dry_run
 @shared.quiet
 @click.pass_context
-def build(context: click.Context, run: Path | None, stimuli: Path | None, dry_run: bool, **options: Any) -> None:
+def build(
+    context: click.Context, run: Path | None, stimuli: Path | None, hourly: float, dry_run: bool, **options: Any
+) -> None:
     """Build a listening test from RUN, or from the audio files of --stimuli.
 
     From RUN: excerpts, hidden reference, low anchor, equal levels (EBU R 128). From --stimuli: each item as it is, with
@@ -134,7 +141,7 @@ def build(context: click.Context, run: Path | None, stimuli: Path | None, dry_ru
         print_notes(built.notes)
         findings = check_study(built.study, options["out"]).findings
         print_notes(f"{one.check}: {one.evidence}" for one in findings if one.status != "ok")
-        _print_size(built)
+        _print_size(built.study, hourly)
         if not is_quiet():
             click.echo(f"next: earmark study serve {options['out']}")
     if faults:
@@ -193,15 +200,17 @@ def _preview(categories: Collection[str], roles: Mapping[str, str], out: Path) -
     show_preview({"items": f"{len(categories)}: {counts}", "conditions": conditions, "output": out})
 
 
-def _print_size(built: Built) -> None:
+def _print_size(study: Study, hourly: float) -> None:
     from earmark.mushra_app.building.build import listeners_needed
+    from earmark.mushra_app.building.estimate import estimate
 
-    study = built.study
     click.echo(
-        f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}, "
-        f"{counted(study.trials_per_listener, 'trial')} per listener; {counted(listeners_needed(study), 'listener')} "
+        f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')} at "
+        f"{study.sample_rate} Hz, {counted(study.trials_per_listener, 'trial')} per listener; "
+        f"{counted(listeners_needed(study), 'listener')} "
         f"for {counted(study.annotations, 'rating')} of every item"
     )
+    click.echo(estimate(study, hourly))
 
 
 @command(
@@ -219,12 +228,13 @@ def _print_size(built: Built) -> None:
 @fit_option
 @annotations_option
 @trials_option("as many as webMUSHRA shows")
+@hourly_option
 @option("-k", "--keep-going", is_flag=True, help="Skip pages whose audio has faults, and exit with status 1.")
 @shared.dry_run
 @shared.quiet
 def import_(
     config: Path, out: Path, audio: Path | None, fit: str | None, annotations: int, trials: int | None,
-    keep_going: bool, dry_run: bool,
+    hourly: float, keep_going: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Make a study from CONFIG, the YAML file of a webMUSHRA test, and its audio.
 
@@ -246,8 +256,7 @@ def import_(
     _print_skipped(imported.faults)
     study = imported.study
     print_notes(imported.notes)
-    size = f"{counted(len(study.items), 'item')}, {counted(len(study.conditions), 'condition')}"
-    click.echo(f"{size} at {study.sample_rate} Hz, {counted(study.trials_per_listener, 'trial')} per listener")
+    _print_size(study, hourly)
     if not is_quiet():
         click.echo(f"next: earmark study check {out}, then earmark study serve {out}")
     if imported.faults:

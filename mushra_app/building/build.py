@@ -24,7 +24,7 @@ from earmark.mushra_app.building.preflight import MOST_CONDITIONS
 from earmark.mushra_app.building.stimulus_format import Levels, levels_of, study_rate, write_stimuli
 from earmark.mushra_app.database.connection import has_listeners
 from earmark.mushra_app.study import study as studies
-from earmark.mushra_app.study.excerpts import MIN_SECONDS, Excerpt, choose, cut
+from earmark.mushra_app.study.excerpts import MIN_SECONDS, Excerpt, choose, cut, is_silent
 from earmark.mushra_app.study.study import Condition, Item, Role, Study
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
@@ -224,8 +224,9 @@ def _chosen(
     chosen: list[tuple[str, Excerpt]] = []
     notes = []
     for category, names in files.items():
-        candidates = [excerpts for name in names if (excerpts := _excerpts(request, name, rng))]
-        excerpts = choose(candidates, request.per_category, rng)
+        cuts = {name: _excerpts(request, name, rng) for name in names}
+        notes += [f"{name}: skipped, because it is silent" for name, (_, silent) in cuts.items() if silent]
+        excerpts = choose([some for some, _ in cuts.values() if some], request.per_category, rng)
         if len(excerpts) < request.per_category:
             notes.append(
                 f"{category}: {counted(len(excerpts), 'item')} instead of {request.per_category}; "
@@ -233,13 +234,17 @@ def _chosen(
             )
         chosen += [(category, excerpt) for excerpt in excerpts]
     if not chosen:
-        raise UserError(f"{request.run}: no recording of {MIN_SECONDS:g} s or more that every system decoded")
+        raise UserError(
+            f"{request.run}: no recording of {MIN_SECONDS:g} s or more with sound that every system decoded"
+        )
     return chosen, notes
 
 
-def _excerpts(request: Request, file: str, rng: np.random.Generator) -> list[Excerpt]:
+def _excerpts(request: Request, file: str, rng: np.random.Generator) -> tuple[list[Excerpt], bool]:
+    """Excerpts of a recording, and whether there are none because it is silent."""
     reference = audio.read(audio_path(request.run, REFERENCE, file))
-    return cut(file, reference.samples, reference.sample_rate, request.seconds, rng)
+    excerpts = cut(file, reference.samples, reference.sample_rate, request.seconds, rng)
+    return excerpts, not excerpts and is_silent(reference.samples)
 
 
 def _rate(run: Path, file: str) -> int:

@@ -150,6 +150,11 @@ def turk_question(address: str, height: int = 0) -> str:
     )
 
 
+DROPPED_SHARE = 0.1  # of the sessions; a usual share of listeners whom screening drops
+# Shares of the pay, as the platforms published them in 2025. The admin page asks to check them there.
+FEES = {"Prolific": 1 / 3, "Mechanical Turk, HITs of up to 9 assignments": 0.2, "Mechanical Turk, larger HITs": 0.4}
+
+
 @dataclass(frozen=True)
 class Cost:
     """Cost of a study. All amounts are in the currency of the hourly pay."""

@@ -29,9 +29,6 @@ PROLIFIC: Mapping[str, str] = {
     "prolific_no_consent": "No-consent code", "prolific_study": "Study id",
 }  # fmt: skip
 OTHER_PAGES_MINUTES = 3.0  # estimate for welcome, volume and thanks, until sessions have been measured
-DROPPED_SHARE = 0.1  # of the sessions; a usual share of listeners whom screening drops
-# Shares of the pay, as the platforms published them in 2025. The page asks to check them there.
-FEES = {"Prolific": 1 / 3, "Mechanical Turk, HITs of up to 9 assignments": 0.2, "Mechanical Turk, larger HITs": 0.4}
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -193,8 +190,10 @@ def costs(overview: Overview) -> dict[str, crowd.Cost]:
     minutes = overview.minutes or OTHER_PAGES_MINUTES + session_minutes(study)
     trials = min(study.trials_per_listener, len(study.items))
     return {
-        name: crowd.cost(1, overview.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=DROPPED_SHARE)
-        for name, fee in FEES.items()
+        name: crowd.cost(
+            1, overview.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=crowd.DROPPED_SHARE
+        )
+        for name, fee in crowd.FEES.items()
     }
 
 

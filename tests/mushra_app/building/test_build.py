@@ -16,9 +16,11 @@ from earmark.codec.errors import UserError
 from earmark.eval.comparison.run_folder import audio_path
 from earmark.eval.levels import loudness
 from earmark.mushra_app.building.build import Request, build, choice, listeners_needed
+from earmark.mushra_app.building.estimate import estimate
 from earmark.mushra_app.database.store import open_store
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.crowd import Crowd
+from earmark.mushra_app.study.study import Condition, Item, Stimulus, Study
 
 RATE = 16000
 FILES = {
@@ -107,6 +109,30 @@ def test_the_hidden_reference_is_the_excerpt_named_in_the_item(build_request):
             written[:, inner], expected[:, inner] * 10 ** (stimulus.gain_db / 20), atol=1 / 32768 + 1e-4
         )
         assert np.abs(written[:, [0, -1]]).max() < 1e-3  # so that a loop has no click
+
+
+def test_a_silent_recording_is_skipped_with_a_note(build_request):
+    path = audio_path(build_request.run, "reference", "speech/b.wav")
+    audio.write(path, 0 * audio.read(path).samples, RATE)
+    built = build(build_request)
+    assert "speech/b.wav: skipped, because it is silent" in built.notes
+    assert {item.file for item in built.study.items} == {"speech/a.wav", "music/c.flac"}
+
+
+def test_the_estimate_of_sessions_hours_and_cost():
+    """200 items, 10 ratings, 12 trials: 2000 / 12 / 0.9 = 185.2, so 186 sessions.
+
+    A trial plays 9 conditions and the open reference, of 5 s, twice: 100 s; 12 trials take 20 minutes, 186 sessions
+    62 hours. At 12.00 per hour a session costs 4.00 and all 744.00; a third more is 992.00.
+    """
+    conditions = tuple(Condition(f"c{number}", "system") for number in range(9))
+    stimuli = {one.name: Stimulus("x.wav", 0.0, -23.0) for one in conditions}
+    items = tuple(Item(f"i{number}", "music", "x.wav", 0.0, 5.0, stimuli) for number in range(200))
+    line = estimate(Study("test", 48_000, 10, 12, conditions, items, {}), 12.0)
+    assert line == (
+        "186 sessions of about 20 minutes, 62.0 hours, if screening drops 10 %; at 12.00 per hour 744.00, with the fee "
+        "of Prolific 992.00"
+    )
 
 
 @pytest.mark.parametrize(("options", "rate", "subtype"), [

@@ -49,6 +49,14 @@ def test_pauses_are_left_out():
     assert [excerpt.start for excerpt in cut("a.wav", signal, RATE, 5, rng())] == [5.0]
 
 
+@pytest.mark.parametrize("seconds", [3, 12])
+def test_silence_is_never_chosen(seconds):
+    """Digital silence, and noise of -66 dB of full scale (0.0005)."""
+    assert cut("a.wav", 0 * noise(seconds), RATE, 5, rng()) == []
+    assert cut("a.wav", np.float32(5e-4) * noise(seconds), RATE, 5, rng()) == []
+    assert cut("a.wav", np.float32(5e-3) * noise(seconds), RATE, 5, rng()) != []
+
+
 def test_all_recordings_come_before_a_second_excerpt_of_any():
     recordings = [[Excerpt(f"{name}.wav", start, 5.0) for start in (0.0, 5.0, 10.0)] for name in "abcd"]
     chosen = choose(recordings, 6, rng())
