@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "tables": Entry("eval.tables_cli", "tables", "RUN", "Print mean scores"),
         "differences": Entry("eval.tables_cli", "differences", "RUN", "Test which codecs differ"),
         "worst": Entry("eval.worst_cli", "worst", "RUN", "List the worst recordings of a codec"),
+        "run": Entry("eval.run.cli", "run_group", "COMMAND", "Show, change, join or clean runs"),
     },
     "Listen": {
         "study": Entry("mushra_app.cli", "study_group", "COMMAND", "Make, serve and report a listening test"),

@@ -18,6 +18,7 @@ from earmark.eval.comparison.run_folder import INFO, SCORES, read_info, read_sco
 from earmark.eval.metrics import registry
 
 UNIONS = ("versions", "metric_versions", "own_metrics", "decoded")  # mappings in run.json
+REMEDY = "name these systems and metrics again, choose another --out, or start over by --replace"
 HISTORY = ("created", "command", "machine")  # of earlier commands, in the list `history` of run.json
 
 Pair = tuple[str, str]  # recording, system
@@ -95,12 +96,15 @@ def kept(before: pd.DataFrame, files: Collection[str], metrics: Mapping[str, Ite
     return before[~(before["file"].isin(list(files)) & cells.isin(list(named)))]
 
 
-def check(before: Content, rows: pd.DataFrame, info: Mapping[str, Any], run: Path) -> None:
+def check(
+    before: Content, rows: pd.DataFrame, info: Mapping[str, Any], run: Path, remedy: str = REMEDY
+) -> None:  # fmt: skip
     """Check that rows of a run may stay beside those of a command.
 
     Args:
         rows: the rows that stay, from `kept`.
         info: content of run.json for the command alone; see `disagreements` for the keys that count.
+        remedy: end of the message.
 
     Raises:
         UserError: they are of other recordings, another format or other versions of metrics.
@@ -117,10 +121,7 @@ def check(before: Content, rows: pd.DataFrame, info: Mapping[str, Any], run: Pat
         why = disagreements(before.info, info, rows["file"].unique(), rows["metric"].unique())
         if why:
             stay = ", ".join(rows["system"].unique())
-            raise UserError(
-                f"{run}: does not fit together with what it has of {stay}: {'; '.join(why)}; name these systems and "
-                "metrics again, choose another --out, or start over by --replace"
-            )
+            raise UserError(f"{run}: does not fit together with what it has of {stay}: {'; '.join(why)}; {remedy}")
     if not before.info or _same_path(before.info["audio_dir"], info["audio_dir"]):
         return
     if why := other_content(before.info, info, [entry["file"] for entry in info["recordings"]]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -79,21 +79,52 @@ class Records(Mapping[str, Record]):
 
 def read(run: Path) -> Records:
     """Read the records of a run; skips files that cannot be read, whose records are then computed again."""
+    return Records(table(run))
+
+
+def table(run: Path, files: Iterable[Path] | None = None) -> pa.Table:
+    """The rows of all files of records, or of those given, in the order of writing.
+
+    Columns: key, and the attributes of `Record`.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     schema = _schema()
     tables = [schema.empty_table()]
-    for path in sorted((run / FOLDER).glob("*.parquet")):
+    for path in sorted((run / FOLDER).glob("*.parquet") if files is None else files):
         try:
             with path.open("rb") as file:
-                table = parquet.read_table(file)
-            if NEWER not in table.column_names:
-                table = table.append_column(NEWER, pa.nulls(len(table), pa.float64()))
-            tables.append(table.select(schema.names).cast(schema))
+                rows = parquet.read_table(file)
+            if NEWER not in rows.column_names:
+                rows = rows.append_column(NEWER, pa.nulls(len(rows), pa.float64()))
+            tables.append(rows.select(schema.names).cast(schema))
         except (OSError, pa.ArrowException, KeyError):
             continue
-    return Records(pa.concat_tables(tables))
+    return pa.concat_tables(tables)
+
+
+def compact(run: Path, files: Sequence[Path], stamps: Container[str]) -> None:
+    """Replace files by one with the last row of each key, if the decoded file that it describes exists.
+
+    Args:
+        files: from the first to the last; files that another command adds meanwhile count as later.
+        stamps: those of all decoded files.
+
+    Raises:
+        WriteError: the folder cannot be written or the disk is full.
+    """
+    from pyarrow import parquet
+
+    rows = table(run, files)
+    last = sorted({key: row for row, key in enumerate(rows.column("key").to_pylist())}.values())
+    rows = rows.take(last)
+    kept = rows.filter([stamp in stamps for stamp in rows.column("audio_stamp").to_pylist()])
+    with written_whole(run / FOLDER / f"{files[-1].name[:8]}-compact.parquet") as aside:
+        parquet.write_table(kept, aside)
+    for path in files:
+        if path.name != f"{files[-1].name[:8]}-compact.parquet":
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class Task:
     def describes(self, record: Record) -> bool:
         """Whether the decoded file is still the one that the record describes."""
         try:
-            return record.audio_stamp == _stamp(self.audio_path)
+            return record.audio_stamp == stamp(self.audio_path)
         except OSError:  # lost
             return False
 
@@ -149,7 +149,7 @@ def _code(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
         lag_left=lag_left(reference.samples, decoded),
         encode_seconds=result.encode_seconds,
         decode_seconds=result.decode_seconds,
-        audio_stamp=_stamp(task.audio_path),
+        audio_stamp=stamp(task.audio_path),
         notes=notes,
     )
     return record, decoded
@@ -169,13 +169,13 @@ def _take(task: Task, given: DecodedFile, reference: audio.Recording) -> tuple[R
         lag_left=pair.lag_left,
         encode_seconds=None,
         decode_seconds=None,
-        audio_stamp=_stamp(task.audio_path),
+        audio_stamp=stamp(task.audio_path),
         notes=loading.notes(task.system.text, task.source, reference, original, pair),
     )
     return record, pair.decoded
 
 
-def _stamp(path: Path) -> str:
+def stamp(path: Path) -> str:
     """Size of a file and a hash of parts of it, since reading all files of a large run would take too long."""
     size = path.stat().st_size
     digest = hashlib.sha256()

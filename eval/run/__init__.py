@@ -1,0 +1,1 @@
+"""Changing, joining and cleaning finished runs."""
