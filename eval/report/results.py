@@ -15,7 +15,7 @@ from earmark.eval.tables.renderers import write_all
 
 def refresh(
     run: Path, *, link_audio: bool = False, if_missing: bool = False, listen_by: str | None = None
-) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Write tables and report of what the folder of a run has now, while other commands wait.
 
     Args:

@@ -35,9 +35,9 @@ def dropped(
     """
     scores, info = content.scores, content.info
     gone = {
-        "system": {choose(name, info["systems"], option="--system") for name in systems},
-        "metric": {choose(name, info["metrics"], option="--metric") for name in metrics},
-        "file": {choose(name, [one["file"] for one in info["recordings"]], option="--recording") for name in files},
+        "system": {choose(name, info["systems"], option="--systems") for name in systems},
+        "metric": {choose(name, info["metrics"], option="--metrics") for name in metrics},
+        "file": {choose(name, [one["file"] for one in info["recordings"]], option="--recordings") for name in files},
     }
     for column, names in gone.items():
         scores = scores[~scores[column].isin(list(names))]

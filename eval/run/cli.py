@@ -19,7 +19,7 @@ from earmark.eval.options import NameList, together
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 
-@group("run")
+@group("run", examples=["earmark run show run/", "earmark run merge gpu/ cpu/ -o all/"])
 def run_group() -> None:
     """Show, change, join and clean runs of `earmark compare`."""
 
@@ -45,25 +45,31 @@ def show_run(run: Path, output: str, out: Path | None, force: bool) -> None:
     show(RENDERERS[output](overview(run, read_scores(run), read_info(run))), out)
 
 
-def _named(name: str, metavar: str, what: str) -> shared.Decorator:
+def _named(*names: str, metavar: str, what: str, alias: str) -> shared.Decorator:
     return option(
-        name, type=NameList(), multiple=True, callback=together, metavar=metavar, help=f"{what}; repeats add up."
-    )
+        *names, type=NameList(), multiple=True, callback=together, metavar=metavar, aliases=[alias],
+        help=f"{what}; repeats add up.",
+    )  # fmt: skip
 
 
 @command(
     "drop",
     parent=run_group,
     short_help="Remove systems, metrics or recordings",
-    examples=["earmark run drop run/ --system A@6,B@6", "earmark run drop run/ --recording speech/a.wav"],
+    examples=["earmark run drop run/ -s A@6,B@6", "earmark run drop run/ --recordings speech/a.wav"],
 )
 @click.argument("run", type=RunPath())
-@_named("--system", "SYSTEM,...", "Systems to remove, with their decoded audio")
-@_named("--metric", "METRIC,...", "Metrics to remove")
-@_named("--recording", "FILE,...", "Recordings to remove, by their names in tables")
+@_named(
+    "-s", "--systems", metavar="SYSTEM,...", alias="--system", what="Systems to remove, with their decoded audio",
+)  # fmt: skip
+@_named("-m", "--metrics", metavar="METRIC,...", alias="--metric", what="Metrics to remove")
+@_named(
+    "--recordings", metavar="FILE,...", alias="--recording", what="Recordings to remove, by their names in tables",
+)  # fmt: skip
 @shared.dry_run
+@shared.quiet
 def drop(
-    run: Path, system: tuple[str, ...] | None, metric: tuple[str, ...] | None, recording: tuple[str, ...] | None,
+    run: Path, systems: tuple[str, ...] | None, metrics: tuple[str, ...] | None, recordings: tuple[str, ...] | None,
     dry_run: bool,
 ) -> None:  # fmt: skip
     """Remove systems, metrics or recordings from RUN, and write its tables and report again.
@@ -75,15 +81,16 @@ def drop(
     from earmark.eval.report.results import refresh
     from earmark.eval.run import changes
 
-    if not (system or metric or recording):
-        raise UserError("name what to remove: --system, --metric or --recording")
+    if not (systems or metrics or recordings):
+        raise UserError("name what to remove: --systems, --metrics or --recordings")
+    gone_from = {"systems": systems or (), "metrics": metrics or (), "files": recordings or ()}
     before = Content(read_scores(run), read_info(run))
-    after = changes.dropped(before, systems=system or (), metrics=metric or (), files=recording or ())
+    after = changes.dropped(before, **gone_from)
     gone = len(before.scores) - len(after.scores)
     if dry_run:
         show_preview({"scores": f"{gone} of {len(before.scores)} to remove", "run": run})
         return
-    files = changes.drop(run, systems=system or (), metrics=metric or (), files=recording or ())
+    files = changes.drop(run, **gone_from)
     refresh(run, link_audio=_is_linked(run))
     click.echo(f"{counted(gone, 'score')} removed, {counted(files, 'audio file')} deleted")
 
@@ -142,6 +149,7 @@ def merge(runs: tuple[Path, ...], out: Path, force: bool) -> None:
     help="Delete decoded audio of interrupted commands, too, which the same command could use again.",
 )  # fmt: skip
 @shared.dry_run
+@shared.quiet
 def gc(run: Path, unfinished: bool, dry_run: bool) -> None:
     """Delete what RUN does not need: replaced records, decoded audio of nothing, remains of interrupted writing.
 

@@ -23,9 +23,10 @@ def overview(run: Path, scores: pd.DataFrame, info: Mapping[str, Any]) -> Grid:
         info: content of RUN/run.json.
     """
     records = [_system(name, scores[scores["system"] == name], info) for name in info["systems"]]
+    recordings = len(info["recordings"])
     rows = tuple(
         (
-            str(one["system"]), str(one["type"]), str(one["version"]), f"{one['recordings']} of {len(info['recordings'])}",
+            str(one["system"]), str(one["type"]), str(one["version"]), f"{one['recordings']} of {recordings}",
             nominal_text(one["kbps_nominal"]), kbps_text(one["kbps"]), "\n".join(one["metrics"]),
         )
         for one in records

@@ -52,6 +52,8 @@ PREVIEWS = [
         ["download", "encodec_24khz", "--url", "http://mirror/"],
         ["encodec_24khz  http://mirror/ -> cache/encodec_24khz-d7cc33bc.th"],
     ),
+    (["run", "drop", str(HERE / "run"), "-s", "opus@12"], ["to remove", "run     "]),
+    (["run", "gc", str(HERE / "run")], ["remains  0 files"]),
 ]
 
 
@@ -89,7 +91,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(folder: Path, argu
 
 def test_every_command_that_can_show_its_work_is_tried():
     """So that an option --dry-run of a later command is not left untested."""
-    tried = {" ".join(arguments[: 2 if arguments[0] in ("study", "data") else 1]) for arguments, _ in PREVIEWS}
+    tried = {" ".join(arguments[: 2 if arguments[0] in ("study", "data", "run") else 1]) for arguments, _ in PREVIEWS}
     elsewhere = {"study build", "study import", "data open-corpus"}  # need a run or data sets: in the tests of each
 
     def have(group: click.Group, path: str) -> set[str]:

@@ -71,8 +71,8 @@ def test_drop_leaves_the_rest_as_it_was(plan):
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        ({"systems": ["anchor@3.4k"]}, r"--system anchor@3.4k: not in this run; it has .*did you mean anchor@3.5k"),
-        ({"files": ["c.wav"]}, "--recording c.wav: not in this run"),
+        ({"systems": ["anchor@3.4k"]}, r"--systems anchor@3.4k: not in this run; it has .*did you mean anchor@3.5k"),
+        ({"files": ["c.wav"]}, "--recordings c.wav: not in this run"),
         ({"systems": [LOW, MID]}, "nothing would be left of the run"),
     ],
 )
@@ -164,7 +164,7 @@ def test_the_commands(plan, tmp_path):
         return result.output
 
     assert LOW in run("show", plan.run)
-    assert "4 of 8 to remove" in run("drop", plan.run, "--system", LOW, "--dry-run")
+    assert "4 of 8 to remove" in run("drop", plan.run, "-s", LOW, "--dry-run")
     other = shutil.copytree(plan.run, tmp_path / "other")
     assert "4 scores removed, 2 audio files deleted" in run("drop", other, "--system", LOW)
     assert LOW not in (other / "report.html").read_text()
