@@ -65,7 +65,7 @@ def scatters(
 
 
 def _draw(points: pd.DataFrame, x: str, y: str, styles: Mapping[str, Style], mode: str) -> str:
-    shown = points.sample(min(MOST_POINTS, len(points)), random_state=SEED)
+    shown = points.sample(min(MOST_POINTS, len(points)), random_state=SEED).sort_index()  # legends in the run's order
     with mpl.rc_context({**RC, "svg.hashsalt": f"{x} {y} {mode}"}):
         figure = Figure(figsize=(4.4, 3.3), layout="constrained", facecolor="none")
         axes = figure.add_subplot(facecolor="none")
