@@ -44,6 +44,7 @@ def run_gate(
     run: Path,
     other: Path | None,
     against: str | None,
+    cluster_by: str | None,
     metrics: Sequence[str],
     margins: Mapping[str | None, float],
     output: str,
@@ -55,6 +56,7 @@ def run_gate(
     Args:
         other: the earlier run, each of whose systems the run must have.
         against: system of the run that the others must not fall behind, if there is no earlier run.
+        cluster_by: groups of recordings that are not independent; see `earmark.eval.statistics.clusters.clusters_of`.
         margins: metric -> tolerated loss; None -> that of all other metrics.
         output: "text" or a format of `earmark.eval.tables.grid`.
         junit_file: file for JUnit XML.
@@ -70,6 +72,7 @@ def run_gate(
     from earmark.eval.comparison.comparability import require_comparable
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.metrics import registry
+    from earmark.eval.statistics.clusters import clusters_of
     from earmark.eval.statistics.gate import check
     from earmark.eval.statistics.rates import is_yardstick
     from earmark.eval.tables import gate_report
@@ -93,7 +96,9 @@ def run_gate(
         pairs = [(name, against) for name in present if name != against and not is_yardstick(name)]
     if not pairs:
         raise UserError(f"{other or run}: has no system to compare with")
-    checks = check(new, old, pairs, {name: chosen.get(name, margins.get(None, 0.0)) for name in names}, speech)
+    clusters = clusters_of(new["file"].unique().tolist(), cluster_by) if cluster_by is not None else None
+    limits = {name: chosen.get(name, margins.get(None, 0.0)) for name in names}
+    checks = check(new, old, pairs, limits, speech, clusters)
     title = f"{run} against {other or against}"
     if output == "text":
         show("\n".join([*gate_report.lines(checks), gate_report.summary_line(checks)]), out)

@@ -160,9 +160,9 @@ def differences(
     if gated is not None:
         if metrics is not None or deltas_only:
             raise UserError("--fail-if-worse names the metrics of the gate; leave out --metrics and --bjontegaard")
-        if cluster_by is not None or macro:
-            raise UserError("--fail-if-worse compares file by file; leave out --cluster-by and --macro")
-        return run_gate(run, other, against, gated, margin, output, junit, out)
+        if macro:
+            raise UserError("--fail-if-worse compares all recordings together; leave out --macro")
+        return run_gate(run, other, against, cluster_by, gated, margin, output, junit, out)
     if junit is not None or margin != {None: 0.0}:
         raise UserError("--margin and --junit belong to a gate; add --fail-if-worse, e.g. --fail-if-worse visqol")
     from earmark.eval.comparison.comparability import joined

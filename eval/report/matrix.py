@@ -62,7 +62,7 @@ def _turned(pair: Difference) -> Difference:
     """The same comparison seen from the second system."""
     return replace(
         pair, a=pair.b, b=pair.a, mean=-pair.mean, ci95_low=-pair.ci95_high, ci95_high=-pair.ci95_low,
-        win_rate=1 - pair.win_rate,
+        win_rate=1 - pair.win_rate, median=-pair.median,
     )  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def check(
     pairs: Sequence[tuple[str, str]],
     margins: Mapping[str, float],
     speech_categories: Collection[str] = (),
+    clusters: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """Compare systems with their earlier state, or with others, by each metric.
 
@@ -62,6 +63,7 @@ def check(
         pairs: (system of `new`, system of `old` that it must not fall behind).
         margins: metric -> loss that is tolerated, in its unit.
         speech_categories: categories that a metric with modes scored in speech mode.
+        clusters: recording -> group, for recordings that are not independent, e.g. those of one talker.
 
     Returns:
         The checks by metric, in the order of `margins`. One is "missing" if a metric or a system is missing, if a
@@ -76,7 +78,7 @@ def check(
             if reason:
                 result.append(Check(metric, candidate, ALL, margin, None, reason))
             else:
-                result += _compare(ours, theirs, metric, candidate, margin, speech_categories)
+                result += _compare(ours, theirs, metric, candidate, margin, speech_categories, clusters)
     return result
 
 
@@ -97,8 +99,9 @@ def _lacking(ours: pd.DataFrame, theirs: pd.DataFrame, metric: str, candidate: s
 
 
 def _compare(
-    ours: pd.DataFrame, theirs: pd.DataFrame, metric: str, system: str, margin: float, speech: Collection[str]
-) -> Iterator[Check]:
+    ours: pd.DataFrame, theirs: pd.DataFrame, metric: str, system: str, margin: float, speech: Collection[str],
+    clusters: Mapping[str, str] | None,
+) -> Iterator[Check]:  # fmt: skip
     """One check per scale of the metric."""
     modes = modes_of(metric, list(theirs["category"].unique()), speech)
     scopes = {f"{mode} mode": members for mode, members in modes.items()} if len(modes) > 1 else {}
@@ -107,10 +110,11 @@ def _compare(
         both = both[both["category"].isin(members)].assign(category=ALL)
         if both.loc[both["system"] == "old", "status"].ne("ok").all():
             continue
-        (difference,) = differences(both, metric, against="old")
+        (difference,) = differences(both, metric, against="old", clusters=clusters)
         if lowest_p([difference]) >= LEVEL:
             least = f"p is at least {lowest_p([difference]):.3g}"
-            reason = f"no loss can be significant with {counted(difference.n, 'recording')}: {least}"
+            units = counted(difference.n, "recording") if clusters is None else counted(difference.clusters, "group")
+            reason = f"no loss can be significant with {units}: {least}"
             yield Check(metric, system, scope, margin, None, reason)
         else:
             yield Check(metric, system, scope, margin, difference)

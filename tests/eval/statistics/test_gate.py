@@ -144,6 +144,18 @@ def test_too_few_recordings_cannot_fail_and_are_refused(gate: Gate, tmp_path: Pa
     assert "no loss can be significant with 5 recordings: p is at least 0.0625" in result.output
 
 
+def test_groups_of_recordings_are_the_units_of_the_test(gate: Gate, tmp_path: Path):
+    """Twelve recordings of six talkers: p is at least 2 / 2^6 = 0.031; of four talkers 2 / 2^4 = 0.125."""
+    scores = {"old": [3.0] * 12, "new": [3.0 - 0.1 * (1 + number // 2) for number in range(12)]}
+    old, new = (write_run(tmp_path / name, {("mine@6", "pesq"): scores[name]}) for name in ("old", "new"))
+    table = tmp_path / "talkers.csv"
+    for talkers, status, says in ((6, 3, "p = 0.031, n = 12"), (4, 2, "with 4 groups: p is at least 0.125")):
+        rows = [f"speech/{number}.wav,{number * talkers // 12}" for number in range(12)]
+        table.write_text("\n".join(["file,cluster", *rows]) + "\n")
+        result = gate(new, "--with", old, "--fail-if-worse", "pesq", "--cluster-by", table)
+        assert (result.status, says in result.output) == (status, True), result.output
+
+
 def test_visqol_is_checked_on_each_of_its_scales(gate: Gate, tmp_path: Path):
     for name, fall in (("old", 0.0), ("new", 0.5)):
         speech = write_run(tmp_path / f"{name}-speech", {("mine@6", "visqol"): [3.0] * 8})
