@@ -191,6 +191,7 @@ def public_address(url: str | None) -> str | None:
     help="Folder for report.html, its plots and tables.",
 )  # fmt: skip
 @option("-f", "--force", is_flag=True, help="Replace an existing report.")
+@shared.quiet
 def report(
     study: Path | None, ratings: tuple[Path, ...], columns: tuple[str, ...], scale: str | None,
     skip_item: tuple[str, ...], reference: str | None, low_anchor: str | None, mid_anchor: str | None, screen: str,

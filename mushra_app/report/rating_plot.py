@@ -14,6 +14,7 @@ from earmark.mushra_app.report.intervals import Intervals
 from earmark.mushra_app.report.plot_style import MUTED, STYLES, add_role_legend, draw_bands, drawing
 from earmark.mushra_app.study.study import Role
 
+SCALE = (0, 100)
 LIMITS = (-3, 103)  # x axis: the scale, with room for a marker at its ends
 PANELS_PER_ROW = 3
 
@@ -22,7 +23,7 @@ def plot(summary: pd.DataFrame, intervals: Intervals) -> Figure:
     """Draw one panel for all ratings and, if there are several categories, one for each.
 
     The thick bar is the leading interval, the thin line the second. An interval that leaves the scale is cut at its
-    edge, since with few ratings it would compress everything else.
+    edge, where no score can be, and the label of the axis says so; tables have it in full.
 
     Args:
         summary: rows of summary.csv, see `earmark.mushra_app.analysis.results`; the best condition is drawn on top.
@@ -35,6 +36,8 @@ def plot(summary: pd.DataFrame, intervals: Intervals) -> Figure:
     rows = math.ceil(len(panels) / columns)
     label_width = 0.075 * max([len(name) for name in conditions], default=0) + 0.3
     width = label_width + (4.4 if columns == 1 else 2.6 * columns)
+    label = "mean score, 95 % intervals"
+    label += ", cut at the ends of the scale" if cuts_an_interval(summary, intervals) else ""
     height = rows * (0.27 * max(len(conditions), 2) + 0.75) + 0.6
     with drawing():
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -48,15 +51,17 @@ def plot(summary: pd.DataFrame, intervals: Intervals) -> Figure:
             axes.set_visible(False)
         for axes in grid[: len(panels)][-columns:]:  # the lowest panel of each column
             axes.tick_params(labelbottom=True)
-            axes.set_xlabel("mean score, 95 % intervals", fontsize=8)
+            axes.set_xlabel(label, fontsize=8)
         add_role_legend(figure, summary["role"])
     return figure
 
 
 def cuts_an_interval(summary: pd.DataFrame, intervals: Intervals) -> bool:
-    """Whether an interval extends beyond the x axis."""
-    lead = intervals.lead
-    return bool(((summary[f"{lead}_low"] < LIMITS[0]) | (summary[f"{lead}_high"] > LIMITS[1])).any())
+    """Whether an interval extends beyond the scale."""
+    return any(
+        bool(((summary[f"{name}_low"] < SCALE[0]) | (summary[f"{name}_high"] > SCALE[1])).any())
+        for name in (intervals.lead, intervals.second)
+    )
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, conditions: list[str], intervals: Intervals) -> None:
@@ -65,7 +70,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, conditions: list[str], intervals: Inte
         marker, colour = STYLES[cast(Role, role)]
         positions = group["condition"].map(conditions.index)
         for name, width, layer in ((intervals.second, 1, 2), (intervals.lead, 3.2, 3)):
-            low, high = group[f"{name}_low"], group[f"{name}_high"]
+            low, high = (group[f"{name}_{end}"].clip(*SCALE) for end in ("low", "high"))
             axes.hlines(positions, low, high, color=colour, linewidth=width, zorder=layer)
         axes.plot(
             group["mean"], positions, marker, color=colour, markersize=5.5, markeredgecolor="white",
