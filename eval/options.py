@@ -69,3 +69,12 @@ class PathOrURL(click.ParamType):
         if not self.exists and path.is_file():
             self.fail(f"{value} is a file", param, ctx)
         return cast(Path, path)
+
+
+class PathText(click.ParamType):
+    """A path, a URL, or a pattern of paths, as it is written; the shell completes it as a path."""
+
+    name = "path"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return click.Path().shell_complete(ctx, param, incomplete)

@@ -19,6 +19,7 @@ from earmark.codec.remote_paths import path_or_url
 from earmark.codec.text import counted
 from earmark.eval.inputs import NewRunPath
 from earmark.eval.metric_options import chosen_metrics, metrics_option, own_metrics
+from earmark.eval.options import PathText
 from earmark.eval.system_options import timeout
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ FORM = "write earmark score REFERENCE DECODED"
     environment={"EARMARK_TIMEOUT": "Value of --timeout if the option is not given."},
     exit_status={1: "finished, but files or scores failed"},
 )
-@click.argument("paths", nargs=-1, metavar="REFERENCE DECODED...")
+@click.argument("paths", type=PathText(), nargs=-1, metavar="REFERENCE DECODED...")
 @metrics_option()
 @own_metrics
 @option(
-    "--pairs", metavar="FILE",
+    "--pairs", type=PathText(), metavar="FILE",
     help="Score the pairs of a CSV file with the columns reference and decoded, perhaps system and category.",
 )  # fmt: skip
 @option("--no-reference", is_flag=True, help="Score DECODED alone, by metrics that need no reference.")

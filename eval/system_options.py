@@ -90,7 +90,7 @@ timeout = option(
     callback=_check_finite,
     metavar="SECONDS",
     show_default="60 s + 30 x recording",
-    help="Stop a codec program after this long.",
+    help="Stop a program of a codec or metric after this long.",
 )
 
 
