@@ -87,6 +87,8 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt numba ai-edge-litert pyfftw
 	@# The public EnCodec, which the tests compare ours with; of torchaudio, which it asks for, they need nothing.
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps encodec einops
+	@# transformers, which the tests compare layouts with.
+	$(BIN)/pip install --quiet --constraint constraints.txt transformers
 	@touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)

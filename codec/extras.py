@@ -8,8 +8,8 @@ from typing import Literal
 from earmark.codec.errors import UserError
 
 Extra = Literal[
-    "cluster", "codec2", "demo", "dnsmos", "encodec", "hilcodec", "lyra", "pesq", "remote", "server", "snac", "train",
-    "transformers", "visqol",
+    "cluster", "codec2", "demo", "dnsmos", "encodec", "hilcodec", "lyra", "onnx", "pesq", "remote", "server", "snac",
+    "train", "transformers", "visqol",
 ]  # fmt: skip
 TITLES = {  # of modules whose packages people know by other names
     "ai_edge_litert": "LiteRT",

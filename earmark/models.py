@@ -31,8 +31,9 @@ def load_model(
     weights.
 
     Args:
-        source: name of a model, "encodec_24khz" or "encodec_48khz", or a checkpoint file. A name stands for the weights
-            in the package or, if there are none, for the official ones.
+        source: name of a model, "encodec_24khz" or "encodec_48khz", which stands for the weights in the package or, if
+            there are none, for the official ones; a checkpoint file of Earmark, the public EnCodec or audiocraft; a
+            Hugging Face folder; or a name on the hub that `earmark download` fetched, as "facebook/encodec_32khz".
         official: load the official weights of the named model, which `earmark download NAME` fetches.
         device: where the model computes, e.g. "cpu", "cuda", "cuda:1", "mps".
         precision: "bfloat16" computes faster and less exactly, so that some codes differ; it needs a processor with

@@ -53,6 +53,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "codec.training.language_model_cli", "train_lm", "CODEC -o DIR", "Train a language model for codes"
         ),
         "reproduce": Entry("eval.paper.reproduce_cli", "reproduce", "ITEM -o DIR", "Make a table of the paper"),
+        "export": Entry("codec.export_cli", "export", "MODEL -o PATH", "Write a codec for other programs"),
     },
     "Set up": {
         "systems": Entry("baselines.cli", "systems", "[NAME]", "List codecs; NAME explains one"),

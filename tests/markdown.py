@@ -44,7 +44,8 @@ def blocks(page: Path) -> list[Block]:
     for match in _FENCE.finditer(text):
         before = text[: match.start()].rstrip().rpartition("\n")[2]
         line = text.count("\n", 0, match.start()) + 2
-        found.append(Block(match["language"], match["code"], line, not before.startswith(COMPILE_ONLY)))
+        code = re.sub(rf"^{match['indent']}", "", match["code"], flags=re.MULTILINE)
+        found.append(Block(match["language"], code, line, not before.startswith(COMPILE_ONLY)))
     return found
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, get_args
 
-from earmark.codec.encodec.config import EncodecConfig, Norm, SEANetConfig, from_stored, to_stored
+from earmark.codec.encodec.config import EncodecConfig, Norm, PadMode, SEANetConfig, from_stored, to_stored
 from earmark.codec.errors import UserError
 
 MOST_CODEBOOKS = 1024
@@ -69,7 +69,9 @@ SEANET_RULES: dict[str, Rule] = {
     "norm": (f"one of {', '.join(get_args(Norm))}", lambda value: value in get_args(Norm)),
     "causal": FLAG,
     "tanh": FLAG,
+    "pad_mode": (f"one of {', '.join(get_args(PadMode))}", lambda value: value in get_args(PadMode)),
 }
+LATER = {"pad_mode": "reflect"}  # fields of `seanet` that older files lack
 
 
 def config_to_json(config: EncodecConfig) -> str:
@@ -88,6 +90,7 @@ def config_from_json(text: str) -> EncodecConfig:
     except (ValueError, RecursionError) as error:
         raise UserError(f"the model's description is not JSON ({type(error).__name__})") from error
     _check(data, MODEL_RULES, "config")
+    data = {**data, "seanet": {**LATER, **data["seanet"]}}
     _check(data["seanet"], SEANET_RULES, "config.seanet")
     seanet = SEANetConfig(**{**data["seanet"], "ratios": tuple(data["seanet"]["ratios"])})
     config = EncodecConfig(**{**from_stored(data), "kbps": tuple(map(float, data["kbps"])), "seanet": seanet})

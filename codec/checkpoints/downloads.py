@@ -22,6 +22,14 @@ OFFICIAL_FILES = {  # after the dash: the first eight hexadecimal digits of the 
     "encodec_lm_24khz": "encodec_lm_24khz-1608e3c0.th",
     "encodec_lm_48khz": "encodec_lm_48khz-7add9fc3.th",
 }
+# What is known of the licences; the authors of EnCodec have not said whether that of the code covers the weights.
+OFFICIAL_LICENCE = "published with code under the MIT licence"
+HUB_NAME = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"  # OWNER/MODEL on the Hugging Face hub
+HUB_LICENCES = {
+    "facebook/encodec_24khz": OFFICIAL_LICENCE,
+    "facebook/encodec_48khz": OFFICIAL_LICENCE,
+    "facebook/encodec_32khz": "CC BY-NC 4.0: no commercial use",  # of MusicGen
+}
 PART_BYTES = 1 << 18
 TIMEOUT_SECONDS = 30.0
 
@@ -93,14 +101,14 @@ def download(name: str, url: str = OFFICIAL_URL) -> Path:
     return path
 
 
-def fetch(url: str, path: Path, sha256: str) -> None:
+def fetch(url: str, path: Path, sha256: str = "") -> None:
     """Download the file at `url` to `path`, unless it is there.
 
-    An interrupted transfer leaves FILE.part behind, and the next call resumes it. The file gets its name only after its
-    hash is verified.
+    An interrupted transfer leaves FILE.part behind, and the next call resumes it. The file gets its name only when it
+    is complete and its hash is verified.
 
     Args:
-        sha256: the first hexadecimal digits of the file's hash.
+        sha256: the first hexadecimal digits of the file's hash; "" if it is not known.
 
     Raises:
         UserError: no connection, an HTTP error, an interrupted transfer, or a file with another hash.

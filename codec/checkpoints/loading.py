@@ -18,8 +18,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from earmark.codec.checkpoints import hub
 from earmark.codec.checkpoints.config_json import config_from_json, config_to_json
 from earmark.codec.checkpoints.downloads import bundled, cached
+from earmark.codec.checkpoints.foreign import POINTER, XP_CONFIG, from_package, shape_beside, weights_in
 from earmark.codec.checkpoints.layouts import layout_of, public_config, state_of
 from earmark.codec.encodec.config import PRESETS, EncodecConfig
 from earmark.codec.encodec.model import EncodecModel
@@ -36,20 +38,26 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
     """Load a model for inference: in eval mode, weight norm folded, no gradients, float32 in memory of its own.
 
     Args:
-        source: a PyTorch or safetensors file, or "encodec_24khz" or "encodec_48khz" for the weights that come with the
-            package, or else for the official ones in the user's cache (`downloads.download` fetches them, and
-            `downloads.cached` always gives the official file).
-        config: the expected shape. By default, Earmark's files contain their shape, and for other files the number of
-            audio channels selects one of the two public models.
+        source: a PyTorch or safetensors file; a Hugging Face folder; a compression checkpoint that audiocraft exported;
+            a name on the Hugging Face hub, e.g. "facebook/encodec_32khz", of a model in the user's cache; or
+            "encodec_24khz" or "encodec_48khz" for the weights that come with the package, or else for the official ones
+            in the cache (`downloads.download` fetches them, and `downloads.cached` always gives the official file).
+        config: the expected shape. By default, Earmark's files, folders and audiocraft's checkpoints contain their
+            shape, and for other files the number of audio channels selects one of the two public models.
 
     Raises:
         UserError: no such file, or not in the cache; not readable, or containing code; or a key does not fit.
     """
-    known = isinstance(source, str) and source in PRESETS
-    path = bundled(str(source)) or cached(str(source)) if known else Path(source)
+    path = _path_of(source)
+    if path.is_dir():
+        path = weights_in(path)
     tensors, metadata = read(path)
+    foreign = shape_beside(path)
+    if XP_CONFIG in tensors or POINTER in tensors:
+        tensors, foreign = from_package(path, tensors)
     ours = metadata.get("format") == FORMAT
     layout = "ours" if ours else layout_of(path, tensors)
+    config = config or (None if ours else foreign)
     if ours:
         described = _described(path, metadata)
         if config not in (None, described):
@@ -61,6 +69,12 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def _path_of(source: str | Path) -> Path:
+    if isinstance(source, str) and source in PRESETS:
+        return bundled(source) or cached(source)
+    return hub.cached(str(source)) if hub.is_hub_name(str(source)) else Path(source)
 
 
 def save(model: EncodecModel, path: Path, **metadata: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from earmark.codec.errors import UserError
 
 Norm = Literal["none", "weight_norm", "layer_norm", "time_group_norm"]
+PadMode = Literal["reflect", "constant"]
 STORED_AS = {"codebook_size": "entries"}  # field -> its key in checkpoints, recipes and identities, where they differ
 
 
@@ -49,6 +50,7 @@ class SEANetConfig:
         norm: normalisation of the convolutions, either of their weights or of their output.
         causal: whether a convolution sees only the past, as streaming requires.
         tanh: whether the decoder ends with tanh.
+        pad_mode: padding of the convolutions, by reflection, as in the paper's models, or with zeros.
     """
 
     channels: int = 1
@@ -66,6 +68,7 @@ class SEANetConfig:
     norm: Norm = "weight_norm"
     causal: bool = True
     tanh: bool = False
+    pad_mode: PadMode = "reflect"
 
     @property
     def hop(self) -> int:

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-from earmark.codec.encodec.config import Norm
+from earmark.codec.encodec.config import Norm, PadMode
 
 
 class TimeLayerNorm(nn.LayerNorm):
@@ -80,6 +80,11 @@ def reflect(x: Tensor, left: int, right: int) -> Tensor:
     return padded[..., : padded.shape[-1] - short]
 
 
+def pad(x: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
+    """Padding of [B, C, T] by reflection, as `reflect`, or with zeros."""
+    return reflect(x, left, right) if mode == "reflect" else F.pad(x, (left, right))
+
+
 class LayerState:
     """Base class of what a layer keeps between calls of `step`; a dataclass whose tensors are [B, ...]."""
 
@@ -125,16 +130,16 @@ class ConvState(LayerState):
 
 
 class Conv1d(nn.Module):
-    """1-d convolution with padding by reflection, [B, C, T] -> [B, D, ceil(T / stride)].
+    """1-d convolution with padding, by reflection or with zeros, [B, C, T] -> [B, D, ceil(T / stride)].
 
     The padding has dilation * (kernel - 1) + 1 - stride samples. All of it precedes the signal if the convolution is
     causal; otherwise half is on each side (the larger half in front). If the last window is incomplete, the samples it
-    lacks are reflected as well.
+    lacks are padded likewise.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1,
-        *, causal: bool, norm: Norm = "none",
+        *, causal: bool, norm: Norm = "none", pad_mode: PadMode = "reflect",
     ) -> None:  # fmt: skip
         super().__init__()
         conv = nn.Conv1d(in_channels, out_channels, kernel_size, stride, dilation=dilation)
@@ -144,19 +149,19 @@ class Conv1d(nn.Module):
         self.stride = stride
         self.span = (kernel_size - 1) * dilation + 1
         self.padding = self.span - stride
+        self.pad_mode: PadMode = pad_mode
 
     def missing(self, length: int) -> int:
         """Number of samples that the last window of a signal of `length` samples lacks."""
-        return (
-            -length % self.stride
-        )  # padding and span differ by the stride, so there are ceil(length / stride) windows
+        # Padding and span differ by the stride, so there are ceil(length / stride) windows.
+        return -length % self.stride
 
     def forward(self, x: Tensor) -> Tensor:
         right = 0 if self.causal else self.padding // 2
         left = self.padding - right
         missing = self.missing(x.shape[-1])
         if left or right or missing:
-            x = reflect(x, left, right + missing)
+            x = pad(x, left, right + missing, self.pad_mode)
         y: Tensor = self.norm(self.conv(x))
         return y
 
@@ -168,12 +173,12 @@ class Conv1d(nn.Module):
         pending = x if state.pending is None else torch.cat([state.pending, x], dim=-1)
         recent = x if state.recent is None else torch.cat([state.recent, x], dim=-1)
         state.received += x.shape[-1]
-        if not state.started and (last or pending.shape[-1] > self.padding):
-            pending = reflect(pending, self.padding, self.missing(state.received) if last else 0)
+        if not state.started and (last or pending.shape[-1] > self.padding or self.pad_mode == "constant"):
+            pending = pad(pending, self.padding, self.missing(state.received) if last else 0, self.pad_mode)
             state.started = True
         elif last:
             missing = self.missing(state.received)
-            pending = torch.cat([pending, reflect(recent, 0, missing)[..., recent.shape[-1] :]], dim=-1)
+            pending = torch.cat([pending, pad(recent, 0, missing, self.pad_mode)[..., recent.shape[-1] :]], dim=-1)
         windows = max(0, (pending.shape[-1] - self.span) // self.stride + 1) if state.started else 0
         state.recent = recent[..., -max(1, self.stride) :]
         state.pending = pending[..., windows * self.stride :]

@@ -41,7 +41,7 @@ class ResidualUnit(nn.Module):
     def __init__(self, channels: int, dilation: int, config: SEANetConfig) -> None:
         super().__init__()
         hidden = channels // config.compress
-        how: Any = {"causal": config.causal, "norm": config.norm}
+        how: Any = {"causal": config.causal, "norm": config.norm, "pad_mode": config.pad_mode}
         self.block = nn.Sequential(
             nn.ELU(),
             Conv1d(channels, hidden, config.residual_kernel_size, dilation=dilation, **how),
@@ -75,7 +75,7 @@ class SEANetEncoder(nn.Module):
 
     def __init__(self, config: SEANetConfig) -> None:
         super().__init__()
-        how: Any = {"causal": config.causal, "norm": config.norm}
+        how: Any = {"causal": config.causal, "norm": config.norm, "pad_mode": config.pad_mode}
         width = config.filters
         layers: list[nn.Module] = [Conv1d(config.channels, width, config.kernel_size, **how)]
         for ratio in reversed(config.ratios):
@@ -101,13 +101,16 @@ class SEANetDecoder(nn.Module):
 
     def __init__(self, config: SEANetConfig) -> None:
         super().__init__()
-        how: Any = {"causal": config.causal, "norm": config.norm}
+        how: Any = {"causal": config.causal, "norm": config.norm, "pad_mode": config.pad_mode}
         width = config.filters * 2 ** len(config.ratios)
         layers: list[nn.Module] = [Conv1d(config.dimension, width, config.kernel_size, **how)]
         if config.lstm:
             layers.append(LSTM(width, config.lstm))
         for ratio in config.ratios:
-            layers += [nn.ELU(), ConvTranspose1d(width, width // 2, 2 * ratio, ratio, **how)]
+            layers += [
+                nn.ELU(),
+                ConvTranspose1d(width, width // 2, 2 * ratio, ratio, causal=config.causal, norm=config.norm),
+            ]
             width //= 2
             layers += [ResidualUnit(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
         layers += [nn.ELU(), Conv1d(width, config.channels, config.last_kernel_size, **how)]

@@ -20,7 +20,8 @@ class StreamingEncoder:
     A model without segments (encodec_24khz) codes the signal as one segment, whose parts `push` returns: concatenate
     their codes along time. At the start its convolutions reflect samples that have not arrived yet, so the first codes
     come after 7 steps. From then on every hop of 320 samples gives its codes at once: a latency of 13.3 ms at 24 kHz.
-    A model with segments (encodec_48khz) returns each segment when it is complete.
+    A model with segments (encodec_48khz) returns each segment when it is complete. A model that looks ahead and has no
+    segments (encodec_32khz) cannot stream: all its codes come from `finish`.
 
     Examples:
         >>> encoder = StreamingEncoder(model, kbps=6)
@@ -43,6 +44,7 @@ class StreamingEncoder:
         self._count = model.config.codebooks(kbps)
         self._state: State = {}
         self._pending: Tensor | None = None  # samples of the segment that is not complete yet
+        self._waiting: list[Tensor] = []  # the signal so far, for a model that needs all of it
         self._batch = 1
         self._finished = False
         self.samples = 0
@@ -68,7 +70,10 @@ class StreamingEncoder:
         self.samples += signal.shape[-1]
         self._batch = signal.shape[0]
         if self._model.config.segment_samples is None:
-            return self._continue(signal, last=False)
+            if self._model.config.seanet.causal:
+                return self._continue(signal, last=False)
+            self._waiting.append(signal)
+            return []
         return self._whole_segments(signal)
 
     @torch.no_grad()
@@ -77,6 +82,8 @@ class StreamingEncoder:
         config, self._finished = self._model.config, True
         if self.samples == 0:
             return []
+        if config.segment_samples is None and not config.seanet.causal:
+            return self._model.encode_segments([torch.cat(self._waiting, dim=-1)], self._count)
         if config.segment_samples is None:
             return self._continue(self._model.quantizer.codebooks.new_zeros(self._batch, config.channels, 0), last=True)
         assert self._pending is not None
@@ -114,6 +121,7 @@ class StreamingDecoder:
         self._model = model
         self._left = samples
         self._state: State = {}
+        self._waiting: list[Tensor] = []  # codes so far, for a model that needs all of them
         self._weighted: Tensor | None = None  # weighted sum of the samples that later segments may still reach
         self._weights = torch.zeros(0)  # sum of the weights in it
         self._window: Tensor | None = None  # weight of a whole segment, as in overlap_add
@@ -127,8 +135,11 @@ class StreamingDecoder:
             The samples that no later segment changes, [B, channels, n]; n may be 0.
         """
         self._batch = segment.codes.shape[0]
-        latent = self._model.quantizer.decode(segment.codes)
+        if self._model.config.segment_samples is None and not self._model.config.seanet.causal:
+            self._waiting.append(segment.codes)
+            return self._cut(self._model.quantizer.codebooks.new_zeros(self._batch, self._model.config.channels, 0))
         if self._model.config.segment_samples is None:
+            latent = self._model.quantizer.decode(segment.codes)
             return self._cut(self._model.decoder.step(latent, self._state, last=False))
         return self._cut(self._add(self._model.decode_segment(segment)))
 
@@ -142,7 +153,9 @@ class StreamingDecoder:
         config = self._model.config
         codebooks = self._model.quantizer.codebooks
         rest = codebooks.new_zeros(self._batch, config.channels, 0)
-        if self._weighted is not None:
+        if self._waiting:
+            rest = self._model.decode_segment(Segment(torch.cat(self._waiting, dim=-1), None))
+        elif self._weighted is not None:
             rest = self._weighted / self._weights
         elif self._state:
             nothing = codebooks.new_zeros(self._batch, config.seanet.dimension, 0)

@@ -39,7 +39,11 @@ OPTIONS = {
     "--metric": ("", {"NAME=CMD"}, {NONE}),
     "--against": ("", {"SYSTEM"}, {NONE}),
     "--with": ("", {"RUN"}, {NONE}),
-    "--format": ("", {"text|markdown|latex|csv|json", "text|markdown|csv|json"}, {"text"}),
+    "--format": (
+        "",
+        {"text|markdown|latex|csv|json", "text|markdown|csv|json", "earmark|huggingface|encodec|onnx"},
+        {"text", "earmark"},
+    ),
     "--container": ("", {"earmark|reference"}, {"earmark"}),
     "--rate": ("", {"HZ"}, ANY),
     "--kbps": ("", {"KBPS"}, {"6"}),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from earmark.codec.encodec.config import PadMode
 from earmark.codec.encodec.fast.onednn import (
     NarrowConv,
     PackedConv,
@@ -54,9 +55,13 @@ def _fast_norm(norm: nn.Module, dtype: torch.dtype) -> FastNorm | None:
     return FastNorm(norm, dtype) if isinstance(norm, nn.GroupNorm | TimeLayerNorm) else None
 
 
-def _reflected(padded: Tensor, left: int, right: int) -> Tensor:
-    """Fill the first `left` and the last `right` steps of `padded`, [B, left + n + right, C], by reflection."""
+def _filled(padded: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
+    """Fill the first `left` and the last `right` steps of `padded`, [B, left + n + right, C], as `pad` does."""
     end = padded.shape[1] - right
+    if mode == "constant":
+        padded[:, :left] = 0
+        padded[:, end:] = 0
+        return padded
     signal = padded[:, left:end]
     if signal.shape[1] <= max(left, right):
         return reflect(signal.transpose(1, 2), left, right).transpose(1, 2).contiguous()
@@ -100,12 +105,12 @@ class FastConv:
         batch, new, _ = x.shape
         held = 0 if state.pending is None else state.pending.shape[1]
         state.received += new
-        begins = not state.started and (last or held + new > self.left)
+        begins = not state.started and (last or held + new > self.left or self.plain.pad_mode == "constant")
         left = self.left if begins else 0
         right = self.right + self.plain.missing(state.received) if last else 0
         padded = follow(state.pending, x, self.elu, self.dtype, left, right)
         if left or right:
-            padded = _reflected(padded, left, right)
+            padded = _filled(padded, left, right, self.plain.pad_mode)
         state.started = state.started or begins
         stride = self.plain.stride
         windows = max(0, (padded.shape[1] - self.plain.span) // stride + 1) if state.started else 0
