@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from earmark.eval.statistics.differences import Difference
 from earmark.eval.statistics.scales import lower_is_better
-from earmark.eval.tables.numbers import probability, signed
+from earmark.eval.tables.difference_grids import interval_text
+from earmark.eval.tables.numbers import DASH, probability, signed
 
 MOST_LISTED = 6  # systems whose 15 pairs are a list; more make a matrix
 
@@ -79,8 +80,7 @@ def _best_first(both: dict[tuple[str, str], Difference]) -> tuple[str, ...]:
 def _cell(pair: Difference | None) -> MatrixCell:
     if pair is None:
         return MatrixCell("", "", "")
-    low, high = signed(pair.ci95_low, pair.decimals), signed(pair.ci95_high, pair.decimals)
-    interval = f"{low} to {high}, " if math.isfinite(pair.ci95_low) else ""
+    interval = f"{text}, " if (text := interval_text(pair)) != DASH else ""
     wins = f", wins {100 * pair.win_rate:.0f} %" if pair.n else ""
     ahead = (pair.mean < 0) == lower_is_better(pair.metric)
     return MatrixCell(

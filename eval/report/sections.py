@@ -20,6 +20,7 @@ from earmark.eval.statistics.differences import Difference, differences, metrics
 from earmark.eval.tables.difference_grids import delta_grid, difference_grid
 from earmark.eval.tables.grid import Grid
 from earmark.eval.tables.layout import Column, Layout
+from earmark.eval.tables.published import MARK, is_published
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def curves(summary: pd.DataFrame, layout: Layout, styles: Mapping[str, plots.Sty
                 Panel(category, mark, Markup(plots.rate_plot(summary, metric, category, styles, shared)))
                 for category, mark in marks.items()
             )
-            notes = tuple(note for note in layout.notes if note.startswith(tuple(filter(None, marks.values()))))
+            shown = is_published(summary) & (summary["metric"] == metric.name) & summary["kbps_nominal"].notna()
+            footnotes = tuple(filter(None, [*marks.values(), MARK if shown.any() else ""]))
+            notes = tuple(note for note in layout.notes if note.startswith(footnotes))
             result.append(Curves(metric, panels, notes))
     return result
 

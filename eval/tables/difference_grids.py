@@ -13,8 +13,10 @@ from earmark.eval.statistics.differences import LEVEL, MACRO, Difference, lowest
 from earmark.eval.statistics.sign_flip import units_needed
 from earmark.eval.statistics.studentized import FEW, RESAMPLES, SEED
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import describe, separate_scales_note
+from earmark.eval.tables.layout import FEWEST_FOR_INTERVAL, describe, separate_scales_note
 from earmark.eval.tables.numbers import DASH, probability, signed
+
+MOST_WARNINGS = 5
 
 
 def difference_grid(pairs: Sequence[Difference], metric: str, speech_categories: Collection[str] = ()) -> Grid:
@@ -47,15 +49,21 @@ def difference_grid(pairs: Sequence[Difference], metric: str, speech_categories:
     )
 
 
+def interval_text(pair: Difference) -> str:
+    """ "−0.43 to −0.15"; a dash for fewer than three files, or groups of them, whose interval says little."""
+    if (pair.clusters or pair.n) < FEWEST_FOR_INTERVAL or not math.isfinite(pair.ci95_low):
+        return DASH
+    return f"{signed(pair.ci95_low, pair.decimals)} to {signed(pair.ci95_high, pair.decimals)}"
+
+
 def _difference_row(pair: Difference) -> tuple[str, ...]:
-    low, high = signed(pair.ci95_low, pair.decimals), signed(pair.ci95_high, pair.decimals)
     return (
         pair.category,
         pair.a,
         pair.b,
         f"{pair.n}",
         signed(pair.mean, pair.decimals),
-        f"{low} to {high}" if math.isfinite(pair.ci95_low) else DASH,
+        interval_text(pair),
         f"{100 * pair.win_rate:.0f} %" if pair.n else DASH,
         probability(pair.p_holm) + (" *" if pair.significant else ""),
     )
@@ -80,14 +88,17 @@ def _grouped(pairs: Sequence[Difference]) -> list[str]:
 
 
 def _disagreements(pairs: Sequence[Difference]) -> list[str]:
-    """A warning for each pair whose mean and median have opposite signs."""
-    return [
+    """A warning for each pair whose mean and median have opposite signs; beyond `MOST_WARNINGS` they are counted."""
+    warnings = [
         f"Warning: {pair.a} against {pair.b} ({pair.category}): the mean difference is "
         f"{signed(pair.mean, pair.decimals)} and the median {signed(pair.median, pair.decimals)}, so a few files "
         f"decide the mean. Wilcoxon's test, which they do not decide, has p = {probability(pair.p_wilcoxon)}."
         for pair in pairs
         if pair.disagrees
     ]
+    more = len(warnings) - MOST_WARNINGS
+    rest = [f"In {counted(more, 'more pair')} too, mean and median have opposite signs."] if more > 0 else []
+    return warnings[:MOST_WARNINGS] + rest
 
 
 def _correction(pairs: Sequence[Difference]) -> str:

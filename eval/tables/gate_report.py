@@ -9,6 +9,7 @@ from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.differences import LEVEL
 from earmark.eval.statistics.gate import Check
+from earmark.eval.tables.difference_grids import interval_text
 from earmark.eval.tables.grid import Grid
 from earmark.eval.tables.layout import describe
 from earmark.eval.tables.numbers import DASH, probability, signed
@@ -73,8 +74,7 @@ def _row(check: Check) -> tuple[str, ...]:
     margin = f"{check.margin:g}"
     if one is None:
         return (*lead, DASH, DASH, DASH, DASH, margin)
-    interval = f"{signed(one.ci95_low, one.decimals)} to {signed(one.ci95_high, one.decimals)}"
-    return (*lead, f"{one.n}", signed(one.mean, one.decimals), interval, probability(one.p), margin)
+    return (*lead, f"{one.n}", signed(one.mean, one.decimals), interval_text(one), probability(one.p), margin)
 
 
 def _record(check: Check) -> dict[str, object]:

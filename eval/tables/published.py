@@ -159,5 +159,5 @@ def published_note(summary: pd.DataFrame) -> list[str]:
         f"{', '.join(name.removesuffix(f' {MARK}') for name in group['system'].unique())}: {source}"
         for source, group in rows.groupby("source", sort=False)
     ]
-    lead = f"{MARK} Published figures, measured on other recordings; no test or comparison here includes them."
+    lead = f"{MARK} Published figures, measured on other recordings; hollow in plots, and in no test or comparison."
     return [f"{lead} {'; '.join(sources)}."]

@@ -238,3 +238,19 @@ def test_the_average_over_categories_weights_them_alike():
     assert (result["all"].mean, result["macro"].mean) == (2.5, 3.125)
     assert result["macro"].p == 2 / 2**6  # all gaps have one sign
     assert any(note.startswith("macro: the average") for note in difference_grid(list(result.values()), "si_snr").notes)
+
+
+def test_the_interval_of_two_files_is_a_dash():
+    """Its t is 12.7, which printed a difference of 10 as "-188 to +168"."""
+    two, three = (differences(scores(a=[2.0, 5.0, 1.0][:n], b=[1.0, 1.0, 1.0][:n]), "visqol") for n in (2, 3))
+    assert difference_grid(two, "visqol").rows[0][5] == "–"
+    assert " to " in difference_grid(three, "visqol").rows[0][5]
+
+
+def test_warnings_of_many_pairs_are_counted():
+    """Eleven systems against a twelfth: mean and median of each difference have opposite signs."""
+    gaps = [0.2] * 36 + [-3.0] * 4
+    many = {f"s{index}": [3.0 + gap + index / 1000 for gap in gaps] for index in range(11)}
+    notes = difference_grid(differences(scores(**many, z=[3.0] * 40), "visqol", against="z"), "visqol").notes
+    assert sum(note.startswith("Warning: ") for note in notes) == 5
+    assert "In 6 more pairs too, mean and median have opposite signs." in notes
