@@ -13,7 +13,7 @@ from earmark.codec.files import require_new
 from earmark.codec.suggestions import choose
 from earmark.eval.gate import Margins, run_gate
 from earmark.eval.inputs import RunPath
-from earmark.eval.options import MetricList, together
+from earmark.eval.options import MetricList, NameList, together
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
@@ -23,6 +23,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     examples=[
         "earmark tables run/",
         "earmark tables run/ --format latex -o scores.tex",
+        "earmark tables run/ -m visqol,pesq -s opus@12,mine@6 --category speech --against opus@12",
         "earmark tables run/ --per-file --format csv -o per-file.csv",
         "earmark tables run/ --add paper.csv --report",
         "earmark tables run/ --paper table1",
@@ -30,6 +31,20 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
 )
 @click.argument("run", type=RunPath())
 @shared.printed_format(*FORMATS)
+@option(
+    "-s", "--systems", type=NameList(), multiple=True, callback=together, metavar="SYSTEM,...", show_default="all",
+    help="Systems of the run to show; repeats add up.",
+)  # fmt: skip
+@option(
+    "-m", "--metrics", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
+    aliases=["--metric"], show_default="all",
+    help="Metrics of the run to show; with --paper, those beside the paper's. Repeats add up.",
+)  # fmt: skip
+@option(
+    "--category", "categories", type=NameList(), multiple=True, callback=together, metavar="CATEGORY,...",
+    show_default="all", help="Categories to show; repeats add up.",
+)  # fmt: skip
+@option("--against", metavar="SYSTEM", help="Mark the scores that differ significantly from this system's.")
 @option("--per-file", is_flag=True, help="Print the scores of each recording instead of their means.")
 @out_file
 @shared.force
@@ -47,13 +62,10 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     "--bench", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     help="With --paper: output file of `earmark bench --out`, for real-time factors and latency.",
 )  # fmt: skip
-@option(
-    "-m", "--metrics", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
-    aliases=["--metric"], help="With --paper: further metrics of the run to show.",
-)  # fmt: skip
 def tables(
     run: Path, output: str, out: Path | None, force: bool, per_file: bool, added: tuple[Path, ...], report: bool,
     paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None,
+    systems: tuple[str, ...] | None, categories: tuple[str, ...] | None, against: str | None,
 ) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from earmark.eval.comparison.run_folder import read_info, read_scores
@@ -61,6 +73,7 @@ def tables(
     from earmark.eval.tables import grid, renderers, terminal
     from earmark.eval.tables.per_file import per_file_grid
     from earmark.eval.tables.published import read_published, with_published
+    from earmark.eval.tables.significance import part, with_significance
 
     if (per_file and (paper or added)) or (paper and added):
         raise UserError("--per-file, --add and --paper make different tables; use one of them")
@@ -68,14 +81,19 @@ def tables(
         raise UserError("--report shows published figures in the report; add them by --add FILE")
     if out is not None:
         require_new(out, force)
-    scores, info = read_scores(run), read_info(run)
+    if against is not None and (per_file or paper):
+        raise UserError("--against marks scores in the table of means; leave out --per-file and --paper")
+    whole, info = read_scores(run), read_info(run)
+    scores = part(whole, systems, metrics if paper is None else None, categories)
     if per_file:
         show(grid.RENDERERS[output](per_file_grid(scores)), out)
         return
-    own = summary = summarise(scores)
+    summary = summarise(scores)
+    if against is not None:
+        summary = with_significance(summary, scores, against, info["speech_categories"])
     published = [read_published(path) for path in added]
     if published:
-        summary = with_published(own, published)
+        summary = with_published(summary, published)
     if paper is not None:
         from earmark.eval.paper import sources
         from earmark.eval.paper.tables import lay_out_like
@@ -84,10 +102,8 @@ def tables(
         timings = sources.read_bench(bench) if bench is not None else None
         table = lay_out_like(paper, summary, info, study, timings, metrics or ())
         show(grid.RENDERERS[output](table), out)
-    elif mushra is not None or bench is not None or metrics is not None:
-        raise UserError(
-            "--mushra, --bench and --metrics fill columns of the paper's tables; add --paper, e.g. --paper table1"
-        )
+    elif mushra is not None or bench is not None:
+        raise UserError("--mushra and --bench fill columns of the paper's tables; add --paper, e.g. --paper table1")
     elif output == "text":
         scores_table = renderers.terminal_table(summary, info)
         if out is None:
@@ -101,7 +117,7 @@ def tables(
         from earmark.eval.report.page import write_report  # loads matplotlib, which takes a second
 
         linked = (run / EXCERPTS).exists()  # as the report was before
-        path = write_report(run, scores, info, summary=own, linked=linked, published=published)
+        path = write_report(run, whole, info, linked=linked, published=published)
         click.echo(f"report: {path}", err=True)
 
 

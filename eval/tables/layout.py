@@ -16,6 +16,7 @@ from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import decimals_of, modes_of
 from earmark.eval.tables.numbers import DASH
 from earmark.eval.tables.published import is_published, published_note
+from earmark.eval.tables.significance import STAR, is_significant, significance_note
 
 DAGGER = "†"
 MEANING = (
@@ -184,7 +185,15 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     coded = over_all[over_all["kbps"].notna() & over_all[["encode_rtf", "decode_rtf"]].notna().any(axis=1)]
     speeds = tuple(Speed(row.system, row.encode_rtf, row.decode_rtf) for row in _tuples(coded))
     details = [f"{column.title}: {column.detail}." for column in columns if column.detail]
-    notes = (MEANING, *common, *_rate_notes(ours), *details, *modes.values(), *published_note(summary))
+    notes = (
+        MEANING,
+        *common,
+        *_rate_notes(ours),
+        *details,
+        *modes.values(),
+        *significance_note(summary),
+        *published_note(summary),
+    )
     return Layout(columns, tuple(sections), speeds, notes)
 
 
@@ -261,6 +270,7 @@ def _cell(row: Any, common_undefined: int, common_failed: int, decimals: int, ma
     if row is None:
         return Cell(math.nan, math.nan, 0, 0, 0, decimals, "")
     half_width = (row.ci95_high - row.ci95_low) / 2
+    mark += STAR if is_significant(row) else ""
     if getattr(row, "source", ""):
         return Cell(row.mean, half_width, None if pd.isna(row.n) else int(row.n), 0, 0, decimals, "")
     if row.n == 0:  # a dash alone would hide the number of files

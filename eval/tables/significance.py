@@ -1,0 +1,84 @@
+"""A part of a run's scores, and the significance of its differences from one system, for the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+
+import pandas as pd
+
+from earmark.codec.suggestions import choose
+from earmark.eval.statistics.differences import LEVEL, differences, metrics_of
+
+STAR = "*"
+
+
+def part(
+    scores: pd.DataFrame,
+    systems: Iterable[str] | None = None,
+    metrics: Iterable[str] | None = None,
+    categories: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """The rows of some systems, metrics and categories; None stands for all.
+
+    Raises:
+        UserError: the run does not have one of them, or has none in common.
+    """
+    rows = scores
+    for column, option, names in (
+        ("system", "--systems", systems), ("metric", "--metrics", metrics), ("category", "--category", categories),
+    ):  # fmt: skip
+        if names is not None:
+            there = [str(name) for name in rows[column].unique()]
+            rows = rows[rows[column].isin([choose(name, there, option=option) for name in names])]
+    return rows
+
+
+def with_significance(
+    summary: pd.DataFrame, scores: pd.DataFrame, against: str, speech_categories: Collection[str] = ()
+) -> pd.DataFrame:
+    """Add the columns against, difference and p to the mean scores.
+
+    Args:
+        summary: from `earmark.eval.statistics.aggregate.summarise`.
+        scores: the rows that it summarises.
+        against: the system that the others are compared with.
+        speech_categories: categories that a metric with modes scored in speech mode.
+
+    Returns:
+        The table, with the mean difference over the recordings that both systems have, and p as in
+        `earmark.eval.statistics.differences.Difference.p_holm`: corrected over the systems of each category. Both are
+        NaN where there is no test.
+
+    Raises:
+        UserError: there is no such system.
+    """
+    against = choose(against, scores["system"].unique(), option="--against", where="this table")
+    tested = {}
+    for metric in metrics_of(scores):
+        if against in set(scores.loc[(scores["metric"] == metric) & (scores["status"] == "ok"), "system"]):
+            for pair in differences(scores, metric, against, speech_categories):
+                tested[pair.a, pair.category, metric] = pair
+    keys = list(zip(summary["system"], summary["category"], summary["metric"], strict=True))
+    pairs = [tested.get(key) for key in keys]
+    return summary.assign(
+        against=against,
+        difference=[math.nan if pair is None else pair.mean for pair in pairs],
+        p=[math.nan if pair is None else pair.p_holm for pair in pairs],
+    )
+
+
+def is_significant(row: object) -> bool:
+    """Whether a row of the table differs significantly from the chosen system; False if none was chosen."""
+    return bool(getattr(row, "p", math.nan) < LEVEL)
+
+
+def significance_note(summary: pd.DataFrame) -> list[str]:
+    """Explain the star; [] if no system was chosen."""
+    if "against" not in summary:
+        return []
+    against = summary["against"].dropna().iloc[0]
+    return [
+        f"{STAR} The mean difference from {against}, over the recordings of both, is significant: sign-flip "
+        f"permutation test, p < {LEVEL:g} after Holm's correction over the systems of each category."
+    ]
