@@ -23,7 +23,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     examples=[
         "earmark tables run/",
         "earmark tables run/ --format latex -o scores.tex",
-        "earmark tables run/ -m visqol,pesq -s opus@12,mine@6 --category speech --against opus@12",
+        "earmark tables run/ -m visqol -s opus@12,mine@6 --against opus@12",
         "earmark tables run/ --per-file --format csv -o per-file.csv",
         "earmark tables run/ --add paper.csv --report",
         "earmark tables run/ --paper table1",

@@ -35,7 +35,7 @@ MISTAKES = [
     (["compare", "clips", "-s", "opus@6", "-o", "r", "--rate", "96k"], "is not a rate from 8000 to 48000 Hz"),
     (["compare", "clips", "-s", "opus@6", "-o", "r", "-j", "0"], "'-j' / '--jobs'"),
     (["tables", "run", "--format", "html"], "'--format'"),
-    (["tables", "run", "--metrics", "stoi"], "add --paper, e.g. --paper table1"),
+    (["tables", "run", "--against", "opus@21"], "--against opus@21: not in this table; it has opus@12"),
     (["differences", "run", "--against", "opus@12", "--bjontegaard"], "leave out --against or --bjontegaard"),
     (["study", "report", "study", "--screen", "bs1543"], "there is no 'bs1543'; did you mean bs1534"),
     (["encode", "clips/music/a.wav", "b.ecdc", "--container", "mp4"], "choose from earmark, reference"),
