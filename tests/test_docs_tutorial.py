@@ -45,9 +45,8 @@ def test_the_page_runs_from_beginning_to_end(tmp_path: Path, monkeypatch: pytest
     assert "8 recordings x 6 systems: 46 computed, 0 reused, 0 failed, 2 missing" in done.stdout
     scores = pd.read_parquet("run/scores.parquet")
     assert (scores.status == "ok").all()
-    assert scores.groupby("system", sort=False).file.nunique().to_dict() == dict(
-        zip(SYSTEMS, [8] * 5 + [6], strict=True)
-    )
+    recordings = scores.groupby("system").file.nunique()
+    assert recordings[SYSTEMS].tolist() == [8, 8, 8, 8, 8, 6]
     # The noise of C and D is added at 15 and 9 dB in every recording, which resampling and rounding do not change.
     means = scores[scores.metric == "si_snr"].groupby("system").value.mean()
     assert means[["C@9.6", "D"]].tolist() == pytest.approx([15, 9], abs=0.1)
