@@ -23,16 +23,16 @@ help:
 
 demo: $(COMPILED)
 	@set -e; audio='$(AUDIO)'; \
-	if [ -z "$$audio" ]; then audio=$(DEMO)/audio; [ -d "$$audio" ] || $(BIN)/earmark data demo "$$audio"; fi; \
-	status=0; $(BIN)/earmark compare "$$audio" --keep-going --systems $(SYSTEMS) --metrics $(METRICS) --out $(DEMO)/run || status=$$?; \
+	demo='$(DEMO)'; if [ -z "$$audio" ]; then audio="$$demo/audio"; [ -d "$$audio" ] || $(BIN)/earmark data demo "$$audio"; fi; \
+	status=0; $(BIN)/earmark compare "$$audio" --keep-going --systems $(SYSTEMS) --metrics $(METRICS) --out "$$demo/run" || status=$$?; \
 	[ $$status -le 1 ] || exit $$status; \
-	if [ -e $(DEMO)/study/ratings.sqlite ]; then \
-		echo "$(DEMO)/study has ratings and stays as it is"; \
+	if [ -e "$$demo/study/ratings.sqlite" ]; then \
+		echo "$$demo/study has ratings and stays as it is"; \
 	else \
-		$(BIN)/earmark study build $(DEMO)/run --out $(DEMO)/study --per-category 3; \
+		$(BIN)/earmark study build "$$demo/run" --out "$$demo/study" --per-category 3; \
 	fi; \
-	echo "report:          $(DEMO)/run/report.html"; \
-	echo "listening test:  $(BIN)/earmark study serve $(DEMO)/study"; \
+	echo "report:          $$demo/run/report.html"; \
+	echo "listening test:  $(BIN)/earmark study serve $$demo/study"; \
 	exit $$status
 
 test: $(COMPILED)
@@ -74,8 +74,10 @@ node_modules/.package-lock.json: package.json package-lock.json
 bench: $(COMPILED)
 	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit; done
 
+# The demo stays: it may hold recordings and ratings that nothing can make again.
 clean:
-	rm -rf .venv node_modules build site *.egg-info $(DEMO)
+	rm -rf .venv node_modules build site *.egg-info
+	@if [ -e '$(DEMO)' ]; then echo 'kept: $(DEMO); delete it by hand if you need nothing of it'; fi
 
 $(INSTALLED): pyproject.toml setup.py constraints.txt
 	@if [ -z '$(PYTHON)' ]; then echo 'earmark: no Python 3.11 or newer found; install one or run make PYTHON=/path/to/python3' >&2; exit 1; fi

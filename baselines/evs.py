@@ -60,10 +60,7 @@ def programs_version(encoder: Path, decoder: Path) -> str:
     digest = hashlib.sha256(encoder.read_bytes() + decoder.read_bytes()).hexdigest()[:16]
     banner = ""
     with suppress(OSError, subprocess.TimeoutExpired):  # without arguments the encoder prints its usage and fails
-        done = subprocess.run(
-            [encoder], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=10
-        )
-        banner = done.stdout + done.stderr
+        _, banner, _ = programs.captured([str(encoder)], None, timeout=10)
     match = re.search(r"Version\s+([\d.]+)", banner)
     return f"TS 26.443 {match[1] if match else 'of unknown version'}, {digest}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from earmark.codec.errors import UserError
 
 START_UP_SECONDS = 60.0
 SECONDS_PER_SECOND = 30.0  # of audio
+MOST_OUTPUT_BYTES = 16 << 20  # that are read of what a program printed
 SHELL_SIGNALS = 128  # a shell adds this to the number of the signal that ended its command
 _running: set[int] = set()  # process groups
 
@@ -43,31 +45,49 @@ def run(
     """
     program = program or Path(command[0]).name
     try:
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if errors_apart else subprocess.STDOUT, text=True, errors="replace",
-            start_new_session=True,
-        )  # fmt: skip
+        status, output, errors = captured(command, folder, timeout, errors_apart=errors_apart)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"{name}: {program} does not start ({reason}); is it built for this machine?") from error
-    _running.add(process.pid)
-    try:
-        output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         raise UserError(f"{name}: {program} hung and was ended after {timeout:g} s") from None
-    finally:
-        _end(process)
-    if process.returncode:
-        raise UserError(f"{name}: {program} {_how_it_ended(process.returncode)}: {_last_line(errors or output)}")
+    if status:
+        raise UserError(f"{name}: {program} {_how_it_ended(status)}: {_last_line(errors or output)}")
     return output
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the program and the processes that it started, which may outlive it."""
-    _kill(process.pid)
-    process.communicate()
-    _running.discard(process.pid)
+def captured(
+    command: Sequence[str], folder: Path | None, timeout: float, *, errors_apart: bool = False
+) -> tuple[int, str, str]:
+    """Run a program to its end, whatever it starts.
+
+    Its output goes to temporary files: a pipe would stay open as long as any process that the program started, even one
+    that has left the program's process group. Processes still in the group are ended.
+
+    Returns:
+        Exit status, standard output, and standard error, "" unless `errors_apart`.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it did not end in time, and was ended.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=errors if errors_apart else subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        _running.add(process.pid)
+        try:
+            process.wait(timeout)
+        finally:
+            _kill(process.pid)
+            process.wait()
+            _running.discard(process.pid)
+        texts = []
+        for file in (output, errors):
+            file.seek(0)
+            texts.append(file.read(MOST_OUTPUT_BYTES).decode(errors="replace").replace("\r\n", "\n"))
+    return process.returncode, texts[0], texts[1]
 
 
 def end_all() -> None:

@@ -21,6 +21,26 @@ Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
 NewFolder = click.Path(file_okay=False, path_type=Path)
 PAGE = "report.html"
+CLASSROOM = 100  # listeners behind one address
+
+
+class SessionLimit(click.ParamType):
+    """A number of sessions, "classroom" or "any" (None)."""
+
+    name = "limit"
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> int | None:
+        """The number, or None for "any"."""
+        if value is None or isinstance(value, int):
+            return value
+        text = str(value)
+        if text in ("classroom", "any"):
+            return CLASSROOM if text == "classroom" else None
+        if not text.isdecimal() or not text.isascii() or not int(text[:9]) > 0:
+            self.fail(f"{text} is not a whole number above 0, classroom or any", parameter, context)
+        return int(text[:9])
+
+
 Rule = Choice(["paper", "bs1534", "bs1534-iqr", "none"])
 
 
@@ -97,11 +117,25 @@ def check(study: Path) -> None:
     "--lease", type=click.FloatRange(0.1), default=60, metavar="MINUTES",
     help="Reserve the unfinished trials of an idle listener for this long.",
 )  # fmt: skip
+@option(
+    "--sessions-per-address", type=SessionLimit(), default="10", metavar="N|classroom|any",
+    help="Open sessions that one network address may have; `classroom` stands for 100. Personal links do not count.",
+)  # fmt: skip
+@option(
+    "--implausible", type=Choice(["flag", "refuse"]), default="flag", metavar="flag|refuse",
+    help="Sessions faster than their sounds, or rated without fetching them: flag them on the admin page and in "
+    "reports, or also exclude their ratings and give no completion code.",
+)  # fmt: skip
+@option(
+    "--retire-ratings", is_flag=True,
+    help="If audio has changed since it was rated, let those ratings no longer count. They stay in the database.",
+)  # fmt: skip
 @option("-f", "--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark study check`.")
 @option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
 def serve(
     study: Path, database: str | None, host: str, port: int, workers: int | None, url: str | None, screen: str,
-    lease: float, force: bool, new_password: bool,
+    lease: float, sessions_per_address: int | None, implausible: str, retire_ratings: bool, force: bool,
+    new_password: bool,
 ) -> None:  # fmt: skip
     """Serve the listening test STUDY to browsers until interrupted."""
     from earmark.mushra_app.building.preflight import refuse_failures
@@ -109,7 +143,9 @@ def serve(
     from earmark.mushra_app.web import Options, create_app, serving
     from earmark.mushra_app.web.served import EXTENSION
 
-    options = Options(database, public_address(url), screen, 60 * lease)
+    options = Options(
+        database, public_address(url), screen, 60 * lease, sessions_per_address, implausible == "refuse", retire_ratings
+    )  # fmt: skip
     bound = serving.bind(host, port)
     if not force:
         refuse_failures(load(study), study)
@@ -117,6 +153,8 @@ def serve(
     address = options.url or serving.address_of(host, bound.getsockname()[1])
     store = app.extensions[EXTENSION].store
     password = admin_password(store, renew=new_password)
+    print_notes(serving.warnings(store, host, options.url))
+    print_notes([app.config["RETIRED_RATINGS"]] if app.config["RETIRED_RATINGS"] else [])
 
     def announce() -> None:
         click.echo(f"listening test {study}: {address}  (Ctrl-C stops it; ratings are kept)")

@@ -20,6 +20,7 @@ from earmark.codec.files import written_whole
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 
 LONGEST_OGG_PAGE = 65307  # bytes (RFC 3533)
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_536_000  # Hz; a file that claims 1 Hz grows 48,000 times at 48 kHz
 UNKNOWN_FRAMES = 1 << 62  # or more: libsndfile's length of a FLAC that gives 0 samples (RFC 9639, section 8.2)
 
 
@@ -63,7 +64,7 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
     """An audio file that is open for reading during the block.
 
     Raises:
-        UserError: not audio, damaged, or more than `max_channels` channels.
+        UserError: not audio, damaged, more than `max_channels` channels, or an impossible sample rate.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -71,6 +72,7 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
                 raise surround(path, file.channels)
             if file.frames >= UNKNOWN_FRAMES:
                 raise UserError(f"{path}: its header does not give its length; convert it to a file again")
+            require_rate(file.samplerate, path)
             yield file
     except soundfile.LibsndfileError as error:
         detail = str(error.error_string).strip().rstrip(".")
@@ -82,6 +84,19 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
 def surround(name: object, channels: int) -> UserError:
     """The error for a recording with more than two channels."""
     return UserError(f"{name}: {channels} channels; only mono and stereo can be used, so downmix it first")
+
+
+def require_rate(sample_rate: int, name: object) -> None:
+    """Check that a header's sample rate is one that recordings have.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise UserError(
+            f"{name}: a sample rate of {sample_rate} Hz, which is not from {LOWEST_RATE} to {HIGHEST_RATE}; "
+            "is the header damaged?"
+        )
 
 
 def truncated(name: object) -> UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import BinaryIO
 
 from earmark.codec.errors import UserError
@@ -22,6 +23,7 @@ class Lookahead:
         self._file = file
         self._buffer = bytearray()
         self._start = file.tell() if file.seekable() else None
+        self._received = 0
 
     @property
     def name(self) -> str:
@@ -33,6 +35,16 @@ class Lookahead:
         """Whether the input is a file, which is complete, rather than a pipe."""
         return self._start is not None
 
+    @property
+    def size(self) -> int:
+        """Bytes of a file from the position where reading began; for a pipe, those received so far."""
+        if self._start is None:
+            return self._received
+        here = self._file.tell()
+        end = self._file.seek(0, os.SEEK_END)
+        self._file.seek(here)
+        return max(0, end - self._start)
+
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, or fewer at the end; they remain unread."""
         while len(self._buffer) < size:
@@ -43,6 +55,7 @@ class Lookahead:
             if not more:
                 break
             self._buffer += more
+            self._received += len(more)
         return bytes(self._buffer[:size])
 
     def read(self, size: int) -> bytes:

@@ -35,9 +35,12 @@ from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 
 # A gap is believed if it is not longer than the chunks received so far plus these limits (9 hours at 1.5 kbps, 2 hours
-# at 24 kbps), so that a forged index or length cannot produce endless silence.
+# at 24 kbps), nor than LOST_SECONDS plus LOST_FACTOR times what the bytes of the file could hold. So a forged index or
+# length cannot produce endless silence, nor a small file hours of it.
 MOST_LOST_CHUNKS = 1 << 14
 MOST_LOST_CODES = 1 << 24
+LOST_SECONDS = 60
+LOST_FACTOR = 10
 
 
 class CheckedWriter:
@@ -127,6 +130,10 @@ class CheckedReader:
         self._digest = CodesDigest()
         self._lost = 0
         self._allowance = min(MOST_LOST_CHUNKS, MOST_LOST_CODES // (self._chunks.steps * header.codebooks))
+        samples_per_chunk = self._chunks.steps * header.hop
+        self._floor = min(self._allowance, -(-LOST_SECONDS * header.sample_rate // samples_per_chunk))
+        # Entropy coding takes a third off at most.
+        self._chunk_bytes = max(1, self._chunks.steps * header.codebooks * header.bits // 12)
         self._last_step = np.zeros(header.codebooks, np.uint16)
 
     def __iter__(self) -> Iterator[Part]:
@@ -155,8 +162,12 @@ class CheckedReader:
 
     def _may_lose(self, until: int) -> bool:
         """Whether a gap up to the chunk `until` is plausible."""
-        received = self.chunks - self._lost
-        return self._lost + until - self.chunks <= self._allowance + received
+        received, lost = self.chunks - self._lost, self._lost + until - self.chunks
+        if lost <= self._floor:
+            return True
+        return lost <= min(
+            self._allowance + received, self._floor + LOST_FACTOR * self._source.size // self._chunk_bytes
+        )
 
     def _read_end(self, record: HeaderRecord) -> None:
         """Take the length and the digest from the record that ends the file."""

@@ -92,6 +92,14 @@ def no_headphones(ratings: Ratings) -> pd.Series[str]:
     return ("headphone check " + failed["evidence"]).groupby(failed["listener"]).agg("; ".join)
 
 
+def implausible(ratings: Ratings) -> pd.Series[str]:
+    """Listeners whose session contradicts what the server saw; see `earmark.mushra_app.database.timing`."""
+    if ratings.checks is None:
+        return _nothing(ratings)
+    failed = ratings.checks[(ratings.checks["check"] == "timing") & ~ratings.checks["passed"]]
+    return failed.groupby("listener")["evidence"].agg("; ".join)
+
+
 FLAGS: tuple[Flag, ...] = (
     Flag("needed less than a third of the median listener's time per trial", quick),
     Flag("rated less than half as many items as the median listener, or left conditions unrated", incomplete),
@@ -99,6 +107,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("rated systems more than 1.5 interquartile ranges outside the quartiles of all listeners in more than 15 % of "
          "cases", outlying),
     Flag("failed the headphone check", no_headphones),
+    Flag("were faster than the sounds last, rated sounds that they never fetched, or claim more time than passed",
+         implausible),
     Flag(f"have scores that correlate with the mean of the others' by less than {LEAST_AGREEMENT}", disagreeing),
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from earmark.codec.errors import UserError
 
 LARGEST = 4_000_000  # bytes
+MOST_VALUES = 200_000  # a list or mapping that an alias repeats counts each time
 # A line "key: value" or "- key: value", split as yaml.js does: at the first colon that a blank follows.
 ENTRY = re.compile(r"^(?P<head> *(?:- +)*(?:\"[^\"]*\"|'[^']*'|[^ '\"\[{#][^\n]*?) *: +)(?P<value>\S.*?)\s*$")
 BLOCK = re.compile(r"(?:^|[ :-] *)[|>][+-]?\d?[+-]?(?: +#.*)?$")  # the end of a line that a block of text follows
@@ -58,9 +60,26 @@ def read(config: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         fault = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else "not UTF-8, or nested too deeply"
         raise UserError(f"{config}: not YAML ({fault}); is it a webMUSHRA configuration?") from error
+    if _size(data, {}) > MOST_VALUES:
+        raise UserError(f"{config}: its aliases (*NAME) stand for over {MOST_VALUES} values, or contain themselves")
     if not isinstance(data, dict) or not isinstance(data.get("pages"), list):
         raise UserError(f"{config}: no list of pages; is it a webMUSHRA configuration?")
     return data
+
+
+def _size(data: Any, sizes: dict[int, float]) -> float:
+    """Number of values with every alias written out; infinite if a value contains itself.
+
+    Args:
+        sizes: by id(), of the values seen so far.
+    """
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in sizes:
+        sizes[id(data)] = math.inf  # until it is known
+        parts = [*data.keys(), *data.values()] if isinstance(data, dict) else data
+        sizes[id(data)] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[id(data)]
 
 
 def _parse(text: str) -> Any:

@@ -12,6 +12,9 @@ import pandas as pd
 
 from earmark.codec.errors import UserError
 
+LONGEST_LINE = 1 << 20  # characters
+MOST_COLUMNS = 10_000
+
 
 def decoded(path: Path) -> tuple[str, str]:
     """Text of a file, and its encoding: UTF-8, UTF-16, or Windows-1252 if it is neither.
@@ -71,7 +74,7 @@ def read_table(path: Path, text: str | None = None) -> pd.DataFrame:
         UserError: if the file is not a table, empty or truncated.
     """
     try:
-        cells = _parquet_cells(path) if text is None else _csv_cells(text)
+        cells = _parquet_cells(path) if text is None else _csv_cells(path, text)
     except pd.errors.EmptyDataError:
         raise UserError(f"{path}: empty; export the ratings again") from None
     except pd.errors.ParserError as error:
@@ -97,8 +100,8 @@ def tidied(column: pd.Series[str]) -> pd.Series[str]:
     return column.map({text: tidy(text) for text in column.unique()}).astype("str")
 
 
-def _csv_cells(text: str) -> pd.DataFrame:
-    blank, first = next(((number, line) for number, line in enumerate(text.split("\n")) if line.strip()), (0, ""))
+def _csv_cells(path: Path, text: str) -> pd.DataFrame:
+    blank, first = _first_line(path, text)
     outside_quotes = re.sub(r'"[^"]*"', "", first)
     cells = pd.read_csv(
         io.StringIO(text), sep=max(",;\t", key=outside_quotes.count), header=None, skiprows=blank,
@@ -106,6 +109,23 @@ def _csv_cells(text: str) -> pd.DataFrame:
     )  # fmt: skip
     cells.index += 1 + blank
     return cells.fillna("")
+
+
+def _first_line(path: Path, text: str) -> tuple[int, str]:
+    """Number of blank lines before the headings, and the headings.
+
+    Raises:
+        UserError: a line is too long, or the headings are too many, for a table of ratings.
+    """
+    found = (0, "")
+    for number, line in enumerate(text.split("\n")):
+        if len(line) > LONGEST_LINE:
+            raise UserError(f"{path}: row {number + 1} has over {LONGEST_LINE} characters; is it a rating table?")
+        if found == (0, "") and line.strip():
+            found = (number, line)
+            if (cells := 1 + max(line.count(one) for one in ",;\t")) > MOST_COLUMNS:
+                raise UserError(f"{path}: {cells} columns; a table of ratings has at most {MOST_COLUMNS}")
+    return found
 
 
 def _parquet_cells(path: Path) -> pd.DataFrame:

@@ -7,11 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
-from earmark.mushra_app.database.store import LEASE_SECONDS, open_store
+from earmark.mushra_app.database import stimuli
+from earmark.mushra_app.database.store import LEASE_SECONDS, SESSIONS_PER_ADDRESS, open_store
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.web import admin, entrance, languages, listener, media, safety
+from earmark.mushra_app.web.public_url import PublicUrl
 from earmark.mushra_app.web.served import EXTENSION, Served
 from earmark.mushra_app.web.stimulus_files import check_files
 
@@ -24,28 +25,37 @@ class Options:
 
     Args:
         database: SQLAlchemy URL; default: STUDY/ratings.sqlite.
-        url: public address, if a reverse proxy forwards requests with the headers X-Forwarded-For, -Proto, -Host and
-            -Prefix.
+        url: public address, if a reverse proxy forwards requests with the header X-Forwarded-For.
         rule: screening rule (ratings/screening.py) that decides whose ratings count.
         lease: seconds for which an idle listener keeps the leases on unfinished trials.
+        per_address: open sessions that one network address may have; None for any number.
+        refuse_implausible: whether sessions that contradict what the server saw do not count; see database/timing.py.
+        retire_ratings: whether ratings of audio that has changed since no longer count; otherwise it is refused.
     """
 
     database: str | None = None
     url: str | None = None
     rule: str = "none"
     lease: float = LEASE_SECONDS
+    per_address: int | None = SESSIONS_PER_ADDRESS
+    refuse_implausible: bool = False
+    retire_ratings: bool = False
 
 
 def create_app(study_folder: Path, options: Options = Options()) -> Flask:
     """Create the app that serves the study in `study_folder`.
 
     Raises:
-        UserError: if there is no study, audio is missing or would tell conditions apart, or the database cannot be
-            used.
+        UserError: if there is no study, audio is missing, would tell conditions apart or has changed since it was
+            rated, or the database cannot be used.
     """
     study = studies.load(study_folder)
     check_files(study, study_folder)
-    store = open_store(study, study_folder, options.database, lease=options.lease, rule=options.rule)
+    store = open_store(
+        study, study_folder, options.database, lease=options.lease, rule=options.rule, per_address=options.per_address,
+        refuse_implausible=options.refuse_implausible,
+    )  # fmt: skip
+    retired = stimuli.adopt(store, stimuli.content_of(study, study_folder), study_folder, retire=options.retire_ratings)
     store.adopt_rule()
     app = Flask(__name__)
     app.config.update(
@@ -56,6 +66,7 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
+        RETIRED_RATINGS=retired,
     )
     app.extensions[EXTENSION] = Served(study, store, study_folder.resolve() / "audio")
     for blueprint in (entrance.pages, listener.pages, media.media, admin.admin):
@@ -63,5 +74,5 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
     languages.translate(app)
     safety.protect(app)
     if options.url is not None:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]
+        app.wsgi_app = PublicUrl(app.wsgi_app, options.url)  # type: ignore[method-assign]
     return app

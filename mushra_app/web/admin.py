@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadSignature, URLSafeSerializer
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database import attention, collected
@@ -23,6 +24,7 @@ from earmark.mushra_app.web.overview import Overview, overview
 from earmark.mushra_app.web.served import served
 
 MAX_INVITATIONS = 500
+BROWSER_SECONDS = 365 * 24 * 3600
 MAX_HOURLY_PAY = 1000
 PROLIFIC: Mapping[str, str] = {
     "prolific_completion": "Completion code", "prolific_screen_out": "Screen-out code",
@@ -54,7 +56,7 @@ def enter() -> ResponseReturnValue:
     if request.method != "POST":
         return render_template("sign_in.html")
     try:
-        secret = sign_in(store(), request.form.get("password", ""), request.remote_addr or "")
+        secret = sign_in(store(), request.form.get("password", ""), request.remote_addr or "", known_browser())
     except TooManyTriesError:
         return render_template("sign_in.html", problem="Too many wrong passwords. Wait a quarter of an hour."), 429
     if secret is None:
@@ -64,7 +66,24 @@ def enter() -> ResponseReturnValue:
         cookie_name(), secret, max_age=SESSION_SECONDS, path=url_for(".show"), secure=request.is_secure, httponly=True,
         samesite="Strict",
     )  # fmt: skip
+    response.set_cookie(
+        f"{cookie_name()}-browser", _browsers().dumps(known_browser() or secrets.token_urlsafe(12)),
+        max_age=BROWSER_SECONDS, path=url_for(".show"), secure=request.is_secure, httponly=True, samesite="Strict",
+    )  # fmt: skip
     return response
+
+
+def known_browser() -> str:
+    """Id of a browser that has signed in before, from a signed cookie that nobody can make up; "" for another."""
+    try:
+        return str(_browsers().loads(request.cookies.get(f"{cookie_name()}-browser", "")))
+    except BadSignature:
+        return ""
+
+
+def _browsers() -> URLSafeSerializer:
+    assert isinstance(current_app.secret_key, str)
+    return URLSafeSerializer(current_app.secret_key, salt="admin browser")
 
 
 @admin.post("/sign-out")

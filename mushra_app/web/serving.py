@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
 from earmark.codec.errors import UserError
 from earmark.codec.extras import require
+from earmark.codec.text import printable
+from earmark.mushra_app.database.connection import readable_by_others
+
+if TYPE_CHECKING:
+    from werkzeug.serving import WSGIRequestHandler
+
+    from earmark.mushra_app.database.store import Store
 
 BACKLOG = 1024  # connections that wait to be accepted
-THREADS = 8  # per worker; requests spend most of their time waiting for the database
+SILENT_SECONDS = 30  # after which a connection that sends nothing is closed
+SECRET_PATHS = ("audio", "trial", "step", "tones", "headphones")  # their next part names a session, trial or stimulus
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -42,6 +50,21 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
+def warnings(store: Store, host: str, url: str | None) -> list[str]:
+    """What the experimenter should know before listeners come: secrets that others can read, and a missing proxy."""
+    exposed = readable_by_others(store.engine)
+    found = []
+    if exposed:
+        names = " ".join(str(path) for path in exposed)
+        found.append(f"other users of this machine can read the ratings and their secrets; run: chmod 600 {names}")
+    if url is None and host not in ("127.0.0.1", "::1", "localhost"):
+        found.append(
+            "no reverse proxy is in front (--url), so addresses are plain http and anybody can hold connections open; "
+            "for a crowd, put nginx or Caddy in front"
+        )
+    return found
+
+
 def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
     """Serve from this process until interrupted.
 
@@ -52,12 +75,32 @@ def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
 
     bound.listen(BACKLOG)
     host, port = bound.getsockname()[:2]
-    server = make_server(host, port, app, threaded=True, fd=bound.fileno())
+    server = make_server(host, port, app, threaded=True, fd=bound.fileno(), request_handler=_handler())
     ready()
     try:
         server.serve_forever()
     finally:
         server.server_close()
+
+
+def logged_path(path: str) -> str:
+    """A request's path for the log: without its query, which holds platform ids and invitations, and without tokens."""
+    first, _, rest = printable(path.partition("?")[0]).lstrip("/").partition("/")
+    return f"/{first}/..." if rest and first in SECRET_PATHS else f"/{first}{'/' if rest else ''}{rest}"
+
+
+def _handler() -> type[WSGIRequestHandler]:
+    from werkzeug.serving import WSGIRequestHandler
+
+    class Handler(WSGIRequestHandler):
+        """Closes silent connections, and logs no secrets."""
+
+        timeout = SILENT_SECONDS
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            self.log("info", '"%s %s" %s', printable(self.command or "-"), logged_path(self.path), code)
+
+    return Handler
 
 
 def run_workers(app: Flask, bound: socket.socket, ready: Callable[[], None], workers: int) -> None:
@@ -71,14 +114,17 @@ def run_workers(app: Flask, bound: socket.socket, ready: Callable[[], None], wor
     Raises:
         UserError: if gunicorn is not installed.
     """
-    require("gunicorn", extra="server", for_=f"--workers {workers}")
+    for package in ("gunicorn", "waitress"):
+        require(package, extra="server", for_=f"--workers {workers}")
     from gunicorn.app.base import BaseApplication
+
+    from earmark.mushra_app.web.buffered_worker import BufferedWorker
 
     class Application(BaseApplication):
         def load_config(self) -> None:
             settings: dict[str, Any] = {
-                "bind": f"fd://{bound.fileno()}", "workers": workers, "worker_class": "gthread",
-                "threads": THREADS, "backlog": BACKLOG, "keepalive": 30, "loglevel": "warning",
+                "bind": f"fd://{bound.fileno()}", "workers": workers, "worker_class": BufferedWorker,
+                "backlog": BACKLOG, "loglevel": "warning",
                 "when_ready": lambda arbiter: ready(), "control_socket_disable": True,
             }  # fmt: skip
             for name in settings.keys() & self.cfg.settings.keys():  # the last one is new in gunicorn 24

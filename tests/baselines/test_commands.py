@@ -111,6 +111,20 @@ def test_children_of_a_program_do_not_outlive_it(tmp_path, script, ending):
     assert not runs(child)
 
 
+@pytest.mark.parametrize("ends", ["exit 0", "sleep 60"])
+def test_a_child_that_leaves_the_group_does_not_keep_a_program_open(tmp_path, ends):
+    """A detached child holds the program's output open; a pipe would be read until the child ends, after 30 s."""
+    script = "import subprocess; subprocess.Popen(['sleep', '30'], start_new_session=True); print('done')"
+    command = ["sh", "-c", f'{sys.executable} -c "{script}"; {ends}']
+    started = time.monotonic()
+    if ends == "exit 0":
+        assert programs.run(command, tmp_path, 20.0, "mine") == "done\n"
+    else:
+        with pytest.raises(UserError, match="hung and was ended after 3 s"):
+            programs.run(command, tmp_path, 3.0, "mine")
+    assert time.monotonic() - started < 25
+
+
 def test_the_time_limit_is_60_s_and_30_times_the_audio_or_the_users():
     assert programs.time_limit(1.0) == 90.0
     assert programs.time_limit(1.0, 0.5) == 0.5

@@ -180,3 +180,11 @@ def test_a_flac_without_its_length_is_one_line(tmp_path):
     path.write_bytes(data)
     with pytest.raises(UserError, match="does not give its length"):
         audio.read(path)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 2_000_000])
+def test_an_impossible_sample_rate_is_refused_before_anything_is_resampled(tmp_path: Path, rate: int):
+    """200 kB at 1 Hz would be 100,000 s, and 4.8 billion samples at 48 kHz."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(100_000), rate, subtype="PCM_16")
+    with pytest.raises(UserError, match=rf"a sample rate of {rate} Hz, which is not from 1000 to 1536000"):
+        audio.read(tmp_path / "a.wav")

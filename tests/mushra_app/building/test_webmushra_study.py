@@ -10,7 +10,7 @@ import soundfile
 import yaml
 from click.testing import CliRunner
 
-from earmark.cli import cli
+from earmark.cli import cli, fail
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.mushra_app.building.preflight import check_study
@@ -269,3 +269,23 @@ def test_a_configuration_from_elsewhere_cannot_name_audio_outside_its_folder(tmp
     with pytest.raises(UserError, match=f"names “{named}”, which is not a path inside"):
         import_webmushra(config, tmp_path / "study")
     assert not (tmp_path / "study").exists()
+
+
+def test_an_alias_bomb_is_refused_at_once(tmp_path: Path):
+    """Nine levels of ten aliases stand for 10^9 values."""
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    for name in ("testname", "testId"):
+        (tmp_path / "bomb.yaml").write_text("\n".join([*lines, f"{name}: *a9", "pages: [{type: mushra}]"]))
+        with pytest.raises(UserError, match=r"its aliases \(\*NAME\) stand for over 200000 values"):
+            import_webmushra(tmp_path / "bomb.yaml", tmp_path / "study")
+
+
+def test_a_path_with_control_characters_does_not_reach_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture):
+    (tmp_path / "test.yaml").write_text(CONFIG.replace("audio/one_ref.wav", '"../\\e[2J\\e]0;x\\a.wav"'))
+    done = CliRunner().invoke(cli, ["study", "import", str(tmp_path / "test.yaml"), "-o", str(tmp_path / "study")])
+    assert isinstance(done.exception, UserError)
+    with pytest.raises(SystemExit):
+        fail(str(done.exception), 2)  # as the command does
+    shown = capsys.readouterr().err
+    assert "\x1b" not in shown
+    assert "\\x1b[2J" in shown

@@ -285,3 +285,15 @@ def test_paths_that_cannot_be_read(tmp_path):
 def test_names_lose_terminal_codes_and_line_breaks(tmp_path):
     (row,) = rows(written(tmp_path, 'listener,item,condition,score\na\x1b[31m,i,"x\r\ny",5\n'))
     assert row == ("a [31m", "i", "x y", 5)
+
+
+def test_a_row_of_millions_of_cells_is_refused_at_once(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("," * 5_000_000 + "\n")
+    with pytest.raises(UserError, match="row 1 has over 1048576 characters"):
+        read_ratings(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("listener,item,condition,score\n" + "," * 5_000_000 + "\n")
+    with pytest.raises(UserError, match="row 2 has over 1048576 characters"):
+        read_ratings(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("," * 20_000 + "\n")
+    with pytest.raises(UserError, match="20001 columns; a table of ratings has at most 10000"):
+        read_ratings(tmp_path / "a.csv")
