@@ -93,7 +93,7 @@ def _material_points(study: Study, preflight: Preflight) -> list[Point]:
         _point("7", f"at least {FEWEST_ITEMS} items and {ITEMS_PER_SYSTEM} times as many as systems",
                len(study.items) >= wanted, f"{counted(len(study.items), 'item')}, {counted(systems, 'system')}"),
         Point("7", "material that reveals the weaknesses of the systems", "experimenter",
-              "excerpts are chosen at random"),
+              "excerpts are chosen at random" if "run" in study.provenance else "the items are the author's choice"),
         Point("8", "good headphones or loudspeakers, one type per test", "experimenter", _headphones(check)),
         _point("8", "signals of an item equally loud", loudness.status == "ok", loudness.evidence),
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from earmark.cli import cli
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.eval.levels import loudness
+from earmark.mushra_app.building.bs1534 import points
 from earmark.mushra_app.building.preflight import check_study
 from earmark.mushra_app.building.stimulus_faults import StimulusError
 from earmark.mushra_app.building.stimulus_study import StimuliRequest, build_from_stimuli
@@ -94,7 +95,7 @@ def test_ten_faults_in_one_table_and_the_mended_folder_as_a_test(tmp_path, chrom
     assert str(result.exception).endswith("no study was written")
     assert not (tmp_path / "study").exists()
 
-    assert study_build(mended, layout).exit_code == 0
+    assert study_build(mended, layout, "--bits", "24").exit_code == 0
     study = studies.load(tmp_path / "study")
     assert len(study.items) == 4
     assert check_study(study, tmp_path / "study").with_status("fail") == []
@@ -179,6 +180,8 @@ def test_the_rate_of_the_references_is_kept_if_sound_cards_have_it(tmp_path, rat
             audio.write(folder / condition / f"{number}.wav", noise(number + 5 * index, rate), rate, "PCM_16")
     study = build_from_stimuli(StimuliRequest(folder, tmp_path / "study")).study
     assert study.sample_rate == expected
+    material = [one.evidence for one in points(study, check_study(study, tmp_path / "study")) if one.clause == "7"]
+    assert material[-1] == "the items are the author's choice"
     (finding,) = [one for one in check_study(study, tmp_path / "study").findings if "rates" in one.check]
     assert finding.status == ("warn" if expected == 96_000 else "ok")
 

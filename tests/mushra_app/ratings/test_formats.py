@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from earmark.cli import cli
 from earmark.codec.errors import UserError
+from earmark.mushra_app.analysis.significance import friedman, listener_means
 from earmark.mushra_app.ratings.columns import parse_columns
 from earmark.mushra_app.ratings.errors import RatingsError
 from earmark.mushra_app.ratings.importers import read_ratings
@@ -132,7 +133,7 @@ def test_every_format_is_read(tmp_path, name, write):
 
 @pytest.mark.parametrize("write", [wide, beaqlejs, waet])
 def test_scipy_computes_the_same_statistics(tmp_path, write):
-    """Mean and t interval over ratings, quartiles; and, per pair, Wilcoxon's test needs the same pairs."""
+    """Mean, t interval over ratings, quartiles, and Friedman's test over the means of the listeners."""
     frame = read_ratings(write(tmp_path)).frame
     summary = summarise(frame).set_index("condition")
     summary = summary[summary["category"] == "all"]
@@ -146,11 +147,13 @@ def test_scipy_computes_the_same_statistics(tmp_path, write):
         assert [row["q1"], row["median"], row["q3"]] == pytest.approx(
             scipy.stats.mstats.mquantiles(values, alphap=1, betap=1)
         )
-    table = frame.pivot_table(index=["listener", "item"], columns="condition", values="score")
-    ours = scipy.stats.wilcoxon(table["codec"], table["anchor"]).pvalue
-    theirs = scipy.stats.wilcoxon(*([EXPECTED[*key, name] for key in sorted({k[:2] for k in EXPECTED})]
-                                    for name in ("codec", "anchor"))).pvalue  # fmt: skip
-    assert ours == pytest.approx(theirs)
+    of_listener = {name: [np.mean([score for (who, _, condition), score in EXPECTED.items()
+                                   if (who, condition) == (listener, name)]) for listener in ("l0", "l1", "l2", "l3")]
+                   for name in CONDITIONS}  # fmt: skip
+    theirs = scipy.stats.friedmanchisquare(*of_listener.values())
+    ours = friedman(listener_means(frame))
+    assert ours is not None
+    assert (ours.statistic, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue))
 
 
 def test_waet_details(tmp_path):

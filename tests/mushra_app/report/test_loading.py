@@ -90,3 +90,23 @@ def test_a_report_is_replaced_only_with_force(long_table, tmp_path):
     assert [*page.parent.iterdir()] == [page]
     assert CliRunner().invoke(study_group, [*arguments, "--force"], standalone_mode=False).exception is None
     assert page.read_text() != "of an earlier day"
+
+
+def test_several_files_with_named_columns_another_scale_and_practice(tmp_path):
+    """Scores of 1 to 5: 3 is 50 of 100, 5 is 100."""
+    for name in ("ada", "bob"):
+        (tmp_path / f"{name}.csv").write_text("task,model,mos\npractice,x,1\nbell,x,3\nbell,y,5\n", encoding="utf-8")
+    ratings = load_ratings(
+        [tmp_path / "ada.csv", str(tmp_path / "bob.csv")],
+        columns={"item": "task", "condition": "model", "score": "mos"}, scale=(1, 5), skip_items=["practice"],
+    )  # fmt: skip
+    rows = list(ratings.table[["listener", "item", "condition", "score"]].itertuples(index=False, name=None))
+    assert sorted(rows) == [("ada", "bell", "x", 50), ("ada", "bell", "y", 100), ("bob", "bell", "x", 50),
+                            ("bob", "bell", "y", 100)]  # fmt: skip
+    with pytest.raises(UserError, match="no rating file"):
+        load_ratings([])
+
+
+def test_arguments_of_rating_files_do_not_apply_to_a_study(study_folder):
+    with pytest.raises(UserError, match=r"a study; --columns, --scale and --skip-item are for rating files"):
+        load_ratings(study_folder, scale=(1, 5))
