@@ -62,12 +62,13 @@ def expanded_percentiles(
     """
     means = _replicated_means(totals, counts, replicates, np.random.default_rng(seed))
     listeners = (counts > 0).sum(axis=0)
-    levels = _expanded_levels(np.maximum(listeners, 2))
-    low, high = (
-        np.array([np.nanquantile(column, level) if n > 1 else np.nan
-                  for column, level, n in zip(means.T, side, listeners, strict=True)], dtype=float)
-        for side in (levels, 1 - levels)
-    )  # fmt: skip
+    low, high = np.full(len(listeners), np.nan), np.full(len(listeners), np.nan)
+    for count in np.unique(listeners[listeners > 1]):
+        columns = listeners == count
+        level = float(_expanded_levels(count))
+        known = means[:, columns]
+        quantile = np.nanquantile if np.isnan(known).any() else np.quantile
+        low[columns], high[columns] = quantile(known, [level, 1 - level], axis=0)
     return low, high
 
 

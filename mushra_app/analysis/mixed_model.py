@@ -19,7 +19,9 @@ class MixedModel:
 
     Args:
         means: condition, mixed_mean, mixed95_low, mixed95_high: means for the average item, with intervals by
-            Student's t with (listeners - 1) degrees of freedom; empty if the model was not fitted.
+            Student's t with (listeners - 1) degrees of freedom, cut at the ends of the scale; empty if the model was
+            not fitted. The model has the same variances in all conditions. The ratings of the hidden reference
+            cluster at 100, so its interval is too wide.
         sd_listener, sd_listener_condition, sd_residual: standard deviations of the random terms, in scale points.
         reason: why the model was not fitted, or "".
     """
@@ -62,7 +64,8 @@ def fit(frame: pd.DataFrame) -> MixedModel:
     means = pd.DataFrame(
         {
             "condition": condition.categories.astype("str"), "mixed_mean": estimates,
-            "mixed95_low": estimates - half_width, "mixed95_high": estimates + half_width,
+            "mixed95_low": np.clip(estimates - half_width, 0, 100),
+            "mixed95_high": np.clip(estimates + half_width, 0, 100),
         }
     )  # fmt: skip
     return MixedModel(means, *np.sqrt([fitted.listener, fitted.cell, fitted.residual]).tolist())

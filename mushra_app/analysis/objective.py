@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
 from earmark.codec.errors import UserError
 from earmark.eval.comparison.run_folder import read_scores
 from earmark.eval.statistics.aggregate import ALL
+from earmark.mushra_app.analysis import correlation_bootstrap
 from earmark.mushra_app.study.study import Study
 
 LEAST_PAIRS = 3
-COLUMNS = ["metric", "category", "over", "n", "pearson", "pearson95_low", "pearson95_high", "spearman"]
+FEW_CONDITIONS = 10  # correlations over fewer say little about other codecs
+COLUMNS = [
+    "metric", "category", "over", "n", "conditions", "pearson", "pearson95_low", "pearson95_high", "spearman",
+    "spearman95_low", "spearman95_high",
+]  # fmt: skip
 
 
 def metric_scores(study: Study, folder: Path) -> tuple[pd.DataFrame | None, str]:
@@ -70,9 +74,11 @@ def correlate(joined: pd.DataFrame) -> pd.DataFrame:
     Returns:
         metric, category ("all" first).
         over: "items" (one point per item and condition) or "conditions" (one point per condition's mean).
-        n: number of points, at least three.
-        pearson, pearson95_low, pearson95_high: correlation with its interval by Fisher's z, NaN for three points.
-        spearman: rank correlation. Both are NaN if either side is constant.
+        n, conditions: number of points, at least three, and of conditions that they belong to.
+        pearson, pearson95_low, pearson95_high: correlation with its interval by a bootstrap of conditions and items,
+            NaN for fewer than four conditions or two items.
+        spearman, spearman95_low, spearman95_high: the same for the rank correlation. All are NaN if either side is
+            constant.
     """
     rows = []
     for metric, all_points in joined.groupby("metric", sort=False):
@@ -83,18 +89,45 @@ def correlate(joined: pd.DataFrame) -> pd.DataFrame:
             means = points.groupby("condition")[["score", "value"]].mean()
             for over, table in (("conditions", means), ("items", points)):
                 if len(table) >= LEAST_PAIRS:
-                    rows.append({"metric": metric, "category": category, "over": over, **_correlation(table)})
+                    names = {"metric": metric, "category": category, "over": over, "conditions": len(means)}
+                    rows.append(names | _correlation(table) | _intervals(points, over == "conditions"))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def few_conditions(correlations: pd.DataFrame) -> str:
+    """A sentence if the correlations are over fewer than ten conditions; otherwise "".
+
+    Args:
+        correlations: from `correlate`.
+    """
+    most = int(correlations["conditions"].max()) if len(correlations) else FEW_CONDITIONS
+    if most >= FEW_CONDITIONS:
+        return ""
+    return (
+        f"The correlations are over {most} conditions. They describe these conditions; fewer than {FEW_CONDITIONS} say "
+        "little about how a metric ranks other codecs."
+    )
+
+
 def _correlation(table: pd.DataFrame) -> dict[str, float]:
-    """Columns n to spearman of `correlate`, for one set of points."""
+    """Columns n, pearson and spearman of `correlate`, for one set of points."""
     n = len(table)
     if min(table["score"].nunique(), table["value"].nunique()) < 2:
-        return {"n": n, **dict.fromkeys(["pearson", "pearson95_low", "pearson95_high", "spearman"], math.nan)}
-    pearson = pearsonr(table["value"], table["score"])
-    low, high = pearson.confidence_interval() if n > LEAST_PAIRS else (np.nan, np.nan)
+        return {"n": n, "pearson": math.nan, "spearman": math.nan}
     return {
-        "n": n, "pearson": float(pearson.statistic), "pearson95_low": float(low), "pearson95_high": float(high),
+        "n": n, "pearson": float(pearsonr(table["value"], table["score"]).statistic),
         "spearman": float(spearmanr(table["value"], table["score"]).statistic),
+    }  # fmt: skip
+
+
+def _intervals(points: pd.DataFrame, over_conditions: bool) -> dict[str, float]:
+    """Columns of the intervals of `correlate`."""
+    condition, item = (pd.factorize(points[name], sort=True)[0] for name in ("condition", "item"))
+    pearson, spearman = correlation_bootstrap.intervals(
+        points["value"].to_numpy(float), points["score"].to_numpy(float), condition, item,
+        over_conditions=over_conditions,
+    )  # fmt: skip
+    return {
+        "pearson95_low": pearson[0], "pearson95_high": pearson[1],
+        "spearman95_low": spearman[0], "spearman95_high": spearman[1],
     }  # fmt: skip

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
+from earmark.mushra_app.analysis import objective
 from earmark.mushra_app.analysis.comparisons import SIGNIFICANT, too_few_listeners
 from earmark.mushra_app.analysis.flags import FLAGS
 from earmark.mushra_app.analysis.results import Results
@@ -88,6 +89,7 @@ def _scores(results: Results, intervals: Intervals) -> dict[str, Any]:
         "cells": {(row["condition"], row["category"]): row for row in summary.to_dict("records")},
         "is_cut": rating_plot.cuts_an_interval(summary, intervals),
         "correlations": results.correlations.to_dict("records"),
+        "few_conditions": objective.few_conditions(results.correlations),
     }
 
 
