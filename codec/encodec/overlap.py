@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 def cross_fade_weight(length: int, like: Tensor) -> Tensor:
-    """Triangular weight of a segment of `length` samples in `overlap_add`, [length]."""
-    position = torch.linspace(0, 1, length + 2, device=like.device, dtype=like.dtype)[1:-1]
+    """Triangular weight of a segment of `length` samples in `overlap_add`, [length]. In 16 bits some would be 0."""
+    position = torch.linspace(0, 1, length + 2, device=like.device, dtype=torch.float32)[1:-1]
     return 0.5 - (position - 0.5).abs()
 
 
@@ -32,10 +32,11 @@ def overlap_add(parts: list[Tensor], stride: int) -> Tensor:
     if len(parts) == 1:
         return parts[0]
     weight = cross_fade_weight(parts[0].shape[-1], parts[0])
-    total = parts[0].new_zeros(*parts[0].shape[:-1], stride * (len(parts) - 1) + parts[-1].shape[-1])
-    weights = total.new_zeros(total.shape[-1])
+    length = stride * (len(parts) - 1) + parts[-1].shape[-1]
+    total = weight.new_zeros(*parts[0].shape[:-1], length)
+    weights = weight.new_zeros(length)
     for index, part in enumerate(parts):
         span = slice(index * stride, index * stride + part.shape[-1])
         total[..., span] += weight[: part.shape[-1]] * part
         weights[span] += weight[: part.shape[-1]]
-    return total / weights
+    return (total / weights).to(parts[0].dtype)

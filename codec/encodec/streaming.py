@@ -141,7 +141,7 @@ class StreamingDecoder:
         if self._model.config.segment_samples is None:
             latent = self._model.quantizer.decode(segment.codes)
             return self._cut(self._model.decoder.step(latent, self._state, last=False))
-        return self._cut(self._add(self._model.decode_segment(segment)))
+        return self._cut(self._add(self._model.decode_segment(segment).float()).to(self._model.dtype))
 
     @torch.no_grad()
     def finish(self) -> Tensor:
@@ -156,7 +156,7 @@ class StreamingDecoder:
         if self._waiting:
             rest = self._model.decode_segment(Segment(torch.cat(self._waiting, dim=-1), None))
         elif self._weighted is not None:
-            rest = self._weighted / self._weights
+            rest = (self._weighted / self._weights).to(self._model.dtype)
         elif self._state:
             nothing = codebooks.new_zeros(self._batch, config.seanet.dimension, 0)
             rest = self._model.decoder.step(nothing, self._state, last=True)
