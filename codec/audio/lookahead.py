@@ -64,6 +64,13 @@ class Lookahead:
         del self._buffer[: len(data)]
         return data
 
+    def skip(self, size: int) -> None:
+        """Drop the next `size` bytes of a seekable input without reading them."""
+        buffered = min(size, len(self._buffer))
+        del self._buffer[:buffered]
+        if size > buffered:
+            self._file.seek(size - buffered, os.SEEK_CUR)
+
     def skip_to(self, markers: tuple[bytes, ...]) -> int:
         """Drop at least one byte, up to the next position where a marker may begin.
 

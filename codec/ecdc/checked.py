@@ -1,14 +1,11 @@
-"""Version 1 of .ecdc, Earmark's: each chunk has a CRC, so that damage is detected and stays local."""
+"""Reading version 1 of .ecdc, Earmark's: each chunk has a CRC, so that damage is detected and stays local."""
 
 from __future__ import annotations
 
 import io
 import math
-import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +13,23 @@ from numpy.typing import NDArray
 from earmark.codec.audio.lookahead import Lookahead
 from earmark.codec.ecdc.chunks import Chunks
 from earmark.codec.ecdc.header import Header
-from earmark.codec.ecdc.parts import CodesDigest, Damage, Part, StepBuffer
+from earmark.codec.ecdc.parts import CodesDigest, Damage, Part
 from earmark.codec.ecdc.records import (
+    CHUNK,
+    CHUNK_MARKER,
+    CHUNK_OVERHEAD,
     DIGEST_SIZE,
     HEADER_MARKER,
     MOST_CHUNKS,
+    STEP_BITS,
     ChunkRecord,
     HeaderRecord,
     RecordScanner,
-    chunk_record,
-    fixed_part,
-    header_record,
     next_header,
     parse_header,
 )
 from earmark.codec.ecdc.segment_coders import SCALE, BatchCoder, SegmentCoder
+from earmark.codec.ecdc.source_facts import SourceFacts, unpack_facts
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 
@@ -41,69 +40,6 @@ MOST_LOST_CHUNKS = 1 << 14
 MOST_LOST_CODES = 1 << 24
 LOST_SECONDS = 60
 LOST_FACTOR = 10
-
-
-class CheckedWriter:
-    """Writes the header with the first chunk, each chunk when it is full, and the header again at the end.
-
-    See PartWriter for the methods.
-    """
-
-    def __init__(self, sink: BinaryIO, header: Header, coder: SegmentCoder) -> None:
-        self.header = header
-        self.payload_bytes = 0
-        self._sink = sink
-        self._coder = coder
-        self._chunks = Chunks(header)
-        self._pending = StepBuffer(header)
-        self._digest = CodesDigest()
-        self._seed = 0
-        self._index = 0
-        self._last_steps = 0  # steps of the last chunk
-
-    def write(self, codes: NDArray[np.integer], scale: float | None = None) -> None:
-        """See PartWriter; raises ValueError for a segment that is too long or empty."""
-        self._pending.append(codes, scale)
-        if self.header.segment is None:
-            while self._pending.steps >= self._chunks.steps:
-                self._write_chunk(self._chunks.steps, None)
-        elif not 1 <= codes.shape[1] <= self._chunks.steps:
-            raise ValueError(f"a segment of {codes.shape[1]} steps; the model's have 1 to {self._chunks.steps}")
-        else:
-            self._write_chunk(codes.shape[1], scale)
-
-    def close(self, samples: int | None = None) -> None:
-        """See PartWriter; raises ValueError if the length does not match the codes."""
-        if self._pending.steps:
-            self._write_chunk(self._pending.steps, None)
-        known = self.header.samples
-        total = known if samples is None else samples
-        if total is None or known not in (None, total) or self._chunks.count(total) != self._index:
-            raise ValueError(f"{self._index} chunks written for a signal of {total} samples, announced as {known}")
-        if self._index and self._chunks.steps_of(self._index - 1, total) != self._last_steps:
-            raise ValueError(f"the last chunk has {self._last_steps} steps, too many or too few for {total} samples")
-        if not self._index:
-            self._write_header(b"")
-        self._sink.write(header_record(replace(self.header, samples=total), self._digest.digest()[:DIGEST_SIZE]))
-
-    def _write_chunk(self, steps: int, scale: float | None) -> None:
-        if self._index == MOST_CHUNKS:
-            raise UserError(f"{self.header.model}: a signal of more than {MOST_CHUNKS} chunks; write several files")
-        codes = self._pending.take(steps)
-        self._digest.update(codes)
-        payload = b"" if scale is None else SCALE.pack(scale)
-        payload += self._coder.encode(codes, self.header.bits)
-        if not self._index:
-            self._write_header(payload)
-        self._sink.write(chunk_record(ChunkRecord(self._index, steps, payload), self._seed))
-        self.payload_bytes += len(payload)
-        self._last_steps = steps
-        self._index += 1
-
-    def _write_header(self, first_payload: bytes) -> None:
-        self.header = replace(self.header, signal_id=zlib.crc32(first_payload))
-        self._seed = zlib.crc32(fixed_part(self.header))
-        self._sink.write(header_record(self.header))
 
 
 class CheckedReader:
@@ -121,6 +57,8 @@ class CheckedReader:
         self.payload_bytes = 0
         self.chunks = 0
         self.complete = False
+        self.facts: SourceFacts | None = None
+        self._facts: list[bytes] = []
         self._source = source
         self._coder = coder
         self._chunks = Chunks(header)
@@ -135,6 +73,35 @@ class CheckedReader:
         # Entropy coding takes a third off at most.
         self._chunk_bytes = max(1, self._chunks.steps * header.codebooks * header.bits // 12)
         self._last_step = np.zeros(header.codebooks, np.uint16)
+        self._whole = True  # whether reading began with the first chunk
+
+    def begin_at(self, sample: int) -> None:
+        """See PartReader; steps from chunk to chunk, without reading their payload."""
+        wanted = self._chunks.first_reaching(sample)
+        record = next_header(self._source) if self._source.seekable and wanted < self._most else None
+        if record is None:
+            return
+        self._source.read(len(record))
+        for index in range(wanted):
+            length = self._chunk_length(index)
+            if length is None:  # damage, or the end: the scanner reads from the start, and finds what is intact
+                self._source.rewind()
+                return
+            self._source.skip(CHUNK_OVERHEAD + length)
+        self.chunks = wanted
+        self._whole = wanted == 0
+
+    def _chunk_length(self, index: int) -> int | None:
+        """Length of the payload of the next chunk, not read yet; None if it is not the chunk `index`."""
+        start = self._source.peek(CHUNK_OVERHEAD)
+        if len(start) < CHUNK_OVERHEAD or not start.startswith(CHUNK_MARKER):
+            return None
+        index_and_steps, length, _ = CHUNK.unpack(start[len(CHUNK_MARKER) :])
+        coded = self._coder.size(self.header.codebooks, self._chunks.steps, self.header.bits)
+        expected = None if coded is None else coded + SCALE.size * self.header.scaled
+        if index_and_steps != index << STEP_BITS | self._chunks.steps or expected not in (None, length):
+            return None
+        return int(length)
 
     def __iter__(self) -> Iterator[Part]:
         scanner = RecordScanner(self._source, self.header, self._is_plausible)
@@ -181,6 +148,8 @@ class CheckedReader:
     def _chunks_of(self, records: Iterable[HeaderRecord | ChunkRecord]) -> Iterator[ChunkRecord]:
         for record in records:
             if isinstance(record, HeaderRecord):
+                if record.facts is not None:
+                    self._facts.append(record.facts)
                 self._read_end(record)
             else:
                 yield record
@@ -257,6 +226,7 @@ class CheckedReader:
 
     def _conclude(self, skipped: int, unusable: int) -> None:
         """Determine the length, and report defects that are known only at the end."""
+        self.facts = unpack_facts(self._facts)
         missing = 0
         if self._length is not None:
             missing = self._chunks.count(self._length) - self.chunks
@@ -268,7 +238,7 @@ class CheckedReader:
             self.samples = min(self.samples, self._length)
         if self._written_digest is None:
             self.damage.append(Damage("the record that ends the file is damaged or missing; was the file cut short?"))
-        self.complete = self._length is not None and not self._lost and not missing
+        self.complete = self._whole and self._length is not None and not self._lost and not missing
         if self.complete and self._written_digest not in (None, self._digest.digest()[:DIGEST_SIZE]):
             self.complete = False
             self.damage.append(Damage("the codes are not those that were written; are chunks of another file in it?"))

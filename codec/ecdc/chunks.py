@@ -64,3 +64,9 @@ class Chunks:
         """Sample after the last one of a chunk of `steps` steps."""
         length = steps * self._header.hop
         return self.start(index) + min(length, self._header.segment or length)
+
+    def first_reaching(self, sample: int) -> int:
+        """The first chunk that ends after a sample."""
+        if self._one_segment:
+            return sample // (self.steps * self._header.hop)
+        return self._header.first_segment_reaching(sample)

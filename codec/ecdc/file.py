@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from earmark.codec.audio.lookahead import Lookahead, name_of
-from earmark.codec.ecdc.checked import CheckedReader, CheckedWriter, find_header
+from earmark.codec.ecdc.checked import CheckedReader, find_header
+from earmark.codec.ecdc.checked_writer import CheckedWriter
 from earmark.codec.ecdc.chunks import with_chunks
 from earmark.codec.ecdc.header import Format, Header, short_identity
 from earmark.codec.ecdc.parts import CodesDigest, Damage, Part, PartReader, PartWriter
@@ -56,8 +57,14 @@ def open_writer(
             pipe waits as long.
 
     Raises:
-        UserError: `language_model` without its coder, or the format "reference" without the length.
+        UserError: `language_model` without its coder, the format "reference" without the length, or a model that
+            normalises a signal as a whole, whose scale a piece of it cannot have.
     """
+    if config.normalize and config.segment is None:
+        raise UserError(
+            f"{config.name}: normalises without segments, and .ecdc files store one scale for each segment; give the "
+            "model segments, or train it without normalisation"
+        )
     with_model = Entropy.PUBLIC_MODEL if format == "reference" else Entropy.PORTABLE_MODEL
     entropy = with_model if language_model else Entropy.RAW
     coder = choose_coder(
@@ -259,6 +266,7 @@ def _inspect(
         lost += part.lost
     seconds = reader.samples / header.sample_rate
     received = seconds * (1 - lost_steps / steps) if steps else 0
+    about = {} if reader.facts is None else reader.facts.describe()
     return facts | {
         "samples": reader.samples,
         "seconds": seconds,
@@ -269,4 +277,5 @@ def _inspect(
         "chunks_lost": lost,
         "damage": [asdict(damage) for damage in reader.damage],
         "codes_sha256": digest.hexdigest() if reader.complete else None,
+        **about,
     }

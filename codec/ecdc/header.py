@@ -81,6 +81,12 @@ class Header:
         end = start + self.segment
         return start, end if samples is None else min(end, samples)
 
+    def first_segment_reaching(self, sample: int) -> int:
+        """The first segment that ends after a sample."""
+        if self.stride is None or self.segment is None:
+            return 0
+        return max(0, (sample - self.segment) // self.stride + 1)
+
     def steps(self, segment: int, samples: int | None) -> int | None:
         """Latent steps of a segment; None if it is the whole signal, of unknown length."""
         start, end = self.span(segment, samples)

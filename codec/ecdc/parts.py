@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.codec.ecdc.header import Header
+from earmark.codec.ecdc.source_facts import SourceFacts
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class PartReader(Protocol):
         payload_bytes: bytes of codes and scales, without the container.
         chunks: number of chunks, or of segments in version 0.
         complete: whether all codes are as they were written, as far as the format can detect.
+        facts: about the source; None if the file holds none.
     """
 
     header: Header
@@ -69,6 +71,13 @@ class PartReader(Protocol):
     payload_bytes: int
     chunks: int
     complete: bool
+    facts: SourceFacts | None
+
+    def begin_at(self, sample: int) -> None:
+        """Begin with a part before the sample, if the file allows it, else with the first; call it before iterating.
+
+        `complete` and `payload_bytes` then refer to the parts that are read.
+        """
 
     def __iter__(self) -> Iterator[Part]: ...
 
@@ -82,8 +91,13 @@ class PartWriter(Protocol):
     def write(self, codes: NDArray[np.integer], scale: float | None = None) -> None:
         """Append codes [codebooks, steps]: one whole segment, or any number of steps for a model without segments."""
 
-    def close(self, samples: int | None = None) -> None:
-        """End the file and leave the sink open; `samples` is the signal's length, needed if the header lacks it."""
+    def close(self, samples: int | None = None, facts: SourceFacts | None = None) -> None:
+        """End the file and leave the sink open.
+
+        Args:
+            samples: length of the signal, needed if the header lacks it.
+            facts: about the source; the format "reference" has no room for them.
+        """
 
 
 class StepBuffer:

@@ -15,6 +15,7 @@ from earmark.codec.audio.lookahead import Lookahead
 from earmark.codec.ecdc.header import LONGEST_SIGNAL, Header
 from earmark.codec.ecdc.parts import Damage, Part, StepBuffer
 from earmark.codec.ecdc.segment_coders import SCALE, Entropy, SegmentCoder
+from earmark.codec.ecdc.source_facts import SourceFacts
 from earmark.codec.encodec.config import PRESETS, EncodecConfig
 from earmark.codec.errors import UserError
 
@@ -63,8 +64,10 @@ class PublicWriter:
         self.payload_bytes += len(payload)
         self._segment += 1
 
-    def close(self, samples: int | None = None) -> None:
-        """See PartWriter; raises ValueError if codes are missing."""
+    def close(self, samples: int | None = None, facts: SourceFacts | None = None) -> None:
+        """See PartWriter; raises ValueError if codes are missing, or for facts."""
+        if facts is not None:
+            raise ValueError("the format reference has no room for facts about the source")
         segments = self.header.segments(self._samples)
         if samples not in (None, self._samples) or self._segment != segments:
             raise ValueError(f"{self._segment} of {segments} segments written of {self._samples} samples")
@@ -88,8 +91,12 @@ class PublicReader:
         self.payload_bytes = 0
         self.chunks = 0
         self.complete = False
+        self.facts: SourceFacts | None = None
         self._source = source
         self._coder = coder
+
+    def begin_at(self, sample: int) -> None:
+        """See PartReader; this format can be read from its start only."""
 
     def __iter__(self) -> Iterator[Part]:
         segments = self.header.segments(self.samples)

@@ -1,7 +1,8 @@
 """Records of version 1 of .ecdc: the framing of header and chunks, and finding them again after damage.
 
 All numbers are big-endian. A file consists of a header record, chunk records, and a second header record, which adds
-the length of the signal and a digest of its codes:
+the length of the signal and a digest of its codes. Facts about the source may follow (source_facts.py).
+docs/ecdc-format.md describes every byte:
 
     header   "ECDC" 1 | length of fixed and changing part (2) | fixed part | changing part | CRC-32 (4)
     chunk    EC DC | index (22 bits) and steps (10 bits) | length of the payload (2) | CRC-32 (4) | payload
@@ -22,6 +23,7 @@ from dataclasses import dataclass, replace
 from earmark.codec.audio.lookahead import Lookahead
 from earmark.codec.ecdc.header import LONGEST_SIGNAL, Header
 from earmark.codec.ecdc.segment_coders import Entropy
+from earmark.codec.ecdc.source_facts import MARK, SourceFacts, pack_facts
 from earmark.codec.errors import UserError
 
 HEADER_MARKER = b"ECDC\x01"
@@ -45,10 +47,15 @@ DIGEST_SIZE = 8
 
 @dataclass(frozen=True)
 class HeaderRecord:
-    """A header. The one that ends a file also has a digest, the first bytes of the SHA-256 of the codes."""
+    """A header. The one that ends a file also has a digest, the first bytes of the SHA-256 of the codes.
+
+    Args:
+        facts: 16 bytes for `unpack_facts`; such a record gives no length.
+    """
 
     header: Header
     digest: bytes | None
+    facts: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,19 @@ def fixed_part(header: Header) -> bytes:
 def header_record(header: Header, digest: bytes | None = None) -> bytes:
     """The record that begins a file, or, with the digest of all codes, the record that ends it."""
     samples = UNKNOWN_SAMPLES if header.samples is None else header.samples
-    changing = CHANGING.pack(samples, digest or b"", digest is not None)
+    return _record(header, CHANGING.pack(samples, digest or b"", digest is not None))
+
+
+def facts_records(header: Header, facts: SourceFacts) -> bytes:
+    """The records with facts, which follow the record that ends the file.
+
+    Raises:
+        UserError: see `pack_facts`.
+    """
+    return b"".join(_record(header, piece + b"\0") for piece in pack_facts(facts))
+
+
+def _record(header: Header, changing: bytes) -> bytes:
     body = fixed_part(header) + changing
     record = HEADER_MARKER + SIZE.pack(len(body)) + body
     return record + CRC.pack(zlib.crc32(record))
@@ -118,7 +137,10 @@ def parse_header(record: bytes) -> HeaderRecord | None:
     body = record[len(HEADER_MARKER) + SIZE.size : -CRC.size]
     (entropy, channels, rate, codebooks, bits, hop, segment, stride, scaled, steps, identity, language, signal,
      length) = FIXED.unpack_from(body)  # fmt: skip
-    samples, digest, ends = CHANGING.unpack(body[-CHANGING.size :])
+    changing = body[-CHANGING.size :]
+    samples, digest, ends = CHANGING.unpack(changing)
+    facts = changing[:-1] if changing[0] == MARK and not ends else None
+    samples = samples if facts is None else UNKNOWN_SAMPLES
     name = body[FIXED.size : -CHANGING.size]
     model = name.decode(errors="replace")
     unknown = samples == UNKNOWN_SAMPLES
@@ -134,7 +156,7 @@ def parse_header(record: bytes) -> HeaderRecord | None:
         "earmark", model, rate, channels, None if unknown else samples, codebooks, bits, hop, segment or None,
         stride or None, bool(scaled), Entropy(entropy), _digits(identity), _digits(language), steps, signal,
     )  # fmt: skip
-    return HeaderRecord(header, digest if ends else None)
+    return HeaderRecord(header, digest if ends else None, facts)
 
 
 def _digits(identity: bytes) -> str:
