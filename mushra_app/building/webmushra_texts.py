@@ -33,7 +33,7 @@ def session_settings(data: Mapping[str, Any], pages: Sequence[Mapping[str, Any]]
         if kind == "generic" and text and not trials_begin:
             instructions.append(text)
         elif kind == "generic" and text:
-            skipped.append(f"{page_name(page, number)} (a text between trials)")
+            skipped.append(f"{page_name(page, number)} (a text after the first trial)")
         elif kind == "consent" and text and "consent" not in session:
             session["consent"] = text
         elif kind == "finish" and isinstance(page.get("questionnaire"), list):

@@ -64,19 +64,24 @@ def read_ratings(
     """
     paths = _files([source] if isinstance(source, Path) else source)
     errors = Errors()
-    parts, notes = [], []
+    parts: list[tuple[Path, ReadRatings, pd.DataFrame]] = []
+    said: dict[str, list[str]] = {}  # note -> files that it is about
     with progress("read ratings", len(paths)) as advance:
         for path in paths:
-            read, encoding = _read(path, columns, errors)
-            if encoding not in ("UTF-8", ""):
-                notes.append(f"{path.name}: read as {encoding}.")
+            try:
+                read, encoding = _read(path, columns, errors)
+            except UserError as error:
+                errors.found.append(str(error))
+                continue
             frame, remarks = _checked(path, read, scale, errors)
             parts.append((path, read, frame))
-            notes += [*read.notes, *remarks]
+            for note in [*([] if encoding in ("UTF-8", "") else [f"read as {encoding}."]), *read.notes, *remarks]:
+                said.setdefault(note, []).append(path.name)
             advance(path.name)
     errors.raise_if_any()
     frame, remarks = _combined(parts)
-    notes = [f"Read as a {name}." for name in dict.fromkeys(read.format for _, read, _ in parts)] + notes + remarks
+    notes = [f"Read as a {name}." for name in dict.fromkeys(read.format for _, read, _ in parts)]
+    notes += [_note(text, files) for text, files in said.items()] + remarks
     frame, remarks = _without_items(paths, frame, skip_items, errors)
     errors.raise_if_any()
     if frame.empty:
@@ -92,6 +97,14 @@ def read_ratings(
     roles, role_notes = assign_roles(conditions, named, str(paths[0]))
     shown = _shown(paths)
     return Ratings(frame, roles, shown, (*notes, *remarks, *role_notes), excluded=excluded_by_hand(frame))
+
+
+def _note(text: str, files: Sequence[str]) -> str:
+    """A note, with the files that it is about if it does not begin a sentence."""
+    if text[0].isupper():
+        return text
+    more = f" and {counted(len(files) - 1, 'other file')}" if len(files) > 1 else ""
+    return f"{files[0]}{more}: {text}"
 
 
 def _files(sources: Iterable[Path]) -> list[Path]:
@@ -152,10 +165,7 @@ def _filled(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 def _checked(path: Path, read: ReadRatings, scale: Scale | None, errors: Errors) -> tuple[pd.DataFrame, list[str]]:
     """Ratings with a score from 0 to 100, once each in a session; and notes."""
     frame, notes = read.frame, []
-    unrated = int(frame["score"].isna().sum())
-    if unrated:
-        notes.append(f"{path.name}: ratings skipped because their cell is empty: {unrated}.")
-        frame = frame[frame["score"].notna()]
+    frame = frame[frame["score"].notna()]
     low, high = scale or read.scale or scales.FULL
     outside = frame[~frame["score"].between(low, high)]
     for row, column, score in list(zip(outside["row"], outside["column"], outside["score"], strict=True))[:MOST_ERRORS]:
@@ -163,7 +173,7 @@ def _checked(path: Path, read: ReadRatings, scale: Scale | None, errors: Errors)
         errors.add(path, f"{where}, column {column}: “{score:g}” is outside the scale of {low:g} to {high:g}")
     if (low, high) != scales.FULL:
         frame = frame.assign(score=scales.mapped(frame["score"], (low, high)))
-        notes.append(f"{path.name}: scores from {low:g} to {high:g} mapped to 0 to 100.")
+        notes.append(f"scores from {low:g} to {high:g} mapped to 0 to 100.")
     key = [*KEY, "session"] if "session" in frame else KEY
     again = frame.duplicated(key)
     if again.any() and read.resubmits:
@@ -185,25 +195,31 @@ def _checked(path: Path, read: ReadRatings, scale: Scale | None, errors: Errors)
 
 def _combined(parts: Sequence[tuple[Path, ReadRatings, pd.DataFrame]]) -> tuple[pd.DataFrame, list[str]]:
     """One table of all files, with the mean over the sessions of a listener; and notes."""
-    frames = []
+    frames, notes = [], []
     for path, read, frame in parts:
         if len(parts) > 1 and not read.names_listeners:
             several = frame["listener"].nunique() > 1
             frame = frame.assign(listener=(path.stem + "/" + frame["listener"]) if several else path.stem)
         frames.append(frame.drop(columns=["row", "column"]))
+    unnamed = [path.stem for path, read, _ in parts if not read.names_listeners]
+    if len(parts) > 1 and unnamed:
+        notes.append(f"Listeners whom their file does not name are called after it, such as {unnamed[0]}.")
+    empty = sum(int(read.frame["score"].isna().sum()) for _, read, _ in parts)
+    if empty:
+        notes.append(f"Ratings skipped because their cell is empty: {empty}.")
     frame = pd.concat(frames, ignore_index=True)
     for column, missing in (("category", "uncategorised"), ("comment", ""), ("excluded", ""), ("excluded_by", "")):
         if column in frame:
             frame[column] = frame[column].fillna(missing)
     repeated = frame.duplicated(KEY, keep=False)
-    notes = []
     if repeated.any():
         listeners = frame.loc[repeated, "listener"].nunique()
         means = frame.groupby(KEY, sort=False)["score"].mean().rename("score").reset_index()
         frame = frame.drop(columns="score").drop_duplicates(KEY).merge(means, on=KEY)
         notes.append(
             f"{counted(listeners, 'listener')} rated in several sessions: the mean counts for "
-            f"{counted(int(frame.shape[0] - (~repeated).sum()), 'rating')}."
+            f"{counted(int(frame.shape[0] - (~repeated).sum()), 'rating')}. If they are different people, give them "
+            "different names."
         )
     order = [*KEY, "score"]
     rest = [name for name in ("category", "comment", "seconds", "excluded", "excluded_by") if name in frame]

@@ -198,7 +198,7 @@ def _read_mapped(path: Path, table: pd.DataFrame, wanted: Mapping[str, str], err
     parts.require_columns(path, table, names)
     is_rating = (tidied(table[names["item"]]) != "") & (tidied(table[names["condition"]]) != "")
     if not is_rating.all():
-        notes.append(f"{path.name}: {counted(int((~is_rating).sum()), 'row')} without item or condition skipped.")
+        notes.append(f"{counted(int((~is_rating).sum()), 'row')} without item or condition skipped.")
     frame = _renamed(path, table[is_rating], names, errors)
     return ReadRatings(
         frame, "table with the columns named by --columns", notes, names_listeners="" not in names.values()

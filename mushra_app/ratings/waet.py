@@ -49,8 +49,7 @@ def read_waet(path: Path, text: str, errors: Errors) -> ReadRatings:
         rows += _ratings(path, page, listener, len(axes) > 1, types, errors)
     notes = []
     if len(pages) > len(complete):
-        notes.append(f"{path.name}: skipped {counted(len(pages) - len(complete), 'page')} that the listener did not "
-                     "complete.")  # fmt: skip
+        notes.append(f"skipped {counted(len(pages) - len(complete), 'page')} that the listener did not complete.")
     roles = {role: next(iter(types[name])) for name, role in TYPES.items() if len(types.get(name, ())) == 1}
     columns = ["listener", "item", "condition", "score", "row", "column", "session", "comment", "seconds", "category"]
     frame = pd.DataFrame(rows, columns=columns)

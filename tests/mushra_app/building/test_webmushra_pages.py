@@ -204,7 +204,7 @@ def test_complete(tmp_path):
     notes = "\n".join(configuration.notes)
     assert "A second page has the id plain; it is called plain-2." in notes
     for name in (
-        "bs1116_instructions (a text between trials)", "bs1116_nowav (bs1116)", "AB_noloop (paired_comparison)",
+        "bs1116_instructions (a text after the first trial)", "bs1116_nowav (bs1116)", "AB_noloop (paired_comparison)",
         "many (15 conditions; a trial has at most 12, BS.1534-3)", "mood (question",
     ):  # fmt: skip
         assert name in notes

@@ -225,7 +225,7 @@ def test_pavlovia_by_a_map_of_its_columns(tmp_path):
     ratings = read_ratings(tmp_path / "data", columns=columns)
     assert scores(ratings) == {(f"s{n}", "bell", name): score for n in (1, 2)
                                for name, score in (("reference", 90), ("anchor", 20))}  # fmt: skip
-    assert any("s1.csv: ratings skipped because their cell is empty: 1." in note for note in ratings.notes)
+    assert any("Ratings skipped because their cell is empty: 2." in note for note in ratings.notes)
 
 
 def test_jspsych_json(tmp_path):
@@ -276,7 +276,8 @@ def test_repeated_sessions_of_a_listener_are_averaged(tmp_path):
     text = "listener,item,condition,score,session\na,i,x,40,1\na,i,x,50,2\nb,i,x,10,1\nb,i,y,20,1\n"
     ratings = read_ratings(written(tmp_path / "a.csv", text))
     assert scores(ratings) == {("a", "i", "x"): 45, ("b", "i", "x"): 10, ("b", "i", "y"): 20}
-    assert "1 listener rated in several sessions: the mean counts for 1 rating." in ratings.notes
+    (note,) = [note for note in ratings.notes if "several sessions" in note]
+    assert note.startswith("1 listener rated in several sessions: the mean counts for 1 rating. If they are different")
     text = text.replace(",session", ",date").replace("50,2", "50,1")
     with pytest.raises(
         RatingsError, match=r"row 3: listener a rated .* in row 2; keep one of them, or add a column session"
@@ -305,7 +306,7 @@ def test_empty_cells_skip_the_rating_and_are_counted(tmp_path):
     text = "listener,item,condition,score\na,i,x,5\na,i,y,\na,j, z ,  \n"
     ratings = read_ratings(written(tmp_path / "a.csv", text))
     assert len(ratings.frame) == 1
-    assert "a.csv: ratings skipped because their cell is empty: 2." in ratings.notes
+    assert "Ratings skipped because their cell is empty: 2." in ratings.notes
 
 
 def test_practice_items(tmp_path):
@@ -370,8 +371,15 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path):
 def test_errors_of_several_files_are_reported_together(tmp_path):
     for name in "ab":
         written(tmp_path / f"data/{name}.csv", f"listener,item,condition,score\n{name},i,x,many\n")
-    with pytest.raises(RatingsError, match=r"2 errors: .*a\.csv: row 2.*b\.csv: row 2"):
+    written(tmp_path / "data/c.txt", "Please see the other files.\nThank you.\n")
+    with pytest.raises(RatingsError, match=r"3 errors: .*a\.csv: row 2.*b\.csv: row 2.*c\.txt: no column for listener"):
         read_ratings(tmp_path / "data")
+
+
+def test_a_note_on_many_files_is_said_once(tmp_path):
+    ratings = read_ratings(waet(tmp_path))
+    assert "save-l0.xml and 3 other files: scores from 0 to 1 mapped to 0 to 100." in ratings.notes
+    assert len(ratings.notes) == 6  # format, pages, scale, three roles
 
 
 def test_wide_table_with_mistyped_and_foreign_columns(tmp_path):
