@@ -35,7 +35,8 @@ class Run:
 
     Args:
         folder: path or URL; it holds the scores, the decoded audio and the report.
-        scores: one row per recording, system and metric. Main columns: file, category, system, metric, value, status
+        scores: one row per recording, system and metric; none where a system has no decoded audio of a recording, or
+            was not scored by a metric. Main columns: file, category, system, metric, value, status
             ("ok", "undefined" or "error"), reason, kbps (measured), lag (samples removed by the alignment).
         metadata: content of run.json: command, machine, versions, recordings with their hashes.
     """

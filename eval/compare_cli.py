@@ -47,7 +47,10 @@ MOST_NOTES = 30  # printed; the report has all
     ],
     environment=ENVIRONMENT,
     exit_status={1: "finished, but recordings, scores or systems failed"},
-    remedies={"--kbps": "the bit rate belongs to the system, e.g. -s opus@6"},
+    remedies={
+        "--kbps": "the bit rate belongs to the system, e.g. -s opus@6",
+        "": "one folder of recordings is expected; quote what has a *, as in --decoded 'dec/*'",
+    },
 )
 @click.argument("audio_dir", type=AudioPath(), metavar="AUDIO")
 @systems_option()

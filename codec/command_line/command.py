@@ -54,7 +54,8 @@ class Command(_WithSections):
     """A command; see `_WithSections` for what its help shows.
 
     Args:
-        remedies: option -> what to do instead, for options that users expect and that do not exist.
+        remedies: option -> what to do instead, for options that users expect and that do not exist; "" -> what to do
+            about surplus arguments.
     """
 
     def __init__(self, *args: Any, remedies: Mapping[str, str] | None = None, **kwargs: Any) -> None:
@@ -73,6 +74,10 @@ class Command(_WithSections):
         except click.BadParameter as error:
             if isinstance(error.param, click.Argument) and error.param_hint is None:
                 error.param_hint = f"'{error.param.make_metavar(ctx).strip('[].')}'"  # '[NAME]...' is no name
+            raise
+        except click.UsageError as error:
+            if "" in self.remedies and "unexpected extra argument" in error.message:
+                error.message = f"{error.message}; {self.remedies['']}"
             raise
 
 

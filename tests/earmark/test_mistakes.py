@@ -30,6 +30,8 @@ MISTAKES = [
         "the bit rate belongs to the system",
     ),
     (["compare", "clips", "-s", "opus@6"], "Missing option '-o' / '--out'"),
+    (["compare", "clips", "--decoded", "clips", "clips", "-o", "r"], "quote what has a *, as in --decoded 'dec/*'"),
+    (["compare", "clips", "--decoded", "A=nowhere", "-o", "r"], "--decoded nowhere: nowhere does not exist"),
     (["compare", "clips", "-o", "r"], "--systems: name at least one system, e.g. opus@12,mp3@64"),
     (["compare", "clips", "-s", "opus@6", "-o", "r", "--rate", "fast"], "is not a rate from 8000 to 48000 Hz"),
     (["compare", "clips", "-s", "opus@6", "-o", "r", "--rate", "96k"], "is not a rate from 8000 to 48000 Hz"),

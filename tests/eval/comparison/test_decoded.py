@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import earmark
 from earmark.baselines.systems import parse_list
 from earmark.codec import audio
 from earmark.codec.errors import UserError
@@ -189,3 +190,48 @@ def test_one_name_for_a_codec_and_decoded_audio_is_refused(plan, tmp_path):
     both = replace(decoded(plan, f"opus@12={folder}"), systems=tuple(parse_list("opus@12")))
     with pytest.raises(UserError, match="--decoded opus@12: --systems has this name, too"):
         runner.run(both)
+
+
+def test_decoded_folders_at_urls(plan, tmp_path, capfd):
+    """Sub-folders and bitstreams at fsspec URLs, with a missing file; scores as from local folders."""
+    pytest.importorskip("upath")
+    noisy(plan, tmp_path / "dec" / "A", skip=("music/c.wav",))
+    local = runner.run(decoded(plan, f"A={tmp_path}/dec/A"))
+    from upath import UPath
+
+    root = UPath("memory://test-decoded")
+    for path in (tmp_path / "dec" / "A").rglob("*.wav"):
+        name = path.relative_to(tmp_path).as_posix()
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(path.read_bytes())
+        bits = root / "bits" / "A" / f"{path.stem}.bin"
+        bits.parent.mkdir(parents=True, exist_ok=True)
+        bits.write_bytes(bytes(1125))
+    far = replace(decoded(plan, f"{root}/dec/*", bitstreams=(f"A={root}/bits/A",)), run=tmp_path / "far")
+    capfd.readouterr()
+    result = runner.run(far)
+    assert result.scores.value.equals(local.scores.value)
+    assert result.scores.kbps.tolist() == [6.0, 6.0]
+    assert "A: 2 of 3 recordings matched in memory://test-decoded/dec/A" in capfd.readouterr().err
+    assert runner.run(far).computed == 0
+
+
+def test_decoded_folders_from_python(plan, tmp_path):
+    """As a mapping and as values of --decoded, without any codec."""
+    folder = noisy(plan, tmp_path / "dec" / "A")
+    run = earmark.compare(
+        plan.audio_dir, decoded={"A@6": folder}, metrics=["si_snr"], out=tmp_path / "one", jobs=0
+    )  # fmt: skip
+    assert run.scores.value.tolist() == pytest.approx([20.0] * 3, abs=0.1)
+    assert run.metadata["decoded"]["A@6"]["location"] == str(folder)
+    assert "A@6" in run.report.read_text()
+    more = earmark.compare(plan.audio_dir, decoded=[f"{tmp_path}/dec/*"], metrics=["si_snr"], out=run.folder, jobs=0)
+    assert more.metadata["systems"] == ["A@6", "A"]
+    with pytest.raises(UserError, match="systems is empty; name at least one"):
+        earmark.compare(plan.audio_dir, metrics=["si_snr"], out=run.folder, jobs=0)
+
+
+def test_a_name_stays_what_it_is_in_a_run(plan, tmp_path):
+    runner.run(decoded(plan, f"opus@12={noisy(plan, tmp_path / 'dec')}"))
+    with pytest.raises(UserError, match="opus@12 is decoded audio there, and a codec here"):
+        runner.run(replace(plan, systems=tuple(parse_list("opus@12"))))
