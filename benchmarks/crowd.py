@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,11 +117,12 @@ def write_study(folder: Path, load: Load) -> Study:
 class Server:
     """`earmark study serve` as a process group that can be killed."""
 
-    def __init__(self, folder: Path, database: str | None, load: Load) -> None:
+    def __init__(self, folder: Path, database: str | None, load: Load, options: Sequence[str] = ()) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._command = [sys.executable, "-m", "earmark", "study", "serve", str(folder), "--workers", "2",
-                         "--port", str(self.port), "--screen", "bs1534", "--lease", str(load.lease)]  # fmt: skip
+                         "--port", str(self.port), "--screen", "bs1534", "--lease", str(load.lease),
+                         *options]  # fmt: skip
         if database is not None:
             self._command += ["--database", database]
         self._log = (folder / "server.log").open("ab")
@@ -150,6 +151,8 @@ class Server:
 
 class Browser:
     """Minimal HTTP/1.1 client: one persistent connection, cookies, and retries like those of the page's script."""
+
+    headers = ""  # further ones of every request
 
     def __init__(self, port: int, seen: Observations, rng: random.Random) -> None:
         self._port, self._seen, self._rng = port, seen, rng
@@ -188,7 +191,7 @@ class Browser:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
         reader, writer = self._streams
         cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n{self.headers}"
         if method == "POST":
             head += f"Content-Type: {mime_type}\r\nContent-Length: {len(body)}\r\n"
         writer.write(f"{head}\r\n".encode() + body)

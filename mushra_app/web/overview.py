@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database import leases
 from earmark.mushra_app.database.collected import as_ratings
 from earmark.mushra_app.database.refusals import Status
 from earmark.mushra_app.database.store import Store
-from earmark.mushra_app.database.tables import Listener, Step
+from earmark.mushra_app.database.tables import Listener, Step, Trial
 from earmark.mushra_app.database.timing import implausible
 from earmark.mushra_app.ratings.screening import screen
+
+MOST_SHOWN = 300  # listeners on the page; listeners.csv has all
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,13 @@ class Overview:
         return self.needed - self.valid
 
     @property
+    def shown(self) -> Sequence[ListenerRow]:
+        """Listeners that the page lists: all, or in a crowd the newest of those who hold places or have rated."""
+        if len(self.listeners) <= MOST_SHOWN:
+            return self.listeners
+        return [row for row in self.listeners if row.has_places or row.done][-MOST_SHOWN:]
+
+    @property
     def idle(self) -> int:
         """Listeners who hold places and have stored no trial."""
         return sum(row.has_places and row.done == 0 for row in self.listeners)
@@ -133,14 +142,15 @@ def overview(store: Store) -> Overview:
     """Screen the sessions that have ended, then collect the view."""
     store.screen_ended_sessions()
     now, study = time.time(), store.study
-    everything = select(Listener).options(selectinload(Listener.steps), selectinload(Listener.trials))
     with store.reading() as session:
-        listeners = session.scalars(everything.order_by(Listener.id)).all()
+        listeners = session.scalars(select(Listener).order_by(Listener.id)).all()
+        steps = _by_listener(session, Step.id, Step.position, Step.type, Step.done, Step.trial_id, of=Step)
+        trials = _by_listener(session, Trial.id, Trial.purpose, Trial.seconds, of=Trial)
         valid, taken = leases.valid_ratings(session), leases.ratings_and_leases(session, now)
     frame = store.ratings()
     counting = frame[frame["excluded"] == ""]
-    rows = _listeners(store, listeners, frame, now)
-    took = [_minutes(listener) for listener in listeners if listener.state == "finished"]
+    rows = _listeners(store, listeners, trials, frame, now)
+    took = [_minutes(listener, steps[listener.id]) for listener in listeners if listener.state == "finished"]
     return Overview(
         status=store.status(),
         needed=study.annotations * len(study.items),
@@ -151,12 +161,20 @@ def overview(store: Store) -> Overview:
         conditions=_conditions(store, counting),
         items=_items(store, counting, valid, taken),
         listeners=rows,
-        steps=_steps(rows),
+        steps=_steps(rows, steps, trials),
     )
 
 
-def _minutes(listener: Listener) -> float:
-    ends = [step.done for step in listener.steps if step.done is not None]
+def _by_listener(session: Session, *columns: Any, of: type[Step] | type[Trial]) -> Mapping[int, Sequence[Any]]:
+    """Rows of a table by listener, in order of position. Whole objects would take ten times as long for a crowd."""
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in session.execute(select(of.listener_id, *columns).order_by(of.listener_id, of.position)):
+        found[row.listener_id].append(row)
+    return found
+
+
+def _minutes(listener: Listener, steps: Sequence[Any]) -> float:
+    ends = [step.done for step in steps if step.done is not None]
     return (max(ends, default=listener.started) - listener.started) / 60
 
 
@@ -192,7 +210,9 @@ def _items(store: Store, frame: pd.DataFrame, valid: dict[str, int], taken: dict
     ]  # fmt: skip
 
 
-def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame, now: float) -> list[ListenerRow]:
+def _listeners(
+    store: Store, listeners: Sequence[Listener], trials: Mapping[int, Sequence[Any]], frame: pd.DataFrame, now: float
+) -> list[ListenerRow]:
     rule = "paper" if store.rule == "none" else store.rule
     evidence = {}
     if len(frame):
@@ -206,11 +226,12 @@ def _listeners(store: Store, listeners: Sequence[Listener], frame: pd.DataFrame,
         flags[label] = "; ".join(filter(None, [flags.get(label, ""), text]))
     rows = []
     for listener in listeners:
-        spent = [trial.seconds for trial in listener.rating_trials if trial.seconds is not None]
+        rated = [trial for trial in trials[listener.id] if trial.purpose == "rating"]
+        spent = [trial.seconds for trial in rated if trial.seconds is not None]
         at_work = "at work" if listener.lease_until > now else "gone"
         rows.append(ListenerRow(
             listener, at_work if listener.state == "active" else listener.state, len(spent),
-            len(listener.rating_trials), median(spent) if spent else None, evidence.get(listener.label, ""),
+            len(rated), median(spent) if spent else None, evidence.get(listener.label, ""),
             flags.get(listener.label, ""),
         ))  # fmt: skip
     return rows
@@ -229,31 +250,34 @@ def _shared_ids(listeners: Sequence[Listener]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _steps(rows: Sequence[ListenerRow]) -> list[StepRow]:
+def _steps(
+    rows: Sequence[ListenerRow], steps: Mapping[int, Sequence[Any]], trials: Mapping[int, Sequence[Any]]
+) -> list[StepRow]:
     """Steps by name, ordered by mean position, since sessions differ in length and in the positions of checks."""
     positions: dict[str, list[int]] = defaultdict(list)
     stopped: Counter[str] = Counter()
     seconds: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        trials = {trial.id: trial for trial in row.listener.trials}
-        names = _names(row.listener.steps)
-        current = None if row.state == "turned away" else row.listener.open_step
-        done = [step for step in row.listener.steps if step.done is not None]
+        own = steps[row.listener.id]
+        spent = {trial.id: trial.seconds for trial in trials[row.listener.id]}
+        names = _names(own)
+        done = [step for step in own if step.done is not None]
+        current = None if row.state == "turned away" else next((step for step in own if step.done is None), None)
         for step in [*done, *([] if current is None else [current])]:
             positions[names[step.id]].append(step.position)
-            if step.trial_id is not None and (spent := trials[step.trial_id].seconds) is not None:
-                seconds[names[step.id]].append(spent)
+            if step.trial_id is not None and spent[step.trial_id] is not None:
+                seconds[names[step.id]].append(spent[step.trial_id])
         if row.state in ("gone", "left") and current is not None:
             stopped[names[current.id]] += 1
         elif row.state == "turned away" and done:
             stopped[names[done[-1].id]] += 1
     return [
         StepRow(name, len(positions[name]), stopped[name], median(seconds[name]) if seconds[name] else None)
-        for name in sorted(positions, key=lambda name: mean(positions[name]))
+        for name in sorted(positions, key=lambda name: fmean(positions[name]))
     ]
 
 
-def _names(steps: Sequence[Step]) -> dict[int, str]:
+def _names(steps: Sequence[Any]) -> dict[int, str]:
     """Name of each step, by id: "trial 2" as listeners see trials numbered; other types are numbered from the second.
 
     A repeated trial counts as a trial, as it does for the listener.
