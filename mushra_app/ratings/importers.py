@@ -22,6 +22,7 @@ from earmark.codec.text import counted
 from earmark.mushra_app.ratings import json_formats, scales
 from earmark.mushra_app.ratings.columns import MOST_ERRORS
 from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.identity import require_one_person_per_name
 from earmark.mushra_app.ratings.readable import KEY, ReadRatings
 from earmark.mushra_app.ratings.scales import Scale
 from earmark.mushra_app.ratings.table import Ratings, assign_roles, excluded_by_hand
@@ -196,6 +197,7 @@ def _checked(path: Path, read: ReadRatings, scale: Scale | None, errors: Errors)
 def _combined(parts: Sequence[tuple[Path, ReadRatings, pd.DataFrame]]) -> tuple[pd.DataFrame, list[str]]:
     """One table of all files, with the mean over the sessions of a listener; and notes."""
     frames, notes = [], []
+    require_one_person_per_name({path: frame["listener"] for path, read, frame in parts if read.names_listeners})
     for path, read, frame in parts:
         if len(parts) > 1 and not read.names_listeners:
             several = frame["listener"].nunique() > 1

@@ -12,6 +12,7 @@ from earmark.codec.text import counted
 from earmark.mushra_app.ratings import columns as parts
 from earmark.mushra_app.ratings.columns import AUDIO_NAME, Layout, grid_separator
 from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.identity import separated
 from earmark.mushra_app.ratings.readable import KEY, ReadRatings
 from earmark.mushra_app.ratings.scales import numbers
 from earmark.mushra_app.ratings.text_table import tidied
@@ -119,6 +120,8 @@ def _read_long(path: Path, table: pd.DataFrame, layout: Layout, name: str, error
     names = parts.named_columns(path, table, layout.columns)
     parts.require_columns(path, table, names)
     frame = _renamed(path, table, names, errors, layout.seconds_per_unit)
+    if layout is LONG:
+        frame["listener"] = separated(path, table, frame["listener"])
     return ReadRatings(frame, name, resubmits=layout.resubmits)
 
 
