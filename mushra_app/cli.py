@@ -13,6 +13,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
 from earmark.codec.text import counted
 from earmark.mushra_app.build_cli import build, import_, print_notes
+from earmark.mushra_app.plan_cli import plan
 
 if TYPE_CHECKING:
     from earmark.mushra_app.database.store import Store
@@ -62,6 +63,7 @@ database_option = option(
 
 study_group.add_command(build)
 study_group.add_command(import_)
+study_group.add_command(plan)
 
 
 @command(
