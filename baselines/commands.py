@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from earmark.baselines import program_files, programs
 from earmark.baselines.interface import Encoded, System
 from earmark.baselines.users_codec import UsersCodec
-from earmark.codec.audio import Audio, fit_length, read, write
+from earmark.codec.audio import Audio, Recording, read, resample, write
 from earmark.codec.errors import UserError
+from earmark.codec.text import counted
 
 FILES = {"{input}": "input.wav", "{bitstream}": "bitstream", "{output}": "output.wav"}
 FORMAT = "NAME=ENCODE {input} {bitstream} && DECODE {bitstream} {output}"
@@ -24,6 +27,9 @@ class CommandCodec:
     Args:
         encode_command, decode_command: commands for `sh -c`, with the names of the files filled in.
         timeout: seconds after which a command is ended; None for the default.
+
+    Attributes:
+        converted: what `decode` had to convert, each once: "22.05 kHz to 24 kHz".
     """
 
     name: str
@@ -32,6 +38,7 @@ class CommandCodec:
     encode_command: str
     decode_command: str
     timeout: float | None = None
+    converted: list[str] = field(default_factory=list)
 
     def encode(self, audio: Audio) -> Encoded:
         with tempfile.TemporaryDirectory(prefix="earmark-") as name:
@@ -50,12 +57,26 @@ class CommandCodec:
             if not (folder / "output.wav").is_file():
                 raise UserError(f"{self.name}: its decoder wrote no {{output}}; check `{self.decode_command}`")
             decoded = read(folder / "output.wav")
-        if (decoded.sample_rate, decoded.channels) != (self.sample_rate, self.channels):
-            raise UserError(
-                f"{self.name}: its decoder wrote {decoded.sample_rate} Hz and {decoded.channels} channels for "
-                f"{self.sample_rate} Hz and {self.channels}; it must write the format of {{input}}"
-            )
-        return fit_length(decoded.samples, encoded.samples)
+        return self._in_its_format(decoded)
+
+    def _in_its_format(self, decoded: Recording) -> Audio:
+        """The decoded audio at the sample rate and channel count of {input}, in its own length."""
+        samples = resample(decoded.samples, decoded.sample_rate, self.sample_rate)
+        if decoded.sample_rate != self.sample_rate:
+            self._note(f"{decoded.sample_rate / 1000:g} kHz to {self.sample_rate / 1000:g} kHz")
+        if decoded.channels != self.channels:
+            if 1 not in (decoded.channels, self.channels):
+                raise UserError(
+                    f"{self.name}: its decoder wrote {decoded.channels} channels for {self.channels}; it must write "
+                    "the channels of {input}, or one"
+                )
+            samples = np.repeat(samples.mean(axis=0, keepdims=True), self.channels, axis=0)
+            self._note(f"{counted(decoded.channels, 'channel')} to {self.channels}")
+        return samples
+
+    def _note(self, text: str) -> None:
+        if text not in self.converted:
+            self.converted.append(text)
 
     def _run(self, program: str, command: str, folder: Path, samples: int) -> None:
         limit = programs.time_limit(samples / self.sample_rate, self.timeout)

@@ -16,7 +16,7 @@ class Encoded:
 
     Args:
         packets: payload as the codec's own packets, without container bytes.
-        samples: length of the source in samples per channel; decode() returns this length.
+        samples: length of the source in samples per channel.
         bits: length of the payload if the codec's frames are not whole bytes; default: 8 bits per byte of `packets`.
     """
 
@@ -32,8 +32,9 @@ class Encoded:
 class Codec(Protocol):
     """One codec at one setting, for one sample rate and channel count.
 
-    `encode` takes and `decode` returns float32 [channels, time] at `sample_rate`. The decoded signal has the length of
-    the source, and the codec's documented delay is already removed. Both are stateless: each call starts afresh.
+    `encode` takes and `decode` returns float32 [channels, time] at `sample_rate`. Both are stateless: each call starts
+    afresh. The decoded signal of Earmark's codecs has the length of the source, and their documented delay is already
+    removed. Other codecs may return what their decoder gives, with delay and padding: the comparison finds the delay.
     A codec that can work on a stream may have an attribute `latency` in seconds: the time from a sample that goes in
     to the same sample coming out, without the time for computing.
     """

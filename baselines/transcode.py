@@ -17,23 +17,28 @@ class Transcoded:
     """A decoded signal, with its payload and times.
 
     Args:
-        audio: [channels, time], rate and length of the source.
+        audio: [channels, time] at the rate of the source, and of its length unless the codec may return any.
         payload_bits: total of all channels.
         encode_seconds, decode_seconds: wall-clock time of the codec alone, resampling excluded; None if the codec has
             an attribute `timed` that is False.
+        notes: what the codec had to convert, e.g. "22.05 kHz to 24 kHz".
     """
 
     audio: Audio
     payload_bits: int
     encode_seconds: float | None
     decode_seconds: float | None
+    notes: tuple[str, ...] = ()
 
 
-def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
+def transcode(codec: Codec, audio: Audio, sample_rate: int, *, any_length: bool = False) -> Transcoded:
     """Run [channels, time] at `sample_rate` Hz through a codec of any native format.
 
     A mono codec codes the channels of a stereo source independently, at twice the bit rate, which the measured bit
     rate includes. A stereo codec codes a mono source as two equal channels.
+
+    Args:
+        any_length: return all that the codec gives, with its delay and padding, for a search of the delay.
 
     Raises:
         UserError: the codec returns an array of another shape than it was given.
@@ -53,16 +58,18 @@ def transcode(codec: Codec, audio: Audio, sample_rate: int) -> Transcoded:
     ended = time.perf_counter()
 
     for stream, part in zip(streams, decoded, strict=True):
-        if part.shape != stream.shape:
+        if part.ndim != 2 or part.shape[0] != stream.shape[0] or (part.shape != stream.shape and not any_length):
             raise UserError(
                 f"its decoder returned an array {list(part.shape)} for a source {list(stream.shape)}; return "
                 "[channels, time] of the same size, without the codec's delay"
             )
-    joined = np.concatenate(decoded) if len(decoded) > 1 else decoded[0]
+    longest = max(part.shape[-1] for part in decoded)
+    joined = np.concatenate([fit_length(part, longest) for part in decoded]) if len(decoded) > 1 else decoded[0]
     if joined.shape[0] > audio.shape[0]:
         joined = joined.mean(axis=0, keepdims=True)
-    back = fit_length(resample(joined, codec.sample_rate, sample_rate), audio.shape[-1])
+    back = resample(joined, codec.sample_rate, sample_rate)
+    if not any_length:
+        back = fit_length(back, audio.shape[-1])
     payload = sum(part.payload_bits for part in encoded)
-    if not getattr(codec, "timed", True):
-        return Transcoded(back, payload, None, None)
-    return Transcoded(back, payload, between - started, ended - between)
+    seconds = (between - started, ended - between) if getattr(codec, "timed", True) else (None, None)
+    return Transcoded(back, payload, *seconds, tuple(getattr(codec, "converted", ())))

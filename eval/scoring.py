@@ -11,8 +11,8 @@ from earmark.codec.audio import Audio, Recording, resample
 from earmark.codec.errors import UserError
 from earmark.eval.comparison.corpus import ReferenceFormat
 from earmark.eval.comparison.pair import Pair, matched
+from earmark.eval.comparison.pair import scored as scored_metric
 from earmark.eval.metrics import registry
-from earmark.eval.metrics.evaluation import evaluate
 from earmark.eval.metrics.interface import Function, Metric, Score
 
 DEFAULT = ("si_snr", "visqol")
@@ -91,10 +91,7 @@ def scored(reference: Recording, decoded: Recording, metrics: Mapping[str, Metri
         metrics: name in the result -> metric.
     """
     pair = matched(reference, decoded)
-    scores = {
-        name: evaluate(metric, reference.samples, pair.decoded, reference.sample_rate)
-        for name, metric in metrics.items()
-    }
+    scores = {name: scored_metric(metric, reference, pair.decoded, pair.alignment) for name, metric in metrics.items()}
     return Scores(scores, pair, metrics, reference.sample_rate)
 
 

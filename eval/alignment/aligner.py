@@ -54,7 +54,7 @@ def align(source: Audio, decoded: Audio, sample_rate: int, rule: Rule = SEARCH) 
         only by a given or shared delay.
     """
     decoded = np.asarray(decoded, np.float32)
-    known = Alignment(sample_rate, rule.mode)
+    known = Alignment(sample_rate, rule.mode, rule.delay)
     if not _usable(source) or not _usable(decoded):
         removed = float(rule.delay or 0.0) if rule.mode in ("given", "shared") else 0.0
         return _described(source, decoded, Settled(removed, 1), known)

@@ -19,7 +19,8 @@ SPREAD = 10.0  # dB
 BAND_RANGE = 40.0  # dB below the strongest band of the source that count
 OFFSET = 0.003  # of full scale, and of the level of the decoded signal, that a mean may differ without a mark
 OFFSET_SHARE = 0.05
-FLAT_RUN = 3  # equal samples at the maximum that are a clipped peak
+STEP, NEAR_ZERO = 2.0**-17, 2.0**-10  # difference of equal samples; amplitude of silence, which is flat, too
+FEWEST_LIMITED = 20  # samples
 DROPOUT = 0.020  # seconds of silence
 SILENT = 2.0**-20  # amplitude, below any dither
 ACTIVE = 10**-2.0  # level over that of the whole source (40 dB) from which silence in the decoded signal is a fault
@@ -71,16 +72,21 @@ def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     return bands if bands.max(initial=0.0) > 0 else np.array([power.sum()])
 
 
+def limited_samples(audio: Audio) -> int:
+    """Samples at the maximum or the minimum of their channel."""
+    return sum(
+        int(np.count_nonzero((channel >= channel.max() - STEP) | (channel <= channel.min() + STEP))) for channel in audio
+    )
+
+
 def flat_samples(audio: Audio) -> int:
-    """Samples in runs of at least three at the positive or negative maximum of a channel: what clipping leaves."""
+    """Samples between two equal ones, except near the limits of their channel and near zero: a coarse quantiser's."""
     count = 0
     for channel in audio:
-        for side in (channel, -channel):
-            if (top := float(side.max(initial=0.0))) > SILENT:
-                flat = side >= top - 2.0**-17
-                edges = np.diff(np.concatenate([[False], flat, [False]]).astype(np.int8))
-                lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
-                count += int(lengths[lengths >= FLAT_RUN].sum())
+        same = np.abs(np.diff(channel)) <= STEP
+        values = channel[1:-1][same[:-1] & same[1:]]
+        inside = (values < channel.max() - STEP) & (values > channel.min() + STEP)
+        count += int(np.count_nonzero(inside & (np.abs(values) > NEAR_ZERO)))
     return count
 
 
@@ -111,9 +117,9 @@ def level_marks(source: Audio, decoded: Audio, level: Gain | None) -> Iterator[M
     rms = float(np.sqrt(np.square(decoded, dtype=np.float64).mean()))
     if abs(offset) - np.abs(before).max() > max(OFFSET, OFFSET_SHARE * rms):
         yield Mark("offset", f"{offset:+.3f} of full scale")
-    flat = flat_samples(decoded)
-    if flat > 10 and flat > 10 + 3 * flat_samples(source):
-        yield Mark("clipped", f"{flat} samples")
+    limited = limited_samples(decoded)
+    if limited > max(FEWEST_LIMITED, 3 * limited_samples(source)) and limited > flat_samples(decoded):
+        yield Mark("clipped", f"{limited} samples")
 
 
 def channel_marks(source: Audio, decoded: Audio, *, swapped: bool = False) -> Iterator[Mark]:

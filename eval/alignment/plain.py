@@ -13,7 +13,7 @@ from earmark.eval.alignment.correlation import TAPS, peak_between
 
 MAX_LAG = 10  # samples; a longer search would hide a wrong documented delay
 BLOCK = 2**16  # samples per product, so that sums of float32 stay accurate
-GAIN_DB = 0.1  # a fraction of a sample is removed if that raises the SI-SNR by this
+GAIN_DB = 0.3  # a fraction of a sample is removed if that raises the SI-SNR by this
 
 
 @dataclass(frozen=True)
@@ -100,3 +100,23 @@ def signed_lag(source: Audio, decoded: Audio, reach: int = MAX_LAG) -> int:
 def _product(source: Audio, decoded: Audio, lag: int) -> float:
     first, last = max(0, -lag), min(source.shape[-1], decoded.shape[-1] - lag)
     return float(np.vdot(source[:, first:last], decoded[:, first + lag : last + lag]))
+
+
+def fraction_left(source: Audio, decoded: Audio) -> float | None:
+    """Fraction of a sample by which `decoded` is still late after the removal of whole samples: -0.5 to 0.5.
+
+    The estimate is the vertex of the parabola through the cross-correlation at lags -1, 0 and 1. It is too small if
+    most of the energy lies near half the sample rate: 0.18 for 0.3 samples in white noise.
+
+    Args:
+        source, decoded: [channels, time], of equal shape.
+
+    Returns:
+        The lag in samples; None for silence, or if the peak is not at lag 0.
+    """
+    if source.shape[-1] < 2:
+        return None
+    before, here, after = (_product(source, decoded, lag) for lag in (-1, 0, 1))
+    if here <= 0 or here < max(before, after) or before + after == 2 * here:
+        return None
+    return (before - after) / (2 * (before - 2 * here + after))

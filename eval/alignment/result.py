@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from earmark.codec.audio import Audio
 
@@ -88,7 +89,7 @@ class Alignment:
 
     Args:
         sample_rate: rate of the source, to which samples below refer.
-        mode: rule that was followed.
+        mode, agreed: rule that was followed, with its delay.
         removed: samples by which the decoded signal was late, and which were removed; whole, unless removing a
             fraction improves the match. Negative if it was early.
         delay: samples that the search found, or the refinement of a documented delay; None if there was no clear peak.
@@ -108,6 +109,7 @@ class Alignment:
 
     sample_rate: int
     mode: Mode
+    agreed: float | None = None
     removed: float = 0.0
     delay: float | None = None
     sign: int = 1
@@ -135,12 +137,28 @@ class Alignment:
 
     def covered(self, length: int) -> slice:
         """The part of a source of `length` samples that is there, over which it is scored."""
+        if self.mode == "documented":  # at most 10 samples are missing, and a codec that loses more should lose points
+            return slice(0, length)
         return slice(min(self.missing_start, length), max(self.missing_start, length - self.missing_end))
 
     def covers_enough(self, length: int) -> bool:
         """Whether at least half of a source of `length` samples is there."""
         part = self.covered(length)
         return part.stop - part.start >= LEAST_COVERED * length
+
+
+PLAIN_FIELDS: dict[str, type] = {
+    "sample_rate": int, "mode": str, "agreed": float, "removed": float, "delay": float, "sign": int, "gain_db": float,
+    "peak": float, "clear": bool, "by_envelope": bool, "drift_ppm": float, "missing_start": int, "missing_end": int,
+    "extra": int, "true_peak_db": float, "beyond_full_scale": int,
+}  # fmt: skip
+
+
+def from_plain(values: Mapping[str, Any]) -> Alignment:
+    """An alignment from the content of `dataclasses.asdict`."""
+    plain = {name: value for name, value in values.items() if name in PLAIN_FIELDS}
+    jumps = tuple(Jump(**jump) for jump in values["jumps"])
+    return Alignment(**plain, jumps=jumps, marks=tuple(Mark(**mark) for mark in values["marks"]))
 
 
 @dataclass(frozen=True)

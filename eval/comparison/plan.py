@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.baselines.interface import System
+from earmark.eval.comparison.alignment import AUTO, Policy
 from earmark.eval.comparison.corpus import ReferenceFormat, Source, is_speech
 from earmark.eval.comparison.decoded.folders import DecodedSystem
 from earmark.eval.metrics import registry
@@ -30,6 +31,7 @@ class Plan:
         decoded: systems given by their decoded audio.
         replace: start over, instead of adding to what the folder holds.
         sources: the recordings, if a list of pairs names them; None: those of `audio_dir`.
+        alignment: how systems are aligned.
     """
 
     audio_dir: Path
@@ -45,6 +47,7 @@ class Plan:
     decoded: tuple[DecodedSystem, ...] = ()
     replace: bool = False
     sources: tuple[Source, ...] | None = None
+    alignment: Policy = AUTO
 
     @property
     def compared(self) -> tuple[System, ...]:

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.codec.files import written_whole
+from earmark.eval.alignment.result import PLAIN_FIELDS, Alignment, from_plain
 from earmark.eval.metrics.interface import Score
 
 if TYPE_CHECKING:  # workers only need the record
     import pyarrow as pa
 
 FOLDER = "records"
-NEWER = "lag_left"  # a column that files of earlier versions do not have
+NEWER = ("lag_left", "alignment")  # columns that files of earlier versions do not have
 SHORTEST = 2.0  # seconds of work in a file
 SHARE = 0.01  # of the run's duration so far, in a file of a long run: few files, and little to lose
 
@@ -39,6 +40,7 @@ class Record:
         notes: remarks on the recording, for the report.
         scores: metric and version -> Score.
         lag_left: fraction of a sample that the alignment left; None if it cannot be estimated.
+        alignment: what alignment found and did; None in records of earlier versions.
     """
 
     sample_rate: int
@@ -52,6 +54,7 @@ class Record:
     notes: list[str]
     scores: dict[str, Score] = field(default_factory=dict)
     lag_left: float | None = None
+    alignment: Alignment | None = None
 
 
 class Records(Mapping[str, Record]):
@@ -68,7 +71,8 @@ class Records(Mapping[str, Record]):
     def __getitem__(self, key: str) -> Record:
         (row,) = self._table.slice(self._rows[key], 1).to_pylist()
         scores = {score.pop("cell"): Score(**score) for score in row.pop("scores")}
-        return Record(**row, scores=scores)
+        alignment = row.pop("alignment")
+        return Record(**row, scores=scores, alignment=None if alignment is None else from_plain(alignment))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
@@ -96,8 +100,9 @@ def table(run: Path, files: Iterable[Path] | None = None) -> pa.Table:
         try:
             with path.open("rb") as file:
                 rows = parquet.read_table(file)
-            if NEWER not in rows.column_names:
-                rows = rows.append_column(NEWER, pa.nulls(len(rows), pa.float64()))
+            for name in NEWER:
+                if name not in rows.column_names:
+                    rows = rows.append_column(name, pa.nulls(len(rows), schema.field(name).type))
             tables.append(rows.select(schema.names).cast(schema))
         except (OSError, pa.ArrowException, KeyError):
             continue
@@ -176,9 +181,14 @@ def _schema() -> pa.Schema:
 
     text = pa.string()
     score = pa.struct([("cell", text), ("value", pa.float64()), ("status", text), ("reason", text)])
+    jump = pa.struct([("at", pa.float64()), ("samples", pa.float64())])
+    mark = pa.struct([("name", text), ("detail", text)])
+    types = {str: text, int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    plain = [(name, types[kind]) for name, kind in PLAIN_FIELDS.items()]
+    alignment = pa.struct([*plain, ("jumps", pa.list_(jump)), ("marks", pa.list_(mark))])
     return pa.schema([
         ("key", text), ("sample_rate", pa.int32()), ("channels", pa.int32()), ("duration", pa.float64()),
         ("kbps", pa.float64()), ("lag", pa.int32()), ("encode_seconds", pa.float64()),
         ("decode_seconds", pa.float64()), ("audio_stamp", text), ("notes", pa.list_(text)), ("scores", pa.list_(score)),
-        ("lag_left", pa.float64()),
+        ("lag_left", pa.float64()), ("alignment", alignment),
     ])  # fmt: skip

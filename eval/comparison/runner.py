@@ -228,8 +228,22 @@ def _do(work: _Prepared) -> None:
                 if isinstance(outcome, Record):
                     remember(task.key, outcome)
                 advance(f"{task.system.text}  {task.source.file}")
+        _align_again(work)
     finally:
         work.digests.save()
+
+
+def _align_again(work: _Prepared) -> None:
+    """Align the files whose delay is unclear, or another, by the delay that most files of their system share."""
+    again = list(work.tasks.to_align_again(work.digests, work.tally))
+    if not again:
+        return
+    with progress("align", len(again)) as advance, records.appended(work.plan.run) as remember:
+        for task, outcome in _outcomes(work.plan, iter(again)):
+            work.tally.add(task.source.file, task.system.text, outcome)
+            if isinstance(outcome, Record):
+                remember(task.key, outcome)
+            advance(f"{task.system.text}  {task.source.file}")
 
 
 def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from earmark.baselines.interface import System
 from earmark.baselines.registry import family_of
+from earmark.eval.alignment.result import Alignment
+from earmark.eval.comparison.alignment import Consensus
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import REFERENCE
@@ -20,6 +22,19 @@ from earmark.eval.metrics.interface import Score, failed
 STATUS = ("ok", "undefined", "error")
 # Attributes of Record that are columns of the table; the rows of all metrics of a recording in a system repeat them.
 REPEATED = ("kbps", "lag", "lag_left", "encode_seconds", "decode_seconds", "duration")
+
+# Column -> its value in an alignment; "marks", the findings as text, is a column, too.
+ALIGNED: dict[str, Callable[[Alignment], float | None]] = {
+    "delay": lambda one: one.removed,
+    "sign": lambda one: one.sign,
+    "gain_db": lambda one: one.gain_db,
+    "peak": lambda one: one.peak,
+    "drift_ppm": lambda one: one.drift_ppm,
+    "missing": lambda one: one.missing_seconds,
+    "extra": lambda one: one.extra / one.sample_rate,
+    "true_peak_db": lambda one: one.true_peak_db,
+    "beyond_full_scale": lambda one: one.beyond_full_scale,
+}
 
 
 class Tally:
@@ -32,6 +47,7 @@ class Tally:
     Attributes:
         formats: recording -> sample rate, channels and seconds as scored, or why the recording cannot be used.
         notes: remarks on recordings, for the report.
+        consensus: the delays that most files of a system share.
     """
 
     def __init__(
@@ -47,7 +63,9 @@ class Tally:
         self._files = {source.file: number for number, source in enumerate(sources)}
         self._columns = {system.text: number for number, system in enumerate(systems)}
         pairs = (len(sources), len(systems))
-        self._repeated = {name: np.full(pairs, np.nan) for name in REPEATED}
+        self.consensus = Consensus()
+        self._repeated = {name: np.full(pairs, np.nan) for name in (*REPEATED, *ALIGNED)}
+        self._marks = np.full(pairs, "", dtype=object)
         self._values = np.full((*pairs, len(metrics)), np.nan)
         self._status = np.zeros(self._values.shape, np.uint8)
         self._absent = np.zeros(self._values.shape, bool)
@@ -67,9 +85,13 @@ class Tally:
             return
         row, column = self._files[file], self._columns[system]
         if isinstance(outcome, Record):
-            for name, values in self._repeated.items():
-                value = getattr(outcome, name)
-                values[row, column] = np.nan if value is None else value
+            values = {name: getattr(outcome, name) for name in REPEATED}
+            if (alignment := outcome.alignment) is not None:
+                values |= {name: value_of(alignment) for name, value_of in ALIGNED.items()}
+                self._marks[row, column] = "; ".join(mark.text for mark in alignment.marks)
+                self.consensus.add(system, alignment)
+            for name, value in values.items():
+                self._repeated[name][row, column] = np.nan if value is None else value
         computed = self.metrics_of(system, self.sources[row].category)
         for number, name in enumerate(self.metrics):
             if name in computed:
@@ -91,7 +113,10 @@ class Tally:
         Pairs of recording and system that are left out have none.
 
         Columns: file, category, system, metric, value, status ("ok", "undefined" or "error"), reason, kbps_nominal, and
-        those of REPEATED.
+        those of REPEATED and ALIGNED: lag (whole samples removed), lag_left, delay (samples removed, with their
+        fraction), sign (-1 if the polarity was inverted), gain_db, peak (normalised correlation), drift_ppm, missing
+        and extra (seconds), true_peak_db (dBTP) and beyond_full_scale (samples) of the decoded signal; and marks, what
+        a reader of the scores must know about the alignment. All of them are empty for the scores of earlier versions.
         """
         files, _, metrics = self._values.shape
 
@@ -114,13 +139,14 @@ class Tally:
             "reason": reasons.ravel(),
             "kbps_nominal": np.tile(np.repeat(np.array(nominal, float), metrics), files),
             **{name: np.repeat(values.ravel(), metrics) for name, values in self._repeated.items()},
+            "marks": np.repeat(self._marks.ravel(), metrics),
         }
         if self._absent.any():
             present = ~self._absent.ravel()
             table = {name: column[present] for name, column in table.items()}
-        types = dict.fromkeys(("file", "category", "system", "metric", "status", "reason"), "str")
+        types = dict.fromkeys(("file", "category", "system", "metric", "status", "reason", "marks"), "str")
         return pd.DataFrame({name: pd.Series(table.pop(name), dtype=types.get(name)) for name in tuple(table)}).astype(
-            {"lag": "Int64"}
+            {"lag": "Int64", "sign": "Int64", "beyond_full_scale": "Int64"}
         )
 
 

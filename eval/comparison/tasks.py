@@ -57,6 +57,26 @@ class Tasks:
         self.digests: dict[str, tuple[str | None, str | None]] = {}
         self.decoded_anew: set[tuple[str, str]] = set()
 
+    def to_align_again(self, digests: Digests, tally: Tally) -> Iterator[Task]:
+        """Yield the tasks of files that are to be aligned by the delay of the others; see `Consensus`.
+
+        The decoded signal is not stored as the codec gave it, so the file is coded again.
+        """
+        if not tally.consensus.speaks:
+            return
+        known = records.read(self.plan.run)
+        for source in self.sources:
+            digest, added = self.digests.get(source.file, (None, None))
+            for task in self._of(source, digest, added) if digest is not None else ():
+                if task.system.text in self.decoded:
+                    given = self.decoded.of(task.system.text, source.file, digests)
+                    task = replace(task, given=given)
+                record = known.get(task.key)
+                rule = None if record is None else tally.consensus.contradicts(task.system.text, record.alignment)
+                if rule is not None:
+                    self.decoded_anew.add((source.file, task.system.text))
+                    yield replace(task, shared=rule)
+
     def to_do(self, digests: Digests, tally: Tally, advance: Callable[[str], None]) -> Iterator[Task]:
         """Yield the tasks to do; adds known results, and recordings that cannot be opened, to the tally at once."""
         known: Mapping[str, Record] = {} if self.plan.replace else records.read(self.plan.run)
@@ -114,4 +134,5 @@ class Tasks:
                 metrics=self.plan.metrics_for(source.category, self.metrics[text]) if text in self.scored else {},
                 added_sha256=added,
                 external_metrics=self.external_metrics,
+                alignment=self.plan.alignment,
             )

@@ -15,15 +15,15 @@ from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.remote_paths import local_copy
+from earmark.eval.alignment.result import Rule
 from earmark.eval.comparison import corpus, run_folder
-from earmark.eval.comparison.alignment import MAX_LAG, advance, estimate_lag, lag_left
+from earmark.eval.comparison.alignment import AUTO, Policy, is_documented
 from earmark.eval.comparison.corpus import ReferenceFormat, Source
 from earmark.eval.comparison.decoded import loading
 from earmark.eval.comparison.decoded.loading import DecodedFile
-from earmark.eval.comparison.pair import matched
+from earmark.eval.comparison.pair import Pair, matched, scored
 from earmark.eval.comparison.records import Record
 from earmark.eval.metrics import registry, transport
-from earmark.eval.metrics.evaluation import evaluate
 from earmark.eval.metrics.interface import Metric
 
 RECORD_VERSION = 1  # part of every key; raise it if the same inputs give another record
@@ -45,6 +45,8 @@ class Task:
         earlier: record that lacks some of the metrics; None if the recording is to be coded.
         external_metrics: metrics that a worker process may not know, from `transport.pack`.
         given: the decoded file of a system that is given by its decoded audio.
+        alignment: how to align.
+        shared: the delay that most files share, if this one is to be aligned again by it.
     """
 
     run: Path
@@ -58,6 +60,8 @@ class Task:
     earlier: Record | None = None
     external_metrics: bytes = b""
     given: DecodedFile | None = None
+    alignment: Policy = AUTO
+    shared: Rule | None = None
 
     @property
     def key(self) -> str:
@@ -76,11 +80,17 @@ class Task:
             parts.append([self.added_sha256, self.source.added.start, self.source.added.snr_db])
         if self.given is not None:
             parts.append([self.given.sha256, self.given.bits])
+        if aligned_by := self.alignment.identity(self.system):
+            parts.append(aligned_by)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def audio_path(self) -> Path:
         return run_folder.audio_path(self.run, self.system.text, self.source.file)
+
+    def rule(self, reference: audio.Recording) -> Rule:
+        """How to align with a recording."""
+        return self.shared or self.alignment.rule(self.system, reference.sample_rate)
 
     def describes(self, record: Record) -> bool:
         """Whether the decoded file is still the one that the record describes."""
@@ -119,7 +129,7 @@ def perform(task: Task) -> Record:
             record, decoded = task.earlier, audio.read(path).samples
     for name in task.missing(record):
         metric = task.find(name)
-        record.scores[cell(metric)] = evaluate(metric, reference.samples, decoded, reference.sample_rate)
+        record.scores[cell(metric)] = scored(metric, reference, decoded, record.alignment)
     return record
 
 
@@ -132,47 +142,40 @@ def _code(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
             f"{system.text}: {here} where the run has {task.system_version}; install the same on every machine"
         )
     codec = family.open(system, reference.sample_rate, reference.channels)
-    result = transcode(codec, reference.samples, reference.sample_rate)
-    lag = estimate_lag(reference.samples, result.audio)
-    decoded = advance(result.audio, lag) if lag else result.audio
-    notes = []
-    if abs(lag) == MAX_LAG:
-        late = f"{abs(lag)} samples {'late' if lag > 0 else 'early'}"
-        notes.append(f"{task.source.file}: {system.text} is {late}, the limit of the search")
-    audio.write(task.audio_path, decoded, reference.sample_rate)
-    record = Record(
-        sample_rate=reference.sample_rate,
-        channels=reference.channels,
-        duration=reference.seconds,
-        kbps=result.payload_bits / reference.seconds / 1000 if family.coded else None,
-        lag=lag,
-        lag_left=lag_left(reference.samples, decoded),
-        encode_seconds=result.encode_seconds,
-        decode_seconds=result.decode_seconds,
-        audio_stamp=stamp(task.audio_path),
-        notes=notes,
-    )
-    return record, decoded
+    result = transcode(codec, reference.samples, reference.sample_rate, any_length=not is_documented(system))
+    pair = matched(reference, audio.Recording(result.audio, reference.sample_rate), task.rule(reference), result.notes)
+    kbps = result.payload_bits / reference.seconds / 1000 if family.coded else None
+    return _stored(task, reference, pair, kbps, (result.encode_seconds, result.decode_seconds), []), pair.decoded
 
 
 def _take(task: Task, given: DecodedFile, reference: audio.Recording) -> tuple[Record, audio.Audio]:
     """Read the decoded file, and store it as it is scored: in the format of the recording and aligned with it."""
     original = loading.load(given, task.source, reference)
-    pair = matched(reference, original)
+    pair = matched(reference, original, task.rule(reference))
+    kbps = None if given.bits is None else given.bits / reference.seconds / 1000
+    notes = loading.notes(task.system.text, task.source, reference, original, pair)
+    return _stored(task, reference, pair, kbps, (None, None), notes), pair.decoded
+
+
+def _stored(
+    task: Task, reference: audio.Recording, pair: Pair, kbps: float | None,
+    seconds: tuple[float | None, float | None], notes: list[str],
+) -> Record:  # fmt: skip
+    """Store the aligned audio, and return its record without scores."""
     audio.write(task.audio_path, pair.decoded, reference.sample_rate)
-    record = Record(
+    return Record(
         sample_rate=reference.sample_rate,
         channels=reference.channels,
         duration=reference.seconds,
-        kbps=None if given.bits is None else given.bits / reference.seconds / 1000,
+        kbps=kbps,
         lag=pair.lag,
         lag_left=pair.lag_left,
-        encode_seconds=None,
-        decode_seconds=None,
+        encode_seconds=seconds[0],
+        decode_seconds=seconds[1],
         audio_stamp=stamp(task.audio_path),
-        notes=loading.notes(task.system.text, task.source, reference, original, pair),
+        notes=notes,
+        alignment=pair.alignment,
     )
-    return record, pair.decoded
 
 
 def stamp(path: Path) -> str:
