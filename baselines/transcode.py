@@ -71,5 +71,7 @@ def transcode(codec: Codec, audio: Audio, sample_rate: int, *, any_length: bool 
     if not any_length:
         back = fit_length(back, audio.shape[-1])
     payload = sum(part.payload_bits for part in encoded)
-    seconds = (between - started, ended - between) if getattr(codec, "timed", True) else (None, None)
-    return Transcoded(back, payload, *seconds, tuple(getattr(codec, "converted", ())))
+    notes = tuple(getattr(codec, "converted", ()))
+    if not getattr(codec, "timed", True):
+        return Transcoded(back, payload, None, None, notes)
+    return Transcoded(back, payload, between - started, ended - between, notes)

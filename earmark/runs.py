@@ -17,6 +17,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import path_or_url
 from earmark.codec.text import counted, split_list
 from earmark.eval.comparison import runner
+from earmark.eval.comparison.alignment import ALIGN, Align, Policy, read_delays
 from earmark.eval.comparison.corpus import HIGHEST_RATE, SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.decoded.options import given_systems
 from earmark.eval.comparison.failures import failures
@@ -84,6 +85,8 @@ def compare(
     jobs: int | None = None,
     cluster: str | None = None,
     keep_going: bool = False,
+    align: Align = "auto",
+    delays: Mapping[str, str] | None = None,
     replace: bool = False,
 ) -> Run:
     """Encode, decode, align and score recordings with several codecs, and write the report.
@@ -110,6 +113,9 @@ def compare(
             cannot be sent to others, or that use a GPU which has room for one copy.
         cluster: address of a Dask scheduler, e.g. "tcp://host:8786", whose workers do the work instead.
         keep_going: run the rest if a system or metric cannot run here; default: raise.
+        align: "auto" trusts the documented delays of Earmark's codecs and finds those of all others; "documented"
+            trusts that no codec has any delay left; "none" scores the signals as they are.
+        delays: system or codec -> delay to remove instead: "22s" for samples, or "1.5ms".
         replace: delete what the run in `out` holds first; default: add to it.
 
     Returns:
@@ -131,6 +137,9 @@ def compare(
     recordings = path_or_url(str(audio))
     given = given_systems(recordings, _values(decoded), _values(bitstreams))
     _check((*parsed, *(one.system for one in given)), names, sample_rate, jobs)
+    if align not in ALIGN:
+        raise UserError(f"compare: align={align!r} is not one of {', '.join(ALIGN)}")
+    policy = Policy(align, read_delays(f"{name}={delay}" for name, delay in (delays or {}).items()))
     folder = path_or_url(str(out))
     texts = [system.text for system in parsed]
     also = f" decoded={ {one.system.text: str(one.audio) for one in given} }," if given else ""
@@ -140,6 +149,7 @@ def compare(
         format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=usable_cores() if jobs is None else jobs,
         command=call,
         cluster=cluster, keep_going=keep_going, decoded=given, replace=replace,
+        alignment=policy,
     )  # fmt: skip
     result = runner.run(plan)
     refresh(folder, if_missing=not result.changed)

@@ -20,6 +20,7 @@ from earmark.codec.notices import is_quiet, notice
 from earmark.codec.remote_paths import is_remote
 from earmark.codec.suggestions import same
 from earmark.codec.text import counted
+from earmark.eval.comparison.alignment import ALIGN, Align, Policy, read_delays
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.decoded.options import decoded_options, given_systems
 from earmark.eval.inputs import AudioPath, NewRunPath
@@ -79,6 +80,15 @@ MOST_NOTES = 30  # printed; the report has all
     help="Resample every recording to this rate first, e.g. 24k.",
 )  # fmt: skip
 @option("--replace", is_flag=True, help="Start over: delete what RUN holds first.")
+@option(
+    "--align", type=click.Choice(ALIGN), metavar="|".join(ALIGN), default="auto", show_default="auto",
+    help="How to align: auto trusts the delays of Earmark's codecs and finds those of all others; documented trusts "
+    "that no codec has any delay left; none scores the audio as it is.",
+)  # fmt: skip
+@option(
+    "--delay", "delays", multiple=True, metavar="NAME=DELAY",
+    help="Remove this delay from a system or codec, e.g. mine=22s for samples, mine=1.5ms. Repeats add up.",
+)  # fmt: skip
 @shared.keep_going
 @shared.dry_run
 @shared.quiet
@@ -94,6 +104,7 @@ def compare(
     jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
     listen_by: str | None, replace: bool,
+    align: Align, delays: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 
@@ -115,7 +126,8 @@ def compare(
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=names, run=out,
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
-        keep_going=keep_going, decoded=given, replace=replace, command=shlex.join(["earmark", *sys.argv[1:]]),
+        keep_going=keep_going, decoded=given, replace=replace,
+        alignment=Policy(align, read_delays(delays)), command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     for line in _before(plan):
         click.echo(f"note: {line}", err=True)

@@ -75,7 +75,8 @@ def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
 def limited_samples(audio: Audio) -> int:
     """Samples at the maximum or the minimum of their channel."""
     return sum(
-        int(np.count_nonzero((channel >= channel.max() - STEP) | (channel <= channel.min() + STEP))) for channel in audio
+        int(np.count_nonzero((channel >= channel.max() - STEP) | (channel <= channel.min() + STEP)))
+        for channel in audio
     )
 
 

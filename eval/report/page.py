@@ -11,6 +11,7 @@ import pandas as pd
 from earmark.codec.files import write_text
 from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.report import plots, sections
+from earmark.eval.report.alignment import alignment_grids
 from earmark.eval.report.choice import OUTLIER, choices, headline_metric
 from earmark.eval.report.excerpts import Excerpt, by_category, cut, remove, write_audio
 from earmark.eval.report.missing import missing
@@ -103,5 +104,6 @@ def _content(
         "headlines": headlines(summary, pairs[headline], headline) if headline in pairs else [],
         "comparisons": sections.comparisons(scores, pairs, speech),
         "worst": worst_tables(run, scores, excerpts),
+        "alignment": alignment_grids(scores, info),
         "definitions": sections.definitions(info),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,10 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
         kbps_nominal, kbps: nominal bit rate; measured bit rate, payload bits of all files over their duration.
         encode_rtf, decode_rtf: duration of all files over their processing time (arXiv 2210.13438, section 4.6);
             higher is faster.
+        marks: what alignment found, with the number of files: "inverted 3, drift 1"; absent if nothing was found.
     """
     keys = ["system", "category", "metric"]
+    found = _marks(scores)
     scores = scores[["file", *keys, "value", "status", *_PER_FILE]]
     rows = pd.concat([scores, scores.assign(category=ALL)], ignore_index=True)
     for key in keys:
@@ -63,7 +66,24 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     summary["ci95_low"] = summary["mean"] - half_width
     summary["ci95_high"] = summary["mean"] + half_width
     summary = summary.drop(columns="deviation").merge(_rates(rows), on=["system", "category"], how="left")
-    return summary.astype(dict.fromkeys(keys, "str"))
+    summary = summary.astype(dict.fromkeys(keys, "str"))
+    if found:
+        pairs = zip(summary["system"], summary["category"], strict=True)
+        summary["marks"] = pd.Series([found.get(pair, "") for pair in pairs], dtype="str")
+    return summary
+
+
+def _marks(scores: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """(system, category) -> names of marks with their numbers of files; {} for runs without marks."""
+    if "marks" not in scores or not (scores["marks"] != "").any():
+        return {}
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    marked = scores[scores["marks"] != ""].drop_duplicates(["file", "system"])
+    for row in marked.itertuples(index=False):
+        for category in (row.category, ALL):
+            names = (text.partition(" (")[0] for text in str(row.marks).split("; "))
+            counts.setdefault((str(row.system), str(category)), Counter()).update(names)
+    return {pair: ", ".join(f"{name} {n}" for name, n in count.items()) for pair, count in counts.items()}
 
 
 def _rates(rows: pd.DataFrame) -> pd.DataFrame:

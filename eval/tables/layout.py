@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from earmark.codec.errors import UserError
+from earmark.eval.alignment.result import MARKS
 from earmark.eval.metrics import registry
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.rates import tested
@@ -18,7 +19,7 @@ from earmark.eval.tables.numbers import DASH
 from earmark.eval.tables.published import is_published, published_note
 from earmark.eval.tables.significance import STAR, is_significant, significance_note
 
-DAGGER = "†"
+DAGGER, SECTION_SIGN = "†", "§"
 MEANING = (
     "Mean ± half width of its 95 % confidence interval (Student t over files), in brackets the number of files with a "
     "score. Fewer than three files have no interval, but a dash. Undefined and failed cells never enter a mean."
@@ -114,12 +115,21 @@ def _counts(undefined: int, failed: int) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One system in one category: nominal and measured bit rate in kbps, NaN if it has none; one cell per column."""
+    """One system in one category: nominal and measured bit rate in kbps, NaN if it has none; one cell per column.
+
+    `marked` tells that alignment found something, which a note explains.
+    """
 
     system: str
     kbps_nominal: float
     kbps: float
     cells: tuple[Cell, ...]
+    marked: bool = False
+
+    @property
+    def label(self) -> str:
+        """The system, with the mark of its note."""
+        return f"{self.system} {SECTION_SIGN}" if self.marked else self.system
 
 
 @dataclass(frozen=True)
@@ -187,6 +197,7 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     details = [f"{column.title}: {column.detail}." for column in columns if column.detail]
     notes = (
         MEANING,
+        *alignment_notes(ours),
         *common,
         *_rate_notes(ours),
         *details,
@@ -195,6 +206,20 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
         *published_note(summary),
     )
     return Layout(columns, tuple(sections), speeds, notes)
+
+
+def alignment_notes(summary: pd.DataFrame) -> list[str]:
+    """A note per system whose alignment found something, and one that says what the words mean."""
+    if "marks" not in summary:
+        return []
+    over_all = summary[(summary["category"] == ALL) & (summary["marks"] != "")].drop_duplicates("system")
+    found = {str(row.system): str(row.marks) for row in _tuples(over_all)}
+    names = {part.rpartition(" ")[0] for marks in found.values() for part in marks.split(", ")}
+    counts = [f"{system}: {marks}" for system, marks in found.items()]
+    meanings = [f"{name}: {meaning}" for name, meaning in MARKS.items() if name in names]
+    if not counts:
+        return []
+    return [f"{SECTION_SIGN} Alignment (number of files): {'; '.join(counts)}. {'. '.join(meanings)}."]
 
 
 def _rate_notes(summary: pd.DataFrame) -> list[str]:
@@ -218,6 +243,7 @@ def _section_rows(
                 _cell(by_cell.get((first.system, name)), undefined, failed, decimals[name], marks.get(name, ""))
                 for name in decimals
             ),
+            marked=bool(getattr(first, "marks", "")),
         )
         for first in _tuples(block.drop_duplicates("system"))
     )  # fmt: skip

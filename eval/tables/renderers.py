@@ -69,7 +69,7 @@ def _scores_grid(layout: Layout) -> tuple[list[str], list[tuple[str, list[list[s
     sections = []
     for section in layout.sections:
         lines = [
-            [row.system, nominal_text(row.kbps_nominal), kbps_text(row.kbps), *(cell.text for cell in row.cells)]
+            [row.label, nominal_text(row.kbps_nominal), kbps_text(row.kbps), *(cell.text for cell in row.cells)]
             for row in section.rows
         ]
         sections.append((section.category, lines))

@@ -69,7 +69,7 @@ class TerminalTable:
             grid.add_row(Text(section.category, style="bold"))
             for row in section.rows:
                 cells = (Text(_lines(row.cells[index])) for index in metrics)
-                grid.add_row(Text(f" {row.system}"), nominal_text(row.kbps_nominal), kbps_text(row.kbps), *cells)
+                grid.add_row(Text(f" {row.label}"), nominal_text(row.kbps_nominal), kbps_text(row.kbps), *cells)
         return grid
 
     def _speeds(self) -> Table:

@@ -162,11 +162,28 @@ def test_a_timeout_is_a_number_of_seconds(tmp_path, wrong):
         assert wrong in done.stderr
 
 
-def test_another_sample_rate_is_refused(tmp_path):
-    write(tmp_path / "other.wav", noise(), 8000)
-    one = codec(f"cp {{input}} {{bitstream}} && : {{bitstream}}; cp {tmp_path}/other.wav {{output}}")
-    with pytest.raises(UserError, match="8000 Hz and 1 channels for 16000 Hz and 1"):
-        one.decode(one.encode(noise()))
+@pytest.mark.parametrize(
+    ("channels", "rate", "of_input", "shape", "converted"),
+    [
+        (1, 8000, 1, (1, 3200), ["8 kHz to 16 kHz"]),
+        (2, 16000, 1, (1, 1600), ["2 channels to 1"]),
+        (1, 16000, 2, (2, 1600), ["1 channel to 2"]),
+    ],
+)
+def test_another_format_is_converted_and_told(tmp_path, channels, rate, of_input, shape, converted):
+    write(tmp_path / "other.wav", noise(channels=channels), rate)
+    one = codec(f"cp {{input}} {{bitstream}} && : {{bitstream}}; cp {tmp_path}/other.wav {{output}}", channels=of_input)
+    for _ in range(2):
+        assert one.decode(one.encode(noise(channels=of_input))).shape == shape
+    assert one.converted == converted
+
+
+def test_the_output_keeps_its_length():
+    """A delay and padding are for the search to find: 100 samples more come back."""
+    longer = f'{sys.executable} -c \'import soundfile as s, numpy as n; x, r = s.read("{{bitstream}}"); '
+    longer += 's.write("{output}", n.pad(x, (100, 0)), r)\''
+    one = codec(f"cp {{input}} {{bitstream}} && {longer}")
+    assert one.decode(one.encode(noise())).shape == (1, 1700)
 
 
 @pytest.mark.parametrize(

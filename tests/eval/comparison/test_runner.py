@@ -23,7 +23,8 @@ from earmark.eval.comparison.work import Task, attempt
 from earmark.eval.metrics.si_snr import si_snr
 
 COLUMNS = ["file", "category", "system", "metric", "value", "status", "reason", "kbps_nominal", "kbps", "lag",
-           "lag_left", "encode_seconds", "decode_seconds", "duration"]  # fmt: skip
+           "lag_left", "encode_seconds", "decode_seconds", "duration", "delay", "sign", "gain_db", "peak", "drift_ppm",
+           "missing", "extra", "true_peak_db", "beyond_full_scale", "marks"]  # fmt: skip
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Alignment of signals with known delays."""
+"""Small delays near a documented one, and what their removal leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from scipy.signal import lfilter
 from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec import audio
-from earmark.eval.comparison.alignment import MAX_LAG, advance, estimate_lag, lag_left
+from earmark.eval.alignment.plain import MAX_LAG, fraction_left, signed_lag
+from earmark.eval.alignment.shift import placed
 
 
 def noise(channels: int = 1, length: int = 4000, seed: int = 0) -> np.ndarray:
@@ -22,31 +23,31 @@ def test_finds_and_removes_a_lag(lag, channels):
     """`decoded` is `reference` late by `lag`; the result equals the reference except at the ends."""
     reference = noise(channels)
     decoded = np.roll(reference, lag, axis=-1)
-    assert estimate_lag(reference, decoded) == lag
-    back = advance(decoded, lag)
+    assert signed_lag(reference, decoded) == lag
+    back = placed(decoded, lag, decoded.shape[1])
     inner = slice(MAX_LAG, -MAX_LAG)
     np.testing.assert_array_equal(back[:, inner], reference[:, inner])
 
 
 def test_a_coded_signal_is_found_under_its_noise():
     reference = noise()
-    assert estimate_lag(reference, np.roll(reference, 3, axis=-1) + 0.9 * noise(seed=1)) == 3
+    assert signed_lag(reference, np.roll(reference, 3, axis=-1) + 0.9 * noise(seed=1)) == 3
 
 
 @pytest.mark.parametrize("signal", [np.zeros((1, 100), np.float32), np.zeros((2, 3), np.float32)])
 def test_silence_has_no_lag(signal):
-    assert estimate_lag(signal, signal) == 0
+    assert signed_lag(signal, signal) == 0
 
 
 def test_a_signal_shorter_than_the_search_range():
-    assert estimate_lag(noise(length=5), noise(length=5)) == 0
+    assert signed_lag(noise(length=5), noise(length=5)) == 0
 
 
 def test_unknown_samples_at_the_ends_are_zeros():
     signal = np.arange(1, 6, dtype=np.float32)[None]
-    assert advance(signal, 2).tolist() == [[3, 4, 5, 0, 0]]
-    assert advance(signal, -2).tolist() == [[0, 0, 1, 2, 3]]
-    assert advance(signal, 0).tolist() == signal.tolist()
+    assert placed(signal, 2, 5).tolist() == [[3, 4, 5, 0, 0]]
+    assert placed(signal, -2, 5).tolist() == [[0, 0, 1, 2, 3]]
+    assert placed(signal, 0, 5).tolist() == signal.tolist()
 
 
 def delayed(signal: np.ndarray, samples: float) -> np.ndarray:
@@ -60,9 +61,9 @@ def delayed(signal: np.ndarray, samples: float) -> np.ndarray:
 def test_the_fraction_of_a_sample_that_is_left(fraction, channels):
     """In noise with most energy at low frequencies, like speech and music."""
     low = lfilter([1], [1, -1.8, 0.82], noise(channels, 20000)).astype(np.float32)
-    assert lag_left(low, delayed(low, fraction)) == pytest.approx(fraction, abs=0.03)
+    assert fraction_left(low, delayed(low, fraction)) == pytest.approx(fraction, abs=0.03)
     late = delayed(low, 3 + fraction)
-    assert lag_left(low, advance(late, 3)) == pytest.approx(fraction, abs=0.03)
+    assert fraction_left(low, placed(late, 3, low.shape[1])) == pytest.approx(fraction, abs=0.03)
 
 
 def test_in_white_noise_the_fraction_is_underestimated():
@@ -70,15 +71,15 @@ def test_in_white_noise_the_fraction_is_underestimated():
     before, here, after = np.sinc([-1.3, -0.3, 0.7])
     assert (before - after) / (2 * (before - 2 * here + after)) == pytest.approx(0.183, abs=0.001)
     white = noise(length=200_000)
-    assert lag_left(white, delayed(white, 0.3)) == pytest.approx(0.183, abs=0.01)
+    assert fraction_left(white, delayed(white, 0.3)) == pytest.approx(0.183, abs=0.01)
 
 
 def test_without_a_peak_at_zero_there_is_no_fraction():
     signal = noise()
-    assert lag_left(signal, np.roll(signal, 1, axis=-1)) is None
-    assert lag_left(np.zeros((1, 100), np.float32), signal[:, :100]) is None
-    assert lag_left(signal[:, :1], signal[:, :1]) is None
-    assert lag_left(signal, -signal) is None
+    assert fraction_left(signal, np.roll(signal, 1, axis=-1)) is None
+    assert fraction_left(np.zeros((1, 100), np.float32), signal[:, :100]) is None
+    assert fraction_left(signal[:, :1], signal[:, :1]) is None
+    assert fraction_left(signal, -signal) is None
 
 
 @pytest.mark.parametrize("system", ["opus@12", "opus@64", "mp3@64", "aac@64"])
@@ -89,6 +90,6 @@ def test_no_more_than_half_a_sample_is_left_of_real_recordings(shared, system, c
     one = parse(system)
     codec = family_of(one).open(one, whole.sample_rate, whole.channels)
     decoded = transcode(codec, samples, whole.sample_rate).audio
-    left = lag_left(samples, advance(decoded, estimate_lag(samples, decoded)))
+    left = fraction_left(samples, placed(decoded, signed_lag(samples, decoded), samples.shape[1]))
     assert left is not None
     assert abs(left) <= 0.5
