@@ -77,7 +77,7 @@ class Command(_WithSections):
             raise
         except click.UsageError as error:
             if "" in self.remedies and "unexpected extra argument" in error.message:
-                error.message = f"{error.message}; {self.remedies['']}"
+                raise click.UsageError(f"{error.message}; {self.remedies['']}", ctx) from error
             raise
 
 
