@@ -11,10 +11,8 @@ import numpy as np
 from earmark.baselines import definition
 from earmark.baselines.interface import Encoded, System
 from earmark.baselines.own_codec import OwnCodec
-from earmark.codec.audio import Audio, fit_length
+from earmark.codec.audio import Audio
 from earmark.codec.errors import UserError
-
-MOST_PADDED = 0.1  # seconds by which the decoded signal may be longer or shorter: a model's last frame
 
 
 class FunctionCodec:
@@ -35,17 +33,17 @@ class FunctionCodec:
 
     def encode(self, audio: Audio) -> Encoded:
         decoded = self._decoded(audio)
-        length = audio.shape[-1]
-        if abs(decoded.shape[-1] - length) > MOST_PADDED * self.sample_rate or decoded.shape[0] != audio.shape[0]:
+        if decoded.shape[0] != audio.shape[0]:
             raise UserError(
                 f"{self.name}: returned an array {list(decoded.shape)} for a source {list(audio.shape)}; return "
-                "[channels, time] of the same size"
+                "[channels, time] with the same channels"
             )
+        length = audio.shape[-1]
         bits = 0 if self.kbps is None else round(self.kbps * 1000 * length / self.sample_rate)
-        return Encoded((fit_length(decoded, length).tobytes(),), length, bits)
+        return Encoded((decoded.tobytes(),), length, bits)
 
     def decode(self, encoded: Encoded) -> Audio:
-        return np.frombuffer(encoded.packets[0], np.float32).reshape(-1, encoded.samples)
+        return np.frombuffer(encoded.packets[0], np.float32).reshape(self.channels, -1)
 
     def _decoded(self, audio: Audio) -> Audio:
         if _is_module(self.function):
@@ -87,8 +85,8 @@ def as_codec(
 ) -> FunctionFamily:
     """Make a codec of a torch module or of a plain function, for `earmark.compare`.
 
-    Its time cannot be split into encoding and decoding, so tables show no speed. Its delay is removed by the alignment,
-    like that of any decoded audio.
+    Its time cannot be split into encoding and decoding, so tables show no speed. It may return its delay and the
+    padding of its last frame: the comparison finds the delay and removes it.
 
     Args:
         function: a torch module gets a tensor [1, channels, time] on its own device, in evaluation mode, and returns

@@ -69,7 +69,10 @@ class Tasks:
             digest, added = self.digests.get(source.file, (None, None))
             for task in self._of(source, digest, added) if digest is not None else ():
                 if task.system.text in self.decoded:
-                    given = self.decoded.of(task.system.text, source.file, digests)
+                    try:
+                        given = self.decoded.of(task.system.text, source.file, digests)
+                    except UserError:  # the tally has the reason
+                        continue
                     task = replace(task, given=given)
                 record = known.get(task.key)
                 rule = None if record is None else tally.consensus.contradicts(task.system.text, record.alignment)

@@ -61,7 +61,20 @@ def test_the_lines_say_what_alignment_and_conversion_did(pair, tmp_path):
     assert "Alignment: 5 samples (0.31 ms) late, removed." in done.output
     assert "resampled from 48 kHz to 16 kHz." in done.output
     assert "converted from stereo to mono." in done.output
-    assert "10 ms shorter than the reference, its end was padded." in done.output
+    assert "10 ms shorter than the reference; scored where it is there." in done.output
+
+
+def test_polarity_level_and_marks_are_told(pair, tmp_path):
+    """Half the level is 20 log10(0.5) = -6.02 dB."""
+    reference, decoded = pair
+    write(tmp_path / "other.wav", -0.5 * read(decoded).samples, 16000)
+    done = run(reference, tmp_path / "other.wav", "-m", "si_snr")
+    sentence = (
+        "Alignment: 5 samples (0.31 ms) late, removed; polarity inverted, corrected; level -6.0 dB, left as it is."
+    )
+    assert sentence in done.output
+    (row,) = records(reference, tmp_path / "other.wav", "-m", "si_snr")
+    assert (row["sign"], round(float(row["gain_db"]), 1)) == ("-1", -6.0)
 
 
 @pytest.mark.parametrize(
