@@ -21,7 +21,7 @@ from earmark.codec.notices import notice
 UPDATES_PER_ENTRY = 50
 SECONDS_PER_LINE = 60.0
 WAITING = "data"  # part of the stopwatch in which updates wait for their batches
-_NOT_LOSSES = ("fraction_", "kbps", "seconds_")  # prefixes of means that are not losses
+_NOT_LOSSES = ("fraction_", "gradient_norm", "kbps", "seconds_")  # prefixes of means that are not losses
 
 Usage = Mapping[str, list[float]]
 
@@ -71,6 +71,11 @@ class Journal:
         if time.monotonic() - self._printed >= SECONDS_PER_LINE:
             self._printed = time.monotonic()
             self._print(number, self._line.take())
+
+    def skipped(self, number: int, reason: str) -> None:
+        """Log an update that was not applied."""
+        self._write({"update": number, "skipped": reason})
+        click.echo(f"warning: update {number} skipped: {reason}", err=True)
 
     def validation(self, number: int, scores: Mapping[str, float], usage: Usage) -> None:
         """Log the scores after `number` updates, and the usage of the codebooks."""

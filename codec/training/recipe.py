@@ -34,6 +34,7 @@ class LossWeights:
     mel: float
     log_mel: float
     levels: float
+    compressed: float
     adversarial: float
     features: float
     commitment: float
@@ -53,6 +54,11 @@ class DiscriminatorRecipe:
     update_probability: float
     per_bandwidth: bool
     start: int
+    alone: int
+    rate: float
+    compression: float
+    windows: int
+    shared_pass: bool
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class OptimizerRecipe:
     schedule: Literal["constant", "cosine"]
     warmup: int
     weight_ema: float
+    clip: float
 
 
 @dataclass(frozen=True)
@@ -204,6 +211,13 @@ def _check(recipe: Recipe) -> None:
         "balancer.reference_norm": (recipe.balancer.reference_norm > 0, "above 0"),
         "discriminators.filters": (discriminators.filters >= 1, "1 or more"),
         "discriminators.update_probability": (0 <= discriminators.update_probability <= 1, "in [0, 1]"),
+        "discriminators.start": (discriminators.start >= 0, "0 or more"),
+        "discriminators.alone": (discriminators.alone >= 0, "0 or more"),
+        "discriminators.rate": (discriminators.rate > 0, "above 0"),
+        "discriminators.compression": (0 < discriminators.compression <= 1, "above 0, up to 1"),
+        "discriminators.windows": (
+            0 <= discriminators.windows <= len(windows.MS_STFT), f"0 (all) to {len(windows.MS_STFT)}"
+        ),
         "data.seconds": (
             data.seconds * recipe.model.sample_rate >= shortest,
             f"{shortest / recipe.model.sample_rate:.3g} or more, for the windows of losses and discriminators",
@@ -222,6 +236,7 @@ def _check(recipe: Recipe) -> None:
         ),
         "optimizer.warmup": (optimizer.warmup >= 0, "0 or more"),
         "optimizer.weight_ema": (0 <= optimizer.weight_ema < 1, "in [0, 1)"),
+        "optimizer.clip": (optimizer.clip >= 0, "0 (off) or more"),
         "training.epochs": (recipe.training.epochs >= 1, "1 or more"),
         "training.updates": (recipe.training.updates >= 1, "1 or more"),
         "training.seed": (0 <= recipe.training.seed < 2**63, "in [0, 2^63)"),

@@ -127,7 +127,10 @@ class CodecTraining:
         return self._batches
 
     def update(self, batch: Tensor) -> Mapping[str, float | Tensor]:
-        return self.trainer.update(batch.to(self.trainer.group.device, non_blocking=True))
+        metrics = self.trainer.update(batch.to(self.trainer.group.device, non_blocking=True))
+        if self.trainer.skipped is not None and self.journal is not None:
+            self.journal.skipped(self.updates, self.trainer.skipped)
+        return metrics
 
     def validate(self) -> None:
         assert self.journal is not None
@@ -140,6 +143,7 @@ class CodecTraining:
             self.journal.audio(name, audio, recipe.model.sample_rate, trainer.updates)
 
     def save(self) -> None:
+        self.trainer.require_finite_weights()
         save_state(self._folder, {**self.trainer.state_dict(), "seconds": self._seconds()})
 
     def _seconds(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,25 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from earmark.codec.encodec.precision import has_bfloat16
+from earmark.codec.errors import UserError
 from earmark.codec.training import discriminators, optimizers
+from earmark.codec.training.adversarial import AdversarialPass
 from earmark.codec.training.distributed import ProcessGroup, average, average_gradients
+from earmark.codec.training.finite import NotFinite, require_finite
 from earmark.codec.training.generator import Generator, Output
 from earmark.codec.training.losses.balancer import Balancer
 from earmark.codec.training.losses.band_levels import BandLevels
-from earmark.codec.training.losses.terms import (
-    MultiScaleLogMel,
-    MultiScaleMel,
-    feature_matching,
-    hinge_discriminator,
-    hinge_generator,
-    time_loss,
-)
+from earmark.codec.training.losses.compressed import CompressedSTFT
+from earmark.codec.training.losses.terms import MultiScaleLogMel, MultiScaleMel, time_loss
+from earmark.codec.training.losses.windows import MS_STFT
 from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.schedule import learning_rate
 from earmark.codec.training.stopwatch import Stopwatch
 from earmark.codec.training.weight_average import WeightAverage
 
+MOST_SKIPPED = 3  # updates in a row, after which a training ends
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -53,7 +52,12 @@ class Trainer:
         self.discriminators = discriminators.build(recipe).to(group.device)
         weights = asdict(recipe.losses)
         rate = recipe.model.sample_rate
-        spectral = {"mel": MultiScaleMel(rate), "log_mel": MultiScaleLogMel(rate), "levels": BandLevels(rate)}
+        spectral: dict[str, nn.Module] = {
+            "mel": MultiScaleMel(rate),
+            "log_mel": MultiScaleLogMel(rate),
+            "levels": BandLevels(rate),
+        }
+        spectral["compressed"] = CompressedSTFT()
         distances: dict[str, Distance] = {"time": time_loss, **{k: d.to(group.device) for k, d in spectral.items()}}
         self.distances = {name: distance for name, distance in distances.items() if weights[name] > 0}
         self.balancer = Balancer(
@@ -70,6 +74,8 @@ class Trainer:
         }
         self.average = WeightAverage(self.generator, recipe.optimizer.weight_ema)
         self.updates = 0
+        self.skipped: str | None = None  # why the last update was skipped
+        self._skipped_in_a_row = 0
         self.stopwatch = Stopwatch(group.device)
 
     def update(self, audio: Tensor) -> dict[str, float | Tensor]:
@@ -78,32 +84,90 @@ class Trainer:
         Args:
             audio: this process's part of the batch, [B, channels, T] on its device.
 
+        An update with a loss or a gradient that is not finite is skipped: neither weights nor codebooks learn from its
+        batch, and `skipped` says why.
+
         Returns:
-            Metrics for the log: losses of the whole batch, shares of the gradient, and the bit rate drawn. Losses are
-            tensors, since reading their values would wait for the device.
+            Metrics for the log: losses of the whole batch, shares and norms of the gradient, and the bit rate drawn;
+            none if the update was skipped. Losses are tensors, since reading their values would wait for the device.
+
+        Raises:
+            UserError: several updates in a row had to be skipped.
         """
-        recipe = self.recipe
-        draws = np.random.default_rng([recipe.training.seed, self.updates])
+        self.skipped = None
+        number = self.updates
+        self.updates += 1
+        try:
+            metrics = self._update(audio, number)
+        except NotFinite as problem:
+            self.skipped = str(problem)
+            self._skipped_in_a_row += 1
+            if self._skipped_in_a_row >= MOST_SKIPPED:
+                raise UserError(
+                    f"update {self.updates}: {problem}, in {MOST_SKIPPED} updates in a row; the state saved last is "
+                    "intact: lower optimizer.learning_rate or set optimizer.clip, or look at the recordings"
+                ) from problem
+            return {}
+        self._skipped_in_a_row = 0
+        average(value for value in metrics.values() if isinstance(value, Tensor))
+        self.average.update(self.generator)
+        return metrics
+
+    def _update(self, audio: Tensor, number: int) -> dict[str, float | Tensor]:
+        recipe, settings = self.recipe, self.recipe.discriminators
+        draws = np.random.default_rng([recipe.training.seed, number])
         torch.manual_seed(int(draws.integers(2**62)) + self.group.rank)  # for the noise of some quantisers
         kbps = float(draws.choice(recipe.model.kbps))
-        train_discriminator = draws.random() < recipe.discriminators.update_probability
-        self._set_learning_rate()
+        train_discriminator = draws.random() < settings.update_probability
+        windows = _windows(draws, settings.windows)
+        self._set_learning_rate(number)
         with self.stopwatch("generator"), self._autocast():
             output = self.generator(audio, recipe.model.codebooks(kbps))
         metrics: dict[str, float | Tensor] = {"kbps": kbps}
         with self.stopwatch("losses"):
             losses = {name: distance(audio, output.decoded) for name, distance in self.distances.items()}
-        if self.updates >= recipe.discriminators.start and recipe.discriminators.kinds:
-            discriminator = self.discriminators.of(kbps)
+            commitment = {"loss commitment": output.quantized.commitment, "loss bits": output.quantized.bits}
+            require_finite(
+                {
+                    "a sample of the batch": audio,
+                    **{f"loss {name}": loss for name, loss in losses.items()},
+                    **commitment,
+                    "the decoded audio": output.decoded,
+                }
+            )
+        if number >= settings.start and settings.kinds:
+            adversarial = AdversarialPass(self.discriminators.of(kbps), windows, self._autocast)
             with self.stopwatch("discriminators"):
-                if train_discriminator:
-                    metrics["discriminator"] = self._train_discriminator(discriminator, audio, output.decoded.detach())
-                losses |= self._adversarial(discriminator, audio, output.decoded)
+                joined = number >= settings.start + settings.alone
+                metrics |= self._discriminate(adversarial, audio, output.decoded, losses, train_discriminator, joined)
         with self.stopwatch("generator"):
             metrics |= self._train_generator(losses, output)
-        average(value for value in metrics.values() if isinstance(value, Tensor))
-        self.average.update(self.generator)
-        self.updates += 1
+        if "discriminator" in metrics and settings.shared_pass:
+            self.optimizers["discriminators"].step()
+        return metrics
+
+    def _discriminate(
+        self,
+        networks: AdversarialPass,
+        real: Tensor,
+        fake: Tensor,
+        losses: dict[str, Tensor],
+        train: bool,
+        joined: bool,
+    ) -> dict[str, float | Tensor]:
+        """Train the discriminators, and add the generator's adversarial losses to `losses` if it has `joined` them."""
+        metrics: dict[str, float | Tensor] = {}
+        shared = self.recipe.discriminators.shared_pass and joined
+        if train:
+            optimizer = self.optimizers["discriminators"]
+            optimizer.zero_grad(set_to_none=True)
+            metrics["discriminator"] = networks.train(real, fake if shared else fake.detach(), keep=shared)
+            metrics["gradient_norm_discriminator"] = self._limited_norm(networks.parameters(), "discriminators")
+            if not self.recipe.discriminators.shared_pass:
+                optimizer.step()
+        if joined:
+            losses |= networks.losses(real, fake, reuse=shared and train)
+            require_finite({f"loss {name}": losses[name] for name in ("adversarial", "features")})
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -127,6 +191,20 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
 
+    def require_finite_weights(self) -> None:
+        """Refuse weights that are not finite, before they are saved in place of a good state.
+
+        Raises:
+            UserError: names the first such weight.
+        """
+        for part, network in (("generator", self.generator), ("discriminators", self.discriminators)):
+            for name, value in network.state_dict().items():
+                if value.is_floating_point() and not bool(value.isfinite().all()):
+                    raise UserError(
+                        f"update {self.updates}: {part}.{name} is not finite; the state saved last is kept: lower "
+                        "optimizer.learning_rate or set optimizer.clip"
+                    )
+
     def usage(self) -> dict[str, list[float]]:
         """Perplexity and share of used codewords per codebook; empty for quantisers without codebooks."""
         quantizer = self.generator.quantizer
@@ -144,39 +222,15 @@ class Trainer:
             return contextlib.nullcontext()
         return torch.autocast(device.type, torch.bfloat16)
 
-    def _set_learning_rate(self) -> None:
+    def _set_learning_rate(self, number: int) -> None:
         optimizer, total = self.recipe.optimizer, self.recipe.training.total
         rate = learning_rate(
-            self.updates, peak=optimizer.learning_rate, rise=optimizer.warmup + 1, warmup=optimizer.warmup, total=total,
+            number, peak=optimizer.learning_rate, rise=optimizer.warmup + 1, warmup=optimizer.warmup, total=total,
             decay=optimizer.schedule,
         )  # fmt: skip
-        for each in self.optimizers.values():
+        for name, each in self.optimizers.items():
             for group in each.param_groups:
-                group["lr"] = rate
-
-    def _train_discriminator(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        optimizer = self.optimizers["discriminators"]
-        optimizer.zero_grad(set_to_none=True)
-        with self._autocast():
-            of_real, of_fake = discriminator(real), discriminator(fake)
-        loss = hinge_discriminator([output.logits for output in of_real], [output.logits for output in of_fake])
-        loss.backward()
-        average_gradients(discriminator.parameters())
-        optimizer.step()
-        return loss.detach()
-
-    def _adversarial(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        with _frozen(discriminator):
-            with self._autocast(), torch.no_grad():
-                of_real = discriminator(real)
-            with self._autocast():
-                of_fake = discriminator(fake)
-        return {
-            "adversarial": hinge_generator([output.logits for output in of_fake]),
-            "features": feature_matching(
-                [output.features for output in of_real], [output.features for output in of_fake]
-            ),
-        }
+                group["lr"] = rate * (self.recipe.discriminators.rate if name == "discriminators" else 1)
 
     def _train_generator(self, losses: dict[str, Tensor], output: Output) -> dict[str, float | Tensor]:
         optimizer = self.optimizers["generator"]
@@ -185,17 +239,29 @@ class Trainer:
         kbps = bits * self.recipe.model.step_rate / 1000
         unbalanced = self.recipe.losses.commitment * commitment + self.recipe.quantizer.penalty * kbps
         fractions = self.balancer.backward(losses, output.decoded, unbalanced)
-        average_gradients(self.generator.parameters())
+        norm = self._limited_norm(self.generator.parameters(), "generator")
         optimizer.step()
-        metrics = {name: loss.detach() for name, loss in {**losses, "commitment": commitment, "bits": bits}.items()}
-        return metrics | {f"fraction_{name}": fraction for name, fraction in fractions.items()}
+        metrics: dict[str, float | Tensor] = {
+            name: loss.detach() for name, loss in {**losses, "commitment": commitment, "bits": bits}.items()
+        }
+        metrics |= {f"fraction_{name}": fraction for name, fraction in fractions.items()}
+        return metrics | {"gradient_norm": norm}
+
+    def _limited_norm(self, parameters: Iterable[nn.Parameter], name: str) -> Tensor:
+        """Norm of the gradient of the whole batch, which is then scaled down to optimizer.clip if it is larger.
+
+        Raises:
+            NotFinite: the gradient holds NaN or infinity.
+        """
+        trained = [parameter for parameter in parameters if parameter.grad is not None]
+        average_gradients(trained)
+        norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in trained if parameter.grad is not None])
+        require_finite({f"the gradient of the {name}": norm})
+        if self.recipe.optimizer.clip:
+            torch.nn.utils.clip_grads_with_norm_(trained, self.recipe.optimizer.clip, norm)
+        return norm
 
 
-@contextlib.contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a module without computing those of its weights."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)
+def _windows(draws: np.random.Generator, count: int) -> list[int] | None:
+    """Numbers of the STFT windows that an update uses; None for all of them."""
+    return sorted(draws.choice(len(MS_STFT), count, replace=False).tolist()) if count else None

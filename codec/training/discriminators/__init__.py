@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,8 +26,12 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
-        return [output for member in self.members for output in member(audio)]
+    def forward(self, audio: Tensor, windows: Sequence[int] | None = None) -> list[DiscriminatorOutput]:
+        """Evaluate all networks, or those of MultiScaleSTFT for the given windows and all others."""
+        outputs: list[DiscriminatorOutput] = []
+        for member in self.members:
+            outputs += member(audio, windows) if isinstance(member, MultiScaleSTFT) else member(audio)
+        return outputs
 
 
 class PerBandwidth(nn.Module):
@@ -52,18 +56,18 @@ def build(recipe: Recipe) -> PerBandwidth:
     settings, rate = recipe.discriminators, recipe.model.sample_rate
 
     def ensemble() -> Ensemble:
-        return Ensemble(_member(kind, rate, settings.filters) for kind in settings.kinds)
+        return Ensemble(_member(kind, rate, settings.filters, settings.compression) for kind in settings.kinds)
 
     if not settings.per_bandwidth:
         return PerBandwidth({EVERY: ensemble()})
     return PerBandwidth({_name(kbps): ensemble() for kbps in recipe.model.kbps})
 
 
-def _member(kind: str, sample_rate: int, filters: int) -> nn.Module:
+def _member(kind: str, sample_rate: int, filters: int, compression: float) -> nn.Module:
     if kind == "ms_stft":
-        return MultiScaleSTFT([scaled(window, sample_rate) for window in MS_STFT], filters)
+        return MultiScaleSTFT([scaled(window, sample_rate) for window in MS_STFT], filters, compression=compression)
     if kind == "mono_stft":
-        return MonoSTFT(scaled(MONO_STFT, sample_rate), filters)
+        return MonoSTFT(scaled(MONO_STFT, sample_rate), filters, compression)
     if kind == "msd":
         return MultiScale(max(1, filters // 2))
     if kind == "mpd":

@@ -14,7 +14,7 @@ from earmark.codec.training.discriminators.network import (
     DiscriminatorOutput,
     split_channels,
 )
-from earmark.codec.training.losses.spectrogram import Spectrogram, two_channels
+from earmark.codec.training.losses.spectrogram import Spectrogram, compressed, two_channels
 
 # Per residual unit: its width over that of the first convolution, its widening, and its strides in time and frequency.
 UNITS = ((1, 2, (1, 2)), (2, 2, (2, 2)), (4, 1, (1, 2)), (4, 2, (2, 2)), (8, 1, (1, 2)), (8, 2, (2, 2)))
@@ -32,10 +32,12 @@ class MonoSTFT(nn.Module):
         window: samples of the STFT, a multiple of 128; the hop is a quarter of it. Signals must have 8 frames, that is
             2.75 windows.
         filters: channels of the first convolution.
+        compression: power of the magnitudes, see MultiScaleSTFT.
     """
 
-    def __init__(self, window: int = 1024, filters: int = 32) -> None:
+    def __init__(self, window: int = 1024, filters: int = 32, compression: float = 1.0) -> None:
         super().__init__()
+        self.compression = compression
         self.spectrogram = Spectrogram(window)
         first = nn.Conv2d(2, filters, 7, padding=3)
         units = [_ResidualUnit(width * filters, widening, strides) for width, widening, strides in UNITS]
@@ -43,7 +45,7 @@ class MonoSTFT(nn.Module):
 
     def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
         spectrum = self.spectrogram(split_channels(audio)[:, 0])[..., :-1]
-        return [self.network(two_channels(spectrum))]
+        return [self.network(two_channels(compressed(spectrum, self.compression)))]
 
 
 class _ResidualUnit(nn.Module):

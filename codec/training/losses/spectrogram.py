@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from earmark.codec.audio.mel import mel_triangles
 from earmark.codec.encodec.layers import reflect
 
+FLOOR = 1e-10  # power of white noise at -100 dBFS in a spectrogram
+
 
 class Spectrogram(nn.Module):
     """Complex STFT without padding, [..., T] -> [..., 1 + (T - window) // hop, window / 2 + 1].
@@ -33,6 +35,17 @@ class Spectrogram(nn.Module):
                 audio.flatten(0, -2), size, size // 4, window=self.window, center=False, return_complex=True
             )
         return spectrum.unflatten(0, audio.shape[:-1]).transpose(-1, -2)
+
+
+def compressed(spectrum: Tensor, power: float) -> Tensor:
+    """Raise the magnitudes of a complex spectrum to a power and keep the phases; 1 leaves it as it is.
+
+    The magnitudes are those of the spectrum plus -100 dB of full-scale noise, so that the gradient at 0 is finite.
+    """
+    if power == 1:
+        return spectrum
+    energy = spectrum.real.square() + spectrum.imag.square()
+    return spectrum * (energy + FLOOR).pow((power - 1) / 2)
 
 
 def two_channels(spectrum: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
     A codebook starts from k-means over the vectors that reach it in the first batch that uses it. After that, a
     codeword is the mean of the vectors that chose it: the moving average of their sum over the moving average of their
     number. A codeword that is hardly ever chosen is replaced by a random vector of the batch, with a count that keeps
-    it for 70 updates even if it is never chosen. No count comes near zero, so none needs smoothing.
+    it for 70 updates even if it is never chosen. No count comes near zero, so none needs smoothing. A batch with NaN or
+    infinity teaches nothing.
 
     All processes of torch.distributed hold the same codebooks: those that one process would learn from the joint batch.
     Random numbers depend on the seed and the number of updates. Everything that a later update depends on is a buffer,
@@ -142,7 +143,7 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
     def _start(self, vectors: Tensor, codebooks: int) -> None:
         """Initialise those of the first codebooks that were not used before, by k-means on the residuals."""
         started = int(self.started)
-        if started >= codebooks:
+        if started >= codebooks or not _all_finite([vectors]):
             return
         batch = JointBatch(len(vectors), vectors.device)
         all_vectors = torch.arange(batch.size, device=vectors.device)
@@ -168,6 +169,8 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
             inputs: vectors that each codebook quantised, [n, dimension].
             codes: codes that each codebook chose, [n].
         """
+        if not _all_finite(inputs):
+            return
         used, codebook_size = slice(len(codes)), self.codebooks.shape[1]
         seen = [count_and_sum(vectors, code, codebook_size) for vectors, code in zip(inputs, codes, strict=True)]
         counts = sum_over_processes(torch.stack([count for count, _ in seen]))
@@ -194,6 +197,12 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
 
     def _draws(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, purpose, int(self.updates)))
+
+
+def _all_finite(vectors: list[Tensor]) -> bool:
+    """Whether no vector of the joint batch holds NaN or infinity, which a moving average would never forget."""
+    bad = torch.stack([~each.isfinite().all() for each in vectors]).any()
+    return not bool(sum_over_processes(bad.float()))
 
 
 def _choose(draws: np.random.Generator, size: int, count: int) -> Tensor:
