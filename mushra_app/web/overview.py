@@ -24,6 +24,8 @@ from earmark.mushra_app.ratings.screening import screen
 
 MOST_SHOWN = 300  # listeners on the page; listeners.csv has all
 
+LIVE_REPLICATES = 500  # of the bootstrap: the page is rendered often, and the report has all
+
 
 @dataclass(frozen=True)
 class ItemRow:
@@ -46,9 +48,10 @@ class ItemRow:
 
 @dataclass(frozen=True)
 class ConditionRow:
-    """A condition: its role, number of ratings that count, their mean and its 95 % interval.
+    """A condition: its role, number of ratings that count, their mean and its 95 % interval for
+    these items (bootstrap of listeners).
 
-    The mean is None without ratings, the interval below two.
+    The mean is None without ratings, the interval below two listeners.
     """
 
     name: str
@@ -180,9 +183,14 @@ def _minutes(listener: Listener, steps: Sequence[Any]) -> float:
 
 def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
     # Imported late: SciPy loads slowly, and a server that was killed must be back soon.
+    from earmark.mushra_app.analysis.intervals import cluster_bootstrap
     from earmark.mushra_app.ratings.statistics import summarise
 
-    summary = summarise(frame[["listener", "item", "condition", "score"]]) if len(frame) else pd.DataFrame()
+    summary = pd.DataFrame()
+    if len(frame):
+        ratings = frame[["listener", "item", "condition", "score"]]
+        intervals = cluster_bootstrap(ratings, replicates=LIVE_REPLICATES)
+        summary = summarise(ratings).merge(intervals, on=["condition", "category"])
     means: dict[str, Any] = {row["condition"]: row for row in summary.to_dict("records")}
     rows = []
     for condition in store.study.conditions:
@@ -190,7 +198,7 @@ def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
         if row is None:
             rows.append(ConditionRow(condition.name, condition.role, 0, None, None, None))
             continue
-        low, high = (None if math.isnan(row[end]) else row[end] for end in ("ci95_low", "ci95_high"))
+        low, high = (None if math.isnan(row[end]) else row[end] for end in ("boot95_low", "boot95_high"))
         rows.append(ConditionRow(condition.name, condition.role, row["n"], row["mean"], low, high))
     return sorted(rows, key=lambda row: -1 if row.mean is None else row.mean, reverse=True)
 
