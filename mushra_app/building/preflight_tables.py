@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from earmark.codec.text import printable
 from earmark.mushra_app.building.bs1534 import Point
 from earmark.mushra_app.building.preflight import Preflight
 
@@ -24,7 +25,7 @@ def findings_table(preflight: Preflight) -> Table:
     for finding in preflight.findings:
         word, style = STATUS[finding.status]
         # Text, because names may look like rich markup.
-        table.add_row(finding.check, Text(word, style=style), Text(finding.evidence))
+        table.add_row(finding.check, Text(word, style=style), Text(printable(finding.evidence)))
     return table
 
 
@@ -37,5 +38,5 @@ def points_table(points: Iterable[Point]) -> Table:
     table.add_column("this study", overflow="fold")
     for point in points:
         word, style = MET[point.met]
-        table.add_row(point.clause, point.requirement, Text(word, style=style), Text(point.evidence))
+        table.add_row(point.clause, point.requirement, Text(word, style=style), Text(printable(point.evidence)))
     return table

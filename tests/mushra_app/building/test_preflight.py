@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from earmark.cli import cli
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.eval.alignment.plain import signed_lag
-from earmark.mushra_app.building import bs1534, preflight
+from earmark.mushra_app.building import bs1534, preflight, preflight_tables
 from earmark.mushra_app.building.preflight import check_study, refuse_failures
 from earmark.mushra_app.building.stimulus_measures import CACHE, lag_and_correlation, measure_study
 from earmark.mushra_app.study import study as studies
@@ -258,3 +259,11 @@ def test_earmark_study_check(tmp_path):
     result = CliRunner().invoke(cli, ["study", "check", str(tmp_path / "bad")])
     assert result.exit_code == 1
     assert "FAIL" in result.output
+
+
+def test_names_with_control_characters_do_not_act_on_the_terminal():
+    """A study.json from elsewhere may name an item by an escape sequence."""
+    result = preflight.Preflight((preflight.Finding("audio", "fail", "item a\x1b[2Jb"),))
+    console = Console(record=True, width=80)
+    console.print(preflight_tables.findings_table(result))
+    assert "a\\x1b[2Jb" in console.export_text()
