@@ -11,18 +11,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import correlate
 
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 from earmark.codec.progress import progress
+from earmark.eval.alignment.plain import height_at, match_near
+from earmark.eval.alignment.search import find_delay
 from earmark.eval.levels import loudness
 from earmark.mushra_app.study.study import Item, Study, stimulus_path
 
 CACHE = "preflight.json"
-FORMAT = 1
-LONGEST_LAG = 0.1  # seconds; search range for a decoder's delay
+FORMAT = 2
+CERTAIN_HEIGHT = 0.8  # correlation at lag 0 from which no other delay can be right
+ENVELOPE_ERROR = 0.005  # seconds; spectral envelopes err by up to 3 ms
+LEAST_SURE = 0.3  # correlation that is reported at least if the search has found a delay
 CLIPPED_RUN = 3  # consecutive samples at full scale; fewer may be a peak that just reaches it
 FULL_SCALE = 32767 / 32768
 
@@ -37,7 +40,7 @@ class Measures:
         samples, sample_rate, channels: format of its audio.
         clipped: number of runs of three or more samples at full scale, over all channels.
         loudness: integrated loudness in LUFS; -70 for silence.
-        lag: delay against the hidden reference in samples, searched within 0.1 s; positive if the stimulus is late.
+        lag: delay against the hidden reference in samples, positive if the stimulus is late.
         correlation: normalised correlation with the reference at that lag; near 0 the lag means nothing.
         is_reference_copy: whether every sample equals that of the hidden reference.
     """
@@ -102,31 +105,32 @@ def measure_item(study: Study, item: Item, audio_folder: Path) -> dict[str, Meas
     return measured
 
 
-def lag_and_correlation(reference: NDArray[np.float32], signal: NDArray[np.float32], max_lag: int) -> tuple[int, float]:
-    """Lag and height of the peak of the cross-correlation, summed over channels.
-
-    Gives the same lag as `earmark.eval.comparison.alignment.estimate_lag`, but by FFT, for thousands of lags. Prefers
-    lag 0 if its value is within 1 % of the peak, as in periodic signals.
+def lag_and_correlation(
+    reference: NDArray[np.float32], signal: NDArray[np.float32], sample_rate: int
+) -> tuple[int, float]:  # fmt: skip
+    """Delay of a stimulus against its reference, as `earmark compare` measures it, and how sure it is.
 
     Args:
         reference, signal: [channels, time], of equal shape.
-        max_lag: bound of the search, in samples.
 
     Returns:
-        Lag in samples, positive if `signal` is late; and its correlation, normalised to 1 for equal signals.
+        Lag in samples, positive if `signal` is late, and the normalised correlation there, 1 for equal signals. The
+        correlation is 0 if no delay stands out: in silence, periodic signals, and where the codec does not keep the
+        waveform and the spectral envelopes do not tell more than 5 ms.
     """
-    energy = float(np.linalg.norm(reference)) * float(np.linalg.norm(signal))
-    if energy == 0:
+    if not reference.any() or not signal.any():
         return 0, 0.0
-    products = sum(
-        correlate(one.astype(np.float64), other.astype(np.float64), method="fft")
-        for one, other in zip(signal, reference, strict=True)
-    )
-    middle = reference.shape[-1] - 1
-    reach = min(max_lag, middle)
-    near = np.asarray(products)[middle - reach : middle + reach + 1]
-    best = reach if near[reach] >= 0.99 * near.max() else int(np.argmax(near))
-    return best - reach, float(near[best]) / energy
+    here, _ = height_at(reference, signal, 0)
+    if here >= CERTAIN_HEIGHT:
+        near = match_near(reference, signal, 0)
+        return near.whole, near.height
+    found = find_delay(reference, signal, sample_rate)
+    if found.lag is None or found.ambiguous:
+        return 0, 0.0
+    if found.by_envelope:
+        unsure = abs(found.lag) < ENVELOPE_ERROR * sample_rate
+        return (0, here) if unsure else (round(found.lag), LEAST_SURE)
+    return round(found.lag), max(match_near(reference, signal, round(found.lag)).height, LEAST_SURE)
 
 
 def _measure(recording: audio.Recording, reference: audio.Recording | None, size: int) -> Measures:
@@ -134,8 +138,9 @@ def _measure(recording: audio.Recording, reference: audio.Recording | None, size
     lag, correlation, is_copy = 0, 0.0, False
     if reference is not None and reference.samples.shape == samples.shape:
         is_copy = bool(np.array_equal(reference.samples, samples))
-        max_lag = round(LONGEST_LAG * recording.sample_rate)
-        lag, correlation = (0, 1.0) if is_copy else lag_and_correlation(reference.samples, samples, max_lag)
+        lag, correlation = (
+            (0, 1.0) if is_copy else lag_and_correlation(reference.samples, samples, recording.sample_rate)
+        )
     return Measures(
         size=size, samples=samples.shape[1], sample_rate=recording.sample_rate, channels=recording.channels,
         clipped=_clipped_runs(samples), loudness=loudness(samples, recording.sample_rate),
