@@ -12,21 +12,24 @@ from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import written_whole
 
 if TYPE_CHECKING:  # numpy takes time to import, and --help does without it
-    from earmark.codec.audio import Pcm
+    from earmark.codec.audio import Audio, Pcm
     from earmark.codec.audio.blocks import AudioStream
 
 PIPE = Path("-")
 
 
-def open_recording(path: Path) -> AudioStream:
+def open_recording(path: Path, block_seconds: float | None = None) -> AudioStream:
     """A recording to read block by block: an audio file, or WAV from a pipe.
+
+    Args:
+        block_seconds: longest block of a pipe to wait for; None for the default.
 
     Raises:
         UserError: no audio, or no standard input.
     """
     from earmark.codec.audio import blocks
 
-    return blocks.open_file(path) if path.is_file() else blocks.open_pipe(_open_pipe(path))
+    return blocks.open_file(path) if path.is_file() else blocks.open_pipe(_open_pipe(path), block_seconds)
 
 
 @contextmanager
@@ -76,15 +79,22 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing_audio(path: Path, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
-    """A function that writes blocks [n, channels] to an audio file, or as WAV to standard output; see `writing`."""
+def writing_audio(
+    path: Path, sample_rate: int, channels: int, floating: bool = False, comment: str = ""
+) -> Iterator[Callable[[Pcm | Audio], None]]:
+    """A function that writes blocks [n, channels] to an audio file, or as WAV to standard output; see `writing`.
+
+    Args:
+        floating: write 32-bit floats instead of 16-bit integers.
+        comment: text that a file carries.
+    """
     from earmark.codec.audio import blocks
 
     if path != PIPE:
-        with blocks.written_file(path, sample_rate, channels) as write:
+        with blocks.written_file(path, sample_rate, channels, floating, comment) as write:
             yield write
         return
-    with writing(path) as file, blocks.written_pipe(file, sample_rate, channels) as write:
+    with writing(path) as file, blocks.written_pipe(file, sample_rate, channels, floating) as write:
         yield write
 
 

@@ -42,9 +42,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "study": Entry("mushra_app.cli", "study_group", "COMMAND", "Make, serve and report a listening test"),
     },
     "Code": {
-        "encode": Entry("codec.cli", "encode", "IN OUT", "Code audio to an .ecdc file"),
-        "decode": Entry("codec.cli", "decode", "IN OUT", "Decode an .ecdc file to audio"),
-        "inspect": Entry("codec.cli", "inspect", "FILE", "Show what an .ecdc file holds"),
+        "encode": Entry("codec.commands.encode_cli", "encode", "IN OUT", "Code audio to an .ecdc file"),
+        "decode": Entry("codec.commands.decode_cli", "decode", "IN OUT", "Decode an .ecdc file to audio"),
+        "inspect": Entry("codec.commands.inspect_cli", "inspect", "FILE", "Show what an .ecdc file holds"),
     },
     "Train": {
         "data": Entry("codec.training.data_cli", "data", "COMMAND", "Prepare recordings to train on"),

@@ -72,14 +72,19 @@ def open_file(path: Path) -> AudioStream:
     return AudioStream(str(path), rate, channels, frames, _file_blocks(path, frames))
 
 
-def open_pipe(file: BinaryIO) -> AudioStream:
+def open_pipe(file: BinaryIO, block_seconds: float | None = None) -> AudioStream:
     """Open a WAV with one or two channels on a pipe; its header may lack the length.
+
+    Args:
+        block_seconds: longest block to wait for; default: BLOCK_FRAMES samples.
 
     Raises:
         UserError: see `wav_stream.read_header`; during iteration also NaN or infinite samples, or a missing end.
     """
     wav = wav_stream.read_header(file)
-    blocks = _finite(wav_stream.read_blocks(file, wav), name_of(file))
+    frames = BLOCK_FRAMES if block_seconds is None else round(block_seconds * wav.sample_rate)
+    frames = max(1, min(frames, BLOCK_FRAMES))
+    blocks = _finite(wav_stream.read_blocks(file, wav, frames), name_of(file))
     return AudioStream(name_of(file), wav.sample_rate, wav.channels, wav.frames, blocks)
 
 
@@ -148,29 +153,38 @@ def regrouped(blocks: Iterable[Audio], length: int) -> Iterator[Audio]:
         yield np.concatenate(pending, axis=1)
 
 
-def require_output(path: Path) -> None:
-    """Check that the file name ends in one of OUTPUTS.
+def require_output(path: Path, floating: bool = False) -> None:
+    """Check that the file name ends in one of OUTPUTS, and in .wav for floating point.
 
     Raises:
         UserError: it does not.
     """
+    if floating and path.suffix.lower() in OUTPUTS and path.suffix.lower() != ".wav":
+        raise UserError(f"{path}: --float writes .wav files; other types hold audio within full scale")
     if path.suffix.lower() not in OUTPUTS:
         raise UserError(f"{path}: audio goes to a file that ends in {', '.join(OUTPUTS)}, or to - for a pipe")
 
 
 @contextmanager
-def written_file(path: Path, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
+def written_file(
+    path: Path, sample_rate: int, channels: int, floating: bool = False, comment: str = ""
+) -> Iterator[Callable[[Pcm | Audio], None]]:
     """Yield a function that writes blocks [n, channels]; the file appears if the `with` block ends without an error.
+
+    Args:
+        floating: write 32-bit floats instead of 16-bit integers.
+        comment: text that the file carries.
 
     Raises:
         UserError: see `require_output`; or a WAV gets longer than 4 GiB.
         WriteError: the disk is full or the folder cannot be written.
     """
-    require_output(path)
+    require_output(path, floating)
     container, subtype = OUTPUTS[path.suffix.lower()]
+    subtype = "FLOAT" if floating else subtype
     written = 0
 
-    def write(pcm: Pcm) -> None:
+    def write(pcm: Pcm | Audio) -> None:
         nonlocal written
         written += pcm.nbytes
         if container == "WAV" and written > LONGEST_WAV:
@@ -183,10 +197,21 @@ def written_file(path: Path, sample_rate: int, channels: int) -> Iterator[Callab
     with written_whole(path) as aside:
         try:
             file = soundfile.SoundFile(aside, "w", sample_rate, channels, subtype, format=container)
+            if comment:
+                file.comment = comment
         except soundfile.LibsndfileError as error:
             raise _unwritable(path, error) from error
         with file:
             yield write
+
+
+def comment_of(path: Path) -> str:
+    """The text that an audio file carries; empty if there is none, or if the file cannot be read."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            return str(file.comment)
+    except (soundfile.LibsndfileError, OSError):
+        return ""
 
 
 def _unwritable(path: Path, error: soundfile.LibsndfileError) -> WriteError:
@@ -194,13 +219,15 @@ def _unwritable(path: Path, error: soundfile.LibsndfileError) -> WriteError:
 
 
 @contextmanager
-def written_pipe(file: BinaryIO, sample_rate: int, channels: int) -> Iterator[Callable[[Pcm], None]]:
+def written_pipe(
+    file: BinaryIO, sample_rate: int, channels: int, floating: bool = False
+) -> Iterator[Callable[[Pcm | Audio], None]]:
     """Yield a function that writes blocks [n, channels] as WAV to a pipe, with a header of unknown length."""
-    file.write(wav_stream.header(sample_rate, channels))
+    file.write(wav_stream.header(sample_rate, channels, floating))
     file.flush()
 
-    def write(pcm: Pcm) -> None:
-        file.write(pcm.astype("<i2").tobytes())
+    def write(pcm: Pcm | Audio) -> None:
+        file.write(pcm.astype("<f4" if floating else "<i2").tobytes())
         file.flush()
 
     yield write

@@ -79,7 +79,7 @@ def _format(name: str, format_chunk: bytes, length: int | None) -> WavFormat:
     return WavFormat(rate, channels, tag, bits, None if length is None else length // align)
 
 
-def read_blocks(file: BinaryIO, wav: WavFormat) -> Iterator[Audio]:
+def read_blocks(file: BinaryIO, wav: WavFormat, block_frames: int = BLOCK_FRAMES) -> Iterator[Audio]:
     """Blocks of samples as they arrive, float32 [channels, n], up to the announced length or the end of the input.
 
     Raises:
@@ -87,7 +87,7 @@ def read_blocks(file: BinaryIO, wav: WavFormat) -> Iterator[Audio]:
     """
     received = 0
     while wav.frames is None or received < wav.frames:
-        wanted = BLOCK_FRAMES if wav.frames is None else min(BLOCK_FRAMES, wav.frames - received)
+        wanted = block_frames if wav.frames is None else min(block_frames, wav.frames - received)
         data = _read(file, wanted * wav.frame_bytes)
         frames = len(data) // wav.frame_bytes  # a writer that was killed may leave an incomplete frame
         if frames == 0:
@@ -113,10 +113,11 @@ def _samples(data: bytes, wav: WavFormat) -> Audio:
     return flat.astype(np.float32).reshape(-1, wav.channels).T
 
 
-def header(sample_rate: int, channels: int) -> bytes:
-    """The header of a WAV with 16-bit samples and unknown length."""
-    align = 2 * channels
-    format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, PCM, channels, sample_rate, sample_rate * align, align, 16)
+def header(sample_rate: int, channels: int, floating: bool = False) -> bytes:
+    """The header of a WAV of unknown length with 16-bit samples, or with 32-bit floats."""
+    tag, bits = (FLOAT, 32) if floating else (PCM, 16)
+    align = bits // 8 * channels
+    format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, channels, sample_rate, sample_rate * align, align, bits)
     return b"RIFF" + struct.pack("<I", UNKNOWN) + b"WAVE" + format_chunk + struct.pack("<4sI", b"data", UNKNOWN)
 
 

@@ -41,6 +41,8 @@ MOST_LOST_CODES = 1 << 24
 LOST_SECONDS = 60
 LOST_FACTOR = 10
 
+OTHER_CODES = "the codes are not those that were written; are chunks of another file in it?"
+
 
 class CheckedReader:
     """Reads all intact chunks, and yields substitutes marked as lost for the others; see PartReader.
@@ -241,7 +243,7 @@ class CheckedReader:
         self.complete = self._whole and self._length is not None and not self._lost and not missing
         if self.complete and self._written_digest not in (None, self._digest.digest()[:DIGEST_SIZE]):
             self.complete = False
-            self.damage.append(Damage("the codes are not those that were written; are chunks of another file in it?"))
+            self.damage.append(Damage(OTHER_CODES))
         if skipped and not self._lost and not missing:  # otherwise these bytes are remains of chunks
             self.damage.append(Damage(f"{skipped} bytes belong to no chunk"))
         if unusable:

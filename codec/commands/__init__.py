@@ -1,0 +1,1 @@
+"""The commands `earmark encode`, `earmark decode` and `earmark inspect`, and their work on files and folders."""

@@ -1,0 +1,178 @@
+"""Encoding of one recording to an .ecdc file: a file, a pipe or each file of a folder."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from earmark.codec import ecdc, recordings
+from earmark.codec.audio.blocks import AudioStream
+from earmark.codec.checkpoints.downloads import OFFICIAL
+from earmark.codec.commands.signal_watch import SignalWatch
+from earmark.codec.commands.trees import Outcome, Pair
+from earmark.codec.ecdc.header import Format, Header, short_identity
+from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS, Entropy, SegmentCoder
+from earmark.codec.ecdc.source_facts import SourceFacts
+from earmark.codec.ecdc.tail import read_ends
+from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.errors import UserError
+from earmark.codec.model_choice import MODELS, ModelChoice
+from earmark.codec.pipes import open_recording, writing
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """The options of `earmark encode`; see its help.
+
+    Args:
+        tags: name and text of each tag.
+        chunk: length of a chunk in seconds, None for the default.
+    """
+
+    choice: ModelChoice
+    model: str | None = None
+    kbps: float = 6
+    lm: bool = False
+    container: Format = "earmark"
+    picked: str = "mix"
+    gain: float = 0.0
+    tags: tuple[tuple[str, str], ...] = ()
+    chunk: float | None = None
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Readers of the reference's format have the official weights only."""
+        return OFFICIAL if self.choice.checkpoint is None and self.container == "reference" else self.choice.checkpoint
+
+
+class Encoder:
+    """A model that is ready to encode files with the same settings.
+
+    Raises:
+        UserError: the settings do not fit the weights, or a model is not on this machine.
+    """
+
+    def __init__(self, settings: EncodeSettings) -> None:
+        self.settings = settings
+        choice = ModelChoice(settings.checkpoint, settings.choice.language_model, settings.choice.device)
+        self.model: EncodecModel
+        self.model, self.identity = choice.load(settings.model or MODELS[0])
+        config = self.model.config
+        if settings.model not in (None, config.name):
+            raise UserError(f"--model {settings.model}: {settings.checkpoint} is a checkpoint of {config.name}")
+        _require_rate(config, settings.kbps, settings.checkpoint)
+        if settings.chunk is not None and config.segment is not None:
+            raise UserError(f"--chunk: {config.name} codes segments of {config.segment:g} s, which are its chunks")
+        self.coder: SegmentCoder | None = None
+        if settings.lm or choice.language_model is not None:
+            self.coder = choice.coder_for(config, settings.container, self.identity)
+
+    def encode(
+        self, source: Path, target: Path, recording: AudioStream, advance: Callable[[int], object]
+    ) -> tuple[float, float, list[str]]:
+        """Write `target`.
+
+        Args:
+            recording: the opened `source`.
+            advance: called with the number of samples of each piece, at the model's rate.
+
+        Returns:
+            Seconds, measured bit rate in kbps, and notes on the signal.
+        """
+        settings, config = self.settings, self.model.config
+        watch = SignalWatch(recording, settings.picked, settings.gain, mono=config.channels == 1)
+        signal = watch.stream().converted(config.sample_rate, config.channels)
+        chunk = settings.chunk or CHUNK_SECONDS
+
+        def facts() -> SourceFacts | None:
+            if settings.container == "reference":
+                return None
+            return SourceFacts(
+                recording.sample_rate, recording.channels, watch.loudness, sha256_of(source), settings.gain,
+                watch.picked, dict(settings.tags),
+            )  # fmt: skip
+
+        coded = 0
+        with writing(target) as sink:
+            writer = ecdc.open_writer(
+                sink, config, config.codebooks(settings.kbps), signal.samples, format=settings.container,
+                model_identity=self.identity, language_model=self.coder is not None, coder=self.coder,
+                chunk_seconds=chunk,
+            )  # fmt: skip
+            for samples in recordings.encode(signal, self.model, settings.kbps, writer, facts, chunk):
+                sink.flush()
+                advance(samples)
+                coded += samples
+        seconds = coded / config.sample_rate
+        return seconds, writer.payload_bytes * 8 / seconds / 1000, watch.notes()
+
+    def differs(self, source: Path, target: Path) -> str | None:
+        """In what the file `target` differs from what encoding `source` would give; None if in nothing.
+
+        Raises:
+            UserError: `target` is not an .ecdc file, or damaged.
+        """
+        settings, config = self.settings, self.model.config
+        if settings.container == "reference":
+            return "a file in the public format, which does not say what it was made from"
+        header, facts = read_ends(target, config)
+        coder = self.coder
+        entropy = Entropy.RAW if coder is None else coder.entropy
+        wanted = Header.of_model(config, "earmark", config.codebooks(settings.kbps), None, entropy)
+        same = ("model", "codebooks", "entropy")
+        if any(getattr(header, name) != getattr(wanted, name) for name in same):
+            return "made at another bit rate, or with another model or language model"
+        if header.model_identity != short_identity(self.identity):
+            return "made with other weights"
+        if header.language_model_identity != (short_identity(coder.identity) if coder else ""):
+            return "made with another language model"
+        if facts is None or facts.sha256 != sha256_of(source):
+            return "made from another recording"
+        picked = settings.picked if facts.channels == 2 else "mix"
+        if (facts.gain, facts.picked, dict(facts.tags)) != (settings.gain, picked, dict(settings.tags)):
+            return "made with another --gain, --channels or --tag"
+        return None
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal; empty for a pipe."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def encoder_of(settings: EncodeSettings) -> Encoder:
+    """The encoder of this process."""
+    return Encoder(settings)
+
+
+def encode_pair(settings: EncodeSettings, force: bool, pair: Pair) -> Outcome:
+    """Encode one file of a folder, unless its target is there and equal.
+
+    Raises:
+        UserError: it cannot be encoded, or the target is another file and `force` is False.
+    """
+    encoder = encoder_of(settings)
+    if pair.target.exists() and not force:
+        try:
+            difference = encoder.differs(pair.source, pair.target)
+        except UserError as error:
+            difference = str(error).removeprefix(f"{pair.target}: ")
+        if difference is None:
+            return Outcome("there")
+        raise UserError(f"{pair.target}: exists, {difference}; add --force to replace it")
+    notes = encoder.encode(pair.source, pair.target, open_recording(pair.source), lambda samples: None)[2]
+    return Outcome("done", tuple(f"{pair.source}: {note}" for note in notes))
+
+
+def _require_rate(config: EncodecConfig, kbps: float, checkpoint: str | None) -> None:
+    if kbps not in config.kbps:
+        rates = ", ".join(f"{rate:g}" for rate in config.kbps)
+        others = "" if checkpoint else "; the official ones have more, by --checkpoint official"
+        raise UserError(f"--kbps {kbps:g}: these weights of {config.name} have {rates} kbps{others}")

@@ -1,0 +1,68 @@
+"""`earmark inspect`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from earmark.codec.command_line import command, option
+from earmark.codec.commands.arguments import CACHE, Input, language_model_option
+from earmark.codec.errors import UserError
+from earmark.codec.model_choice import ModelChoice
+from earmark.codec.text import printable
+
+
+@command(
+    short_help="Show what an .ecdc file holds",
+    examples=["earmark inspect speech.ecdc", "earmark inspect coded/ --check"],
+    environment=CACHE,
+    exit_status={1: "a file is damaged"},
+)
+@click.argument("file", type=Input(), metavar="FILE")
+@option("--check", is_flag=True, help="Say of FILE, or of each .ecdc file in the folder FILE, whether it is sound.")
+@language_model_option
+def inspect(file: Path, check: bool, language_model: Path | None) -> int:
+    """Print what FILE, an .ecdc file, holds as JSON: model, length, bit rate, damage, SHA-256 of the codes, tags.
+
+    The source is the recording that was coded: its rate, channels, loudness and SHA-256. If the file needs a language
+    model that is not on this machine, the values that depend on its payload are null.
+
+    With --check, FILE may be a folder. Each file is one line, `sound` or `damaged` with the reason. Checksums are
+    verified; no language model is needed.
+    """
+    from earmark.codec import ecdc
+
+    if check:
+        return _check(file)
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; name an .ecdc file, or add --check to check all files in it")
+    facts = ecdc.inspect(file)
+    if facts["entropy"] != "raw":
+        try:
+            facts = ecdc.inspect(file, coder=ModelChoice(language_model=language_model).coder_of)
+        except UserError as error:
+            if language_model is not None:
+                raise
+            click.echo(f"note: {file}: not read beyond its header: {error}", err=True)
+    click.echo(json.dumps(facts, indent=2))
+    return 1 if facts["damage"] else 0
+
+
+def _check(path: Path) -> int:
+    from earmark.codec.ecdc.soundness import damage_of
+
+    files = [path]
+    if path.is_dir():
+        found = (file for file in path.rglob("*") if file.suffix.lower() == ".ecdc" and file.is_file())
+        files = sorted(file for file in found if not file.name.startswith("."))
+        if not files:
+            raise UserError(f"{path}: no .ecdc files in it")
+    damaged = 0
+    for file in files:
+        damage = damage_of(file)
+        damaged += bool(damage)
+        click.echo(printable(f"damaged  {file}: {'; '.join(damage)}" if damage else f"sound    {file}"))
+    click.echo(f"{len(files) - damaged} sound, {damaged} damaged")
+    return 1 if damaged else 0

@@ -1,0 +1,102 @@
+"""A function of many items in several processes, one of which may die without ending the work."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Each process uses one core; libraries that start a thread per core would compete for the cores.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_busy = False  # whether this process works on an item
+
+
+def in_processes(
+    work: Callable[[Item], Result], items: Sequence[Item], jobs: int, died: Callable[[Item], Result]
+) -> Iterator[tuple[Item, Result]]:
+    """Yield each item with work(item), in order of completion.
+
+    Args:
+        work: function of a module, or an object that can be pickled; an exception of it ends the work.
+        died: gives the result of an item whose process was killed, by a crash in native code or for its memory.
+    """
+    left = dict.fromkeys(range(len(items)))
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    while left:
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin)
+        futures = _submitted(pool, work, items, left)
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                del left[futures[future]]
+                yield items[futures[future]], result
+        except BrokenProcessPool:
+            for future, index in futures.items():
+                if index in left and future.done() and future.exception() is None:
+                    del left[index]
+                    yield items[index], future.result()
+            # Whose process died is known only if there was one, which works in order: so go on with one.
+            if jobs == 1 and left:
+                index = next(iter(left))
+                del left[index]
+                yield items[index], died(items[index])
+            jobs = 1
+        except BaseException:
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Sequence[Item], indices: Iterable[int]
+) -> dict[Future[Result], int]:  # fmt: skip
+    """Hand out items; the processes start with SIGINT blocked, as Ctrl-C would end their imports with a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        return {pool.submit(_call, work, items[index]): index for index in indices}
+    finally:
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _call(work: Callable[[Item], Result], item: Item) -> Result:
+    global _busy
+    _busy = True
+    try:
+        return work(item)
+    except KeyboardInterrupt:
+        os._exit(130)  # the pool would go on with the next item
+    finally:
+        _busy = False
+
+
+def _begin() -> None:
+    """Leave Ctrl-C, which reaches the whole process group, to the parent, and end when the parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _leave(number: int, frame: object) -> None:
+    """End at once; work that is interrupted removes the file that it was writing."""
+    if _busy:
+        raise KeyboardInterrupt
+    os._exit(130)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
