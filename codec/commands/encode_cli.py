@@ -49,7 +49,7 @@ from earmark.codec.text import counted
 )  # fmt: skip
 @option(
     "--channels", "picked", type=Choice(["mix", "left", "right"]), default="mix", metavar="mix|left|right",
-    help="What to code of stereo: all of it, which a mono model averages, or one channel.",
+    help="Part of stereo to code: all of it, which a mono model averages, or one channel.",
 )  # fmt: skip
 @option("--gain", type=float, default=0.0, metavar="DB", help="Gain in dB before coding.")
 @option(
