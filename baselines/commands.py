@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,15 +98,26 @@ class Command(UsersCodec):
     def __init__(self, name: str, command: str) -> None:
         super().__init__(name, takes_rate="{kbps}" in command, parameter="{kbps}")
         self.title = "your command"
-        self.parts = _split(name, command)
+        self.commands = _split(name, command)
+        self.command = " && ".join(self.commands)
 
     def version(self, system: System | None = None) -> str:
         """Hash of the commands and of the content of the programs and files that they name."""
-        return f"command {program_files.identity(' && '.join(self.parts))}"
+        return f"command {program_files.identity(self.command)}"
+
+    def parts(self, system: System) -> Mapping[str, str]:
+        """The command, and the programs and files that it names, with a hash of each."""
+        return {"its command": hashlib.sha256(self.command.encode()).hexdigest(), **program_files.parts(self.command)}
+
+    def folders(self, system: System) -> Mapping[str, str]:
+        """The folders that the command names, e.g. of a model, with a hash of the content of each."""
+        return program_files.folders(self.command)
 
     def open(self, system: System, sample_rate: int, channels: int) -> CommandCodec:
         values = FILES | {"{kbps}": system.rate or "", "{rate}": str(sample_rate)}
-        encode, decode = (re.sub(r"{\w+}", lambda match: values.get(match[0], match[0]), part) for part in self.parts)
+        encode, decode = (
+            re.sub(r"{\w+}", lambda match: values.get(match[0], match[0]), part) for part in self.commands
+        )
         return CommandCodec(system.text, sample_rate, channels, encode, decode, system.timeout)
 
 

@@ -63,6 +63,7 @@ class System:
         own: the codec itself if it was defined in this process, by --codec or `register_codec`. None for codecs of
             Earmark and of installed packages, which every process finds by `family`.
         timeout: seconds after which an external program of the codec is ended; None for the default (programs.py).
+        identity: what the user says identifies the codec, in place of `Family.version`; None if the user does not.
     """
 
     text: str
@@ -71,6 +72,7 @@ class System:
     options: Mapping[str, str] = field(compare=False)
     own: Family | None = field(default=None, compare=False, repr=False)
     timeout: float | None = field(default=None, compare=False)
+    identity: str | None = field(default=None, compare=False)
 
 
 class Family(ABC):
@@ -93,6 +95,14 @@ class Family(ABC):
     @abstractmethod
     def version(self, system: System | None = None) -> str:
         """Version of the library, programs or weights in use; recorded with every result and part of its key."""
+
+    def parts(self, system: System) -> Mapping[str, str]:
+        """What `version` sums up, e.g. file -> hash of its content; {} if the version tells all."""
+        return {}
+
+    def folders(self, system: System) -> Mapping[str, str]:
+        """Folders whose content identifies the codec, too -> hash. Programs may write there while they run."""
+        return {}
 
     @abstractmethod
     def check(self, system: System) -> None:

@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MISSING = "missing"
+MOST_FILES = 1000  # in a folder, that count by their content; those of a larger one by their names and sizes
+UNSTABLE = ("/", "/dev", "/proc", "/sys", "/tmp", "/var/tmp", "~")  # folders that others write to
+PATH = re.compile(r"""(?:~\w*|\$\w+)?/[^\s'"=:,;()<>|&{}]*""")
 
 
 def identity(command: str, files: Iterable[Path] = (), settings: str = "") -> str:
-    """Hash of a command and of the content of every program and file that it names.
-
-    Programs are found on PATH, files by their absolute path or a path that begins with ~ or $VARIABLE. What those
-    programs load in turn is not seen.
+    """Hash of a command and of the content of every program and file that it names; see `parts`.
 
     Args:
         command: for `sh -c`.
@@ -27,8 +27,44 @@ def identity(command: str, files: Iterable[Path] = (), settings: str = "") -> st
         settings: what else does, as text.
     """
     digest = hashlib.sha256(f"{command}\n{settings}".encode())
-    for name, path in [*_named_in(command).items(), *((path.name, path) for path in files)]:
-        digest.update(f"\n{name} {_content(path)}".encode())
+    for name, content in parts(command, files).items():
+        digest.update(f"\n{name} {content}".encode())
+    return digest.hexdigest()[:16]
+
+
+def parts(command: str, files: Iterable[Path] = ()) -> dict[str, str]:
+    """The programs and files that a command names -> SHA-256 of the content of each.
+
+    Programs are found on PATH; files by their absolute path, by one that begins with ~ or $VARIABLE, or by one relative
+    to a folder that the command enters by `cd`. What those programs load in turn is not seen.
+    """
+    paths = [*_named_in(command).items(), *((path.name, path) for path in files)]
+    return {name: file_content(path) for name, path in paths}
+
+
+def folders(command: str) -> dict[str, str]:
+    """The folders that a command names, e.g. of a model, -> hash of all that is in each.
+
+    Folders that any program may write to, as /tmp, are absent.
+    """
+    unstable = {Path(name).expanduser() for name in UNSTABLE}
+    named = {text: Path(_expanded(text)) for word in words(command) for text in PATH.findall(word)}
+    return {
+        text: folder_content(path) for text, path in named.items() if path not in unstable and path.is_dir()
+    }  # fmt: skip
+
+
+def folder_content(folder: Path) -> str:
+    """Hash of the names and contents of the files in a folder and its sub-folders, hidden and compiled ones aside."""
+    files = sorted(
+        path for path in folder.rglob("*")
+        if not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )  # fmt: skip
+    digest = hashlib.sha256()
+    for path in files:
+        content = file_content(path) if len(files) <= MOST_FILES else str(path.stat().st_size)
+        digest.update(os.fsencode(f"{path.relative_to(folder).as_posix()} {content}\n"))
     return digest.hexdigest()[:16]
 
 
@@ -53,22 +89,40 @@ def missing_program(command: str) -> str | None:
 
 def _named_in(command: str) -> dict[str, Path]:
     """Words of a command that are programs or files, and where they are."""
-    found = {}
+    found: dict[str, Path] = {}
+    entered: list[Path] = []  # by `cd`
+    before = ""
     for word in words(command):
-        for part in (word, word.partition("=")[2]):  # --weights=/models/a.bin
+        if before == "cd":
+            entered.append(Path(_expanded(word)))
+        before = word
+        if re.search(r"\s", word):  # the command of another shell: sh -c "..."
+            found.update(_named_in(word) if word != command else {})
+        for part in dict.fromkeys((word, word.partition("=")[2], *PATH.findall(word))):  # --weights=/models/a.bin
             path = Path(_expanded(part))
-            if path.is_absolute() and path.is_file():
+            near = next((folder / part for folder in entered if part and (folder / part).is_file()), None)
+            if path.is_absolute() and _is_file(path):
                 found[part] = path
+            elif near is not None:
+                found[part] = near
             elif part and "/" not in part and (program := shutil.which(part)):
                 found[part] = Path(program)
     return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, as of a script within the command
+        return False
 
 
 def _expanded(word: str) -> str:
     return str(Path(os.path.expandvars(word)).expanduser()) if word[:1] in ("~", "$") else word
 
 
-def _content(path: Path) -> str:
+def file_content(path: Path) -> str:
+    """SHA-256 of a file; "missing" if it cannot be read."""
     try:
         status = path.stat()
     except OSError:

@@ -65,6 +65,15 @@ def installed() -> dict[str, Family]:
     return codecs
 
 
+@functools.cache
+def distribution_of(name: str) -> str | None:
+    """Name and version of the installed package that a codec comes from; None for codecs of Earmark."""
+    for entry_point in entry_points(group="earmark.codecs"):
+        if entry_point.name == name and (dist := getattr(entry_point, "dist", None)) is not None:
+            return f"{dist.name} {dist.version}"
+    return None
+
+
 def _why_it_does_not_load(name: str, target: str, error: Exception) -> str:
     first_line = (str(error).splitlines() or [""])[0]
     return (

@@ -22,6 +22,7 @@ from earmark.eval.comparison.corpus import HIGHEST_RATE, SPEECH_PATTERNS, Refere
 from earmark.eval.comparison.decoded.options import given_systems
 from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
+from earmark.eval.identity_options import named_systems
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.interface import Function, Metric
 from earmark.eval.report.results import refresh
@@ -88,6 +89,7 @@ def compare(
     align: Align = "auto",
     delays: Mapping[str, str] | None = None,
     replace: bool = False,
+    fresh: Iterable[str] = (),
 ) -> Run:
     """Encode, decode, align and score recordings with several codecs, and write the report.
 
@@ -117,6 +119,7 @@ def compare(
             trusts that no codec has any delay left; "none" scores the signals as they are.
         delays: system or codec -> delay to remove instead: "22s" for samples, or "1.5ms".
         replace: delete what the run in `out` holds first; default: add to it.
+        fresh: systems, or codecs, to compute again though the run has their results.
 
     Returns:
         The run. Its `failures` list recordings and systems that failed; the others are not affected.
@@ -140,6 +143,7 @@ def compare(
     if align not in ALIGN:
         raise UserError(f"compare: align={align!r} is not one of {', '.join(ALIGN)}")
     policy = Policy(align, read_delays(f"{name}={delay}" for name, delay in (delays or {}).items()))
+    again = named_systems("fresh", fresh, [*parsed, *(one.system for one in given)])
     folder = path_or_url(str(out))
     texts = [system.text for system in parsed]
     also = f" decoded={ {one.system.text: str(one.audio) for one in given} }," if given else ""
@@ -148,7 +152,7 @@ def compare(
         audio_dir=recordings, systems=parsed, metrics=names, run=folder,
         format=ReferenceFormat(sample_rate, mono), speech=tuple(speech), jobs=usable_cores() if jobs is None else jobs,
         command=call,
-        cluster=cluster, keep_going=keep_going, decoded=given, replace=replace,
+        cluster=cluster, keep_going=keep_going, decoded=given, replace=replace, fresh=again,
         alignment=policy,
     )  # fmt: skip
     result = runner.run(plan)

@@ -23,6 +23,7 @@ from earmark.codec.text import counted
 from earmark.eval.comparison.alignment import ALIGN, Align, Policy, read_delays
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.decoded.options import decoded_options, given_systems
+from earmark.eval.identity_options import fresh_option, named_systems, versions_option, with_versions
 from earmark.eval.inputs import AudioPath, NewRunPath
 from earmark.eval.metric_options import chosen_metrics, metrics_option, own_metrics
 from earmark.eval.options import NameList, together
@@ -79,6 +80,8 @@ MOST_NOTES = 30  # printed; the report has all
     "--rate", type=SampleRate(8000, 48000), metavar="HZ", show_default="each recording's own, up to 48k",
     help="Resample every recording to this rate first, e.g. 24k.",
 )  # fmt: skip
+@fresh_option
+@versions_option
 @option("--replace", is_flag=True, help="Start over: delete what RUN holds first.")
 @option(
     "--align", type=click.Choice(ALIGN), metavar="|".join(ALIGN), default="auto", show_default="auto",
@@ -103,8 +106,7 @@ def compare(
     own_metrics: tuple[Metric, ...], decoded: tuple[str, ...], bitstreams: tuple[str, ...], out: Path,
     jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
-    listen_by: str | None, replace: bool,
-    align: Align, delays: tuple[str, ...],
+    align: Align, delays: tuple[str, ...], listen_by: str | None, replace: bool, fresh: tuple[str, ...] | None, codec_versions: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 
@@ -121,12 +123,14 @@ def compare(
     listen_by = _listening_metric(listen_by, names)
     given = given_systems(audio_dir, decoded, bitstreams, Path.cwd() if cluster is not None else None)
     systems = [] if given and not systems and not commands else chosen_systems(systems, commands, timeout)
+    systems = with_versions(systems, codec_versions)
+    again = named_systems("--fresh", fresh or (), [*systems, *(one.system for one in given)])
     if cluster is not None:  # its workers have other working directories
         audio_dir, out = (path if is_remote(path) else path.resolve() for path in (audio_dir, out))
     plan = runner.Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=names, run=out,
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
-        keep_going=keep_going, decoded=given, replace=replace,
+        keep_going=keep_going, decoded=given, replace=replace, fresh=again,
         alignment=Policy(align, read_delays(delays)), command=shlex.join(["earmark", *sys.argv[1:]]),
     )  # fmt: skip
     for line in _before(plan):

@@ -17,7 +17,7 @@ from earmark.eval.comparison.plan import Plan
 from earmark.eval.comparison.run_folder import INFO, SCORES, read_info, read_scores
 from earmark.eval.metrics import registry
 
-UNIONS = ("versions", "metric_versions", "own_metrics", "decoded")  # mappings in run.json
+UNIONS = ("versions", "codec_parts", "metric_versions", "own_metrics", "decoded")  # mappings in run.json
 REMEDY = "name these systems and metrics again, choose another --out, or start over by --replace"
 HISTORY = ("created", "command", "machine")  # of earlier commands, in the list `history` of run.json
 

@@ -30,6 +30,7 @@ class Plan:
         keep_going: run the rest if a system or metric cannot run here, instead of refusing the plan.
         decoded: systems given by their decoded audio.
         replace: start over, instead of adding to what the folder holds.
+        fresh: texts of systems to compute again, though their results are known.
         sources: the recordings, if a list of pairs names them; None: those of `audio_dir`.
         alignment: how systems are aligned.
     """
@@ -48,6 +49,7 @@ class Plan:
     replace: bool = False
     sources: tuple[Source, ...] | None = None
     alignment: Policy = AUTO
+    fresh: frozenset[str] = frozenset()
 
     @property
     def compared(self) -> tuple[System, ...]:

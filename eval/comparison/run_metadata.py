@@ -28,6 +28,7 @@ def run_metadata(
     sources: Sequence[Source],
     digests: Mapping[str, Digests],
     versions: Mapping[str, str],
+    parts: Mapping[str, Mapping[str, str]],
     tally: Tally,
     decoded: Mapping[str, Mapping[str, Any]],
     metrics: Sequence[str],
@@ -37,6 +38,7 @@ def run_metadata(
     Args:
         digests: recording -> its hashes; recordings that cannot be opened are absent.
         versions: system -> version of its codec.
+        parts: system -> what its version sums up.
         tally: results of the run.
         decoded: system given by its decoded audio -> its entry, see `earmark.eval.comparison.decoded.files`.
         metrics: the metrics of the plan, and others that its systems have in the run already.
@@ -61,6 +63,7 @@ def run_metadata(
             _recording(source, digests.get(source.file, (None, None)), tally.formats[source.file]) for source in sources
         ],
         "notes": sorted(tally.notes),
+        **({"codec_parts": dict(parts)} if parts else {}),
         **({"decoded": dict(decoded)} if decoded else {}),
     }
 

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from earmark.codec.errors import UserError
+from earmark.codec.notices import notice
 from earmark.codec.progress import progress
-from earmark.eval.comparison import accumulation, corpus, records
+from earmark.eval.comparison import accumulation, corpus, recomputed, records
 from earmark.eval.comparison.accumulation import EMPTY, Content
 from earmark.eval.comparison.availability import require_available, require_sendable, unavailable_systems
 from earmark.eval.comparison.corpus import Source
@@ -94,7 +95,7 @@ class _Prepared:
         """Scores and metadata of the command alone."""
         self.tally.notes.update(self.tasks.decoded.notes)
         info = run_metadata(
-            self.plan, self.sources, self.tasks.digests, self.tasks.versions, self.tally,
+            self.plan, self.sources, self.tasks.digests, self.tasks.versions, self.tasks.parts, self.tally,
             self.tasks.decoded.entries(), self.all_metrics,
         )  # fmt: skip
         return Content(self.tally.table(), info)
@@ -156,7 +157,7 @@ def preview(plan: Plan) -> tuple[list[Source], int, int]:
     """
     work = _prepared(plan)
     tasks = work.tasks
-    tasks.decoded.announce(work.digests, work.before.info)
+    _announce(work)
     for _ in tasks.to_do(work.digests, work.tally, lambda step: None):
         pass
     return work.sources, len(work.sources) * len(plan.compared) - tasks.decoded.missing, tasks.computed
@@ -220,7 +221,7 @@ def _sources(plan: Plan) -> list[Source]:
 def _do(work: _Prepared) -> None:
     """Do the tasks that are not known yet, and add all results to the tally and to RUN/records."""
     plan, tasks, tally = work.plan, work.tasks, work.tally
-    tasks.decoded.announce(work.digests, work.before.info)
+    _announce(work)
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
             for task, outcome in _outcomes(plan, tasks.to_do(work.digests, tally, advance)):
@@ -244,6 +245,15 @@ def _align_again(work: _Prepared) -> None:
             if isinstance(outcome, Record):
                 remember(task.key, outcome)
             advance(f"{task.system.text}  {task.source.file}")
+
+
+def _announce(work: _Prepared) -> None:
+    """Say which decoded files were matched, and what is computed again and why."""
+    work.tasks.decoded.announce(work.digests, work.before.info)
+    recordings = {source.file: _digests(source, work.digests)[0] for source in work.sources} if work.before.info else {}
+    versions = {text: version for text, version in work.tasks.versions.items() if text in work.tasks.scored}
+    for line in recomputed.reasons(work.before.info, versions, work.tasks.parts, recordings, work.plan.fresh):
+        notice(f"note: {line}")
 
 
 def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:

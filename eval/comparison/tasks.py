@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from earmark.baselines.identity import parts_of, version_of
 from earmark.baselines.interface import System
-from earmark.baselines.registry import family_of
 from earmark.baselines.systems import parse
 from earmark.codec.errors import UserError
 from earmark.eval.comparison import records
@@ -34,6 +34,7 @@ class Tasks:
         most: number of tasks if nothing is known yet.
         computed: number of tasks that were not known, those of the plan's systems only.
         digests: recording -> SHA-256 of its file, and of the file mixed into it.
+        parts: system -> what its version sums up; absent where that is nothing.
         decoded_anew: pairs of recording and system whose decoded signal is new.
     """
 
@@ -50,7 +51,8 @@ class Tasks:
         self.external_metrics = b"" if plan.in_process else transport.pack(every)
         # The run always keeps the source as it was scored, as players and listening tests need it.
         self.systems = {system.text: system for system in (parse(REFERENCE), *available)}
-        self.versions = {text: family_of(system).version(system) for text, system in self.systems.items()}
+        self.versions = {text: version_of(system) for text, system in self.systems.items()}
+        self.parts = {text: parts for text, system in self.systems.items() if (parts := parts_of(system))}
         self.scored = {system.text for system in available}
         self.most = len(sources) * len(self.systems)
         self.computed = 0
@@ -101,7 +103,7 @@ class Tasks:
                         continue
                     task = replace(task, given=given)
                 record = known.get(task.key)
-                if record is not None and not task.describes(record):
+                if record is not None and (task.system.text in self.plan.fresh or not task.describes(record)):
                     record = None
                 if record is not None and not task.missing(record):
                     tally.add(source.file, task.system.text, record)
