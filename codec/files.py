@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.remote_paths import is_remote
+
+LONGEST_NAME = 255  # bytes, on most file systems
 
 
 @contextmanager
@@ -31,6 +34,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield target
         return
     aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    if len(os.fsencode(aside.name)) > LONGEST_NAME:
+        short = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+        aside = target.with_name(f".{short}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside.touch()

@@ -106,7 +106,8 @@ def compare(
     own_metrics: tuple[Metric, ...], decoded: tuple[str, ...], bitstreams: tuple[str, ...], out: Path,
     jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
-    align: Align, delays: tuple[str, ...], listen_by: str | None, replace: bool, fresh: tuple[str, ...] | None, codec_versions: tuple[str, ...],
+    align: Align, delays: tuple[str, ...], listen_by: str | None, replace: bool, fresh: tuple[str, ...] | None,
+    codec_versions: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Encode, decode and score every recording of AUDIO with each system.
 

@@ -17,8 +17,8 @@ fresh_option = option(
 )  # fmt: skip
 versions_option = option(
     "--codec-version", "codec_versions", multiple=True, metavar="NAME=TEXT",
-    help="What identifies a codec, instead of the content of its files: another text, and its systems are computed "
-    "again. Repeats add up.",
+    help="Identity of a codec, instead of the content of its files: with another text it is computed again. Repeats "
+    "add up.",
 )  # fmt: skip
 
 

@@ -12,8 +12,16 @@ import numpy as np
 import soundfile
 import soxr
 
-from earmark.codec.audio import wav_stream
-from earmark.codec.audio.files import is_cut_short, opened, require_finite, truncated
+from earmark.codec.audio import av_files, wav_stream
+from earmark.codec.audio.files import (
+    is_cut_short,
+    needs_ffmpeg,
+    opened,
+    require_finite,
+    require_rate,
+    surround,
+    truncated,
+)
 from earmark.codec.audio.lookahead import name_of
 from earmark.codec.audio.native_messages import silenced
 from earmark.codec.audio.signals import Audio, Pcm, fit_length, resampled_length
@@ -60,16 +68,32 @@ class AudioStream:
 
 
 def open_file(path: Path) -> AudioStream:
-    """Open a WAV, FLAC, Ogg, Opus, MP3 or AIFF file with one or two channels.
+    """Open a file with one or two channels in any format that `earmark.codec.audio.read` reads.
 
     Raises:
         UserError: not audio, truncated, or more than two channels; during iteration also NaN or infinite samples.
     """
+    if needs_ffmpeg(path):
+        return _open_by_ffmpeg(path)
     with silenced(), opened(path) as file:
         rate, channels, frames = file.samplerate, file.channels, file.frames
     if is_cut_short(path):
         raise truncated(path)
     return AudioStream(str(path), rate, channels, frames, _file_blocks(path, frames))
+
+
+def _open_by_ffmpeg(path: Path) -> AudioStream:
+    """Open a file whose length is known only at its end."""
+    with av_files.opened(path) as (form, _):
+        if form.channels > 2:
+            raise surround(path, form.channels)
+        require_rate(form.sample_rate, path)
+
+    def blocks() -> Iterator[Audio]:
+        with av_files.opened(path) as (_, parts):
+            yield from _finite(parts, str(path))
+
+    return AudioStream(str(path), form.sample_rate, form.channels, None, blocks())
 
 
 def open_pipe(file: BinaryIO, block_seconds: float | None = None) -> AudioStream:

@@ -12,12 +12,17 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from earmark.codec.audio import av_files
 from earmark.codec.audio.native_messages import silenced
 from earmark.codec.audio.signals import Audio, fit_length
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import written_whole
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
+SNDFILE_SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
+    ".voc", ".sph", ".nist", ".ircam", ".avr", ".paf", ".mp2",
+)  # fmt: skip
+SUFFIXES = (*SNDFILE_SUFFIXES, *av_files.SUFFIXES)  # all that `read` reads, by name
 
 LONGEST_OGG_PAGE = 65307  # bytes (RFC 3533)
 LOWEST_RATE, HIGHEST_RATE = 1000, 1_536_000  # Hz; a file that claims 1 Hz grows 48,000 times at 48 kHz
@@ -41,11 +46,13 @@ class Recording:
 
 
 def read(path: Path, max_channels: int = 2) -> Recording:
-    """Read a whole WAV, FLAC, Ogg, Opus, MP3 or AIFF file.
+    """Read a whole file in any format that libsndfile or FFmpeg reads: WAV, FLAC, Ogg, MP3, AIFF, M4A and others.
 
     Raises:
         UserError: not audio, empty, truncated, more than `max_channels` channels, NaN or infinite samples.
     """
+    if needs_ffmpeg(path):
+        return _read_by_ffmpeg(path, max_channels)
     # libmpg123 reports every irregularity on standard error, without the file's name.
     with silenced(), opened(path, max_channels) as file:
         samples = file.read(dtype="float32", always_2d=True).T
@@ -59,6 +66,39 @@ def read(path: Path, max_channels: int = 2) -> Recording:
     return Recording(np.ascontiguousarray(fit_length(samples, frames)), rate)
 
 
+def needs_ffmpeg(path: Path) -> bool:
+    """Whether FFmpeg is to read a file: libsndfile does not, and the name is that of a format which FFmpeg knows."""
+    if not av_files.is_candidate(path) or not path.is_file():
+        return False
+    try:
+        with silenced(), soundfile.SoundFile(_native(path)):
+            return False
+    except soundfile.LibsndfileError:
+        return True
+
+
+def _read_by_ffmpeg(path: Path, max_channels: int) -> Recording:
+    samples, rate = av_files.read(path)
+    if samples.shape[0] > max_channels:
+        raise surround(path, samples.shape[0])
+    require_rate(rate, path)
+    require_finite(samples, path)
+    return Recording(samples, rate)
+
+
+def seconds(path: Path) -> float:
+    """Length of a recording.
+
+    Raises:
+        UserError: it is not audio, or damaged.
+    """
+    if not needs_ffmpeg(path):
+        with silenced(), opened(path) as file:
+            return float(file.frames / file.samplerate)
+    with av_files.opened(path) as (form, blocks):
+        return sum(block.shape[1] for block in blocks) / form.sample_rate
+
+
 @contextmanager
 def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
     """An audio file that is open for reading during the block.
@@ -67,7 +107,7 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
         UserError: not audio, damaged, more than `max_channels` channels, or an impossible sample rate.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_native(path)) as file:
             if file.channels > max_channels:
                 raise surround(path, file.channels)
             if file.frames >= UNKNOWN_FRAMES:
@@ -79,6 +119,11 @@ def opened(path: Path, max_channels: int = 2) -> Iterator[soundfile.SoundFile]:
         raise UserError(f"{path}: not readable as audio ({detail}); is the file damaged, or not audio?") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
+
+
+def _native(path: Path) -> Path | bytes:
+    """A path as libsndfile takes it: on POSIX as bytes, which need not be UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def surround(name: object, channels: int) -> UserError:

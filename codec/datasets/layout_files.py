@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from earmark.codec import audio
+from earmark.codec.audio.files import SNDFILE_SUFFIXES
 from earmark.codec.errors import UserError
 
 
@@ -15,7 +15,7 @@ def audio_files(root: Path) -> Iterator[Path]:
     return (
         path
         for path in sorted(root.rglob("*"))
-        if path.suffix.lower() in audio.SUFFIXES and path.is_file() and not path.is_symlink()
+        if path.suffix.lower() in SNDFILE_SUFFIXES and path.is_file() and not path.is_symlink()
     )
 
 

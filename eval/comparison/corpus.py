@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from earmark.codec.audio import SUFFIXES, Recording, read, resample
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import is_remote, local_copy
+from earmark.eval.comparison.listing import Listing, listed
 from earmark.eval.comparison.mixture import Added, mixed
-from earmark.eval.comparison.run_folder import INFO
 
+SHOWN_PAIRS = 3  # in a line
 HIGHEST_RATE = 48000  # highest sample rate of the codecs and metrics here
 SPEECH_PATTERNS = ("*speech*", "*voice*", "*talk*")
 # Recordings outside the sub-folders may have their category in the file name.
 PREFIX = re.compile(r"(speech|voice|music|sounds?|mixed|noise)[_-]", re.IGNORECASE)
+
+
+Stamp = tuple[int, int]  # size in bytes, time of the last change in ns
 
 
 @dataclass(frozen=True)
@@ -56,66 +60,43 @@ class ReferenceFormat:
 
 
 def find(audio_dir: Path, leave_out: Path | None = None) -> list[Source]:
-    """Find all recordings in `audio_dir` and its sub-folders, sorted by name; skips the folders of runs.
+    """The recordings of `sources_in`."""
+    return sources_in(listed(audio_dir, leave_out))
+
+
+def sources_in(listing: Listing) -> list[Source]:
+    """The recordings of a folder, sorted by name.
 
     The category of a recording is its first sub-folder. Outside the sub-folders it is a prefix "speech_", "music_",
     "sound_", "mixed_" or "noise_" of the file name, else the name of AUDIO_DIR.
 
-    Args:
-        leave_out: folder to skip, e.g. that of the results.
-
     Raises:
         UserError: there are no recordings.
     """
-    paths = sorted(audio_files(audio_dir, leave_out))
+    audio_dir, paths = listing.folder, sorted(listing.audio)
     if not paths:
-        formats = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise UserError(f"{audio_dir}: no recordings in it; put audio files there ({formats})")
+        why = "; ".join([*listing.failures, *listing.notes])
+        raise UserError(
+            f"{audio_dir}: no recordings in it{f' ({why})' if why else ''}; put audio files there, e.g. WAV"
+        )
     return [
         Source(_readable(path.relative_to(audio_dir).as_posix()), path, category_of(path, audio_dir)) for path in paths
     ]
 
 
-def audio_files(folder: Path, leave_out: Path | None = None, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[Path]:
-    """Yield audio files of a folder and its sub-folders, linked ones included; skips hidden files and runs.
+def audio_files(folder: Path, leave_out: Path | None = None, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """The audio files of a folder and its sub-folders, linked ones included, without hidden files and runs.
 
     Args:
         leave_out: folder to skip, e.g. that of the results.
-        suffixes: extensions of local files, in lower case.
+        suffixes: extensions, in lower case.
     """
-    if is_remote(folder):
-        yield from _remote_audio_files(folder, leave_out)
-        return
-    seen = set() if leave_out is None else {leave_out.resolve()}
-    for parent, names, files in os.walk(folder, followlinks=True):
-        if INFO in files:
-            names.clear()
-            continue
-        inside = []
-        for name in sorted(names):
-            target = (Path(parent) / name).resolve()
-            if not name.startswith(".") and target not in seen:
-                seen.add(target)
-                inside.append(name)
-        names[:] = inside
-        for name in files:
-            path = Path(parent) / name
-            if path.suffix.lower() in suffixes and not name.startswith(".") and path.is_file():
-                yield path
-
-
-def _remote_audio_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    paths = list(folder.rglob("*"))
-    runs = {path.parent for path in paths if path.name == INFO} | ({leave_out} if leave_out is not None else set())
-    for path in paths:
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and runs.isdisjoint(path.parents) and path.is_file():
-            yield path
+    return listed(folder, leave_out, suffixes).audio
 
 
 def _readable(name: str) -> str:
-    """Return a name in valid Unicode: bytes that are not UTF-8 become question marks."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Return a name in valid Unicode: a byte that is not UTF-8, 0xE9 for example, becomes %E9."""
+    return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", name)
 
 
 def category_of(path: Path, audio_dir: Path) -> str:
@@ -167,6 +148,17 @@ def load(source: Source, reference_format: ReferenceFormat) -> tuple[Recording, 
     return Recording(samples, rate), note
 
 
+def stamp_of(path: Path) -> Stamp | None:
+    """Size and time of the last change of a file; None for a URL, and if they are not known."""
+    if is_remote(path):
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file.
 
@@ -178,3 +170,22 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
+
+
+def repeated_content(sources: Sequence[Source], digests: Mapping[str, tuple[str | None, str | None]]) -> list[str]:
+    """One line on recordings with the content of an earlier one, which count twice in every mean.
+
+    Args:
+        digests: recording -> SHA-256 of its file, and of the file mixed into it.
+    """
+    first: dict[Any, str] = {}
+    pairs = []
+    for source in sources:
+        added = source.added and (source.added.start, source.added.snr_db)
+        content = (digests.get(source.file, (None, None)), source.excerpt, added)
+        if content[0][0] is not None and (other := first.setdefault(content, source.file)) != source.file:
+            pairs.append(f"{source.file} is {other}")
+    if not pairs:
+        return []
+    more = f" and {len(pairs) - SHOWN_PAIRS} more" if len(pairs) > SHOWN_PAIRS else ""
+    return [f"recordings of the same content, which count several times: {', '.join(pairs[:SHOWN_PAIRS])}{more}"]

@@ -26,12 +26,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
+from earmark.codec.audio.files import seconds as length_of
 from earmark.codec.datasets.manifest import SPLITS
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import local_copy, path_or_url
-from earmark.eval.comparison.corpus import Source, audio_files
+from earmark.eval.comparison.corpus import Source
+from earmark.eval.comparison.listing import listed
 from earmark.eval.comparison.mixture import Added
 
 Table = Mapping[str, Any]  # a [[folders]] or [folders.add] table
@@ -157,7 +157,10 @@ def _recordings(label: str, root: Path, table: Table, leave_out: Path | None) ->
     folder = path_or_url(table["path"]) if "://" in table["path"] else root / table["path"]
     if not folder.is_dir():
         raise UserError(f"{label}: {folder} is not a folder")
-    paths = set(audio_files(folder, leave_out))
+    listing = listed(folder, leave_out)
+    if listing.failures:  # a draw from what is left would be another one
+        raise UserError(f"{label}: {listing.failures[0]}")
+    paths = set(listing.audio)
     if "pattern" in table:
         paths.intersection_update(folder.glob(table["pattern"]))
     if "layout" in table:
@@ -177,7 +180,7 @@ def _start(chance: random.Random, path: Path, seconds: float) -> float:
     """Draw the start of an excerpt in seconds; 0 if the recording is not longer than the excerpt."""
     try:
         with local_copy(path) as local:
-            duration = soundfile.info(str(local)).duration
-    except (OSError, RuntimeError, UserError):  # the run reports what is wrong with the file, and continues
+            duration = length_of(local)
+    except (OSError, UserError):  # the run reports what is wrong with the file, and continues
         duration = 0.0
     return round(chance.uniform(0, max(0.0, duration - seconds)), 3)

@@ -13,7 +13,7 @@ SHOWN = 20  # lines; the report and scores.parquet have all
 
 
 def failures(scores: pd.DataFrame, info: Mapping[str, Any]) -> list[str]:
-    """Return one line per recording without scores, per reason of a failed system, and per reason of a failed metric.
+    """Return one line per unreadable folder, recording without scores, and reason of a failed system or metric.
 
     A metric that cannot run on this machine is not a failure; see `unavailable_metrics`.
 
@@ -22,7 +22,8 @@ def failures(scores: pd.DataFrame, info: Mapping[str, Any]) -> list[str]:
         info: content of run.json.
     """
     unread = {recording["file"]: recording["error"] for recording in info["recordings"] if recording["error"]}
-    lines = [error if file in error else f"{file}: {error}" for file, error in unread.items()]
+    lines = list(info.get("unreadable_folders", ()))
+    lines += [error if file in error else f"{file}: {error}" for file, error in unread.items()]
     broken = scores[(scores["status"] == "error") & ~scores["file"].isin(list(unread))]
     undecoded = broken["duration"].isna()
     for (system, reason), rows in broken[undecoded].groupby(["system", "reason"], sort=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ REFERENCE = "reference"
 SCORES = "scores.parquet"
 INFO = "run.json"
 REPORT = "report.html"
+LONGEST_NAME, LONGEST_KEPT = 243, 200  # bytes in the name of a decoded file, and of a longer name
 EXCERPTS = "excerpts"  # folder of the audio of a report with --link-audio
 OWN_FILES = (SCORES, INFO, REPORT, "table.md", "table.tex", "table.csv", "digests.json")
 OWN_FOLDERS = ("records", "audio", EXCERPTS)
@@ -35,10 +37,20 @@ def audio_path(run: Path, system: str, file: str) -> Path:
         UserError: `file`, which may come from another person's run, leads out of the run's folder.
     """
     plain = file.lower().endswith(".wav") and not file.lower()[: -len(".wav")].endswith(SUFFIXES)
-    name = file if plain else f"{file}.wav"  # keeps "a.ogg.wav" and "a.ogg" apart
+    name = _short(file if plain else f"{file}.wav")  # keeps "a.ogg.wav" and "a.ogg" apart
     inside(run, "audio", run / INFO)
     folder = re.sub(r"[^\w.@=+-]", "_", system)
     return inside(run / "audio", f"{folder}/{name}", run / INFO)
+
+
+def _short(name: str) -> str:
+    """A name that file systems take, with room for that of a temporary file; a longer one ends in its hash."""
+    folder, slash, last = name.rpartition("/")
+    encoded = last.encode()
+    if len(encoded) <= LONGEST_NAME:
+        return name
+    kept = encoded[:LONGEST_KEPT].decode(errors="ignore")
+    return f"{folder}{slash}{kept}~{hashlib.sha256(encoded).hexdigest()[:16]}.wav"
 
 
 @contextmanager

@@ -18,11 +18,12 @@ from earmark.codec.progress import progress
 from earmark.eval.comparison import accumulation, corpus, recomputed, records
 from earmark.eval.comparison.accumulation import EMPTY, Content
 from earmark.eval.comparison.availability import require_available, require_sendable, unavailable_systems
-from earmark.eval.comparison.corpus import Source
+from earmark.eval.comparison.corpus import Source, repeated_content
 from earmark.eval.comparison.corpus_file import read_corpus
 from earmark.eval.comparison.decoded.files import DecodedFiles
 from earmark.eval.comparison.digests import Digests
 from earmark.eval.comparison.failures import failures
+from earmark.eval.comparison.listing import Listing, listed
 from earmark.eval.comparison.plan import Plan as Plan
 from earmark.eval.comparison.pool import run_tasks
 from earmark.eval.comparison.records import Record
@@ -64,6 +65,7 @@ class _Prepared:
 
     Args:
         before: content of the run.
+        listing: what is in the folder of the recordings; None if a corpus file or list names them.
         unavailable: systems that cannot run here, and why.
         metrics: system -> the metrics to score it by.
         tally: has the reasons of systems that cannot run.
@@ -71,6 +73,7 @@ class _Prepared:
 
     plan: Plan
     sources: list[Source]
+    listing: Listing | None
     before: Content
     unavailable: dict[str, str]
     metrics: dict[str, list[str]]
@@ -93,11 +96,14 @@ class _Prepared:
 
     def own(self) -> Content:
         """Scores and metadata of the command alone."""
-        self.tally.notes.update(self.tasks.decoded.notes)
+        self.tally.notes.update(self.tasks.decoded.notes, repeated_content(self.sources, self.tasks.digests))
+        self.tally.notes.update(self.listing.notes if self.listing else ())
         info = run_metadata(
             self.plan, self.sources, self.tasks.digests, self.tasks.versions, self.tasks.parts, self.tally,
             self.tasks.decoded.entries(), self.all_metrics,
         )  # fmt: skip
+        if self.listing and self.listing.failures:
+            info["unreadable_folders"] = self.listing.failures
         return Content(self.tally.table(), info)
 
 
@@ -175,7 +181,8 @@ def _prepared(plan: Plan) -> _Prepared:
     require_available(plan)
     require_sendable(plan)
     unavailable = unavailable_systems(plan.compared)
-    sources = _sources(plan)
+    listing = _listing(plan)
+    sources = _sources(plan, listing)
     decoded = DecodedFiles(plan.decoded, sources)
     before = EMPTY if plan.replace else accumulation.read(plan.run)
     metrics = accumulation.metrics_by_system(plan, before)
@@ -186,7 +193,7 @@ def _prepared(plan: Plan) -> _Prepared:
             tally.add(source.file, system, reason)
     available = [system for system in plan.compared if system.text not in unavailable]
     tasks = Tasks(plan, sources, available, decoded, metrics)
-    work = _Prepared(plan, sources, before, unavailable, metrics, Digests(plan.run), tally, tasks)
+    work = _Prepared(plan, sources, listing, before, unavailable, metrics, Digests(plan.run), tally, tasks)
     if before.info:
         known = {source.file: _digests(source, work.digests) for source in sources}
         accumulation.check(before, work.stay(before), planned_metadata(plan, sources, known), plan.run)
@@ -208,14 +215,21 @@ def _require_names(plan: Plan) -> None:
             raise UserError(f"--decoded {one.system.text}: --systems has this name, too; choose another")
 
 
-def _sources(plan: Plan) -> list[Source]:
+def _listing(plan: Plan) -> Listing | None:
+    """What is in the folder of the recordings; None if a corpus file or list names them."""
     if plan.sources is not None:
-        return list(plan.sources)
+        return None
     if plan.run.resolve() == plan.audio_dir.resolve():
         raise UserError(f"--out {plan.run}: has the recordings; name another folder, e.g. {plan.run / 'run'}")
-    if plan.audio_dir.is_file():
+    return None if plan.audio_dir.is_file() else listed(plan.audio_dir, leave_out=plan.run)
+
+
+def _sources(plan: Plan, listing: Listing | None) -> list[Source]:
+    if plan.sources is not None:
+        return list(plan.sources)
+    if listing is None:
         return read_corpus(plan.audio_dir, leave_out=plan.run)
-    return corpus.find(plan.audio_dir, leave_out=plan.run)
+    return corpus.sources_in(listing)
 
 
 def _do(work: _Prepared) -> None:

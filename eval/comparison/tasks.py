@@ -10,7 +10,7 @@ from earmark.baselines.interface import System
 from earmark.baselines.systems import parse
 from earmark.codec.errors import UserError
 from earmark.eval.comparison import records
-from earmark.eval.comparison.corpus import Source
+from earmark.eval.comparison.corpus import Source, stamp_of
 from earmark.eval.comparison.decoded.files import DecodedFiles
 from earmark.eval.comparison.decoded.loading import DecodedFile
 from earmark.eval.comparison.digests import Digests
@@ -88,6 +88,7 @@ class Tasks:
         for source in self.sources:
             try:
                 added = digests.of(source.added.path) if source.added else None
+                stamp = stamp_of(source.path)
                 digest = digests.of(source.path)
             except UserError as error:
                 for text in self.versions:
@@ -96,6 +97,7 @@ class Tasks:
                 continue
             self.digests[source.file] = digest, added
             for task in self._of(source, digest, added):
+                task = replace(task, stamp=stamp)
                 if task.system.text in self.decoded:
                     given = self._given(task, digests, tally)
                     if given is None:

@@ -45,6 +45,7 @@ class Task:
         added_sha256: hash of the file that is mixed into the source; None if there is none.
         earlier: record that lacks some of the metrics; None if the recording is to be coded.
         external_metrics: metrics that a worker process may not know, from `transport.pack`.
+        stamp: size and time of the source file when it was hashed, see `corpus.stamp_of`; None if they are not known.
         given: the decoded file of a system that is given by its decoded audio.
         alignment: how to align.
         shared: the delay that most files share, if this one is to be aligned again by it.
@@ -63,6 +64,7 @@ class Task:
     given: DecodedFile | None = None
     alignment: Policy = AUTO
     shared: Rule | None = None
+    stamp: corpus.Stamp | None = None
 
     @property
     def key(self) -> str:
@@ -93,6 +95,16 @@ class Task:
         """How to align with a recording."""
         return self.shared or self.alignment.rule(self.system, reference.sample_rate)
 
+    def require_unchanged(self) -> None:
+        """Check that the source file still has the content that the run knows.
+
+        Raises:
+            UserError: it does not.
+        """
+        path = self.source.path
+        if self.stamp is not None and corpus.stamp_of(path) != self.stamp and corpus.sha256(path) != self.sha256:
+            raise UserError(f"{self.source.file}: changed during the run; run again")
+
     def describes(self, record: Record) -> bool:
         """Whether the decoded file is still the one that the record describes."""
         try:
@@ -122,6 +134,7 @@ def perform(task: Task) -> Record:
         WriteError: results cannot be stored.
     """
     reference, note = corpus.load(task.source, task.format)
+    task.require_unchanged()
     if task.earlier is None:
         record, decoded = _code(task, reference) if task.given is None else _take(task, task.given, reference)
         record.notes += [note] if note else []

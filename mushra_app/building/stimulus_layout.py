@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from earmark.codec.audio import SUFFIXES
+from earmark.codec.audio.files import SNDFILE_SUFFIXES as SUFFIXES
 from earmark.codec.errors import UserError
 from earmark.codec.suggestions import did_you_mean
 from earmark.eval.comparison.corpus import audio_files

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.codec.audio import Recording, read
-from earmark.codec.audio.files import opened
+from earmark.codec.audio.files import seconds as length_of
 from earmark.codec.remote_paths import local_copy
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.pair import Pair
@@ -42,8 +42,8 @@ def load(file: DecodedFile, source: Source, reference: Recording) -> Recording:
         decoded = read(path, MOST_CHANNELS)
     if source.excerpt is None:
         return decoded
-    with local_copy(source.path) as path, opened(path) as whole:
-        seconds = whole.frames / whole.samplerate
+    with local_copy(source.path) as path:
+        seconds = length_of(path)
     if abs(decoded.seconds - reference.seconds) <= abs(decoded.seconds - seconds):
         return decoded
     first, length = (round(value * decoded.sample_rate) for value in source.excerpt)

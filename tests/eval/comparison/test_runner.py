@@ -223,7 +223,8 @@ def test_a_machine_with_another_version_of_a_codec_is_refused(corpus_dir, tmp_pa
         tmp_path, source, sha256(source.path), ReferenceFormat(), parse("mp3@64"), "LAME3.90", {"si_snr": "si_snr"}
     )
     assert re.fullmatch(
-        r"mp3@64: LAME3\.\d+ where the run has LAME3\.90; install the same on every machine, or run again .*", attempt(task)
+        r"mp3@64: LAME3\.\d+ where the run has LAME3\.90; install the same on every machine, or run again .*",
+        attempt(task),
     )
     assert not task.audio_path.exists()
 
