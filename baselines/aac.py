@@ -19,6 +19,7 @@ AAC_LC = 2  # audio object type, table 1.17
 LOWEST_KBPS, HIGHEST_KBPS = 16, 192
 LEAST_BITS, MOST_BITS = 1 / 3, 3  # per sample and channel: outside, the encoder misses the nominal bit rate
 
+FRAME = 1024  # samples
 DELAY = 1024  # samples: first half of the first window, which lies before the signal (FFmpeg: initial_padding)
 
 
@@ -33,7 +34,7 @@ class AacCodec:
 
     def encode(self, audio: Audio) -> Encoded:
         packets = ffmpeg.encode("aac", audio, self.sample_rate, self.bits_per_second)
-        return Encoded(tuple(packets), audio.shape[-1])
+        return Encoded(tuple(packets), audio.shape[-1], seconds=len(packets) * FRAME / self.sample_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
         # AudioSpecificConfig (1.6.2.1): 5 bits object type, 4 sample rate, 4 channels, 3 zeros for 1024-sample frames

@@ -77,7 +77,8 @@ class AmrWbCodec:
                 packets.append(frame.raw[1:size])
         finally:
             library.E_IF_exit(state)
-        return Encoded(tuple(packets), audio.shape[-1], bits=frames * CORE_BITS[self.kbps])
+        bits, seconds = frames * CORE_BITS[self.kbps], frames * FRAME / SAMPLE_RATE
+        return Encoded(tuple(packets), audio.shape[-1], bits, seconds)
 
     def decode(self, encoded: Encoded) -> Audio:
         header = bytes([self.mode << 3 | GOOD_QUALITY])

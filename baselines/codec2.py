@@ -57,7 +57,8 @@ class Codec2Codec:
         frames = -(-(audio.shape[-1] + self.delay) // frame)
         pcm, _ = to_pcm16(fit_length(audio, frames * frame))
         packets = tuple(encoder.encode(part) for part in np.split(pcm[:, 0], frames))
-        return Encoded(packets, audio.shape[-1], bits=frames * encoder.bits_per_frame())
+        bits, seconds = frames * encoder.bits_per_frame(), frames * frame / self.sample_rate
+        return Encoded(packets, audio.shape[-1], bits, seconds)
 
     def decode(self, encoded: Encoded) -> Audio:
         with tempfile.TemporaryDirectory(prefix="earmark-codec2-") as name:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.baselines import program_files, programs
+from earmark.baselines import containers, program_files, programs
 from earmark.baselines.interface import Encoded, System
 from earmark.baselines.users_codec import UsersCodec
 from earmark.codec.audio import Audio, Recording, read, resample, write
@@ -19,7 +19,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 
 FILES = {"{input}": "input.wav", "{bitstream}": "bitstream", "{output}": "output.wav"}
-FORMAT = "NAME=ENCODE {input} {bitstream} && DECODE {bitstream} {output}"
+FORMAT = "NAME=ENCODE {input} {bitstream} && DECODE {bitstream} {output}, or NAME=PROCESS {input} {output} for no codec"
 
 
 @dataclass
@@ -27,7 +27,8 @@ class CommandCodec:
     """Two commands, each run in an empty folder of its own, so that the decoder has the bitstream and nothing else.
 
     Args:
-        encode_command, decode_command: commands for `sh -c`, with the names of the files filled in.
+        encode_command, decode_command: commands for `sh -c`, with the names of the files filled in. Without the first
+            the second processes the input itself, and is no codec.
         timeout: seconds after which a command is ended; None for the default.
 
     Attributes:
@@ -37,25 +38,45 @@ class CommandCodec:
     name: str
     sample_rate: int
     channels: int
-    encode_command: str
+    encode_command: str | None
     decode_command: str
     timeout: float | None = None
     converted: list[str] = field(default_factory=list)
 
+    @property
+    def timed(self) -> bool:
+        """Whether there is an encoder and a decoder, whose times are known apart."""
+        return self.encode_command is not None
+
     def encode(self, audio: Audio) -> Encoded:
+        if self.encode_command is None:
+            return Encoded((np.ascontiguousarray(audio, np.float32).tobytes(),), audio.shape[-1], bits=0)
         with tempfile.TemporaryDirectory(prefix="earmark-") as name:
             folder = Path(name)
             write(folder / "input.wav", audio, self.sample_rate, "PCM_16")
             self._run("its encoder", self.encode_command, folder, audio.shape[-1])
             if not (folder / "bitstream").is_file():
                 raise UserError(f"{self.name}: its encoder wrote no {{bitstream}}; check `{self.encode_command}`")
-            return Encoded(((folder / "bitstream").read_bytes(),), audio.shape[-1])
+            content = (folder / "bitstream").read_bytes()
+        found = containers.payload(content)
+        if found is None:
+            return Encoded((content,), audio.shape[-1], file_bytes=True)
+        return Encoded((content,), audio.shape[-1], found.bits, found.seconds)
 
     def decode(self, encoded: Encoded) -> Audio:
         with tempfile.TemporaryDirectory(prefix="earmark-") as name:
             folder = Path(name)
-            (folder / "bitstream").write_bytes(encoded.packets[0])
-            self._run("its decoder", self.decode_command, folder, encoded.samples)
+            if self.encode_command is None:
+                audio = np.frombuffer(encoded.packets[0], np.float32).reshape(self.channels, -1)
+                write(folder / "input.wav", audio, self.sample_rate, "PCM_16")
+            else:
+                (folder / "bitstream").write_bytes(encoded.packets[0])
+            self._run(
+                "its command" if self.encode_command is None else "its decoder",
+                self.decode_command,
+                folder,
+                encoded.samples,
+            )
             if not (folder / "output.wav").is_file():
                 raise UserError(f"{self.name}: its decoder wrote no {{output}}; check `{self.decode_command}`")
             decoded = read(folder / "output.wav")
@@ -99,7 +120,8 @@ class Command(UsersCodec):
         super().__init__(name, takes_rate="{kbps}" in command, parameter="{kbps}")
         self.title = "your command"
         self.commands = _split(name, command)
-        self.command = " && ".join(self.commands)
+        self.coded = self.commands[0] is not None
+        self.command = " && ".join(part for part in self.commands if part is not None)
 
     def version(self, system: System | None = None) -> str:
         """Hash of the commands and of the content of the programs and files that they name."""
@@ -115,13 +137,25 @@ class Command(UsersCodec):
 
     def open(self, system: System, sample_rate: int, channels: int) -> CommandCodec:
         values = FILES | {"{kbps}": system.rate or "", "{rate}": str(sample_rate)}
-        encode, decode = (
-            re.sub(r"{\w+}", lambda match: values.get(match[0], match[0]), part) for part in self.commands
+
+        def filled(part: str) -> str:
+            return re.sub(r"{\w+}", lambda match: values.get(match[0], match[0]), part)
+
+        encode, decode = self.commands
+        return CommandCodec(
+            system.text,
+            sample_rate,
+            channels,
+            None if encode is None else filled(encode),
+            filled(decode),
+            system.timeout,
         )
-        return CommandCodec(system.text, sample_rate, channels, encode, decode, system.timeout)
 
 
-def _split(name: str, command: str) -> tuple[str, str]:
+def _split(name: str, command: str) -> tuple[str | None, str]:
+    """The encoder and decoder of a command; no encoder if there is no bitstream."""
+    if "{bitstream}" not in command and any("{input}" in part and "{output}" in part for part in command.split("&&")):
+        return None, command.strip()
     encode, separator, decode = command.partition("&&")
     parts = ((encode, ("{input}", "{bitstream}")), (decode, ("{bitstream}", "{output}")))
     if not separator or not all(file in part for part, files in parts for file in files):

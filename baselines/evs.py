@@ -90,7 +90,7 @@ class EvsCodec:
         sizes = {8 * len(packet) for packet in packets}
         if self.kbps != VARIABLE_KBPS and sizes != {round(self.kbps * 1000 / FRAMES_PER_SECOND)}:
             raise UserError(f"{self.name}: EVS_cod wrote frames of {sorted(sizes)} bits; is it the one of TS 26.443?")
-        return Encoded(tuple(packets), audio.shape[-1])
+        return Encoded(tuple(packets), audio.shape[-1], seconds=len(packets) / FRAMES_PER_SECOND)
 
     def decode(self, encoded: Encoded) -> Audio:
         command = [str(self.programs.decoder), "-q", str(self.sample_rate // 1000)]

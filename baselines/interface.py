@@ -18,11 +18,16 @@ class Encoded:
         packets: payload as the codec's own packets, without container bytes.
         samples: length of the source in samples per channel.
         bits: length of the payload if the codec's frames are not whole bytes; default: 8 bits per byte of `packets`.
+        seconds: coded duration, packets times packet length, which may exceed the source by padding; default: the
+            duration of the source.
+        file_bytes: whether the payload is a file of unknown format, container included.
     """
 
     packets: tuple[bytes, ...]
     samples: int
     bits: int | None = None
+    seconds: float | None = None
+    file_bytes: bool = False
 
     @property
     def payload_bits(self) -> int:

@@ -91,7 +91,7 @@ class LyraCodec:
             features = encoder(input_audio=hop)["output_0"]
             indices = quantizer(input_frames=features, num_quantizers=stages)["output_0"]
             packets.append(_pack(indices.ravel()[: self.quantizers]))
-        return Encoded(tuple(packets), audio.shape[-1])
+        return Encoded(tuple(packets), audio.shape[-1], seconds=hops * HOP / self.sample_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
         quantizer = _runner(self.folder / QUANTIZER, "decode", xnnpack=False)

@@ -49,7 +49,8 @@ class Mp3Codec:
         frames = -(-(audio.shape[-1] + DELAY) // size)
         packets = ffmpeg.encode("libmp3lame", fit_length(audio, frames * size), self.sample_rate, self.bits_per_second)
         # Flushing emits further frames, which hold only silence after the padded source.
-        return Encoded(tuple(packets[: frames + 1]), audio.shape[-1])
+        kept = tuple(packets[: frames + 1])
+        return Encoded(kept, audio.shape[-1], seconds=len(kept) * size / self.sample_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
         decoded = ffmpeg.decode("mp3float", encoded.packets, self.sample_rate, self.channels)

@@ -151,7 +151,7 @@ class OpusCodec:
             encoder.encode_float(part.tobytes(), self.frame)  # type: ignore[attr-defined]
             for part in np.split(interleaved, frames)
         )
-        return Encoded(packets, audio.shape[-1])
+        return Encoded(packets, audio.shape[-1], seconds=frames * self.frame / self.sample_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
         decoder = _opuslib(self.library).Decoder(self.sample_rate, self.channels)

@@ -19,6 +19,8 @@ class Transcoded:
     Args:
         audio: [channels, time] at the rate of the source, and of its length unless the codec may return any.
         payload_bits: total of all channels.
+        coded_seconds: coded duration, packets times packet length; None if it is that of the source.
+        file_bytes: whether `payload_bits` are those of files of unknown format.
         encode_seconds, decode_seconds: wall-clock time of the codec alone, resampling excluded; None if the codec has
             an attribute `timed` that is False.
         notes: what the codec had to convert, e.g. "22.05 kHz to 24 kHz".
@@ -29,6 +31,8 @@ class Transcoded:
     encode_seconds: float | None
     decode_seconds: float | None
     notes: tuple[str, ...] = ()
+    coded_seconds: float | None = None
+    file_bytes: bool = False
 
 
 def transcode(codec: Codec, audio: Audio, sample_rate: int, *, any_length: bool = False) -> Transcoded:
@@ -72,6 +76,9 @@ def transcode(codec: Codec, audio: Audio, sample_rate: int, *, any_length: bool 
         back = fit_length(back, audio.shape[-1])
     payload = sum(part.payload_bits for part in encoded)
     notes = tuple(getattr(codec, "converted", ()))
-    if not getattr(codec, "timed", True):
-        return Transcoded(back, payload, None, None, notes)
-    return Transcoded(back, payload, between - started, ended - between, notes)
+    timed = getattr(codec, "timed", True)
+    return Transcoded(
+        back, payload, between - started if timed else None, ended - between if timed else None, notes,
+        coded_seconds=max((part.seconds for part in encoded if part.seconds is not None), default=None),
+        file_bytes=any(part.file_bytes for part in encoded),
+    )  # fmt: skip

@@ -22,7 +22,13 @@ if TYPE_CHECKING:  # workers only need the record
     import pyarrow as pa
 
 FOLDER = "records"
-NEWER = ("lag_left", "alignment")  # columns that files of earlier versions do not have
+NEWER = (
+    "lag_left",
+    "alignment",
+    "payload_bytes",
+    "coded_seconds",
+    "file_bytes",
+)  # that files of earlier versions do not have
 SHORTEST = 2.0  # seconds of work in a file
 SHARE = 0.01  # of the run's duration so far, in a file of a long run: few files, and little to lose
 
@@ -41,6 +47,9 @@ class Record:
         scores: metric and version -> Score.
         lag_left: fraction of a sample that the alignment left; None if it cannot be estimated.
         alignment: what alignment found and did; None in records of earlier versions.
+        payload_bytes, coded_seconds: payload, and packets times packet length, whose ratio is `kbps`; None if there is
+            no bitstream, and in records of earlier versions, whose rates are over the duration of the source.
+        file_bytes: whether the payload is a file of unknown format, container included.
     """
 
     sample_rate: int
@@ -55,6 +64,9 @@ class Record:
     scores: dict[str, Score] = field(default_factory=dict)
     lag_left: float | None = None
     alignment: Alignment | None = None
+    payload_bytes: float | None = None
+    coded_seconds: float | None = None
+    file_bytes: bool | None = None
 
 
 class Records(Mapping[str, Record]):
@@ -190,5 +202,6 @@ def _schema() -> pa.Schema:
         ("key", text), ("sample_rate", pa.int32()), ("channels", pa.int32()), ("duration", pa.float64()),
         ("kbps", pa.float64()), ("lag", pa.int32()), ("encode_seconds", pa.float64()),
         ("decode_seconds", pa.float64()), ("audio_stamp", text), ("notes", pa.list_(text)), ("scores", pa.list_(score)),
-        ("lag_left", pa.float64()), ("alignment", alignment),
+        ("lag_left", pa.float64()), ("alignment", alignment), ("payload_bytes", pa.float64()),
+        ("coded_seconds", pa.float64()), ("file_bytes", pa.bool_()),
     ])  # fmt: skip

@@ -21,7 +21,10 @@ from earmark.eval.metrics.interface import Score, failed
 
 STATUS = ("ok", "undefined", "error")
 # Attributes of Record that are columns of the table; the rows of all metrics of a recording in a system repeat them.
-REPEATED = ("kbps", "lag", "lag_left", "encode_seconds", "decode_seconds", "duration")
+REPEATED = (
+    "kbps", "payload_bytes", "coded_seconds", "file_bytes", "lag", "lag_left", "encode_seconds", "decode_seconds",
+    "duration",
+)  # fmt: skip
 
 # Column -> its value in an alignment; "marks", the findings as text, is a column, too.
 ALIGNED: dict[str, Callable[[Alignment], float | None]] = {
@@ -146,7 +149,7 @@ class Tally:
             table = {name: column[present] for name, column in table.items()}
         types = dict.fromkeys(("file", "category", "system", "metric", "status", "reason", "marks"), "str")
         return pd.DataFrame({name: pd.Series(table.pop(name), dtype=types.get(name)) for name in tuple(table)}).astype(
-            {"lag": "Int64", "sign": "Int64", "beyond_full_scale": "Int64"}
+            {"lag": "Int64", "sign": "Int64", "beyond_full_scale": "Int64", "file_bytes": "Int64"}
         )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from earmark.baselines.identity import lasting_version
 from earmark.baselines.interface import System
@@ -160,21 +160,30 @@ def _code(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
     codec = family.open(system, reference.sample_rate, reference.channels)
     result = transcode(codec, reference.samples, reference.sample_rate, any_length=not is_documented(system))
     pair = matched(reference, audio.Recording(result.audio, reference.sample_rate), task.rule(reference), result.notes)
-    kbps = result.payload_bits / reference.seconds / 1000 if family.coded else None
-    return _stored(task, reference, pair, kbps, (result.encode_seconds, result.decode_seconds), []), pair.decoded
+    rate = Rate(result.payload_bits, result.coded_seconds or reference.seconds, result.file_bytes)
+    times = (result.encode_seconds, result.decode_seconds)
+    return _stored(task, reference, pair, rate if family.coded else None, times, []), pair.decoded
 
 
 def _take(task: Task, given: DecodedFile, reference: audio.Recording) -> tuple[Record, audio.Audio]:
     """Read the decoded file, and store it as it is scored: in the format of the recording and aligned with it."""
     original = loading.load(given, task.source, reference)
     pair = matched(reference, original, task.rule(reference))
-    kbps = None if given.bits is None else given.bits / reference.seconds / 1000
+    rate = None if given.bits is None else Rate(given.bits, reference.seconds, file_bytes=True)
     notes = loading.notes(task.system.text, task.source, reference, original, pair)
-    return _stored(task, reference, pair, kbps, (None, None), notes), pair.decoded
+    return _stored(task, reference, pair, rate, (None, None), notes), pair.decoded
+
+
+class Rate(NamedTuple):
+    """Payload in bits, coded duration in seconds, and whether the payload is a file of unknown format."""
+
+    bits: int
+    seconds: float
+    file_bytes: bool
 
 
 def _stored(
-    task: Task, reference: audio.Recording, pair: Pair, kbps: float | None,
+    task: Task, reference: audio.Recording, pair: Pair, rate: Rate | None,
     seconds: tuple[float | None, float | None], notes: list[str],
 ) -> Record:  # fmt: skip
     """Store the aligned audio, and return its record without scores."""
@@ -183,7 +192,10 @@ def _stored(
         sample_rate=reference.sample_rate,
         channels=reference.channels,
         duration=reference.seconds,
-        kbps=kbps,
+        kbps=None if rate is None else rate.bits / rate.seconds / 1000,
+        payload_bytes=None if rate is None else rate.bits / 8,
+        coded_seconds=None if rate is None else rate.seconds,
+        file_bytes=None if rate is None else rate.file_bytes,
         lag=pair.lag,
         lag_left=pair.lag_left,
         encode_seconds=seconds[0],

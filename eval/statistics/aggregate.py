@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
 ALL = "all"  # the category of all files together
-_PER_FILE = ["kbps_nominal", "kbps", "encode_seconds", "decode_seconds", "duration"]
+_PER_FILE = ["kbps_nominal", "kbps", "coded_seconds", "encode_seconds", "decode_seconds", "duration"]
 
 
 def half_widths(n: pd.Series[int], deviation: pd.Series[float]) -> pd.Series[float]:
@@ -32,7 +32,8 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         scores: rows of RUN/scores.parquet: file, category, system, metric, value, status ("ok", "undefined" or
-            "error"), kbps_nominal, kbps, encode_seconds, decode_seconds, duration (other columns are ignored).
+            "error"), kbps_nominal, kbps, encode_seconds, decode_seconds, duration, and if there are any
+            coded_seconds, file_bytes and marks (other columns are ignored).
 
     Returns:
         A table with the columns
@@ -40,13 +41,17 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
         system, category, metric: in the order in which they first appear in `scores`, "all" last.
         n, undefined, failed: number of files with a score, with an undefined score, and that failed.
         mean, ci95_low, ci95_high: mean over the n files and mean -+ t(0.975, n - 1) s / sqrt(n), NaN for n = 1.
-        kbps_nominal, kbps: nominal bit rate; measured bit rate, payload bits of all files over their duration.
+        kbps_nominal, kbps: nominal bit rate; measured bit rate, payload bits of all files over the coded duration,
+            which is that of the source in runs of earlier versions.
         encode_rtf, decode_rtf: duration of all files over their processing time (arXiv 2210.13438, section 4.6);
             higher is faster.
+        file_bytes: whether the measured bit rate is that of whole files; absent if it is of none.
         marks: what alignment found, with the number of files: "inverted 3, drift 1"; absent if nothing was found.
     """
     keys = ["system", "category", "metric"]
-    found = _marks(scores)
+    found, of_files = _marks(scores), _of_file_bytes(scores)
+    if "coded_seconds" not in scores:  # of earlier versions
+        scores = scores.assign(coded_seconds=np.nan)
     scores = scores[["file", *keys, "value", "status", *_PER_FILE]]
     rows = pd.concat([scores, scores.assign(category=ALL)], ignore_index=True)
     for key in keys:
@@ -67,10 +72,19 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     summary["ci95_high"] = summary["mean"] + half_width
     summary = summary.drop(columns="deviation").merge(_rates(rows), on=["system", "category"], how="left")
     summary = summary.astype(dict.fromkeys(keys, "str"))
+    if of_files:
+        summary["file_bytes"] = summary["system"].isin(of_files)
     if found:
         pairs = zip(summary["system"], summary["category"], strict=True)
         summary["marks"] = pd.Series([found.get(pair, "") for pair in pairs], dtype="str")
     return summary
+
+
+def _of_file_bytes(scores: pd.DataFrame) -> set[str]:
+    """The systems whose bit rate is that of whole files, as the format of their bitstreams is not known."""
+    if "file_bytes" not in scores:
+        return set()
+    return set(scores.loc[scores["file_bytes"].fillna(0) == 1, "system"].astype(str).unique())
 
 
 def _marks(scores: pd.DataFrame) -> dict[tuple[str, str], str]:
@@ -89,8 +103,8 @@ def _marks(scores: pd.DataFrame) -> dict[tuple[str, str], str]:
 def _rates(rows: pd.DataFrame) -> pd.DataFrame:
     """Bit rate and speed per system and category; each file counts once, however many metrics it has."""
     files = rows.drop_duplicates(["system", "category", "file"]).copy()
-    files["bits"] = files["kbps"] * files["duration"]
-    files["coded"] = files["duration"].where(files["kbps"].notna())
+    files["coded"] = files["coded_seconds"].fillna(files["duration"]).where(files["kbps"].notna())
+    files["bits"] = files["kbps"] * files["coded"]
     columns: dict[str, Any] = {
         "kbps_nominal": ("kbps_nominal", "first"),
         "bits": ("bits", "sum"),

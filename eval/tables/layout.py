@@ -228,7 +228,11 @@ def _rate_notes(summary: pd.DataFrame) -> list[str]:
     stated = unmeasured.loc[unmeasured["kbps_nominal"].notna(), "system"].unique().tolist()
     unknown = unmeasured.loc[unmeasured["kbps_nominal"].isna(), "system"].unique().tolist()
     notes = [f"{', '.join(stated)}: the bit rate is stated, not measured."] if stated else []
-    return notes + ([f"{', '.join(unknown)}: the bit rate is unknown."] if unknown else [])
+    notes += [f"{', '.join(unknown)}: the bit rate is unknown."] if unknown else []
+    if "file_bytes" in summary:
+        files = summary.loc[summary["file_bytes"].eq(True) & (summary["category"] == ALL), "system"].unique().tolist()
+        notes += [f"{', '.join(files)}: the bit rate is of file bytes, container included."] if files else []
+    return notes
 
 
 def _section_rows(

@@ -22,9 +22,11 @@ from earmark.eval.comparison.run_folder import audio_path, read_info, read_score
 from earmark.eval.comparison.work import Task, attempt
 from earmark.eval.metrics.si_snr import si_snr
 
-COLUMNS = ["file", "category", "system", "metric", "value", "status", "reason", "kbps_nominal", "kbps", "lag",
-           "lag_left", "encode_seconds", "decode_seconds", "duration", "delay", "sign", "gain_db", "peak", "drift_ppm",
-           "missing", "extra", "true_peak_db", "beyond_full_scale", "marks"]  # fmt: skip
+COLUMNS = [
+    "file", "category", "system", "metric", "value", "status", "reason", "kbps_nominal", "kbps", "payload_bytes",
+    "coded_seconds", "file_bytes", "lag", "lag_left", "encode_seconds", "decode_seconds", "duration", "delay", "sign",
+    "gain_db", "peak", "drift_ppm", "missing", "extra", "true_peak_db", "beyond_full_scale", "marks",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -74,7 +76,10 @@ def test_the_measured_rate_counts_payload_bytes(plan):
     result = runner.run(with_systems(plan, "mp3@64"))
     row = result.scores[result.scores.file == "music/c.wav"].iloc[0]
     # 48 kHz: 1.5 s and 1105 samples of delay are 63.5, so 64 frames of 192 bytes, and one that flushing adds.
-    assert row.kbps == pytest.approx(65 * 192 * 8 / 1.5 / 1000)
+    assert row.payload_bytes == 65 * 192
+    assert row.coded_seconds == pytest.approx(65 * 0.024)
+    assert row.kbps == pytest.approx(64)
+    assert row.duration == 1.5
 
 
 def test_a_second_run_computes_only_new_systems_and_metrics(plan):
