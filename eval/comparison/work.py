@@ -162,7 +162,11 @@ def _code(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
     pair = matched(reference, audio.Recording(result.audio, reference.sample_rate), task.rule(reference), result.notes)
     rate = Rate(result.payload_bits, result.coded_seconds or reference.seconds, result.file_bytes)
     times = (result.encode_seconds, result.decode_seconds)
-    return _stored(task, reference, pair, rate if family.coded else None, times, []), pair.decoded
+    split = family.coded and codec.channels == 1 and reference.channels > 1
+    notes = (
+        [f"{system.text}: is mono and codes the channels of stereo one by one, at twice its bit rate"] if split else []
+    )
+    return _stored(task, reference, pair, rate if family.coded else None, times, notes), pair.decoded
 
 
 def _take(task: Task, given: DecodedFile, reference: audio.Recording) -> tuple[Record, audio.Audio]:

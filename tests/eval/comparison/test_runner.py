@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from earmark.baselines.function_codec import as_codec
 from earmark.baselines.systems import parse, parse_list
 from earmark.codec import audio
 from earmark.codec.errors import UserError
@@ -80,6 +81,15 @@ def test_the_measured_rate_counts_payload_bytes(plan):
     assert row.coded_seconds == pytest.approx(65 * 0.024)
     assert row.kbps == pytest.approx(64)
     assert row.duration == 1.5
+
+
+def test_stereo_through_a_mono_codec_shows_twice_the_rate_and_a_note(plan):
+    mono = as_codec(lambda samples: samples, "mono", sample_rate=48000, kbps=6).system
+    audio.write(plan.audio_dir / "music" / "stereo.wav", np.full((2, 4800), 0.1, np.float32), 48000)
+    result = runner.run(replace(plan, systems=(mono,), jobs=0))
+    rates = result.scores.set_index("file").kbps
+    assert (rates["music/stereo.wav"], rates.min()) == (pytest.approx(12), pytest.approx(6))
+    assert "mono@6: is mono and codes the channels of stereo one by one, at twice its bit rate" in result.info["notes"]
 
 
 def test_a_second_run_computes_only_new_systems_and_metrics(plan):
