@@ -87,6 +87,19 @@ def missing_program(command: str) -> str | None:
     return first if done.returncode else None
 
 
+def relative_file(command: str) -> str | None:
+    """A file that a command names by a path relative to the working directory, e.g. ./polqa; None if there is none.
+
+    Commands run in a folder of their own, where such a path names nothing. Of names without a slash only a script right
+    behind the program counts, since others may be files that the command writes.
+    """
+    for index, word in enumerate(words(command)):
+        path = Path(_expanded(word))
+        if not path.is_absolute() and ("/" in word or index == 1) and path.is_file():
+            return word
+    return None
+
+
 def _named_in(command: str) -> dict[str, Path]:
     """Words of a command that are programs or files, and where they are."""
     found: dict[str, Path] = {}

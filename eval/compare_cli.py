@@ -25,7 +25,7 @@ from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.decoded.options import decoded_options, given_systems
 from earmark.eval.identity_options import fresh_option, named_systems, versions_option, with_versions
 from earmark.eval.inputs import AudioPath, NewRunPath
-from earmark.eval.metric_options import chosen_metrics, metrics_option, own_metrics
+from earmark.eval.metric_options import chosen_metrics, metric_patterns, metrics_option, own_metrics
 from earmark.eval.options import NameList, together
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
@@ -61,6 +61,7 @@ MOST_NOTES = 30  # printed; the report has all
 @timeout
 @metrics_option()
 @own_metrics
+@metric_patterns
 @option(
     "-o", "--out", type=NewRunPath(), required=True, metavar="RUN",
     help="Folder for scores, decoded audio and report. A run that it holds already is added to, and what is known "
@@ -103,8 +104,8 @@ MOST_NOTES = 30  # printed; the report has all
 )  # fmt: skip
 def compare(
     audio_dir: Path, systems: list[System] | None, commands: list[System], metrics: tuple[str, ...],
-    own_metrics: tuple[Metric, ...], decoded: tuple[str, ...], bitstreams: tuple[str, ...], out: Path,
-    jobs: int | None, cluster: str | None, timeout: float | None,
+    own_metrics: tuple[Metric, ...], patterns: tuple[str, ...], decoded: tuple[str, ...], bitstreams: tuple[str, ...],
+    out: Path, jobs: int | None, cluster: str | None, timeout: float | None,
     speech: tuple[str, ...], rate: int | None, keep_going: bool, dry_run: bool, mono: bool, link_audio: bool,
     align: Align, delays: tuple[str, ...], listen_by: str | None, replace: bool, fresh: tuple[str, ...] | None,
     codec_versions: tuple[str, ...],
@@ -120,7 +121,7 @@ def compare(
     from earmark.eval.tables.renderers import terminal_table
     from earmark.eval.tables.terminal import print_table
 
-    names = chosen_metrics(metrics, own_metrics, timeout)
+    names = chosen_metrics(metrics, own_metrics, patterns, timeout)
     listen_by = _listening_metric(listen_by, names)
     given = given_systems(audio_dir, decoded, bitstreams, Path.cwd() if cluster is not None else None)
     systems = [] if given and not systems and not commands else chosen_systems(systems, commands, timeout)

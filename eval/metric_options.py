@@ -42,19 +42,29 @@ own_metrics = option(
 )  # fmt: skip
 
 
-def chosen_metrics(names: Iterable[str], own: Iterable[Metric], timeout: float | None) -> tuple[str, ...]:
+metric_patterns = option(
+    "--metric-pattern", "patterns", multiple=True, metavar="NAME=REGEX", show_default="the last number",
+    help="Regular expression of the score in what a --metric prints: its first group, or the whole match, e.g. "
+    "'polqa=MOS: (\\S+)'.",
+)  # fmt: skip
+
+
+def chosen_metrics(
+    names: Iterable[str], own: Iterable[Metric], patterns: Iterable[str], timeout: float | None
+) -> tuple[str, ...]:  # fmt: skip
     """Names of the metrics to compute: those of --metrics, then the user's own, which are registered.
 
     Args:
+        patterns: values of --metric-pattern.
         timeout: seconds after which a command is ended, unless its TOML file says so.
 
     Raises:
-        UserError: there is no such metric, or a name is taken.
+        UserError: there is no such metric, a name is taken, or a pattern is not possible.
     """
     from earmark.eval.metrics import registry
-    from earmark.eval.metrics.command_options import with_timeout
+    from earmark.eval.metrics.command_options import with_patterns, with_timeout
 
-    added = [with_timeout(metric, timeout) for metric in own]
+    added = [with_timeout(metric, timeout) for metric in with_patterns(list(own), patterns)]
     for metric in added:
         registry.add(metric, "--metric:")
     return tuple(dict.fromkeys([*registry.names(names), *(metric.name for metric in added)]))

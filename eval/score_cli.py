@@ -18,7 +18,7 @@ from earmark.codec.notices import notice
 from earmark.codec.remote_paths import path_or_url
 from earmark.codec.text import counted
 from earmark.eval.inputs import NewRunPath
-from earmark.eval.metric_options import chosen_metrics, metrics_option, own_metrics
+from earmark.eval.metric_options import chosen_metrics, metric_patterns, metrics_option, own_metrics
 from earmark.eval.options import PathText
 from earmark.eval.system_options import timeout
 
@@ -45,6 +45,7 @@ FORM = "write earmark score REFERENCE DECODED"
 @click.argument("paths", type=PathText(), nargs=-1, metavar="REFERENCE DECODED...")
 @metrics_option()
 @own_metrics
+@metric_patterns
 @option(
     "--pairs", type=PathText(), metavar="FILE",
     help="Score the pairs of a CSV file with the columns reference and decoded, perhaps system and category.",
@@ -64,6 +65,7 @@ FORM = "write earmark score REFERENCE DECODED"
 @click.pass_context
 def score(
     ctx: click.Context, paths: tuple[str, ...], metrics: tuple[str, ...], own_metrics: tuple[Metric, ...],
+    patterns: tuple[str, ...],
     pairs: str | None, no_reference: bool, mode: str, out: Path | None, output: str, per_file: bool, jobs: int | None,
     timeout: float | None, keep_going: bool,
 ) -> int:  # fmt: skip
@@ -78,7 +80,7 @@ def score(
     given = ctx.get_parameter_source("metrics") is not ParameterSource.DEFAULT
     if no_reference and not given:
         metrics = _without_reference(own_metrics)
-    names = chosen_metrics(metrics, own_metrics, timeout)
+    names = chosen_metrics(metrics, own_metrics, patterns, timeout)
     if no_reference:
         _require_none(names)
     if not keep_going:

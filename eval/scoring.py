@@ -17,6 +17,7 @@ from earmark.eval.metrics.interface import Function, Metric, Score
 
 DEFAULT = ("si_snr", "visqol")
 MOST_CHANNELS = 2
+INTEGER_TYPES = ("uint8", "int16", "int32")  # samples of WAV files
 
 
 class Scores(dict[str, Score]):
@@ -52,7 +53,8 @@ def score(
 
     Args:
         reference, decoded: NumPy arrays or torch tensors of floating-point samples with full scale at +-1, [time] or
-            [channels, time] with one or two channels.
+            [channels, time] with one or two channels. Samples of the types uint8, int16 and int32, as WAV files have
+            them, are scaled to +-1.
         sample_rate: rate of the reference in Hz.
         metrics: names as `earmark metrics` lists them, what `register_metric` returned, or functions of two arrays.
         decoded_rate: rate of `decoded` in Hz; default: `sample_rate`.
@@ -110,8 +112,14 @@ def _samples(array: Any, name: str) -> Audio:
     if hasattr(array, "detach"):  # a torch tensor, perhaps on a GPU
         array = array.detach().cpu()
     samples = np.asarray(array)
+    if samples.dtype in INTEGER_TYPES:
+        largest = np.iinfo(samples.dtype).max + 1
+        samples = samples.astype(np.float64) / largest if samples.dtype != np.uint8 else samples / 128 - 1.0
     if not np.issubdtype(samples.dtype, np.floating):
-        raise UserError(f"score: {name} has samples of type {samples.dtype}; pass floating-point samples within +-1")
+        types = ", ".join(INTEGER_TYPES)
+        raise UserError(
+            f"score: {name} has samples of type {samples.dtype}; pass {types}, or floating-point samples within +-1"
+        )
     samples = np.atleast_2d(samples)
     if samples.ndim != 2 or samples.shape[0] > MOST_CHANNELS:
         raise UserError(

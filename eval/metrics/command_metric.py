@@ -89,6 +89,9 @@ class CommandMetric:
 
     def unavailable(self) -> str | None:
         """Why the command cannot run here, with the remedy; None if it can."""
+        if relative := program_files.relative_file(self.command):
+            full = Path(relative).resolve()
+            return f"{UNAVAILABLE} its command runs in another folder; write {relative} as {full}"
         absent = program_files.missing_program(self.command)
         if absent is None:
             return None

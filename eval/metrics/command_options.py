@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -69,18 +69,32 @@ def command_metric(name: str, command: str, *, label: str = "--metric", **attrib
     function = CommandMetric(name, command, **own)
     if "{decoded}" not in command:
         raise UserError(f"{label} {name}: {{decoded}} is not in its command; write {FORM}")
-    if function.pattern is not None:
-        try:
-            re.compile(function.pattern)
-        except re.error as error:
-            raise UserError(
-                f"{label} {name}: pattern {function.pattern!r} is no regular expression: {error}"
-            ) from error
-    metric = described(label, name, function, version="command", **attributes)
-    return replace(
-        metric, version=function.version, available=function.unavailable, takes_rate=True,
-        needs_reference=function.needs_reference,
-    )  # fmt: skip
+    _check_pattern(f"{label} {name}", function.pattern)
+    return _computed_by(function, described(label, name, function, version="command", **attributes))
+
+
+def with_patterns(metrics: Sequence[Metric], texts: Iterable[str]) -> list[Metric]:
+    """Apply the values of --metric-pattern, ``NAME=REGEX``, to metrics that are commands.
+
+    Raises:
+        UserError: a value has another form, names no metric given by --metric, or is no regular expression.
+    """
+    result = list(metrics)
+    for text in texts:
+        name, equals, pattern = text.partition("=")
+        name = name.strip()
+        if not (equals and name and pattern):
+            raise UserError(f"--metric-pattern {text!r}: write NAME=REGEX, e.g. 'polqa=MOS: (\\S+)'")
+        names = [metric.name for metric in result]
+        if name not in names:
+            there = f"there is {', '.join(names)}" if names else "add it by --metric"
+            raise UserError(f"--metric-pattern {name}: no metric given by --metric; {there}")
+        _check_pattern(f"--metric-pattern {name}", pattern)
+        index = names.index(name)
+        function = result[index].function
+        assert isinstance(function, CommandMetric)
+        result[index] = _computed_by(replace(function, pattern=pattern), result[index])
+    return result
 
 
 def with_timeout(metric: Metric, timeout: float | None) -> Metric:
@@ -88,6 +102,21 @@ def with_timeout(metric: Metric, timeout: float | None) -> Metric:
     if timeout is None or not isinstance(metric.function, CommandMetric) or metric.function.timeout is not None:
         return metric
     return replace(metric, function=replace(metric.function, timeout=timeout))
+
+
+def _computed_by(function: CommandMetric, metric: Metric) -> Metric:
+    """The metric, computed by a command."""
+    return replace(
+        metric, function=function, version=function.version, available=function.unavailable, takes_rate=True,
+        needs_reference=function.needs_reference,
+    )  # fmt: skip
+
+
+def _check_pattern(label: str, pattern: str | None) -> None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise UserError(f"{label}: pattern {pattern!r} is no regular expression: {error}") from error
 
 
 def _from_file(file: Path, name: str | None) -> Metric:

@@ -126,6 +126,8 @@ def with_published(summary: pd.DataFrame, published: Sequence[pd.DataFrame]) -> 
     if len(twice):
         first = twice.iloc[0]
         raise UserError(f"--add: {first['system'].removesuffix(f' {MARK}')} has two figures for {first['metric']}")
+    if "marks" in summary:
+        rows["marks"] = ""  # their alignment is unknown
     if len(categories) == 1:  # the table shows one section; "all" is a copy of it
         rows = pd.concat([rows, rows[rows["category"] == default].assign(category=ALL)])
     return pd.concat([summary.assign(source="").astype({"n": "Int64"}), rows], ignore_index=True)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 
 from earmark.codec.suggestions import choose
-from earmark.eval.statistics.differences import LEVEL, differences, metrics_of
+from earmark.eval.statistics.differences import LEVEL, differences, lowest_p, metrics_of
 
 STAR = "*"
 
@@ -37,7 +37,7 @@ def part(
 def with_significance(
     summary: pd.DataFrame, scores: pd.DataFrame, against: str, speech_categories: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Add the columns against, difference and p to the mean scores.
+    """Add the columns against, difference, p and lowest_p to the mean scores.
 
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
@@ -48,23 +48,27 @@ def with_significance(
     Returns:
         The table, with the mean difference over the recordings that both systems have, and p as in
         `earmark.eval.statistics.differences.Difference.p_holm`: corrected over the systems of each category. Both are
-        NaN where there is no test.
+        NaN where there is no test. lowest_p is what p could be at best with so many recordings and systems
+        (`earmark.eval.statistics.differences.lowest_p`).
 
     Raises:
         UserError: there is no such system.
     """
     against = choose(against, scores["system"].unique(), option="--against", where="this table")
-    tested = {}
+    tested, lowest = {}, {}
     for metric in metrics_of(scores):
         if against in set(scores.loc[(scores["metric"] == metric) & (scores["status"] == "ok"), "system"]):
-            for pair in differences(scores, metric, against, speech_categories):
-                tested[pair.a, pair.category, metric] = pair
+            pairs = differences(scores, metric, against, speech_categories)
+            tested |= {(pair.a, pair.category, metric): pair for pair in pairs}
+            for category in {pair.category for pair in pairs}:
+                lowest[category, metric] = lowest_p([pair for pair in pairs if pair.category == category])
     keys = list(zip(summary["system"], summary["category"], summary["metric"], strict=True))
-    pairs = [tested.get(key) for key in keys]
+    found = [tested.get(key) for key in keys]
     return summary.assign(
         against=against,
-        difference=[math.nan if pair is None else pair.mean for pair in pairs],
-        p=[math.nan if pair is None else pair.p_holm for pair in pairs],
+        difference=[math.nan if pair is None else pair.mean for pair in found],
+        p=[math.nan if pair is None else pair.p_holm for pair in found],
+        lowest_p=[math.nan if pair is None else lowest[pair.category, pair.metric] for pair in found],
     )
 
 
@@ -78,7 +82,9 @@ def significance_note(summary: pd.DataFrame) -> list[str]:
     if "against" not in summary:
         return []
     against = summary["against"].dropna().iloc[0]
+    few = summary.loc[summary["lowest_p"] >= LEVEL, "category"].unique()
     return [
         f"{STAR} The mean difference from {against}, over the recordings of both, is significant: sign-flip "
-        f"permutation test, p < {LEVEL:g} after Holm's correction over the systems of each category."
+        f"permutation test, p < {LEVEL:g} after Holm's correction over the systems of each category.",
+        *([f"{', '.join(few)}: too few files for significance, whatever the scores."] if len(few) else []),
     ]

@@ -95,6 +95,16 @@ def test_torch_tensors_are_arrays_too(pair):
     assert score(*tensors, 16000, ["si_snr"]) == score(*pair, 16000, ["si_snr"])
 
 
+@pytest.mark.parametrize(("kind", "scale", "middle"), [("uint8", 128, 128), ("int16", 2**15, 0), ("int32", 2**31, 0)])
+def test_integers_of_wav_files_are_scaled_to_full_scale(pair, kind, scale, middle):
+    """Read back by their definition: 8 bits are unsigned around 128, others signed with full scale at 2^(bits - 1)."""
+    integers = [(np.round(np.clip(one, -0.99, 0.99) * scale) + middle).astype(kind) for one in pair]
+    floats = [(one.astype(np.float64) - middle) / scale for one in integers]
+    metrics = ["si_snr", "mel_distance"]  # the second one hears levels
+    found, expected = score(*integers, 16000, metrics), score(*floats, 16000, metrics)
+    assert {name: one.value for name, one in found.items()} == {name: one.value for name, one in expected.items()}
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -104,7 +114,10 @@ def test_torch_tensors_are_arrays_too(pair):
             r"score: decoded has shape \(32000, 2\); pass \[time\] or",
         ),
         ({"reference": np.zeros((1, 1, 9))}, r"score: reference has shape \(1, 1, 9\)"),
-        ({"reference": np.zeros(9, np.int16)}, "score: reference has samples of type int16; pass floating-point"),
+        (
+            {"reference": np.zeros(9, np.int64)},
+            "score: reference has samples of type int64; pass uint8, int16,",
+        ),
         ({"sample_rate": 0}, "score: sample_rate=0 is not a rate in Hz"),
         ({"decoded_rate": 44.1}, "score: decoded_rate=44.1 is not a rate in Hz"),
     ],

@@ -51,15 +51,15 @@ def load(file: DecodedFile, source: Source, reference: Recording) -> Recording:
 
 
 def notes(system: str, source: Source, reference: Recording, decoded: Recording, pair: Pair) -> list[str]:
-    """Remarks for the report: a conversion, once per format and system; a length that differs by more than 100 ms."""
+    """Remarks for the report: a conversion, once per format; a length that differs by more than 100 ms."""
     result = []
     given, scored = (format_text(one.sample_rate, one.channels) for one in (decoded, reference))
     if given != scored:
-        result.append(f"{system}: decoded audio in {given} is scored in {scored}")
+        result.append(f"{system}: decoded audio in {given} is converted to the format of its recording")
     if not pair.length_fits:
         change = "longer than the recording; its end was cut"
         if pair.longer < 0:
-            change = "shorter than the recording; its end was padded with silence"
+            change = "shorter than the recording, and scored where it is there"
         result.append(f"{source.file}: {system} is {abs(pair.longer):.2f} s {change}")
     return result
 

@@ -19,7 +19,7 @@ from earmark.eval.comparison import runner
 from earmark.eval.comparison.corpus import ReferenceFormat
 from earmark.eval.metrics import registry, remembered
 from earmark.eval.metrics.command_metric import CommandMetric
-from earmark.eval.metrics.command_options import command_metric, read_metric, with_timeout
+from earmark.eval.metrics.command_options import command_metric, read_metric, with_patterns, with_timeout
 from earmark.eval.metrics.evaluation import evaluate
 from earmark.eval.metrics.interface import Metric, Score
 from earmark.eval.scoring import score
@@ -111,6 +111,43 @@ def test_failures_and_hanging_programs_are_one_line():
     assert absent.available() == (
         "unavailable: there is no program no_such_program; put it on PATH or write its path in full"
     )
+
+
+def test_a_relative_path_is_refused_with_the_full_one(tmp_path, monkeypatch):
+    """Commands run in a folder of their own, where ./polqa and script.py are not."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("polqa", "script.py", "out.txt"):
+        (tmp_path / name).touch(mode=0o755)
+    for command, name in (("./polqa {decoded}", "./polqa"), (f"{sys.executable} script.py {{decoded}}", "script.py")):
+        full = tmp_path / name.removeprefix("./")
+        reason = command_metric("mine", command).available()
+        assert reason == f"unavailable: its command runs in another folder; write {name} as {full}"
+    assert command_metric("mine", f"{tmp_path}/polqa {{decoded}} > out.txt; tail out.txt").available() is None
+
+
+def test_a_pattern_on_the_command_line_is_that_of_a_toml_file(tmp_path):
+    printed = "echo 'MOS: 3.5 (version 2)' {decoded}"
+    (tmp_path / "mine.toml").write_text(f'command = "{printed}"\npattern = "MOS: (\\\\S+)"\nunit = "MOS"\n')
+    of_file = read_metric(str(tmp_path / "mine.toml"))
+    [given] = with_patterns([read_metric(f"mine={printed}")], [r"mine=MOS: (\S+)"])
+    assert answer(given) == answer(of_file) == Score(3.5)
+    assert given.version() == of_file.version() != read_metric(f"mine={printed}").version()
+    [other] = with_patterns([of_file], [r"mine=version (\d)"])
+    assert (answer(other), other.unit) == (Score(2.0), "MOS")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mine", "--metric-pattern 'mine': write NAME=REGEX, e.g. 'polqa=MOS"),
+        ("other=x", "--metric-pattern other: no metric given by --metric; there is mine"),
+        ("mine=(", "--metric-pattern mine: pattern '(' is no regular expression"),
+    ],
+)
+def test_a_wrong_pattern_on_the_command_line_is_refused(text, says):
+    with pytest.raises(UserError) as caught:
+        with_patterns([read_metric("mine=x {decoded}")], [text])
+    assert str(caught.value).startswith(says)
 
 
 def test_a_rebuilt_program_a_changed_pattern_and_another_file_are_other_versions(program, tmp_path):

@@ -57,9 +57,21 @@ def test_a_star_marks_what_differs_significantly():
     assert rows.difference[["b@2", "c@3"]].tolist() == [1.0, 0.0]
     assert pd.isna(rows.p["a@1"])
     assert "14.50 ± 2.05 (8)*" in RENDERERS["markdown"](summary, INFO).replace("\\", "")
-    assert RENDERERS["csv"](summary, INFO).splitlines()[0].endswith(",against,difference,p")
+    assert RENDERERS["csv"](summary, INFO).splitlines()[0].endswith(",against,difference,p,lowest_p")
     with pytest.raises(UserError, match="--against d: not in this table; it has a@1, b@2, c@3"):
         with_significance(summarise(scores), scores, "d")
+
+
+def test_too_few_files_for_any_star_are_told():
+    """Two tests on five files reach 2 x 2 / 2^5 = 0.125 at best, one on six 2 / 2^6 = 0.031."""
+    every = table()
+    few = every[(every.category == "music") | every.file.str.contains("[0-4].wav")]
+    summary = with_significance(summarise(few), few, "a@1")
+    note = "speech: too few files for significance, whatever the scores."
+    assert note in lay_out(summary).notes
+    assert summary[(summary.category == "speech") & (summary.system == "b@2")].lowest_p.tolist() == [0.125, 0.125]
+    six = part(every[every.file.str.contains("[0-5].wav")], ["a@1", "b@2"])
+    assert not any("too few" in line for line in lay_out(with_significance(summarise(six), six, "a@1")).notes)
 
 
 def test_without_a_chosen_system_the_table_is_as_before():
