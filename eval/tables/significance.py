@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 
 from earmark.codec.suggestions import choose
-from earmark.eval.statistics.differences import LEVEL, differences, lowest_p, metrics_of
+from earmark.eval.statistics.differences import LEVEL, Difference, differences, lowest_p, metrics_of
 
 STAR = "*"
 
@@ -55,7 +55,8 @@ def with_significance(
         UserError: there is no such system.
     """
     against = choose(against, scores["system"].unique(), option="--against", where="this table")
-    tested, lowest = {}, {}
+    tested: dict[tuple[str, str, str], Difference] = {}
+    lowest: dict[tuple[str, str], float] = {}
     for metric in metrics_of(scores):
         if against in set(scores.loc[(scores["metric"] == metric) & (scores["status"] == "ok"), "system"]):
             pairs = differences(scores, metric, against, speech_categories)

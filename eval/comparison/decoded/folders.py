@@ -83,14 +83,24 @@ def _meant(name: str, systems: Mapping[str, System]) -> str:
 
 
 def _named(option: str, values: Iterable[str], root: Path | None) -> dict[str, Location]:
-    """Name -> location, for all values of an option."""
+    """Name -> location, for all values of an option; a * leaves out the sub-folders that another value names."""
     result: dict[str, Location] = {}
-    for value in values:
-        for name, path in _split(option, value, root):
+    split = [(_has_star(value), _split(option, value, root)) for value in values]
+    named = {name for star, pairs in split if not star for name, _ in pairs}
+    own = named | {name.partition("@")[0] for name in named}  # A@6=dec/A gives a bit rate to the sub-folder A
+    for star, pairs in split:
+        for name, path in pairs:
+            if star and name in own:
+                continue
             if name in result:
                 raise UserError(f"{option} {name}: given twice; give each system a name of its own")
             result[name] = _location(option, path, root)
     return result
+
+
+def _has_star(value: str) -> bool:
+    name, equals, _ = value.partition("=")
+    return "*" in value and not (equals and NAME.fullmatch(name.strip()))
 
 
 def _split(option: str, value: str, root: Path | None) -> Sequence[tuple[str, str]]:

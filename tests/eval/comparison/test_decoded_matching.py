@@ -102,8 +102,10 @@ def test_the_forms_of_the_option(tmp_path):
     assert (one.system.text, one.system.rate, one.audio.folder) == ("one@6.5:big", "6.5", tmp_path / "dec/B")
     assert one.bitstreams == Location(tmp_path / "bits")
     assert (two.audio, last.system.text) == (Location(tmp_path / "dec", "{category}/{stem}.wav"), "B")
-    every = read_decoded([f"{tmp_path}/dec/*", f"{tmp_path}/dec/*/{{stem}}.wav"][:1])
+    every = read_decoded([f"{tmp_path}/dec/*"])
     assert [system.system.text for system in every] == ["A@6", "B"]
+    own = read_decoded(["B@9=dec/B/{stem}_x.wav", "dec/*"], root=tmp_path)
+    assert [system.system.text for system in own] == ["B@9", "A@6"]
     pattern = read_decoded(["dec/A*/{stem}.wav"], root=tmp_path)
     assert [(one.system.text, one.audio.pattern) for one in pattern] == [("A@6", "{stem}.wav")]
 
