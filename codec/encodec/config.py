@@ -106,9 +106,9 @@ class EncodecConfig:
         return self.seanet.channels
 
     @property
-    def step_rate(self) -> int:
-        """Steps per second."""
-        return math.ceil(self.sample_rate / self.seanet.hop)
+    def step_rate(self) -> float:
+        """Steps per second; not always a whole number: 12.5 for a hop of 1920 samples at 24 kHz."""
+        return self.sample_rate / self.seanet.hop
 
     @property
     def kbps_per_codebook(self) -> float:

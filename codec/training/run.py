@@ -98,7 +98,7 @@ class CodecTraining:
         tensorboard: also write a log for TensorBoard.
     """
 
-    validates_when_stopped = False
+    validates_when_stopped = True
 
     def __init__(
         self,

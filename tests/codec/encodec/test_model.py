@@ -13,6 +13,7 @@ from earmark.codec.errors import UserError
 HOP_512 = EncodecConfig(
     "wide", 44100, tuple(round(0.87 * n, 2) for n in range(1, 33)), SEANetConfig(ratios=(8, 8, 4, 2))
 )
+SLOW = EncodecConfig("slow", 24000, (0.125, 1.0), SEANetConfig(ratios=(8, 8, 6, 5)))
 
 MODELS = [("encodec_24khz", 0), ("encodec_24khz", 1), ("encodec_48khz", 0)]
 
@@ -106,7 +107,8 @@ def test_the_segments_of_a_stereo_signal():
     [
         (ENCODEC_24KHZ, {1.5: 2, 3.0: 4, 6.0: 8, 12.0: 16, 24.0: 32}),
         (ENCODEC_48KHZ, {3.0: 2, 6.0: 4, 12.0: 8, 24.0: 16}),
-        (HOP_512, {round(0.87 * n, 2): n for n in range(1, 33)}),  # 87 steps per second: 0.87 kbps per codebook
+        (HOP_512, {round(0.87 * n, 2): n for n in range(1, 33)}),  # 86.1 steps per second, which others round to 87
+        (SLOW, {0.125: 1, 1.0: 8}),  # 12.5 steps per second of 10 bits, which rounded to 13 give 7 codebooks
     ],
 )
 def test_codebooks_of_a_bit_rate(config, codebooks):
