@@ -217,8 +217,8 @@ def test_learning_rate_by_hand():
     """Warm-up over 4 updates to 1, then half a cosine over the other 8, which is 0.5 in its middle."""
     trainer = Trainer(small("optimizer.learning_rate=1.0", "optimizer.warmup=4", "optimizer.schedule=cosine"), ALONE)
     rates = []
-    for trainer.updates in range(13):
-        trainer._set_learning_rate()
+    for number in range(13):
+        trainer._set_learning_rate(number)
         rates.append(trainer.optimizers["generator"].param_groups[0]["lr"])
     assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
     assert rates[4] == 1
