@@ -64,8 +64,8 @@ MOST_NOTES = 30  # printed; the report has all
 @metric_patterns
 @option(
     "-o", "--out", type=NewRunPath(), required=True, metavar="RUN",
-    help="Folder for scores, decoded audio and report. A run that it holds already is added to, and what is known "
-    "is not computed again.",
+    help="Folder for scores, decoded audio and report. If it holds a run, new results join it and existing ones are "
+    "reused.",
 )  # fmt: skip
 @shared.jobs
 @option(
@@ -75,7 +75,7 @@ MOST_NOTES = 30  # printed; the report has all
 @option(
     "--speech", type=NameList(), multiple=True, callback=together, metavar="PATTERN,...",
     default=[",".join(SPEECH_PATTERNS)], show_default=",".join(SPEECH_PATTERNS),
-    help="Categories that ViSQOL scores in speech mode; it scores all others in audio mode.",
+    help="Categories of recordings that ViSQOL scores in speech mode; it scores all others in audio mode.",
 )  # fmt: skip
 @option(
     "--rate", type=SampleRate(8000, 48000), metavar="HZ", show_default="each recording's own, up to 48k",
@@ -86,8 +86,8 @@ MOST_NOTES = 30  # printed; the report has all
 @option("--replace", is_flag=True, help="Start over: delete what RUN holds first.")
 @option(
     "--align", type=click.Choice(ALIGN), metavar="|".join(ALIGN), default="auto", show_default="auto",
-    help="How to align: auto trusts the delays of Earmark's codecs and finds those of all others; documented trusts "
-    "that no codec has any delay left; none scores the audio as it is.",
+    help="How to align decoded audio with its recording: auto trusts the delays of Earmark's codecs and finds those of "
+    "all others; documented trusts that no codec has any delay left; none scores the audio as it is.",
 )  # fmt: skip
 @option(
     "--delay", "delays", multiple=True, metavar="NAME=DELAY",
@@ -169,7 +169,7 @@ def _show_plan(plan: Plan) -> None:
         "recordings": f"{len(sources)}: {', '.join(f'{count} {name}' for name, count in categories.items())}",
         "systems": ", ".join(system.text for system in plan.compared),
         "metrics": ", ".join(plan.metrics),
-        "work": f"{every} pairs of recording and system: {computed} to compute, {every - computed} to reuse or refuse",
+        "work": f"{every} pairs of recording and system: {computed} to compute, {every - computed} to reuse or skip",
         "output": plan.run,
     })  # fmt: skip
 

@@ -22,6 +22,19 @@ def _is_study(path: Path) -> bool:
     return path.is_dir() and (path / STUDY).exists()
 
 
+def not_audio(path: Path) -> str | None:
+    """What a path is that stands where recordings belong, and the command for it; None if it may be recordings."""
+    if path.is_file() and path.name in (SCORES, INFO) and _is_run(path.parent):
+        return f"{path} belongs to a run; see the scores by `earmark tables {path.parent}`"
+    if path.is_file() and path.suffix.lower() == ".ecdc":
+        return f"{path} is one coded file; decode it by `earmark decode {path} {path.with_suffix('.wav').name}`"
+    if _is_run(path):
+        return f"{path} is a run, not recordings; see it by `earmark tables {path}`"
+    if _is_study(path):
+        return f"{path} is a listening test; see its results by `earmark study report {path}`"
+    return None
+
+
 class AudioPath(PathOrURL):
     """A folder of recordings, or a corpus file (TOML)."""
 
@@ -32,18 +45,10 @@ class AudioPath(PathOrURL):
         path = super().convert(value, param, ctx)
         if path.is_file() and path.suffix.lower() in SUFFIXES:
             self.fail(f"{path} is one recording; name its folder, e.g. earmark compare {path.parent}", param, ctx)
-        if path.is_file() and path.name in (SCORES, INFO) and _is_run(path.parent):
-            run = path.parent
-            self.fail(f"{path} belongs to a run; see the scores by `earmark tables {run}`", param, ctx)
-        if path.is_file() and path.suffix.lower() == ".ecdc":
-            decoded = path.with_suffix(".wav").name
-            self.fail(f"{path} is one coded file; decode it by `earmark decode {path} {decoded}`", param, ctx)
+        if wrong := not_audio(path):
+            self.fail(wrong, param, ctx)
         if path.is_file() and path.suffix.lower() != ".toml":
             self.fail(f"{path} is neither a folder of recordings nor a corpus file (TOML)", param, ctx)
-        if _is_run(path):
-            self.fail(f"{path} is a run, not recordings; see it by `earmark tables {path}`", param, ctx)
-        if _is_study(path):
-            self.fail(f"{path} is a listening test; see its results by `earmark study report {path}`", param, ctx)
         return path
 
 

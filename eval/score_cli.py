@@ -17,7 +17,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.notices import notice
 from earmark.codec.remote_paths import path_or_url
 from earmark.codec.text import counted
-from earmark.eval.inputs import NewRunPath
+from earmark.eval.inputs import NewRunPath, not_audio
 from earmark.eval.metric_options import chosen_metrics, metric_patterns, metrics_option, own_metrics
 from earmark.eval.options import PathText
 from earmark.eval.system_options import timeout
@@ -48,7 +48,7 @@ FORM = "write earmark score REFERENCE DECODED"
 @metric_patterns
 @option(
     "--pairs", type=PathText(), metavar="FILE",
-    help="Score the pairs of a CSV file with the columns reference and decoded, perhaps system and category.",
+    help="Score the pairs of a CSV file with the columns reference and decoded, and optionally system and category.",
 )  # fmt: skip
 @option("--no-reference", is_flag=True, help="Score DECODED alone, by metrics that need no reference.")
 @option(
@@ -87,6 +87,8 @@ def score(
         unavailable = unavailable_metrics(names)
         refuse(unavailable, rest=len(unavailable) < len(names))
     located = [path_or_url(path) for path in paths]
+    if wrong := next(filter(None, map(not_audio, located)), None):
+        raise UserError(wrong)
     one_pair = pairs is None and len(located) == 2 - no_reference and all(map(_is_audio, located))
     if one_pair and out is None:
         return _print_one(located[0], located[-1], names, mode, output, no_reference)

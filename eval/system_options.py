@@ -89,7 +89,7 @@ timeout = option(
     show_envvar=True,
     callback=_check_finite,
     metavar="SECONDS",
-    show_default="60 s + 30 x recording",
+    show_default="60 s + 30 x recording length",
     help="Stop a program of a codec or metric after this long.",
 )
 

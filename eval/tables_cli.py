@@ -138,7 +138,8 @@ def tables(
 @option("--against", metavar="SYSTEM", help="Compare all other systems with this one only.")
 @option(
     "--with", "other", type=RunPath(), metavar="RUN",
-    help="Add the systems of another run of the same recordings; fails with the reason if it is not comparable.",
+    help="Add the systems of another run of the same recordings; a run that is not comparable is refused, with the "
+    "reason.",
 )  # fmt: skip
 @option(
     "--cluster-by", metavar="GROUPS",

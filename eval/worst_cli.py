@@ -21,10 +21,13 @@ from earmark.eval.tables_cli import FORMATS
     ],
 )
 @click.argument("run", type=RunPath())
-@option("--system", metavar="SYSTEM", show_default="the only one", help="System of the run to look at.")
+@option(
+    "--system", aliases=["-s", "--systems"], metavar="SYSTEM", show_default="the only one",
+    help="System of the run to rank.",
+)  # fmt: skip
 @option(
     "-m", "--metrics", "metric", aliases=["--metric"], metavar="METRIC", show_default="ViSQOL, or the run's first",
-    help="Metric that ranks.",
+    help="Metric to rank by.",
 )  # fmt: skip
 @option("--count", aliases=["-n"], type=click.IntRange(1), default=10, metavar="N", help="Number of recordings.")
 @option("--against", metavar="SYSTEM", help="Rank by the loss against this system, and play it too.")

@@ -109,7 +109,7 @@ def check(study: Path) -> None:
     "--workers", type=click.IntRange(1), metavar="N", show_default="one process, without gunicorn",
     help="Worker processes, run by gunicorn.",
 )  # fmt: skip
-@option("--url", metavar="URL", help="Public address, if a reverse proxy forwards to this server.")
+@option("--url", metavar="URL", help="Public address of this server, if a reverse proxy forwards to it.")
 @option(
     "--screen", type=Rule, default="paper", metavar="RULE",
     help="Rule that decides whether a finished listener's ratings count: paper, bs1534, bs1534-iqr or none. Other "
@@ -125,12 +125,12 @@ def check(study: Path) -> None:
 )  # fmt: skip
 @option(
     "--implausible", type=Choice(["flag", "refuse"]), default="flag", metavar="flag|refuse",
-    help="Sessions faster than their sounds, or rated without fetching them: flag them on the admin page and in "
-    "reports, or also exclude their ratings and give no completion code.",
+    help="How to treat sessions that took less time than their audio lasts, or that never loaded it: flag them on "
+    "the admin page and in reports, or also exclude their ratings and give no completion code.",
 )  # fmt: skip
 @option(
     "--retire-ratings", is_flag=True,
-    help="If audio has changed since it was rated, let those ratings no longer count. They stay in the database.",
+    help="Exclude ratings of audio that has changed since it was rated. They stay in the database.",
 )  # fmt: skip
 @option("-f", "--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark study check`.")
 @option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
@@ -204,8 +204,8 @@ def public_address(url: str | None) -> str | None:
 @click.argument("study", type=Folder, required=False)
 @option(
     "--ratings", type=click.Path(exists=True, path_type=Path), multiple=True, metavar="PATH",
-    help="Rating file of another tool, or a folder of them; repeats add up. Read are results of webMUSHRA, pymushra, "
-    "GoListen, listen-and-rate, BeaqleJS and the Web Audio Evaluation Tool, and tables.",
+    help="Rating file of another tool, or a folder of them; repeats add up. Reads results of webMUSHRA, pymushra, "
+    "GoListen, listen-and-rate, BeaqleJS and the Web Audio Evaluation Tool, and other tables by --columns.",
 )  # fmt: skip
 @option(
     "--columns", multiple=True, metavar="NAME=COLUMN,...",
@@ -223,7 +223,7 @@ def public_address(url: str | None) -> str | None:
 )  # fmt: skip
 @option(
     "--intervals", type=Choice(["listeners", "paper"]), default="listeners", metavar="KIND",
-    help="Intervals to lead with: listeners (for these items, and for other items too) or paper (over ratings).",
+    help="Intervals to show first: listeners (for these items, and for other items too) or paper (over ratings).",
 )  # fmt: skip
 @database_option
 @option(

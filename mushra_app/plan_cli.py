@@ -44,13 +44,19 @@ def numbers(context: click.Context, parameter: click.Parameter, value: str | Non
     ],
 )
 @option("--difference", type=click.FloatRange(0, 100, min_open=True), required=True, metavar="POINTS",
-        help="Difference between two systems to find, in points of the scale.")  # fmt: skip
-@option("--power", type=click.FloatRange(0.05, 0.99), default=0.8, metavar="P", help="Probability to find it.")
+        help="Smallest difference between two systems to find, in points of the 0 to 100 scale.")  # fmt: skip
+@option(
+    "--power",
+    type=click.FloatRange(0.05, 0.99),
+    default=0.8,
+    metavar="P",
+    help="Probability of finding that difference.",
+)
 @option("--pilot", type=click.Path(exists=True, path_type=Path), metavar="PATH", show_default="typical variances",
         help="Study or rating file to take the variances from.")  # fmt: skip
 @option("--items", callback=numbers, metavar="N,...", show_default=",".join(map(str, ITEMS)),
         help="Numbers of items to consider.")  # fmt: skip
-@option("--trials", type=click.IntRange(1), default=MOST_TRIALS, metavar="N", help="Most items that a listener rates.")
+@option("--trials", type=click.IntRange(1), default=MOST_TRIALS, metavar="N", help="Most items per listener.")
 @option("--pairs", type=click.IntRange(1), default=1, metavar="N",
         help="Pairs of systems to test; Holm's correction makes each test stricter.")  # fmt: skip
 @option("--minutes", type=click.FloatRange(0, min_open=True), default=1.5, metavar="MIN",
@@ -60,7 +66,7 @@ def plan(
     difference: float, power: float, pilot: Path | None, items: tuple[int, ...], trials: int, pairs: int,
     minutes: float, hourly: float,
 ) -> None:  # fmt: skip
-    """Print how many listeners find a difference, for these items and for other items too, and what they cost."""
+    """Print how many listeners it takes to find a difference, for these items and for other items too, and the cost."""
     from earmark.mushra_app.analysis import planning
 
     spread, source = planning.TYPICAL, "typical values; --pilot takes those of a pilot"

@@ -27,6 +27,7 @@ from earmark.codec.encodec.config import PRESETS, EncodecConfig
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import written_whole
+from earmark.codec.suggestions import did_you_mean
 
 FORMAT = "earmark.encodec"
 VERSION = "1"
@@ -132,7 +133,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with path.open("rb") as file:
             head = file.read(9)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give a checkpoint or one of {', '.join(PRESETS)}") from error
+        raise UserError(
+            f"{path}: no such file; give a checkpoint or one of {', '.join(PRESETS)}{did_you_mean(str(path), PRESETS)}"
+        ) from error
     except OSError as error:
         raise UserError(f"{path}: not readable: {error.strerror or error}") from error
     if head[8:] == b"{":  # 8 bytes of length, then a JSON header

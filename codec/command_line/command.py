@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
-from earmark.codec.suggestions import did_you_mean
+from earmark.codec.suggestions import did_you_mean, near
 
 WIDTH = 80  # columns of a help page
 ENVIRONMENT = {"NO_COLOR": "Print without colours.", "COLUMNS": "Width of tables and help on a terminal."}
+PLAIN_WORDS = {  # click's words for a number that is none, or out of range -> ours
+    r"not a valid float( range)?": "not a number",
+    r"not a valid integer( range)?": "not a whole number",
+    r"is not in the range (\S+)<=x<=(\S+)\.": r"is not from \1 to \2.",
+    r"is not in the range x>=(\S+)\.": r"is below \1.",
+    r"is not in the range x<=(\S+)\.": r"is above \1.",
+    r"is not in the range x>(\S+)\.": r"is not above \1.",
+}
 DONE, REFUSED, INTERRUPTED = "done", "refused, or could not run", "interrupted"
 
 
@@ -67,18 +76,29 @@ class Command(_WithSections):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             options = [name for parameter in self.params for name in parameter.opts if name.startswith("--")]
-            remedy = self.remedies.get(error.option_name)
+            nearest = near(error.option_name, [*self.remedies, *options])
+            remedy = self.remedies.get(nearest[0]) if nearest else None  # of a misspelled --kpbs as well
             end = f"; {remedy}" if remedy else did_you_mean(error.option_name, options)
             message = f"{error.option_name} is no option of this command{end}"
             raise click.NoSuchOption(error.option_name, message, ctx=ctx) from error
         except click.BadParameter as error:
-            if isinstance(error.param, click.Argument) and error.param_hint is None:
-                error.param_hint = f"'{error.param.make_metavar(ctx).strip('[].')}'"  # '[NAME]...' is no name
-            raise
+            raise _plain(error, ctx) from error
         except click.UsageError as error:
             if "" in self.remedies and "unexpected extra argument" in error.message:
                 raise click.UsageError(f"{error.message}; {self.remedies['']}", ctx) from error
             raise
+
+
+def _plain(error: click.BadParameter, ctx: click.Context) -> click.BadParameter:
+    """The same error, in words: an argument by its name instead of '[NAME]...', and a range without code."""
+    hint, message = error.param_hint, error.message
+    if isinstance(error.param, click.Argument) and hint is None:
+        hint = f"'{error.param.make_metavar(ctx).strip('[].').split()[0]}'"
+    for written, plain in PLAIN_WORDS.items():
+        message = re.sub(written, plain, message)
+    if isinstance(error, click.MissingParameter):
+        return click.MissingParameter(message, error.ctx, error.param, hint, error.param_type)
+    return click.BadParameter(message, error.ctx, error.param, hint)
 
 
 class Group(_WithSections, click.Group):

@@ -29,7 +29,7 @@ data = option(
 )  # fmt: skip
 training_folder = option(
     "-o", "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
-    help="Folder of the training and its results.",
+    help="Folder for the training: its state, weights and results.",
 )  # fmt: skip
 force = option("-f", "--force", is_flag=True, help="Replace an existing output file.")
 keep_going = option(

@@ -45,7 +45,8 @@ from earmark.codec.text import counted
 @option(
     "--container", type=Choice(["earmark", "reference"]), default="earmark", metavar="earmark|reference",
     aliases=["--format"],
-    help="File format: `earmark` detects damage; `reference` is for the programs of the public EnCodec.",
+    help="Format of the file: `earmark` has checksums that reveal damage; `reference` can be read by the public "
+    "EnCodec program.",
 )  # fmt: skip
 @option(
     "--channels", "picked", type=Choice(["mix", "left", "right"]), default="mix", metavar="mix|left|right",

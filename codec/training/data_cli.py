@@ -93,9 +93,9 @@ def index_command(
     root: Path, layout: str, out: Path, category: Category | None, licence: str, creator: str | None, screen: bool,
     jobs: int | None, force: bool, dry_run: bool,
 ) -> None:  # fmt: skip
-    """List the recordings of a data set in a manifest: a JSON line each, with category, length and split.
+    """Write the manifest of a data set: one JSON line per recording, with category, length and split.
 
-    Splits into train, valid and test are those of the EnCodec paper (appendix A.1).
+    The splits (train, valid, test) are those of the EnCodec paper (appendix A.1).
     """
     require_new(out, force)
     if layout != "folder":

@@ -30,7 +30,13 @@ from earmark.codec.text import counted
     "--hours", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", show_default="all",
     help="Train on about this many hours of the data, a fair sample.",
 )  # fmt: skip
-@option("--updates", type=click.IntRange(min=1), default=20000, metavar="N", help="Number of updates in the training.")
+@option(
+    "--updates",
+    type=click.IntRange(min=1),
+    default=20000,
+    metavar="N",
+    help="Length of the training, in optimizer updates.",
+)
 @option("--batch", type=click.IntRange(min=1), default=16, metavar="N", help="Sequences per update.")
 @option("--seconds", type=click.FloatRange(0.1, 10), default=5.0, metavar="S", help="Length of a sequence in seconds.")
 @option(

@@ -51,7 +51,9 @@ def _items() -> list[str]:
     help="Rows to train; repeats add up.",
 )  # fmt: skip
 @option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
-@option("--excerpts", type=click.IntRange(1), default=24, metavar="N", help="Number of excerpts to score.")
+@option(
+    "--excerpts", type=click.IntRange(1), default=24, metavar="N", help="Number of excerpts on which to score each row."
+)
 @option("--seconds", type=click.FloatRange(0.5), default=5.0, metavar="S", help="Length of an excerpt in seconds.")
 @shared.device
 @shared.threads

@@ -112,7 +112,7 @@ def _is_linked(run: Path) -> bool:
 @shared.force
 @shared.quiet
 def merge(runs: tuple[Path, ...], out: Path, force: bool) -> None:
-    """Make one run of several ones, of the same or of other recordings; they stay as they are.
+    """Join several runs, of the same or of different recordings, in a new one; they do not change.
 
     Audio files are linked where the file system allows it, and copied otherwise. Runs that do not fit together are
     refused with the reason: another format, another version of a metric, other recordings of one name, or two different
@@ -146,12 +146,12 @@ def merge(runs: tuple[Path, ...], out: Path, force: bool) -> None:
 @click.argument("run", type=RunPath())
 @option(
     "--unfinished", is_flag=True,
-    help="Delete decoded audio of interrupted commands, too, which the same command could use again.",
+    help="Also delete decoded audio of interrupted commands, which the same command could reuse.",
 )  # fmt: skip
 @shared.dry_run
 @shared.quiet
 def gc(run: Path, unfinished: bool, dry_run: bool) -> None:
-    """Delete what RUN does not need: replaced records, decoded audio of nothing, remains of interrupted writing.
+    """Delete what RUN does not need: replaced records, decoded audio without scores, half-written files.
 
     Scores, and the audio that belongs to them, stay. Files of the last hour stay, too, since a command that is running
     may need them.

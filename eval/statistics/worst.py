@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from earmark.codec.errors import UserError
+from earmark.codec.suggestions import did_you_mean
 from earmark.eval.comparison.run_folder import REFERENCE
 from earmark.eval.statistics.scales import lower_is_better, modes_of
 
@@ -52,14 +53,15 @@ def worst(
     Raises:
         UserError: the run has no such system or metric, or the system has no score by it.
     """
-    named = (("--system", system, "system"), ("--against", against, "system"), ("--metric", metric, "metric"))
+    named = (("--system", system, "system"), ("--against", against, "system"), ("--metrics", metric, "metric"))
     for option, name, column in named:
         if name is not None and name not in set(scores[column]):
-            raise UserError(f"{option} {name}: not in this run; it has {', '.join(map(str, scores[column].unique()))}")
+            known = [str(one) for one in scores[column].unique()]
+            raise UserError(f"{option} {name}: not in this run; it has {', '.join(known)}{did_you_mean(name, known)}")
     scored = scores[(scores["metric"] == metric) & (scores["status"] == "ok")]
     ours = scored[scored["system"] == system][["file", "category", "value", "kbps"]].copy()
     if ours.empty:
-        raise UserError(f"--metric {metric}: {system} has no score by it; choose another metric")
+        raise UserError(f"--metrics {metric}: {system} has no score by it; choose another metric")
     ours["gap"] = ours["value"] - ours.groupby("category")["value"].transform("median")
     order = "gap" if len(modes_of(metric, list(ours["category"].unique()), speech_categories)) > 1 else "value"
     if against is not None:

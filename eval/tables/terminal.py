@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -18,6 +18,10 @@ from earmark.eval.tables.numbers import factor_text, kbps_text, nominal_text
 
 def print_table(table: TerminalTable) -> None:
     """Print on standard output, as wide as the terminal; 120 characters wide if it is no terminal."""
+    try:
+        "±".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:  # the stream would put the longer sign into the cell, and move the columns behind it
+        table = replace(table, plus_minus="+/-")
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
@@ -30,9 +34,14 @@ def plain_text(table: TerminalTable) -> str:
 
 @dataclass(frozen=True)
 class TerminalTable:
-    """A table that rich can print: systems by category, notes, speeds. 100 characters hold four metrics."""
+    """A table that rich can print: systems by category, notes, speeds. 100 characters hold four metrics.
+
+    Args:
+        plus_minus: sign before the half width of an interval.
+    """
 
     layout: Layout
+    plus_minus: str = "±"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         lead = self._grid([])
@@ -55,8 +64,12 @@ class TerminalTable:
 
     def _width(self, index: int) -> int:
         """Width of a metric's column with the space before it."""
-        cells = (_lines(row.cells[index]) for section in self.layout.sections for row in section.rows)
+        cells = (self._lines(row.cells[index]) for section in self.layout.sections for row in section.rows)
         return 1 + max(len(line) for text in [self._heading(index), *cells] for line in text.splitlines())
+
+    def _lines(self, cell: Cell) -> str:
+        """A narrow cell: undefined and failed files are counted on lines of their own."""
+        return "\n".join([cell.score.replace(" ± ", self.plus_minus), *cell.missing.split(", ")]).rstrip()
 
     def _grid(self, metrics: list[int]) -> Table:
         grid = _table()
@@ -68,7 +81,7 @@ class TerminalTable:
             grid.add_section()
             grid.add_row(Text(section.category, style="bold"))
             for row in section.rows:
-                cells = (Text(_lines(row.cells[index])) for index in metrics)
+                cells = (Text(self._lines(row.cells[index])) for index in metrics)
                 grid.add_row(Text(f" {row.label}"), nominal_text(row.kbps_nominal), kbps_text(row.kbps), *cells)
         return grid
 
@@ -85,8 +98,3 @@ def _table() -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("system", no_wrap=True)
     return table
-
-
-def _lines(cell: Cell) -> str:
-    """A narrow cell: undefined and failed files are counted on lines of their own."""
-    return "\n".join([cell.score.replace(" ± ", "±"), *cell.missing.split(", ")]).rstrip()

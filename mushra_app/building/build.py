@@ -205,8 +205,16 @@ def _usable(
     complete = set(per_file[per_file == len(tested)].index)
     files: dict[str, list[str]] = defaultdict(list)
     notes = []
+    without_audio = [file for file in complete if not audio_path(request.run, REFERENCE, file).exists()]
+    if complete and len(without_audio) == len(complete):
+        raise UserError(
+            f"{request.run}: its audio is missing ({request.run / 'audio'}); copy the folder of the run with it, or "
+            "make a new run by `earmark compare`"
+        )
     for recording in info["recordings"]:
-        if recording["error"] or recording["file"] not in complete:
+        if recording["file"] in without_audio:
+            notes.append(f"{recording['file']}: skipped, because its reference is missing in {request.run / 'audio'}")
+        elif recording["error"] or recording["file"] not in complete:
             notes.append(f"{recording['file']}: skipped, because not every system decoded it")
         else:
             files[recording["category"]].append(recording["file"])

@@ -21,7 +21,7 @@ PREVIEWS = [
         [
             "recordings  1: 1 music",
             "systems     opus@6, mp3@64",
-            "2 to compute, 0 to reuse or refuse",
+            "2 to compute, 0 to reuse or skip",
             "output      new",
         ],
     ),

@@ -90,7 +90,7 @@ def test_scores_on_two_scales_are_ranked_by_the_gap_to_the_median():
     ("arguments", "says"),
     [
         (("none@6", "pesq", 3), "--system none@6: not in this run; it has mine@6, theirs@6"),
-        (("mine@6", "stoi", 3), "--metric stoi: not in this run; it has pesq, mel_distance"),
+        (("mine@6", "stoi", 3), "--metrics stoi: not in this run; it has pesq, mel_distance"),
         (("mine@6", "pesq", 3, "none@6"), "--against none@6: not in this run"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,6 +232,16 @@ def test_a_file_that_is_not_a_database_is_not_overwritten(build_request):
     (build_request.out / "ratings.sqlite").write_text("not a database " * 100)
     with pytest.raises(UserError, match=r"ratings\.sqlite: the database cannot be used"):
         build(replace(build_request, force=True))
+
+
+def test_a_run_without_its_audio_is_refused_by_name_and_one_recording_without_it_is_skipped(build_request):
+    missing = audio_path(build_request.run, "reference", "speech/a.wav")
+    missing.unlink()
+    notes = choice(build_request)[2]
+    assert any(note.startswith("speech/a.wav: skipped, because its reference is missing in") for note in notes)
+    shutil.rmtree(build_request.run / "audio")
+    with pytest.raises(UserError, match=r"run: its audio is missing \(.*audio\); copy the folder of the run with it"):
+        choice(build_request)
 
 
 def test_a_folder_that_is_not_a_run(tmp_path, build_request):
