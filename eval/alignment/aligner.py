@@ -177,7 +177,7 @@ def _described(source: Audio, decoded: Audio, settled: Settled, known: Alignment
     length, rate = source.shape[-1], known.sample_rate
     audio = advanced(decoded, settled.removed, length)
     if settled.sign < 0:
-        audio = -audio
+        np.negative(audio, out=audio)
     start, end = max(0, round(-settled.removed)), max(0, round(length - (decoded.shape[-1] - settled.removed)))
     extra = max(0, round(decoded.shape[-1] - settled.removed) - length)
     known = replace(known, removed=settled.removed, sign=settled.sign, by_envelope=settled.by_envelope,

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from earmark.codec.audio import Audio
+from earmark.eval.alignment.blocks import means
 from earmark.eval.alignment.emphasis import decimation, fits_below, half_whitening
+from earmark.eval.alignment.recent import Kept
 
 LEAST_OVERLAP = 0.1  # of the shorter signal
 TAPS = 32  # lags on each side of the peak from which values between lags are interpolated
@@ -87,7 +89,7 @@ class Correlation:
         return float(inner[is_peak].max(initial=0.0))
 
 
-def correlate(source: Audio, decoded: Audio, sample_rate: int) -> Correlation | None:
+def correlate(source: Audio, decoded: Audio, sample_rate: int, kept: Kept) -> Correlation | None:
     """Correlate over all delays at which a tenth of the shorter signal overlaps; None if a signal is silent.
 
     Both signals are half whitened first (see `emphasis`). The normalisation divides by the energy of the decoded signal
@@ -96,48 +98,79 @@ def correlate(source: Audio, decoded: Audio, sample_rate: int) -> Correlation | 
 
     Args:
         source: [channels, time]; decoded: [channels, any time].
+        kept: of the source, from `recent.kept_for`.
     """
-    factor = decimation(sample_rate)
     length, size = source.shape[-1], decoded.shape[-1]
-    points = factor * fft.next_fast_len(-(-(length + size + 1) // factor), real=True)
-    x, y = (fft.rfft(audio - audio.mean(axis=-1, keepdims=True), points, axis=-1) for audio in (source, decoded))
+    points = decimation(sample_rate) * _rounded(-(-(length + size + 1) // decimation(sample_rate)))
+    x = kept.get("spectrum", (points, sample_rate), lambda: _spectrum(source, points, sample_rate))
+    y = fft.rfft(decoded - means(decoded), points, axis=-1)[:, : len(x.weights)] * x.weights
+    return _normalised(x, y, -(-length // x.factor), -(-size // x.factor), sample_rate)
+
+
+def _rounded(points: int) -> int:
+    """A length for the FFT that is fast, and that is the same for decoded signals of almost the same length."""
+    step = 1 << max(0, points.bit_length() - 6)
+    return int(fft.next_fast_len(-(-points // step) * step, real=True))
+
+
+@dataclass(frozen=True)
+class _Spectrum:
+    """Half-whitened spectrum of a source.
+
+    Args:
+        values: [channels, bins].
+        weights: [bins], of the whitening, to half the decimated rate.
+        energy: [time / factor + 1], of the whitened source up to each sample, channels summed.
+        points: of the inverse FFT.
+        factor: of the decimation.
+    """
+
+    values: NDArray[np.complex64]
+    weights: NDArray[np.float32]
+    energy: NDArray[np.float64]
+    points: int
+    factor: int
+
+
+def _spectrum(source: Audio, points: int, sample_rate: int) -> _Spectrum:
+    """Spectrum of a source by an FFT of `points`, without what the search does not need."""
+    factor = decimation(sample_rate)
+    x = fft.rfft(source - means(source), points, axis=-1)
     power = (np.square(x.real) + np.square(x.imag)).sum(axis=0).astype(np.float64)
     weights = half_whitening(power, sample_rate)
     if factor > 1 and not fits_below(power * np.square(weights), factor):
         factor = 1
-    bins = points // factor // 2 + 1
-    return _normalised(x[:, :bins] * weights[:bins], y[:, :bins] * weights[:bins], length, size, points, factor,
-                       sample_rate / factor)  # fmt: skip
+    bins, points = points // factor // 2 + 1, points // factor
+    values = x[:, :bins] * weights[:bins]
+    energy = np.square(fft.irfft(values, points, axis=-1)[:, : -(-source.shape[-1] // factor)]).sum(axis=0)
+    total = np.concatenate([[0.0], np.cumsum(energy, dtype=np.float64)])
+    return _Spectrum(values, weights[:bins].copy(), total, points, factor)
 
 
-def _normalised(
-    x: NDArray[np.complex64], y: NDArray[np.complex64], length: int, size: int, points: int, factor: int, rate: float
-) -> Correlation | None:
-    """Correlation of two spectra [channels, bins] of signals that had `length` and `size` samples."""
-    points, length, size = points // factor, -(-length // factor), -(-size // factor)
+def _normalised(x: _Spectrum, y: NDArray[np.complex64], length: int, size: int, sample_rate: int) -> Correlation | None:
+    """Correlation of spectra of signals that had `length` and `size` samples after decimation."""
+    points, total, rate = x.points, x.energy, sample_rate / x.factor
     energy_y = sum(float(np.dot(channel, channel)) for channel in fft.irfft(y, points, axis=-1)[:, :size])
-    energy_x = np.square(fft.irfft(x, points, axis=-1)[:, :length]).sum(axis=0)
-    total = np.concatenate([[0.0], np.cumsum(energy_x, dtype=np.float64)])
-    lags = np.arange(-(length - 1), size)
-    within = total[np.minimum(length, size - lags)] - total[np.maximum(0, -lags)]
     if energy_y <= 0 or total[-1] <= 0:
         return None
-    overlap = np.minimum(length, size - lags) - np.maximum(0, -lags)
-    usable = (within > 1e-6 * total[-1]) & (overlap >= LEAST_OVERLAP * min(length, size))
+    lags = np.arange(-(length - 1), size)
+    ends, starts = np.minimum(length, size - lags), np.maximum(0, -lags)
+    within = total[ends] - total[starts]
+    usable = (within > 1e-6 * total[-1]) & (ends - starts >= LEAST_OVERLAP * min(length, size))
     scale = np.where(usable, 1 / np.sqrt(np.maximum(within, 1e-6 * total[-1]) * energy_y), 0.0).astype(np.float32)
 
     def crossed(order: list[int]) -> NDArray[np.float32]:
-        values = fft.irfft(y[order] * x.conj(), points, axis=-1)
+        values = fft.irfft(y[order] * x.values.conj(), points, axis=-1)
         joined: NDArray[np.float32] = np.concatenate([values[:, points - (length - 1) :], values[:, :size]], axis=1)
         return joined
 
-    straight = crossed(list(range(len(x))))
-    if len(x) == 2:
+    straight = crossed(list(range(len(y))))
+    top = float((np.abs(straight).sum(axis=0) * scale).max())
+    if len(y) == 2 and SWAP_MARGIN * top < 1:  # else no match can be better by the margin
         swapped = crossed([1, 0])
-        tops = [float((np.abs(values).sum(axis=0) * scale).max()) for values in (straight, swapped)]
-        if tops[1] > SWAP_MARGIN * tops[0]:
-            return Correlation(-(length - 1), swapped, scale, rate, factor, swapped=True)
-    return Correlation(-(length - 1), straight, scale, rate, factor)
+        if float((np.abs(swapped).sum(axis=0) * scale).max()) > SWAP_MARGIN * top:
+            return Correlation(-(length - 1), swapped, scale, rate, x.factor, swapped=True)
+    return Correlation(-(length - 1), straight, scale, rate, x.factor)
 
 
 def peak_between(values: NDArray[np.floating], index: int) -> float:

@@ -17,23 +17,35 @@ TREND = 0.25  # seconds; slower changes of level are removed, as they say little
 FRAMES_AT_ONCE = 4096
 
 
-def envelope_peak(source: Audio, decoded: Audio, sample_rate: int) -> tuple[float, float, float]:
-    """Delay in samples by which the spectral envelopes of two signals match best.
-
-    The envelopes are levels in dB of 24 mel bands every millisecond, without what changes more slowly than 4 Hz.
+def envelope(audio: Audio, sample_rate: int) -> NDArray[np.float32]:
+    """Levels [bands, frames] in dB of 24 mel bands every millisecond, without what changes more slowly than 4 Hz.
 
     Args:
-        source, decoded: [channels, time]; the channels are averaged in energy.
+        audio: [channels, time]; the channels are averaged in energy.
+
+    Returns:
+        No frames for signals that are silent or shorter than 100 ms.
+    """
+    levels = _levels(audio, sample_rate, _step(sample_rate))
+    return _without_trend(levels) if levels.shape[-1] >= round(0.1 / STEP) else levels[:, :0]
+
+
+def _step(sample_rate: int) -> int:
+    """Samples from one frame to the next."""
+    return max(1, round(STEP * sample_rate))
+
+
+def envelope_peak(x: NDArray[np.float32], y: NDArray[np.float32], sample_rate: int) -> tuple[float, float, float]:
+    """Delay in samples by which the spectral envelopes of two signals match best.
+
+    Args:
+        x, y: `envelope` of the source and of the decoded signal.
 
     Returns:
         The delay; the height of the normalised correlation there, 0 to 1; and that of the next best peak at least
         20 ms away over it. (0, 0, 1) if a signal is silent or shorter than 100 ms.
     """
-    step = max(1, round(STEP * sample_rate))
-    x, y = (_levels(audio, sample_rate, step) for audio in (source, decoded))
-    if min(x.shape[-1], y.shape[-1]) < round(0.1 / STEP):
-        return 0.0, 0.0, 1.0
-    x, y = (_without_trend(levels) for levels in (x, y))
+    step = _step(sample_rate)
     energy = float(np.linalg.norm(x)) * float(np.linalg.norm(y))
     if energy == 0:
         return 0.0, 0.0, 1.0

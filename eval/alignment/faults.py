@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from earmark.codec.audio import Audio
+from earmark.eval.alignment.blocks import blocks, level, levels, means
 from earmark.eval.alignment.result import Mark
 
 FRAME = 2048  # samples of the spectra from which the gain is measured
@@ -75,19 +76,22 @@ def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
 def limited_samples(audio: Audio) -> int:
     """Samples at the maximum or the minimum of their channel."""
     return sum(
-        int(np.count_nonzero((channel >= channel.max() - STEP) | (channel <= channel.min() + STEP)))
-        for channel in audio
+        int(np.count_nonzero((channel[part] >= high - STEP) | (channel[part] <= low + STEP)))
+        for channel, low, high in zip(audio, audio.min(axis=-1), audio.max(axis=-1), strict=True)
+        for part in blocks(audio.shape[-1])
     )
 
 
 def flat_samples(audio: Audio) -> int:
     """Samples between two equal ones, except near the limits of their channel and near zero: a coarse quantiser's."""
     count = 0
-    for channel in audio:
-        same = np.abs(np.diff(channel)) <= STEP
-        values = channel[1:-1][same[:-1] & same[1:]]
-        inside = (values < channel.max() - STEP) & (values > channel.min() + STEP)
-        count += int(np.count_nonzero(inside & (np.abs(values) > NEAR_ZERO)))
+    for channel, low, high in zip(audio, audio.min(axis=-1), audio.max(axis=-1), strict=True):
+        for part in blocks(max(0, len(channel) - 2)):
+            piece = channel[part.start : part.stop + 2]
+            same = np.abs(np.diff(piece)) <= STEP
+            values = piece[1:-1][same[:-1] & same[1:]]
+            inside = (values < high - STEP) & (values > low + STEP)
+            count += int(np.count_nonzero(inside & (np.abs(values) > NEAR_ZERO)))
     return count
 
 
@@ -97,26 +101,41 @@ def silent_runs(source: Audio, decoded: Audio, sample_rate: int) -> list[tuple[i
     Args:
         source, decoded: [channels, time], aligned.
     """
-    quiet = (np.abs(decoded) <= SILENT).all(axis=0)
-    edges = np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8))
-    runs = zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)
-    level = float(np.sqrt(np.square(source, dtype=np.float64).mean()))
+    least = ACTIVE * level(source)
     return [
-        (int(first), int(last))
-        for first, last in runs
-        if last - first >= DROPOUT * sample_rate
-        and math.sqrt(np.square(source[:, first:last], dtype=np.float64).mean()) > ACTIVE * level
+        (first, last)
+        for first, last in _quiet_runs(decoded)
+        if last - first >= DROPOUT * sample_rate and level(source[:, first:last]) > least
     ]
 
 
-def level_marks(source: Audio, decoded: Audio, level: Gain | None) -> Iterator[Mark]:
+def _quiet_runs(audio: Audio) -> Iterator[tuple[int, int]]:
+    """Runs of samples, as (first, last + 1), in which all channels are silent."""
+    open_since: int | None = None
+    for part in blocks(audio.shape[-1]):
+        quiet = (np.abs(audio[:, part]) <= SILENT).all(axis=0)
+        if open_since is not None and not quiet[0]:
+            yield open_since, part.start
+            open_since = None
+        edges = np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8))
+        for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+            first = open_since if start == 0 and open_since is not None else part.start + int(start)
+            open_since = None
+            if end == len(quiet):
+                open_since = first
+            else:
+                yield first, part.start + int(end)
+    if open_since is not None:
+        yield open_since, audio.shape[-1]
+
+
+def level_marks(source: Audio, decoded: Audio, loudness: Gain | None) -> Iterator[Mark]:
     """Marks on level, offset and clipping of two aligned signals."""
-    if level is not None and level.is_changed:
-        yield Mark("gain", f"{level.median:+.1f} dB")
+    if loudness is not None and loudness.is_changed:
+        yield Mark("gain", f"{loudness.median:+.1f} dB")
     before, offsets = (audio.mean(axis=-1, dtype=np.float64) for audio in (source, decoded))
     offset = float(offsets[np.argmax(np.abs(offsets))])
-    rms = float(np.sqrt(np.square(decoded, dtype=np.float64).mean()))
-    if abs(offset) - np.abs(before).max() > max(OFFSET, OFFSET_SHARE * rms):
+    if abs(offset) - np.abs(before).max() > max(OFFSET, OFFSET_SHARE * level(decoded)):
         yield Mark("offset", f"{offset:+.3f} of full scale")
     limited = limited_samples(decoded)
     if limited > max(FEWEST_LIMITED, 3 * limited_samples(source)) and limited > flat_samples(decoded):
@@ -131,24 +150,39 @@ def channel_marks(source: Audio, decoded: Audio, *, swapped: bool = False) -> It
     """
     if len(source) < 2:
         return
-    levels_x, levels_y = (np.sqrt(np.square(audio, dtype=np.float64).mean(axis=-1)) for audio in (source, decoded))
+    levels_x, levels_y = levels(source), levels(decoded)
     for channel in np.flatnonzero((levels_y <= SILENT) & (levels_x > ACTIVE * levels_x.max())):
         if levels_y.max() > SILENT:
             yield Mark("channel lost", f"channel {channel + 1}")
     if len(source) != 2 or levels_x.min() <= SILENT or levels_y.min() <= SILENT:
         return
-    side_x, side_y = (
-        float(np.sqrt(np.square(audio[0] - audio[1], dtype=np.float64).mean())) for audio in (source, decoded)
-    )
-    if side_y < 1e-3 * levels_y.max() and side_x > 0.05 * levels_x.max():
+    if _side(decoded) < 1e-3 * levels_y.max() and _side(source) > 0.05 * levels_x.max():
         yield Mark("folded")
         return
-    x, y = (audio - audio.mean(axis=-1, keepdims=True) for audio in (source, decoded))
-    products = np.array([[float(np.vdot(one, other)) for other in y] for one in x])
-    norms = np.sqrt([[np.vdot(one, one) * np.vdot(other, other) for other in y] for one in x])
+    products, norms = _cross_products(source, decoded)
     matrix = products / np.maximum(norms, 1e-30)
     straight, crossed = np.abs([matrix[0, 0], matrix[1, 1]]), np.abs([matrix[0, 1], matrix[1, 0]])
     if swapped or (crossed.sum() > 1.1 * straight.sum() and crossed.min() > 0.3):
         yield Mark("swapped")
     elif matrix[0, 0] * matrix[1, 1] < 0 and straight.min() > 0.3:
         yield Mark("channel inverted", f"channel {1 + int(np.argmin(np.diag(matrix)))}")
+
+
+def _side(audio: Audio) -> float:
+    """Root mean square of the difference of two channels."""
+    total = sum(
+        float(np.square(audio[0, part] - audio[1, part], dtype=np.float64).sum()) for part in blocks(audio.shape[-1])
+    )
+    return math.sqrt(total / max(1, audio.shape[-1]))
+
+
+def _cross_products(source: Audio, decoded: Audio) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Inner products [source channel, decoded channel] without means, and the products of the channels' norms."""
+    mean_x, mean_y = means(source), means(decoded)
+    products, energy_x, energy_y = np.zeros((len(source), len(decoded))), np.zeros(len(source)), np.zeros(len(decoded))
+    for part in blocks(source.shape[-1]):
+        x, y = source[:, part] - mean_x, decoded[:, part] - mean_y
+        products += x @ y.T
+        energy_x += np.square(x).sum(axis=-1)
+        energy_y += np.square(y).sum(axis=-1)
+    return products, np.sqrt(np.outer(energy_x, energy_y))

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.codec.audio import Audio
+from earmark.eval.alignment.blocks import BLOCK, blocks, means
 from earmark.eval.alignment.correlation import TAPS, peak_between
 
 MAX_LAG = 10  # samples; a longer search would hide a wrong documented delay
-BLOCK = 2**16  # samples per product, so that sums of float32 stay accurate
 GAIN_DB = 0.3  # a fraction of a sample is removed if that raises the SI-SNR by this
 
 
@@ -39,50 +39,76 @@ def match_near(source: Audio, decoded: Audio, lag: int, reach: int = MAX_LAG) ->
     Args:
         source: [channels, time]; decoded: [channels, any time].
     """
-    x, y = (audio - audio.mean(axis=-1, keepdims=True) for audio in (source, decoded))
+    length, size = source.shape[-1], decoded.shape[-1]
+    around = reach + TAPS // 2
+    first = lag - around
+    known = products(source, decoded, range(first, lag + around + 1), means(source), means(decoded))
+    height = np.abs(known).sum(axis=0)
     lags = sorted(range(lag - reach, lag + reach + 1), key=lambda candidate: abs(candidate - lag))
-    known = {candidate: products(x, y, candidate) for candidate in lags}
-    whole = max(lags, key=lambda candidate: float(np.abs(known[candidate]).sum()))  # the nearest of equal peaks
-    middle = known[whole]
-    energy_x, energy_y = _energy(x, max(0, -whole), y.shape[-1] - whole), _energy(y, 0, y.shape[-1])
+    whole = max(lags, key=lambda candidate: float(height[candidate - first]))  # the nearest of equal peaks
+    middle = known[:, whole - first]
+    energy_x, slope = _energy(source, max(0, -whole), min(length, size - whole)), _steps(source)
+    energy_y = _energy(decoded, 0, size)
     if energy_x == 0 or energy_y == 0:
         return Match(lag, 0.0, 0.0, 1)
-    height = min(1.0, float(np.abs(middle).sum()) / np.sqrt(energy_x * energy_y))
-    signs = np.sign(middle)
-    near = range(whole - TAPS // 2, whole + TAPS // 2 + 1)
-    curve = np.array([signs @ (known[one] if one in known else products(x, y, one)) for one in near])
+    top = min(1.0, float(height[whole - first]) / math.sqrt(energy_x * energy_y))
+    curve = np.sign(middle) @ known[:, whole - first - TAPS // 2 : whole - first + TAPS // 2 + 1]
     fraction = peak_between(curve, TAPS // 2)
-    slope = np.square(np.diff(x, axis=-1), dtype=np.float64).sum() / max(energy_x, 1e-30)  # of a shift by one sample
-    noise = max(1e-9, 1 - height**2)
-    if fraction**2 * slope < (10 ** (GAIN_DB / 10) - 1) * noise:
+    noise = max(1e-9, 1 - top**2)
+    if fraction**2 * slope / energy_x < (10 ** (GAIN_DB / 10) - 1) * noise:
         fraction = 0.0
-    return Match(whole, fraction, height, -1 if middle.sum() < 0 else 1)
+    return Match(whole, fraction, top, -1 if middle.sum() < 0 else 1)
 
 
 def height_at(source: Audio, decoded: Audio, lag: int) -> tuple[float, int]:
     """Normalised correlation at one lag, 0 to 1, and the polarity there; 0 and 1 for silence."""
-    x, y = (audio - audio.mean(axis=-1, keepdims=True) for audio in (source, decoded))
-    energy = _energy(x, -lag, y.shape[-1] - lag) * _energy(y, 0, y.shape[-1])
-    here = products(x, y, lag)
+    length, size = source.shape[-1], decoded.shape[-1]
+    energy = _energy(source, max(0, -lag), min(length, size - lag)) * _energy(decoded, 0, size)
+    here = products(source, decoded, range(lag, lag + 1), means(source), means(decoded))
     height = float(np.abs(here).sum()) / math.sqrt(energy) if energy > 0 else 0.0
     return min(1.0, height), -1 if here.sum() < 0 else 1
 
 
-def products(x: Audio, y: Audio, lag: int) -> NDArray[np.float64]:
-    """Inner products [channels] of the source with the decoded signal moved earlier by `lag` samples."""
-    first, last = max(0, -lag), min(x.shape[-1], y.shape[-1] - lag)
-    result = np.zeros(len(x))
+def products(source: Audio, decoded: Audio, lags: range, mean_x: Audio, mean_y: Audio) -> NDArray[np.float64]:
+    """Inner products [channels, lags] of the source with the decoded signal moved earlier by each of the lags.
+
+    Args:
+        source: [channels, time]; decoded: [channels, any time].
+        lags: consecutive, in samples.
+        mean_x, mean_y: [channels, 1], what is subtracted from the signals first.
+    """
+    result = np.zeros((len(source), len(lags)))
+    first, last = max(0, -lags[-1]), min(source.shape[-1], decoded.shape[-1] - lags[0])
     for start in range(first, last, BLOCK):
         stop = min(last, start + BLOCK)
-        for channel in range(len(x)):
-            result[channel] += np.dot(x[channel, start:stop], y[channel, start + lag : stop + lag])
+        x = source[:, start:stop] - mean_x
+        begin = max(0, start + lags[0])  # of the part of the decoded signal that meets the block
+        y = decoded[:, begin : stop + lags[-1]] - mean_y
+        for column, lag in enumerate(lags):
+            low, high = max(start, -lag), min(stop, decoded.shape[-1] - lag)
+            if high > low:
+                for channel in range(len(x)):
+                    result[channel, column] += np.dot(
+                        x[channel, low - start : high - start], y[channel, low + lag - begin : high + lag - begin]
+                    )
     return result
 
 
 def _energy(audio: Audio, first: int, last: int) -> float:
-    part = audio[:, max(0, first) : max(0, last)]
-    return float(sum(np.dot(channel[start : start + BLOCK], channel[start : start + BLOCK])
-                     for channel in part for start in range(0, part.shape[-1], BLOCK)))  # fmt: skip
+    """Energy of a part of [channels, time] without the means of the whole."""
+    mean, total = means(audio), 0.0
+    for start in range(first, last, BLOCK):
+        part = audio[:, start : min(last, start + BLOCK)] - mean
+        total += sum(float(np.dot(channel, channel)) for channel in part)
+    return total
+
+
+def _steps(audio: Audio) -> float:
+    """Energy of the differences between samples of [channels, time], which is that of a shift by one sample."""
+    return sum(
+        float(np.square(np.diff(audio[:, part.start : part.stop + 1], axis=-1), dtype=np.float64).sum())
+        for part in blocks(audio.shape[-1])
+    )
 
 
 def signed_lag(source: Audio, decoded: Audio, reach: int = MAX_LAG) -> int:
@@ -92,14 +118,17 @@ def signed_lag(source: Audio, decoded: Audio, reach: int = MAX_LAG) -> int:
     """
     reach = min(reach, source.shape[-1] - 1)
     lags = sorted(range(-reach, reach + 1), key=abs)  # the smallest of equal peaks
-    correlations = [float(_product(source, decoded, lag)) for lag in lags]
+    known = _sums(source, decoded, reach)
+    correlations = [float(known[lag + reach]) for lag in lags]
     best = int(np.argmax(correlations))
     return lags[best] if correlations[best] > 0 else 0
 
 
-def _product(source: Audio, decoded: Audio, lag: int) -> float:
-    first, last = max(0, -lag), min(source.shape[-1], decoded.shape[-1] - lag)
-    return float(np.vdot(source[:, first:last], decoded[:, first + lag : last + lag]))
+def _sums(source: Audio, decoded: Audio, reach: int) -> NDArray[np.float64]:
+    """Inner products at the lags -reach ... reach, channels summed, offsets included."""
+    none = np.zeros((len(source), 1), np.float32)
+    total: NDArray[np.float64] = products(source, decoded, range(-reach, reach + 1), none, none).sum(axis=0)
+    return total
 
 
 def fraction_left(source: Audio, decoded: Audio) -> float | None:
@@ -116,7 +145,7 @@ def fraction_left(source: Audio, decoded: Audio) -> float | None:
     """
     if source.shape[-1] < 2:
         return None
-    before, here, after = (_product(source, decoded, lag) for lag in (-1, 0, 1))
+    before, here, after = (float(value) for value in _sums(source, decoded, 1))
     if here <= 0 or here < max(before, after) or before + after == 2 * here:
         return None
     return (before - after) / (2 * (before - 2 * here + after))

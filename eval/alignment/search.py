@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earmark.codec.audio import Audio, resample
 from earmark.eval.alignment.correlation import Peak, correlate
-from earmark.eval.alignment.envelopes import envelope_peak
+from earmark.eval.alignment.envelopes import envelope, envelope_peak
+from earmark.eval.alignment.recent import kept_for
 
 # Unrelated recordings reach heights of 0.08 by waveform and 0.22 by envelope (136 pairs of recordings, tone, noises).
 CERTAIN = 0.3  # height of a waveform's peak that needs no second opinion
@@ -92,14 +94,15 @@ def _find(source: Audio, decoded: Audio, sample_rate: int) -> Delay:
     nothing = Peak(0.0, 0.0, 1, 1.0)
     if min(source.shape[-1], decoded.shape[-1]) < 2:
         return Delay(None, False, nothing)
-    correlation = correlate(source, decoded, sample_rate)
+    kept = kept_for(source)
+    correlation = correlate(source, decoded, sample_rate, kept)
     if correlation is None:
         return Delay(None, False, nothing)
     peak = correlation.best()
     if (peak.height >= CERTAIN and peak.rival < DISTINCT) or (peak.height >= SIGNIFICANT and peak.rival < 0.5):
         return Delay(peak.lag, False, peak)
-    x, y = (resample(audio, sample_rate, ENVELOPE_RATE) for audio in (source, decoded))
-    lag, height, rival = envelope_peak(x, y, ENVELOPE_RATE)
+    x = kept.get("envelope", (sample_rate,), lambda: _envelope(source, sample_rate))
+    lag, height, rival = envelope_peak(x, _envelope(decoded, sample_rate), ENVELOPE_RATE)
     if height >= ENVELOPE_HEIGHT and rival < DISTINCT:
         lag *= sample_rate / ENVELOPE_RATE
         near = correlation.best(lag - ENVELOPE_REACH * sample_rate, lag + ENVELOPE_REACH * sample_rate)
@@ -108,3 +111,7 @@ def _find(source: Audio, decoded: Audio, sample_rate: int) -> Delay:
         return Delay(float(round(lag)), True, near)
     is_periodic, is_weak = peak.height >= CERTAIN, peak.height >= WEAK and peak.rival < DISTINCT
     return Delay(peak.lag if is_periodic or is_weak else None, False, peak)
+
+
+def _envelope(audio: Audio, sample_rate: int) -> NDArray[np.float32]:
+    return envelope(resample(audio, sample_rate, ENVELOPE_RATE), ENVELOPE_RATE)

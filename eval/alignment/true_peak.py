@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from earmark.codec.audio import Audio
+from earmark.eval.alignment.blocks import blocks
+from earmark.eval.alignment.shift import placed
 
 # Interpolation filter of annex 2: the taps of the first two of four phases; the others are these in reverse order.
 _PHASES = (
@@ -16,7 +18,6 @@ _PHASES = (
      0.7797851562500, -0.2003173828125, 0.1015625000000, -0.0582275390625, 0.0330810546875, -0.0189208984375),
 )  # fmt: skip
 NEAR = 0.4  # only beside samples above this part of the sample peak can a higher peak lie
-BLOCK = 2**16  # interpolated points at once
 
 
 def true_peak_db(audio: Audio) -> float | None:
@@ -24,21 +25,22 @@ def true_peak_db(audio: Audio) -> float | None:
 
     The peak of the samples counts, too, since the filter of the recommendation attenuates a little.
     """
-    highest = 0.0
+    highest = max(float(audio.max(initial=0.0)), -float(audio.min(initial=0.0)))
+    least = NEAR * highest
     filters = np.array([*_PHASES, *(phase[::-1] for phase in reversed(_PHASES))], np.float32)
     taps = filters.shape[1]
-    for channel in audio:
-        padded = np.pad(channel, taps)
-        level = np.abs(padded)
-        highest = max(highest, float(level.max()))
-        loud = np.flatnonzero(level > NEAR * highest)
-        rows = np.unique(np.concatenate([loud - taps // 2, loud - taps // 2 + 1])).clip(0, len(padded) - taps)
-        views = np.lib.stride_tricks.sliding_window_view(padded, taps)
-        for first in range(0, len(rows), BLOCK):
-            highest = max(highest, float(np.abs(views[rows[first : first + BLOCK]] @ filters.T).max()))
+    for part in blocks(audio.shape[-1] + taps):
+        padded = placed(audio, part.start - taps, part.stop - part.start + taps - 1)
+        for channel in padded:  # row n begins at sample n and is interpolated between its samples 5 and 6
+            loud = np.abs(channel) > least
+            count = len(channel) - taps + 1
+            rows = np.flatnonzero(loud[taps // 2 - 1 :][:count] | loud[taps // 2 :][:count])
+            views = np.lib.stride_tricks.sliding_window_view(channel, taps)
+            if len(rows):
+                highest = max(highest, float(np.abs(views[rows] @ filters.T).max()))
     return 20 * math.log10(highest) if highest > 0 else None
 
 
 def beyond_full_scale(audio: Audio) -> int:
     """Number of samples whose magnitude exceeds 1."""
-    return int(np.count_nonzero(np.abs(audio) > 1))
+    return sum(int(np.count_nonzero(np.abs(audio[:, part]) > 1)) for part in blocks(audio.shape[-1]))
