@@ -113,7 +113,7 @@ def _quiet_runs(audio: Audio) -> Iterator[tuple[int, int]]:
     """Runs of samples, as (first, last + 1), in which all channels are silent."""
     open_since: int | None = None
     for part in blocks(audio.shape[-1]):
-        quiet = (np.abs(audio[:, part]) <= SILENT).all(axis=0)
+        quiet: NDArray[np.bool_] = np.all(np.abs(audio[:, part]) <= SILENT, axis=0)
         if open_since is not None and not quiet[0]:
             yield open_since, part.start
             open_since = None

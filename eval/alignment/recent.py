@@ -36,7 +36,7 @@ _last = Kept(b"")
 def kept_for(source: Audio) -> Kept:
     """What is kept for a source, until another comes. Sources are told by hash, as each task reads its own anew."""
     global _last
-    digest = hashlib.blake2b(np.ascontiguousarray(source), key=str(source.shape).encode()).digest()
+    digest = hashlib.blake2b(np.ascontiguousarray(source).data, key=str(source.shape).encode()).digest()
     kept = _last
     if kept.digest != digest:
         kept = _last = Kept(digest)
