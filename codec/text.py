@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 import unicodedata
 
 ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # Unicode categories of characters that are not shown themselves
@@ -24,6 +26,15 @@ def printable(text: str) -> str:
     surrogates (Unicode categories Cc, Cf, Cs, Zl and Zp).
     """
     return "".join(_escape(one) if unicodedata.category(one) in ACTING else one for one in text)
+
+
+def without_temporary_paths(text: str) -> str:
+    """Shorten paths in temporary folders, whose names are random, to what is in them, so that equal messages are equal.
+
+    "/tmp/earmark-4k2j9x1a/input.wav: too short" becomes "input.wav: too short".
+    """
+    folder = rf"{re.escape(tempfile.gettempdir())}/(?:earmark-(?:[a-z0-9]+-)?|tmp)[a-z0-9_]{{8}}"
+    return re.sub(f"{folder}(?![a-z0-9_])", "the temporary folder", re.sub(f"{folder}/(?=[^\\s'\"])", "", text))
 
 
 def _escape(character: str) -> str:

@@ -74,8 +74,9 @@ MOST_NOTES = 30  # printed; the report has all
 )  # fmt: skip
 @option(
     "--speech", type=NameList(), multiple=True, callback=together, metavar="PATTERN,...",
-    default=[",".join(SPEECH_PATTERNS)], show_default=",".join(SPEECH_PATTERNS),
-    help="Categories of recordings that ViSQOL scores in speech mode; it scores all others in audio mode.",
+    default=[",".join(SPEECH_PATTERNS)], show_default="names of speech and of sets of it, *speech*,*voice*,*vctk*,...",
+    help="Categories of speech: ViSQOL scores them in speech mode, and all others in audio mode. PESQ and STOI are "
+    "marked outside them.",
 )  # fmt: skip
 @option(
     "--rate", type=SampleRate(8000, 48000), metavar="HZ", show_default="each recording's own, up to 48k",
@@ -169,9 +170,23 @@ def _show_plan(plan: Plan) -> None:
         "recordings": f"{len(sources)}: {', '.join(f'{count} {name}' for name, count in categories.items())}",
         "systems": ", ".join(system.text for system in plan.compared),
         "metrics": ", ".join(plan.metrics),
+        **_modes(plan, list(categories)),
         "work": f"{every} pairs of recording and system: {computed} to compute, {every - computed} to reuse or skip",
         "output": plan.run,
     })  # fmt: skip
+
+
+def _modes(plan: Plan, categories: list[str]) -> dict[str, str]:
+    """The mode of ViSQOL per category, if it is among the metrics."""
+    from earmark.eval.comparison.corpus import is_speech
+    from earmark.eval.statistics.scales import modes_of
+
+    speech = [name for name in categories if is_speech(name, plan.speech)]
+    modes = {name: modes_of(name, categories, speech) for name in plan.metrics}
+    texts = {
+        name: [f"{mode} mode ({', '.join(members)})" for mode, members in own.items()] for name, own in modes.items()
+    }
+    return {name: f"{' and '.join(parts)}; set by --speech" for name, parts in texts.items() if parts}
 
 
 def _before(plan: Plan) -> Iterator[str]:
@@ -208,9 +223,9 @@ def _tally(result: Result) -> str:
 
 def print_notes(result: Result) -> bool:
     """Print notes, metrics that cannot run here and failures on standard error; whether there were no failures."""
-    from earmark.eval.comparison.failures import unavailable_metrics
+    from earmark.eval.comparison.failures import grouped_notes, unavailable_metrics
 
-    notes = result.own.info["notes"]
+    notes = grouped_notes(result.own.info["notes"])
     for line in notes[:MOST_NOTES]:
         notice(f"note: {line}")
     if len(notes) > MOST_NOTES:

@@ -53,7 +53,7 @@ FORM = "write earmark score REFERENCE DECODED"
 @option("--no-reference", is_flag=True, help="Score DECODED alone, by metrics that need no reference.")
 @option(
     "--mode", type=Choice(MODES), default="auto", metavar="auto|speech|audio",
-    help="ViSQOL's mode; auto: speech for recordings of a category that is called speech, voice or talk.",
+    help="ViSQOL's mode; auto: speech for recordings of a category that is called speech, voice, talk or the like.",
 )  # fmt: skip
 @option("-o", "--out", type=NewRunPath(), metavar="RUN", help="Keep the run, with a report, in this folder.")
 @shared.printed_format("text", "markdown", "latex", "csv", "json")

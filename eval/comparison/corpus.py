@@ -18,7 +18,11 @@ from earmark.eval.comparison.mixture import Added, mixed
 
 SHOWN_PAIRS = 3  # in a line
 HIGHEST_RATE = 48000  # highest sample rate of the codecs and metrics here
-SPEECH_PATTERNS = ("*speech*", "*voice*", "*talk*")
+# Words, and names of common sets of speech: LibriTTS, VCTK, DAPS, the DNS challenge, TIMIT, TED-LIUM, MLS ...
+SPEECH_PATTERNS = (
+    "*speech*", "*voice*", "*talk*", "*dialog*", "*spoken*", "*podcast*", "*audiobook*", "*tts*", "libri*", "*vctk*",
+    "*daps*", "*dns*", "*timit*", "*tedlium*", "*ted-lium*", "*fleurs*", "mls*", "wsj*", "aishell*",
+)  # fmt: skip
 # Recordings outside the sub-folders may have their category in the file name.
 PREFIX = re.compile(r"(speech|voice|music|sounds?|mixed|noise)[_-]", re.IGNORECASE)
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from earmark.eval.metrics.interface import UNAVAILABLE
 
+NAMED = 3  # recordings in one line
 SHOWN = 20  # lines; the report and scores.parquet have all
 
 
@@ -42,6 +43,19 @@ def unavailable_metrics(scores: pd.DataFrame) -> list[str]:
     broken = scores[(scores["status"] == "error") & scores["reason"].str.startswith(UNAVAILABLE)]
     reasons = broken.groupby("metric", sort=False)["reason"].first()
     return [f"{metric}: {reason}" for metric, reason in reasons.items()]
+
+
+def grouped_notes(notes: Sequence[str]) -> list[str]:
+    """Notes on recordings, "a.wav: 48 kHz, empty above 8 kHz"; those that say the same of many are one line."""
+    same: dict[str, list[str]] = {}
+    for note in notes:
+        same.setdefault(note.partition(": ")[2] or note, []).append(note)
+    lines = []
+    for text, members in same.items():
+        names = [note.partition(": ")[0] for note in members]
+        many = len(members) > NAMED
+        lines += [f"{len(names)} recordings ({', '.join(names[:NAMED])} ...): {text}"] if many else members
+    return lines
 
 
 def _named(cells: Sequence[str]) -> str:

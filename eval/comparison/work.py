@@ -16,6 +16,7 @@ from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.remote_paths import local_copy
+from earmark.codec.text import without_temporary_paths
 from earmark.eval.alignment.result import Rule
 from earmark.eval.comparison import corpus, run_folder
 from earmark.eval.comparison.alignment import AUTO, Policy, is_documented
@@ -26,6 +27,7 @@ from earmark.eval.comparison.pair import Pair, matched, scored
 from earmark.eval.comparison.records import Record
 from earmark.eval.metrics import registry, transport
 from earmark.eval.metrics.interface import Metric
+from earmark.eval.metrics.spectrum import band_note
 
 RECORD_VERSION = 1  # part of every key; raise it if the same inputs give another record
 STAMP_PARTS, STAMP_BYTES = 9, 4096
@@ -138,6 +140,8 @@ def perform(task: Task) -> Record:
     if task.earlier is None:
         record, decoded = _code(task, reference) if task.given is None else _take(task, task.given, reference)
         record.notes += [note] if note else []
+        if task.system.text == run_folder.REFERENCE and (empty := band_note(reference.samples, reference.sample_rate)):
+            record.notes.append(f"{task.source.file}: {empty}")
     else:
         with local_copy(task.audio_path) as path:
             record, decoded = task.earlier, audio.read(path).samples
@@ -235,6 +239,6 @@ def attempt(task: Task, work: Callable[[Task], Record] = perform) -> Outcome:
     except WriteError:
         raise
     except UserError as error:
-        return str(error)
+        return without_temporary_paths(str(error))
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return without_temporary_paths(f"{type(error).__name__}: {error}")

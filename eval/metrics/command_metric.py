@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from earmark.baselines import program_files, programs
 from earmark.codec.audio import write
 from earmark.codec.errors import UserError
+from earmark.codec.text import without_temporary_paths
 from earmark.eval.metrics.interface import UNAVAILABLE, Score, failed
 
 FILES = {"{reference}": "reference.wav", "{decoded}": "decoded.wav"}
@@ -58,7 +59,7 @@ class CommandMetric:
                     ["sh", "-c", command], folder, limit, self.name, "its command", errors_apart=True
                 )  # fmt: skip
             except UserError as error:
-                return failed(str(error).removeprefix(f"{self.name}: "))
+                return failed(without_temporary_paths(str(error).removeprefix(f"{self.name}: ")))
         return self.read(printed)
 
     def read(self, printed: str) -> Score:

@@ -34,6 +34,7 @@ TO_MOS = (-0.06766283, 1.11546468, 0.04602535)  # polynomial from that output to
     value_range="1 to 5",
     sample_rate=SAMPLE_RATE,
     version=lambda: library("speechmos"),
+    speech_only=True,
     available=needs("speechmos", "onnxruntime", extra="dnsmos"),
     source="Reddy, Gopal and Cutler 2022, ICASSP; weights in the package speechmos",
     licence="MIT",

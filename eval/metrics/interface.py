@@ -57,6 +57,7 @@ class Metric:
         external: added by `register_metric`, so worker processes have to be given it (see `transport.pack`).
         takes_rate: whether `function` takes the sample rate of the signals in Hz as `sample_rate`.
         needs_reference: False for a metric that uses the decoded signal alone.
+        speech_only: whether it is made for speech, so that scores of other recordings get a mark.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Metric:
     external: bool = False
     takes_rate: bool = False
     needs_reference: bool = True
+    speech_only: bool = False
 
     @property
     def input_format(self) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from earmark.codec.extras import missing
 from earmark.eval.metrics.interface import UNAVAILABLE, Score, failed, undefined
 from earmark.eval.metrics.registry import library, metric
+from earmark.eval.metrics.spectrum import is_narrow_band
 
 COMPILERS = ("cc", "gcc", "clang", "cl")
 SHORTEST = 0.25  # seconds; the library's limit
@@ -38,7 +39,8 @@ def _available() -> str | None:
     unit="MOS-LQO",
     value_range="1.04 to 4.64",
     sample_rate=16_000,
-    version=lambda: library("pesq"),
+    version=lambda: f"{library('pesq')}, revision 2",
+    speech_only=True,
     available=_available,
     source="ITU-T P.862 and P.862.2; library pesq",
     licence=LICENCE,
@@ -51,7 +53,8 @@ def pesq_wide_band(reference: NDArray[np.float32], decoded: NDArray[np.float32])
 
     Returns:
         MOS-LQO after P.862.2; undefined for signals shorter than 0.25 s or without an utterance, and for more
-        utterances or seconds than the library can hold.
+        utterances or seconds than the library can hold. Undefined as well for telephone-band references, whatever
+        their sample rate: P.862.2 compares with a wide-band original.
     """
     return _pesq(reference, decoded, 16_000, "wb")
 
@@ -62,7 +65,8 @@ def pesq_wide_band(reference: NDArray[np.float32], decoded: NDArray[np.float32])
     unit="MOS-LQO",
     value_range="1.02 to 4.55",
     sample_rate=8_000,
-    version=lambda: library("pesq"),
+    version=lambda: f"{library('pesq')}, revision 2",
+    speech_only=True,
     available=_available,
     source="ITU-T P.862 and P.862.1; library pesq",
     licence=LICENCE,
@@ -90,6 +94,8 @@ def _pesq(
         return undefined(f"shorter than {SHORTEST} s")
     if seconds > LONGEST:
         return undefined(f"longer than {LONGEST:.0f} s; cut it into shorter excerpts")
+    if mode == "wb" and is_narrow_band(reference, sample_rate):
+        return undefined("the reference has nothing above 4 kHz; pesq_nb is made for it")
     if most_utterances(reference, sample_rate) > UTTERANCES:
         return undefined("more utterances than the library can hold; cut it into shorter excerpts")
     from pesq import PesqError, pesq

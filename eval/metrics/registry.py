@@ -45,13 +45,15 @@ def metric(
     version: Callable[[], str] = lambda: "1",
     available: Callable[[], str | None] = lambda: None,
     needs_reference: bool = True,
+    takes_rate: bool = False,
+    speech_only: bool = False,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as one of Earmark's own metrics; see `Metric` for the arguments."""
 
     def register(function: Function) -> Function:
         _METRICS[name] = Metric(
             name, title, unit, better, value_range, function, sample_rate, channels, version, available,
-            source, licence, needs_reference=needs_reference,
+            source, licence, takes_rate=takes_rate, needs_reference=needs_reference, speech_only=speech_only,
         )  # fmt: skip
         return function
 

@@ -26,8 +26,8 @@ def si_snr(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Scor
 
     Returns:
         10 log10(|s|^2 / |e|^2) in dB with s the projection of `decoded` on `reference` and e = decoded - s, every
-        channel made zero-mean first. Undefined if s vanishes, or if e is no larger than the rounding of float32
-        samples: the decoded signal then equals the reference up to gain and offset.
+        channel made zero-mean first. Undefined if s or e is no larger than the rounding of float32 samples: the decoded
+        signal then has nothing of the reference, or equals it up to gain and offset.
     """
     x = (reference - reference.mean(axis=-1, keepdims=True, dtype=np.float64)).ravel()
     y = (decoded - decoded.mean(axis=-1, keepdims=True, dtype=np.float64)).ravel()
@@ -45,6 +45,6 @@ def projection_ratio(x: NDArray[np.float64], y: NDArray[np.float64], decoded: ND
     noise = e @ e
     if noise <= ROUNDING**2 * np.square(decoded, dtype=np.float64).sum():
         return undefined("the decoded signal equals the reference")
-    if not s.any():
+    if s @ s <= ROUNDING**2 * (y @ y):
         return undefined("the decoded signal has nothing of the reference")
     return Score(float(10 * np.log10((s @ s) / noise)))

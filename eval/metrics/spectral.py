@@ -29,6 +29,7 @@ SMALLEST = 1e-7  # magnitude, as in the paper's code; avoids the logarithm of ze
     sample_rate=SAMPLE_RATE,
     source="mean absolute log difference of mel bands, as Kumar et al. 2023 (arXiv 2306.06546, section 4.3) use it",
     licence="MIT",
+    version=lambda: "2",  # 2: undefined for antiphase stereo and near-silence
 )
 def mel_distance(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Mean absolute difference of the levels in 80 mel bands up to 12 kHz, over frames of 43 ms.
@@ -53,6 +54,7 @@ def mel_distance(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -
     sample_rate=SAMPLE_RATE,
     source="Yamamoto, Song and Kim 2020, Parallel WaveGAN (arXiv 1910.11480), equations 4 to 6",
     licence="MIT",
+    version=lambda: "2",  # 2: undefined for antiphase stereo and near-silence
 )
 def stft_distance(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Spectral convergence plus mean absolute difference of log magnitudes, averaged over three resolutions.

@@ -12,7 +12,8 @@ import pandas as pd
 
 from earmark.eval.paper.published_tables import PaperColumn
 from earmark.eval.statistics.aggregate import ALL
-from earmark.eval.tables.layout import Column, Row, Speed
+from earmark.eval.tables.columns import Column
+from earmark.eval.tables.layout import Row, Speed
 from earmark.eval.tables.numbers import factor_text, kbps_text
 
 PCM_BITS = 16

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from earmark.codec.files import write_text
+from earmark.eval.comparison.failures import grouped_notes
 from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.report import plots, sections
 from earmark.eval.report.alignment import alignment_grids
@@ -21,7 +22,8 @@ from earmark.eval.report.templating import render
 from earmark.eval.report.worst import worst_tables
 from earmark.eval.statistics.aggregate import summarise
 from earmark.eval.statistics.rates import tested
-from earmark.eval.tables.layout import SPEED_MEANING, describe, lay_out
+from earmark.eval.tables.columns import describe
+from earmark.eval.tables.layout import SPEED_MEANING, lay_out
 from earmark.eval.tables.published import published_systems, with_published
 
 LISTED = 500  # recordings that the page lists; run.json has them all
@@ -92,6 +94,7 @@ def _content(
     headline = headline_metric(scores)
     return {
         "layout": layout,
+        "notes": grouped_notes(info.get("notes", ())),
         "speed_note": SPEED_MEANING,
         "recordings": [recording for recording in info["recordings"] if not recording["error"]],
         "listed": LISTED,

@@ -17,9 +17,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from earmark.eval.statistics.aggregate import FEWEST_FOR_INTERVAL
 from earmark.eval.statistics.rates import axis_kbps, is_yardstick
 from earmark.eval.statistics.scales import bounds
-from earmark.eval.tables.layout import FEWEST_FOR_INTERVAL, Column
+from earmark.eval.tables.columns import Column
 from earmark.eval.tables.published import MARK, is_published
 
 # Okabe and Ito's palette, distinguishable with all common types of colour blindness, without its black (text) and its

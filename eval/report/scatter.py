@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from earmark.eval.report.plots import MUTED, RC, Style, draw_legend, series_name, to_svg
 from earmark.eval.statistics.scales import modes_of
-from earmark.eval.tables.layout import describe
+from earmark.eval.tables.columns import describe
 
 MOST_METRICS = 4  # makes at most six panels
 MOST_POINTS = 1500  # drawn per panel; the correlation includes all

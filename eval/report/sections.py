@@ -17,9 +17,10 @@ from earmark.eval.report import plots
 from earmark.eval.report.matrix import Matrix, matrices
 from earmark.eval.statistics.bjontegaard import deltas
 from earmark.eval.statistics.differences import Difference, differences, metrics_of
+from earmark.eval.tables.columns import Column
 from earmark.eval.tables.difference_grids import delta_grid, difference_grid
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import Column, Layout
+from earmark.eval.tables.layout import Layout
 from earmark.eval.tables.published import MARK, is_published
 
 

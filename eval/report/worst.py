@@ -14,7 +14,7 @@ from earmark.eval.report.excerpts import Excerpt
 from earmark.eval.statistics.differences import metrics_of, outliers
 from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import decimals_of
-from earmark.eval.tables.layout import describe
+from earmark.eval.tables.columns import describe
 from earmark.eval.tables.numbers import signed
 
 LISTED = 3  # recordings per system

@@ -15,7 +15,7 @@ from earmark.eval.report.excerpts import cut, most_different
 from earmark.eval.report.templating import render
 from earmark.eval.statistics.scales import decimals_of
 from earmark.eval.statistics.worst import Worst
-from earmark.eval.tables.layout import describe
+from earmark.eval.tables.columns import describe
 from earmark.eval.tables.numbers import DASH, kbps_text, signed
 from earmark.eval.tables.worst_grid import by_metric, explanation
 

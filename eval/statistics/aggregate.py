@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
 ALL = "all"  # the category of all files together
+FEWEST_FOR_INTERVAL = 3  # two values gave +-195.72 dB
 _PER_FILE = ["kbps_nominal", "kbps", "coded_seconds", "encode_seconds", "decode_seconds", "duration"]
 
 
@@ -20,9 +21,12 @@ def half_widths(n: pd.Series[int], deviation: pd.Series[float]) -> pd.Series[flo
 
     Args:
         n: observations behind each mean.
-        deviation: standard deviations s with n - 1 in the denominator; NaN for n = 1, whose interval is NaN.
+        deviation: standard deviations s with n - 1 in the denominator.
+
+    Returns:
+        NaN for n < 3: the interval of two observations says nothing.
     """
-    return stdtrit(np.maximum(n - 1, 1), 0.975) * deviation / np.sqrt(n)
+    return (stdtrit(np.maximum(n - 1, 1), 0.975) * deviation / np.sqrt(n)).where(n >= FEWEST_FOR_INTERVAL)
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +44,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
         system, category, metric: in the order in which they first appear in `scores`, "all" last.
         n, undefined, failed: number of files with a score, with an undefined score, and that failed.
-        mean, ci95_low, ci95_high: mean over the n files and mean -+ t(0.975, n - 1) s / sqrt(n), NaN for n = 1.
+        mean, ci95_low, ci95_high: mean over the n files and mean -+ t(0.975, n - 1) s / sqrt(n), NaN for n < 3.
         kbps_nominal, kbps: nominal bit rate; measured bit rate, payload bits of all files over the coded duration,
             which is that of the source in runs of earlier versions.
         encode_rtf, decode_rtf: duration of all files over their processing time (arXiv 2210.13438, section 4.6);
@@ -126,10 +130,10 @@ def mean_interval(values: NDArray[np.floating[Any]]) -> tuple[float, float, int]
     """Mean, half width of its 95 % confidence interval, and n, of the values that are not NaN.
 
     Args:
-        values: [n]. Without a value the mean is NaN; with fewer than two the half width is NaN.
+        values: [n]. Without a value the mean is NaN; with fewer than three the half width is NaN.
     """
     values = values[~np.isnan(values)]
     n = len(values)
-    if n < 2:
-        return (float(values[0]) if n else math.nan), math.nan, n
+    if n < FEWEST_FOR_INTERVAL:
+        return (float(values.mean()) if n else math.nan), math.nan, n
     return float(values.mean()), float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / math.sqrt(n)), n

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from earmark.eval.statistics.aggregate import FEWEST_FOR_INTERVAL
+
 Array = NDArray[np.float64]
 
 RESAMPLES = 2000
@@ -63,7 +65,7 @@ def means(strata: Sequence[Stratum]) -> Means:
     error = np.sqrt(np.sum([part[1] for part in parts], axis=0)) / len(strata)
     units = np.sum([(stratum.counts > 0).sum(axis=0) for stratum in strata], axis=0)
     degrees = np.maximum(units - len(strata), 1)
-    reach = np.where(units > len(strata), stdtrit(degrees, 0.975), np.nan) * error
+    reach = np.where(units - len(strata) + 1 >= FEWEST_FOR_INTERVAL, stdtrit(degrees, 0.975), np.nan) * error
     low, high = mean - reach, mean + reach
     enough = units - len(strata) + 1 >= FEW
     if enough.any():

@@ -8,12 +8,14 @@ from dataclasses import asdict
 
 from earmark.codec.text import counted
 from earmark.eval.statistics import curve_bootstrap
+from earmark.eval.statistics.aggregate import FEWEST_FOR_INTERVAL
 from earmark.eval.statistics.bjontegaard import Delta
 from earmark.eval.statistics.differences import LEVEL, MACRO, Difference, lowest_p
 from earmark.eval.statistics.sign_flip import units_needed
 from earmark.eval.statistics.studentized import FEW, RESAMPLES, SEED
+from earmark.eval.tables.columns import describe
+from earmark.eval.tables.domain import separate_scales_note
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import FEWEST_FOR_INTERVAL, describe, separate_scales_note
 from earmark.eval.tables.numbers import DASH, probability, signed
 
 MOST_WARNINGS = 5

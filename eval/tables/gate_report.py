@@ -9,9 +9,9 @@ from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.differences import LEVEL
 from earmark.eval.statistics.gate import Check
+from earmark.eval.tables.columns import describe
 from earmark.eval.tables.difference_grids import interval_text
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import describe
 from earmark.eval.tables.numbers import DASH, probability, signed
 
 WORDS = {"regression": "REGRESSION", "missing": "MISSING", "passed": "ok"}

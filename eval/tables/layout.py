@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
-from earmark.codec.errors import UserError
 from earmark.eval.alignment.result import MARKS
-from earmark.eval.metrics import registry
-from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.statistics.aggregate import ALL, FEWEST_FOR_INTERVAL
 from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import decimals_of, modes_of
+from earmark.eval.tables.columns import Column, describe
+from earmark.eval.tables.domain import DAGGER, DOUBLE_DAGGER, mode_notes, outside_speech
 from earmark.eval.tables.numbers import DASH
 from earmark.eval.tables.published import is_published, published_note
 from earmark.eval.tables.significance import STAR, is_significant, significance_note
 
-DAGGER, SECTION_SIGN = "†", "§"
+SECTION_SIGN = "§"
 MEANING = (
     "Mean ± half width of its 95 % confidence interval (Student t over files), in brackets the number of files with a "
     "score. Fewer than three files have no interval, but a dash. Undefined and failed cells never enter a mean."
@@ -29,36 +29,13 @@ SPEED_MEANING = (
     "with its other work."
 )
 
-FEWEST_FOR_INTERVAL = 3
-
-
-@dataclass(frozen=True)
-class Column:
-    """One metric's column.
-
-    Args:
-        name: name on the command line, "pesq".
-        title, detail: registered title, "PESQ wide band", and its remark, "P.862.2, before Corrigendum 2".
-        arrow: direction of better scores, "↑" or "↓"; "" if it is not known here.
-    """
-
-    name: str
-    title: str
-    detail: str
-    unit: str
-    arrow: str
-
-    @property
-    def heading(self) -> str:
-        return f"{self.title}{f' ({self.unit})' if self.unit else ''} {self.arrow}".strip()
-
 
 @dataclass(frozen=True)
 class Cell:
     """One mean with the numbers that belong beside it.
 
     Args:
-        half_width: half width of the 95 % confidence interval, NaN for a single file.
+        half_width: half width of the 95 % confidence interval, NaN for fewer than three files.
         n: number of files with a score; None for a published figure that does not state it.
         undefined, failed: number of files without a score. If n > 0, files that a note counts for the whole category
             are subtracted.
@@ -134,10 +111,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """The systems of one category."""
+    """The systems of one category.
+
+    `modes` maps each metric whose mode differs by category to that of this one, "visqol" to "speech mode".
+    """
 
     category: str
     rows: tuple[Row, ...]
+    modes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def remark(self) -> str:
+        """ "ViSQOL: speech mode", or ""."""
+        return ", ".join(f"{describe(name).title}: {mode}" for name, mode in self.modes.items())
+
+    @property
+    def label(self) -> str:
+        """The category with the remark on it."""
+        return f"{self.category} ({self.remark})" if self.remark else self.category
 
 
 @dataclass(frozen=True)
@@ -179,7 +170,12 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     own_categories = [category for category in ours["category"].unique() if category != ALL]
     modes = mode_notes(ours["metric"].unique(), own_categories, speech_categories)
     mixed = {name for name, note in modes.items() if note.startswith(DAGGER)}
-    columns = tuple(map(describe, metrics))
+    outside = outside_speech(ours["metric"].unique(), own_categories, speech_categories)
+    own_modes = {name: modes_of(name, own_categories, speech_categories) for name in metrics}
+    columns = tuple(
+        replace(describe(name), mode=f"{next(iter(own_modes[name]))} mode" if len(own_modes[name]) == 1 else "")
+        for name in metrics
+    )
     decimals = {name: decimals_of(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
     sections, common = [], []
     for category in [*categories, ALL] if len(categories) > 1 else categories:
@@ -187,7 +183,10 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
         own = ours[ours["category"] == category]
         undefined, failed = (int(own[name].min()) if len(own) else 0 for name in ("undefined", "failed"))
         marks = dict.fromkeys(mixed if category == ALL else (), DAGGER)
-        sections.append(Section(category, _section_rows(block, decimals, marks, undefined, failed)))
+        if category == ALL or category in outside.categories:
+            marks |= dict.fromkeys(outside.metrics, DOUBLE_DAGGER)
+        differing = {} if category == ALL else _modes_here(category, mixed, own_modes)
+        sections.append(Section(category, _section_rows(block, decimals, marks, undefined, failed), differing))
         if undefined or failed:
             common.append(f"{category}: in every cell {_counts(undefined, failed)}.")
 
@@ -202,6 +201,7 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
         *_rate_notes(ours),
         *details,
         *modes.values(),
+        *outside.notes,
         *significance_note(summary),
         *published_note(summary),
     )
@@ -235,6 +235,17 @@ def _rate_notes(summary: pd.DataFrame) -> list[str]:
     return notes
 
 
+def _modes_here(
+    category: str, mixed: Collection[str], modes: Mapping[str, Mapping[str, Sequence[str]]]
+) -> dict[str, str]:  # fmt: skip
+    """The modes in which a category was scored by the metrics that have two in this table."""
+    return {
+        name: f"{mode} mode"
+        for name in modes if name in mixed
+        for mode, members in modes[name].items() if category in members
+    }  # fmt: skip
+
+
 def _section_rows(
     block: pd.DataFrame, decimals: Mapping[str, int], marks: Mapping[str, str], undefined: int, failed: int
 ) -> tuple[Row, ...]:
@@ -256,44 +267,6 @@ def _section_rows(
 def _tuples(frame: pd.DataFrame) -> Iterable[Any]:
     """Rows as named tuples, whose types no checker knows."""
     return frame.itertuples(index=False)
-
-
-def mode_notes(
-    metrics: Iterable[str], categories: Collection[str], speech_categories: Collection[str]
-) -> dict[str, str]:
-    """Notes on the modes of metrics that have some; with a dagger if the mean over all files mixes two."""
-    notes = {}
-    for name in metrics:
-        modes = modes_of(name, categories, speech_categories)
-        if len(modes) > 1:
-            notes[name] = f"{DAGGER} {describe(name).title} over all files mixes two scales: {_listed(modes)}."
-        elif modes:
-            notes[name] = f"{describe(name).title}: {next(iter(modes))} mode."
-    return notes
-
-
-def separate_scales_note(metric: str, categories: Collection[str], speech_categories: Collection[str]) -> list[str]:
-    """Explain why a metric with two scales has no row over all files; [] for a metric with one scale."""
-    modes = modes_of(metric, [category for category in categories if category != ALL], speech_categories)
-    if len(modes) < 2:
-        return []
-    return [f"{describe(metric).title} has two scales, {_listed(modes)}, so there is no row over all files."]
-
-
-def _listed(modes: Mapping[str, Sequence[str]]) -> str:
-    return " and ".join(f"{mode} mode ({', '.join(members)})" for mode, members in modes.items())
-
-
-def describe(name: str) -> Column:
-    """The column of a metric; one that is not installed here is headed by its name."""
-    try:
-        metric = registry.find(name)
-    except UserError:
-        return Column(name, name, "", "", "")
-    title, _, detail = metric.title.partition(" (")
-    if name in registry.BY_CATEGORY:
-        title = title.partition(",")[0]  # without the mode, which depends on the category
-    return Column(name, title, detail.removesuffix(")"), metric.unit, "↑" if metric.better == "higher" else "↓")
 
 
 def _cell(row: Any, common_undefined: int, common_failed: int, decimals: int, mark: str) -> Cell:

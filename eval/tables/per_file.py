@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from earmark.eval.statistics.scales import decimals_of
+from earmark.eval.tables.columns import describe
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import describe
 from earmark.eval.tables.numbers import DASH, kbps_text
 
 KEYS = ["file", "category", "system"]

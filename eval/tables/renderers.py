@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from earmark.codec.files import write_text
+from earmark.eval.tables.domain import remarked
 from earmark.eval.tables.grid import markdown_escape, markdown_table
 from earmark.eval.tables.latex import latex_document, latex_escape, latex_rows, latex_table
 from earmark.eval.tables.layout import SPEED_MEANING, Layout, lay_out
@@ -34,7 +35,7 @@ def _lay_out(summary: pd.DataFrame, info: Mapping[str, Any]) -> Layout:
 
 def csv(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
     """Render one row per system, category and metric, with every number in full and missing ones empty."""
-    return unmarked(summary).to_csv(index=False, lineterminator="\n")
+    return remarked(unmarked(summary), info["speech_categories"]).to_csv(index=False, lineterminator="\n")
 
 
 def markdown(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
@@ -72,7 +73,7 @@ def _scores_grid(layout: Layout) -> tuple[list[str], list[tuple[str, list[list[s
             [row.label, nominal_text(row.kbps_nominal), kbps_text(row.kbps), *(cell.text for cell in row.cells)]
             for row in section.rows
         ]
-        sections.append((section.category, lines))
+        sections.append((section.label, lines))
     return headings, sections
 
 
@@ -83,7 +84,8 @@ def _speed_grid(layout: Layout) -> tuple[list[str], list[list[str]]]:
 
 def json_records(summary: pd.DataFrame, info: Mapping[str, Any]) -> str:
     """Render as a JSON list with a record per system, category and metric, every number in full; NaN is null."""
-    return json.dumps(json.loads(unmarked(summary).to_json(orient="records", double_precision=15)), indent=1) + "\n"
+    rows = remarked(unmarked(summary), info["speech_categories"])
+    return json.dumps(json.loads(rows.to_json(orient="records", double_precision=15)), indent=1) + "\n"
 
 
 RENDERERS: Mapping[str, Callable[[pd.DataFrame, Mapping[str, Any]], str]] = {

@@ -60,7 +60,7 @@ class TerminalTable:
 
     def _heading(self, index: int) -> str:
         metric = self.layout.columns[index]
-        return f"{metric.name} {metric.arrow}\n{metric.unit}".rstrip()
+        return "\n".join(filter(None, (f"{metric.name} {metric.arrow}".rstrip(), metric.mode, metric.unit)))
 
     def _width(self, index: int) -> int:
         """Width of a metric's column with the space before it."""
@@ -79,7 +79,8 @@ class TerminalTable:
             grid.add_column(self._heading(index), justify="right", no_wrap=True)
         for section in self.layout.sections:
             grid.add_section()
-            grid.add_row(Text(section.category, style="bold"))
+            modes = (Text(section.modes.get(self.layout.columns[index].name, "")) for index in metrics)
+            grid.add_row(Text(section.category, style="bold"), "", "", *modes)
             for row in section.rows:
                 cells = (Text(self._lines(row.cells[index])) for index in metrics)
                 grid.add_row(Text(f" {row.label}"), nominal_text(row.kbps_nominal), kbps_text(row.kbps), *cells)

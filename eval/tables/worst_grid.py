@@ -6,8 +6,8 @@ import pandas as pd
 
 from earmark.eval.statistics.scales import decimals_of
 from earmark.eval.statistics.worst import Worst
+from earmark.eval.tables.columns import describe
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.layout import describe
 from earmark.eval.tables.numbers import kbps_text, signed
 from earmark.eval.tables.per_file import plain_records
 

@@ -23,7 +23,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         category: "all" first, then each category by name.
         n, listeners: number of ratings, and of listeners who gave them.
         mean, sd: mean and standard deviation of the scores, the latter with n - 1 in the denominator.
-        ci95_low, ci95_high: mean -+ t(0.975, n - 1) sd / sqrt(n); NaN for a single rating, like sd.
+        ci95_low, ci95_high: mean -+ t(0.975, n - 1) sd / sqrt(n); NaN for fewer than three ratings; sd is NaN for one.
         median, q1, q3: median and quartiles of the scores, by linear interpolation.
     """
     parts = [frame.assign(category=ALL)]

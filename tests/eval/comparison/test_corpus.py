@@ -42,7 +42,28 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("category", "speech"),
-    [("speech", True), ("Clean_Speech", True), ("voices", True), ("music", False), ("mixed", False)],
+    [
+        ("speech", True),
+        ("Clean_Speech", True),
+        ("voices", True),
+        ("music", False),
+        ("mixed", False),
+        ("LibriSpeech", True),
+        ("libritts_test", True),
+        ("VCTK-Corpus", True),
+        ("daps", True),
+        ("dns_challenge", True),
+        ("Common Voice", True),
+        ("dialogue", True),
+        ("TED talks", True),
+        ("podcasts", True),
+        ("LJSpeech-1.1", True),
+        ("sounds", False),
+        ("equilibrium", False),
+        ("instruments", False),
+        ("fsd50k", False),
+        ("musdb18", False),
+    ],
 )
 def test_speech_categories_by_pattern(category, speech):
     assert is_speech(category) is speech

@@ -8,7 +8,7 @@ import pandas as pd
 from click.testing import CliRunner
 
 from earmark.cli import cli
-from earmark.eval.comparison.failures import SHOWN, failures, unavailable_metrics
+from earmark.eval.comparison.failures import SHOWN, failures, grouped_notes, unavailable_metrics
 
 METRICS = ("si_snr", "stoi")
 
@@ -98,3 +98,11 @@ def test_a_codec_that_cannot_run_here_does_not_affect_the_others(corpus_dir, tmp
 
     alone = CliRunner().invoke(cli, [*arguments, "--systems", "evs@9.6"], standalone_mode=False)
     assert "evs@9.6: " in str(alone.exception)  # nothing else to compare
+
+
+def test_notes_that_say_the_same_of_many_recordings_are_one_line():
+    notes = [f"{name}.wav: 48 kHz, empty above 8 kHz" for name in "abcd"] + ["e.wav: 44.1 kHz, empty above 5 kHz"]
+    assert grouped_notes(notes) == [
+        "4 recordings (a.wav, b.wav, c.wav ...): 48 kHz, empty above 8 kHz", "e.wav: 44.1 kHz, empty above 5 kHz",
+    ]  # fmt: skip
+    assert grouped_notes(notes[2:]) == notes[2:]

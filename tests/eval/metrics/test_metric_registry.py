@@ -42,7 +42,7 @@ def find_available(name: str) -> Metric:
 
 
 def heard_by(listener: Listener, **changes: object) -> Metric:
-    always = {"function": listener, "available": lambda: None}
+    always = {"function": listener, "takes_rate": False, "available": lambda: None}
     return dataclasses.replace(find("stoi"), **(always | changes))
 
 
@@ -150,14 +150,14 @@ def test_a_sound_above_the_metrics_band_is_silence(name):
     """20 kHz, faded in and out: resampling leaves only rounding errors."""
     time = np.arange(96000) / 48000
     tone = (np.hanning(96000) * np.sin(2 * np.pi * 20000 * time)).astype(np.float32)[None]
-    assert evaluate(find_available(name), tone, 0.5 * tone, 48000).reason == "the reference is silent"
+    assert evaluate(find_available(name), tone, 0.5 * tone, 48000).reason.startswith("the reference is silent")
 
 
 @pytest.mark.parametrize("name", ["visqol_audio", "pesq", "stoi"])
-def test_channels_that_cancel_in_mono_are_silence(name):
+def test_channels_that_cancel_in_mono_have_no_score(name):
     left, decoded = stereo(96000)[:1], stereo(96000)
     answer = evaluate(find_available(name), np.concatenate([left, -left]), decoded, 48000)
-    assert answer.reason == "the reference is silent"
+    assert answer == Score(None, "undefined", "the channels of the reference cancel in the average")
 
 
 def test_a_metric_that_cannot_run_here_is_an_error_and_not_run():

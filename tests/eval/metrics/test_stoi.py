@@ -39,12 +39,13 @@ def test_noise_lowers_intelligibility(speech):
 
 
 @pytest.mark.parametrize(("name", "rate"), [("speech_libri_f_198.ogg", 16000), ("speech_lyra_2_48k.wav", 48000)])
-def test_our_resampling_agrees_with_the_librarys_own(clip, name, rate):
+def test_equals_the_library_called_directly_at_any_rate(clip, name, rate):
+    """Resampled by soxr instead of the library, one clip scored .651 for .618."""
     sound = clip(name, 3, rate)
     noise = np.random.default_rng(0).standard_normal(sound.shape).astype(np.float32) * sound.std()
     for gain in (0.03, 0.3, 1):
         decoded = sound + np.float32(gain) * noise
-        assert stoi(sound, decoded, rate).value == pytest.approx(pystoi.stoi(sound[0], decoded[0], rate), abs=0.01)
+        assert stoi(sound, decoded, rate).value == pystoi.stoi(sound[0], decoded[0], rate)
 
 
 @pytest.mark.parametrize("samples", [1, 50, 255, 256, 257, 4000, 4096])

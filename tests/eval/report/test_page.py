@@ -24,7 +24,7 @@ from earmark.eval.report.missing import missing
 from earmark.eval.report.page import write_report
 from earmark.eval.report.templating import clock
 from earmark.eval.statistics.aggregate import summarise
-from earmark.eval.tables.layout import describe
+from earmark.eval.tables.columns import describe
 
 RATE = 16_000
 SECONDS = 1.5

@@ -17,7 +17,7 @@ from earmark.cli import cli
 from earmark.codec.errors import UserError
 from earmark.eval.report import plots
 from earmark.eval.statistics.aggregate import summarise
-from earmark.eval.tables.layout import describe
+from earmark.eval.tables.columns import describe
 from earmark.eval.tables.published import MARK, read_published, with_published
 
 PAPER = """\

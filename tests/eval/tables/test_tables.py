@@ -105,8 +105,31 @@ def test_visqol_over_both_kinds_of_category_has_a_footnote(summary):
 @pytest.mark.parametrize(("speech", "mode"), [(["speech", "music"], "speech"), ([], "audio")])
 def test_visqol_in_one_mode_says_which_and_has_no_mark(summary, speech, mode):
     layout = lay_out(summary, speech)
-    assert f"ViSQOL: {mode} mode." in layout.notes
+    option = "`earmark compare --speech` names the categories of speech"
+    assert f"ViSQOL: {mode} mode (speech, music); {option}." in layout.notes
+    assert layout.columns[0].heading == f"ViSQOL, {mode} mode (MOS-LQO) ↑"
     assert not any("†" in note for note in layout.notes)
+
+
+def test_metrics_made_for_speech_are_marked_elsewhere():
+    rows = [mean("opus@6", name, metric) for name in ("speech", "music", "all") for metric in ("stoi", "mel_distance")]
+    summary = pd.DataFrame(rows)
+    layout = lay_out(summary, ["speech"])
+    marks = {section.category: [cell.mark for cell in section.rows[0].cells] for section in layout.sections}
+    assert marks == {"speech": ["", ""], "music": ["‡", ""], "all": ["‡", ""]}
+    assert any(note.startswith("‡ STOI: made for speech, so that scores of music say little") for note in layout.notes)
+    lines = pd.read_csv(io.StringIO(tables.csv(summary, info("speech"))), keep_default_na=False)
+    assert lines["remark"].tolist() == ["", "", "made for speech", "", "made for speech", ""]
+    assert "remark" not in tables.csv(summary[summary["category"] == "speech"], info("speech"))
+
+
+def test_csv_and_json_name_the_mode(summary):
+    lines = pd.read_csv(io.StringIO(tables.csv(summary, info("speech"))), keep_default_na=False)
+    own = lines[lines["metric"] == "visqol"].drop_duplicates("category")
+    assert own["remark"].tolist() == ["speech mode", "audio mode", "mixes two scales"]
+    assert [row["remark"] for row in json.loads(tables.json_records(summary, info("speech")))] == lines[
+        "remark"
+    ].tolist()
 
 
 def test_pesq_is_labelled_as_before_corrigendum_2():
@@ -148,7 +171,7 @@ def test_four_metrics_share_a_terminal_of_100_columns():
         for category in ("speech", "all")
         for metric, value in (("si_snr", 12.34), ("visqol", 4.12), ("pesq", 3.33), ("stoi", 0.912))
     ]
-    heading = terminal(pd.DataFrame(rows), 100)[0:2]
+    heading = terminal(pd.DataFrame(rows), 100)[0:3]
     for name in ("si_snr", "visqol", "pesq", "stoi"):
         assert name in "".join(heading)
 
@@ -160,8 +183,8 @@ def test_markdown_rows_have_as_many_cells_as_the_heading(summary):
         "| Category | System | kbps nominal | kbps measured | ViSQOL (MOS-LQO) ↑ | SI-SNR (dB) ↑ |"
     )
     assert {line.count("|") for line in first_table} == {7}
-    assert first_table[2] == "| speech | opus@6 | 6 | 5.94 | 4.12 ± 0.15 (3) | -1.50 ± 0.25 (3) |"
-    assert "| music | reference | – | – | 4.12 ± 0.15 (3) | – (3 undefined) |" in first_table
+    assert first_table[2] == "| speech (ViSQOL: speech mode) | opus@6 | 6 | 5.94 | 4.12 ± 0.15 (3) | -1.50 ± 0.25 (3) |"
+    assert "| music (ViSQOL: audio mode) | reference | – | – | 4.12 ± 0.15 (3) | – (3 undefined) |" in first_table
 
 
 def test_markdown_and_latex_escape_what_they_would_interpret(summary):
@@ -174,8 +197,8 @@ def test_latex_is_a_booktabs_table_with_a_block_per_category(summary):
     text = tables.latex(summary, info("speech"))
     scores = text.split(r"\end{table}")[0]
     for command in (
-        r"\toprule", r"\bottomrule", r"\begin{tabular}{lrrrr}", r"\multicolumn{5}{l}{\textit{speech}}",
-        r"\caption{Scores}", r"\label{tab:scores}",
+        r"\toprule", r"\bottomrule", r"\begin{tabular}{lrrrr}",
+        r"\multicolumn{5}{l}{\textit{speech (ViSQOL: speech mode)}}", r"\caption{Scores}", r"\label{tab:scores}",
     ):  # fmt: skip
         assert scores.count(command) == 1
     assert scores.count(r"\midrule") == 3
