@@ -224,7 +224,10 @@ def _tally(result: Result) -> str:
 def print_notes(result: Result) -> bool:
     """Print notes, metrics that cannot run here and failures on standard error; whether there were no failures."""
     from earmark.eval.comparison.failures import grouped_notes, unavailable_metrics
+    from earmark.eval.comparison.removed_delays import removed_delays
 
+    for line in removed_delays(result.own.scores, result.own.info):
+        notice(line)
     notes = grouped_notes(result.own.info["notes"])
     for line in notes[:MOST_NOTES]:
         notice(f"note: {line}")
