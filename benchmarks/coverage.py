@@ -194,22 +194,37 @@ def metrics(repetitions: int) -> None:
         "exponential": lambda size: rng.exponential(1, size) - 1,
         "lognormal": lambda size: rng.lognormal(0, 1, size) - np.exp(0.5),
     }
-    print("differences of metrics: coverage of Student's t and of bootstrap-t, size of the sign-flip test, in %")
-    for (name, draw), files in itertools.product(shapes.items(), (8, 30, 100)):
+    print(
+        "differences of metrics, in %: coverage of Student's t and of the printed interval; size of the printed test,"
+    )
+    print("of Student's t test and of a sign-flip test")
+    for (name, draw), files in itertools.product(shapes.items(), (5, 8, 15, 30, 100)):
         gaps = draw((files, repetitions))
-        result = means([Stratum(gaps, np.ones(gaps.shape))])
         low, high = student(gaps, 0)
-        cells = [(low <= 0) & (high >= 0), (result.low <= 0) & (result.high >= 0), sign_flip(gaps) < 0.05]
+        cells = [(low <= 0) & (high >= 0), *printed(gaps, np.ones(gaps.shape)), (low > 0) | (high < 0)]
+        cells.append(sign_flip(gaps) < 0.05)
         print(f"  {name:<12} {files:>4} files   {percent(cells)}", flush=True)
     print(
-        "  files of one talker alike (5 each, standard deviations 1 between and 0.5 within talkers): by file, by talker"
+        "  files of one talker alike (5 each, standard deviations 1 between and 0.5 within talkers): coverage by file "
+        "and by talker, size by talker"
     )
     for talkers in (6, 12, 30):
         gaps = rng.normal(0, 1, (talkers, 1, repetitions)) + rng.normal(0, 0.5, (talkers, 5, repetitions))
         flat, sums = gaps.reshape(-1, repetitions), gaps.sum(axis=1)
-        results = [means([Stratum(flat, np.ones(flat.shape))]), means([Stratum(sums, np.full(sums.shape, 5.0))])]
-        cells = [(one.low <= 0) & (one.high >= 0) for one in results] + [sign_flip(sums) < 0.05]
+        cells = [printed(flat, np.ones(flat.shape))[0], *printed(sums, np.full(sums.shape, 5.0))]
         print(f"  {talkers} talkers   {percent(cells)}", flush=True)
+
+
+def printed(sums: Array, counts: Array) -> list[Array]:
+    """Whether the printed intervals hold 0, and whether the printed p values are below 0.05, per column."""
+    blocks = [
+        means([Stratum(sums[:, first : first + CHUNK], counts[:, first : first + CHUNK])])
+        for first in range(0, sums.shape[1], CHUNK)
+    ]
+    return [
+        np.concatenate([(one.low <= 0) & (one.high >= 0) for one in blocks]),
+        np.concatenate([one.p < 0.05 for one in blocks]),
+    ]
 
 
 def percent(cells: Iterable[Array]) -> str:

@@ -1,7 +1,8 @@
 """Paired differences between systems over files: intervals, win rates, significance, outliers.
 
-The interval and the p value are about the same number, the mean difference: bootstrap-t and a sign-flip permutation
-test. Wilcoxon's test, which is about the median of averaged pairs, may find a system better whose mean is worse.
+The interval and the p value are about the same number, the mean difference, and of one method, bootstrap-t: p is below
+0.05 where the 95 % interval does not contain zero. Wilcoxon's test, which is about the median of averaged pairs, may
+find a system better whose mean is worse.
 """
 
 from __future__ import annotations
@@ -22,8 +23,7 @@ from earmark.eval.metrics import registry
 from earmark.eval.statistics import studentized
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.scales import by_category, decimals_of, lower_is_better
-from earmark.eval.statistics.sign_flip import least_p, sign_flip
-from earmark.eval.statistics.studentized import Stratum
+from earmark.eval.statistics.studentized import RESAMPLES, Stratum, least_p, resolution
 
 LEVEL = 0.05
 MACRO = "macro"  # the category that averages the categories
@@ -38,7 +38,7 @@ class Difference:
             means.
         ci95_low, ci95_high: confidence interval of that mean (`earmark.eval.statistics.studentized`).
         win_rate: share of the files on which `a` is better; a tie counts half.
-        p: sign-flip permutation test of that mean, two-sided; NaN for fewer than two files.
+        p: two-sided p of that mean, by inversion of that interval; NaN for fewer than three files.
         p_holm: p after Holm's correction over all pairs of this category and metric.
         decimals: number of decimals for the metric's means.
         median: median of a's scores minus b's.
@@ -65,6 +65,11 @@ class Difference:
     @property
     def significant(self) -> bool:
         return self.p_holm < LEVEL
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the differences of all files are the same and not zero."""
+        return self.mean != 0 and self.ci95_high - self.ci95_low <= 1e-7 * abs(self.mean)
 
     @property
     def disagrees(self) -> bool:
@@ -142,8 +147,8 @@ def _compare(
     )
     codes = pd.factorize(units)[0]
     parts = [Stratum(*_summed(gaps[stratum], codes[stratum])) for stratum in strata]
-    means = studentized.means(parts)
-    tests = sign_flip(_weighted(gaps, strata, codes)).tolist() if pairs else []
+    means = studentized.means(parts, resamples_for(len(pairs)))
+    tests = means.p.tolist()
     result = []
     for index, ((a, b), p, p_holm) in enumerate(zip(pairs, tests, holm(tests), strict=True)):
         gap = gaps[~np.isnan(gaps[:, index]), index]
@@ -167,18 +172,6 @@ def _summed(gaps: NDArray[np.float64], codes: NDArray[np.intp]) -> tuple[NDArray
     np.add.at(sums, inverse, np.where(present, gaps, 0.0))
     np.add.at(counts, inverse, present.astype(float))
     return sums, counts
-
-
-def _weighted(
-    gaps: NDArray[np.float64], strata: Sequence[NDArray[np.bool_]], codes: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Each unit's share of the mean, [units, pairs]: its differences over the number in their stratum; NaN without."""
-    weighted = np.full(gaps.shape, math.nan)
-    for stratum in strata:
-        n = (~np.isnan(gaps[stratum])).sum(axis=0)
-        weighted[stratum] = gaps[stratum] / np.maximum(n, 1)
-    sums, counts = _summed(weighted, codes)
-    return np.where(counts > 0, sums, math.nan)
 
 
 def _signed_rank(gap: NDArray[np.float64]) -> float:
@@ -218,14 +211,20 @@ def outliers(scores: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
     return worst_first.groupby("system", sort=False).head(count).reset_index(drop=True)
 
 
+def resamples_for(pairs: int) -> int:
+    """Number of resamples with which one of many pairs can reach half the level after Holm's correction."""
+    return max(RESAMPLES, round(4 * pairs / LEVEL))
+
+
 def lowest_p(pairs: Sequence[Difference]) -> float:
     """The lowest p, corrected by Holm, that the pairs of one category can reach; 1 without any test.
 
-    If one system is better on all n files, p is 2 / 2^n, which Holm multiplies by the number of pairs. With groups of
-    files n is the number of groups.
+    Differences that are the same for all n files, or n groups of files, have no standard error; their p is 2 / 2^n.
     """
-    tested = [pair.clusters or pair.n for pair in pairs if not math.isnan(pair.p)]
-    return min(1.0, len(tested) * least_p(max(tested))) if tested else 1.0
+    tested = [pair for pair in pairs if not math.isnan(pair.p)]
+    least = resolution(resamples_for(len(pairs)))
+    reached = [float(least_p(one.clusters or one.n)) if one.is_constant else least for one in tested]
+    return min(1.0, len(tested) * min(reached)) if tested else 1.0
 
 
 def metrics_of(scores: pd.DataFrame) -> list[str]:

@@ -37,7 +37,7 @@ class Check:
 
     @property
     def verdict(self) -> Verdict:
-        """ "regression" if the mean loss is above the margin and the two-sided p is below 0.05.
+        """ "regression" if the mean loss is above the margin and the two-sided p, bootstrap-t, is below 0.05.
 
         p is not corrected for the number of checks: with many checks, a gate that corrects it misses losses.
         """

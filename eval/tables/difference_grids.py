@@ -10,9 +10,9 @@ from earmark.codec.text import counted
 from earmark.eval.statistics import curve_bootstrap
 from earmark.eval.statistics.aggregate import FEWEST_FOR_INTERVAL
 from earmark.eval.statistics.bjontegaard import Delta
-from earmark.eval.statistics.differences import LEVEL, MACRO, Difference, lowest_p
+from earmark.eval.statistics.differences import LEVEL, MACRO, Difference, lowest_p, resamples_for
 from earmark.eval.statistics.sign_flip import units_needed
-from earmark.eval.statistics.studentized import FEW, RESAMPLES, SEED
+from earmark.eval.statistics.studentized import FEW, FEW_IF_SKEWED, SEED
 from earmark.eval.tables.columns import describe
 from earmark.eval.tables.domain import separate_scales_note
 from earmark.eval.tables.grid import Grid
@@ -37,13 +37,14 @@ def difference_grid(pairs: Sequence[Difference], metric: str, speech_categories:
         tuple(map(_difference_row, pairs)),
         (
             f"Difference: mean over files of the first system's score minus the second's; {better} scores are better. "
-            f"Interval: bootstrap-t over {units} ({RESAMPLES} resamples, seed {SEED}), or Student's t for fewer than "
-            f"{FEW} {units}. Wins: share of files on which the first system is better; ties count half.",
-            f"p: sign-flip permutation test of the mean difference over {units}, two-sided{_correction(pairs)}; * "
-            f"marks p below {LEVEL:g}.",
+            f"Interval: bootstrap-t over {units} ({resamples_for(len(compared(pairs)))} resamples, seed {SEED}), on no "
+            "side shorter than Student's t. Wins: share of files on which the first system is better; ties count half.",
+            f"p: bootstrap-t test of the mean difference over {units}, by inversion of the interval, two-sided"
+            f"{_correction(pairs)}; * marks p below {LEVEL:g}.",
             *_grouped(pairs),
             *_disagreements(pairs),
             *_too_few_files(pairs),
+            *_small_samples(pairs),
             *separate_scales_note(metric, dict.fromkeys(pair.category for pair in pairs), speech_categories),
         ),
         left=3,
@@ -104,8 +105,30 @@ def _disagreements(pairs: Sequence[Difference]) -> list[str]:
 
 
 def _correction(pairs: Sequence[Difference]) -> str:
-    count = len({(pair.a, pair.b) for pair in pairs})
+    count = len(compared(pairs))
     return f", after Holm's correction over the {count} pairs of each category" if count > 1 else ""
+
+
+def compared(pairs: Sequence[Difference]) -> set[tuple[str, str]]:
+    """The pairs of systems, without categories."""
+    return {(pair.a, pair.b) for pair in pairs}
+
+
+def _small_samples(pairs: Sequence[Difference]) -> list[str]:
+    """What interval and p assume where the files are few."""
+    noun = "groups" if _are_grouped(pairs) else "files"
+    units = {
+        category: max(pair.clusters or pair.n for pair in pairs if pair.category == category)
+        for category in dict.fromkeys(pair.category for pair in pairs)
+    }
+    few = [f"{category}: {count}" for category, count in units.items() if 2 <= count < FEW_IF_SKEWED]
+    if not few:
+        return []
+    return [
+        f"With few {noun} ({', '.join(few)}) interval and p hold for differences that are about normally distributed: "
+        f"with 8 strongly skewed ones p is below 0.05 by chance in 10 % of the cases. Below {FEW} {noun} they are "
+        "Student's t."
+    ]
 
 
 def _too_few_files(pairs: Sequence[Difference]) -> list[str]:
@@ -116,11 +139,17 @@ def _too_few_files(pairs: Sequence[Difference]) -> list[str]:
         lowest = lowest_p(members)
         if lowest >= LEVEL:
             tested = [pair for pair in members if not math.isnan(pair.p)]
-            units = max((pair.clusters for pair in tested), default=1)
             noun = "group" if _are_grouped(members) else "file"
+            if not tested:
+                sentences.append(
+                    f"{category}: too few {noun}s for significance; at least {FEWEST_FOR_INTERVAL} are needed."
+                )
+                continue
+            units = counted(max(pair.clusters for pair in tested), noun)
             sentences.append(
-                f"{category}: too few {noun}s for significance; with {counted(units, noun)} p is at least "
-                f"{probability(lowest)}. At least {counted(units_needed(max(len(tested), 1)), noun)} are needed."
+                f"{category}: too few {noun}s for significance; the differences of {units} are the same, and p, that "
+                f"of a sign test, is at least {probability(lowest)}. At least "
+                f"{counted(units_needed(len(tested)), noun)} are needed."
             )
     return sentences
 

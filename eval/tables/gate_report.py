@@ -18,7 +18,7 @@ WORDS = {"regression": "REGRESSION", "missing": "MISSING", "passed": "ok"}
 
 
 def lines(checks: Sequence[Check]) -> list[str]:
-    """One line per check: "REGRESSION pesq -0.29 [-0.43, -0.15], p = 0.008, n = 8: mine@6"."""
+    """One line per check: "REGRESSION pesq -0.29 [-0.38, -0.18], p = 0.001, n = 8: mine@6"."""
     return [f"{WORDS[check.verdict]} {check.metric} {_finding(check)}: {_subject(check)}" for check in checks]
 
 
@@ -59,8 +59,8 @@ def gate_grid(checks: Sequence[Check], title: str) -> Grid:
         ("Result", "Metric", "System", "Recordings", "n", "difference", "95 % interval", "p", "margin"),
         tuple(map(_row, checks)),
         (
-            f"A regression is a mean loss above the margin with p below {LEVEL:g}, two-sided and not corrected for the "
-            "number of checks.",
+            f"A regression is a mean loss above the margin with p below {LEVEL:g}: bootstrap-t, by inversion of the "
+            "interval, two-sided and not corrected for the number of checks.",
             *(f"{check.metric}, {_subject(check)}: {check.reason}." for check in checks if check.reason),
         ),
         left=4,

@@ -85,7 +85,7 @@ def significance_note(summary: pd.DataFrame) -> list[str]:
     against = summary["against"].dropna().iloc[0]
     few = summary.loc[summary["lowest_p"] >= LEVEL, "category"].unique()
     return [
-        f"{STAR} The mean difference from {against}, over the recordings of both, is significant: sign-flip "
-        f"permutation test, p < {LEVEL:g} after Holm's correction over the systems of each category.",
+        f"{STAR} The mean difference from {against}, over the recordings of both, is significant: bootstrap-t "
+        f"test, p < {LEVEL:g} after Holm's correction over the systems of each category.",
         *([f"{', '.join(few)}: too few files for significance, whatever the scores."] if len(few) else []),
     ]

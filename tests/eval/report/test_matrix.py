@@ -43,7 +43,7 @@ def test_the_best_system_comes_first_and_a_cell_is_row_minus_column():
     assert [cell.text for cell in matrix.rows[0]] == ["", *(f"+{gap}" for gap in gaps)]
     assert [row[0].text for row in matrix.rows] == ["", *(f"−{gap}" for gap in gaps)]
     assert matrix.rows[0][1].detail.startswith("s7@7 − s6@6: ")
-    assert "n = 3, wins 100 %, p = " in matrix.rows[0][1].detail
+    assert "n = 3, wins 100 %, p" in matrix.rows[0][1].detail
     assert "n = 3, wins 0 %, p = " in matrix.rows[1][0].detail
 
 
@@ -54,12 +54,12 @@ def test_where_less_is_better_the_lowest_comes_first():
 
 
 def test_significant_differences_are_coloured():
-    """With 12 files all on one side, p = 2 / 2^12, times 21 pairs 0.010."""
+    """With 12 files the gaps are many standard errors; a single file has no test."""
     (matrix,) = matrices(differences(scores(7, files=12), "pesq"))
     assert matrix.rows[0][0] == MatrixCell("", "", "")
     assert {cell.tone for cell in matrix.rows[0][1:]} == {"better"}
     assert {row[0].tone for row in matrix.rows[1:]} == {"worse"}
-    (few,) = matrices(differences(scores(7, files=4), "pesq"))
+    (few,) = matrices(differences(scores(7, files=1), "pesq"))
     assert {cell.tone for row in few.rows for cell in row} == {""}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +83,13 @@ def changed(tmp_path: Path, metric: str, gaps: tuple[float | None, ...]) -> Path
 
 
 def test_a_significant_loss_ends_with_3(gate: Gate, old: Path, tmp_path: Path):
-    """All of eight recordings are worse: the two-sided p is at least 2 / 2^8 = 0.008."""
+    """The mean loss is 7.7 standard errors: Student's t with 7 degrees of freedom has p = 0.00012; p is no less."""
     result = gate(changed(tmp_path, "pesq", GAPS), "--with", old, "--fail-if-worse", "visqol,pesq", "--margin", "0.05")
     assert result.status == 3
     lines = result.output.splitlines()
     assert lines[0] == "ok visqol +0.00 [+0.00, +0.00], p = 1.000, n = 8: mine@6"
     assert lines[1].startswith("REGRESSION pesq -0.29 [-0.")
-    assert lines[1].endswith("], p = 0.008, n = 8: mine@6")
+    assert re.search(r"\], p (<|=) 0.00\d, n = 8: mine@6$", lines[1].replace("<0.001", "< 0.001")), lines[1]
     assert lines[2] == "2 checks: 1 regression, 1 passed"
 
 
@@ -137,7 +138,7 @@ def test_missing_recordings_end_with_2(gate: Gate, old: Path, tmp_path: Path):
 
 
 def test_too_few_recordings_cannot_fail_and_are_refused(gate: Gate, tmp_path: Path):
-    """The smallest p of five recordings is 2 / 2^5 = 0.0625: such a gate would never close."""
+    """Five recordings with one and the same loss have p = 2 / 2^5 = 0.0625: such a gate would never close."""
     runs = [write_run(tmp_path / name, {("mine@6", "pesq"): [score] * 5}) for name, score in (("a", 1.0), ("b", 4.0))]
     result = gate(runs[0], "--with", runs[1], "--fail-if-worse", "pesq")
     assert result.status == 2
@@ -145,11 +146,18 @@ def test_too_few_recordings_cannot_fail_and_are_refused(gate: Gate, tmp_path: Pa
 
 
 def test_groups_of_recordings_are_the_units_of_the_test(gate: Gate, tmp_path: Path):
-    """Twelve recordings of six talkers: p is at least 2 / 2^6 = 0.031; of four talkers 2 / 2^4 = 0.125."""
+    """Losses of 0.1 to 0.6 by talker are 4.6 standard errors (p > 0.005); those of three talkers 0.15, 0.35 and 0.55.
+
+    The latter have a mean of 0.35 and a standard error of 0.2 / sqrt(3): t = 3.03 with 2 degrees of freedom, p = 0.094.
+    """
     scores = {"old": [3.0] * 12, "new": [3.0 - 0.1 * (1 + number // 2) for number in range(12)]}
     old, new = (write_run(tmp_path / name, {("mine@6", "pesq"): scores[name]}) for name in ("old", "new"))
     table = tmp_path / "talkers.csv"
-    for talkers, status, says in ((6, 3, "p = 0.031, n = 12"), (4, 2, "with 4 groups: p is at least 0.125")):
+    for talkers, status, says in (
+        (6, 3, "n = 12"),
+        (3, 0, "p = 0.094, n = 12"),
+        (1, 2, "with 1 group: p is at least 1"),
+    ):
         rows = [f"speech/{number}.wav,{number * talkers // 12}" for number in range(12)]
         table.write_text("\n".join(["file,cluster", *rows]) + "\n")
         result = gate(new, "--with", old, "--fail-if-worse", "pesq", "--cluster-by", table)
