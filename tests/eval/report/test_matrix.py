@@ -44,7 +44,7 @@ def test_the_best_system_comes_first_and_a_cell_is_row_minus_column():
     assert [row[0].text for row in matrix.rows] == ["", *(f"−{gap}" for gap in gaps)]
     assert matrix.rows[0][1].detail.startswith("s7@7 − s6@6: ")
     assert "n = 3, wins 100 %, p" in matrix.rows[0][1].detail
-    assert "n = 3, wins 0 %, p = " in matrix.rows[1][0].detail
+    assert "n = 3, wins 0 %, p" in matrix.rows[1][0].detail
 
 
 def test_where_less_is_better_the_lowest_comes_first():
