@@ -167,7 +167,7 @@ def test_wilcoxon_by_hand():
     (result,) = differences(scores(a=[1.1, 1.2, 1.3, 1.4, 1.5, 1.6], b=[1.0] * 6), "visqol")
     assert result.p_wilcoxon == pytest.approx(2 / 64)
     assert result.significant
-    (equal,) = differences(scores(a=[1.0, 2.0], b=[1.0, 2.0]), "visqol")
+    (equal,) = differences(scores(a=[1.0, 2.0, 3.0], b=[1.0, 2.0, 3.0]), "visqol")
     assert (equal.p, equal.mean, equal.win_rate) == (1.0, 0.0, 0.5)
 
 
