@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Judge": {
         "compare": Entry("eval.compare_cli", "compare", "AUDIO -s SYSTEMS -o RUN", "Code and score audio"),
         "score": Entry("eval.score_cli", "score", "REFERENCE DECODED", "Score decoded audio against its reference"),
+        "probe": Entry("eval.probe.cli", "probe", "SYSTEM", "Measure one codec with test signals"),
         "bench": Entry("eval.speed.cli", "bench", "-s SYSTEMS", "Time codecs: speed, latency, memory"),
         "level": Entry("eval.level_cli", "level", "FILE...", "Measure speech level (ITU-T P.56)"),
     },

@@ -36,8 +36,8 @@ class Worker:
     process: SpawnProcess
     limit: float
 
-    def ask(self, question: str) -> Any:
-        """Send a question, "turn" or "facts", and return the answer; raises as `answer` does."""
+    def ask(self, question: Any) -> Any:
+        """Send a question, e.g. "turn" or "facts", and return the answer; raises as `answer` does."""
         with suppress(BrokenPipeError):  # `answer` reports it
             self.pipe.send(question)
         return self.answer()
