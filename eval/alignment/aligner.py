@@ -145,7 +145,10 @@ def _with_others(source: Audio, decoded: Audio, sample_rate: int, found: Delay, 
         path = None if lost or found.by_envelope else _path(source, decoded, delay, sample_rate)
         return Settled(delay, sign, path, lost, found.by_envelope)
     here, there = (match_near(source, decoded, round(lag)) for lag in (delay, found.lag))
-    return Settled(delay, sign) if here.height >= SHARED_LOSS * there.height else None
+    agrees = here.height >= SHARED_LOSS * there.height
+    # Where the waveforms hardly match, a neighbouring peak of a tonal sound is no evidence of another delay.
+    near = abs(found.lag - delay) <= MAX_LAG and there.height < CERTAIN
+    return Settled(delay, sign) if agrees or near else None
 
 
 def _by_search(source: Audio, decoded: Audio, sample_rate: int, found: Delay) -> Settled:
@@ -164,7 +167,12 @@ def _by_search(source: Audio, decoded: Audio, sample_rate: int, found: Delay) ->
     match = match_near(source, decoded, lag)
     if abs(match.whole - lag) == MAX_LAG:  # not a peak, but the slope of another
         return Settled(float(lag), 1, path)
-    return Settled(match.whole + match.fraction, _sign(match, found), path)
+    removed = match.whole + match.fraction
+    if match.height < CERTAIN and abs(removed) <= MAX_LAG:
+        # Where the waveforms hardly match, a tonal sound has neighbouring peaks of about the same height. They are no
+        # evidence of a delay, and audio that a run has aligned already must keep its score.
+        removed = 0.0
+    return Settled(removed, _sign(match, found), path)
 
 
 def _sign(match: Match, found: Delay) -> int:

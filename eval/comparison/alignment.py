@@ -17,6 +17,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.text import split_list
 from earmark.eval.alignment.plain import MAX_LAG
 from earmark.eval.alignment.result import DOCUMENTED, SEARCH, Alignment, Rule
+from earmark.eval.alignment.search import CERTAIN
 from earmark.eval.comparison.run_folder import REFERENCE
 
 Align = Literal["auto", "documented", "none"]
@@ -155,7 +156,8 @@ class Consensus:
             return None if alignment.agreed == shared.delay else shared
         if not alignment.clear and alignment.sign != shared.sign:
             return shared
-        tolerance = MAX_LAG if alignment.clear else FAR * alignment.sample_rate if alignment.by_envelope else 0.5
+        sure = alignment.clear and (alignment.peak or 0) >= CERTAIN  # if not, a neighbouring peak may be as high
+        tolerance = MAX_LAG if sure else FAR * alignment.sample_rate if alignment.by_envelope else 0.5
         return None if abs(alignment.removed - shared.delay) <= tolerance else shared
 
 
