@@ -38,6 +38,8 @@ def export(source: str, out: Path, form: str, force: bool) -> None:
     MODEL is a training folder, a checkpoint of any layout, a Hugging Face folder, an audiocraft compression checkpoint,
     a name on the Hugging Face hub that `earmark download` fetched, or encodec_24khz or encodec_48khz.
     """
+    if (Path(source) / "scores.parquet").exists():
+        raise UserError(f"{source} is a run, not a model; its codecs are in the checkpoints that it was given")
     require("torch", "safetensors", extra="encodec", for_="export")
     if form == "onnx":
         require("onnx", extra="onnx", for_="export --format onnx")

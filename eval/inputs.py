@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,32 @@ class RunPath(PathOrURL):
                 f"{path} has recordings but no scores; make a run by `earmark compare {path} -s opus@12 -o run/`",
                 param, ctx,
             )  # fmt: skip
+        return path
+
+
+class FilePath(click.Path):
+    """A file; a folder in its place is recognised.
+
+    Args:
+        what: what the file is, for the message.
+        for_run: the command that takes a run, for a run in its place.
+        exists: whether the file must exist.
+    """
+
+    def __init__(self, what: str, *, for_run: str = "earmark tables {}", exists: bool = True) -> None:
+        super().__init__(path_type=Path)
+        self._what, self._for_run, self._must_exist = what, for_run, exists
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if _is_run(path):
+            self.fail(f"{path} is a run, not {self._what}; give it to `{self._for_run.format(path)}`", param, ctx)
+        if _is_study(path):
+            self.fail(f"{path} is a listening test, not {self._what}", param, ctx)
+        if path.is_dir():
+            self.fail(f"{path} is a folder; name {self._what}", param, ctx)
+        if self._must_exist and not path.exists():
+            self.fail(f"{path}: no such file; name {self._what}", param, ctx)
         return path
 
 

@@ -17,7 +17,7 @@ from earmark.codec.command_line.types import SampleRate
 from earmark.codec.errors import UserError
 from earmark.codec.notices import is_quiet
 from earmark.codec.text import counted, printable, split_list
-from earmark.eval.inputs import RunPath
+from earmark.eval.inputs import FilePath, RunPath
 
 if TYPE_CHECKING:
     from earmark.mushra_app.building.build import Built
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from earmark.mushra_app.study.study import Study
 
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
-File = click.Path(exists=True, dir_okay=False, path_type=Path)
 NewFolder = click.Path(file_okay=False, path_type=Path)
 
 out_option = option(
@@ -219,7 +218,7 @@ def _print_size(study: Study, hourly: float) -> None:
     examples=["earmark study import webmushra.yaml -o study/"],
     exit_status={1: "pages with faults were skipped"},
 )
-@click.argument("config", type=File)
+@click.argument("config", type=FilePath("a webMUSHRA configuration (YAML)", for_run="earmark study build {} -o study/"))
 @out_option
 @option(
     "--audio", type=Folder, metavar="DIR", show_default="the folder of CONFIG or a parent of it",

@@ -84,6 +84,10 @@ def train_lm(
         torch.set_num_threads(threads)
     group = single_process("train-lm", device)
     preset = None if Path(checkpoint).exists() else same(checkpoint, PRESETS)
+    if preset is None and Path(checkpoint).is_dir():
+        raise UserError(
+            f"{checkpoint} is a folder; name a checkpoint file, e.g. {Path(checkpoint) / 'model.safetensors'}"
+        )
     if preset is None and not Path(checkpoint).is_file():
         raise UserError(
             f"{checkpoint}: no such checkpoint; give a file, or one of {', '.join(PRESETS)}"

@@ -122,8 +122,8 @@ def merge(runs: tuple[Path, ...], out: Path, force: bool) -> None:
     from earmark.eval.report.results import refresh
     from earmark.eval.run import changes
 
-    if len(runs) < 2:
-        raise UserError("name two runs or more")
+    if len({run.resolve() for run in runs}) < 2:
+        raise UserError("name two different runs or more")
     if any(out.resolve() == run.resolve() for run in runs):
         raise UserError(f"--out {out}: is one of the runs; name a new folder")
     if out.is_dir() and any(out.iterdir()):

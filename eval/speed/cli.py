@@ -12,6 +12,7 @@ import click
 from earmark.baselines.interface import System
 from earmark.codec.command_line import command, option, shared, show_preview
 from earmark.codec.text import counted
+from earmark.eval.inputs import FilePath
 from earmark.eval.system_options import ENVIRONMENT, chosen_systems, own_codecs, systems_option, timeout
 
 DEFAULT = "opus@6,opus@12,mp3@64"
@@ -28,7 +29,7 @@ DEFAULT = "opus@6,opus@12,mp3@64"
 @timeout
 @shared.keep_going
 @option(
-    "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    "--audio", type=FilePath("one recording"), metavar="FILE",
     show_default="noise over a chord, mono at 24 kHz", help="Recording to code.",
 )  # fmt: skip
 @option(
@@ -50,7 +51,7 @@ DEFAULT = "opus@6,opus@12,mp3@64"
 )
 @option("--threads", type=click.IntRange(1), default=1, metavar="N", help="Threads per system.")
 @option(
-    "-o", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    "-o", "--out", type=FilePath("a JSON file", exists=False), metavar="FILE",
     help="JSON file to write every number to.",
 )  # fmt: skip
 @shared.force

@@ -92,6 +92,13 @@ MISTAKES = [
     (["run", "show", "clips"], "make a run by `earmark compare clips -s opus@12 -o run/`"),
     (["run", "merge", "run", "clips", "-o", "r"], "Invalid value for 'RUN': clips has recordings but no scores"),
     (["export", "clips", "-o", "m.safetensors"], "clips: no config.json in it"),
+    (["train-lm", "run", "--data", "clips", "-o", "t"], "run is a folder; name a checkpoint file, e.g. run/model.saf"),
+    (["export", "run", "-o", "m.safetensors"], "run is a run, not a model"),
+    (["bench", "-s", "opus@6", "--audio", "clips"], "clips is a folder; name one recording"),
+    (["bench", "-s", "opus@6", "-o", "run"], "run is a run, not a JSON file"),
+    (["study", "import", "run", "-o", "s"], "give it to `earmark study build run -o study/`"),
+    (["study", "import", "clips", "-o", "s"], "clips is a folder; name a webMUSHRA configuration (YAML)"),
+    (["run", "merge", "run", "run", "-o", "r"], "name two different runs or more"),
     (["export", "encodec_24kz", "-o", "m.safetensors"], "did you mean encodec_24khz or encodec_48khz?"),
     # Commands of a run, rankings and plans
     (["run", "shwo", "run"], "shwo is no command of earmark run; did you mean show?"),
