@@ -12,6 +12,7 @@ import click
 from earmark.codec.command_line import Choice, command, option, shared, show_preview
 from earmark.codec.commands.arguments import CACHE, FILE, Clock, Input, checkpoint_option, language_model_option
 from earmark.codec.errors import UserError
+from earmark.codec.extras import require
 from earmark.codec.files import require_new
 from earmark.codec.model_choice import ModelChoice
 from earmark.codec.pipes import PIPE, progress_of, reading
@@ -61,6 +62,7 @@ def decode(
     decoded again, so the same command continues after an interruption. Other files that exist are replaced only with
     --force.
     """
+    require("torch", extra="encodec", for_="EnCodec")
     from earmark.codec.commands.decoding import DecodeSettings
 
     if end is not None and end <= start:

@@ -12,6 +12,7 @@ import click
 from earmark.codec.command_line import Choice, command, option, shared, show_preview
 from earmark.codec.commands.arguments import CACHE, FILE, Recording, Tag, checkpoint_option, language_model_option
 from earmark.codec.errors import UserError
+from earmark.codec.extras import require
 from earmark.codec.files import require_new
 from earmark.codec.model_choice import MODELS, ModelChoice
 from earmark.codec.pipes import PIPE, open_recording, progress_of
@@ -86,6 +87,7 @@ def encode(source: Path, target: Path, force: bool, dry_run: bool, jobs: int | N
 
 
 def _settings(options: dict[str, Any]) -> Any:
+    require("torch", extra="encodec", for_="EnCodec")
     from earmark.codec.commands.encoding import EncodeSettings
     from earmark.codec.ecdc.source_facts import SourceFacts, pack_facts
 

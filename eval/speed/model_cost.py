@@ -93,12 +93,16 @@ def cost_of(model: EncodecModel, kbps: float) -> ModelCost:
     config = model.config
     audio = torch.zeros(1, config.channels, SECONDS * config.sample_rate)
     codebooks = config.codebooks(kbps)
-    with torch.no_grad():
+    parts = [audio[..., start:end] for start, end in config.segments(audio.shape[-1])]
+    latents = [torch.zeros(1, config.seanet.dimension, -(-part.shape[-1] // config.seanet.hop)) for part in parts]
+    with torch.no_grad():  # networks as a whole: a long signal would pass them part by part, without the counted calls
         with _counted(model) as encoding:
-            codes = model.encode(audio, kbps)
+            for part in parts:
+                model.encoder(part)
         with _counted(model) as decoding:
-            model.decode(codes)
-    steps = sum(segment.codes.shape[-1] for segment in codes.segments)
+            for latent in latents:
+                model.decoder(latent)
+    steps = sum(latent.shape[-1] for latent in latents)
     search = 2 * steps * codebooks * model.quantizer.codebooks[0].numel()  # an inner product with every codeword
     weights = [*model.parameters(), *model.buffers()]
     return ModelCost(

@@ -69,7 +69,7 @@ def test_encode_names_the_missing_package_and_the_command(recording, options):
     assert not recording.with_suffix(".ecdc").exists()
 
 
-@pytest.mark.parametrize(("name", "what"), [("raw", "EnCodec"), ("lm", "coding by a language model")])
+@pytest.mark.parametrize(("name", "what"), [("raw", "EnCodec"), ("lm", "EnCodec")])
 def test_decode_names_the_missing_package_and_the_command(coded, tmp_path, name, what):
     done = earmark("decode", coded[name], tmp_path / "out.wav")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"earmark: {what}: {INSTALL}\n")

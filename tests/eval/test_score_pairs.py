@@ -102,7 +102,7 @@ def test_scp_files_are_joined_by_utterance(folder):
 def test_metrics_without_a_reference_need_none(folder):
     frames = "frames=wc -c < {decoded}"
     done = run("--no-reference", "dec/A", "--metric", frames, "--per-file", "--format", "csv")
-    assert done.return_value == 0, done.exception
+    assert done.return_value == 0, done.output
     rows = [(row["file"], float(row["frames"])) for row in csv.DictReader(io.StringIO(done.stdout))]
     assert rows == [("music/b.wav", 44 + 2 * 16000), ("speech/a.wav", 44 + 2 * 48000)]
     done = run("--no-reference", "dec/B/b.wav", "--metric", frames, "--format", "json")

@@ -65,9 +65,8 @@ def test_files(tmp_path):
         "boot95_low", "boot95_high", "crossed95_low", "crossed95_high", "mixed_mean", "mixed95_low", "mixed95_high",
     ]  # fmt: skip
     assert (reference["condition"], reference["role"], reference["mean"]) == ("reference", "hidden reference", "100")
-    # 40 and 60: s = 14.1421, t(0.975, 1) = 12.7062, so 50 -+ 12.7062 * 14.1421 / sqrt(2) = 50 -+ 127.062
     assert (codec["condition"], codec["n"], codec["listeners"], codec["mean"]) == ("opus@6", "2", "1", "50")
-    assert float(codec["ci95_high"]) == pytest.approx(177.062, abs=1e-3)
+    assert (codec["sd"][:6], codec["ci95_high"]) == ("14.142", "")  # 40 and 60; two ratings have no interval
     assert (codec["q1"], codec["median"], codec["q3"], codec["boot95_low"]) == ("45", "50", "55", "")  # one listener
     assert anchor["condition"] == "anchor@3.5k"
     assert [(row["listener"], row["kept"], row["n"]) for row in table(report.listeners_csv)] == [
@@ -83,11 +82,10 @@ def test_page_describes_the_test_and_its_screening(tmp_path):
     assert "Listening test small.csv 1 of 2 listeners kept, 6 of 12 ratings, 2 items, 3 conditions" in words
     assert "arXiv 2210.13438, section 4.3" in words
     assert "B hidden reference below 90 in 2 of 2 ratings (100.0 %) 6" in words
-    assert "reference 75.0 ± 45.9 4 100.0 ± 0.0 2 +25.0" in words  # 3.18245 * 28.8675 / 2 = 45.934
+    assert "reference 75.0 ± 45.9 4 100.0 2 +25.0" in words  # 3.18245 * 28.8675 / 2 = 45.934
     assert "Low anchor anchor@3.5k Mid anchor none" in words
     assert "Read as a long table." in words
     assert "x̄ ± t" in words
-    assert "An interval that leaves the scale is cut at its edge." in words  # that of opus@6, -77 to 177
 
 
 def panel(listeners: int = 12) -> Ratings:
@@ -168,7 +166,7 @@ def test_page_has_a_column_and_a_panel_per_category(tmp_path):
     assert [row["category"] for row in table(report.summary_csv)] == ["all"] * 3 + ["music"] * 3 + ["speech"] * 3
     words = text_of(report.page)
     assert "Condition music speech" in words
-    assert "opus@6 40.0 ± 0.0 (2) 60.0 ± 0.0 (2)" in words
+    assert "opus@6 40.0 (2) 60.0 (2)" in words
     drawn = "".join(ElementTree.parse(report.plot_svg).getroot().itertext())
     assert all(title in drawn for title in ("all categories", "music", "speech"))
     assert "Listeners were not screened" in words
@@ -252,7 +250,6 @@ def test_no_csv_cell_is_a_formula(tmp_path, name):
     assert [row["condition"] for row in table(report.summary_csv)][1] == f"'{name}"
     assert {row["category"] for row in table(report.summary_csv)} == {"all", f"'{name}"}
     assert table(report.listeners_csv)[0]["listener"] == f"'{name}"
-    assert float(table(report.summary_csv)[1]["ci95_low"]) < 0  # a negative number stays a number
 
 
 def test_names_in_any_script(tmp_path, capfd, recwarn):
@@ -286,7 +283,7 @@ def printed(report) -> list[list[str]]:
 def test_terminal_table_as_in_the_paper(tmp_path):
     ratings = small_test({"A": 100, "B": 50}, categories=("music", "speech"))
     lines = printed(write_report(ratings, "paper", tmp_path, "paper"))
-    assert ["opus@6", "system", "2", "1", "50.0", "−77.1", "to", "177.1", "50.0"] in lines
+    assert ["opus@6", "system", "2", "1", "50.0", "–", "50.0"] in lines
     assert ["opus@6", "system", "1", "1", "40.0", "–", "40.0"] in lines
     assert ["music"] in lines
 
