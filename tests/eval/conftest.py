@@ -12,6 +12,7 @@ import pytest
 from scipy.signal import lfilter
 
 from earmark.codec import audio
+from earmark.eval.metrics import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,6 +23,12 @@ def coloured_noise(seconds: float, rate: int, channels: int = 1, seed: int = 0) 
     noise = lfilter([1], [1, -0.9], rng.standard_normal((channels, round(seconds * rate))))
     swell = 0.55 + 0.45 * np.sin(2 * np.pi * 3 * np.arange(noise.shape[1]) / rate)
     return (0.08 * noise * swell).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric that a test registers, by a command run in this process for example, ends with the test."""
+    monkeypatch.setattr(registry, "_METRICS", registry.registered())
 
 
 @pytest.fixture
