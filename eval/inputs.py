@@ -97,8 +97,8 @@ class FilePath(click.Path):
     """
 
     def __init__(self, what: str, *, for_run: str = "earmark tables {}", exists: bool = True) -> None:
-        super().__init__(path_type=Path)
-        self._what, self._for_run, self._must_exist = what, for_run, exists
+        super().__init__(exists=exists, path_type=Path)
+        self._what, self._for_run = what, for_run
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
@@ -108,8 +108,6 @@ class FilePath(click.Path):
             self.fail(f"{path} is a listening test, not {self._what}", param, ctx)
         if path.is_dir():
             self.fail(f"{path} is a folder; name {self._what}", param, ctx)
-        if self._must_exist and not path.exists():
-            self.fail(f"{path}: no such file; name {self._what}", param, ctx)
         return path
 
 
