@@ -76,7 +76,7 @@ def download(names: tuple[str, ...], url: str | None, dry_run: bool) -> None:
 
 
 def _plan(name: str, url: str | None) -> str:
-    """What a download would fetch, and to where."""
+    """Source and target of a download, for --dry-run."""
     from earmark.baselines import lyra
     from earmark.codec.checkpoints import downloads, hub
 

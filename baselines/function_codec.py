@@ -92,7 +92,7 @@ def as_codec(
         function: a torch module gets a tensor [1, channels, time] on its own device, in evaluation mode, and returns
             the decoded signal in this shape, as the first of several values, or as an attribute `audio_values`. Any
             other function gets a NumPy array [channels, time] in float32 and returns one, or a tensor; if it has
-            parameters `sample_rate` or `kbps`, it is told them.
+            parameters `sample_rate` or `kbps`, it receives them.
         name: letters, digits and underscores, beginning with a letter. The system is called name@kbps in tables.
         sample_rate: rate in Hz at which the function codes; recordings are resampled.
         kbps: bit rate, which is stated, not measured; default: unknown.

@@ -1,4 +1,4 @@
-"""What identifies the codec of a system: results hold for one codec, and a rebuilt codec is another one."""
+"""Identity of the codec of a system: results hold for one codec, and a rebuilt codec is another one."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Family(ABC):
         """Version of the library, programs or weights in use; recorded with every result and part of its key."""
 
     def parts(self, system: System) -> Mapping[str, str]:
-        """What `version` sums up, e.g. file -> hash of its content; {} if the version tells all."""
+        """Parts of `version`, e.g. file -> hash of its content; {} if the version has no parts."""
         return {}
 
     def folders(self, system: System) -> Mapping[str, str]:

@@ -62,7 +62,7 @@ class Attack:
 
 @dataclass
 class Outcome:
-    """What the visitors saw."""
+    """Responses that the visitors received."""
 
     finished: int = 0
     honest_codes: int = 0
@@ -199,7 +199,7 @@ async def run(server: Server, attack: Attack, password: str, seed: int = 0) -> t
 
 
 def problems_of(store: Store, attack: Attack, outcome: Outcome) -> list[str]:
-    """What did not hold."""
+    """Promises that were not kept, one line each."""
     rows = overview(store).listeners
     flagged = {row.listener.person for row in rows if row.flags}
     wrong = {

@@ -62,7 +62,7 @@ def export(source: str, out: Path, form: str, force: bool) -> None:
 
 
 def _source(source: str) -> str | Path:
-    """What `loading.load` takes for MODEL: the model of a training folder, or MODEL itself."""
+    """Source for `loading.load`: the model file of a training folder, or MODEL itself."""
     model = Path(source) / "model.safetensors"
     return model if model.is_file() and not model.with_name("config.json").exists() else source
 

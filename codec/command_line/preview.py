@@ -1,4 +1,4 @@
-"""What --dry-run prints in place of the work."""
+"""The output of --dry-run: a preview of the work."""
 
 from __future__ import annotations
 

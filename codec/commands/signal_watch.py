@@ -1,4 +1,4 @@
-"""What a recording is like on its way to the encoder: its loudness, samples beyond full scale, stereo that cancels."""
+"""Measurements of a recording while it is encoded: loudness, samples beyond full scale, stereo that cancels."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SignalWatch:
         return self._meter.loudness()
 
     def notes(self) -> list[str]:
-        """What the user should know about the signal, in one line each."""
+        """Notes on the signal for the user, one line each."""
         notes = []
         if self._beyond:
             over = 20 * math.log10(self._peak)

@@ -28,7 +28,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file.
+    """Outcome of one file.
 
     Args:
         kind: "there" if its target was there already, and equal; "damaged" if only a part of it could be used.

@@ -27,7 +27,7 @@ PICKS = ("mix", "left", "right")
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What a file says about the recording that it was made from.
+    """Facts that a file stores about the recording that it was made from.
 
     Args:
         sample_rate: of the source, in Hz; None if unknown, like all below.

@@ -1,4 +1,4 @@
-"""What identifies the codec of a system: the content of what its command names, its package, or the user's word."""
+"""Identity of the codec of a system: the content of what its command names, its package, or the user's word."""
 
 from __future__ import annotations
 
