@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from earmark.codec.checkpoints.foreign_configs import to_transformers
 from earmark.codec.checkpoints.hub import CONFIG, WEIGHTS
-from earmark.codec.checkpoints.layouts import CODEBOOKS
+from earmark.codec.checkpoints.layouts import CODEBOOK, CODEBOOKS, WEIGHT_NORMS, Layout, owner_in
 from earmark.codec.checkpoints.loading import folded_state
 from earmark.codec.encodec.config import PRESETS
-from earmark.codec.encodec.layers import ConvTranspose1d
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text, written_whole
@@ -31,15 +30,7 @@ def to_huggingface(model: EncodecModel, folder: Path) -> None:
         WriteError: if the folder cannot be written or the disk is full.
     """
     description = to_transformers(model.config)
-    state: dict[str, Tensor] = {}
-    for name, tensor in folded_state(model).items():
-        if name == CODEBOOKS:
-            state |= _codebooks(tensor, "quantizer.layers.{}.codebook.")
-        elif name.endswith(".conv.weight") and model.config.seanet.norm == "weight_norm":
-            stem = f"{name}".removesuffix("weight") + "parametrizations.weight.original"
-            state[f"{stem}0"], state[f"{stem}1"] = _magnitudes(tensor), tensor
-        else:
-            state[name] = tensor
+    state = _state(model, "hugging face", *WEIGHT_NORMS[1])
     with written_whole(folder / WEIGHTS[0]) as aside:
         safetensors.torch.save_file(state, aside, {"format": "pt"})
     write_text(folder / CONFIG, description)
@@ -60,20 +51,7 @@ def to_encodec(model: EncodecModel, path: Path) -> None:
             f"{model.config.name}: the public EnCodec makes the shapes of {' and '.join(PRESETS)} only, with all their "
             "codebooks; export it as huggingface"
         )
-    state: dict[str, Tensor] = {}
-    for name, tensor in folded_state(model).items():
-        if name == CODEBOOKS:
-            state |= _codebooks(tensor, "quantizer.vq.layers.{}._codebook.")
-            continue
-        owner, part, leaf = name.rsplit(".", 2)
-        if part in ("conv", "norm"):
-            wrapper = "convtr" if isinstance(model.get_submodule(owner), ConvTranspose1d) else "conv"
-            part = f"{wrapper}.{wrapper if part == 'conv' else 'norm'}"
-        stem = f"{owner.replace('.layers.', '.model.')}.{part}.{leaf}"
-        if leaf == "weight" and part.endswith(("conv", "convtr")) and model.config.seanet.norm == "weight_norm":
-            state[f"{stem}_g"], state[f"{stem}_v"] = _magnitudes(tensor), tensor
-        else:
-            state[stem] = tensor
+    state = _state(model, "official", *WEIGHT_NORMS[0])
     with written_whole(path) as aside:
         torch.save(state, aside)
 
@@ -141,6 +119,21 @@ def _write_graph(
             graph.eval(), example, str(aside), dynamo=False, opset_version=OPSET, input_names=inputs,
             output_names=outputs, dynamic_axes={name: AXES[name] for name in (*inputs, *outputs)},
         )  # fmt: skip
+
+
+def _state(model: EncodecModel, layout: Layout, g: str, v: str) -> dict[str, Tensor]:
+    """Tensors of a model by their keys in a layout, with weight norm as magnitude `g` and direction `v`."""
+    state: dict[str, Tensor] = {}
+    for name, tensor in folded_state(model).items():
+        if name == CODEBOOKS:
+            state |= _codebooks(tensor, CODEBOOK[layout])
+            continue
+        owner = owner_in(layout, name, model)
+        if name.endswith(".conv.weight") and model.config.seanet.norm == "weight_norm":
+            state[f"{owner}.{g}"], state[f"{owner}.{v}"] = _magnitudes(tensor), tensor
+        else:
+            state[f"{owner}.{name.rpartition('.')[2]}"] = tensor
+    return state
 
 
 def _codebooks(codebooks: Tensor, stem: str) -> dict[str, Tensor]:

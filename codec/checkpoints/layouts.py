@@ -35,6 +35,10 @@ WEIGHT_NORMS = (  # magnitude g and direction v of weight = g v / |v|
     ("weight_g", "weight_v"),
     ("parametrizations.weight.original0", "parametrizations.weight.original1"),
 )
+CODEBOOK = {  # key of a codebook's tensors, without their last part
+    "official": "quantizer.vq.layers.{}._codebook.",
+    "hugging face": "quantizer.layers.{}.codebook.",
+}
 ONLY_FOR_TRAINING = re.compile(r"quantizer\..*codebook\.(inited|cluster_size|embed_avg)")
 FIRST_WEIGHT = re.compile(
     r"encoder\.(model\.0\.conv|layers\.0)\.conv\.(weight|weight_v|parametrizations\.weight\.original1)"
@@ -118,18 +122,23 @@ def _sources(
     if name == CODEBOOKS:
         if layout == "ours":
             return {name: shape}
-        key = "quantizer.vq.layers.{}._codebook.embed" if layout == "official" else "quantizer.layers.{}.codebook.embed"
-        return {key.format(index): shape[1:] for index in range(shape[0])}
-    owner, part, leaf = name.rsplit(".", 2)  # "encoder.layers.0", "conv", "weight"
+        return {CODEBOOK[layout].format(index) + "embed": shape[1:] for index in range(shape[0])}
+    owner = owner_in(layout, name, model)
+    if name.endswith(".conv.weight") and spelling:
+        g, v = spelling
+        return {f"{owner}.{g}": (shape[0], *[1] * (len(shape) - 1)), f"{owner}.{v}": shape}
+    return {f"{owner}.{name.rpartition('.')[2]}": shape}
+
+
+def owner_in(layout: Layout, name: str, model: EncodecModel) -> str:
+    """Key, without its last part, that a layout has for our tensor `name`."""
+    owner, part, _ = name.rsplit(".", 2)  # "encoder.layers.0", "conv", "weight"
     if layout == "official":
         if part in ("conv", "norm"):
             wrapper = "convtr" if isinstance(model.get_submodule(owner), ConvTranspose1d) else "conv"
             part = f"{wrapper}.{wrapper if part == 'conv' else 'norm'}"
         owner = owner.replace(".layers.", ".model.")
-    if name.endswith(".conv.weight") and spelling:
-        g, v = spelling
-        return {f"{owner}.{part}.{g}": (shape[0], *[1] * (len(shape) - 1)), f"{owner}.{part}.{v}": shape}
-    return {f"{owner}.{part}.{leaf}": shape}
+    return f"{owner}.{part}"
 
 
 def _problem(tensors: Mapping[str, Tensor], key: str, shape: Shape) -> str:
