@@ -18,7 +18,8 @@ from earmark.codec.audio import Audio, Recording, read, resample, write
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 
-FILES = {"{input}": "input.wav", "{bitstream}": "bitstream", "{output}": "output.wav"}
+INPUTS = {"{input}": ("input.wav", "PCM_16"), "{input24}": ("input24.wav", "PCM_24")}  # {input}: every program reads it
+FILES = {name: file for name, (file, _) in INPUTS.items()} | {"{bitstream}": "bitstream", "{output}": "output.wav"}
 FORMAT = "NAME=ENCODE {input} {bitstream} && DECODE {bitstream} {output}, or NAME=PROCESS {input} {output} for no codec"
 
 
@@ -30,6 +31,7 @@ class CommandCodec:
         encode_command, decode_command: commands for `sh -c`, with the names of the files filled in. Without the first
             the second processes the input itself, and is no codec.
         timeout: seconds after which a command is ended; None for the default.
+        inputs: placeholders of the files that the command reads the source from, keys of INPUTS.
 
     Attributes:
         converted: what `decode` had to convert, each once: "22.05 kHz to 24 kHz".
@@ -41,6 +43,7 @@ class CommandCodec:
     encode_command: str | None
     decode_command: str
     timeout: float | None = None
+    inputs: tuple[str, ...] = ("{input}",)
     converted: list[str] = field(default_factory=list)
 
     @property
@@ -48,12 +51,17 @@ class CommandCodec:
         """Whether there is an encoder and a decoder, whose times are known apart."""
         return self.encode_command is not None
 
+    @property
+    def limited_to_16_bit(self) -> bool:
+        """Whether the command gets no more than 16 bits per sample of its source."""
+        return "{input24}" not in self.inputs
+
     def encode(self, audio: Audio) -> Encoded:
         if self.encode_command is None:
             return Encoded((np.ascontiguousarray(audio, np.float32).tobytes(),), audio.shape[-1], bits=0)
         with tempfile.TemporaryDirectory(prefix="earmark-") as name:
             folder = Path(name)
-            write(folder / "input.wav", audio, self.sample_rate, "PCM_16")
+            self._write_inputs(folder, audio)
             self._run("its encoder", self.encode_command, folder, audio.shape[-1])
             if not (folder / "bitstream").is_file():
                 raise UserError(f"{self.name}: its encoder wrote no {{bitstream}}; check `{self.encode_command}`")
@@ -68,7 +76,7 @@ class CommandCodec:
             folder = Path(name)
             if self.encode_command is None:
                 audio = np.frombuffer(encoded.packets[0], np.float32).reshape(self.channels, -1)
-                write(folder / "input.wav", audio, self.sample_rate, "PCM_16")
+                self._write_inputs(folder, audio)
             else:
                 (folder / "bitstream").write_bytes(encoded.packets[0])
             self._run(
@@ -81,6 +89,11 @@ class CommandCodec:
                 raise UserError(f"{self.name}: its decoder wrote no {{output}}; check `{self.decode_command}`")
             decoded = read(folder / "output.wav")
         return self._in_its_format(decoded)
+
+    def _write_inputs(self, folder: Path, audio: Audio) -> None:
+        for placeholder in self.inputs:
+            name, subtype = INPUTS[placeholder]
+            write(folder / name, audio, self.sample_rate, subtype)
 
     def _in_its_format(self, decoded: Recording) -> Audio:
         """The decoded audio at the sample rate and channel count of {input}, in its own length."""
@@ -149,18 +162,24 @@ class Command(UsersCodec):
             None if encode is None else filled(encode),
             filled(decode),
             system.timeout,
+            tuple(name for name in INPUTS if name in self.command),
         )
 
 
 def _split(name: str, command: str) -> tuple[str | None, str]:
     """The encoder and decoder of a command; no encoder if there is no bitstream."""
-    if "{bitstream}" not in command and any("{input}" in part and "{output}" in part for part in command.split("&&")):
+    if "{bitstream}" not in command and any(_reads(part) and "{output}" in part for part in command.split("&&")):
         return None, command.strip()
     encode, separator, decode = command.partition("&&")
-    parts = ((encode, ("{input}", "{bitstream}")), (decode, ("{bitstream}", "{output}")))
-    if not separator or not all(file in part for part, files in parts for file in files):
+    complete = _reads(encode) and "{bitstream}" in encode and "{bitstream}" in decode and "{output}" in decode
+    if not separator or not complete:
         raise UserError(f"--codec {name}: write {FORMAT}")
     return encode.strip(), decode.strip()
+
+
+def _reads(part: str) -> bool:
+    """Whether a part of a command reads the source."""
+    return any(name in part for name in INPUTS)
 
 
 def read_command(text: str) -> Command:

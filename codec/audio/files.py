@@ -24,6 +24,7 @@ SNDFILE_SUFFIXES = (
 )  # fmt: skip
 SUFFIXES = (*SNDFILE_SUFFIXES, *av_files.SUFFIXES)  # all that `read` reads, by name
 
+DEEP = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32")  # sample types of more than 16 bits
 LONGEST_OGG_PAGE = 65307  # bytes (RFC 3533)
 LOWEST_RATE, HIGHEST_RATE = 1000, 1_536_000  # Hz; a file that claims 1 Hz grows 48,000 times at 48 kHz
 UNKNOWN_FRAMES = 1 << 62  # or more: libsndfile's length of a FLAC that gives 0 samples (RFC 9639, section 8.2)
@@ -97,6 +98,26 @@ def seconds(path: Path) -> float:
             return float(file.frames / file.samplerate)
     with av_files.opened(path) as (form, blocks):
         return sum(block.shape[1] for block in blocks) / form.sample_rate
+
+
+def exceeds_16_bit(path: Path) -> bool:
+    """Whether a file has samples that 16-bit PCM cannot hold: finer steps, or values beyond full scale.
+
+    Lossy files have no word length and are taken to need no more than 16 bits.
+
+    Raises:
+        UserError: it is not audio, or damaged.
+    """
+    if needs_ffmpeg(path):
+        return False
+    with silenced(), opened(path) as file:
+        if file.subtype not in DEEP:
+            return False
+        for block in file.blocks(2**16, dtype="float64"):
+            scaled = block * 2**15
+            if np.any(scaled != np.rint(scaled)) or np.any((scaled < -(2**15)) | (scaled >= 2**15)):
+                return True
+    return False
 
 
 @contextmanager

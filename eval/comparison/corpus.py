@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from earmark.codec.audio import SUFFIXES, Recording, read, resample
+from earmark.codec.audio import SUFFIXES, Recording, files, read, resample
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import is_remote, local_copy
 from earmark.eval.comparison.listing import Listing, listed
@@ -150,6 +150,12 @@ def load(source: Source, reference_format: ReferenceFormat) -> tuple[Recording, 
     if source.added is not None:
         samples = mixed(samples, rate, source.added)
     return Recording(samples, rate), note
+
+
+def exceeds_16_bit(source: Source) -> bool:
+    """Whether the file of a recording has samples that 16-bit PCM cannot hold."""
+    with local_copy(source.path) as path:
+        return files.exceeds_16_bit(path)
 
 
 def stamp_of(path: Path) -> Stamp | None:

@@ -170,6 +170,11 @@ def _code(task: Task, reference: audio.Recording) -> tuple[Record, audio.Audio]:
     notes = (
         [f"{system.text}: is mono and codes the channels of stereo one by one, at twice its bit rate"] if split else []
     )
+    if getattr(codec, "limited_to_16_bit", False) and corpus.exceeds_16_bit(task.source):
+        notes.append(
+            f"{system.text}: {{input}} is a 16-bit file, to which recordings of more than 16 bits or beyond full scale "
+            "were rounded; write {input24} for 24 bits"
+        )
     return _stored(task, reference, pair, rate if family.coded else None, times, notes), pair.decoded
 
 

@@ -67,6 +67,15 @@ def test_a_command_without_a_bitstream_is_no_codec():
     assert (result.payload_bits, result.encode_seconds, result.decode_seconds) == (0, None, None)
 
 
+def test_input24_has_24_bits():
+    """One step of 24 bits, 2^-23, is less than half a step of 16 bits and lost there."""
+    audio = np.full((1, 1600), 0.25 + 2.0**-23, np.float32)
+    for name, expected in (("{input}", 0.25), ("{input24}", 0.25 + 2.0**-23)):
+        assert (transcode(codec(COPY.replace("{input}", name)), audio, 16000).audio == expected).all()
+    both = codec("cmp {input24} {input}; cat {input24} {input} > {bitstream} && cp {bitstream} {output}")
+    assert len(both.encode(audio).packets[0]) > 1600 * (3 + 2)
+
+
 def test_rate_and_sample_rate_are_filled_in():
     one = codec("echo {kbps} {rate} $0 > {bitstream}; : {input} && touch {bitstream} {output}", "mine@9.60", rate=24000)
     assert one.name == "mine@9.6"
