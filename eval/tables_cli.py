@@ -100,7 +100,7 @@ def tables(
 
         study = sources.read_study(mushra) if mushra is not None else None
         timings = sources.read_bench(bench) if bench is not None else None
-        table = lay_out_like(paper, summary, info, study, timings, metrics or ())
+        table = lay_out_like(paper, summary, info, study, timings, metrics or (), scores)
         show(grid.RENDERERS[output](table), out)
     elif mushra is not None or bench is not None:
         raise UserError("--mushra and --bench fill columns of the paper's tables; add --paper, e.g. --paper table1")

@@ -38,6 +38,20 @@ def failures(scores: pd.DataFrame, info: Mapping[str, Any]) -> list[str]:
     return [*lines[: SHOWN - 1], f"and {len(lines) - SHOWN + 1} more reasons; the report has them all"]
 
 
+def failed_systems(scores: pd.DataFrame) -> dict[str, str]:
+    """Systems that decoded no recording, with the first reason.
+
+    Args:
+        scores: the rows of RUN/scores.parquet; rows of a failed system have no duration.
+    """
+    if "reason" not in scores:
+        return {}
+    undecoded = (scores["status"] == "error") & scores["duration"].isna()
+    reasons = scores[undecoded & ~scores["system"].isin(scores.loc[~undecoded, "system"])]
+    first = reasons.groupby("system", sort=False)["reason"].first()
+    return {str(system): str(reason).removeprefix(f"{system}: ").rstrip(".") for system, reason in first.items()}
+
+
 def unavailable_metrics(scores: pd.DataFrame) -> list[str]:
     """Return one line per metric that cannot run on this machine: its scores are missing, but no failure."""
     broken = scores[(scores["status"] == "error") & scores["reason"].str.startswith(UNAVAILABLE)]

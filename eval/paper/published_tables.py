@@ -6,6 +6,7 @@ the same rows, so that one file has both the settings of a training and the pape
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +92,9 @@ def published(name: str) -> PaperTable:
     Raises:
         UserError: there is no table of that name.
     """
-    exact = same(name, names())
+    exact = table_name(name)
+    if exact is None and re.fullmatch(r"fig(ure)?[-_ ]?[123]", name, re.IGNORECASE):
+        raise UserError(f"--paper {name}: a figure; draw it by `earmark reproduce figure{name[-1]}`")
     if exact is None:
         raise UserError(f"--paper {name}: not one of {', '.join(names())}{did_you_mean(name, names())}")
     content = tomllib.loads((HOME / f"{exact}.toml").read_text(encoding="utf-8"))
@@ -105,6 +108,11 @@ def published(name: str) -> PaperTable:
     return PaperTable(content["title"], columns, tuple(rows), tuple(content.get("notes", ())), condition)
 
 
+def table_name(name: str) -> str | None:
+    """The exact name of a table that is spelt in any way: table_a4, TableA4, "Table A.4"; None if there is none."""
+    return same(re.sub(r"[. ]", "", name), names())
+
+
 def _trainings(name: str, columns: Sequence[PaperColumn], stand_ins: Mapping[str, Any]) -> list[PaperRow]:
     """Rows of a table of recipes: a system belongs in the row that the folder of its checkpoint is named after."""
     table = recipe_files.table(name)
@@ -112,6 +120,7 @@ def _trainings(name: str, columns: Sequence[PaperColumn], stand_ins: Mapping[str
     for row in table.rows:
         key = PurePosixPath(row.recipe.partition(":")[2])
         figures = {"kbps": f"{table.kbps:.1f}", **row.paper}
-        systems = (f"*@{table.kbps:g}:checkpoint=*/{key}/*", *stand_ins.get(str(key), ()))
+        at = f"*@{table.kbps:g}:checkpoint="
+        systems = (f"{at}*/{key}/*", f"{at}{key}/*", *stand_ins.get(str(key), ()))
         rows.append(PaperRow(row.label, systems, tuple(figures.get(column.figure, DASH) for column in columns)))
     return rows
