@@ -16,6 +16,7 @@ from earmark.eval.inputs import RunPath
 from earmark.eval.options import MetricList, NameList, together
 
 FORMATS = ("text", "markdown", "latex", "csv", "json")
+macro_option = option("--macro", is_flag=True, help="Add the average over the categories, each with the same weight.")
 
 
 @command(
@@ -24,6 +25,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
         "earmark tables run/",
         "earmark tables run/ --format latex -o scores.tex",
         "earmark tables run/ -m visqol -s opus@12,mine@6 --against opus@12",
+        "earmark tables run/ --macro",
         "earmark tables run/ --per-file --format csv -o per-file.csv",
         "earmark tables run/ --add paper.csv --report",
         "earmark tables run/ --paper table1",
@@ -44,6 +46,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     "--category", "categories", type=NameList(), multiple=True, callback=together, metavar="CATEGORY,...",
     show_default="all", help="Categories to show; repeats add up.",
 )  # fmt: skip
+@macro_option
 @option("--against", metavar="SYSTEM", help="Mark the scores that differ significantly from this system's.")
 @option("--per-file", is_flag=True, help="Print the scores of each recording instead of their means.")
 @out_file
@@ -63,13 +66,14 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     help="With --paper: output file of `earmark bench --out`, for real-time factors and latency.",
 )  # fmt: skip
 def tables(
-    run: Path, output: str, out: Path | None, force: bool, per_file: bool, added: tuple[Path, ...], report: bool,
-    paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None,
+    run: Path, output: str, out: Path | None, force: bool, macro: bool, per_file: bool, added: tuple[Path, ...],
+    report: bool, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None,
     systems: tuple[str, ...] | None, categories: tuple[str, ...] | None, against: str | None,
 ) -> None:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.statistics.aggregate import summarise
+    from earmark.eval.statistics.macro import with_macro
     from earmark.eval.tables import grid, renderers, terminal
     from earmark.eval.tables.per_file import per_file_grid
     from earmark.eval.tables.published import read_published, with_published
@@ -79,6 +83,8 @@ def tables(
         raise UserError("--per-file, --add and --paper make different tables; use one of them")
     if report and not added:
         raise UserError("--report shows published figures in the report; add them by --add FILE")
+    if macro and (per_file or paper):
+        raise UserError("--macro adds a section to the table of means; leave out --per-file and --paper")
     if out is not None:
         require_new(out, force)
     if against is not None and (per_file or paper):
@@ -88,7 +94,7 @@ def tables(
     if per_file:
         show(grid.RENDERERS[output](per_file_grid(scores)), out)
         return
-    summary = summarise(scores)
+    summary = with_macro(summarise(scores)) if macro else summarise(scores)
     if against is not None:
         summary = with_significance(summary, scores, against, info["speech_categories"])
     published = [read_published(path) for path in added]
@@ -146,7 +152,7 @@ def tables(
     help="Take the files of one talker or source as one unit: folder, a CSV file with columns file and cluster, or a "
     "pattern that finds the group in a file's name.",
 )  # fmt: skip
-@option("--macro", is_flag=True, help="Add the average over the categories, each with the same weight.")
+@macro_option
 @option("--bjontegaard", "deltas_only", is_flag=True, help="Print only the Bjontegaard deltas, also as CSV.")
 @option(
     "--fail-if-worse", "gated", type=MetricList(), multiple=True, callback=together, metavar="METRIC,...",
@@ -187,6 +193,7 @@ def differences(
     from earmark.eval.statistics import bjontegaard
     from earmark.eval.statistics import differences as paired
     from earmark.eval.statistics.clusters import clusters_of
+    from earmark.eval.statistics.macro import require_categories
     from earmark.eval.tables.difference_grids import delta_grid, difference_grid
     from earmark.eval.tables.grid import RENDERERS
 
@@ -195,6 +202,8 @@ def differences(
         raise UserError(f"{run}: has one system, and nothing to compare it with; add another run by --with")
     if deltas_only and against is not None:
         raise UserError("--against does not apply to Bjontegaard deltas; leave out --against or --bjontegaard")
+    if macro:
+        require_categories(scores)
     speech = read_info(run)["speech_categories"]
     with_deltas = deltas_only or (against is None and output not in ("csv", "json"))
     clusters = clusters_of(scores["file"].unique().tolist(), cluster_by) if cluster_by is not None else None

@@ -17,6 +17,7 @@ from earmark.eval.comparison.listing import Listing, listed
 from earmark.eval.comparison.mixture import Added, mixed
 
 SHOWN_PAIRS = 3  # in a line
+RESERVED = ("all", "macro")  # the mean over all files and the average over the categories, in tables
 HIGHEST_RATE = 48000  # highest sample rate of the codecs and metrics here
 # Words, and names of common sets of speech: LibriTTS, VCTK, DAPS, the DNS challenge, TIMIT, TED-LIUM, MLS ...
 SPEECH_PATTERNS = (
@@ -113,7 +114,7 @@ def category_of(path: Path, audio_dir: Path) -> str:
         name = prefix[1].lower()
     else:
         name = audio_dir.resolve().name or "recordings"
-    return f"{name}_" if name == "all" else name  # "all" is the mean over all categories in tables
+    return f"{name}_" if name in RESERVED else name
 
 
 def is_speech(category: str, patterns: Sequence[str] = SPEECH_PATTERNS) -> bool:

@@ -30,7 +30,7 @@ from earmark.codec.audio.files import seconds as length_of
 from earmark.codec.datasets.manifest import SPLITS
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import local_copy, path_or_url
-from earmark.eval.comparison.corpus import Source
+from earmark.eval.comparison.corpus import RESERVED, Source
 from earmark.eval.comparison.listing import listed
 from earmark.eval.comparison.mixture import Added
 
@@ -99,8 +99,8 @@ def _check(label: str, table: Any) -> None:
     if not isinstance(table, dict) or not {"path", "category"} <= table.keys():
         raise UserError(f"{label}: needs `path` and `category`")
     _check_values(label, table, KEYS)
-    if "/" in table["category"] or table["category"] in ("", "all"):
-        raise UserError(f"{label}: category must be a name without a slash, and not `all`")
+    if "/" in table["category"] or table["category"] in ("", *RESERVED):
+        raise UserError(f"{label}: category must be a name without a slash, and not `all` or `macro`")
     if "add" in table:
         added = table["add"]
         _check_values(f"{label}: add", added, ADDED_KEYS)

@@ -22,11 +22,11 @@ from earmark.codec.suggestions import choose
 from earmark.eval.metrics import registry
 from earmark.eval.statistics import studentized
 from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.statistics.macro import MACRO
 from earmark.eval.statistics.scales import by_category, decimals_of, lower_is_better
 from earmark.eval.statistics.studentized import RESAMPLES, Stratum, least_p, resolution
 
 LEVEL = 0.05
-MACRO = "macro"  # the category that averages the categories
 
 
 @dataclass(frozen=True)

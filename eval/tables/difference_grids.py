@@ -10,7 +10,8 @@ from earmark.codec.text import counted
 from earmark.eval.statistics import curve_bootstrap
 from earmark.eval.statistics.aggregate import FEWEST_FOR_INTERVAL
 from earmark.eval.statistics.bjontegaard import Delta
-from earmark.eval.statistics.differences import LEVEL, MACRO, Difference, lowest_p, resamples_for
+from earmark.eval.statistics.differences import LEVEL, Difference, lowest_p, resamples_for
+from earmark.eval.statistics.macro import MACRO
 from earmark.eval.statistics.sign_flip import units_needed
 from earmark.eval.statistics.studentized import FEW, FEW_IF_SKEWED, SEED
 from earmark.eval.tables.columns import describe

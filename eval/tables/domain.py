@@ -9,7 +9,7 @@ import pandas as pd
 
 from earmark.codec.errors import UserError
 from earmark.eval.metrics import registry
-from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.statistics.macro import OVER_CATEGORIES
 from earmark.eval.statistics.scales import modes_of
 from earmark.eval.tables.columns import describe
 
@@ -35,7 +35,8 @@ def mode_notes(
 
 def separate_scales_note(metric: str, categories: Collection[str], speech_categories: Collection[str]) -> list[str]:
     """Explain why a metric with two scales has no row over all files; [] for a metric with one scale."""
-    modes = modes_of(metric, [category for category in categories if category != ALL], speech_categories)
+    single = [category for category in categories if category not in OVER_CATEGORIES]
+    modes = modes_of(metric, single, speech_categories)
     if len(modes) < 2:
         return []
     return [f"{describe(metric).title} has two scales, {_listed(modes)}, so there is no row over all files."]
@@ -86,9 +87,10 @@ def remarked(summary: pd.DataFrame, speech_categories: Collection[str]) -> pd.Da
     Args:
         summary: from `earmark.eval.statistics.aggregate.summarise`.
     """
-    categories = [str(name) for name in summary["category"].unique() if name != ALL]
+    categories = [str(name) for name in summary["category"].unique() if name not in OVER_CATEGORIES]
+    members = {name: [name] for name in categories} | dict.fromkeys(OVER_CATEGORIES, categories)
     remarks = {
-        (metric, category): _remark(str(metric), categories if category == ALL else [str(category)], speech_categories)
+        (metric, category): _remark(str(metric), members[str(category)], speech_categories)
         for metric, category in summary[["metric", "category"]].drop_duplicates().itertuples(index=False)
     }
     if not any(remarks.values()):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from earmark.eval.alignment.result import MARKS
 from earmark.eval.statistics.aggregate import ALL, FEWEST_FOR_INTERVAL
+from earmark.eval.statistics.macro import MACRO, OVER_CATEGORIES
 from earmark.eval.statistics.rates import tested
 from earmark.eval.statistics.scales import decimals_of, modes_of
 from earmark.eval.tables.columns import Column, describe
@@ -23,6 +24,10 @@ SECTION_SIGN = "§"
 MEANING = (
     "Mean ± half width of its 95 % confidence interval (Student t over files), in brackets the number of files with a "
     "score. Fewer than three files have no interval, but a dash. Undefined and failed cells never enter a mean."
+)
+MACRO_MEANING = (
+    "macro: the average of the categories' means, each category with the same weight; a dash where a category has no "
+    "score, and no interval where one has fewer than three files."
 )
 SPEED_MEANING = (
     "Real-time factor: audio duration over processing time, higher is faster; measured during this run, in parallel "
@@ -145,7 +150,7 @@ class Layout:
     """The content that every rendering of the table shows.
 
     Args:
-        sections: one per category, then "all" if there are several categories.
+        sections: one per category, then "all" if there are several categories, and "macro" if chosen.
         notes: footnotes, the general one first.
     """
 
@@ -164,10 +169,10 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
         speech_categories: categories that a metric with modes scored in speech mode. If the run has others too, the
             means over all files get a footnote.
     """
-    categories = [category for category in summary["category"].unique() if category != ALL]
-    metrics = list(summary["metric"].unique())
+    categories = [category for category in summary["category"].unique() if category not in OVER_CATEGORIES]
+    metrics, macro = list(summary["metric"].unique()), MACRO in set(summary["category"])
     ours = summary[~is_published(summary)]
-    own_categories = [category for category in ours["category"].unique() if category != ALL]
+    own_categories = [category for category in ours["category"].unique() if category not in OVER_CATEGORIES]
     modes = mode_notes(ours["metric"].unique(), own_categories, speech_categories)
     mixed = {name for name, note in modes.items() if note.startswith(DAGGER)}
     outside = outside_speech(ours["metric"].unique(), own_categories, speech_categories)
@@ -177,15 +182,16 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
         for name in metrics
     )
     decimals = {name: decimals_of(summary.loc[summary["metric"] == name, "mean"]) for name in metrics}
+    shown = categories if len(categories) < 2 else [*categories, ALL, *([MACRO] if macro else [])]
     sections, common = [], []
-    for category in [*categories, ALL] if len(categories) > 1 else categories:
+    for category in shown:
         block = summary[summary["category"] == category]
         own = ours[ours["category"] == category]
         undefined, failed = (int(own[name].min()) if len(own) else 0 for name in ("undefined", "failed"))
-        marks = dict.fromkeys(mixed if category == ALL else (), DAGGER)
-        if category == ALL or category in outside.categories:
+        marks = dict.fromkeys(mixed if category in OVER_CATEGORIES else (), DAGGER)
+        if category in OVER_CATEGORIES or category in outside.categories:
             marks |= dict.fromkeys(outside.metrics, DOUBLE_DAGGER)
-        differing = {} if category == ALL else _modes_here(category, mixed, own_modes)
+        differing = {} if category in OVER_CATEGORIES else _modes_here(category, mixed, own_modes)
         sections.append(Section(category, _section_rows(block, decimals, marks, undefined, failed), differing))
         if undefined or failed:
             common.append(f"{category}: in every cell {_counts(undefined, failed)}.")
@@ -196,6 +202,7 @@ def lay_out(summary: pd.DataFrame, speech_categories: Collection[str] = ()) -> L
     details = [f"{column.title}: {column.detail}." for column in columns if column.detail]
     notes = (
         MEANING,
+        *([MACRO_MEANING] if macro else []),
         *alignment_notes(ours),
         *common,
         *_rate_notes(ours),

@@ -15,6 +15,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.suggestions import same
 from earmark.eval.metrics import registry
 from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.statistics.macro import OVER_CATEGORIES
 
 MARK = "‡"
 REQUIRED = ("system", "metric", "mean")
@@ -118,7 +119,7 @@ def with_published(summary: pd.DataFrame, published: Sequence[pd.DataFrame]) -> 
     Raises:
         UserError: a system has two figures for one metric and category.
     """
-    categories = [name for name in summary["category"].unique() if name != ALL]
+    categories = [name for name in summary["category"].unique() if name not in OVER_CATEGORIES]
     rows = pd.concat(published, ignore_index=True).astype({"n": "Int64"})
     default = ALL if len(categories) > 1 else categories[0]
     rows["category"] = rows["category"].replace("", default)

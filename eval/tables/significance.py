@@ -9,6 +9,7 @@ import pandas as pd
 
 from earmark.codec.suggestions import choose
 from earmark.eval.statistics.differences import LEVEL, Difference, differences, lowest_p, metrics_of
+from earmark.eval.statistics.macro import MACRO
 
 STAR = "*"
 
@@ -40,7 +41,7 @@ def with_significance(
     """Add the columns against, difference, p and lowest_p to the mean scores.
 
     Args:
-        summary: from `earmark.eval.statistics.aggregate.summarise`.
+        summary: from `earmark.eval.statistics.aggregate.summarise`, with or without macro-averages.
         scores: the rows that it summarises.
         against: the system that the others are compared with.
         speech_categories: categories that a metric with modes scored in speech mode.
@@ -57,9 +58,10 @@ def with_significance(
     against = choose(against, scores["system"].unique(), option="--against", where="this table")
     tested: dict[tuple[str, str, str], Difference] = {}
     lowest: dict[tuple[str, str], float] = {}
+    macro = MACRO in set(summary["category"])
     for metric in metrics_of(scores):
         if against in set(scores.loc[(scores["metric"] == metric) & (scores["status"] == "ok"), "system"]):
-            pairs = differences(scores, metric, against, speech_categories)
+            pairs = differences(scores, metric, against, speech_categories, macro=macro)
             tested |= {(pair.a, pair.category, metric): pair for pair in pairs}
             for category in {pair.category for pair in pairs}:
                 lowest[category, metric] = lowest_p([pair for pair in pairs if pair.category == category])

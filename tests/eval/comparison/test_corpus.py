@@ -19,7 +19,15 @@ def put(path: Path, rate: int = 16000, channels: int = 1, seconds: float = 0.1) 
 
 def test_sub_folders_or_prefixes_of_file_names_are_categories(tmp_path):
     folder = tmp_path / "clips"
-    for name in ("speech/deep/a.wav", "Music/b.WAV", "speech_libri.wav", "sound-rain.wav", "other.wav", "all/c.wav"):
+    for name in (
+        "speech/deep/a.wav",
+        "Music/b.WAV",
+        "speech_libri.wav",
+        "sound-rain.wav",
+        "other.wav",
+        "all/c.wav",
+        "macro/c.wav",
+    ):
         put(folder / name)
     (folder / "README.txt").write_text("not audio")
     put(folder / ".hidden" / "d.wav")
@@ -30,7 +38,8 @@ def test_sub_folders_or_prefixes_of_file_names_are_categories(tmp_path):
         "speech_libri.wav": "speech",
         "sound-rain.wav": "sound",
         "other.wav": "clips",
-        "all/c.wav": "all_",  # "all" is the mean over all categories
+        "all/c.wav": "all_",  # "all" is the mean over all files
+        "macro/c.wav": "macro_",  # "macro" is the average over the categories
     }
 
 

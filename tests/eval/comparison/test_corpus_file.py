@@ -106,7 +106,7 @@ def test_a_run_of_a_corpus_file_records_the_excerpts_and_reuses_results(write_co
         ("count = 3", "count = 7", r"folder 1: .*books has 6 recordings that fit, not 7"),
         ("count = 3", "cuont = 3", "folder 1: cuont is unknown; there are path, layout"),
         ("count = 3", "count = 0", "folder 1: count = 0 is not possible"),
-        ('"music"', '"all"', "folder 2: category must be a name without a slash, and not `all`"),
+        ('"music"', '"all"', "folder 2: category must be a name without a slash, and not `all` or `macro`"),
         ('path = "songs"', 'path = "sons"', "folder 2: .*sons is not a folder"),
         ('path = "songs"', 'path = "books"\ncategory = "clean speech"\npattern = "x"', "no corpus file"),
         ("seed = 7", "seeds = 7", "write a whole number `seed` and"),
