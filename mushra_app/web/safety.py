@@ -18,8 +18,8 @@ from earmark.mushra_app.web.languages import gettext
 # Mechanical Turk shows the listener's pages in a frame, and receives a form at the end.
 TURK = "https://*.mturk.com"
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'self'{forms}; frame-ancestors {frames}"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src 'self'; "
+    "base-uri 'none'; form-action 'self'{forms}; frame-ancestors {frames}"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY.format(forms="".join(f" {host}" for host in TURK_HOSTS), frames=f"'self' {TURK}"),

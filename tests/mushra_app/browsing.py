@@ -61,6 +61,10 @@ class Listener:
 
         return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(shown, selector)
 
+    def until(self, script: str) -> object:
+        """Wait for a script to return something true, and return that."""
+        return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(lambda b: b.execute_script(script), script)
+
     def begin(self) -> None:
         """Go from the welcome page to the first trial."""
         self.browser.get(self.url)
@@ -149,3 +153,23 @@ def network(browser: webdriver.Chrome, *, online: bool = True, bytes_per_second:
 def resize(browser: webdriver.Chrome, width: int, height: int) -> None:
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def touch_screen(browser: webdriver.Chrome, width: int, height: int) -> None:
+    """Turn the browser into a phone or tablet of this size."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+
+def no_touch_screen(browser: webdriver.Chrome) -> None:
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    resize(browser, 1280, 800)
+
+
+def touch(browser: webdriver.Chrome, *points: tuple[float, float]) -> None:
+    """Put a finger on the first point of the window, move it over the others, and lift it."""
+    for index, (x, y) in enumerate(points):
+        event = {"type": "touchMove" if index else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+    browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})

@@ -27,22 +27,23 @@ CONDITIONS = (
 
 
 def write_study(
-    folder: Path, *, items: int = 4, annotations: int = 2, trials: int = 3, seconds: float = 0.5, comments: bool = False
-) -> Study:
+    folder: Path, *, items: int = 4, annotations: int = 2, trials: int = 3, seconds: float = 0.5,
+    comments: bool = False, conditions: tuple[Condition, ...] = CONDITIONS,
+) -> Study:  # fmt: skip
     """Write a study of `items` items, half of them of each category, to `folder`."""
     made = []
     time = np.arange(round(seconds * RATE)) / RATE
     for number in range(items):
         category = ("speechlike", "musical")[number % 2]
         stimuli = {}
-        for index, condition in enumerate(CONDITIONS):
+        for index, condition in enumerate(conditions):
             name = f"{number:03d}{index:03d}f00d.wav"
             tone = 0.2 * np.sin(2 * np.pi * 100 * (1 + 16 * number + index) * time)  # all files differ
             audio.write(folder / "audio" / name, tone[np.newaxis].astype(np.float32), RATE, subtype="PCM_16")
             stimuli[condition.name] = Stimulus(audio=name, gain_db=0.0, loudness=-23.0)
         made.append(Item(f"{category}-{number:03d}", category, f"{category}/file{number}.wav", 0.0, seconds, stimuli))
     study = Study(
-        "opus against mp3", RATE, annotations, trials, CONDITIONS, tuple(made), {"run": "RUN"}, comments=comments
+        "opus against mp3", RATE, annotations, trials, conditions, tuple(made), {"run": "RUN"}, comments=comments
     )
     studies.save(study, folder)
     return study

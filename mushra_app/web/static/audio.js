@@ -10,6 +10,7 @@ const STALL = 20_000; // milliseconds without data after which an attempt is abo
  * @returns {AudioContext}
  */
 export function openContext(sampleRate) {
+  if (navigator.audioSession) navigator.audioSession.type = "playback"; // plays in an iPhone's silent mode
   try {
     return new AudioContext({ sampleRate });
   } catch {
@@ -84,7 +85,43 @@ async function fetchAll(url, onFraction) {
  * @returns {Promise<boolean>} whether it runs, after at most one second
  */
 export async function wake(context) {
+  playInSilentMode();
   const late = new Promise((resolve) => setTimeout(resolve, 1000));
   await Promise.race([context.resume().catch(() => {}), late]);
   return context.state === "running";
+}
+
+/**
+ * Call `onStop` when audio stops although nobody paused it: a call, the lock screen, another program that takes the
+ * output, or another output device.
+ *
+ * @param {AudioContext} context
+ * @param {(reason: "interrupted" | "device") => void} onStop
+ */
+export function watchOutput(context, onStop) {
+  let ran = context.state === "running"; // a context may start by itself
+  context.addEventListener("statechange", () => {
+    if (ran && context.state !== "running") onStop("interrupted"); // "suspended", or Safari's "interrupted"
+    ran = context.state === "running";
+  });
+  navigator.mediaDevices?.addEventListener("devicechange", () => ran && onStop("device"));
+}
+
+/** Whether this is an iPhone or iPad, whose silent mode mutes Web Audio. An iPad claims to be a Mac. */
+export function hasSilentMode() {
+  return (
+    /iPhone|iPod|iPad/.test(navigator.userAgent) || (/Mac/.test(navigator.platform) && navigator.maxTouchPoints > 1)
+  );
+}
+
+let silence = null;
+
+/** Before iOS 16.4, silent mode mutes Web Audio unless a media element plays. Must be called in a click or key press. */
+function playInSilentMode() {
+  if (navigator.audioSession || !hasSilentMode()) return;
+  if (silence === null) {
+    silence = new Audio(new URL("silence.wav", import.meta.url));
+    silence.loop = true;
+  }
+  silence.play().catch(() => {}); // then silent mode mutes, as the volume page explains
 }

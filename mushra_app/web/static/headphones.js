@@ -1,5 +1,5 @@
 // The headphone check: six rows, each with three intervals in one audio file. Rows play in turn, and once each.
-import { load, openContext, wake } from "./audio.js";
+import { load, openContext, wake, watchOutput } from "./audio.js";
 import { notice } from "./page.js";
 
 const form = document.querySelector("#headphones");
@@ -14,22 +14,37 @@ const rows = [...document.querySelectorAll(".round")].map((element) => ({
 
 const context = openContext(Number(form.dataset.sampleRate));
 
-/** Play a row and mark the interval that plays. Ends by the audio clock, since the "ended" event may come late. */
+let interrupt = () => {}; // ends the row that plays
+watchOutput(context, () => interrupt());
+
+/**
+ * Play a row and mark the interval that plays. Ends by the audio clock, since the "ended" event may come late.
+ *
+ * @returns {Promise<boolean>} whether the row played to its end; false if a call or another output device stopped it
+ */
 function play(buffer, answers) {
   const source = new AudioBufferSourceNode(context, { buffer });
   source.connect(context.destination);
   const started = context.currentTime;
   source.start();
   return new Promise((resolve) => {
+    const end = (whole) => {
+      clearInterval(timer);
+      interrupt = () => {};
+      for (const answer of answers) answer.parentElement.classList.remove("sounding");
+      resolve(whole);
+    };
+    interrupt = () => {
+      source.stop();
+      end(false);
+    };
     const timer = setInterval(() => {
       const elapsed = context.currentTime - started;
       answers.forEach((answer, k) => {
         const since = elapsed - k * (interval + gap);
         answer.parentElement.classList.toggle("sounding", since >= 0 && since < interval);
       });
-      if (elapsed < buffer.duration) return;
-      clearInterval(timer);
-      resolve();
+      if (elapsed >= buffer.duration) end(true);
     }, 30);
   });
 }
@@ -40,11 +55,12 @@ function prepare(row, k, buffer) {
     row.button.disabled = true;
     const awake = await wake(context);
     notice("silent", !awake);
-    if (!awake) {
+    const played = awake && (await play(buffer, row.answers));
+    notice("interrupted", awake && !played);
+    if (!played) {
       row.button.disabled = false;
       return;
     }
-    await play(buffer, row.answers);
     for (const answer of row.answers) answer.disabled = false;
     row.answers[0].focus({ preventScroll: true, focusVisible: false });
   });

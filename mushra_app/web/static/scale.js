@@ -1,6 +1,6 @@
 // Scores on the scale from 0 to 100.
 
-const MIDDLE = 50; // position of an unrated slider
+export const MIDDLE = 50; // position of an unrated slider
 
 /** The nearest score on the scale. */
 export function clamped(score) {

@@ -14,17 +14,21 @@ const TIMEOUT = 20_000;
  */
 export async function send(url, body, onWaiting) {
   for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+    const late = new AbortController(); // AbortSignal.timeout is missing in Safari 15, Chrome 102 and Firefox 99
+    const timer = setTimeout(() => late.abort(), TIMEOUT);
     try {
       const response = await fetch(url, {
         method: "POST",
         headers: { "Content-Type": "application/json", Accept: "application/json" },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT),
+        signal: late.signal,
       });
       const answer = await response.json();
       if (response.status < 500 && response.status !== 429) return { status: response.status, answer };
     } catch {
       // No connection, or an answer that is not JSON, such as the log-in page of a hotel network.
+    } finally {
+      clearTimeout(timer);
     }
     onWaiting();
     await pause(wait * (0.5 + Math.random())); // random, so that browsers do not all retry at once

@@ -1,11 +1,11 @@
 // One trial: play, rate, send.
-import { load, openContext, wake } from "./audio.js";
+import { load, openContext, wake, watchOutput } from "./audio.js";
 import { Draft } from "./draft.js";
 import { listenToKeys } from "./keys.js";
 import { notice } from "./page.js";
 import { Player, SHORTEST_LOOP_SECONDS } from "./player.js";
 import { LoopRegion } from "./region.js";
-import { clamped, stepped } from "./scale.js";
+import { clamped, MIDDLE, stepped } from "./scale.js";
 import { send } from "./send.js";
 import { TrialPage } from "./trial_page.js";
 import { outline } from "./waveform.js";
@@ -85,18 +85,30 @@ class Trial {
       this.#render();
     });
     this.#context.addEventListener("statechange", () => this.#render());
+    watchOutput(this.#context, () => this.#stopForNow());
   }
 
   #connectCondition(condition, index) {
     const { button, rail, slider } = condition;
     button.addEventListener("click", () => this.#listen(index));
     // A click on the rail of a condition that does not play starts it, since only what is heard can be rated.
-    rail.addEventListener("click", ({ target }) => {
-      if (!this.#page.ready) return;
-      if (slider.disabled) this.#listen(index);
-      else if (target === slider) this.#rate(condition, slider.valueAsNumber); // no "input" event at its initial value
+    rail.addEventListener("click", () => {
+      if (this.#page.ready && slider.disabled) this.#listen(index);
     });
     slider.addEventListener("input", () => this.#rate(condition, slider.valueAsNumber));
+    let before = null; // the score when a pointer was pressed; null while none is
+    slider.addEventListener("pointerdown", ({ button }) => {
+      if (button === 0) before = { score: this.#draft.scores[condition.token] };
+    });
+    slider.addEventListener("pointerup", () => {
+      if (before !== null) this.#rate(condition, slider.valueAsNumber); // no "input" event at the slider's own value
+      before = null;
+    });
+    // The browser has scrolled the page instead. It may have moved the slider before it knew.
+    slider.addEventListener("pointercancel", () => {
+      if (before !== null) this.#unrate(condition, before.score);
+      before = null;
+    });
   }
 
   #connectComment() {
@@ -139,7 +151,7 @@ class Trial {
   }
 
   async #toggle() {
-    if (this.#player.playing) {
+    if (this.#playing) {
       // A paused slider is disabled and loses the focus; it moves to the button that continues.
       if (document.activeElement === this.#selected?.slider) this.#page.toggle.focus({ preventScroll: true });
       this.#player.pause();
@@ -157,9 +169,17 @@ class Trial {
     await this.#settle();
   }
 
+  /** Pause, since a call, the lock screen or a change of the output device has stopped or moved the sound. */
+  #stopForNow() {
+    this.#player.pause();
+    this.#render();
+    notice("interrupted", true);
+  }
+
   /** Show and store a change of playback, and explain if the browser does not permit audio. */
   async #settle() {
     this.#render();
+    if (this.#player.playing) notice("interrupted", false);
     notice("silent", !(await wake(this.#context)));
     this.#render();
     this.#draft.save();
@@ -179,6 +199,18 @@ class Trial {
 
   #rate({ token }, score) {
     this.#draft.scores[token] = clamped(score);
+    this.#draft.save();
+    this.#render();
+  }
+
+  /** Return to the score before a touch that was no rating. */
+  #unrate({ token, slider }, score) {
+    if (score !== undefined) {
+      this.#rate({ token }, score);
+      return;
+    }
+    delete this.#draft.scores[token];
+    slider.value = MIDDLE;
     this.#draft.save();
     this.#render();
   }

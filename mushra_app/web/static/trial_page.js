@@ -3,6 +3,20 @@ import { bandOf } from "./scale.js";
 
 const find = (selector, within = document) => within.querySelector(selector);
 
+/**
+ * Whether sliders can stand with the highest value on top: Chrome 124, Firefox 120, Safari 17.4. Chrome 119 to 123 let
+ * them stand upside down; the method came with Chrome 124 too.
+ */
+function slidersCanStand() {
+  const slider = document.createElement("input");
+  slider.type = "range";
+  slider.style.writingMode = "vertical-lr";
+  document.body.append(slider);
+  const stands = slider.offsetHeight > slider.offsetWidth;
+  slider.remove();
+  return stands && "setHTMLUnsafe" in Element.prototype;
+}
+
 export class TrialPage {
   root = find("#trial");
   reference = find("#reference");
@@ -32,6 +46,10 @@ export class TrialPage {
   constructor() {
     const language = document.documentElement.lang;
     this.#list = new Intl.ListFormat(language, { type: "unit" });
+    if (!slidersCanStand()) find("#lying").media = "all";
+    const transport = find(".transport");
+    const measure = () => this.root.style.setProperty("--transport", `${transport.offsetHeight}px`);
+    new ResizeObserver(measure).observe(transport); // the labels of the scale stay below it
     this.#decimal = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   }
 

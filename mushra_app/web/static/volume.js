@@ -1,5 +1,5 @@
 // The volume page: one looped stimulus. The session can go on once it has played.
-import { load, openContext, wake } from "./audio.js";
+import { hasSilentMode, load, openContext, wake, watchOutput } from "./audio.js";
 import { notice } from "./page.js";
 import { Player } from "./player.js";
 
@@ -10,6 +10,7 @@ const loading = document.querySelector("#loading");
 const sampleRate = Number(page.dataset.sampleRate);
 const context = openContext(sampleRate);
 notice("rate", context.sampleRate !== sampleRate);
+notice("mute", hasSilentMode());
 
 try {
   const bar = loading.querySelector("progress");
@@ -17,11 +18,19 @@ try {
     bar.value = fraction;
   });
   const player = new Player(context, buffers);
+  const render = () => toggle.setAttribute("aria-pressed", player.playing && context.state === "running");
+  context.addEventListener("statechange", render);
+  watchOutput(context, () => {
+    player.pause();
+    render();
+    notice("interrupted", true);
+  });
   toggle.addEventListener("click", async () => {
-    if (player.playing) player.pause();
+    if (player.playing && context.state === "running") player.pause();
     else player.start();
-    toggle.setAttribute("aria-pressed", player.playing);
+    notice("interrupted", false);
     const awake = await wake(context);
+    render();
     notice("silent", !awake);
     if (awake) document.querySelector("#go").disabled = false;
   });
