@@ -17,7 +17,7 @@ from earmark.codec.checkpoints.downloads import (
 )
 from earmark.codec.command_line import Choice, command, option, shared, show_preview
 
-LYRA_WEIGHTS = "lyra_v2"
+LYRA_WEIGHTS, LYRA_LICENCE = "lyra_v2", "Apache-2.0"
 
 
 class WeightsName(Choice):
@@ -59,7 +59,7 @@ def download(names: tuple[str, ...], url: str | None, dry_run: bool) -> None:
 
     if not names:
         lines = [(name, downloads.is_cached(name), OFFICIAL_LICENCE) for name in OFFICIAL_FILES]
-        lines += [(LYRA_WEIGHTS, lyra.is_downloaded(), "Apache-2.0")]
+        lines += [(LYRA_WEIGHTS, lyra.is_downloaded(), LYRA_LICENCE)]
         lines += [(name, hub.is_downloaded(name), licence) for name, licence in HUB_LICENCES.items()]
         for name, here, licence in lines:
             click.echo(f"{name:22}  {_status(here):14}  {licence}")
@@ -68,11 +68,21 @@ def download(names: tuple[str, ...], url: str | None, dry_run: bool) -> None:
         return
     for name in names:
         if "/" in name:
-            click.echo(hub.download(name, url))
-            continue
-        folder = url or (lyra.WEIGHTS_URL if name == LYRA_WEIGHTS else OFFICIAL_URL)
-        fetch = lyra.download if name == LYRA_WEIGHTS else functools.partial(downloads.download, name)
-        click.echo(fetch(folder.rstrip("/") + "/"))
+            path = hub.download(name, url)
+        else:
+            folder = url or (lyra.WEIGHTS_URL if name == LYRA_WEIGHTS else OFFICIAL_URL)
+            fetch = lyra.download if name == LYRA_WEIGHTS else functools.partial(downloads.download, name)
+            path = fetch(folder.rstrip("/") + "/")
+        click.echo(path)
+        click.echo(f"note: {name}: licence: {_licence(name)}", err=True)
+
+
+def _licence(name: str) -> str:
+    from earmark.codec.checkpoints.hub import HUB_URL
+
+    if name == LYRA_WEIGHTS:
+        return LYRA_LICENCE
+    return HUB_LICENCES.get(name, f"see {HUB_URL}/{name}") if "/" in name else OFFICIAL_LICENCE
 
 
 def _plan(name: str, url: str | None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,9 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from earmark.codec.errors import UserError, WriteError
+from earmark.codec.leftovers import remove_leftovers, temporary_name
 from earmark.codec.remote_paths import is_remote
-
-LONGEST_NAME = 255  # bytes, on most file systems
 
 
 @contextmanager
@@ -33,12 +30,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     if target.exists() and not target.is_file() and not target.is_dir():
         yield target
         return
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    if len(os.fsencode(aside.name)) > LONGEST_NAME:
-        short = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
-        aside = target.with_name(f".{short}.{os.getpid()}.part")
+    aside = target.with_name(temporary_name(target.name))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target.parent)
         aside.touch()
         mode = aside.stat().st_mode  # some libraries create files that only their owner can read
         yield aside

@@ -78,7 +78,7 @@ def decode(
 def _decode_file(source: Path, target: Path, settings: Any, force: bool, dry_run: bool) -> int:
     from earmark.codec.audio.blocks import require_output
     from earmark.codec.commands.decoding import Decoder
-    from earmark.codec.commands.encoding import sha256_of
+    from earmark.codec.commands.origins import sha256_of
 
     if target != PIPE:
         require_output(target, settings.floating)

@@ -13,7 +13,7 @@ from earmark.codec import ecdc, recordings
 from earmark.codec.audio import to_pcm16
 from earmark.codec.audio.blocks import comment_of
 from earmark.codec.checkpoints.downloads import OFFICIAL
-from earmark.codec.commands.encoding import sha256_of
+from earmark.codec.commands.origins import sha256_of
 from earmark.codec.commands.trees import Outcome, Pair
 from earmark.codec.ecdc import Header, PartReader
 from earmark.codec.ecdc.segment_coders import SegmentCoder

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
 import functools
-import hashlib
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from earmark.codec import ecdc, recordings
 from earmark.codec.audio.blocks import AudioStream
 from earmark.codec.checkpoints.downloads import OFFICIAL
+from earmark.codec.commands.origins import origin_of, record_origin, sha256_of
 from earmark.codec.commands.signal_watch import SignalWatch
 from earmark.codec.commands.trees import Outcome, Pair
 from earmark.codec.ecdc.header import Format, Header, short_identity
@@ -118,7 +120,7 @@ class Encoder:
         """
         settings, config = self.settings, self.model.config
         if settings.container == "reference":
-            return "a file in the public format, which does not say what it was made from"
+            return self._reference_differs(source, target)
         header, facts = read_ends(target, config)
         coder = self.coder
         entropy = Entropy.RAW if coder is None else coder.entropy
@@ -137,13 +139,30 @@ class Encoder:
             return "made with another --gain, --channels or --tag"
         return None
 
+    def origin(self, source: Path) -> dict[str, str]:
+        """What determines the codes of `source`: its content, the weights, and the options."""
+        settings = self.settings
+        made_with = {
+            "codebooks": self.model.config.codebooks(settings.kbps), "weights": self.identity,
+            "language model": self.coder.identity if self.coder else "", "channels": settings.picked,
+            "gain": settings.gain,
+        }  # fmt: skip
+        return {"source": sha256_of(source), **{name: str(value) for name, value in made_with.items()}}
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal; empty for a pipe."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _reference_differs(self, source: Path, target: Path) -> str | None:
+        """See `differs`; a file that no record says to be equal is compared with a new one."""
+        recorded, wanted = origin_of(target), self.origin(source)
+        if recorded == wanted:
+            return None
+        if recorded is not None and recorded["source"] != wanted["source"]:
+            return "made from another recording"
+        with tempfile.TemporaryDirectory(prefix="earmark-") as folder:
+            again = Path(folder) / "again.ecdc"
+            self.encode(source, again, open_recording(source), lambda samples: None)
+            if not filecmp.cmp(again, target, shallow=False):
+                return "not what this recording gives with these options"
+        record_origin(target, wanted)
+        return None
 
 
 @functools.lru_cache(maxsize=1)
@@ -168,6 +187,8 @@ def encode_pair(settings: EncodeSettings, force: bool, pair: Pair) -> Outcome:
             return Outcome("there")
         raise UserError(f"{pair.target}: exists, {difference}; add --force to replace it")
     notes = encoder.encode(pair.source, pair.target, open_recording(pair.source), lambda samples: None)[2]
+    if settings.container == "reference":
+        record_origin(pair.target, encoder.origin(pair.source))
     return Outcome("done", tuple(f"{pair.source}: {note}" for note in notes))
 
 

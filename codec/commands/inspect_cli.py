@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,8 +27,9 @@ from earmark.codec.text import printable
 def inspect(file: Path, check: bool, language_model: Path | None) -> int:
     """Print what FILE, an .ecdc file, holds as JSON: model, length, bit rate, damage, SHA-256 of the codes, tags.
 
-    The source is the recording that was coded: its rate, channels, loudness and SHA-256. If the file needs a language
-    model that is not on this machine, the values that depend on its payload are null.
+    The weights are named, with their licence, if they are those that come with Earmark or that `earmark download`
+    fetched. The source is the recording that was coded: its rate, channels, loudness and SHA-256. If the file needs a
+    language model that is not on this machine, the values that depend on its payload are null.
 
     With --check, FILE may be a folder. Each file is one line, `sound` or `damaged` with the reason. Checksums are
     verified; no language model is needed.
@@ -46,8 +48,23 @@ def inspect(file: Path, check: bool, language_model: Path | None) -> int:
             if language_model is not None:
                 raise
             click.echo(f"note: {file}: not read beyond its header: {error}", err=True)
-    click.echo(json.dumps(facts, indent=2))
+    click.echo(json.dumps(_with_licence(facts), indent=2))
     return 1 if facts["damage"] else 0
+
+
+def _with_licence(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts, and after the identity of the weights their name and licence; null if they are not known."""
+    from earmark.codec.checkpoints.licences import known_weights
+
+    # Readers of the public format, which names no weights, have the official ones.
+    known = known_weights(facts["model"], None if facts["format"] == "reference" else facts["model_identity"] or "")
+    name, licence = known or (None, None)
+    with_licence: dict[str, Any] = {}
+    for key, value in facts.items():
+        with_licence[key] = value
+        if key == "model_identity":
+            with_licence |= {"weights": name, "weights_licence": licence}
+    return with_licence
 
 
 def _check(path: Path) -> int:

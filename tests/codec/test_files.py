@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from earmark.codec.files import write_text, written_whole
+from earmark.codec.leftovers import temporary_name
 
 
 def fail_half_way(path):
@@ -54,3 +57,28 @@ def test_file_permissions_follow_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
+
+
+def test_leftovers_of_killed_processes_go_at_the_next_write(tmp_path):
+    """Those of running processes and of other machines stay; after a day without a write nobody needs them."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    machine = temporary_name("a").removeprefix(".a.").partition("-")[0]
+    names = (
+        f".killed.{machine}-{gone.pid}.part", f".running.{machine}-{os.getppid()}.part",
+        f".other.{'0' * 8}-{gone.pid}.part", ".old.00000000-7.part",
+        f".earlier.{gone.pid}.part", ".my.part", "a.1.part",
+    )  # fmt: skip
+    for name in names:
+        (tmp_path / name).touch()
+    os.utime(tmp_path / ".old.00000000-7.part", (0, 0))
+    write_text(tmp_path / "a.txt", "text")
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "a.txt"} - {names[0], names[3]}
+
+
+def test_a_long_name_gets_a_shorter_temporary_one(tmp_path):
+    """File systems allow 255 bytes."""
+    name = 80 * "ü€"
+    write_text(tmp_path / name[:100], "text")
+    assert [path.name for path in tmp_path.iterdir()] == [name[:100]]
+    assert len(os.fsencode(temporary_name(name))) < 255

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,6 +38,29 @@ Run = Callable[..., Done]
 def command(*arguments: object) -> list[str]:
     """The command line of `earmark ARGUMENTS` for a separate process."""
     return [sys.executable, "-m", "earmark", *map(str, arguments)]
+
+
+def forked(errors: Path, *arguments: object) -> int:
+    """Start `earmark ARGUMENTS` in a copy of this process, which has PyTorch already, and return its number."""
+    import earmark.cli as program
+
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            descriptor = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+            sys.argv = ["earmark", *map(str, arguments)]
+            program.main()
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else status
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    return process
 
 
 def save_model(config: EncodecConfig, path: Path, seed: int = 0) -> Path:

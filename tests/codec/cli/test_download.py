@@ -47,6 +47,7 @@ def test_download_prints_the_paths_of_the_files(earmark, mirror, tmp_path):
         assert Path(line).parent == tmp_path / "cache"
         assert Path(line).read_bytes() == name.encode() * 50000
         assert f"{Path(line).name}: 0.7/0.7 MB" in done.stderr
+        assert f"note: {name}: licence: published with code under the MIT licence" in done.stderr
 
 
 def test_a_download_that_fails_is_one_line(earmark, mirror):

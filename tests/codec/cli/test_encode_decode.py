@@ -100,6 +100,7 @@ def test_the_weights_of_the_package_are_the_default(earmark, tmp_path):
     facts = json.loads(earmark("inspect", coded).stdout)
     ours = checkpoints.identity(checkpoints.load(downloads.bundled("encodec_24khz")))
     assert ours.startswith(facts["model_identity"])
+    assert (facts["weights"], facts["weights_licence"]) == ("bundled", "MIT, as Earmark")
     assert earmark("decode", coded, tmp_path / "a.wav").status == 0
 
     plain = json.loads(earmark("inspect", coded).stdout)
@@ -122,6 +123,11 @@ def test_the_official_checkpoint_in_the_cache(earmark, tmp_path, monkeypatch):
     path.rename(path.with_name(name))
     monkeypatch.setitem(downloads.OFFICIAL_FILES, "encodec_24khz", name)
     assert earmark("encode", source, coded, "--checkpoint", "official").status == 0
+    facts = json.loads(earmark("inspect", coded).stdout)
+    assert (facts["weights"], facts["weights_licence"]) == ("official", "published with code under the MIT licence")
+    with monkeypatch.context() as patch:  # the second time without PyTorch, from a file beside the weights
+        patch.setattr(checkpoints, "load", None)
+        assert json.loads(earmark("inspect", coded).stdout) == facts
     assert_one_line(earmark("decode", coded, tmp_path / "a.wav"), "--checkpoint")
     assert earmark("decode", coded, tmp_path / "a.wav", "--checkpoint", "official").status == 0
     assert soundfile.info(tmp_path / "a.wav").frames == 2400

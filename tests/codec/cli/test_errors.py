@@ -132,6 +132,7 @@ def test_inspect_prints_json(earmark, weights, tmp_path):
     codes = model.encode(audio.read(source).samples, 3).segments[0].codes[0]
     assert facts["model"] == "encodec_24khz"
     assert facts["model_identity"] == checkpoints.identity(model)[:16]
+    assert (facts["weights"], facts["weights_licence"]) == (None, None)  # weights that nobody knows
     assert (facts["samples"], facts["seconds"], facts["kbps"], facts["codebooks"]) == (48000, 2.0, 3.0, 4)
     assert facts["codes_sha256"] == hashlib.sha256(codes.T.numpy().astype("<u2").tobytes()).hexdigest()
     assert_one_line(earmark("inspect", source), "not an .ecdc file")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import soundfile
 
 from earmark.codec import audio
 
-from .command_line import assert_one_line, command, noise, wav
+from .command_line import assert_one_line, forked, noise, wav
 
 
 @pytest.fixture
@@ -73,6 +73,27 @@ def test_other_files_are_replaced_only_with_force(earmark, weights, tree, tmp_pa
     assert foreign.stdout == b"3 done, 0 already there, 1 failed\n"
     assert "x.wav: exists, and was not decoded from x.ecdc in this way; add --force" in foreign.stderr
     assert soundfile.info(tmp_path / "out" / "b" / "x.wav").frames == 100
+
+
+def test_files_of_the_public_format_are_recognised(earmark, weights, tree, tmp_path):
+    """By a record beside them, or, where it is missing, by coding the recording again."""
+    (tree / "cut.wav").unlink()
+    options = ("--checkpoint", weights["encodec_24khz"], "-j", 1, "--quiet", "--container", "reference")
+    coded = tmp_path / "coded"
+    assert earmark("encode", tree, coded, *options).stdout == b"4 done, 0 already there, 0 failed\n"
+    assert earmark("encode", tree, coded, *options).stdout == b"0 done, 4 already there, 0 failed\n"
+    records = coded / "b" / ".earmark-origins.jsonl"
+    records.unlink()
+    assert earmark("encode", tree, coded, *options).stdout == b"0 done, 4 already there, 0 failed\n"
+    assert records.exists()
+    (coded / "a.wav.ecdc").write_bytes((coded / "a.flac.ecdc").read_bytes())
+    wav(tree / "b" / "x.wav", noise(2402, level=0.1), 24000)
+    changed = earmark("encode", tree, coded, *options)
+    assert changed.stdout == b"0 done, 2 already there, 2 failed\n"
+    assert "a.wav.ecdc: exists, not what this recording gives with these options; add --force" in changed.stderr
+    assert "x.ecdc: exists, made from another recording; add --force" in changed.stderr
+    assert earmark("encode", tree, coded, *options, "--channels", "left").stdout == changed.stdout
+    assert earmark("encode", tree, coded, *options, "--kbps", 3).stdout.startswith(b"0 done, 0 already there")
 
 
 def test_folders_and_files_do_not_mix(earmark, weights, tree, tmp_path):
@@ -157,7 +178,7 @@ def test_stereo_that_cancels_and_samples_beyond_full_scale_are_noted(earmark, we
     assert earmark("encode", tmp_path / "in.wav", tmp_path / "a.ecdc", *given).stderr == ""
 
 
-def test_200_files_with_two_damaged_are_finished_after_two_interruptions(weights, tmp_path):
+def test_200_files_with_two_damaged_are_finished_after_two_interruptions(earmark, weights, tmp_path):
     """Killed without warning, then interrupted by Ctrl-C with two processes; what is done is not done again."""
     tree, coded = tmp_path / "tree", tmp_path / "coded"
     tree.mkdir()
@@ -165,27 +186,24 @@ def test_200_files_with_two_damaged_are_finished_after_two_interruptions(weights
         wav(tree / f"{index:03}.wav", noise(1200 + index), 24000)
     for name in ("050.wav", "150.wav"):
         (tree / name).write_bytes((tree / name).read_bytes()[:1000])
-
-    def start(jobs: int) -> subprocess.Popen[str]:
-        line = command("encode", tree, coded, "--checkpoint", weights["encodec_24khz"], "-j", jobs, "--quiet")
-        return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    arguments = ("encode", tree, coded, "--checkpoint", weights["encodec_24khz"], "--quiet", "--jobs")
 
     def finished() -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in coded.glob("[0-9]*.ecdc")} if coded.exists() else {}
 
     for jobs, wanted, stop in ((1, 20, signal.SIGKILL), (2, 60, signal.SIGINT)):
-        process = start(jobs)
-        while len(finished()) < wanted and process.poll() is None:
+        process = forked(tmp_path / "errors.txt", *arguments, jobs)
+        while len(finished()) < wanted and os.waitpid(process, os.WNOHANG) == (0, 0):
             time.sleep(0.01)
-        process.send_signal(stop)
-        errors = process.communicate(timeout=60)[1]
-        assert process.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
-        assert "Traceback" not in errors
+        os.kill(process, stop)
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        assert status == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
+        assert "Traceback" not in (tmp_path / "errors.txt").read_text()
         done = finished()
         assert wanted <= len(done) < 198
-    total, errors = start(1).communicate(timeout=120)
-    assert total == f"{198 - len(done)} done, {len(done)} already there, 2 failed\n"
-    assert errors.count("failed: ") == 2
+    last = earmark(*arguments, 1)
+    assert last.stdout.decode() == f"{198 - len(done)} done, {len(done)} already there, 2 failed\n"
+    assert last.stderr.count("failed: ") == 2
     assert {path: finished()[path] for path in done} == done
     assert len(finished()) == 198
-    assert {path.suffix for path in coded.iterdir()} <= {".ecdc", ".part"}
+    assert {path.suffix for path in coded.iterdir()} == {".ecdc"}  # no temporary file is left
