@@ -21,6 +21,8 @@ from earmark.eval.metrics.registry import library, metric, needs
 if TYPE_CHECKING:
     from visqol.visqol_manager import VisqolManager
 
+    from earmark.eval.metrics.visqol_kernels.manager import PackedManager
+
 if "numba" not in sys.modules:  # it reads the number at import and breaks if the number changes later
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # files are scored in parallel processes already
 
@@ -113,9 +115,8 @@ def has_voice(reference: NDArray[np.float32]) -> bool:
     # The detector starts at sample 9: the library, like the original, uses a frame index as a sample index.
     steps = normalize(reference.astype(np.float64))[9 : 9 + patches * 20 * hop].reshape(-1, hop)
     detector = RmsVad()
-    for step in np.clip(steps * 2**15, -(2**15), 2**15 - 1).astype(np.int16):
-        detector.process_chunk(step)
-    return any(detector.each_chunk_result)
+    loudness = (detector.process_chunk(step) for step in np.clip(steps * 2**15, -(2**15), 2**15 - 1).astype(np.int16))
+    return any(rms >= detector.RMS_THRESHOLD for rms in loudness)
 
 
 def _visqol(reference: NDArray[np.float32], decoded: NDArray[np.float32], mode: Mode) -> Score:
@@ -134,24 +135,43 @@ def _manager(mode: Mode) -> VisqolManager:
     import visqol
     from visqol import visqol_manager as parts
 
-    from earmark.eval.metrics.visqol_spectrograms import CachingBuilder
-
-    manager = parts.VisqolManager()
+    kernels = _kernels()
+    manager = parts.VisqolManager() if kernels is None else kernels()
     if mode == "speech":
         with _silent_stderr():
             manager.init(use_speech_mode=True, use_lattice_model=True)
-        manager.spect_builder = CachingBuilder(parts.NUM_BANDS_SPEECH, parts.MINIMUM_FREQ, speech_mode=True)
-        return manager
-    # init() would use libsvm for the mapping. It cannot be built everywhere, and its OpenMP threads hang for ever in a
-    # process forked from one that has used them.
-    from earmark.eval.metrics.svr import NumpySvrMapper
+    else:
+        # init() would use libsvm for the mapping. It cannot be built everywhere, and its OpenMP threads hang for ever
+        # in a process forked from one that has used them.
+        from earmark.eval.metrics.svr import NumpySvrMapper
 
-    manager.spect_builder = CachingBuilder(parts.NUM_BANDS_AUDIO, parts.MINIMUM_FREQ, speech_mode=False)
-    manager.patch_creator = parts.ImagePatchCreator(parts.PATCH_SIZE_AUDIO)
-    manager.quality_mapper = NumpySvrMapper(Path(visqol.__file__).with_name("model") / "libsvm_nu_svr_model.txt")
-    manager.quality_mapper.init()
-    manager.is_initialized = True
+        manager.patch_creator = parts.ImagePatchCreator(parts.PATCH_SIZE_AUDIO)
+        manager.quality_mapper = NumpySvrMapper(Path(visqol.__file__).with_name("model") / "libsvm_nu_svr_model.txt")
+        manager.quality_mapper.init()
+        manager.is_initialized = True
+    if kernels is None:
+        from earmark.eval.metrics.visqol_spectrograms import CachingBuilder
+
+        bands = parts.NUM_BANDS_SPEECH if mode == "speech" else parts.NUM_BANDS_AUDIO
+        manager.spect_builder = CachingBuilder(bands, parts.MINIMUM_FREQ, speech_mode=mode == "speech")
     return manager
+
+
+def _kernels() -> type[PackedManager] | None:
+    """The manager that scores by our kernels; None if the library has to do it, with the same scores but slower."""
+    from earmark.eval.metrics.visqol_kernels.verified import obstacle
+
+    reason = obstacle()
+    if reason is None:
+        try:
+            from earmark.eval.metrics.visqol_kernels.manager import PackedManager, compile_kernels
+
+            compile_kernels()
+            return PackedManager
+        except Exception as error:  # a release of numba that does not compile them must not cost the scores
+            reason = f"{type(error).__name__}: {error}"
+    logging.getLogger(__name__).debug("ViSQOL without kernels: %s", reason)
+    return None
 
 
 @contextlib.contextmanager
