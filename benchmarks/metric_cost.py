@@ -1,9 +1,9 @@
-"""Time of each metric: its first call in a process, then its time per second of mono audio.
+"""CPU time of each metric: its first call in a process, then its time per second of mono audio.
 
     python benchmarks/metric_cost.py [ROUNDS]
 
-The metrics take turns, so that other load on the machine affects all of them; the table shows medians. Each has one
-thread, as in a worker of `earmark compare`. The time includes resampling from 48 kHz.
+The metrics take turns; the table shows medians. Each has one thread, as in a worker of `earmark compare`. The time
+includes resampling from 48 kHz.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def timed(metric: Metric, reference: np.ndarray, decoded: np.ndarray) -> float:
-    """Seconds that one score takes."""
-    start = time.perf_counter()
+    """CPU seconds that one score takes."""
+    start = time.process_time()
     evaluate(metric, reference, decoded, RATE)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def search(
     return result
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _local_statistics(spectrogram: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weighted mean and variance around each point of [bands, frames], as [3, bands, frames].
 
@@ -74,7 +74,7 @@ def _local_statistics(spectrogram: NDArray[np.float64]) -> tuple[NDArray[np.floa
     return means, variances
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _multiply(reference: NDArray[np.float64], decoded: NDArray[np.float64], products: NDArray[np.float64]) -> None:
     """Products of one band of a patch [patch frames] with the candidates' bands, [1 + patch frames + 1, CANDIDATES].
 
@@ -90,7 +90,7 @@ def _multiply(reference: NDArray[np.float64], decoded: NDArray[np.float64], prod
         products[columns + 1, candidate] = products[columns, candidate]
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _add_similarities(
     lower: NDArray[np.float64], same: NDArray[np.float64], upper: NDArray[np.float64], column: int,
     reference_mean: float, reference_variance: float, means: NDArray[np.float64], variances: NDArray[np.float64],
@@ -116,7 +116,7 @@ def _add_similarities(
         sums[candidate] += intensity * ((cross - mean_cross + C3) / (deviations + C3))
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _similarities(
     patch: NDArray[np.float64], decoded: NDArray[np.float64], means: NDArray[np.float64],
     variances: NDArray[np.float64], low: int, high: int,
@@ -150,7 +150,7 @@ def _similarities(
     return result
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _search(
     reference: NDArray[np.float64], starts: NDArray[np.int64], decoded: NDArray[np.float64], frames: int, radius: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

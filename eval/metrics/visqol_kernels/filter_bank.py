@@ -60,7 +60,7 @@ def amplitudes(signal: NDArray[np.float64], window: AnalysisWindow, filters: NDA
     return result
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _energies(typing_context: Any, frame: Any, filters: Any, energies: Any) -> Any:
     """Filter `frame` [time] by `filters` [ROWS, LANES], and store each lane's sum of squares in `energies` [LANES].
 
@@ -124,7 +124,7 @@ def _in_all_lanes(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(first, undefined, ir.VectorType(ir.IntType(32), LANES)([0] * LANES))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _spectrogram(
     signal: NDArray[np.float64], hann: NDArray[np.float64], filters: NDArray[np.float64], hop: int, bands: int,
     frames: int,
@@ -137,7 +137,7 @@ def _spectrogram(
         for sample in range(hann.size):
             frame[sample] = signal[index * hop + sample] * hann[sample]
         for group in range(filters.shape[0]):
-            _energies(frame, filters[group], energies)
+            _energies(frame, filters[group], energies)  # type: ignore[call-arg]  # numba passes the first
             for lane in range(min(LANES, bands - group * LANES)):
                 result[group * LANES + lane, index] = np.sqrt(energies[lane] / hann.size)
     return result

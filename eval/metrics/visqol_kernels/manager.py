@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from visqol.audio_utils import AudioSignal, scale_to_match_sound_pressure_level
 from visqol.gammatone import Spectrogram, prepare_spectrograms_for_comparison
 from visqol.nsim import PatchSimilarityResult, measure_patch_similarity
 from visqol.numba_accel import _dp_backtrace
+from visqol.patch_creator import VadPatchCreator
 from visqol.patch_selector import _calc_max_num_patches, slice_signal
 
 from earmark.eval.metrics.visqol_kernels import candidate_search
@@ -43,12 +43,6 @@ class PackedManager(parts.VisqolManager):
         super().__init__()
         self._kept = Kept(MOST_BYTES)
         self._filters: dict[int, NDArray[np.float64]] = {}
-
-    def init(self, **options: Any) -> None:
-        """Load the models (`VisqolManager.init`)."""
-        super().init(**options)
-        if self.use_speech_mode:
-            self.patch_creator = VoicePatchCreator(parts.PATCH_SIZE_SPEECH)
 
     @property
     def bands(self) -> int:
@@ -106,9 +100,12 @@ class PackedManager(parts.VisqolManager):
         Raises:
             ValueError: there is none for any.
         """
-        assert self.patch_creator is not None
-        starts = reference.patch_starts(self.patch_creator, ref_db, window)
-        size, frames = self.patch_creator.patch_size, deg_db.shape[1]
+        creator = self.patch_creator
+        if isinstance(creator, VadPatchCreator):
+            creator = VoicePatchCreator(creator.patch_size)
+        assert creator is not None
+        starts = reference.patch_starts(creator, ref_db, window)
+        size, frames = creator.patch_size, deg_db.shape[1]
         count = _calc_max_num_patches(starts.tolist(), frames, size)
         if count == 0:
             raise ValueError(

@@ -1,6 +1,6 @@
 """Coverage of the 95 % intervals and size of the tests, in simulated listening tests and comparisons of metrics.
 
-    python benchmarks/coverage.py [--repetitions 2000] [--only listening|metrics|screening]
+    python benchmarks/interval_coverage.py [--repetitions 2000] [--only listening|metrics|screening]
 
 Everything is computed by the functions that the reports use. A rating is quality + listener + listener x system + item
 + item x system + error, normal with standard deviations of 8, 6, 5, 5 and 10 points, rounded and clipped to the scale.
