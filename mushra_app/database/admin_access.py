@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-import time
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from earmark.mushra_app.database import clock
 from earmark.mushra_app.database.persons import network_of
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import AdminSession, FailedSignIn, Setting
@@ -63,10 +63,12 @@ def sign_in(store: Store, password: str, address: str, known: str = "") -> str |
     Raises:
         TooManyTriesError: after MAX_FAILURES_PER_ADDRESS wrong passwords, or if many passwords are being checked.
     """
-    now = time.time()
     origin = f"browser {known}" if known else network_of(address) or address
     with store.writing(exclusive=True) as session:
-        session.execute(delete(FailedSignIn).where(FailedSignIn.time < now - WINDOW_SECONDS))
+        now = clock.now(session)
+        # From the future, if the clock was set back since; such an attempt counts no longer than any other.
+        over = or_(FailedSignIn.time < now - WINDOW_SECONDS, FailedSignIn.time > now + WINDOW_SECONDS)
+        session.execute(delete(FailedSignIn).where(over))
         count = select(func.count()).select_from(FailedSignIn)
         if session.scalars(count.where(FailedSignIn.address == origin)).one() >= MAX_FAILURES_PER_ADDRESS:
             raise TooManyTriesError
@@ -92,7 +94,7 @@ def form_token(store: Store, secret: str) -> str | None:
     """CSRF token of a session's forms; None if there is no such session."""
     with store.reading() as session:
         current = session.get(AdminSession, _key(secret))
-    return None if current is None or current.expires < time.time() else current.form_token
+        return None if current is None or current.expires < clock.now(session) else current.form_token
 
 
 def sign_out(store: Store, secret: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from earmark.mushra_app.database.labels import listener_label
+from earmark.mushra_app.database.leases import is_held
 from earmark.mushra_app.database.persons import address_key, person_key
 from earmark.mushra_app.database.refusals import TookPartError, TooManySessionsError
 from earmark.mushra_app.database.tables import Admitted, Listener, Setting
@@ -82,7 +83,7 @@ def _address(session: Session, arrival: Arrival, address: str) -> str:
 
 def _open_sessions(session: Session, hashed: str, now: float) -> int:
     running = and_(
-        Listener.address == hashed, Listener.state == "active", Listener.lease_until > now, Listener.excluded == ""
+        Listener.address == hashed, Listener.state == "active", is_held(now), Listener.excluded == ""
     )  # fmt: skip
     return session.scalars(select(func.count()).select_from(Listener).where(running)).one()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
+from earmark.mushra_app.database import clock
 from earmark.mushra_app.database.collected import as_ratings, rating_table
+from earmark.mushra_app.database.leases import is_held
 from earmark.mushra_app.database.tables import Listener, Step, Trial
 from earmark.mushra_app.database.timing import implausible
 from earmark.mushra_app.ratings.screening import screen
@@ -43,7 +44,7 @@ def judge(session: Session, study: Study, rule: str, *, refuse_implausible: bool
     Args:
         refuse_implausible: whether sessions that contradict what the server saw do not count; see timing.py.
     """
-    now = time.time()
+    now = clock.now(session)
     listeners = session.scalars(select(Listener).where(_is_due(now))).all()
     reasons = _reasons(session, study, rule, listeners)
     labels = [listener.label for listener in listeners]
@@ -70,7 +71,7 @@ def record(session: Session, verdicts: Sequence[Verdict]) -> None:
 
 
 def _is_due(now: float) -> ColumnElement[bool]:
-    gone = and_(Listener.state == "active", Listener.lease_until < now)
+    gone = and_(Listener.state == "active", ~is_held(now))
     unjudged = or_(Listener.judged.is_(None), Listener.judged <= Listener.seen)
     return or_(AT_END, and_(unjudged, or_(Listener.state.in_(["finished", "left"]), gone)))
 

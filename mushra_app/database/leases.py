@@ -1,8 +1,9 @@
 """Leases: every item needs `study.annotations` ratings; a lease reserves one of them for a listener at work.
 
 Leases begin when a listener opens the first trial. Before that the items are provisional, so that people who consent
-and leave take no places. Leases are counted for GRACE_SECONDS after they end, since the clocks of two workers may
-differ. All functions run in an exclusive transaction (see transactions.py), so that their counts stay valid to its end.
+and leave take no places. Leases are counted for GRACE_SECONDS after they end, so that a request on its way can still
+renew them. All times are the database's (see clock.py). All functions run in an exclusive transaction (see
+transactions.py), so that their counts stay valid to its end.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database.allocation import allocate
@@ -28,6 +29,20 @@ COUNTS = and_(
 )  # fmt: skip
 
 
+def is_held(now: float, grace: float = 0.0) -> ColumnElement[bool]:
+    """Whether a listener's leases last, as a criterion on Listener.
+
+    Leases given at `seen` end at `lease_until`. If the clock was set back since, `seen` lies in the future, and the
+    time that has passed is unknown: they last until `lease_until`, unless the clock went back by more than they last.
+    """
+    return and_(Listener.lease_until > now - grace, 2 * Listener.seen - Listener.lease_until < now + grace)
+
+
+def holds(listener: Listener, now: float) -> bool:
+    """Whether the leases of this listener last; see is_held."""
+    return listener.lease_until > now and 2 * listener.seen - listener.lease_until < now
+
+
 def valid_ratings(session: Session) -> dict[str, int]:
     """Item id -> ratings that count."""
     counts = select(Trial.item, func.count()).join(Listener).where(COUNTS).group_by(Trial.item)
@@ -39,7 +54,7 @@ def ratings_and_leases(session: Session, now: float, *, without: Listener | None
     leased = and_(
         Trial.purpose == "rating", Trial.submitted.is_(None),
         Listener.state == "active", Listener.excluded == "", Listener.begun.is_not(None),
-        Listener.lease_until > now - GRACE_SECONDS,
+        is_held(now, GRACE_SECONDS),
         *([] if without is None else [Listener.id != without.id]),
     )  # fmt: skip
     counts = select(Trial.item, func.count()).join(Listener).where(or_(COUNTS, leased)).group_by(Trial.item)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,7 @@ from sqlalchemy import Engine, Select, and_, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from earmark.codec.text import counted
-from earmark.mushra_app.database import admission, judging, leases, submissions
+from earmark.mushra_app.database import admission, clock, judging, leases, submissions
 from earmark.mushra_app.database.allocation import allocate, is_complete
 from earmark.mushra_app.database.collected import rating_table
 from earmark.mushra_app.database.connection import connect
@@ -76,7 +75,7 @@ class Store(Database):
     def status(self) -> Status:
         """Whether newcomers are admitted, and why not."""
         with self.reading() as session:
-            return self._status(session, time.time())
+            return self._status(session, clock.now(session))
 
     def _status(self, session: Session, now: float) -> Status:
         if is_complete(self.study, leases.valid_ratings(session)):
@@ -101,15 +100,18 @@ class Store(Database):
         """
         with self.reading() as session:
             listener = session.scalar(_with_steps_and_trials(key))
-        now = time.time()
-        if listener is None or listener.state != "active" or listener.lease_until > now + self.lease / 2:
+            now = clock.now(session)
+        if listener is None or listener.state != "active":
+            return listener
+        set_back = listener.seen > now + leases.GRACE_SECONDS  # the clock, since the leases were given
+        if listener.lease_until > now + self.lease / 2 and not set_back:
             return listener
         until = min(now + self.lease, listener.progress + MOST_IDLE_LEASES * self.lease)
-        if until <= max(now, listener.lease_until):
+        if until <= max(now, listener.lease_until) and not set_back:
             return listener
         with self.writing() as session:
             this = update(Listener).where(Listener.id == listener.id).values(seen=now, lease_until=until)
-            still_valid = or_(Listener.lease_until > now, Listener.begun.is_(None))
+            still_valid = or_(leases.is_held(now), Listener.begun.is_(None))
             renewed = session.execute(this.where(still_valid))
         if renewed.rowcount == 0:  # type: ignore[attr-defined]
             with self.writing(exclusive=True) as session:
@@ -127,12 +129,12 @@ class Store(Database):
             The listener as `listener` returns it; its state is "not begun" if others took all places.
         """
         with self.writing(exclusive=True) as session:
-            now = time.time()
+            now = clock.now(session)
             listener = session.scalars(_with_steps_and_trials(key).with_for_update(of=Listener)).one()
             if listener.begun is None and listener.state == "active":
                 leases.begin(session, self.study, listener, now)
                 listener.seen, listener.lease_until = now, now + self.lease
-                listener.progress = max(listener.progress, now)
+                listener.progress = now
         with self.reading() as session:
             return session.scalars(_with_steps_and_trials(key)).one()
 
@@ -168,7 +170,7 @@ class Store(Database):
         self.screen_ended_sessions()
         with self.writing(exclusive=True) as session:
             if session.scalar(select(Listener).where(Listener.key == key)) is None:
-                now = time.time()
+                now = clock.now(session)
                 admission.check(session, arrival, address, self.per_address, now)
                 status = self._status(session, now)
                 if status.state != "open":
@@ -192,7 +194,8 @@ class Store(Database):
         """End the session of a listener who stops early, and with it the leases on unfinished trials."""
         with self.writing() as session:
             active = and_(Listener.key == key, Listener.state == "active")
-            session.execute(update(Listener).where(active).values(state="left", seen=time.time(), address=""))
+            values = {"state": "left", "seen": clock.now(session), "judged": None, "address": ""}
+            session.execute(update(Listener).where(active).values(values))
         self.screen_ended_sessions()
 
     def exclude(self, listener_id: int, reason: str) -> None:
@@ -212,10 +215,10 @@ class Store(Database):
         Returns:
             Number of listeners whose leases ended.
         """
-        now = time.time()
         whose = Listener.id == listener_id if listener_id is not None else ~judging.RATED
-        leased = and_(whose, Listener.state == "active", Listener.begun.is_not(None), Listener.lease_until > now)
         with self.writing(exclusive=True) as session:
+            held = leases.is_held(clock.now(session))
+            leased = and_(whose, Listener.state == "active", Listener.begun.is_not(None), held)
             ended = session.execute(update(Listener).where(leased).values(lease_until=0.0, progress=0.0))
         return int(ended.rowcount)  # type: ignore[attr-defined]
 
@@ -228,9 +231,9 @@ class Store(Database):
 
     def serve_trial(self, trial_id: int) -> Trial:
         """A trial with its stimuli, whose page is sent now; the first time counts."""
-        now = time.time()
         with self.noting() as session:
-            session.execute(update(Trial).where(Trial.id == trial_id, Trial.served.is_(None)).values(served=now))
+            first = and_(Trial.id == trial_id, Trial.served.is_(None))
+            session.execute(update(Trial).where(first).values(served=clock.now(session)))
         return self.trial(trial_id)
 
     def submit(self, listener_key: str, trial_key: str, answers: Mapping[str, Answer], seconds: float) -> None:
@@ -289,7 +292,7 @@ class Store(Database):
             return None
         if row.fetched is None:
             with self.noting() as session:
-                session.execute(update(Stimulus).where(Stimulus.token == token).values(fetched=time.time()))
+                session.execute(update(Stimulus).where(Stimulus.token == token).values(fetched=clock.now(session)))
         return row.item, row.condition
 
     # Results and screening

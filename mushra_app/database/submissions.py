@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 from sqlalchemy import and_, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
+from earmark.mushra_app.database import clock
+from earmark.mushra_app.database.leases import is_held
 from earmark.mushra_app.database.refusals import AlreadyRatedError, RefusedError, SessionOverError, UnknownTrialError
 from earmark.mushra_app.database.tables import Listener, Rating, Step, Trial
 from earmark.mushra_app.messages import marked
@@ -66,9 +67,11 @@ def store_ratings(
     Returns:
         None if exactly these ratings are now stored, otherwise the reason why not.
     """
-    now = time.time()
+    now = clock.now(session)
     listener = update(Listener).where(Listener.id == trial.listener_id)
-    state = session.scalar(listener.values(seen=now).returning(Listener.state))
+    held = session.scalar(select(is_held(now)).where(Listener.id == trial.listener_id))
+    # Not judged any more, rather than judged before `seen`: the clock may have been set back between the two.
+    state = session.scalar(listener.values(seen=now, judged=None).returning(Listener.state))
     session.execute(listener.where(Listener.begun.is_(None)).values(begun=now))
     if state == "active":
         unrated = and_(Trial.id == trial.id, Trial.key == trial.key, Trial.submitted.is_(None))
@@ -78,7 +81,8 @@ def store_ratings(
             session.execute(insert(Rating), rows)
             session.execute(update(Step).where(Step.trial_id == trial.id).values(done=now))
             session.execute(listener.values(progress=now))
-            session.execute(listener.where(Listener.lease_until > now).values(lease_until=now + lease))
+            if held:
+                session.execute(listener.values(lease_until=now + lease))
             return None
     same_trial = and_(Rating.trial_id == trial.id, Trial.key == trial.key)
     stored = session.scalars(select(Rating).join(Trial, Trial.id == Rating.trial_id).where(same_trial)).all()
@@ -108,8 +112,9 @@ def complete_step(
     if listener.open_step is not step:
         raise RefusedError("There is something to do before this page.")
     step.answer = answer
-    step.done = None if again else time.time()
-    listener.progress = max(listener.progress, time.time())
+    now = clock.now(session)
+    step.done = None if again else now
+    listener.progress = now
     if turned_away:
         listener.address = ""
         listener.state, listener.excluded, listener.excluded_by = "turned away", turned_away, "page"

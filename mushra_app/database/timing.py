@@ -2,7 +2,8 @@
 
 The browser's own figure for the time on a page is stored, and never believed alone. A session is implausible if its
 trials together took less time than their sounds last, each heard once; if audio was rated that was never fetched; or if
-the browser claims more time than passed. Trials that an earlier version served have no times, and are not judged.
+the browser claims more time than passed. Trials that an earlier version served have no times, and those stored before
+they were served saw the clock set back; both are not judged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from earmark.mushra_app.database.tables import Listener, Stimulus, Trial
 from earmark.mushra_app.study.study import Study
 
 CHECK = "timing"
-SLACK_SECONDS = 2.0  # clocks of two workers differ, and the page counts from before it is shown
+SLACK_SECONDS = 2.0  # the page counts from before it is shown
 
 
 @dataclass
@@ -47,14 +48,14 @@ def implausible(session: Session, study: Study, labels: Collection[str] | None =
     query = (
         select(Listener.label, Trial.item, Trial.served, Trial.submitted, Trial.seconds, unheard)
         .join(Listener, Listener.id == Trial.listener_id)
-        .where(Trial.purpose.in_(["rating", "repeat"]), Trial.submitted.is_not(None), Trial.served.is_not(None))
+        .where(Trial.purpose.in_(["rating", "repeat"]), Trial.submitted >= Trial.served)
     )  # fmt: skip
     if labels is not None:
         query = query.where(Listener.label.in_(labels))
     lengths = {item.id: item.seconds * (len(study.conditions_of(item)) + 1) for item in study.items}
     seen: dict[str, _Seen] = defaultdict(_Seen)
     for label, item, served, submitted, claimed, silent in session.execute(query):
-        one, took = seen[label], max(0.0, submitted - served)
+        one, took = seen[label], submitted - served
         one.trials += 1
         one.seconds += took
         one.audio += lengths.get(item, 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pandas as pd
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from earmark.mushra_app.database import leases
+from earmark.mushra_app.database import clock, leases
 from earmark.mushra_app.database.collected import as_ratings
 from earmark.mushra_app.database.refusals import Status
 from earmark.mushra_app.database.store import Store
@@ -144,8 +143,9 @@ class Overview:
 def overview(store: Store) -> Overview:
     """Screen the sessions that have ended, then collect the view."""
     store.screen_ended_sessions()
-    now, study = time.time(), store.study
+    study = store.study
     with store.reading() as session:
+        now = clock.now(session)
         listeners = session.scalars(select(Listener).order_by(Listener.id)).all()
         steps = _by_listener(session, Step.id, Step.position, Step.type, Step.done, Step.trial_id, of=Step)
         trials = _by_listener(session, Trial.id, Trial.purpose, Trial.seconds, of=Trial)
@@ -178,7 +178,7 @@ def _by_listener(session: Session, *columns: Any, of: type[Step] | type[Trial]) 
 
 def _minutes(listener: Listener, steps: Sequence[Any]) -> float:
     ends = [step.done for step in steps if step.done is not None]
-    return (max(ends, default=listener.started) - listener.started) / 60
+    return max(0.0, max(ends, default=listener.started) - listener.started) / 60
 
 
 def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
@@ -236,7 +236,7 @@ def _listeners(
     for listener in listeners:
         rated = [trial for trial in trials[listener.id] if trial.purpose == "rating"]
         spent = [trial.seconds for trial in rated if trial.seconds is not None]
-        at_work = "at work" if listener.lease_until > now else "gone"
+        at_work = "at work" if leases.holds(listener, now) else "gone"
         rows.append(ListenerRow(
             listener, at_work if listener.state == "active" else listener.state, len(spent),
             len(rated), median(spent) if spent else None, evidence.get(listener.label, ""),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from urllib.parse import unquote
 
-from flask import Flask, Response, abort, jsonify, render_template, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, abort, jsonify, render_template, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadSignature
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
@@ -52,7 +54,31 @@ class Cookies(SecureCookieSessionInterface):
 
     In a frame, browsers require the attribute Secure, hence https, and Partitioned, which separates the cookie from
     those of other frames. Elsewhere the cookie is for this site only (SameSite=Lax).
+
+    No clocks are compared. The server does not look at the age of a cookie, which is negative where the clock that
+    signed it was ahead: on another server, or before it was set back. Browsers count Max-Age by their own clock, and
+    compare Expires with it.
     """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the cookie, whatever its age."""
+        serializer = self.get_signing_serializer(app)
+        if serializer is None:
+            return None
+        with suppress(BadSignature):
+            return self.session_class(serializer.loads(request.cookies.get(self.get_cookie_name(app), "")))
+        return self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Set the cookie, with Max-Age besides Expires."""
+        super().save_session(app, session, response)
+        start, age = f"{self.get_cookie_name(app)}=", int(app.permanent_session_lifetime.total_seconds())
+        cookies = [
+            f"{one}; Max-Age={age}" if one.startswith(start) and "Expires=" in one and "Max-Age=" not in one else one
+            for one in response.headers.getlist("Set-Cookie")
+        ]
+        if cookies:
+            response.headers.setlist("Set-Cookie", cookies)
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,8 @@ class Clock:
     """The time that the store sees."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = stores.time.time()
-        monkeypatch.setattr(stores.time, "time", lambda: self.now)
+        self.now = time.time()
+        monkeypatch.setattr(time, "time", lambda: self.now)
 
     def pass_lease(self) -> None:
         self.now += stores.LEASE_SECONDS + leases.GRACE_SECONDS + 1

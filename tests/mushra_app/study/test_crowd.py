@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -265,8 +266,8 @@ def test_a_session_without_its_trials_gets_no_code(app: Flask, monkeypatch: pyte
     """Ada stays on the volume page while others take all places: no completion code for zero trials."""
     ada = Visitor(app)
     ada.post("/start", data={"token": field(ada.get(PROLIFIC).text, "token"), "consent": "yes"})
-    now = stores.time.time() + 2 * stores.LEASE_SECONDS
-    monkeypatch.setattr(stores.time, "time", lambda: now)
+    now = time.time() + 2 * stores.LEASE_SECONDS
+    monkeypatch.setattr(time, "time", lambda: now)
     for number in range(3):
         take_all(Visitor(app), PROLIFIC.replace("60fd9a0c", f"other{number}"))
     ada.go_on(ada.get("/continue"))
