@@ -1,4 +1,7 @@
-"""Recommendation ITU-R BS.1534-3 (10/2015), point by point: which points a study meets, and which nobody can check."""
+"""Recommendation ITU-R BS.1534-3 (10/2015), point by point: which points a study meets, and which nobody can check.
+
+The Recommendation states no longest session; that of `preflight` is Earmark's.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from earmark.codec.text import counted
-from earmark.mushra_app.building.preflight import LONGEST_SESSION, MOST_CONDITIONS, Preflight
+from earmark.mushra_app.building.preflight import MOST_CONDITIONS, Preflight
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.study.pages import Headphones, Training
 from earmark.mushra_app.study.study import Role, Study
@@ -41,7 +44,16 @@ def points(study: Study, preflight: Preflight) -> list[Point]:
     Args:
         preflight: result of `check_study` for this study.
     """
-    return [*_panel_points(study), *_trial_points(study), *_material_points(study, preflight)]
+    return [*_design_points(study), *_panel_points(study), *_trial_points(study), *_material_points(study, preflight)]
+
+
+def _design_points(study: Study) -> list[Point]:
+    """Clause 3: order and effort."""
+    return [
+        Point("3", "items and signals in random order for every listener", "yes", "done by the server"),
+        Point("3", "listeners not overloaded", "experimenter",
+              f"a session takes about {counted(max(1, round(session_minutes(study))), 'minute')}"),
+    ]  # fmt: skip
 
 
 def _panel_points(study: Study) -> list[Point]:
@@ -54,28 +66,27 @@ def _panel_points(study: Study) -> list[Point]:
         _point("4.1.2", "post-screening by hidden reference and mid anchor", not missing,
                f"no condition is the {' or the '.join(missing)}" if missing else
                "earmark study report --screen bs1534"),
-        _point("4.2", f"a panel of about {PANEL} assessors", study.annotations >= PANEL,
+        _point("4.2", f"about {PANEL} assessors, more where conditions are not controlled", study.annotations >= PANEL,
                f"every item gets at least {counted(study.annotations, 'rating')}"),
     ]  # fmt: skip
 
 
 def _trial_points(study: Study) -> list[Point]:
     """Clause 5: conditions, training, and how a trial works."""
-    minutes = session_minutes(study)
+    longest = max((item.seconds for item in study.items), default=0.0)
     training = sum(isinstance(page, Training) for page in study.pages)
     most = max((len(study.conditions_of(item)) for item in study.items), default=0)
     return [
         _has(study, "5.1", "a hidden reference", "hidden reference"),
         _has(study, "5.1", "a low anchor, 3.5 kHz low-pass", "low anchor"),
         _has(study, "5.1", "a mid anchor, 7 kHz low-pass", "mid anchor"),
+        _point("5.1", f"items of about 10 s, not over {LONGEST_ITEM:g} s", longest <= LONGEST_ITEM,
+               f"the longest has {longest:.1f} s"),
         _point("5.2", "training with all signals before the test", training > 0,
                counted(training, "practice trial") if training else "no practice trial; add some by `training` in "
                "session.toml"),
         _point("5.3", f"no more than {MOST_CONDITIONS} signals in a trial", most <= MOST_CONDITIONS, f"{most}"),
         Point("5.3", "switching at will between synchronised signals, with 5 ms fades", "yes", "done by the player"),
-        Point("5.3", "items and signals in random order for every listener", "yes", "done by the server"),
-        _point("5.3", f"sessions of {LONGEST_SESSION} minutes at most", minutes <= LONGEST_SESSION,
-               f"about {minutes:.0f}"),
         Point("5.4", "the continuous scale of five bands, 0 to 100", "yes", "shown in every trial"),
     ]  # fmt: skip
 
@@ -84,18 +95,15 @@ def _material_points(study: Study, preflight: Preflight) -> list[Point]:
     """Clauses 7 and 8: items, playback and levels."""
     systems = sum(condition.role == "system" for condition in study.conditions)
     wanted = max(FEWEST_ITEMS, math.ceil(ITEMS_PER_SYSTEM * systems))
-    longest = max((item.seconds for item in study.items), default=0.0)
     check = next((page for page in study.pages if isinstance(page, Headphones)), None)
     (loudness,) = (finding for finding in preflight.findings if finding.check == "loudness")
     return [
-        _point("7", f"items of about 10 s, not over {LONGEST_ITEM:g} s", longest <= LONGEST_ITEM,
-               f"the longest has {longest:.1f} s"),
-        _point("7", f"at least {FEWEST_ITEMS} items and {ITEMS_PER_SYSTEM} times as many as systems",
+        _point("7.1", f"at least {FEWEST_ITEMS} items and {ITEMS_PER_SYSTEM} times as many as systems",
                len(study.items) >= wanted, f"{counted(len(study.items), 'item')}, {counted(systems, 'system')}"),
-        Point("7", "material that reveals the weaknesses of the systems", "experimenter",
+        Point("7.1", "critical material, which reveals the weaknesses of the systems", "experimenter",
               "excerpts are chosen at random" if "run" in study.provenance else "the items are the author's choice"),
-        Point("8", "good headphones or loudspeakers, one type per test", "experimenter", _headphones(check)),
-        _point("8", "signals of an item equally loud", loudness.status == "ok", loudness.evidence),
+        _point("7.1", "loudness aligned, so that one gain serves a trial", loudness.status == "ok", loudness.evidence),
+        Point("8", "headphones or loudspeakers, the same type for all", "experimenter", _headphones(check)),
     ]  # fmt: skip
 
 

@@ -115,12 +115,13 @@ def bs1534_mid_anchor(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def bs1534_outliers(ratings: pd.DataFrame) -> pd.DataFrame:
-    """ITU-R BS.1534-3, 4.1.2: outliers, more than 1.5 interquartile ranges outside the quartiles of all listeners.
+    """Earmark's addition: outliers in more than 15 % of the ratings, 1.5 interquartile ranges outside the quartiles.
 
-    Quartiles are those of the same item in the same condition, if at least four listeners rated it. Where their range
-    is zero no rating is an outlier: most listeners agree to the point, and any other score would be one.
-    The clause does not say how many such ratings make a listener an outlier; its other criteria say more than 15 %,
-    which is used here too.
+    ITU-R BS.1534-3, 4.1.2, defines these outliers, but asks only to examine why they were given; it drops no listener
+    for them. The limit is that of its other criteria. Quartiles are those of the same item in the same condition, if at
+    least four listeners rated it, interpolated linearly; those of the Recommendation, medians of the lower and upper
+    half, lie a little further out for an even number of listeners. Where the range is zero no rating is an outlier:
+    most listeners agree to the point, and any other score would be one.
     """
     outside = outside_quartiles(ratings)
     return _share(
@@ -183,8 +184,8 @@ RULES: dict[str, Rule] = {
         _BS1534,
     ),
     "bs1534-iqr": Rule(
-        "the post-screening of ITU-R BS.1534-3 with its criterion for outliers",
-        "Recommendation ITU-R BS.1534-3 (10/2015), 4.1.2",
+        "the post-screening of ITU-R BS.1534-3, and a rule of Earmark on outliers",
+        "Recommendation ITU-R BS.1534-3 (10/2015), 4.1.2, which does not itself drop listeners for outliers",
         (
             *_BS1534,
             Clause("rate systems more than 1.5 interquartile ranges outside the quartiles of all listeners in more "

@@ -15,16 +15,30 @@ OUTLIERS = RULES["bs1534-iqr"].clauses[-1]
 
 
 def warnings(ratings: Ratings, screening: Screening) -> tuple[str, ...]:
-    """Sentences on listeners whom a single slip drops, and on outliers to expect by chance.
+    """Sentences on listeners whom a single slip drops.
 
     Args:
         ratings: ratings of all listeners.
         screening: result of screening them.
     """
-    sentences = [_slips(ratings, clause) for clause in screening.applied]
-    if OUTLIERS in screening.applied:
-        sentences.append(_outliers(ratings))
-    return tuple(sentence for sentence in sentences if sentence)
+    return tuple(filter(None, (_slips(ratings, clause) for clause in screening.applied)))
+
+
+def outliers_by_chance(ratings: Ratings, screening: Screening) -> str:
+    """A sentence on how many listeners the rule on outliers drops, and would drop by chance; "" if it is not applied.
+
+    Args:
+        ratings: ratings of all listeners.
+        screening: result of screening them.
+    """
+    systems = ratings.with_role("system")
+    if OUTLIERS not in screening.applied or systems.empty:
+        return ""
+    dropped = int(bs1534_outliers(systems)["violated"].sum())
+    return (
+        f"The rule on outliers drops {counted(dropped, 'listener')}; if outliers fell on listeners at random, it "
+        f"would drop {expected_by_chance(systems):.1f}."
+    )
 
 
 def trials_to_survive_a_slip(clause: Clause) -> int:
@@ -75,15 +89,4 @@ def _slips(ratings: Ratings, clause: Clause) -> str:
         f"{len(few)} of {counted(len(trials), 'listener')} rated the {clause.role} in at most "
         f"{counted(most, 'trial')}, where one slip drops a listener: with slips in {100 * SLIP:.0f} % "
         f"of trials, {100 * risk:.0f} % of honest listeners are dropped. Give every listener {enough} trials or more."
-    )
-
-
-def _outliers(ratings: Ratings) -> str:
-    systems = ratings.with_role("system")
-    if systems.empty:
-        return ""
-    dropped = int(bs1534_outliers(systems)["violated"].sum())
-    return (
-        f"The criterion for outliers drops {counted(dropped, 'listener')}; if outliers fell on listeners at random, it "
-        f"would drop {expected_by_chance(systems):.1f}."
     )

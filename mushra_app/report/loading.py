@@ -49,7 +49,7 @@ class LoadedRatings:
         Args:
             folder: output folder, created if missing.
             screen: rule that drops listeners: "paper" (EnCodec paper, section 4.3), "bs1534" (ITU-R BS.1534-3, 4.1.2),
-                "bs1534-iqr" (the same with its outlier criterion) or "none".
+                "bs1534-iqr" (the same, and a rule on outliers) or "none".
             intervals: what leads: "listeners" (a bootstrap of listeners, for these items) or "paper" (Student's t over
                 ratings and Wilcoxon's tests over all conditions, as reports before Earmark 0.1 had).
 

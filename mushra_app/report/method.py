@@ -12,6 +12,7 @@ from earmark.mushra_app.analysis.results import Results
 from earmark.mushra_app.ratings.screening import Screening
 from earmark.mushra_app.ratings.table import SPECIAL_ROLES, Ratings
 from earmark.mushra_app.report.intervals import Intervals
+from earmark.mushra_app.study.pages import ATTENTION
 
 
 def paragraph(ratings: Ratings, screening: Screening, results: Results, intervals: Intervals) -> str:
@@ -23,7 +24,7 @@ def paragraph(ratings: Ratings, screening: Screening, results: Results, interval
         results: statistics of the ratings.
         intervals: what the report leads with.
     """
-    parts = [_design(ratings), _screening(ratings, screening), _estimand(screening)]
+    parts = [_design(ratings), _screening(ratings, screening), _estimand(screening, intervals)]
     parts += _paper_intervals(results) if intervals.lead == "ci95" else [_intervals(), _tests(results)]
     parts.append(f"The analysis was made with Earmark {version('earmark')}.")
     return " ".join(part for part in parts if part)
@@ -37,10 +38,12 @@ def _design(ratings: Ratings) -> str:
     *first, last = [systems, *named]
     conditions = f"{', '.join(first)} and {last}" if first else last
     items, listeners = frame["item"].nunique(), frame["listener"].nunique()
-    each = frame.groupby("listener")["item"].nunique().median()
-    share = "all of them" if each == items else f"{each:g} of them (median)"
+    each = frame.groupby("listener")["item"].nunique()
+    rated = (
+        f"all {items} items" if each.min() == items > 1 else f"{each.median():g} of {counted(items, 'item')} (median)"
+    )
     return (
-        f"{counted(listeners, 'listener')} rated {counted(items, 'item')}, {share} each, in "
+        f"{counted(listeners, 'listener')} each rated {rated} in "
         f"{counted(len(ratings.roles), 'condition')} ({conditions}) on the continuous quality scale from 0 to 100 of "
         "Recommendation ITU-R BS.1534-3 (MUSHRA)."
     )
@@ -49,17 +52,27 @@ def _design(ratings: Ratings) -> str:
 def _screening(ratings: Ratings, screening: Screening) -> str:
     dropped, listeners = len(screening.dropped), len(screening.listeners)
     kept = f"{counted(len(screening.kept), 'rating')} of {counted(listeners - dropped, 'listener')} remained"
-    excluded = f", of whom {len(ratings.excluded)} had been excluded by the experimenter" if ratings.excluded else ""
+    excluded = f"{counted(len(ratings.excluded), 'listener')} excluded by the experimenter or a page of the session"
     if not screening.applied:
-        return f"Listeners were not screened by their ratings; {kept}."
-    clauses = "; or ".join(clause.text for clause in screening.applied)
+        also = f"apart from {excluded}" if ratings.excluded else ""
+        return f"Listeners were not screened by their ratings{f', {also}' if also else ''}; {kept}."
+    reasons = [clause.text for clause in screening.applied]
+    if has_attention_checks(ratings):
+        reasons.append("miss an attention check")
     return (
-        f"By {screening.rule.title} ({screening.rule.source}), {dropped} of {counted(listeners, 'listener')} "
-        f"{'was' if dropped == 1 else 'were'} dropped{excluded}: those who {clauses}; {kept}."
+        f"Of {counted(listeners, 'listener')}, {dropped} {'was' if dropped == 1 else 'were'} dropped"
+        f"{f', {excluded} among them' if ratings.excluded else ''} by {screening.rule.title} "
+        f"({screening.rule.source}): "
+        f"those who {'; or '.join(reasons)}. {kept[0].upper()}{kept[1:]}."
     )
 
 
-def _estimand(screening: Screening) -> str:
+def has_attention_checks(ratings: Ratings) -> bool:
+    """Whether the session had attention checks, by which every rule but "none" drops listeners."""
+    return ratings.checks is not None and bool(ratings.checks["check"].isin(ATTENTION).any())
+
+
+def _estimand(screening: Screening, intervals: Intervals) -> str:
     frame = screening.kept
     if frame.empty:
         return ""
@@ -67,6 +80,8 @@ def _estimand(screening: Screening) -> str:
     missing = "" if complete.all() else (
         f"; {(~complete).sum()} of {counted(len(complete), 'trial')} lack a condition, and nothing was imputed"
     )  # fmt: skip
+    if intervals.difference == "listener_difference":
+        return f"Means are over all ratings, each with the same weight{missing}."
     return (
         "Means are over all ratings, and differences over all trials in which a listener rated both conditions of the "
         f"pair, each trial with the same weight{missing}."
@@ -90,7 +105,7 @@ def _tests(results: Results) -> str:
     units = int(family["listeners"].max())
     patterns = (
         "all sign patterns" if units <= EXACT_UNITS
-        else f"{patterns_drawn(units)} random patterns" if units <= DRAWN_UNITS
+        else f"{patterns_drawn(units):,} random patterns" if units <= DRAWN_UNITS
         else "the normal limit"
     )  # fmt: skip
     friedman = "Friedman's test compares the systems together, on the listeners' means. " if results.friedman else ""
@@ -111,6 +126,6 @@ def _paper_intervals(results: Results) -> list[str]:
         "The 95 % confidence interval of a mean is Student's t over all ratings, as in Défossez et al. 2022 (arXiv "
         "2210.13438), which treats the ratings of a listener as independent.",
         "" if family.empty else
-        "Pairs are compared on the listeners' mean differences, one weight for each listener, by Wilcoxon's "
+        "Pairs are compared on the listeners' mean differences, each listener with the same weight, by Wilcoxon's "
         f"signed-rank test with Holm's correction for {counted(len(family), 'pair')} of conditions.",
     ]  # fmt: skip

@@ -21,7 +21,6 @@ from earmark.mushra_app.ratings.table import SPECIAL_ROLES, Ratings
 from earmark.mushra_app.report import method, rating_plot
 from earmark.mushra_app.report.intervals import Intervals
 from earmark.mushra_app.report.plot_style import in_page
-from earmark.mushra_app.study.pages import ATTENTION
 
 Row = Mapping[Hashable, Any]  # row of a table as column -> value
 
@@ -31,7 +30,7 @@ LISTENERS_SHOWN = 100  # rows in each table of listeners; listeners.csv has all
 
 def page(
     ratings: Ratings, screening: Screening, results: Results, drawings: Mapping[str, str], intervals: Intervals,
-    warnings: Sequence[str] = (),
+    warnings: Sequence[str] = (), outliers: str = "",
 ) -> str:  # fmt: skip
     """Render the HTML page, which loads no other file.
 
@@ -42,6 +41,7 @@ def page(
         drawings: SVG files by name: plot and, if available, distribution and metrics.
         intervals: which intervals to show, the leading one first.
         warnings: sentences for the head of the page.
+        outliers: sentence on the rule on outliers, or "".
     """
     environment = Environment(
         loader=PackageLoader("earmark.mushra_app.report"), autoescape=True, undefined=StrictUndefined,
@@ -56,6 +56,7 @@ def page(
         **_overview(ratings, screening),
         intervals=intervals,
         warnings=warnings,
+        outliers=outliers,
         method=method.paragraph(ratings, screening, results, intervals),
         **_scores(results, intervals),
         **_comparisons(results, intervals),
@@ -116,7 +117,7 @@ def _screening(ratings: Ratings, screening: Screening, results: Results) -> dict
         "rules": results.rules.to_dict("records"),
         "applied": screening.applied,
         "skipped": screening.skipped,
-        "attention": ratings.checks is not None and bool(ratings.checks["check"].isin(ATTENTION).any()),
+        "attention": method.has_attention_checks(ratings),
         "by_hand": len(ratings.excluded),
         "dropped": screening.dropped.head(LISTENERS_SHOWN).to_dict("records"),
         "dropped_count": len(screening.dropped),

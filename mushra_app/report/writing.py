@@ -98,7 +98,8 @@ def write_report(ratings: Ratings, rule: str, out: Path, intervals: str = "liste
     results = analyse(ratings, screening, shown.family)
     too_few = too_few_listeners(results.comparisons)
     warnings = (*screening.skipped, *screening_risk.warnings(ratings, screening), *([too_few] if too_few else []))
-    notes = (*ratings.notes, *warnings)
+    outliers = screening_risk.outliers_by_chance(ratings, screening)
+    notes = (*ratings.notes, *warnings, *([outliers] if outliers else []))
     if results.summary.empty:
         notes = (*notes, "No listener was kept, so there are no means after screening.")
     figures = _figures(ratings, screening, results, shown)
@@ -113,7 +114,7 @@ def write_report(ratings: Ratings, rule: str, out: Path, intervals: str = "liste
     if not results.correlations.empty:
         write_text(out / "metrics.csv", csv_text(results.correlations))
     drawings = {name: _write_plot(figure, report.plots[name]) for name, figure in figures.items()}
-    write_text(report.page, report_page.page(ratings, screening, results, drawings, shown, warnings))
+    write_text(report.page, report_page.page(ratings, screening, results, drawings, shown, warnings, outliers))
     return report
 
 

@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from earmark.mushra_app.ratings.screening import RULES, bs1534_outliers, screen
-from earmark.mushra_app.ratings.screening_risk import expected_by_chance, trials_to_survive_a_slip, warnings
+from earmark.mushra_app.ratings.screening_risk import (
+    expected_by_chance,
+    outliers_by_chance,
+    trials_to_survive_a_slip,
+    warnings,
+)
 from earmark.mushra_app.ratings.table import Ratings
 
 ROLES = {"ref": "hidden reference", "codec": "system"}
@@ -49,8 +54,12 @@ def test_outliers_by_chance_by_hand():
     assert bs1534_outliers(frame)["violated"].sum() == 1
     assert expected_by_chance(frame) == pytest.approx(3.439)
     ratings = Ratings(frame, {"codec": "system"}, "test")
-    (warning,) = warnings(ratings, screen(ratings, "bs1534-iqr"))
-    assert "drops 1 listener; if outliers fell on listeners at random, it would drop 3.4." in warning
+    screening = screen(ratings, "bs1534-iqr")
+    assert outliers_by_chance(ratings, screening) == (
+        "The rule on outliers drops 1 listener; if outliers fell on listeners at random, it would drop 3.4."
+    )
+    assert warnings(ratings, screening) == ()
+    assert outliers_by_chance(ratings, screen(ratings, "bs1534")) == ""
 
 
 def test_outliers_by_chance_against_independent_ratings():

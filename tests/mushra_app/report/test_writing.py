@@ -334,14 +334,17 @@ def test_too_few_listeners_are_noted_on_the_page_and_in_the_notes(tmp_path):
 def test_the_method_is_a_paragraph_for_a_paper(tmp_path):
     method = write_report(panel(), "paper", tmp_path).method_txt.read_text()
     for words in (
-        "12 listeners rated 4 items, all of them each, in 3 conditions (1 system, a hidden reference and a low anchor)",
-        "By the rule of the EnCodec paper (Défossez et al. 2022, arXiv 2210.13438, section 4.3), 0 of 12 listeners",
+        "12 listeners each rated all 4 items in 3 conditions (1 system, a hidden reference and a low anchor)",
+        "Of 12 listeners, 0 were dropped by the rule of the EnCodec paper (Défossez et al. 2022, arXiv 2210.13438, "
+        "section 4.3): those who rate the hidden reference below 90",
         "each trial with the same weight", "Hesterberg 2015", "Baayen, Davidson and Bates 2008", "Earmark 0.",
     ):  # fmt: skip
         assert words in method
     assert "Holm's method for the 3 pairs of systems." not in method  # one system: no pair is corrected
     paper = write_report(panel(), "paper", tmp_path, "paper").method_txt.read_text()
     assert "Student's t over all ratings" in paper
+    assert "Means are over all ratings, each with the same weight." in paper  # differences weight listeners alike
+    assert "each listener with the same weight, by Wilcoxon's" in paper
     assert "Wilcoxon's signed-rank test with Holm's correction for 3 pairs of conditions" in paper
 
 
