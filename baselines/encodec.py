@@ -85,7 +85,13 @@ class EncodecCodec:
             steps = self._steps(array.shape[1])
             for start in range(0, array.shape[1], steps):
                 packets.append(prefix + coder.encode(array[:, start : start + steps], self.model.quantizer.bits))
-        return Encoded(tuple(packets), audio.shape[-1])
+        return Encoded(tuple(packets), audio.shape[-1], seconds=self._seconds(audio.shape[-1]))
+
+    def _seconds(self, samples: int) -> float:
+        """Coded duration, up to the end of the last step; segments overlap, so that their lengths do not add up."""
+        hop = self.model.config.seanet.hop
+        ends = [start + -(-(end - start) // hop) * hop for start, end in self.model.config.segments(samples)]
+        return max(ends) / self.sample_rate
 
     def _steps(self, segment: int) -> int:
         """Steps of a full packet in a segment of `segment` steps."""

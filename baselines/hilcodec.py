@@ -77,7 +77,7 @@ class HilCodec:
                 codes[level, hop] = index.item()
                 residual = residual - quantized
         packets = tuple(pack(level, BITS) for level in codes)
-        return Encoded(packets, audio.shape[-1], bits=codes.size * BITS)
+        return Encoded(packets, audio.shape[-1], bits=codes.size * BITS, seconds=hops * HOP / self.sample_rate)
 
     def decode(self, encoded: Encoded) -> Audio:
         from earmark.codec.ecdc.bits import unpack

@@ -22,6 +22,7 @@ class Network(Protocol):
 
     sample_rate: int
     codebook_size: int
+    hop: int  # samples per step of the last level, which has the most steps
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]: ...
 
@@ -37,12 +38,12 @@ class DacNetwork:
         self.model = _from_pretrained(DacModel, folder)
         self.sample_rate: int = self.model.config.sampling_rate
         self.codebook_size: int = self.model.config.codebook_size
+        self.hop: int = self.model.config.hop_length
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
-        hop = self.model.config.hop_length
         # The output of each layer with an odd stride is a sample shorter than steps x stride.
-        short = hop - _length_after(1, self.model.config.upsampling_ratios)
-        padded = pad(audio, (0, -(audio.shape[-1] + short) % hop + short))
+        short = self.hop - _length_after(1, self.model.config.upsampling_ratios)
+        padded = pad(audio, (0, -(audio.shape[-1] + short) % self.hop + short))
         codes = self.model.encode(padded[None, None], n_quantizers=codebooks).audio_codes
         return list(codes[0])
 
@@ -66,9 +67,10 @@ class MimiNetwork:
         self.model = _from_pretrained(MimiModel, folder)
         self.sample_rate: int = self.model.config.sampling_rate
         self.codebook_size: int = self.model.config.codebook_size
+        self.hop: int = self.model.config.frame_size
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
-        padded = pad(audio, (0, -audio.shape[-1] % self.model.config.frame_size))
+        padded = pad(audio, (0, -audio.shape[-1] % self.hop))
         return list(self.model.encode(padded[None, None], num_quantizers=codebooks).audio_codes[0])
 
     def decode(self, levels: list[Tensor]) -> Tensor:
@@ -84,10 +86,11 @@ class EncodecNetwork:
         self.model = _from_pretrained(EncodecModel, folder)
         self.sample_rate: int = self.model.config.sampling_rate
         self.codebook_size: int = self.model.config.codebook_size
+        self.hop: int = self.model.config.hop_length
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
         config = self.model.config
-        padded = pad(audio, (0, -audio.shape[-1] % config.hop_length))
+        padded = pad(audio, (0, -audio.shape[-1] % self.hop))
         kbps = codebooks * config.codebook_nbits * config.frame_rate / 1000
         return list(self.model.encode(padded[None, None], bandwidth=kbps).audio_codes[0, 0])
 
@@ -104,6 +107,7 @@ class SnacNetwork:
         self.model = SNAC.from_pretrained(str(folder))
         self.sample_rate: int = self.model.sampling_rate
         self.codebook_size: int = self.model.codebook_size
+        self.hop = int(self.model.hop_length * self.model.vq_strides[-1])
 
     def encode(self, audio: Tensor, codebooks: int) -> list[Tensor]:
         return [level[0] for level in self.model.encode(audio[None, None])]  # pads its input itself

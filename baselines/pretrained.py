@@ -71,7 +71,8 @@ class TokenCodec:
         with torch.inference_mode():
             levels = self.network.encode(torch.from_numpy(np.ascontiguousarray(audio[0])), self.codebooks)
         packets = tuple(pack(level.numpy(), self.width) for level in levels)
-        return Encoded(packets, audio.shape[-1], bits=self.width * sum(level.numel() for level in levels))
+        seconds = levels[-1].numel() * self.network.hop / self.sample_rate
+        return Encoded(packets, audio.shape[-1], self.width * sum(level.numel() for level in levels), seconds)
 
     def decode(self, encoded: Encoded) -> Audio:
         import torch

@@ -23,7 +23,7 @@ def resample(audio: Audio, from_rate: int, to_rate: int) -> Audio:
         return audio
     length = resampled_length(audio.shape[-1], from_rate, to_rate)
     flat = audio.reshape(-1, audio.shape[-1])
-    resampled = soxr.resample(np.ascontiguousarray(flat.T), from_rate, to_rate, quality="VHQ").T
+    resampled = np.ascontiguousarray(soxr.resample(np.ascontiguousarray(flat.T), from_rate, to_rate, quality="VHQ").T)
     return fit_length(resampled.astype(np.float32, copy=False), length).reshape(*audio.shape[:-1], length)
 
 

@@ -53,7 +53,7 @@ def align(source: Audio, decoded: Audio, sample_rate: int, rule: Rule = SEARCH) 
         The decoded signal in the shape of the source, and what was found. A signal that is silent or has NaN is moved
         only by a given or shared delay.
     """
-    decoded = np.asarray(decoded, np.float32)
+    source, decoded = np.ascontiguousarray(source, np.float32), np.ascontiguousarray(decoded, np.float32)
     known = Alignment(sample_rate, rule.mode, rule.delay)
     if not _usable(source) or not _usable(decoded):
         removed = float(rule.delay or 0.0) if rule.mode in ("given", "shared") else 0.0

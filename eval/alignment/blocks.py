@@ -20,14 +20,17 @@ def blocks(length: int) -> Iterator[slice]:
 
 def means(audio: Audio) -> Audio:
     """Mean of each channel, [channels, 1], as float32."""
-    return audio.mean(axis=-1, keepdims=True, dtype=np.float64).astype(np.float32)
+    total = np.zeros((len(audio), 1))
+    for part in blocks(audio.shape[-1]):
+        total += audio[:, part].sum(axis=-1, keepdims=True)  # pairwise, so that float32 is accurate, and fast
+    return (total / max(1, audio.shape[-1])).astype(np.float32)
 
 
 def energies(audio: Audio) -> NDArray[np.float64]:
     """Sum of squares of each channel, [channels]."""
     total = np.zeros(len(audio))
     for part in blocks(audio.shape[-1]):
-        total += np.square(audio[:, part], dtype=np.float64).sum(axis=-1)
+        total += [float(np.dot(channel, channel)) for channel in audio[:, part]]
     return total
 
 

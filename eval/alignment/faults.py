@@ -14,7 +14,7 @@ from earmark.codec.audio import Audio
 from earmark.eval.alignment.blocks import blocks, level, levels, means
 from earmark.eval.alignment.result import Mark
 
-FRAME = 2048  # samples of the spectra from which the gain is measured
+FRAME, FRAMES_AT_ONCE = 2048, 64  # samples of the spectra from which the gain is measured, and spectra in memory
 NOTABLE_GAIN = 3.0  # dB
 SPREAD = 10.0  # dB
 BAND_RANGE = 40.0  # dB below the strongest band of the source that count
@@ -63,8 +63,8 @@ def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     window = np.hanning(size).astype(np.float32)
     power = np.zeros(size // 2 + 1)
     for channel in audio:
-        for first in range(0, max(1, frames), 256):
-            part = channel[first * size : min(first + 256, max(1, frames)) * size].reshape(-1, size)
+        for first in range(0, max(1, frames), FRAMES_AT_ONCE):
+            part = channel[first * size : min(first + FRAMES_AT_ONCE, max(1, frames)) * size].reshape(-1, size)
             power += np.square(np.abs(fft.rfft(part * window, axis=-1))).sum(axis=0, dtype=np.float64)
     frequencies = np.arange(len(power)) * sample_rate / size
     edges = 88.4 * 2 ** (np.arange(0, 24) / 3)  # around the centres 100, 126, 158 Hz ...

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark.codec.audio import Audio
-from earmark.eval.alignment.blocks import BLOCK, blocks, means
+from earmark.eval.alignment.blocks import BLOCK, blocks, energies, means
 from earmark.eval.alignment.correlation import TAPS, peak_between
 
 MAX_LAG = 10  # samples; a longer search would hide a wrong documented delay
 GAIN_DB = 0.3  # a fraction of a sample is removed if that raises the SI-SNR by this
+MOST_BLOCKS = 16  # loudest ones of the source, 20 s, in which the best delay of a long signal is searched
 
 
 @dataclass(frozen=True)
@@ -36,51 +38,55 @@ class Match:
 def match_near(source: Audio, decoded: Audio, lag: int, reach: int = MAX_LAG) -> Match:
     """Search `reach` samples on both sides of `lag` for the highest correlation, of either polarity.
 
+    The loudest blocks of a long signal, 20 s or more, decide which delay is best; the height is that of the whole.
+
     Args:
         source: [channels, time]; decoded: [channels, any time].
     """
-    length, size = source.shape[-1], decoded.shape[-1]
     around = reach + TAPS // 2
     first = lag - around
-    known = products(source, decoded, range(first, lag + around + 1), means(source), means(decoded))
+    spans = _loudest(source, _spans(source, decoded, range(first, lag + around + 1)))
+    known = products(source, decoded, range(first, lag + around + 1), means(source), means(decoded), spans)
     height = np.abs(known).sum(axis=0)
     lags = sorted(range(lag - reach, lag + reach + 1), key=lambda candidate: abs(candidate - lag))
     whole = max(lags, key=lambda candidate: float(height[candidate - first]))  # the nearest of equal peaks
-    middle = known[:, whole - first]
-    energy_x, slope = _energy(source, max(0, -whole), min(length, size - whole)), _steps(source)
-    energy_y = _energy(decoded, 0, size)
-    if energy_x == 0 or energy_y == 0:
+    top, sign = height_at(source, decoded, whole)
+    energy_x = _energy(source, max(0, -whole), min(source.shape[-1], decoded.shape[-1] - whole))
+    if top == 0:
         return Match(lag, 0.0, 0.0, 1)
-    top = min(1.0, float(height[whole - first]) / math.sqrt(energy_x * energy_y))
-    curve = np.sign(middle) @ known[:, whole - first - TAPS // 2 : whole - first + TAPS // 2 + 1]
+    at = whole - first
+    curve = np.sign(known[:, at]) @ known[:, at - TAPS // 2 : at + TAPS // 2 + 1]
     fraction = peak_between(curve, TAPS // 2)
     noise = max(1e-9, 1 - top**2)
-    if fraction**2 * slope / energy_x < (10 ** (GAIN_DB / 10) - 1) * noise:
+    if fraction**2 * _steps(source) / energy_x < (10 ** (GAIN_DB / 10) - 1) * noise:
         fraction = 0.0
-    return Match(whole, fraction, top, -1 if middle.sum() < 0 else 1)
+    return Match(whole, fraction, top, sign)
 
 
 def height_at(source: Audio, decoded: Audio, lag: int) -> tuple[float, int]:
     """Normalised correlation at one lag, 0 to 1, and the polarity there; 0 and 1 for silence."""
     length, size = source.shape[-1], decoded.shape[-1]
     energy = _energy(source, max(0, -lag), min(length, size - lag)) * _energy(decoded, 0, size)
+    if energy == 0:
+        return 0.0, 1
     here = products(source, decoded, range(lag, lag + 1), means(source), means(decoded))
-    height = float(np.abs(here).sum()) / math.sqrt(energy) if energy > 0 else 0.0
-    return min(1.0, height), -1 if here.sum() < 0 else 1
+    return min(1.0, float(np.abs(here).sum()) / math.sqrt(energy)), -1 if here.sum() < 0 else 1
 
 
-def products(source: Audio, decoded: Audio, lags: range, mean_x: Audio, mean_y: Audio) -> NDArray[np.float64]:
+def products(
+    source: Audio, decoded: Audio, lags: range, mean_x: Audio, mean_y: Audio, spans: Iterable[slice] | None = None
+) -> NDArray[np.float64]:
     """Inner products [channels, lags] of the source with the decoded signal moved earlier by each of the lags.
 
     Args:
         source: [channels, time]; decoded: [channels, any time].
         lags: consecutive, in samples.
         mean_x, mean_y: [channels, 1], what is subtracted from the signals first.
+        spans: parts of the source that count; default: all.
     """
     result = np.zeros((len(source), len(lags)))
-    first, last = max(0, -lags[-1]), min(source.shape[-1], decoded.shape[-1] - lags[0])
-    for start in range(first, last, BLOCK):
-        stop = min(last, start + BLOCK)
+    for span in _spans(source, decoded, lags) if spans is None else spans:
+        start, stop = span.start, span.stop
         x = source[:, start:stop] - mean_x
         begin = max(0, start + lags[0])  # of the part of the decoded signal that meets the block
         y = decoded[:, begin : stop + lags[-1]] - mean_y
@@ -92,6 +98,19 @@ def products(source: Audio, decoded: Audio, lags: range, mean_x: Audio, mean_y: 
                         x[channel, low - start : high - start], y[channel, low + lag - begin : high + lag - begin]
                     )
     return result
+
+
+def _spans(source: Audio, decoded: Audio, lags: range) -> list[slice]:
+    """Blocks of the source that the decoded signal meets at any of the lags."""
+    first, last = max(0, -lags[-1]), min(source.shape[-1], decoded.shape[-1] - lags[0])
+    return [slice(start, min(last, start + BLOCK)) for start in range(first, last, BLOCK)]
+
+
+def _loudest(audio: Audio, spans: list[slice]) -> list[slice]:
+    """At most MOST_BLOCKS of the spans, those with the most energy."""
+    if len(spans) <= MOST_BLOCKS:
+        return spans
+    return sorted(spans, key=lambda span: -float(energies(audio[:, span]).sum()))[:MOST_BLOCKS]
 
 
 def _energy(audio: Audio, first: int, last: int) -> float:
@@ -106,8 +125,9 @@ def _energy(audio: Audio, first: int, last: int) -> float:
 def _steps(audio: Audio) -> float:
     """Energy of the differences between samples of [channels, time], which is that of a shift by one sample."""
     return sum(
-        float(np.square(np.diff(audio[:, part.start : part.stop + 1], axis=-1), dtype=np.float64).sum())
+        float(np.dot(steps, steps))
         for part in blocks(audio.shape[-1])
+        for steps in np.diff(audio[:, part.start : part.stop + 1], axis=-1)
     )
 
 

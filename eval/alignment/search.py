@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.codec.audio import Audio, resample
+from earmark.eval.alignment.blocks import energies
 from earmark.eval.alignment.correlation import Peak, correlate
 from earmark.eval.alignment.envelopes import envelope, envelope_peak
 from earmark.eval.alignment.recent import kept_for
@@ -23,8 +24,11 @@ ENVELOPE_HEIGHT = 0.25
 NEAR_HEIGHT = 0.12  # of a waveform's peak near the envelopes' delay
 ENVELOPE_REACH = 0.004  # seconds around the envelopes' delay where the waveforms are searched
 ENVELOPE_RATE = 16_000
-LONGEST = 2**22  # samples of both signals that are searched at once, which takes about 200 MB
-PIECE, AROUND = 2**19, 2**20  # samples of the decoded signal, and of the source on each side, for longer signals
+SHORT = 2**21  # samples of both signals up to which they are searched at once, without a look at a piece of them
+LONGEST = 2**22  # the same up to which that fits into about 200 MB
+PIECE = 2**19  # samples of the decoded signal that are searched in longer signals
+NEAR, AROUND = 2**18, 2**20  # samples of the source on each side of a piece, at first and then
+STEP = 2**16  # samples; starts of pieces are multiples of it, so that most systems have the same piece of a source
 
 
 @dataclass(frozen=True)
@@ -55,39 +59,73 @@ class Delay:
 def find_delay(source: Audio, decoded: Audio, sample_rate: int) -> Delay:
     """Search all delays at which the signals overlap.
 
-    Signals of more than four million samples together, which do not fit into the memory of one FFT, are searched by
-    pieces of the decoded signal: first near the same time in the source, then everywhere.
+    Of signals of a million samples each, the loudest piece of the decoded signal is searched first, near the same time
+    in the source. Where that leaves doubt, the whole signals are searched, or, since more than four million samples
+    together do not fit into the memory of one FFT, more pieces, at last everywhere.
 
     Args:
         source: [channels, time]; decoded: [channels, any time].
     """
-    if source.shape[-1] + decoded.shape[-1] <= LONGEST:
+    total = source.shape[-1] + decoded.shape[-1]
+    if total <= SHORT:
+        return _find(source, decoded, sample_rate)
+    pieces = _loudest_pieces(decoded)
+    start, end = _around(pieces[0], NEAR, source.shape[-1])
+    near = _peak(source[:, start:end], decoded[:, pieces[0] : pieces[0] + PIECE], sample_rate)
+    if near is not None and _stands_out(near):
+        return _moved(Delay(near.lag, False, near), pieces[0] - start)
+    if total <= LONGEST:
         return _find(source, decoded, sample_rate)
     best: Delay | None = None
-    for first, start, end in _pieces(source.shape[-1], decoded):
-        found = _find(source[:, start:end], decoded[:, first : first + PIECE], sample_rate)
-        if found.lag is not None:
-            peak = replace(found.peak, lag=found.peak.lag + first - start)
-            found = replace(found, lag=found.lag + first - start, peak=peak)
-            if not found.ambiguous:
-                return found
+    for first, start, end in _places(pieces, source.shape[-1]):
+        found = _moved(_find(source[:, start:end], decoded[:, first : first + PIECE], sample_rate), first - start)
+        if found.lag is not None and not found.ambiguous:
+            return found
         if best is None or (found.lag is not None and best.lag is None):
             best = found
     assert best is not None
     return best
 
 
-def _pieces(length: int, decoded: Audio) -> Iterator[tuple[int, int, int]]:
+def _moved(found: Delay, samples: int) -> Delay:
+    """The delay in the whole signals of one that was found in parts of them."""
+    if found.lag is None:
+        return found
+    return replace(found, lag=found.lag + samples, peak=replace(found.peak, lag=found.peak.lag + samples))
+
+
+def _loudest_pieces(decoded: Audio) -> list[int]:
+    """First samples of about 12 pieces of the decoded signal, loudest first."""
+    last = decoded.shape[-1] - PIECE
+    starts = range(0, max(1, last), max(1, last // 12 // STEP) * STEP)
+    return sorted(starts, key=lambda first: -float(energies(decoded[:, first : first + PIECE]).sum()))
+
+
+def _around(first: int, reach: int, length: int) -> tuple[int, int]:
+    """Ends of a part of the source that extends by `reach` on both sides of a piece."""
+    return max(0, min(first, length) - reach), min(length, first + PIECE + reach)
+
+
+def _places(pieces: list[int], length: int) -> Iterator[tuple[int, int, int]]:
     """(first sample of a piece of the decoded signal, first and last + 1 sample of the source to search)."""
-    size = decoded.shape[-1]
-    starts = range(0, max(1, size - PIECE), max(1, (size - PIECE) // 12))
-    energy = {first: float(np.square(decoded[:, first : first + PIECE], dtype=np.float64).sum()) for first in starts}
-    loudest = sorted(energy, key=lambda first: -energy[first])
-    for first in loudest[:3]:
-        yield first, max(0, min(first, length) - AROUND), min(length, first + PIECE + AROUND)
-    for first in loudest[:2]:
+    for first in pieces[:3]:
+        yield first, *_around(first, AROUND, length)
+    for first in pieces[:2]:
         for start in range(0, length, 2 * AROUND):
             yield first, start, min(length, start + 2 * AROUND + PIECE)
+
+
+def _peak(source: Audio, decoded: Audio, sample_rate: int) -> Peak | None:
+    """The highest peak of the waveforms' correlation; None for silence and nothing."""
+    if min(source.shape[-1], decoded.shape[-1]) < 2:
+        return None
+    correlation = correlate(source, decoded, sample_rate, kept_for(source))
+    return None if correlation is None else correlation.best()
+
+
+def _stands_out(peak: Peak) -> bool:
+    """Whether a peak needs no second opinion."""
+    return (peak.height >= CERTAIN and peak.rival < DISTINCT) or (peak.height >= SIGNIFICANT and peak.rival < 0.5)
 
 
 def _find(source: Audio, decoded: Audio, sample_rate: int) -> Delay:
@@ -99,7 +137,7 @@ def _find(source: Audio, decoded: Audio, sample_rate: int) -> Delay:
     if correlation is None:
         return Delay(None, False, nothing)
     peak = correlation.best()
-    if (peak.height >= CERTAIN and peak.rival < DISTINCT) or (peak.height >= SIGNIFICANT and peak.rival < 0.5):
+    if _stands_out(peak):
         return Delay(peak.lag, False, peak)
     x = kept.get("envelope", (sample_rate,), lambda: _envelope(source, sample_rate))
     lag, height, rival = envelope_peak(x, _envelope(decoded, sample_rate), ENVELOPE_RATE)

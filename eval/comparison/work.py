@@ -182,7 +182,7 @@ def _take(task: Task, given: DecodedFile, reference: audio.Recording) -> tuple[R
     """Read the decoded file, and store it as it is scored: in the format of the recording and aligned with it."""
     original = loading.load(given, task.source, reference)
     pair = matched(reference, original, task.rule(reference))
-    rate = None if given.bits is None else Rate(given.bits, reference.seconds, file_bytes=True)
+    rate = None if given.bits is None else Rate(given.bits, given.seconds or reference.seconds, given.file_bytes)
     notes = loading.notes(task.system.text, task.source, reference, original, pair)
     return _stored(task, reference, pair, rate, (None, None), notes), pair.decoded
 

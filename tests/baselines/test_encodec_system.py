@@ -79,6 +79,8 @@ def test_24khz_decodes_to_what_the_model_gives_at_the_nominal_rate(weights, kbps
     model = checkpoints.load(weights["encodec_24khz"])
     np.testing.assert_allclose(codec.decode(encoded), model.decode(model.encode(audio, kbps))[0], atol=1e-5)
     assert encoded.payload_bits / 2 == kbps * 1000  # 2 s are 150 steps of 2 to 32 codes of 10 bits: whole bytes
+    odd = codec.encode(audio[:, :24001])  # 76 steps of 320 samples
+    assert (odd.payload_bits, odd.seconds) == (76 * kbps * 1000 / 75, 76 / 75)
 
 
 @pytest.mark.parametrize("kbps", [3, 6, 12, 24])
@@ -92,6 +94,8 @@ def test_48khz_counts_overlap_and_scales(weights, kbps):
     codebooks = round(kbps / 1.5)
     sizes = [4 + -(-steps * codebooks * 10 // 8) for steps in (150, 150, 3)]
     assert [len(packet) for packet in encoded.packets] == sizes
+    assert encoded.seconds == 2
+    assert codec.encode(audio[:, :95280]).seconds == 1.99  # second segment: 47760 samples from 0.99 s on, 150 steps
 
 
 @pytest.mark.parametrize("samples", [1, 319, 320, 321, 24001, 47520, 47999])

@@ -111,6 +111,8 @@ def steps(hops: int) -> np.ndarray:
 def test_75_hops_of_10_bits_per_codebook(codebooks):
     encoded = codec(f"hilcodec@{0.75 * codebooks}").encode(steps(75))
     assert encoded.payload_bits == 75 * 10 * codebooks == 750 * codebooks
+    longer = codec(f"hilcodec@{0.75 * codebooks}").encode(steps(75)[:, : 320 * 10 + 1])
+    assert (longer.payload_bits, longer.seconds) == (11 * 10 * codebooks, 11 / 75)
 
 
 @pytest.mark.usefixtures("weights")

@@ -110,6 +110,11 @@ def test_bits_are_counted_exactly(codec, text, rate, samples, bits):
     assert one.sample_rate == rate
     encoded = one.encode(noise(samples))
     assert encoded.payload_bits == bits
+    kbps = family_of(parse(text)).kbps(parse(text))  # over the coded time, whatever the padding
+    assert encoded.payload_bits / encoded.seconds == pytest.approx(1000 * kbps, rel=1e-9)
+    odd = one.encode(noise(samples + 1))
+    assert odd.payload_bits > bits
+    assert odd.payload_bits / odd.seconds == pytest.approx(1000 * kbps, rel=1e-9)
     assert 0 <= 8 * sum(map(len, encoded.packets)) - bits < 8 * len(encoded.packets)
 
 

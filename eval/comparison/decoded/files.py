@@ -10,7 +10,7 @@ from earmark.codec.notices import notice
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.decoded import report
 from earmark.eval.comparison.decoded.folders import DecodedSystem
-from earmark.eval.comparison.decoded.loading import DecodedFile
+from earmark.eval.comparison.decoded.loading import DecodedFile, with_bitstream
 from earmark.eval.comparison.decoded.matching import Match, match
 from earmark.eval.comparison.digests import Digests
 
@@ -79,7 +79,8 @@ class DecodedFiles:
         digest = self._sha256[system][file] = digests.of(path)
         bitstreams = self._bitstreams.get(system)
         coded = bitstreams.files.get(file) if bitstreams is not None else None
-        return DecodedFile(path, digest, None if coded is None else 8 * coded.stat().st_size)
+        one = DecodedFile(path, digest)
+        return one if coded is None else with_bitstream(one, coded)
 
     @property
     def missing(self) -> int:

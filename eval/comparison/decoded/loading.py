@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from earmark.baselines import containers
 from earmark.codec.audio import Recording, read
 from earmark.codec.audio.files import seconds as length_of
+from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import local_copy
 from earmark.eval.comparison.corpus import Source
 from earmark.eval.comparison.pair import Pair
@@ -21,12 +23,32 @@ class DecodedFile:
 
     Args:
         sha256: hash of the file, which identifies its content.
-        bits: size of the coded file in bits; None if it is not known.
+        bits: payload of the coded file; None if it is not known.
+        seconds: coded duration; None if it is that of the source.
+        file_bytes: whether the payload is the whole file, as its format is not known.
     """
 
     path: Path
     sha256: str
     bits: int | None = None
+    seconds: float | None = None
+    file_bytes: bool = False
+
+
+def with_bitstream(file: DecodedFile, coded: Path) -> DecodedFile:
+    """The decoded file with the payload of its bitstream.
+
+    Raises:
+        UserError: the bitstream cannot be read.
+    """
+    try:
+        content = coded.read_bytes()
+    except OSError as error:
+        raise UserError(f"{coded}: {error.strerror or error}") from error
+    found = containers.payload(content)
+    if found is None:
+        return replace(file, bits=8 * len(content), file_bytes=True)
+    return replace(file, bits=found.bits, seconds=found.seconds)
 
 
 def load(file: DecodedFile, source: Source, reference: Recording) -> Recording:

@@ -16,7 +16,7 @@ def decoded_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --decoded and --bitstreams to a command."""
     function = option(
         "--bitstreams", multiple=True, metavar="NAME=FOLDER",
-        help="Coded files of a --decoded system, whose sizes give its bit rate; without them it is the number after @.",
+        help="Coded files of a --decoded system, which give its bit rate; without them it is the number after @.",
     )(function)  # fmt: skip
     return option(
         "--decoded", multiple=True, metavar="NAME=FOLDER",

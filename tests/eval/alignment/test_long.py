@@ -24,7 +24,10 @@ def noise(seconds: int, channels: int = 2) -> np.ndarray:
 def short_pieces(monkeypatch):
     """Signals of more than 2 s are searched by pieces."""
     monkeypatch.setattr(search, "LONGEST", 4 * RATE)
+    monkeypatch.setattr(search, "SHORT", 2 * RATE)
     monkeypatch.setattr(search, "PIECE", RATE)
+    monkeypatch.setattr(search, "NEAR", RATE // 2)
+    monkeypatch.setattr(search, "STEP", RATE // 8)
     monkeypatch.setattr(search, "AROUND", 2 * RATE)
     monkeypatch.setattr(blocks, "BLOCK", 2**12)
     monkeypatch.setattr(recent, "_last", recent.Kept(b""))

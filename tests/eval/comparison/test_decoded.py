@@ -153,6 +153,19 @@ def test_bit_rates_from_bitstreams(plan, tmp_path):
     assert summarise(result.scores).query("category == 'all'").kbps.tolist() == [6.0]
 
 
+def test_bitstreams_in_a_known_container_count_without_it(plan, tmp_path):
+    """16-bit PCM at 8 kHz is 128 kbps, whatever its length and header; the other file is of unknown format."""
+    folder, bits = noisy(plan, tmp_path / "dec"), tmp_path / "bits"
+    audio.write(bits / FILES[0], np.zeros((1, 4000), np.float32), 8000, "PCM_16")
+    (bits / FILES[1]).parent.mkdir(parents=True, exist_ok=True)
+    (bits / FILES[1]).write_bytes(bytes(1125))
+    result = runner.run(decoded(plan, f"A={folder}", bitstreams=(f"A={bits}",)))
+    by_file = result.scores.set_index("file")
+    assert by_file.kbps[list(FILES[:2])].tolist() == [128.0, 6.0]
+    assert by_file.coded_seconds[list(FILES[:2])].tolist() == [0.5, 1.5]
+    assert by_file.file_bytes[list(FILES[:2])].tolist() == [False, True]
+
+
 def test_a_corpus_file_gives_decoded_audio_of_its_excerpts(plan, tmp_path):
     """Decoded files of the whole recordings and of the excerpts alone score alike."""
     corpus = tmp_path / "corpus.toml"
