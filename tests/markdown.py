@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMPILE_ONLY = "<!-- compile only"
+_NOT_RUN = re.compile(r"<!-- not run: (.*) -->")
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"(\w+)=([\w=./]+)")
@@ -23,13 +23,17 @@ class Block:
 
     Args:
         line: line of the page on which the code begins.
-        runs: False if the comment before it says that the block cannot run in a test.
+        reason: why it cannot run in a test, from the comment `<!-- not run: reason -->` before it; else "".
     """
 
     language: str
     code: str
     line: int
-    runs: bool
+    reason: str
+
+    @property
+    def runs(self) -> bool:
+        return not self.reason
 
 
 def title(page: Path) -> str:
@@ -45,7 +49,8 @@ def blocks(page: Path) -> list[Block]:
         before = text[: match.start()].rstrip().rpartition("\n")[2]
         line = text.count("\n", 0, match.start()) + 2
         code = re.sub(rf"^{match['indent']}", "", match["code"], flags=re.MULTILINE)
-        found.append(Block(match["language"], code, line, not before.startswith(COMPILE_ONLY)))
+        excuse = _NOT_RUN.search(before)
+        found.append(Block(match["language"], code, line, excuse[1] if excuse else ""))
     return found
 
 

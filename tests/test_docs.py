@@ -15,10 +15,6 @@ import pytest
 
 from .markdown import PAGES, ROOT, blocks, title
 
-RUN_ELSEWHERE = [ROOT / "docs" / "how-to" / "coming-from.md"]  # by test_coming_from.py
-WITH_PYTHON = [
-    page for page in PAGES if page not in RUN_ELSEWHERE and any(block.language == "python" for block in blocks(page))
-]
 READERS = {"toml": tomllib.loads, "json": json.loads}
 EXAMPLES = {
     "baselines/foo.py",
@@ -39,17 +35,12 @@ def run(*program: str, folder: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=title)
-def test_python_blocks_run(page: Path, tmp_path: Path):
-    """The blocks of a page run one after the other in one namespace; those marked as "compile only" are compiled."""
-    code = ""
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_python_blocks_compile(page: Path):
+    """Those that cannot run, too. test_docs_run.py runs the others."""
     for block in blocks(page):
         if block.language == "python":
             compile(block.code, f"{title(page)}:{block.line}", "exec")
-            code += block.code + "\n" if block.runs else ""
-    script = tmp_path / "page.py"  # worker processes import it again, as they would a reader's script
-    script.write_text(code, encoding="utf-8")
-    run(str(script), folder=tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -116,7 +117,7 @@ def index_command(
     short_help="Index recordings under free licences",
     examples=["earmark data open-corpus corpus/", "earmark data open-corpus corpus/ -o open-corpus.jsonl"],
 )
-@click.argument("root", type=FOLDER)
+@click.argument("root", type=click.Path(file_okay=False, path_type=Path))
 @option(
     "-o", "--out", type=NEW, metavar="FILE", show_default="print commands that fetch missing parts",
     help="Manifest to write.",
@@ -128,13 +129,17 @@ def index_command(
 def open_corpus_command(root: Path, out: Path | None, jobs: int | None, force: bool, dry_run: bool) -> None:
     """Index the open corpus: speech, music and sounds under free licences, chosen for training.
 
-    ROOT holds the parts of the corpus, each extracted to a folder of its name.
+    ROOT is the folder of the corpus, with each part extracted to a folder of its name.
 
     Without --out, prints the shell commands that fetch the missing parts; nothing is downloaded. Skips recordings that
     are clipped or end below 7 kHz, and noisy speech.
     """
     if out is not None:
         require_new(out, force)
+        if not root.is_dir():
+            raise UserError(f"{root}: there is no such folder; `earmark data open-corpus {root}` says how to fetch it")
+    else:
+        click.echo(f"mkdir -p {shlex.quote(str(root))} && cd {shlex.quote(str(root))}")
     candidates: list[Candidate] = []
     for source in open_corpus.sources():
         recordings = list(open_corpus.recordings(source, root))

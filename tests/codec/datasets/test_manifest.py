@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 from scipy.signal import butter, sosfilt
 
 from earmark.codec.audio import Recording
@@ -18,6 +19,7 @@ from earmark.codec.datasets.indexing import Candidate, index
 from earmark.codec.datasets.manifest import Entry, split_of
 from earmark.codec.datasets.screening import Limits, measure
 from earmark.codec.errors import UserError
+from earmark.codec.training.data_cli import data
 
 RATE = 24000
 
@@ -463,3 +465,16 @@ def test_musdb_takes_the_mixtures_and_its_own_test_set(tmp_path):
     ]  # fmt: skip
     assert items[2].split == "test"
     assert items[0].split == items[1].split != "test"
+
+
+def test_open_corpus_without_a_folder_says_how_to_fetch_it(tmp_path):
+    """`open-corpus corpus/` was refused: "Directory 'corpus/' does not exist"."""
+    missing = str(tmp_path / "corpus")
+    shown = CliRunner().invoke(data, ["open-corpus", missing])
+    assert shown.exit_code == 0
+    lines = shown.output.splitlines()
+    assert lines[0] == f"mkdir -p {missing} && cd {missing}"
+    assert "apt-get download klettres-data && dpkg -x klettres-data_*.deb klettres-data" in lines
+    refused = CliRunner().invoke(data, ["open-corpus", missing, "--out", str(tmp_path / "corpus.jsonl")])
+    assert isinstance(refused.exception, UserError)
+    assert f"`earmark data open-corpus {missing}`" in str(refused.exception)
