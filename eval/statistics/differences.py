@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import wilcoxon
 
 from earmark.codec.suggestions import choose
 from earmark.eval.metrics import registry
@@ -24,6 +23,7 @@ from earmark.eval.statistics import studentized
 from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.macro import MACRO
 from earmark.eval.statistics.scales import by_category, decimals_of, lower_is_better
+from earmark.eval.statistics.signed_rank import signed_rank_p
 from earmark.eval.statistics.studentized import RESAMPLES, Stratum, least_p, resolution
 
 LEVEL = 0.05
@@ -157,7 +157,7 @@ def _compare(
         result.append(
             Difference(
                 metric, category, a, b, n, float(means.mean[index]), float(means.low[index]), float(means.high[index]),
-                wins, p, p_holm, decimals, float(np.median(gap)) if n else math.nan, _signed_rank(gap),
+                wins, p, p_holm, decimals, float(np.median(gap)) if n else math.nan, signed_rank_p(gap),
                 len(np.unique(codes[~np.isnan(gaps[:, index])])),
             )
         )  # fmt: skip
@@ -172,12 +172,6 @@ def _summed(gaps: NDArray[np.float64], codes: NDArray[np.intp]) -> tuple[NDArray
     np.add.at(sums, inverse, np.where(present, gaps, 0.0))
     np.add.at(counts, inverse, present.astype(float))
     return sums, counts
-
-
-def _signed_rank(gap: NDArray[np.float64]) -> float:
-    if len(gap) < 2:
-        return math.nan
-    return float(wilcoxon(gap).pvalue) if gap.any() else 1.0
 
 
 def holm(p: Sequence[float]) -> list[float]:

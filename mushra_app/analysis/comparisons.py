@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 from earmark.eval.statistics.aggregate import half_widths
 from earmark.eval.statistics.sign_flip import least_p, sign_flip, units_needed
+from earmark.eval.statistics.signed_rank import signed_rank_p
 from earmark.mushra_app.analysis.crossed import estimate, sums_of
 from earmark.mushra_app.analysis.intervals import expanded_percentiles
-from earmark.mushra_app.analysis.significance import holm, rank_biserial, wilcoxon_p
+from earmark.mushra_app.analysis.significance import holm, rank_biserial
 from earmark.mushra_app.study.study import Role
 
 SIGNIFICANT = 0.05
+SCALE_RANGE = 100.0  # points; no difference is larger
 TRIAL = ["listener", "item"]
 DECIMALS = 9  # differences that are equal but for rounding errors must count as ties
 
@@ -61,7 +63,8 @@ def compare(frame: pd.DataFrame, family: Collection[str]) -> pd.DataFrame:
         difference: mean of better - worse over these trials.
         boot95_low, boot95_high, p: for these items: bootstrap interval and sign-flip test over listeners; the interval
             is NaN and p is NaN for a single listener.
-        crossed95_low, crossed95_high, p_crossed: for other items too; NaN for a single listener or item.
+        crossed95_low, crossed95_high, p_crossed: for other items too; the interval ends at -100 and 100, and is NaN
+            for a single listener or item.
         p_holm, p_crossed_holm: after Holm's correction (1979) for the pairs of the family.
         listener_difference, ci95_low, ci95_high: mean over listeners of their mean differences, one weight for each
             listener, with Student's t interval.
@@ -102,7 +105,7 @@ def compare(frame: pd.DataFrame, family: Collection[str]) -> pd.DataFrame:
 
 def _crossed(gaps: NDArray[np.float64], listener: NDArray[np.intp], item: NDArray[np.intp]) -> dict[str, Any]:
     result = estimate(sums_of(gaps, listener, item))
-    low, high = result.interval()
+    low, high = np.clip(result.interval(), -SCALE_RANGE, SCALE_RANGE)
     return {
         "trials": len(gaps), "listeners": len(np.unique(listener)), "items": len(np.unique(item)),
         "difference": float(result.mean), "crossed95_low": float(low), "crossed95_high": float(high),
@@ -118,12 +121,12 @@ def _by_listener(means: NDArray[np.float64]) -> dict[str, float]:
     centre = float(means.mean())
     return {
         "listener_difference": centre, "ci95_low": centre - half_width, "ci95_high": centre + half_width,
-        "p_wilcoxon": wilcoxon_p(means), "rank_biserial": rank_biserial(means),
+        "p_wilcoxon": signed_rank_p(means), "rank_biserial": rank_biserial(means),
     }  # fmt: skip
 
 
 def too_few_listeners(pairs: pd.DataFrame) -> str:
-    """A sentence if no pair of the family can be significant, whatever the ratings; otherwise "".
+    """A sentence if no pair of the family can be significant for these items, whatever the ratings; otherwise "".
 
     Args:
         pairs: from `compare`.
@@ -138,6 +141,7 @@ def too_few_listeners(pairs: pd.DataFrame) -> str:
         return ""
     correction = f" after Holm's correction for {tests} pairs" if tests > 1 else ""
     return (
-        f"Too few listeners for significance: with {listeners} listeners the smallest p{correction} is {least:.3f}, "
-        f"whatever the ratings. At least {units_needed(tests)} listeners are needed."
+        f"Too few listeners for significance for these items: with {listeners} listeners the smallest p{correction} is "
+        f"{least:.3f}, whatever the ratings. At least {units_needed(tests)} listeners are needed. The t test for other "
+        "items too has no such bound, because it takes the differences as normally distributed."
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import friedmanchisquare, rankdata, wilcoxon
+from scipy.stats import friedmanchisquare, rankdata
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,3 @@ def rank_biserial(differences: NDArray[np.float64]) -> float:
         return float("nan")
     ranks = rankdata(np.abs(differences))
     return float((ranks * np.sign(differences)).sum() / ranks.sum())
-
-
-def wilcoxon_p(differences: NDArray[np.float64]) -> float:
-    """Two-sided p value of Wilcoxon's signed-rank test, exact if scipy can; 1 if all differences are 0, NaN for one."""
-    if len(differences) < 2:
-        return float("nan")
-    if not differences.any():
-        return 1.0
-    return float(wilcoxon(differences).pvalue)

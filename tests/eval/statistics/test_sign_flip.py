@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from earmark.eval.statistics.sign_flip import EXACT_UNITS, least_p, sign_flip, units_needed
+from earmark.eval.statistics.signed_rank import signed_rank_p
 
 
 def column(*values: float) -> np.ndarray:
@@ -54,3 +55,10 @@ def test_floor_and_units_needed():
     assert 28 * least_p(8) == pytest.approx(0.219, abs=5e-4)
     assert units_needed(28) == 11
     assert units_needed(1) == 6
+
+
+@pytest.mark.parametrize("size", [2, 5, 8, 14])
+def test_signed_ranks_with_ties_and_zeros_equal_scipy(size):
+    """Up to 13 differences scipy counts all sign patterns, beyond that it takes the normal limit."""
+    gaps = np.random.default_rng(size).integers(-3, 5, size).astype(float)
+    assert signed_rank_p(gaps) == pytest.approx(scipy.stats.wilcoxon(gaps).pvalue, rel=1e-12)

@@ -44,6 +44,7 @@ def test_means_and_differences_weight_trials_alike():
     assert row["listener_difference"] == pytest.approx(-10 / 3)
     # Sums of the listeners 100, -10, -10: |100 -+ 10 -+ 10| is at least 80 in all patterns.
     assert row["p"] == 1
+    assert (row["crossed95_low"], row["crossed95_high"]) == (-100, 100)  # no difference is larger
 
 
 def test_a_condition_missing_in_some_trials_leaves_them_to_other_pairs():
@@ -116,8 +117,9 @@ def test_eight_listeners_cannot_decide_28_pairs():
     pairs = compare(grid(scores), "abcdefgh")
     assert pairs["p_holm"].min() == pytest.approx(0.21875)
     assert too_few_listeners(pairs) == (
-        "Too few listeners for significance: with 8 listeners the smallest p after Holm's correction for 28 pairs is "
-        "0.219, whatever the ratings. At least 11 listeners are needed."
+        "Too few listeners for significance for these items: with 8 listeners the smallest p after Holm's correction "
+        "for 28 pairs is 0.219, whatever the ratings. At least 11 listeners are needed. The t test for other items too "
+        "has no such bound, because it takes the differences as normally distributed."
     )
     assert too_few_listeners(compare(grid(scores[:, :3]), "abc")) == ""
 
