@@ -33,7 +33,7 @@ from earmark.mushra_app.database import admin_access
 from earmark.mushra_app.database.store import Store, open_store
 from earmark.mushra_app.study.crowd import Crowd
 from earmark.mushra_app.study.study import Study
-from earmark.mushra_app.web.overview import overview
+from earmark.mushra_app.web.listener_rows import all_listeners
 
 FORM = "application/x-www-form-urlencoded"
 CODE = b"C1DONE"
@@ -200,7 +200,7 @@ async def run(server: Server, attack: Attack, password: str, seed: int = 0) -> t
 
 def problems_of(store: Store, attack: Attack, outcome: Outcome) -> list[str]:
     """Promises that were not kept, one line each."""
-    rows = overview(store).listeners
+    rows = all_listeners(store)
     flagged = {row.listener.person for row in rows if row.flags}
     wrong = {
         f"{attack.honest - outcome.finished} honest sessions did not finish": outcome.finished != attack.honest,

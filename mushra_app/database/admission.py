@@ -6,9 +6,10 @@ therefore does not keep the same id from beginning another on a visit of its own
 
 from __future__ import annotations
 
-from sqlalchemy import Select, and_, func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import Session
 
+from earmark.mushra_app.database import judging
 from earmark.mushra_app.database.labels import listener_label
 from earmark.mushra_app.database.leases import is_held
 from earmark.mushra_app.database.persons import address_key, person_key
@@ -41,20 +42,15 @@ def took_part(session: Session, arrival: Arrival) -> bool:
     """
     if arrival.person is None:
         return False
-    known = session.scalars(same_person(arrival).options(selectinload(Listener.trials))).all()
-    if not known:
+    whose = and_(Listener.source == arrival.source, Listener.person == arrival.person)
+    if session.scalar(select(Listener.id).where(whose).limit(1)) is None:
         person = person_key(_setting(session, "secret_key"), arrival.source, arrival.person)
         return session.get(Admitted, person) is not None
-    return any(_rules_out(one, arrival) for one in known)
-
-
-def _rules_out(one: Listener, arrival: Arrival) -> bool:
-    if one.visit == arrival.visit:
-        return True
-    if one.excluded_by == "experimenter":
-        return False
-    rated = any(trial.submitted is not None for trial in one.rating_trials)
-    return one.state == "turned away" or (one.state in ("finished", "left") and rated)
+    ended = or_(Listener.state == "turned away", and_(Listener.state.in_(["finished", "left"]), judging.RATED))
+    ruled_out = or_(
+        Listener.visit.is_not_distinct_from(arrival.visit), and_(Listener.excluded_by != "experimenter", ended)
+    )  # fmt: skip
+    return session.scalar(select(Listener.id).where(whose, ruled_out).limit(1)) is not None
 
 
 def new_listener(session: Session, key: str, arrival: Arrival, address: str, now: float) -> Listener:
@@ -71,9 +67,14 @@ def new_listener(session: Session, key: str, arrival: Arrival, address: str, now
     )  # fmt: skip
 
 
-def same_person(arrival: Arrival) -> Select[Listener]:
-    """All participations of the person who arrives."""
-    return select(Listener).where(Listener.source == arrival.source, Listener.person == arrival.person)
+def participation(session: Session, arrival: Arrival) -> Listener | None:
+    """The participation of this visit, or else the newest of the person who arrives; None if there is none."""
+    of_this_visit = case((Listener.visit.is_not_distinct_from(arrival.visit), 1), else_=0)
+    found = (
+        select(Listener).where(Listener.source == arrival.source, Listener.person == arrival.person)
+        .order_by(of_this_visit.desc(), Listener.id.desc()).limit(1)
+    )  # fmt: skip
+    return session.scalar(found)
 
 
 def _address(session: Session, arrival: Arrival, address: str) -> str:

@@ -8,6 +8,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -82,7 +83,10 @@ def _has_listeners(connection: Connection) -> bool:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True)
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "connect", _set_up_postgresql)
+        return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -104,6 +108,13 @@ def readable_by_others(engine: Engine) -> list[Path]:
         return []
     paths = [Path(f"{engine.url.database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", "-queue")]
     return [path for path in paths if path.is_file() and path.stat().st_mode & 0o077]
+
+
+def _set_up_postgresql(connection: Any, _: object) -> None:
+    """Switch off just-in-time compilation: it takes 0.1 s for queries of 0.01 s, as those of the admin page are."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'jit'")
+    connection.commit()
 
 
 def _set_up_sqlite(connection: object, _: object) -> None:

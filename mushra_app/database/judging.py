@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database import clock
-from earmark.mushra_app.database.collected import as_ratings, rating_table
-from earmark.mushra_app.database.leases import is_held
+from earmark.mushra_app.database.leases import IS_RATING, is_held
+from earmark.mushra_app.database.screened import evidence_and_reasons
 from earmark.mushra_app.database.tables import Listener, Step, Trial
 from earmark.mushra_app.database.timing import implausible
-from earmark.mushra_app.ratings.screening import screen
 from earmark.mushra_app.study.study import Study
 
 UNFINISHED = exists().where(Step.listener_id == Listener.id, Step.done.is_(None))
-RATED = exists().where(Trial.listener_id == Listener.id, Trial.purpose == "rating", Trial.submitted.is_not(None))
-UNRATED = exists().where(Trial.listener_id == Listener.id, Trial.purpose == "rating", Trial.submitted.is_(None))
+RATED = exists().where(Trial.listener_id == Listener.id, IS_RATING, Trial.submitted.is_not(None))
+UNRATED = exists().where(Trial.listener_id == Listener.id, IS_RATING, Trial.submitted.is_(None))
 AT_END = and_(Listener.state == "active", ~UNFINISHED, RATED, ~UNRATED)  # a session without its trials is not finished
+MOST_AT_ONCE = 2000  # listeners judged in one step; databases limit the parameters of a query
 
 
 @dataclass(frozen=True)
@@ -29,63 +30,75 @@ class Verdict:
     Args:
         reason: why not; "" if they count.
         by: "screening", or "timing" if the session is implausible.
+        flags: signs of a script; "" for none.
+        progress: of the listener, when judged.
         time: when the listener was judged.
     """
 
     listener_id: int
     reason: str
     by: str
+    flags: str
+    progress: float
     time: float
 
 
 def judge(session: Session, study: Study, rule: str, *, refuse_implausible: bool = False) -> list[Verdict]:
-    """Judge everybody who has finished, left or disappeared since the last call. Slow; changes nothing.
+    """Judge those who have finished, left or disappeared since the last call, at most MOST_AT_ONCE; changes nothing.
+
+    A listener whom an earlier version judged keeps the verdict and gets flags only.
 
     Args:
         refuse_implausible: whether sessions that contradict what the server saw do not count; see timing.py.
     """
     now = clock.now(session)
-    listeners = session.scalars(select(Listener).where(_is_due(now))).all()
-    reasons = _reasons(session, study, rule, listeners)
-    labels = [listener.label for listener in listeners]
-    refused = implausible(session, study, labels) if refuse_implausible and labels else {}
-    return [
-        Verdict(one.id, refused.get(one.label) or reasons.get(one.label, ""),
-                "timing" if one.label in refused else "screening", now)
-        for one in listeners
-    ]  # fmt: skip
+    due = session.execute(
+        select(Listener.id, Listener.label, Listener.excluded, Listener.excluded_by, Listener.progress,
+               Listener.judged.is_(None).label("changed"), RATED.label("rated"))
+        .where(_is_due(now)).order_by(Listener.id).limit(MOST_AT_ONCE)
+    ).all()  # fmt: skip
+    rated = [one.id for one in due if one.rated]
+    reasons = evidence_and_reasons(session, study, rule, rated, judging=True)[1] if rule != "none" else {}
+    flags = implausible(session, study, rated)
+    return [_verdict(one, reasons, flags, now, refuse_implausible=refuse_implausible) for one in due]
+
+
+def _verdict(
+    one: Any, reasons: Mapping[str, str], flags: Mapping[str, str], now: float, *, refuse_implausible: bool
+) -> Verdict:  # fmt: skip
+    flag = flags.get(one.label, "")
+    if not one.changed:
+        return Verdict(one.id, one.excluded, one.excluded_by, flag, one.progress, now)
+    if refuse_implausible and flag:
+        return Verdict(one.id, flag, "timing", flag, one.progress, now)
+    reason = reasons.get(one.label, "")
+    return Verdict(one.id, reason, "screening" if reason else "", flag, one.progress, now)
 
 
 def record(session: Session, verdicts: Sequence[Verdict]) -> None:
     """Store the verdicts, and mark sessions without open steps as finished.
 
-    Decisions of a page or of the experimenter stay.
+    A listener who has stored something meanwhile is judged again next time. Decisions of a page or of the experimenter
+    stay. There may be thousands of verdicts after an outage.
     """
-    for verdict in verdicts:
-        this = update(Listener).where(Listener.id == verdict.listener_id)
-        session.execute(this.where(AT_END).values(state="finished"))
-        ours = this.where(Listener.excluded_by.in_(["", "screening", "timing"]))
-        session.execute(ours.values(excluded=verdict.reason, excluded_by=verdict.by if verdict.reason else ""))
-        session.execute(this.values(judged=verdict.time))
-        session.execute(this.where(Listener.state != "active").values(address=""))
+    rows = [
+        {"of": one.listener_id, "why": one.reason, "who": one.by, "signs": one.flags, "then": one.progress,
+         "at": one.time}
+        for one in verdicts
+    ]  # fmt: skip
+    this = update(Listener.metadata.tables["listener"]).where(
+        Listener.id == bindparam("of"), Listener.progress == bindparam("then")
+    )  # fmt: skip
+    ours = this.where(Listener.excluded_by != "experimenter", Listener.excluded_by != "page")
+    for statement in (
+        ours.values(excluded=bindparam("why"), excluded_by=bindparam("who")),
+        this.values(judged=bindparam("at"), flags=bindparam("signs")),
+        this.where(AT_END).values(state="finished", address=""),
+    ):
+        session.connection().execute(statement, rows)
 
 
 def _is_due(now: float) -> ColumnElement[bool]:
-    gone = and_(Listener.state == "active", ~is_held(now))
-    unjudged = or_(Listener.judged.is_(None), Listener.judged <= Listener.seen)
-    return or_(AT_END, and_(unjudged, or_(Listener.state.in_(["finished", "left"]), gone)))
-
-
-def _reasons(session: Session, study: Study, rule: str, listeners: Sequence[Listener]) -> dict[str, str]:
-    """Label -> reason, for those among `listeners` whom the rule drops.
-
-    The rule gets all ratings of the items that these listeners rated, since some clauses compare listeners.
-    """
-    if rule == "none" or not listeners:
-        return {}
-    items = select(Trial.item).where(Trial.listener_id.in_([listener.id for listener in listeners])).distinct()
-    table = rating_table(session, study, Trial.item.in_(session.scalars(items).all()))
-    if table.empty:
-        return {}
-    dropped = screen(as_ratings(session, study, table), rule).dropped
-    return dict(zip(dropped["listener"], dropped["reason"], strict=True))
+    ended = or_(Listener.state.in_(["finished", "left"]), ~is_held(now), AT_END)
+    unseen = or_(Listener.judged.is_(None), Listener.flags.is_(None))
+    return and_(unseen, Listener.state.in_(["active", "finished", "left"]), ended)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal_column, select
 from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database.allocation import allocate
@@ -24,9 +24,9 @@ from earmark.mushra_app.study.study import Item, Study
 
 GRACE_SECONDS = 5
 
-COUNTS = and_(
-    Trial.purpose == "rating", Trial.submitted.is_not(None), Trial.retired.is_(None), Listener.excluded == ""
-)  # fmt: skip
+# A literal, as partial indexes need it; see tables.py.
+IS_RATING = Trial.purpose == literal_column("'rating'")
+COUNTS = and_(IS_RATING, Trial.submitted.is_not(None), Trial.retired.is_(None), Listener.excluded == "")
 
 
 def is_held(now: float, grace: float = 0.0) -> ColumnElement[bool]:
@@ -49,16 +49,21 @@ def valid_ratings(session: Session) -> dict[str, int]:
     return dict(session.execute(counts).all())
 
 
-def ratings_and_leases(session: Session, now: float, *, without: Listener | None = None) -> dict[str, int]:
-    """Item id -> ratings that count, plus leases of everybody but the listener `without`."""
-    leased = and_(
-        Trial.purpose == "rating", Trial.submitted.is_(None),
+def leased_ratings(session: Session, now: float, *, without: Listener | None = None) -> dict[str, int]:
+    """Item id -> leases of everybody but the listener `without`."""
+    holders = select(Listener.id).where(
         Listener.state == "active", Listener.excluded == "", Listener.begun.is_not(None),
         is_held(now, GRACE_SECONDS),
         *([] if without is None else [Listener.id != without.id]),
     )  # fmt: skip
-    counts = select(Trial.item, func.count()).join(Listener).where(or_(COUNTS, leased)).group_by(Trial.item)
-    return dict(session.execute(counts).all())
+    # A subquery and no join, in which SQLite would go through all trials.
+    leased = and_(IS_RATING, Trial.submitted.is_(None), Trial.listener_id.in_(holders))
+    return dict(session.execute(select(Trial.item, func.count()).where(leased).group_by(Trial.item)).all())
+
+
+def ratings_and_leases(session: Session, now: float, *, without: Listener | None = None) -> dict[str, int]:
+    """Item id -> ratings that count, plus leases of everybody but the listener `without`."""
+    return Counter(valid_ratings(session)) + Counter(leased_ratings(session, now, without=without))
 
 
 def add_listener(session: Session, study: Study, listener: Listener, items: Sequence[Item]) -> None:

@@ -83,8 +83,19 @@ def _from_2(rows: Rows) -> None:
             rows["admitted"].append({"person": person, "time": listener["started"]})
 
 
+def _from_3(rows: Rows) -> None:
+    """Change rows of version 3 to version 4: signs of a script are stored. Indexes are made with the tables.
+
+    Version 3 judged a listener again if something was stored after `judged`; that is None then from now on.
+    """
+    for listener in rows["listener"]:
+        listener["flags"] = None
+        if listener["judged"] is not None and listener["judged"] <= max(listener["seen"], listener["progress"]):
+            listener["judged"] = None
+
+
 # Version -> function that changes its rows to those of the next version.
-CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1, "2": _from_2}
+CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1, "2": _from_2, "3": _from_3}
 
 
 def can_migrate(version: str) -> bool:

@@ -7,27 +7,20 @@ listener, a trial.
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import Engine, Select, and_, or_, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import selectinload
 
-from earmark.codec.text import counted
 from earmark.mushra_app.database import admission, clock, judging, leases, submissions
-from earmark.mushra_app.database.allocation import allocate, is_complete
-from earmark.mushra_app.database.collected import rating_table
 from earmark.mushra_app.database.connection import connect
-from earmark.mushra_app.database.refusals import NotOpenError, Status
+from earmark.mushra_app.database.newcomers import Newcomers
+from earmark.mushra_app.database.refusals import NotOpenError
 from earmark.mushra_app.database.submissions import Answer
-from earmark.mushra_app.database.tables import Listener, Setting, Stimulus, Trial
-from earmark.mushra_app.database.transactions import Database
-from earmark.mushra_app.study.crowd import Arrival, Crowd
+from earmark.mushra_app.database.tables import Listener, Stimulus, Trial
+from earmark.mushra_app.study.crowd import Arrival
 from earmark.mushra_app.study.study import Study
 
 LEASE_SECONDS = 3600.0
@@ -35,7 +28,7 @@ MOST_IDLE_LEASES = 2  # reloading a page without storing an answer renews a leas
 SESSIONS_PER_ADDRESS = 10
 
 
-class Store(Database):
+class Store(Newcomers):
     """The database of one study.
 
     Args:
@@ -50,43 +43,9 @@ class Store(Database):
         self, engine: Engine, study: Study, *, lease: float = LEASE_SECONDS, rule: str = "none",
         per_address: int | None = SESSIONS_PER_ADDRESS, refuse_implausible: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(engine)
-        self.study = study
+        super().__init__(engine, study, rule=rule, refuse_implausible=refuse_implausible)
         self.lease = lease
-        self.rule = rule
         self.per_address = per_address
-        self.refuse_implausible = refuse_implausible
-
-    # Admission
-
-    @property
-    def crowd(self) -> Crowd:
-        """Which ways into the study are open, as set on the admin page."""
-        return Crowd(**json.loads(self.setting("crowd", "{}")))
-
-    @crowd.setter
-    def crowd(self, crowd: Crowd) -> None:
-        self.set("crowd", json.dumps(asdict(crowd)))
-
-    def set_gate(self, state: str) -> None:
-        """Admit newcomers ("open") or not ("paused", "closed"). Sessions that have begun continue in any case."""
-        self.set("gate", state)
-
-    def status(self) -> Status:
-        """Whether newcomers are admitted, and why not."""
-        with self.reading() as session:
-            return self._status(session, clock.now(session))
-
-    def _status(self, session: Session, now: float) -> Status:
-        if is_complete(self.study, leases.valid_ratings(session)):
-            return Status("complete", f"Every item has its {counted(self.study.annotations, 'rating')}.", 0)
-        gate = session.get(Setting, "gate")
-        if gate is not None and gate.value != "open":
-            return Status(gate.value, f"The experimenter has {gate.value} the study.", 0)
-        available = allocate(self.study, leases.ratings_and_leases(session, now), random.SystemRandom())
-        if not available:
-            return Status("waiting", "Every missing rating is reserved for a listener who has not finished yet.", 0)
-        return Status("open", "Newcomers are let in.", len(available))
 
     # Listeners
 
@@ -138,21 +97,6 @@ class Store(Database):
         with self.reading() as session:
             return session.scalars(_with_steps_and_trials(key)).one()
 
-    def participation(self, arrival: Arrival) -> Listener | None:
-        """The participation of this visit, or else the newest of the person who arrives; None if there is none."""
-        if arrival.person is None:
-            return None
-        with self.reading() as session:
-            known = session.scalars(admission.same_person(arrival).order_by(Listener.id)).all()
-        return max(known, key=lambda one: (one.visit == arrival.visit, one.id), default=None)
-
-    def took_part(self, arrival: Arrival) -> bool:
-        """Whether the person who arrives has taken part on another visit, and so cannot begin."""
-        if arrival.person is None:
-            return False
-        with self.reading() as session:
-            return admission.took_part(session, arrival)
-
     def enrol(self, key: str, arrival: Arrival = Arrival(), address: str = "") -> Listener:  # noqa: B008 - immutable
         """Start a session, unless there is already one with this key. Its leases begin with the first trial.
 
@@ -172,10 +116,9 @@ class Store(Database):
             if session.scalar(select(Listener).where(Listener.key == key)) is None:
                 now = clock.now(session)
                 admission.check(session, arrival, address, self.per_address, now)
-                status = self._status(session, now)
+                status, items = self.admission(session, now)
                 if status.state != "open":
                     raise NotOpenError(status)
-                items = allocate(self.study, leases.ratings_and_leases(session, now), random.SystemRandom())
                 listener = admission.new_listener(session, key, arrival, address, now)
                 listener.lease_until = now + self.lease
                 leases.add_listener(session, self.study, listener, items)
@@ -197,15 +140,6 @@ class Store(Database):
             values = {"state": "left", "seen": clock.now(session), "judged": None, "address": ""}
             session.execute(update(Listener).where(active).values(values))
         self.screen_ended_sessions()
-
-    def exclude(self, listener_id: int, reason: str) -> None:
-        """Exclude a listener's ratings by hand, or include them if the reason is "". Screening cannot undo this.
-
-        An excluded listener has no leases.
-        """
-        with self.writing() as session:
-            values = {"excluded": reason, "excluded_by": "experimenter"}
-            session.execute(update(Listener).where(Listener.id == listener_id).values(values))
 
     def free_places(self, listener_id: int | None = None) -> int:
         """End the leases of one listener, or of everybody who has begun and has stored no trial.
@@ -294,40 +228,6 @@ class Store(Database):
             with self.noting() as session:
                 session.execute(update(Stimulus).where(Stimulus.token == token).values(fetched=clock.now(session)))
         return row.item, row.condition
-
-    # Results and screening
-
-    def ratings(self) -> pd.DataFrame:
-        """Ratings of all complete trials, including those of excluded listeners.
-
-        Returns:
-            listener ("L0001-7f3a2c", numbered in order of arrival), item, category, condition, score (0 to 100),
-            position (of the trial in the session, from 1), seconds (spent on the trial, as the browser says),
-            submitted (ISO 8601, UTC), comment, excluded (why the listener's ratings do not count, "" if they do),
-            excluded_by ("screening", "timing", "page" or "experimenter"), server_seconds (from sending the page to
-            receiving the ratings; NaN if an earlier version served it), study (id of the database), study_version
-            (hash of the audio). Ratings of audio that was replaced are left out.
-        """
-        with self.reading() as session:
-            return rating_table(session, self.study)
-
-    def adopt_rule(self) -> None:
-        """Judge all listeners again if the study was last served with another screening rule."""
-        rule = f"{self.rule}, timing" if self.refuse_implausible else self.rule
-        if self.setting("rule", rule) != rule:
-            with self.writing(exclusive=True) as session:
-                session.execute(update(Listener).values(judged=None))
-        self.set("rule", rule)
-
-    def screen_ended_sessions(self) -> None:
-        """Judge everybody who has finished, left or disappeared since the last call, and exclude bad ratings."""
-        with self.reading() as session:
-            verdicts = judging.judge(
-                session, self.study, self.rule, refuse_implausible=self.refuse_implausible
-            )  # fmt: skip
-        if verdicts:
-            with self.writing() as session:
-                judging.record(session, verdicts)
 
 
 def _with_steps_and_trials(key: str) -> Select[Listener]:

@@ -114,7 +114,7 @@ def complete_step(
     step.answer = answer
     now = clock.now(session)
     step.done = None if again else now
-    listener.progress = now
+    listener.progress, listener.judged = now, None
     if turned_away:
         listener.address = ""
         listener.state, listener.excluded, listener.excluded_by = "turned away", turned_away, "page"

@@ -9,16 +9,21 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from earmark.mushra_app.database.json_text import JsonText
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 
 
 class Base(DeclarativeBase):
     """Base class of all tables."""
+
+
+def _partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of the rows that meet a condition, which queries must contain with its literal values."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class Setting(Base):
@@ -54,11 +59,15 @@ class Listener(Base):
         excluded: why the ratings do not count; empty if they do.
         excluded_by: "screening", "timing" (see timing.py), "page" or "experimenter". The first two are judged
             again; they never override the others.
-        judged: when screening last judged this listener.
+        judged: when screening last judged this listener; None if something has been stored since.
+        flags: signs of a script at that time (see timing.py); None if nobody looked.
     """
 
     __tablename__ = "listener"
-    __table_args__ = (UniqueConstraint("source", "person", "visit"),)
+    __table_args__ = (
+        UniqueConstraint("source", "person", "visit"),
+        _partial_index("ix_listener_leases", "lease_until", where="begun IS NOT NULL"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     label: Mapped[str] = mapped_column(unique=True)
@@ -77,6 +86,7 @@ class Listener(Base):
     excluded: Mapped[str] = mapped_column(default="")
     excluded_by: Mapped[str] = mapped_column(default="")
     judged: Mapped[float | None]
+    flags: Mapped[str | None]
     trials: Mapped[list[Trial]] = relationship(back_populates="listener", order_by="Trial.position")
     steps: Mapped[list[Step]] = relationship(back_populates="listener", order_by="Step.position")
 
@@ -125,7 +135,9 @@ class Trial(Base):
     __table_args__ = (
         UniqueConstraint("listener_id", "purpose", "item"),
         UniqueConstraint("listener_id", "purpose", "position"),
-    )
+        _partial_index("ix_trial_rated", "item", "listener_id",
+                       where="purpose = 'rating' AND submitted IS NOT NULL AND retired IS NULL"),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
@@ -163,7 +175,10 @@ class Step(Base):
     """
 
     __tablename__ = "step"
-    __table_args__ = (UniqueConstraint("listener_id", "position"),)
+    __table_args__ = (
+        UniqueConstraint("listener_id", "position"),
+        _partial_index("ix_step_open", "listener_id", "position", where="done IS NULL"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)

@@ -36,12 +36,14 @@ class _Seen:
     unheard: int = 0
 
 
-def implausible(session: Session, study: Study, labels: Collection[str] | None = None) -> dict[str, str]:
-    """Evidence for each listener whose session contradicts what the server saw.
+def implausible(session: Session, study: Study, ids: Collection[int] | None = None) -> dict[str, str]:
+    """Evidence for each listener whose session contradicts what the server saw, by label.
 
     Args:
-        labels: listeners to look at; default: all.
+        ids: listeners to look at; default: all.
     """
+    if ids is not None and not ids:
+        return {}
     unheard = (
         select(func.count()).where(Stimulus.trial_id == Trial.id, Stimulus.fetched.is_(None)).scalar_subquery()
     )  # fmt: skip
@@ -50,8 +52,8 @@ def implausible(session: Session, study: Study, labels: Collection[str] | None =
         .join(Listener, Listener.id == Trial.listener_id)
         .where(Trial.purpose.in_(["rating", "repeat"]), Trial.submitted >= Trial.served)
     )  # fmt: skip
-    if labels is not None:
-        query = query.where(Listener.label.in_(labels))
+    if ids is not None:
+        query = query.where(Listener.id.in_(ids))
     lengths = {item.id: item.seconds * (len(study.conditions_of(item)) + 1) for item in study.items}
     seen: dict[str, _Seen] = defaultdict(_Seen)
     for label, item, served, submitted, claimed, silent in session.execute(query):
@@ -80,7 +82,7 @@ def _evidence(seen: _Seen) -> str:
 
 def with_timing(checks: pd.DataFrame, session: Session, study: Study, labels: Collection[str]) -> pd.DataFrame:
     """Add a failed check "timing" for each listener with an implausible session to a table of `attention.checks`."""
-    found = implausible(session, study, labels)
+    found = {label: text for label, text in implausible(session, study).items() if label in labels}
     if not found:
         return checks
     rows = [{"listener": label, "check": CHECK, "passed": False, "evidence": text} for label, text in found.items()]

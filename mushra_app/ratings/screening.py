@@ -41,12 +41,14 @@ class Clause:
         role: role of the conditions that the clause looks at.
         judge: function that finds these listeners.
         too_many: whether a number of hits among a listener's ratings of this role is too many.
+        compares: whether the verdict depends on the ratings of other listeners.
     """
 
     text: str
     role: Role
     judge: Judge
     too_many: TooMany
+    compares: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ _BS1534 = (
     Clause("rate the hidden reference below 90 for more than 15 % of the items", "hidden reference",
            bs1534_hidden_reference, more_than_15_percent),
     Clause("rate the mid anchor above 90 for more than 15 % of the items, not counting items where more than 25 % of "
-           "the listeners do so", "mid anchor", bs1534_mid_anchor, more_than_15_percent),
+           "the listeners do so", "mid anchor", bs1534_mid_anchor, more_than_15_percent, compares=True),
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {
@@ -189,7 +191,7 @@ RULES: dict[str, Rule] = {
         (
             *_BS1534,
             Clause("rate systems more than 1.5 interquartile ranges outside the quartiles of all listeners in more "
-                   "than 15 % of cases", "system", bs1534_outliers, more_than_15_percent),
+                   "than 15 % of cases", "system", bs1534_outliers, more_than_15_percent, compares=True),
         ),
     ),
     "none": Rule("no screening", "", ()),

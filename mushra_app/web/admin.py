@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from earmark.mushra_app.study import crowd
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
 from earmark.mushra_app.web.invitations import invitation
+from earmark.mushra_app.web.listener_rows import all_listeners
 from earmark.mushra_app.web.overview import Overview, overview
 from earmark.mushra_app.web.served import served
 
@@ -116,7 +118,7 @@ def judge(listener_id: int) -> ResponseReturnValue:
     if counts not in ("yes", "no") or not 0 < listener_id < 2**31:
         abort(400)
     store().exclude(listener_id, "" if counts == "yes" else "excluded by the experimenter")
-    return redirect(url_for(".show", _anchor="listeners"), 303)
+    return redirect(url_for(".show", _anchor="listeners", **shown_listeners()), 303)
 
 
 @admin.post("/places")
@@ -126,7 +128,7 @@ def free_places() -> ResponseReturnValue:
     if given and (not given.isascii() or not given.isdigit() or not 0 < int(given[:12]) < 2**31):
         abort(400)
     store().free_places(int(given) if given else None)
-    return redirect(url_for(".show", _anchor="listeners"), 303)
+    return redirect(url_for(".show", _anchor="listeners", **shown_listeners()), 303)
 
 
 @admin.post("/crowd")
@@ -181,7 +183,7 @@ def answers_csv() -> ResponseReturnValue:
 @admin.get("/listeners.csv")
 def listeners_csv() -> ResponseReturnValue:
     """Download all listeners with their ids on the platforms, for payment."""
-    return download(as_csv(listeners_table(overview(store()))), "listeners.csv", "text/csv")
+    return download(as_csv(listeners_table(all_listeners(store()))), "listeners.csv", "text/csv")
 
 
 def page(
@@ -194,24 +196,32 @@ def page(
         ways: values of the admission form; default: the stored ones.
         problem: what is wrong with them.
     """
-    current, address = overview(store()), url_for("entrance.welcome", _external=True)
+    shown = shown_listeners()
+    current = overview(store(), shown.get("show", "all"), int(shown.get("page", 1)))
+    address, admitted = url_for("entrance.welcome", _external=True), store().crowd
     return render_template(
-        "admin.html", study=served().study, overview=current, token=g.token, crowd=store().crowd, address=address,
-        prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address), costs=costs(current),
-        invitations=invitations, rule=store().rule, ways=ways or asdict(store().crowd), problem=problem,
-        labels=PROLIFIC, max_hourly_pay=MAX_HOURLY_PAY,
+        "admin.html", study=served().study, overview=current, token=g.token, crowd=admitted, address=address,
+        prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address),
+        costs=costs(current, admitted.hourly), invitations=invitations, rule=store().rule,
+        ways=ways or asdict(admitted), problem=problem, labels=PROLIFIC, max_hourly_pay=MAX_HOURLY_PAY, shown=shown,
     )  # fmt: skip
 
 
-def costs(overview: Overview) -> dict[str, crowd.Cost]:
+def shown_listeners() -> dict[str, Any]:
+    """Parameters of the address that choose the listeners to show: group (`show`) and number of the page (`page`)."""
+    found = {name: request.args[name][:20] for name in ("show", "page") if name in request.args}
+    if not re.fullmatch("[0-9]{1,9}", found.get("page", "1")):
+        del found["page"]
+    return found
+
+
+def costs(overview: Overview, hourly: float) -> dict[str, crowd.Cost]:
     """Costs of the missing ratings, by platform."""
     study = served().study
     minutes = overview.minutes or OTHER_PAGES_MINUTES + session_minutes(study)
     trials = min(study.trials_per_listener, len(study.items))
     return {
-        name: crowd.cost(
-            1, overview.missing, trials, minutes, store().crowd.hourly, fee=fee, dropped=crowd.DROPPED_SHARE
-        )
+        name: crowd.cost(1, overview.missing, trials, minutes, hourly, fee=fee, dropped=crowd.DROPPED_SHARE)
         for name, fee in crowd.FEES.items()
     }
 

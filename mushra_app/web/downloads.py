@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from io import BytesIO
 
 import pandas as pd
 
 from earmark.mushra_app.ratings.safe_csv import csv_text
-from earmark.mushra_app.web.overview import Overview
+from earmark.mushra_app.web.listener_rows import ListenerRow
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
@@ -23,7 +24,7 @@ def as_parquet(table: pd.DataFrame) -> bytes:
     return file.getvalue()
 
 
-def listeners_table(overview: Overview) -> pd.DataFrame:
+def listeners_table(rows: Iterable[ListenerRow]) -> pd.DataFrame:
     """One row per listener: origin, progress, and whether the ratings count. Contains no secrets."""
     return pd.DataFrame(
         [
@@ -36,7 +37,7 @@ def listeners_table(overview: Overview) -> pd.DataFrame:
                 "excluded": row.listener.excluded, "excluded_by": row.listener.excluded_by, "evidence": row.evidence,
                 "flags": row.flags,
             }
-            for row in overview.listeners
+            for row in rows
         ]
     )  # fmt: skip
 

@@ -1,27 +1,25 @@
-"""The admin page's view of a running study: progress, means, listeners, and where they stopped."""
+"""The admin page's view of a running study: progress, means, and the steps at which listeners stopped.
+
+The database counts and sums (database/tallies.py): the page must answer while thousands of sessions are abandoned.
+"""
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
-import pandas as pd
-from sqlalchemy import select
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from earmark.mushra_app.database import clock, leases
-from earmark.mushra_app.database.collected import as_ratings
+from earmark.mushra_app.database import clock, leases, tallies
 from earmark.mushra_app.database.refusals import Status
 from earmark.mushra_app.database.store import Store
-from earmark.mushra_app.database.tables import Listener, Step, Trial
-from earmark.mushra_app.database.timing import implausible
-from earmark.mushra_app.ratings.screening import screen
-
-MOST_SHOWN = 300  # listeners on the page; listeners.csv has all
+from earmark.mushra_app.study.study import Study
+from earmark.mushra_app.web.listener_rows import ListenerPage, listener_page
 
 LIVE_REPLICATES = 500  # of the bootstrap: the page is rendered often, and the report has all
 
@@ -62,35 +60,6 @@ class ConditionRow:
 
 
 @dataclass(frozen=True)
-class ListenerRow:
-    """A listener.
-
-    Args:
-        state: "at work", "gone" (the leases ran out), "finished", "left", "turned away" or "not begun" (others took all
-            places before the first trial).
-        done: rated trials.
-        trials: trials to rate.
-        seconds: median per trial.
-        evidence: what the screening rule looked at.
-        flags: signs of a script or of another person's id, separated by "; ".
-    """
-
-    listener: Listener
-    state: str
-    done: int
-    trials: int
-    seconds: float | None
-    evidence: str
-    flags: str = ""
-
-    @property
-    def has_places(self) -> bool:
-        """Whether trials are reserved for this listener."""
-        one = self.listener
-        return self.state == "at work" and one.begun is not None and one.excluded == "" and self.done < self.trials
-
-
-@dataclass(frozen=True)
 class StepRow:
     """A step of the session: how many listeners reached it, and how many of them stopped there for good."""
 
@@ -108,6 +77,7 @@ class Overview:
         needed: ratings of items, not of conditions.
         valid: those that count.
         states: number of listeners by state.
+        idle: listeners who hold places and have stored no trial.
         minutes: median length of a finished session; None before there is one.
     """
 
@@ -116,10 +86,11 @@ class Overview:
     valid: int
     states: dict[str, int]
     excluded: int
+    idle: int
     minutes: float | None
     conditions: Sequence[ConditionRow]
     items: Sequence[ItemRow]
-    listeners: Sequence[ListenerRow]
+    listeners: ListenerPage
     steps: Sequence[StepRow]
 
     @property
@@ -127,173 +98,134 @@ class Overview:
         """Ratings of items that are still missing."""
         return self.needed - self.valid
 
-    @property
-    def shown(self) -> Sequence[ListenerRow]:
-        """Listeners that the page lists: all, or in a crowd the newest of those who hold places or have rated."""
-        if len(self.listeners) <= MOST_SHOWN:
-            return self.listeners
-        return [row for row in self.listeners if row.has_places or row.done][-MOST_SHOWN:]
 
-    @property
-    def idle(self) -> int:
-        """Listeners who hold places and have stored no trial."""
-        return sum(row.has_places and row.done == 0 for row in self.listeners)
+def overview(store: Store, group: str = "all", number: int = 1) -> Overview:
+    """Screen the sessions that have ended, then collect the view.
 
-
-def overview(store: Store) -> Overview:
-    """Screen the sessions that have ended, then collect the view."""
+    Args:
+        group, number: which listeners to show; see listener_rows.listener_page.
+    """
     store.screen_ended_sessions()
     study = store.study
     with store.reading() as session:
         now = clock.now(session)
-        listeners = session.scalars(select(Listener).order_by(Listener.id)).all()
-        steps = _by_listener(session, Step.id, Step.position, Step.type, Step.done, Step.trial_id, of=Step)
-        trials = _by_listener(session, Trial.id, Trial.purpose, Trial.seconds, of=Trial)
-        valid, taken = leases.valid_ratings(session), leases.ratings_and_leases(session, now)
-    frame = store.ratings()
-    counting = frame[frame["excluded"] == ""]
-    rows = _listeners(store, listeners, trials, frame, now)
-    took = [_minutes(listener, steps[listener.id]) for listener in listeners if listener.state == "finished"]
-    return Overview(
-        status=store.status(),
-        needed=study.annotations * len(study.items),
-        valid=sum(min(count, study.annotations) for count in valid.values()),
-        states=dict(Counter(row.state for row in rows)),
-        excluded=sum(listener.excluded != "" for listener in listeners),
-        minutes=median(took) if took else None,
-        conditions=_conditions(store, counting),
-        items=_items(store, counting, valid, taken),
-        listeners=rows,
-        steps=_steps(rows, steps, trials),
-    )
+        valid, leased = leases.valid_ratings(session), leases.leased_ratings(session, now)
+        sizes = tallies.sizes(session, now)
+        trials, scores = tallies.scores(session, [condition.name for condition in study.conditions])
+        took = tallies.session_seconds(session)
+        return Overview(
+            status=store.admission(session, now)[0],
+            needed=study.annotations * len(study.items),
+            valid=sum(min(count, study.annotations) for count in valid.values()),
+            states=tallies.states(session, now),
+            excluded=sizes["excluded"],
+            idle=sizes["idle"],
+            minutes=median(took) / 60 if took else None,
+            conditions=_conditions(study, trials, scores),
+            items=_items(study, trials, scores, valid, leased),
+            listeners=listener_page(store, session, sizes, group, number),
+            steps=_steps(session, now),
+        )
 
 
-def _by_listener(session: Session, *columns: Any, of: type[Step] | type[Trial]) -> Mapping[int, Sequence[Any]]:
-    """Rows of a table by listener, in order of position. Whole objects would take ten times as long for a crowd."""
-    found: dict[int, list[Any]] = defaultdict(list)
-    for row in session.execute(select(of.listener_id, *columns).order_by(of.listener_id, of.position)):
-        found[row.listener_id].append(row)
-    return found
+def _conditions(study: Study, trials: Sequence[Any], scores: NDArray[np.float64]) -> list[ConditionRow]:
+    """Conditions with their means, best first.
 
-
-def _minutes(listener: Listener, steps: Sequence[Any]) -> float:
-    ends = [step.done for step in steps if step.done is not None]
-    return max(0.0, max(ends, default=listener.started) - listener.started) / 60
-
-
-def _conditions(store: Store, frame: pd.DataFrame) -> list[ConditionRow]:
+    Args:
+        trials, scores: from tallies.scores.
+    """
     # Imported late: SciPy loads slowly, and a server that was killed must be back soon.
-    from earmark.mushra_app.analysis.intervals import cluster_bootstrap
-    from earmark.mushra_app.ratings.statistics import summarise
+    from earmark.mushra_app.analysis.intervals import expanded_percentiles
 
-    summary = pd.DataFrame()
-    if len(frame):
-        ratings = frame[["listener", "item", "condition", "score"]]
-        intervals = cluster_bootstrap(ratings, replicates=LIVE_REPLICATES)
-        summary = summarise(ratings).merge(intervals, on=["condition", "category"])
-    means: dict[str, Any] = {row["condition"]: row for row in summary.to_dict("records")}
-    rows = []
-    for condition in store.study.conditions:
-        row = means.get(condition.name)
-        if row is None:
-            rows.append(ConditionRow(condition.name, condition.role, 0, None, None, None))
-            continue
-        low, high = (None if math.isnan(row[end]) else row[end] for end in ("boot95_low", "boot95_high"))
-        rows.append(ConditionRow(condition.name, condition.role, row["n"], row["mean"], low, high))
+    totals, counts = _by_group([trial.listener_id for trial in trials], scores)
+    n = counts.sum(axis=0)
+    low, high = np.full(len(n), np.nan), np.full(len(n), np.nan)
+    if len(trials):
+        low, high = expanded_percentiles(totals, counts, LIVE_REPLICATES)
+    rows = [
+        ConditionRow(
+            condition.name, condition.role, int(n[k]), float(totals[:, k].sum() / n[k]) if n[k] else None,
+            _number(low[k]), _number(high[k]),
+        )
+        for k, condition in enumerate(study.conditions)
+    ]  # fmt: skip
     return sorted(rows, key=lambda row: -1 if row.mean is None else row.mean, reverse=True)
 
 
-def _items(store: Store, frame: pd.DataFrame, valid: dict[str, int], taken: dict[str, int]) -> list[ItemRow]:
-    means: dict[str, dict[str, float]] = defaultdict(dict)
-    for item, condition, score in frame.groupby(["item", "condition"])["score"].mean().reset_index().to_numpy():
-        means[item][condition] = score
-    seconds = frame.groupby("item")["seconds"].median()
+def _by_group(names: Sequence[Any], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums and numbers of the scores in each group of trials, [groups, conditions], in order of the groups' names.
+
+    Args:
+        names: group of each trial.
+        scores: [trials, conditions], NaN for none.
+    """
+    groups, group = np.unique(np.array(names, dtype=object), return_inverse=True)
+    sums, counts = (np.zeros((len(groups), scores.shape[1])) for _ in range(2))
+    np.add.at(sums, group, np.nan_to_num(scores))
+    np.add.at(counts, group, ~np.isnan(scores))
+    return sums, counts
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _items(
+    study: Study, trials: Sequence[Any], scores: NDArray[np.float64], valid: Mapping[str, int],
+    leased: Mapping[str, int],
+) -> list[ItemRow]:  # fmt: skip
+    spent: dict[str, list[float]] = defaultdict(list)
+    for trial in trials:
+        spent[trial.item].append(trial.seconds or 0.0)
+    sums, counts = _by_group([trial.item for trial in trials], scores)
+    rated = {
+        item: {
+            condition.name: total / count
+            for condition, total, count in zip(study.conditions, sums[k].tolist(), counts[k].tolist(), strict=True)
+            if count
+        }
+        for k, item in enumerate(sorted(spent))
+    }
     return [
         ItemRow(
-            item.id, item.category, valid.get(item.id, 0), taken.get(item.id, 0) - valid.get(item.id, 0),
-            float(seconds[item.id]) if item.id in seconds.index else None,
-            means.get(item.id, {}),
+            item.id, item.category, valid.get(item.id, 0), leased.get(item.id, 0),
+            median(spent[item.id]) if item.id in spent else None, rated.get(item.id, {}),
         )
-        for item in store.study.items
+        for item in study.items
     ]  # fmt: skip
 
 
-def _listeners(
-    store: Store, listeners: Sequence[Listener], trials: Mapping[int, Sequence[Any]], frame: pd.DataFrame, now: float
-) -> list[ListenerRow]:
-    rule = "paper" if store.rule == "none" else store.rule
-    evidence = {}
-    if len(frame):
-        with store.reading() as session:
-            ratings = as_ratings(session, store.study, frame)
-        judged = screen(ratings, rule).listeners
-        evidence = dict(zip(judged["listener"], judged["evidence"], strict=True))
-    with store.reading() as session:
-        flags = implausible(session, store.study)
-    for label, text in _shared_ids(listeners).items():
-        flags[label] = "; ".join(filter(None, [flags.get(label, ""), text]))
-    rows = []
-    for listener in listeners:
-        rated = [trial for trial in trials[listener.id] if trial.purpose == "rating"]
-        spent = [trial.seconds for trial in rated if trial.seconds is not None]
-        at_work = "at work" if leases.holds(listener, now) else "gone"
-        rows.append(ListenerRow(
-            listener, at_work if listener.state == "active" else listener.state, len(spent),
-            len(rated), median(spent) if spent else None, evidence.get(listener.label, ""),
-            flags.get(listener.label, ""),
-        ))  # fmt: skip
-    return rows
+def _steps(session: Session, now: float) -> list[StepRow]:
+    """Steps by name, ordered by mean position, since sessions differ in length and in the positions of checks.
 
-
-def _shared_ids(listeners: Sequence[Listener]) -> dict[str, str]:
-    """A note for each listener whose platform id began other sessions too, by label."""
-    sessions: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in listeners:
-        if one.person is not None:
-            sessions[one.source, one.person].append(one.label)
-    return {
-        label: f"the same id as {', '.join(other for other in labels if other != label)}"
-        for labels in sessions.values() if len(labels) > 1
-        for label in labels
-    }  # fmt: skip
-
-
-def _steps(
-    rows: Sequence[ListenerRow], steps: Mapping[int, Sequence[Any]], trials: Mapping[int, Sequence[Any]]
-) -> list[StepRow]:
-    """Steps by name, ordered by mean position, since sessions differ in length and in the positions of checks."""
-    positions: dict[str, list[int]] = defaultdict(list)
-    stopped: Counter[str] = Counter()
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        own = steps[row.listener.id]
-        spent = {trial.id: trial.seconds for trial in trials[row.listener.id]}
-        names = _names(own)
-        done = [step for step in own if step.done is not None]
-        current = None if row.state == "turned away" else next((step for step in own if step.done is None), None)
-        for step in [*done, *([] if current is None else [current])]:
-            positions[names[step.id]].append(step.position)
-            if step.trial_id is not None and spent[step.trial_id] is not None:
-                seconds[names[step.id]].append(spent[step.trial_id])
-        if row.state in ("gone", "left") and current is not None:
-            stopped[names[current.id]] += 1
-        elif row.state == "turned away" and done:
-            stopped[names[done[-1].id]] += 1
-    return [
-        StepRow(name, len(positions[name]), stopped[name], median(seconds[name]) if seconds[name] else None)
-        for name in sorted(positions, key=lambda name: fmean(positions[name]))
-    ]
-
-
-def _names(steps: Sequence[Any]) -> dict[int, str]:
-    """Name of each step, by id: "trial 2" as listeners see trials numbered; other types are numbered from the second.
-
-    A repeated trial counts as a trial, as it does for the listener.
+    A step is named by its number among those of its type, as "trial 2". A repeated trial counts as a trial, as it does
+    for the listener. Other types are numbered from the second.
     """
-    count: Counter[str] = Counter()
-    names = {}
-    for step in steps:
-        name = "trial" if step.type == "repeat" else step.type
-        count[name] += 1
-        names[step.id] = f"{name} {count[name]}" if name == "trial" or count[name] > 1 else name
-    return names
+    reached: Counter[tuple[str, int]] = Counter()
+    positions: Counter[tuple[str, int]] = Counter()
+    stopped: Counter[tuple[str, int]] = Counter()
+    seconds: dict[tuple[str, int], list[float]] = defaultdict(list)
+    last: dict[int, tuple[str, int]] = {}
+    listener, numbers = None, dict[str, int]()
+    for of, position, kind, spent in tallies.steps_done(session):
+        if of != listener:
+            listener, numbers = of, {}
+        numbers[kind] = numbers.get(kind, 0) + 1
+        name = last[of] = kind, numbers[kind]
+        reached[name] += 1
+        positions[name] += position
+        if spent is not None:
+            seconds[name].append(spent)
+    for step in tallies.steps_open(session, now):
+        name = step.kind, step.number
+        reached[name] += step.count
+        positions[name] += step.position * step.count
+        stopped[name] += step.count if step.stopped else 0
+    stopped.update(last[one] for one in tallies.turned_away(session) if one in last)
+    return [
+        StepRow(
+            f"{kind} {number}" if kind == "trial" or number > 1 else kind, reached[kind, number],
+            stopped[kind, number], median(seconds[kind, number]) if seconds[kind, number] else None,
+        )
+        for kind, number in sorted(reached, key=lambda name: positions[name] / reached[name])
+    ]  # fmt: skip

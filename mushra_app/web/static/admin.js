@@ -3,7 +3,7 @@
 const INTERVAL = 15_000; // milliseconds
 
 async function fetchPage() {
-  const response = await fetch(location.pathname).catch(() => null);
+  const response = await fetch(location.pathname + location.search).catch(() => null);
   if (response === null || !response.ok || response.redirected) return null; // offline, or signed out meanwhile
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import update
+
+from earmark.mushra_app.database import judging
 from earmark.mushra_app.database.refusals import (
     Status,
 )
 from earmark.mushra_app.database.store import Store, open_store
 from earmark.mushra_app.database.submissions import Answer
+from earmark.mushra_app.database.tables import Listener
 from earmark.mushra_app.web import Options, create_app
 from tests.mushra_app.database.sessions import finish, open_one
 
@@ -83,3 +87,34 @@ def test_a_listener_whom_a_killed_server_did_not_judge_is_judged_later(tmp_path:
     assert store.status().state == "complete"
     store.screen_ended_sessions()
     assert (store.listener("ada").state, store.status().state) == ("finished", "open")
+
+
+def test_a_rule_judges_anew_whom_timing_had_excluded(tmp_path: Path, make_study):
+    """Ada rates well, one second per trial. Served without --implausible refuse, she counts again under every rule."""
+    study = make_study(tmp_path, items=3, annotations=1, trials=3)
+    create_app(tmp_path, Options(rule="paper", refuse_implausible=True))
+    store = open_store(study, tmp_path, rule="paper", refuse_implausible=True)
+    for trial in store.enrol("ada").trials:
+        store.serve_trial(trial.id)
+    rate_by_role(store, "ada", reference=100, anchor=20)
+    assert store.listener("ada").excluded_by == "timing"
+    served = create_app(tmp_path, Options(rule="paper")).extensions["earmark"].store
+    served.screen_ended_sessions()
+    assert (served.listener("ada").excluded, served.listener("ada").excluded_by) == ("", "")
+
+
+def test_ratings_that_come_while_a_listener_is_judged_are_judged_too(tmp_path: Path, make_study):
+    """Ada stops and comes back between the verdict and its storage."""
+    store = open_store(make_study(tmp_path, items=3, annotations=1, trials=3), tmp_path, rule="paper")
+    trials = store.enrol("ada").trials
+    store.submit("ada", trials[0].key, {one.token: Answer(50) for one in trials[0].conditions}, 1.0)
+    with store.writing() as session:
+        session.execute(update(Listener).values(lease_until=0.0))
+    with store.reading() as session:
+        verdicts = judging.judge(session, store.study, "paper")
+    store.submit("ada", trials[1].key, {one.token: Answer(50) for one in trials[1].conditions}, 1.0)
+    with store.writing() as session:
+        judging.record(session, verdicts)
+    assert (store.listener("ada").excluded, store.listener("ada").judged) == ("", None)
+    store.leave("ada")
+    assert "in 2 of 2 ratings" in store.listener("ada").excluded

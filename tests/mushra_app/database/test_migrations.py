@@ -87,7 +87,7 @@ def test_a_failed_migration_changes_nothing(study: Study, study_folder: Path, mo
         migrations._from_1(rows)
         rows["rating"][-1]["score"] = 101
 
-    monkeypatch.setattr(migrations, "CHANGES", {"1": broken, "2": migrations._from_2})
+    monkeypatch.setattr(migrations, "CHANGES", {**migrations.CHANGES, "1": broken})
     with pytest.raises(UserError, match="cannot be used"):
         open_store(study, study_folder)
     assert list(sqlite3.connect(study_folder / "ratings.sqlite").iterdump()) == before
@@ -121,3 +121,21 @@ def test_json_of_earlier_versions_is_read(study_folder: Path):
     assert listener.arrival == {"workerId": "W1"}
     assert (listener.steps[0].settings, listener.steps[0].answer) == ({"band": 4}, None)
     assert listener.open_step.position == 2
+
+
+def test_earlier_versions_get_the_indexes_and_columns_of_new_ones(study: Study, study_folder: Path, tmp_path: Path):
+    """Version 1 becomes what a new database is; a listener who was judged before keeps the verdict."""
+    store = open_store(study, study_folder)
+    new = tmp_path / "new"
+    new.mkdir()
+    open_store(study, new)
+    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+    assert rows(study_folder, schema) == rows(new, schema)
+    assert {name for kind, name, _ in rows(new, schema)} >= {"ix_trial_rated", "ix_step_open", "ix_listener_leases"}
+    with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
+        connection.execute("UPDATE listener SET judged = 9e9, excluded = 'too low', excluded_by = 'screening', "
+                           "flags = NULL, state = 'finished' WHERE id = 1")  # fmt: skip
+    store.screen_ended_sessions()
+    assert rows(study_folder, "SELECT excluded, excluded_by, flags FROM listener WHERE id = 1") == [
+        ("too low", "screening", "")
+    ]

@@ -10,7 +10,7 @@ from earmark.mushra_app.analysis.flags import flag
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.study.crowd import Crowd
 from earmark.mushra_app.web import Options, create_app
-from earmark.mushra_app.web.overview import overview
+from earmark.mushra_app.web.listener_rows import all_listeners
 from tests.mushra_app.database.sessions import Clock
 from tests.mushra_app.visitor import Visitor
 
@@ -42,7 +42,7 @@ def take_part(folder: Path, *, fetch: bool, seconds: float, claimed: float, monk
 
 
 def flags_of(visitor: Visitor) -> str:
-    (row,) = overview(visitor.client.application.extensions["earmark"].store).listeners
+    (row,) = all_listeners(visitor.client.application.extensions["earmark"].store)
     return row.flags
 
 

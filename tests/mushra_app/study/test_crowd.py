@@ -25,6 +25,7 @@ from earmark.mushra_app.study.crowd import (
 )
 from earmark.mushra_app.web import create_app
 from earmark.mushra_app.web.invitations import invitation
+from earmark.mushra_app.web.listener_rows import all_listeners
 from earmark.mushra_app.web.overview import overview
 from tests.mushra_app.visitor import Visitor, attribute, field
 
@@ -230,8 +231,8 @@ def test_a_session_in_another_person_s_name_does_not_lock_that_person_out(app: F
     """Eve opens the link with Ada's Prolific id and begins; Ada takes part all the same, and both are flagged."""
     Visitor(app).begin(PROLIFIC.replace("62b1b7ce", "made-up"))
     assert "cc=C1DONE" in take_all(Visitor(app), PROLIFIC)
-    flags = [row.flags for row in overview(store_of(app)).listeners]
-    labels = [row.listener.label for row in overview(store_of(app)).listeners]
+    flags = [row.flags for row in all_listeners(store_of(app))]
+    labels = [row.listener.label for row in all_listeners(store_of(app))]
     assert f"the same id as {labels[1]}" in flags[0]
     assert f"the same id as {labels[0]}" in flags[1]
 

@@ -21,6 +21,7 @@ from earmark.mushra_app.ratings.screening import screen
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.web import Options, create_app
 from earmark.mushra_app.web.downloads import as_csv
+from earmark.mushra_app.web.listener_rows import all_listeners
 from earmark.mushra_app.web.overview import overview
 from tests.mushra_app.visitor import Visitor, field
 
@@ -141,7 +142,7 @@ def test_the_rule_ignores_listeners_excluded_by_hand_as_the_report_does(make_stu
         store.complete(key, store.listener(key).open_step.key, None)
         if key == "cid":
             store.exclude(3, "loudspeakers")
-    rows = overview(store).listeners
+    rows = all_listeners(store)
     assert [row.listener.excluded for row in rows] == ["", "", "loudspeakers", ""]
     reported = screen(study_ratings(tmp_path), "bs1534-iqr").listeners
     assert [row.evidence for row in rows] == reported["evidence"].to_list()
