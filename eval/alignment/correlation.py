@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from earmark.eval.alignment.recent import Kept
 LEAST_OVERLAP = 0.1  # of the shorter signal
 TAPS = 32  # lags on each side of the peak from which values between lags are interpolated
 AWAY = 0.002  # seconds; peaks nearer than this belong to the same delay
+STEPS = np.linspace(-0.5, 0.5, 51)  # positions between lags at which values are interpolated
 SWAP_MARGIN = 1.1  # how much better swapped channels must match than straight ones
 
 
@@ -150,13 +153,16 @@ def _spectrum(source: Audio, points: int, sample_rate: int) -> _Spectrum:
 def _normalised(x: _Spectrum, y: NDArray[np.complex64], length: int, size: int, sample_rate: int) -> Correlation | None:
     """Correlation of spectra of signals that had `length` and `size` samples after decimation."""
     points, total, rate = x.points, x.energy, sample_rate / x.factor
-    energy_y = sum(float(np.dot(channel, channel)) for channel in fft.irfft(y, points, axis=-1)[:, :size])
+    energy_y = 2 / points * sum(float(np.vdot(channel, channel).real) for channel in y)  # Parseval; no bin at 0 Hz
     if energy_y <= 0 or total[-1] <= 0:
         return None
-    lags = np.arange(-(length - 1), size)
-    ends, starts = np.minimum(length, size - lags), np.maximum(0, -lags)
-    within = total[ends] - total[starts]
-    usable = (within > 1e-6 * total[-1]) & (ends - starts >= LEAST_OVERLAP * min(length, size))
+    # By lag, -(length - 1) ... size - 1: energy of the source within the extent of the decoded signal.
+    slope = total[length - 1 : 0 : -1]
+    within = np.concatenate([total[length] - slope, np.full(size, total[length])])
+    within[size:] -= total[length] - slope
+    need = math.ceil(LEAST_OVERLAP * min(length, size))
+    usable = within > 1e-6 * total[-1]
+    usable[: need - 1] = usable[size + length - need :] = False
     scale = np.where(usable, 1 / np.sqrt(np.maximum(within, 1e-6 * total[-1]) * energy_y), 0.0).astype(np.float32)
 
     def crossed(order: list[int]) -> NDArray[np.float32]:
@@ -175,14 +181,19 @@ def _normalised(x: _Spectrum, y: NDArray[np.complex64], length: int, size: int, 
 
 def peak_between(values: NDArray[np.floating], index: int) -> float:
     """Position of the maximum between lags, relative to `index`, -0.5 to 0.5, by band-limited interpolation."""
-    steps = np.linspace(-0.5, 0.5, 51)
-    distance = steps[:, None] - (np.arange(len(values)) - index)
-    weights = np.sinc(distance) * np.cos(np.pi / 2 * np.clip(distance / (TAPS + 1), -1, 1)) ** 2
-    curve = weights @ values
+    curve = _interpolation(len(values), index) @ values
     best = int(np.argmax(curve))
-    if 0 < best < len(steps) - 1:
+    if 0 < best < len(STEPS) - 1:
         before, here, after = curve[best - 1 : best + 2]
         bend = before - 2 * here + after
         if bend < 0:
-            return float(steps[best] + (before - after) / (2 * bend) * (steps[1] - steps[0]))
-    return float(steps[best])
+            return float(STEPS[best] + (before - after) / (2 * bend) * (STEPS[1] - STEPS[0]))
+    return float(STEPS[best])
+
+
+@functools.lru_cache(64)
+def _interpolation(length: int, index: int) -> NDArray[np.float64]:
+    """Weights [positions, length] of windowed sinc functions, at STEPS around `index`."""
+    distance = STEPS[:, None] - (np.arange(length) - index)
+    weights: NDArray[np.float64] = np.sinc(distance) * np.cos(np.pi / 2 * np.clip(distance / (TAPS + 1), -1, 1)) ** 2
+    return weights

@@ -65,7 +65,8 @@ def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     for channel in audio:
         for first in range(0, max(1, frames), FRAMES_AT_ONCE):
             part = channel[first * size : min(first + FRAMES_AT_ONCE, max(1, frames)) * size].reshape(-1, size)
-            power += np.square(np.abs(fft.rfft(part * window, axis=-1))).sum(axis=0, dtype=np.float64)
+            spectra = fft.rfft(part * window, axis=-1)
+            power += (np.square(spectra.real) + np.square(spectra.imag)).sum(axis=0, dtype=np.float64)
     frequencies = np.arange(len(power)) * sample_rate / size
     edges = 88.4 * 2 ** (np.arange(0, 24) / 3)  # around the centres 100, 126, 158 Hz ...
     index = np.searchsorted(edges, frequencies)

@@ -24,10 +24,11 @@ ENVELOPE_HEIGHT = 0.25
 NEAR_HEIGHT = 0.12  # of a waveform's peak near the envelopes' delay
 ENVELOPE_REACH = 0.004  # seconds around the envelopes' delay where the waveforms are searched
 ENVELOPE_RATE = 16_000
-SHORT = 2**21  # samples of both signals up to which they are searched at once, without a look at a piece of them
-LONGEST = 2**22  # the same up to which that fits into about 200 MB
-PIECE = 2**19  # samples of the decoded signal that are searched in longer signals
-NEAR, AROUND = 2**18, 2**20  # samples of the source on each side of a piece, at first and then
+SHORT = 2**19  # samples of both signals up to which they are searched at once, without a look at a piece of them
+FIRST, NEAR = 2**17, 2**16  # samples of that piece of the decoded signal, and of the source on each side of it
+LEAST_OF_FIRST = 0.15  # height of the piece's peak that may be enough; short signals match by chance more often
+LONGEST = 2**22  # samples of both signals up to which a search of the whole fits into about 200 MB
+PIECE, AROUND = 2**19, 2**20  # samples of the decoded signal, and of the source on each side, in longer signals
 STEP = 2**16  # samples; starts of pieces are multiples of it, so that most systems have the same piece of a source
 
 
@@ -59,9 +60,9 @@ class Delay:
 def find_delay(source: Audio, decoded: Audio, sample_rate: int) -> Delay:
     """Search all delays at which the signals overlap.
 
-    Of signals of a million samples each, the loudest piece of the decoded signal is searched first, near the same time
-    in the source. Where that leaves doubt, the whole signals are searched, or, since more than four million samples
-    together do not fit into the memory of one FFT, more pieces, at last everywhere.
+    The loudest piece of the decoded signal, of three seconds or so, is searched first, near the same time in the
+    source. Where that leaves doubt, the whole signals are searched, or, since more than four million samples together
+    do not fit into the memory of one FFT, long pieces, at last everywhere.
 
     Args:
         source: [channels, time]; decoded: [channels, any time].
@@ -69,15 +70,15 @@ def find_delay(source: Audio, decoded: Audio, sample_rate: int) -> Delay:
     total = source.shape[-1] + decoded.shape[-1]
     if total <= SHORT:
         return _find(source, decoded, sample_rate)
-    pieces = _loudest_pieces(decoded)
-    start, end = _around(pieces[0], NEAR, source.shape[-1])
-    near = _peak(source[:, start:end], decoded[:, pieces[0] : pieces[0] + PIECE], sample_rate)
-    if near is not None and _stands_out(near):
-        return _moved(Delay(near.lag, False, near), pieces[0] - start)
+    first = _loudest_pieces(decoded, FIRST)[0]
+    start, end = max(0, min(first, source.shape[-1]) - NEAR), first + FIRST + NEAR
+    near = _peak(source[:, start:end], decoded[:, first : first + FIRST], sample_rate)
+    if near is not None and near.height >= LEAST_OF_FIRST and _stands_out(near):
+        return _moved(Delay(near.lag, False, near), first - start)
     if total <= LONGEST:
         return _find(source, decoded, sample_rate)
     best: Delay | None = None
-    for first, start, end in _places(pieces, source.shape[-1]):
+    for first, start, end in _places(_loudest_pieces(decoded, PIECE), source.shape[-1]):
         found = _moved(_find(source[:, start:end], decoded[:, first : first + PIECE], sample_rate), first - start)
         if found.lag is not None and not found.ambiguous:
             return found
@@ -94,22 +95,17 @@ def _moved(found: Delay, samples: int) -> Delay:
     return replace(found, lag=found.lag + samples, peak=replace(found.peak, lag=found.peak.lag + samples))
 
 
-def _loudest_pieces(decoded: Audio) -> list[int]:
+def _loudest_pieces(decoded: Audio, size: int) -> list[int]:
     """First samples of about 12 pieces of the decoded signal, loudest first."""
-    last = decoded.shape[-1] - PIECE
+    last = decoded.shape[-1] - size
     starts = range(0, max(1, last), max(1, last // 12 // STEP) * STEP)
-    return sorted(starts, key=lambda first: -float(energies(decoded[:, first : first + PIECE]).sum()))
-
-
-def _around(first: int, reach: int, length: int) -> tuple[int, int]:
-    """Ends of a part of the source that extends by `reach` on both sides of a piece."""
-    return max(0, min(first, length) - reach), min(length, first + PIECE + reach)
+    return sorted(starts, key=lambda first: -float(energies(decoded[:, first : first + size]).sum()))
 
 
 def _places(pieces: list[int], length: int) -> Iterator[tuple[int, int, int]]:
     """(first sample of a piece of the decoded signal, first and last + 1 sample of the source to search)."""
     for first in pieces[:3]:
-        yield first, *_around(first, AROUND, length)
+        yield first, max(0, min(first, length) - AROUND), min(length, first + PIECE + AROUND)
     for first in pieces[:2]:
         for start in range(0, length, 2 * AROUND):
             yield first, start, min(length, start + 2 * AROUND + PIECE)

@@ -123,7 +123,7 @@ def _correlations(x: Audio, y: Audio, reach: int, sample_rate: int) -> Curves:
     factor = decimation(sample_rate)
     points = factor * fft.next_fast_len(-(-(x.shape[-1] + 64) // factor), real=True)
     spectra_x, spectra_y = fft.rfft(x, points, axis=-1), fft.rfft(y, points, axis=-1)
-    power = np.square(np.abs(spectra_x)).sum(axis=(0, 1), dtype=np.float64)
+    power = (np.square(spectra_x.real) + np.square(spectra_x.imag)).sum(axis=(0, 1), dtype=np.float64)
     weights = half_whitening(power, sample_rate)
     if factor > 1 and not fits_below(power * np.square(weights), factor):
         factor = 1
@@ -131,10 +131,10 @@ def _correlations(x: Audio, y: Audio, reach: int, sample_rate: int) -> Curves:
     bins = points // 2 + 1
     spectra_x, spectra_y = spectra_x[..., :bins] * weights[:bins], spectra_y[..., :bins] * weights[:bins]
     values = fft.irfft(spectra_x * spectra_y.conj(), points)[..., : 2 * middle + 1]
-    squares = np.square(fft.irfft(spectra_x, points), dtype=np.float64).sum(axis=1)
+    squares = np.square(fft.irfft(spectra_x, points)).sum(axis=1, dtype=np.float64)
     total = np.cumsum(np.pad(squares, [(0, 0), (1, 0)]), axis=-1)
     energy_x = (total[:, size:] - total[:, :-size])[:, : 2 * middle + 1]
-    energy_y = np.square(fft.irfft(spectra_y, points), dtype=np.float64).sum(axis=(1, 2))
+    energy_y = np.array([2 / points * float(np.vdot(part, part).real) for part in spectra_y])  # Parseval
     scale = energy_x * energy_y[:, None]
     height = np.abs(values).sum(axis=1) / np.sqrt(np.maximum(scale, max(1e-6 * scale.max(initial=0.0), 1e-30)))
     return Curves(values, np.minimum(height, 1.0), middle, factor)

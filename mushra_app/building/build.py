@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from earmark.mushra_app.study.study import Condition, Item, Role, Study
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
 FADE = 0.010  # seconds; at both ends of an excerpt, so that it loops without a click
 MOST_TRIALS = 12  # items per listener by default
+MISALIGNED = {"unaligned", "delay", "drift", "jump"}  # marks of decoded audio that may be late here or there
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,15 @@ def build(request: Request) -> Built:
     conditions, chosen, notes = choice(request)
     earlier = audio_of_earlier_study(request.out, force=request.force)
     rate = request.rate or study_rate({_rate(request.run, excerpt.file) for _, excerpt in chosen})
-    items = []
+    items, aligned = [], aligned_by(request.run)
     with progress("cut stimuli", len(chosen)) as advance:
         for number, (category, excerpt) in enumerate(chosen):
-            items.append(_item(request, f"{category}-{number + 1:03d}", category, excerpt, conditions, rate))
+            item = _item(request, f"{category}-{number + 1:03d}", category, excerpt, conditions, rate)
+            known = {
+                name: replace(stimulus, aligned=(excerpt.file, name) in aligned)
+                for name, stimulus in item.stimuli.items()
+            }
+            items.append(replace(item, stimuli=known))
             advance(excerpt.file)
     study = Study(
         name=request.out.resolve().name,
@@ -117,6 +123,20 @@ def choice(request: Request) -> tuple[list[Condition], list[tuple[str, Excerpt]]
     files, notes = _usable(request, info, conditions)
     chosen, shortages = _chosen(request, files, np.random.default_rng(request.seed))
     return conditions, chosen, notes + shortages
+
+
+def aligned_by(run: Path) -> set[tuple[str, str]]:
+    """Recordings and systems that a run aligned without a doubt; none of runs of versions that did not say."""
+    scores = read_scores(run)
+    if "marks" not in scores:
+        return set()
+    rows = scores.drop_duplicates(["file", "system"])
+    rows = rows[rows["delay"].notna()]
+    return {
+        (str(file), str(system))
+        for file, system, marks in zip(rows["file"], rows["system"], rows["marks"], strict=True)
+        if not MISALIGNED & {text.partition(" (")[0] for text in str(marks).split("; ")}
+    }
 
 
 def save(study: Study, out: Path, earlier: Collection[str]) -> None:

@@ -22,7 +22,7 @@ from earmark.eval.levels import loudness
 from earmark.mushra_app.study.study import Item, Study, stimulus_path
 
 CACHE = "preflight.json"
-FORMAT = 2
+FORMAT = 3
 CERTAIN_HEIGHT = 0.8  # correlation at lag 0 from which no other delay can be right
 ENVELOPE_ERROR = 0.005  # seconds; spectral envelopes err by up to 3 ms
 LEAST_SURE = 0.3  # correlation that is reported at least if the search has found a delay
@@ -101,17 +101,19 @@ def measure_item(study: Study, item: Item, audio_folder: Path) -> dict[str, Meas
     reference = recordings.get(hidden.name) if hidden else None
     for name, recording in recordings.items():
         size = (audio_folder / item.stimuli[name].audio).stat().st_size
-        measured[name] = _measure(recording, reference, size)
+        measured[name] = _measure(recording, reference, size, aligned=item.stimuli[name].aligned)
     return measured
 
 
 def lag_and_correlation(
-    reference: NDArray[np.float32], signal: NDArray[np.float32], sample_rate: int
+    reference: NDArray[np.float32], signal: NDArray[np.float32], sample_rate: int, *, aligned: bool = False
 ) -> tuple[int, float]:  # fmt: skip
     """Delay of a stimulus against its reference, as `earmark compare` measures it, and how sure it is.
 
     Args:
         reference, signal: [channels, time], of equal shape.
+        aligned: whether the whole recordings are aligned. A few seconds of them say less, so that only a certain match
+            of the waveforms, as of a file that was replaced, contradicts.
 
     Returns:
         Lag in samples, positive if `signal` is late, and the normalised correlation there, 1 for equal signals. The
@@ -127,19 +129,25 @@ def lag_and_correlation(
     found = find_delay(reference, signal, sample_rate)
     if found.lag is None or found.ambiguous:
         return 0, 0.0
+    if aligned and not (found.clear and match_near(reference, signal, round(found.lag)).height >= CERTAIN_HEIGHT):
+        return 0, here
     if found.by_envelope:
         unsure = abs(found.lag) < ENVELOPE_ERROR * sample_rate
         return (0, here) if unsure else (round(found.lag), LEAST_SURE)
     return round(found.lag), max(match_near(reference, signal, round(found.lag)).height, LEAST_SURE)
 
 
-def _measure(recording: audio.Recording, reference: audio.Recording | None, size: int) -> Measures:
+def _measure(
+    recording: audio.Recording, reference: audio.Recording | None, size: int, *, aligned: bool
+) -> Measures:  # fmt: skip
     samples = recording.samples
     lag, correlation, is_copy = 0, 0.0, False
     if reference is not None and reference.samples.shape == samples.shape:
         is_copy = bool(np.array_equal(reference.samples, samples))
         lag, correlation = (
-            (0, 1.0) if is_copy else lag_and_correlation(reference.samples, samples, recording.sample_rate)
+            (0, 1.0)
+            if is_copy
+            else lag_and_correlation(reference.samples, samples, recording.sample_rate, aligned=aligned)
         )
     return Measures(
         size=size, samples=samples.shape[1], sample_rate=recording.sample_rate, channels=recording.channels,
@@ -163,5 +171,7 @@ def _stamp(study: Study, folder: Path) -> str:
         for name, stimulus in item.stimuli.items():
             path = stimulus_path(folder, stimulus.audio)
             status = path.stat() if path.is_file() else None
-            content.append([item.id, name, stimulus.audio, status and (status.st_size, status.st_mtime_ns)])
+            content.append(
+                [item.id, name, stimulus.audio, stimulus.aligned, status and (status.st_size, status.st_mtime_ns)]
+            )
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

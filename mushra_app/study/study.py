@@ -39,11 +39,13 @@ class Stimulus:
         audio: file below STUDY/audio, with a random name.
         gain_db: gain applied to match levels.
         loudness: integrated loudness after the gain, in LUFS (ITU-R BS.1770).
+        aligned: whether the run that it was cut from aligned the whole recording, and found no delay left.
     """
 
     audio: str
     gain_db: float
     loudness: float
+    aligned: bool = False
 
 
 @dataclass(frozen=True)

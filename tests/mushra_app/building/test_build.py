@@ -61,6 +61,19 @@ def build_request(run: Path, tmp_path: Path) -> Request:
     return Request(run, tmp_path / "study", per_category=2)
 
 
+def test_stimuli_keep_what_the_run_knows_of_their_alignment(run, build_request):
+    """Runs of earlier versions know nothing; a recording that drifts may be late in an excerpt."""
+    assert not any(one.aligned for item in build(build_request).study.items for one in item.stimuli.values())
+    scores = pd.read_parquet(run / "scores.parquet").assign(delay=22.0, marks="")
+    scores.loc[scores["system"] == "mp3@64", "marks"] = "drift (+50 ppm); gain (+6.0 dB)"
+    scores.to_parquet(run / "scores.parquet")
+    study = build(replace(build_request, force=True)).study
+    for item in study.items:
+        assert item.stimuli["opus@12"].aligned
+        assert not item.stimuli["mp3@64"].aligned
+    assert studies.load(build_request.out).items == study.items
+
+
 def test_items_conditions_and_skipped_recordings(build_request):
     built = build(build_request)
     study = built.study

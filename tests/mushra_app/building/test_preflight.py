@@ -124,6 +124,16 @@ def test_the_lag_equals_that_of_eval_alignment(shift):
     assert correlation == pytest.approx(1 / np.sqrt(1.01), abs=0.01)
 
 
+@pytest.mark.parametrize(("noise", "expected"), [(2.0, 0), (0.1, 960)])
+def test_only_a_certain_match_contradicts_the_alignment_of_the_run(noise, expected):
+    """White noise, 20 ms late: with as much more noise the heights are 1 / sqrt(1 + 2^2) = 0.45 and 0.995."""
+    rng = np.random.default_rng(0)
+    reference = rng.standard_normal((1, RATE)).astype(np.float32)
+    signal = np.roll(reference, 960, axis=1) + noise * rng.standard_normal((1, RATE)).astype(np.float32)
+    assert lag_and_correlation(reference, signal, RATE)[0] == 960
+    assert lag_and_correlation(reference, signal, RATE, aligned=True)[0] == expected
+
+
 def test_a_periodic_signal_is_not_late_by_a_period():
     tone = np.sin(2 * np.pi * 100 * np.arange(4800) / RATE)[np.newaxis].astype(np.float32)
     assert lag_and_correlation(tone, tone, RATE) == (0, pytest.approx(1))
