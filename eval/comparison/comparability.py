@@ -13,7 +13,13 @@ from earmark.eval.comparison.run_folder import read_info, read_scores
 
 NAMED = 3  # recordings that a reason names
 # Keys that must agree for two recordings of one name to be the same -> their names in messages.
-CONTENT = {"category": "category", "sha256": "content", "excerpt": "excerpt", "added": "added recording"}
+CONTENT = {
+    "category": "category",
+    "sha256": "content",
+    "excerpt": "excerpt",
+    "added": "added recording",
+    "room": "room",
+}
 FORMAT = {"sample_rate": "sample rate", "mono": "channels averaged"}
 
 

@@ -10,11 +10,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from earmark.codec.audio import SUFFIXES, Recording, files, read, resample
+import numpy as np
+
+from earmark.codec.audio import SUFFIXES, Audio, Recording, files, read, resample
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import is_remote, local_copy
 from earmark.eval.comparison.listing import Listing, listed
 from earmark.eval.comparison.mixture import Added, mixed
+from earmark.eval.comparison.room import Room, placed
 
 SHOWN_PAIRS = 3  # in a line
 RESERVED = ("all", "macro")  # the mean over all files and the average over the categories, in tables
@@ -39,6 +42,7 @@ class Source:
         file: path relative to AUDIO_DIR with forward slashes; the recording's name in tables.
         excerpt: start and length, in seconds, of the part that is coded and scored; None for the whole recording.
         added: another recording that is mixed in.
+        room: room in which the recording and what is mixed in are placed.
     """
 
     file: str
@@ -46,6 +50,7 @@ class Source:
     category: str
     excerpt: tuple[float, float] | None = None
     added: Added | None = None
+    room: Room | None = None
 
 
 @dataclass(frozen=True)
@@ -134,9 +139,10 @@ def load(source: Source, reference_format: ReferenceFormat) -> tuple[Recording, 
     with local_copy(source.path) as path:
         original = read(path)
     samples, rate = original.samples, reference_format.rate_for(original.sample_rate)
-    if source.excerpt is not None:
-        first, length = (round(seconds * original.sample_rate) for seconds in source.excerpt)
-        samples = samples[:, first : first + length]
+    channels = 1 if reference_format.mono else original.channels
+    response = source.room.impulse_response(rate, channels) if source.room is not None else None
+    lead = 0 if response is None else response.shape[1] - 1
+    samples = _part(samples, original.sample_rate, source.excerpt, lead / rate)
     if reference_format.mono and original.channels > 1:
         samples = samples.mean(axis=0, keepdims=True)
     note = None
@@ -146,11 +152,23 @@ def load(source: Source, reference_format: ReferenceFormat) -> tuple[Recording, 
             f"frequencies above {HIGHEST_RATE // 2000} kHz are lost"
         )
     samples = resample(samples, original.sample_rate, rate)
-    if samples.shape[1] == 0:
+    if samples.shape[1] <= lead:
         raise UserError(f"{source.path}: too short to be scored at {rate} Hz")
     if source.added is not None:
-        samples = mixed(samples, rate, source.added)
+        samples = mixed(samples, rate, source.added, lead)
+    if response is not None:
+        samples = placed(samples, response)
     return Recording(samples, rate), note
+
+
+def _part(samples: Audio, sample_rate: int, excerpt: tuple[float, float] | None, lead: float) -> Audio:
+    """An excerpt of [channels, time], with `lead` seconds before it, as silence where the recording has not begun."""
+    first, length = 0, samples.shape[1]
+    if excerpt is not None:
+        first, length = (round(seconds * sample_rate) for seconds in excerpt)
+    before = round(lead * sample_rate)
+    part = samples[:, max(0, first - before) : first + length]
+    return np.pad(part, ((0, 0), (max(0, before - first), 0)))
 
 
 def exceeds_16_bit(source: Source) -> bool:
@@ -193,7 +211,7 @@ def repeated_content(sources: Sequence[Source], digests: Mapping[str, tuple[str 
     pairs = []
     for source in sources:
         added = source.added and (source.added.start, source.added.snr_db)
-        content = (digests.get(source.file, (None, None)), source.excerpt, added)
+        content = (digests.get(source.file, (None, None)), source.excerpt, added, source.room)
         if content[0][0] is not None and (other := first.setdefault(content, source.file)) != source.file:
             pairs.append(f"{source.file} is {other}")
     if not pairs:

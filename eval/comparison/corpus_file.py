@@ -12,6 +12,10 @@ seconds = 10                    # length of an excerpt at a random position; def
 [folders.add]                   # a recording mixed into each, drawn at random
 path = "fsd50k"                 # path, layout, split and pattern as above
 snr_db = [0, 5, 10]             # one value is drawn for each recording
+[folders.room]                  # a room for each recording and what is added to it
+rt60 = [0.3, 1.3]               # range of the reverberation time in seconds; the default
+path = "impulse_responses"      # measured responses, with pattern as above; default: simulated rooms
+share = 0.5                     # of the recordings; default: all
 [decoded]                       # as --decoded: systems whose decoded audio exists
 "A@6" = "dec/A/{stem}.wav"      # relative to this file, or a URL
 [bitstreams]                    # as --bitstreams
@@ -26,19 +30,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from earmark.codec.audio import read
 from earmark.codec.audio.files import seconds as length_of
 from earmark.codec.datasets.manifest import SPLITS
 from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import local_copy, path_or_url
-from earmark.eval.comparison.corpus import RESERVED, Source
+from earmark.codec.training.examples.reverb import RT60, reverberation_time
+from earmark.eval.comparison.corpus import RESERVED, Source, sha256
 from earmark.eval.comparison.listing import listed
 from earmark.eval.comparison.mixture import Added
+from earmark.eval.comparison.room import Room
 
 Table = Mapping[str, Any]  # a [[folders]] or [folders.add] table
 FOLDER_KEYS: dict[str, tuple[type, ...]] = {"path": (str,), "layout": (str,), "split": (str,), "pattern": (str,)}
-KEYS = {**FOLDER_KEYS, "category": (str,), "count": (int,), "seconds": (int, float), "add": (dict,)}
+KEYS = {
+    **FOLDER_KEYS, "category": (str,), "count": (int,), "seconds": (int, float), "add": (dict,), "room": (dict,),
+}  # fmt: skip
 DECODED = ("decoded", "bitstreams")  # tables of systems that are given by their decoded audio
 ADDED_KEYS = {**FOLDER_KEYS, "snr_db": (list,)}
+ROOM_KEYS: dict[str, tuple[type, ...]] = {"path": (str,), "pattern": (str,), "rt60": (list,), "share": (int, float)}
 
 
 def read_corpus(file: Path, leave_out: Path | None = None) -> list[Source]:
@@ -107,6 +117,17 @@ def _check(label: str, table: Any) -> None:
         ratios = added.get("snr_db", [])
         if "path" not in added or not ratios or not all(type(ratio) in (int, float) for ratio in ratios):
             raise UserError(f"{label}: add: needs `path` and `snr_db`, a list of ratios in dB")
+    if "room" in table:
+        _check_room(f"{label}: room", table["room"])
+
+
+def _check_room(label: str, room: Table) -> None:
+    _check_values(label, room, ROOM_KEYS)
+    rt60 = room.get("rt60", list(RT60))
+    if not all(type(value) in (int, float) for value in rt60) or len(rt60) != 2 or not 0 < rt60[0] <= rt60[1]:
+        raise UserError(f"{label}: rt60: write the shortest and the longest reverberation time in seconds, [0.3, 1.3]")
+    if room.get("share", 1) > 1:
+        raise UserError(f"{label}: share: write a part of the recordings, up to 1")
 
 
 def _check_values(label: str, table: Table, keys: Mapping[str, tuple[type, ...]]) -> None:
@@ -129,7 +150,8 @@ def _sources(label: str, root: Path, table: Table, seed: int, leave_out: Path | 
     if not names or len(names) < count:
         raise UserError(f"{label}: {folder} has {len(names)} recordings that fit, not {max(1, count)}")
     drawn = sorted(random.Random(f"{seed} {category} {table['path']}").sample(names, count))
-    others = _others(label, root, table["add"], leave_out) if "add" in table else []
+    others = _others(f"{label}: add", root, table["add"], leave_out) if "add" in table else []
+    rooms = _rooms(f"{label}: room", root, table, leave_out)
     sources = []
     for name in drawn:
         chance = random.Random(f"{seed} {category} {name}")
@@ -140,16 +162,42 @@ def _sources(label: str, root: Path, table: Table, seed: int, leave_out: Path | 
             other = chance.choice(others)
             start = _start(chance, other, table.get("seconds", 0.0))
             added = Added(other, start, chance.choice(table["add"]["snr_db"]))
-        sources.append(Source(f"{category}/{name}", folder / name, category, excerpt, added))
+        # A generator of its own: a room that is added to a folder leaves its excerpts and mixtures as they were.
+        room = _room(random.Random(f"{seed} {category} {name} room"), table["room"], rooms) if "room" in table else None
+        sources.append(Source(f"{category}/{name}", folder / name, category, excerpt, added, room))
     return sources
 
 
 def _others(label: str, root: Path, table: Table, leave_out: Path | None) -> list[Path]:
-    """The recordings of a [folders.add] table."""
-    folder, names = _recordings(f"{label}: add", root, table, leave_out)
+    """The recordings of a [folders.add] or [folders.room] table."""
+    folder, names = _recordings(label, root, table, leave_out)
     if not names:
-        raise UserError(f"{label}: add: {folder} has no recordings that fit")
+        raise UserError(f"{label}: {folder} has no recordings that fit")
     return [folder / name for name in names]
+
+
+def _rooms(label: str, root: Path, table: Table, leave_out: Path | None) -> list[Room]:
+    """The rooms whose measured responses are given and have a reverberation time in the range; [] if simulated."""
+    if "path" not in table.get("room", {}):
+        return []
+    lowest, highest = table["room"].get("rt60", RT60)
+    rooms = []
+    for path in _others(label, root, table["room"], leave_out):
+        recording = read(path, max_channels=64)
+        if lowest <= reverberation_time(recording.samples[0], recording.sample_rate) <= highest:
+            rooms.append(Room(response=path, sha256=sha256(path)))
+    if not rooms:
+        raise UserError(f"{label}: no response has a reverberation time of {lowest:g} to {highest:g} s; change rt60")
+    return rooms
+
+
+def _room(chance: random.Random, table: Table, rooms: list[Room]) -> Room | None:
+    """Draw the room of one recording; None if it is not among the share that gets one."""
+    if chance.random() >= table.get("share", 1):
+        return None
+    if rooms:
+        return chance.choice(rooms)
+    return Room(chance.getrandbits(32), round(chance.uniform(*table.get("rt60", RT60)), 3))
 
 
 def _recordings(label: str, root: Path, table: Table, leave_out: Path | None) -> tuple[Path, list[str]]:

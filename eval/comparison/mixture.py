@@ -26,8 +26,11 @@ class Added:
     snr_db: float
 
 
-def mixed(samples: Audio, sample_rate: int, added: Added) -> Audio:
+def mixed(samples: Audio, sample_rate: int, added: Added, lead: int = 0) -> Audio:
     """Add a recording, averaged to mono, to all channels of [channels, time]; scales the sum down if it would clip.
+
+    Args:
+        lead: samples before the scored part, which do not count for the ratio.
 
     Raises:
         UserError: it cannot be read, or one of both is silent, so that no level can be set.
@@ -39,10 +42,10 @@ def mixed(samples: Audio, sample_rate: int, added: Added) -> Audio:
     if mono.shape[1] == 0 or not mono.any() or not samples.any():
         raise UserError(f"{added.path}: cannot be mixed in at {added.snr_db:g} dB: it or the recording is silent")
     length = samples.shape[1]
-    noise = np.tile(mono[0], -(-length // mono.shape[1]))[:length]
-    signal_power = np.square(samples, dtype=np.float64).mean()
-    noise_power = np.square(noise, dtype=np.float64).mean()
-    if noise_power == 0:
-        raise UserError(f"{added.path}: cannot be mixed in at {added.snr_db:g} dB: it is silent in this part")
+    noise = np.take(mono[0], np.arange(-lead, length - lead), mode="wrap")  # repeated if it is too short
+    signal_power = np.square(samples[:, lead:], dtype=np.float64).mean()
+    noise_power = np.square(noise[lead:], dtype=np.float64).mean()
+    if noise_power == 0 or signal_power == 0:
+        raise UserError(f"{added.path}: cannot be mixed in at {added.snr_db:g} dB: one of both is silent in this part")
     total = samples + np.sqrt(signal_power / noise_power * 10 ** (-added.snr_db / 10)) * noise
     return (total / max(1.0, float(np.abs(total).max()))).astype(np.float32)

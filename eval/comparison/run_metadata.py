@@ -11,6 +11,7 @@ from typing import Any
 from earmark.eval.comparison.corpus import Source, is_speech
 from earmark.eval.comparison.machine import machine
 from earmark.eval.comparison.plan import Plan
+from earmark.eval.comparison.room import Room
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.metrics import registry, remembered
 
@@ -92,11 +93,17 @@ def _recording(source: Source, digests: Digests, format_: tuple[int, int, float]
         recording["excerpt"] = list(source.excerpt)
     if source.added is not None:
         recording["added"] = {"sha256": added_digest, "start": source.added.start, "snr_db": source.added.snr_db}
+    if source.room is not None:
+        recording["room"] = _room(source.room)
     if isinstance(format_, str):
         recording["error"] = format_
     else:
         recording |= dict(zip(("sample_rate", "channels", "seconds"), format_, strict=True))
     return recording
+
+
+def _room(room: Room) -> dict[str, Any]:
+    return {"sha256": room.sha256} if room.sha256 is not None else {"seed": room.seed, "rt60": room.rt60}
 
 
 def _versions(systems: Mapping[str, str]) -> dict[str, str]:

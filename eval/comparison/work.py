@@ -83,6 +83,8 @@ class Task:
             parts.append(list(self.source.excerpt))
         if self.source.added is not None:
             parts.append([self.added_sha256, self.source.added.start, self.source.added.snr_db])
+        if self.source.room is not None:
+            parts.append({"room": self.source.room.identity})
         if self.given is not None:
             parts.append([self.given.sha256, self.given.bits])
         if aligned_by := self.alignment.identity(self.system):

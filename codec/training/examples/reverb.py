@@ -86,7 +86,7 @@ class MeasuredRooms:
             measured = self._response(int(rng.integers(len(self._files))))
             if measured is not None:
                 repeated = np.tile(measured, (-(-channels // measured.shape[0]), 1))[:channels]
-                return _with_unit_energy(repeated[:, np.abs(repeated).max(axis=0).argmax() :])
+                return with_unit_energy(repeated[:, np.abs(repeated).max(axis=0).argmax() :])
         lowest, highest = self._rt60
         raise UserError(f"{self._folder}: {MOST_DRAWS} responses, none of them with an RT60 of {lowest}-{highest} s")
 
@@ -129,10 +129,10 @@ def simulate(rng: np.random.Generator, rt60: float, sample_rate: int, channels: 
     direct = 10 ** (rng.uniform(QUIETEST_DIRECT, LOUDEST_DIRECT) / 20)
     response = tail / np.sqrt(np.square(tail).sum(axis=1).mean())
     response[:, 0] = direct
-    return _with_unit_energy(response)
+    return with_unit_energy(response)
 
 
-def _with_unit_energy(response: NDArray[np.floating]) -> Audio:
+def with_unit_energy(response: NDArray[np.floating]) -> Audio:
     """Scale a response to mean energy 1 per channel, so that it does not change the level of noise."""
     return np.asarray(response / np.sqrt(np.square(response).sum(axis=-1).mean()), np.float32)
 
