@@ -143,6 +143,7 @@ class Encodec(Family):
     """EnCodec at 24 kHz, mono."""
 
     name = "encodec_24khz"
+    imports = ("torch", "earmark.codec.checkpoints.loading", "earmark.codec.encodec.fast.accelerate")
     title = "EnCodec 24 kHz"
     kbps_steps: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)  # in the paper
     example = "encodec_24khz@3"

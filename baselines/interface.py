@@ -92,6 +92,7 @@ class Family(ABC):
     latency: str = "-"  # for people: from a decoded sample to the newest input sample that its coding needed
     options: Mapping[str, tuple[str, ...]] = {}  # option -> its values, the default first; () accepts any value
     coded: bool = True  # False for conditions without a bitstream, which have no bit rate
+    imports: tuple[str, ...] = ()  # modules that take long to load; a pool of workers loads them once
 
     @abstractmethod
     def unavailable(self, system: System | None = None) -> str | None:

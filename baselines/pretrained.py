@@ -94,6 +94,7 @@ class Pretrained(Family):
     """A published model, from the hub's cache on this machine or from the folder of the option checkpoint."""
 
     options: Mapping[str, tuple[str, ...]] = {"checkpoint": ()}
+    imports = ("torch",)
 
     def __init__(self, model: Published) -> None:
         self.model = model

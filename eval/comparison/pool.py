@@ -26,6 +26,7 @@ def run_tasks(
     jobs: int,
     died: Callable[[Task], Result],
     group: Callable[[Task], Hashable] = id,
+    imports: Sequence[str] = (),
 ) -> Iterator[tuple[Task, Result]]:
     """Yield each task with its result, in order of completion; takes tasks as they are needed.
 
@@ -35,12 +36,15 @@ def run_tasks(
         died: gives the result of a task whose process was killed (a crash in native code, out of memory).
         group: tasks of one group go to one process while the others have tasks, too, since a process caches what its
             last tasks had in common. By default each task is a group of its own.
+        imports: modules that the work imports and that take long to load; loaded once for all processes.
     """
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")  # before the workers import numpy
     coming = iter(tasks)
-    waiting: list[Task] = []
-    workers: list[_Worker[Task, Result]] = [_Worker(work) for _ in range(jobs)]
+    waiting = list(itertools.islice(coming, 1))
+    if not waiting:  # no process need start
+        return
+    workers: list[_Worker[Task, Result]] = [_Worker(work, imports) for _ in range(jobs)]
     try:
         while True:
             known = len(waiting) + sum(len(worker.tasks) for worker in workers)
@@ -87,9 +91,9 @@ class _Worker(Generic[Task, Result]):
         group: group of the last task.
     """
 
-    def __init__(self, work: Callable[[Task], Result]) -> None:
-        self._work = work
-        self._pool = worker_process.start()
+    def __init__(self, work: Callable[[Task], Result], imports: Sequence[str]) -> None:
+        self._work, self._imports = work, imports
+        self._pool = worker_process.start(imports)
         self._retrying = False  # its only task may have killed the process before, and runs once more, alone
         self.tasks: dict[Future[Result], Task] = {}
         self.group: Hashable = None
@@ -105,7 +109,7 @@ class _Worker(Generic[Task, Result]):
         except BrokenProcessPool:
             if self.tasks:
                 return False
-            self._pool = worker_process.start()  # the old process died without a task
+            self._pool = worker_process.start(self._imports)  # the old process died without a task
             self._submit(task)
         return True
 
@@ -121,7 +125,7 @@ class _Worker(Generic[Task, Result]):
             except BrokenProcessPool:
                 waiting[:0] = list(self.tasks.values())[1:]
                 self.tasks.clear()
-                self._pool = worker_process.start()
+                self._pool = worker_process.start(self._imports)
                 self._retrying = not self._retrying
                 if self._retrying:  # it may have finished, and the next task have killed the process
                     self.take(task)

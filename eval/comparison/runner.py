@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from earmark.baselines.interface import System
+from earmark.baselines.registry import family_of
 from earmark.codec.errors import UserError
 from earmark.codec.notices import notice
 from earmark.codec.progress import progress
@@ -238,7 +240,7 @@ def _do(work: _Prepared) -> None:
     _announce(work)
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
-            for task, outcome in _outcomes(plan, tasks.to_do(work.digests, tally, advance)):
+            for task, outcome in _outcomes(work, tasks.to_do(work.digests, tally, advance)):
                 tally.add(task.source.file, task.system.text, outcome)
                 if isinstance(outcome, Record):
                     remember(task.key, outcome)
@@ -254,7 +256,7 @@ def _align_again(work: _Prepared) -> None:
     if not again:
         return
     with progress("align", len(again)) as advance, records.appended(work.plan.run) as remember:
-        for task, outcome in _outcomes(work.plan, iter(again)):
+        for task, outcome in _outcomes(work, iter(again)):
             work.tally.add(task.source.file, task.system.text, outcome)
             if isinstance(outcome, Record):
                 remember(task.key, outcome)
@@ -270,11 +272,21 @@ def _announce(work: _Prepared) -> None:
         notice(f"note: {line}")
 
 
-def _outcomes(plan: Plan, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:
+def _imports(systems: Iterable[System], metrics: Iterable[str]) -> list[str]:
+    """Modules that take long to load and that systems or metrics need."""
+    needed = [*(registry.find(name).imports for name in metrics), *(family_of(system).imports for system in systems)]
+    return list(dict.fromkeys(itertools.chain.from_iterable(needed)))
+
+
+def _outcomes(work: _Prepared, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:
+    plan = work.plan
     if plan.in_process:
         return ((task, attempt(task)) for task in to_do)
     if plan.cluster is None:
-        return run_tasks(attempt, to_do, plan.jobs, _died, group=lambda task: task.source.file)
+        return run_tasks(
+            attempt, to_do, plan.jobs, _died, group=lambda task: task.source.file,
+            imports=_imports(plan.compared, work.all_metrics),
+        )  # fmt: skip
     first = next(to_do, None)
     if first is None:  # nothing to do, so that no cluster need answer
         return iter(())

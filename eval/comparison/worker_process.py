@@ -26,11 +26,17 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 GRACE_SECONDS = 2.0  # for a worker to end its programs
+IMPORTS = "EARMARK_WORKER_IMPORTS"  # variable that names the modules for the server of workers to load
 
 
-def start() -> ProcessPoolExecutor:
-    """A pool of one process; it starts with the first task."""
-    return ProcessPoolExecutor(1, _context(), initializer=_begin, initargs=(_settings(),))
+def start(imports: Sequence[str] = ()) -> ProcessPoolExecutor:
+    """A pool of one process; it starts with the first task.
+
+    Args:
+        imports: modules that the work imports and that take long to load. The first pool of this process loads them
+            once, for all pools, where processes can be forked.
+    """
+    return ProcessPoolExecutor(1, _context(imports), initializer=_begin, initargs=(_settings(),))
 
 
 def submit(pool: ProcessPoolExecutor, work: Callable[[Task], Result], task: Task) -> Future[Result]:
@@ -83,27 +89,29 @@ def _main_module_hidden() -> Iterator[None]:
         main.update(hidden)
 
 
-def _context() -> multiprocessing.context.BaseContext:
+def _context(imports: Sequence[str]) -> multiprocessing.context.BaseContext:
     """Start clean processes, without the parent's threads, as forks of a server that has imported the work already."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["earmark.eval.comparison.worker_server"])
-    _start_server()
+    _start_server(imports)
     return context
 
 
-def _start_server() -> None:
-    """Start the server with SIGINT blocked, which its processes inherit.
+def _start_server(imports: Sequence[str]) -> None:
+    """Start the server with SIGINT blocked, which its processes inherit, unless it runs already.
 
     It ignores SIGINT only once it has imported the work, which takes seconds. Ctrl-C in that time would end it with a
     traceback, and leave semaphores behind.
     """
     resource_tracker.ensure_running()  # otherwise the server starts it, which unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ[IMPORTS] = " ".join(imports)
     try:
         forkserver.ensure_running()
     finally:
+        del os.environ[IMPORTS]
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
 import sys
 import traceback
 from types import TracebackType
 
 import earmark.eval.comparison.work  # noqa: F401
+from earmark.eval.comparison.worker_process import IMPORTS
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -20,4 +24,12 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         sys.__excepthook__(kind, error, trace)
 
 
+def _load(modules: list[str]) -> None:
+    """Import modules; the work that needs one that fails reports why."""
+    for module in modules:
+        with contextlib.suppress(Exception):  # native libraries may raise anything
+            importlib.import_module(module)
+
+
 sys.excepthook = _report
+_load(os.environ.pop(IMPORTS, "").split())

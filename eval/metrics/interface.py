@@ -58,6 +58,7 @@ class Metric:
         takes_rate: whether `function` takes the sample rate of the signals in Hz as `sample_rate`.
         needs_reference: False for a metric that uses the decoded signal alone.
         speech_only: whether it is made for speech, so that scores of other recordings get a mark.
+        imports: modules that take long to load; a pool of workers loads them once.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Metric:
     takes_rate: bool = False
     needs_reference: bool = True
     speech_only: bool = False
+    imports: tuple[str, ...] = ()
 
     @property
     def input_format(self) -> str:

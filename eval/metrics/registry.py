@@ -47,6 +47,7 @@ def metric(
     needs_reference: bool = True,
     takes_rate: bool = False,
     speech_only: bool = False,
+    imports: tuple[str, ...] = (),
 ) -> Callable[[Function], Function]:
     """Register the decorated function as one of Earmark's own metrics; see `Metric` for the arguments."""
 
@@ -54,6 +55,7 @@ def metric(
         _METRICS[name] = Metric(
             name, title, unit, better, value_range, function, sample_rate, channels, version, available,
             source, licence, takes_rate=takes_rate, needs_reference=needs_reference, speech_only=speech_only,
+            imports=imports,
         )  # fmt: skip
         return function
 

@@ -24,6 +24,7 @@ TOO_SHORT = 1e-5  # value that the library returns for shorter signals, with a w
     version=lambda: f"{library('pystoi')}, revision 2",  # 2: resampled by the library
     source="Taal, Hendriks, Heusdens and Jensen 2011; library pystoi",
     licence="MIT",
+    imports=("pystoi",),
 )
 def stoi(reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> Score:
     """Correlation of short-time envelopes in 15 third-octave bands; 1 means as intelligible as the reference.
@@ -46,6 +47,7 @@ def stoi(reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_ra
     version=lambda: f"{library('pystoi')}, revision 2",  # 2: resampled by the library
     source="Jensen and Taal 2016; library pystoi",
     licence="MIT",
+    imports=("pystoi",),
 )
 def estoi(reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> Score:
     """STOI without the assumption that bands contribute independently; more accurate for fluctuating noise.

@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 if "numba" not in sys.modules:  # it reads the number at import and breaks if the number changes later
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # files are scored in parallel processes already
+    os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")  # the library's choice, which it makes at import
 
 Mode = Literal["speech", "audio"]
+IMPORTS = (
+    "earmark.eval.metrics.visqol_kernels.compiler", "scipy.signal", "scipy.fft", "pyfftw.interfaces.scipy_fft",
+)  # fmt: skip
 
 SPEECH_RATE, AUDIO_RATE = 16_000, 48_000
 WINDOW, HOP = 0.08, 0.02  # seconds; of the spectrograms
@@ -44,6 +48,7 @@ ONE_AT_A_TIME = threading.Lock()  # two threads in numba's work queue crash the 
     available=needs("visqol", "ai_edge_litert", extra="visqol"),
     source="Chinen et al. 2020 (arXiv 2004.09584); library visqol-python",
     licence="Apache-2.0",
+    imports=IMPORTS,
 )
 def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Similarity of 21 gammatone bands up to 8 kHz in voiced patches, mapped to MOS by the lattice model.
@@ -74,6 +79,7 @@ def visqol_speech(reference: NDArray[np.float32], decoded: NDArray[np.float32]) 
     available=needs("visqol", extra="visqol"),
     source="Chinen et al. 2020 (arXiv 2004.09584); library visqol-python",
     licence="Apache-2.0",
+    imports=IMPORTS,
 )
 def visqol_audio(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> Score:
     """Similarity of 32 gammatone bands up to 24 kHz, mapped to MOS by support vector regression.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from earmark.baselines import programs
 from earmark.codec.cores import usable_cores
 from earmark.codec.errors import WriteError
 from earmark.eval.comparison import worker_process
-from earmark.eval.comparison.pool import WINDOW, run_tasks
+from earmark.eval.comparison.pool import ONE_THREAD, WINDOW, run_tasks
 
 
 def square(number: int) -> int:
@@ -149,6 +151,52 @@ def test_workers_and_their_programs_end_with_their_parent(tmp_path, task, how):
     _, said = parent.communicate(timeout=60)
     assert how == signal.SIGKILL or "leaked" not in said
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+def test_modules_are_loaded_once_for_all_workers_and_one_that_fails_ends_nothing(tmp_path):
+    (tmp_path / "slow_module.py").write_text(
+        "import os\nwith open('loaded', 'a') as file:\n    print(os.getpid(), file=file)\n"
+    )
+    (tmp_path / "broken_module.py").write_text("raise OSError('a native library is missing')\n")
+    (tmp_path / "program.py").write_text(
+        "import os, sys\n"
+        "from earmark.eval.comparison.pool import run_tasks\n"
+        "def work(number):\n"
+        "    import slow_module, time\n"
+        "    time.sleep(0.2)\n"
+        "    return os.getpid()\n"
+        "if __name__ == '__main__':\n"
+        "    modules = ['broken_module', 'slow_module']\n"
+        "    print(*{worker for _, worker in run_tasks(work, range(4), 2, int, imports=modules)})\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    result = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    workers, loaders = result.stdout.split(), (tmp_path / "loaded").read_text().split()
+    assert len(workers) == 2
+    assert len(loaders) == 1
+    assert loaders[0] not in workers
+    assert result.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+def test_the_modules_that_workers_share_start_no_thread():
+    """A fork copies no threads, so that a lock that one holds at that time would stay locked for ever."""
+    from earmark.baselines.encodec import Encodec
+    from earmark.eval.metrics.registry import registered
+
+    modules = [module for metric in registered().values() for module in metric.imports]
+    modules = [name for name in dict.fromkeys([*modules, *Encodec.imports]) if find_spec(name.partition(".")[0])]
+    code = (
+        "import importlib, os, sys; [*map(importlib.import_module, sys.argv[1:])]; "
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
+    command = [sys.executable, "-c", code, *modules]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_there_is_a_core():
