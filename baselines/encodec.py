@@ -15,7 +15,7 @@ from earmark.baselines.interface import Encoded, Family, System
 from earmark.baselines.rates import in_words, rate_in_kbps, require_rate
 from earmark.codec.audio import Audio
 from earmark.codec.checkpoints.downloads import OFFICIAL, bundled, cached, language_model_for
-from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS, SCALE, RawCoder
+from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS, SCALE, BatchCoder, RawCoder, SegmentCoder
 from earmark.codec.encodec.codes import Codes
 from earmark.codec.errors import UserError
 from earmark.codec.extras import missing
@@ -47,13 +47,21 @@ def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelC
     return portable_coder(source, config, identity)
 
 
+@functools.lru_cache(MOST_LOADED)
+def _prior(source: Path) -> BatchCoder | None:
+    """Coder of a quantiser whose codes have frequencies of their own; None for RVQ."""
+    from earmark.codec.language_model.prior_coder import prior_coder
+
+    return prior_coder(_model(source)[0].quantizer)
+
+
 @dataclass
 class EncodecCodec:
     """EnCodec at one bit rate.
 
     A packet is a segment: 10 bits per code, padded to whole bytes, after 4 bytes of scale if the model normalises. This
-    is the public format without its header. With a language model a packet is an independently coded part: a segment,
-    or 2 s of a model without segments.
+    is the public format without its header. With a language model, or with a quantiser that has a prior of its own
+    (DiffQ, Gumbel), a packet is an independently coded part: a segment, or 2 s of a model without segments.
     """
 
     name: str
@@ -61,7 +69,7 @@ class EncodecCodec:
     channels: int
     kbps: float
     model: EncodecModel
-    coder: PortableModelCoder | None = None
+    coder: BatchCoder | None = None
 
     @property
     def latency(self) -> float:
@@ -76,7 +84,7 @@ class EncodecCodec:
         return (config.segment_samples or config.seanet.hop) / self.sample_rate
 
     def encode(self, audio: Audio) -> Encoded:
-        coder = self.coder or RawCoder()
+        coder: SegmentCoder = self.coder or RawCoder()
         codes = self.model.encode(audio, self.kbps)
         packets = []
         for segment in codes.segments:
@@ -102,7 +110,8 @@ class EncodecCodec:
 
     def decode(self, encoded: Encoded) -> Audio:
         config = self.model.config
-        codebooks, bits = config.codebooks(self.kbps), self.model.quantizer.bits
+        bits = self.model.quantizer.bits
+        codebooks = self.model.quantizer.codes_per_step(config.codebooks(self.kbps))
         lengths = [-(-(end - start) // config.seanet.hop) for start, end in config.segments(encoded.samples)]
         # First step in the segment and number of steps, for each packet.
         parts = [
@@ -198,7 +207,12 @@ class Encodec(Family):
             )
         kbps = rate_in_kbps(system)
         model.config.codebooks(kbps)  # a checkpoint may have fewer bit rates than the model of the paper
-        coder = _coder(self.language_model(system), model.config, identity) if "lm" in system.options else None
+        if "lm" in system.options and model.config.quantizer != "rvq":
+            raise UserError(f"{system.text}: its quantiser has a prior of its own, by which it is coded; leave out :lm")
+        if "lm" in system.options:
+            coder: BatchCoder | None = _coder(self.language_model(system), model.config, identity)
+        else:
+            coder = _prior(self.source(system))
         return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
 
     def _steps(self, system: System | None) -> tuple[float, ...]:

@@ -230,12 +230,18 @@ def public_address(url: str | None) -> str | None:
     "-o", "--out", type=NewFolder, metavar="DIR", show_default="STUDY/report, or FILE-report beside the rating file",
     help="Folder for report.html, its plots and tables.",
 )  # fmt: skip
+@option(
+    "--rates", type=click.Path(exists=True, path_type=Path), metavar="PATH", show_default="the run of STUDY",
+    help="Bit rates for a plot of scores against them: a run, or a CSV file with the columns condition and kbps, and "
+    "if known category and coded_kbps (with entropy coding).",
+)  # fmt: skip
+@option("--published", is_flag=True, help="Draw the points of the EnCodec paper (Figure 3) in that plot, too.")
 @option("-f", "--force", is_flag=True, help="Replace an existing report.")
 @shared.quiet
 def report(
     study: Path | None, ratings: tuple[Path, ...], columns: tuple[str, ...], scale: str | None,
     skip_item: tuple[str, ...], reference: str | None, low_anchor: str | None, mid_anchor: str | None, screen: str,
-    intervals: str, database: str | None, out: Path | None, force: bool,
+    intervals: str, database: str | None, out: Path | None, rates: Path | None, published: bool, force: bool,
 ) -> None:  # fmt: skip
     """Screen the listeners of STUDY or of another tool's rating file, and report means with 95 % intervals."""
     from earmark.mushra_app.ratings.columns import parse_columns
@@ -261,7 +267,7 @@ def report(
         for line in error.errors if len(error.errors) > SHOWN else ():
             click.echo(line, err=True)
         raise
-    written = loaded.report(out or default, screen, intervals)
+    written = loaded.report(out or default, screen, intervals, rates=rates, published=published)
     Console().print(terminal_table(written.summary, written.intervals))
     print_notes(written.notes)
     click.echo(f"{written.kept} of {counted(written.listeners, 'listener')} kept; report: {written.page}")

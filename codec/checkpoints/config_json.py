@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, get_args
 
-from earmark.codec.encodec.config import EncodecConfig, Norm, PadMode, SEANetConfig, from_stored, to_stored
+from earmark.codec.encodec.config import EncodecConfig, Norm, PadMode, Quantizer, SEANetConfig, from_stored, to_stored
 from earmark.codec.errors import UserError
 
 MOST_CODEBOOKS = 1024
@@ -49,6 +49,7 @@ MODEL_RULES: dict[str, Rule] = {
     "segment": ("null or seconds up to 3600", lambda value: value is None or _is_number(value, 0.001, 3600)),
     "overlap": ("a share up to 0.5", lambda value: _is_number(value, 0, 0.5)),
     "normalize": FLAG,
+    "quantizer": (f"one of {', '.join(get_args(Quantizer))}", lambda value: value in get_args(Quantizer)),
 }
 SEANET_RULES: dict[str, Rule] = {
     "channels": _whole(1, 64),
@@ -72,11 +73,13 @@ SEANET_RULES: dict[str, Rule] = {
     "pad_mode": (f"one of {', '.join(get_args(PadMode))}", lambda value: value in get_args(PadMode)),
 }
 LATER = {"pad_mode": "reflect"}  # fields of `seanet` that older files lack
+RVQ = {"quantizer": "rvq"}  # left out, so that earlier versions read the file
 
 
 def config_to_json(config: EncodecConfig) -> str:
     """A model's shape as one line of JSON."""
-    return json.dumps(to_stored(config), allow_nan=False)
+    stored = {name: value for name, value in to_stored(config).items() if (name, value) not in RVQ.items()}
+    return json.dumps(stored, allow_nan=False)
 
 
 def config_from_json(text: str) -> EncodecConfig:
@@ -89,6 +92,7 @@ def config_from_json(text: str) -> EncodecConfig:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"the model's description is not JSON ({type(error).__name__})") from error
+    data = {**RVQ, **data} if isinstance(data, dict) else data
     _check(data, MODEL_RULES, "config")
     data = {**data, "seanet": {**LATER, **data["seanet"]}}
     _check(data["seanet"], SEANET_RULES, "config.seanet")

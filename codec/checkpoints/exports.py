@@ -26,9 +26,10 @@ def to_huggingface(model: EncodecModel, folder: Path) -> None:
     """Write a folder that `transformers.EncodecModel.from_pretrained` loads.
 
     Raises:
-        UserError: if transformers cannot have the model's shape.
+        UserError: if transformers cannot have the model's shape or quantiser.
         WriteError: if the folder cannot be written or the disk is full.
     """
+    _require_rvq(model, "huggingface")
     description = to_transformers(model.config)
     state = _state(model, "hugging face", *WEIGHT_NORMS[1])
     with written_whole(folder / WEIGHTS[0]) as aside:
@@ -43,6 +44,7 @@ def to_encodec(model: EncodecModel, path: Path) -> None:
         UserError: if the model has another shape than the two public ones, which that program alone can make.
         WriteError: if the folder cannot be written or the disk is full.
     """
+    _require_rvq(model, "encodec")
     preset = PRESETS.get(model.config.name)
     if preset is None or (preset.seanet, preset.codebook_size, preset.codebooks()) != (
         model.config.seanet, model.config.codebook_size, model.config.codebooks(),
@@ -68,6 +70,7 @@ def to_onnx(model: EncodecModel, folder: Path) -> None:
     Raises:
         WriteError: if the folder cannot be written or the disk is full.
     """
+    _require_rvq(model, "onnx")
     config = model.config
     scaled = ["scale"] if config.normalize else []
     steps = 2 * 7 + 1
@@ -76,6 +79,14 @@ def to_onnx(model: EncodecModel, folder: Path) -> None:
     scale = (torch.ones(2),) if config.normalize else ()
     _write_graph(_EncoderGraph(model), (audio,), folder / ENCODER, ["audio"], ["codes", *scaled])
     _write_graph(_DecoderGraph(model), (codes, *scale), folder / DECODER, ["codes", *scaled], ["audio"])
+
+
+def _require_rvq(model: EncodecModel, form: str) -> None:
+    if model.config.quantizer != "rvq":
+        raise UserError(
+            f"--format {form}: no such form for the quantiser {model.config.quantizer} of {model.config.name}, which "
+            "Earmark alone has; use --format earmark"
+        )
 
 
 class _EncoderGraph(nn.Module):

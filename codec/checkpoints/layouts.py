@@ -119,9 +119,9 @@ def _sources(
         spelling: names of the two tensors of a weight with weight norm; None if weights are stored plain.
     """
     shape = tuple(shape)
+    if name.startswith("quantizer.") and layout == "ours":
+        return {name: shape}
     if name == CODEBOOKS:
-        if layout == "ours":
-            return {name: shape}
         return {CODEBOOK[layout].format(index) + "embed": shape[1:] for index in range(shape[0])}
     owner = owner_in(layout, name, model)
     if name.endswith(".conv.weight") and spelling:

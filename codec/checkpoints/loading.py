@@ -24,6 +24,7 @@ from earmark.codec.checkpoints.downloads import bundled, cached
 from earmark.codec.checkpoints.foreign import POINTER, XP_CONFIG, from_package, shape_beside, weights_in
 from earmark.codec.checkpoints.layouts import layout_of, public_config, state_of
 from earmark.codec.encodec.config import PRESETS, EncodecConfig
+from earmark.codec.encodec.learned_quantizers import LearnedQuantizer
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import written_whole
@@ -69,6 +70,10 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
     if ours and metadata.get("identity") != digest(state):
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
     model.load_state_dict(state, assign=True)
+    try:
+        model.quantizer.cumulative() if isinstance(model.quantizer, LearnedQuantizer) else None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return model.eval().requires_grad_(False)
 
 

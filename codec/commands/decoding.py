@@ -19,6 +19,7 @@ from earmark.codec.ecdc import Header, PartReader
 from earmark.codec.ecdc.segment_coders import SegmentCoder
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
+from earmark.codec.language_model.prior_coder import prior_coder
 from earmark.codec.model_choice import MODELS, ModelChoice
 from earmark.codec.pipes import reading, writing_audio
 
@@ -76,7 +77,8 @@ class Decoder:
         def coder(header: Header) -> SegmentCoder:
             key = (header.model, header.language_model_identity, int(header.entropy))
             if key not in self._coders:
-                self._coders[key] = self.settings.choice.coder_of(header, config, f"{label}: ")
+                own = prior_coder(self._given[0].quantizer) if self._given else None
+                self._coders[key] = own or self.settings.choice.coder_of(header, config, f"{label}: ")
             return self._coders[key]
 
         reader = ecdc.open_reader(file, config, coder=coder)  # type: ignore[arg-type]

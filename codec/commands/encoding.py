@@ -22,6 +22,7 @@ from earmark.codec.ecdc.tail import read_ends
 from earmark.codec.encodec.config import EncodecConfig
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
+from earmark.codec.language_model.prior_coder import prior_coder
 from earmark.codec.model_choice import MODELS, ModelChoice
 from earmark.codec.pipes import open_recording, writing
 
@@ -69,7 +70,10 @@ class Encoder:
         _require_rate(config, settings.kbps, settings.checkpoint)
         if settings.chunk is not None and config.segment is not None:
             raise UserError(f"--chunk: {config.name} codes segments of {config.segment:g} s, which are its chunks")
-        self.coder: SegmentCoder | None = None
+        self.codes = self.model.quantizer.codes_per_step(config.codebooks(settings.kbps))
+        self.coder: SegmentCoder | None = prior_coder(self.model.quantizer)
+        if self.coder is not None and settings.container == "reference":
+            raise UserError(f"--container reference: {config.name} has a quantiser that this format does not know")
         if settings.lm or choice.language_model is not None:
             self.coder = choice.coder_for(config, settings.container, self.identity)
 
@@ -101,7 +105,7 @@ class Encoder:
         coded = 0
         with writing(target) as sink:
             writer = ecdc.open_writer(
-                sink, config, config.codebooks(settings.kbps), signal.samples, format=settings.container,
+                sink, config, self.codes, signal.samples, format=settings.container,
                 model_identity=self.identity, language_model=self.coder is not None, coder=self.coder,
                 chunk_seconds=chunk,
             )  # fmt: skip

@@ -60,23 +60,27 @@ def checked_lengths(lengths: Sequence[int], signal: Tensor, config: EncodecConfi
     return lengths
 
 
-def require_codes(segment: Segment, config: EncodecConfig, codebooks: Tensor) -> None:
+def require_codes(segment: Segment, config: EncodecConfig, sizes: Sequence[int]) -> None:
     """Refuse codes that are not numbers of codewords, of too many codebooks, or without the scale the model needs.
 
     Args:
-        codebooks: the model's, [codebooks, codewords, dimension].
+        sizes: codewords of each codebook of the model.
     """
-    codes, size = segment.codes, codebooks.shape[1]
-    if codes.shape[1] > len(codebooks):
-        raise UserError(f"codes of {codes.shape[1]} codebooks; {config.name} has {len(codebooks)}")
+    codes = segment.codes
+    if codes.shape[1] > len(sizes):
+        raise UserError(f"codes of {codes.shape[1]} codebooks; {config.name} has {len(sizes)}")
     if config.normalize and segment.scale is None:
         raise UserError(f"codes without scales; {config.name} normalises: give `scales` to `Codes.from_array`")
     if codes.is_meta or not codes.numel():  # tensors on torch's meta device have no values
         return
     smallest, largest = map(int, codes.aminmax())
-    if smallest < 0 or largest >= size:
-        where = ((codes < 0) | (codes >= size)).nonzero()[0].tolist()
+    if smallest < 0 or largest >= min(sizes):
+        limits = torch.tensor(sizes[: codes.shape[1]], device=codes.device)[:, None]
+        wrong = ((codes < 0) | (codes >= limits)).nonzero()
+        if not len(wrong):  # the codebooks of a learned quantiser differ in size
+            return
+        where = wrong[0].tolist()
         raise UserError(
             f"code {int(codes[tuple(where)])} at [batch, codebook, step] = {where}; the codebooks of {config.name} "
-            f"have the codewords 0 to {size - 1}"
+            f"have the codewords 0 to {sizes[where[1]] - 1}"
         )

@@ -11,6 +11,7 @@ from earmark.codec.errors import UserError
 
 Norm = Literal["none", "weight_norm", "layer_norm", "time_group_norm"]
 PadMode = Literal["reflect", "constant"]
+Quantizer = Literal["rvq", "diffq", "gumbel"]
 STORED_AS = {"codebook_size": "entries"}  # field -> its key in checkpoints, recipes and identities, where they differ
 
 
@@ -89,6 +90,7 @@ class EncodecConfig:
         segment: seconds of audio that are coded independently; None codes a signal as a whole.
         overlap: share of a segment that overlaps with the next one.
         normalize: whether to divide each segment by its RMS and transmit the RMS as its scale.
+        quantizer: residual vector quantisation (section 3.2), DiffQ (A.2.1) or Gumbel-softmax (A.2.2).
     """
 
     name: str
@@ -99,6 +101,7 @@ class EncodecConfig:
     segment: float | None = None
     overlap: float = 0.01
     normalize: bool = False
+    quantizer: Quantizer = "rvq"
 
     @property
     def channels(self) -> int:

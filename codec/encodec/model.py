@@ -14,9 +14,9 @@ from earmark.codec.encodec.batches import runs_of_one_shape, stack, unstack
 from earmark.codec.encodec.checks import checked_lengths, checked_signal, require_codes, require_sample_rate
 from earmark.codec.encodec.codes import Codes, Segment
 from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.encodec.learned_quantizers import build
 from earmark.codec.encodec.lengths import run_lengths
 from earmark.codec.encodec.overlap import overlap_add
-from earmark.codec.encodec.rvq import ResidualVectorQuantizer
 from earmark.codec.encodec.seanet import SEANetDecoder, SEANetEncoder, State
 
 PART_STEPS = 1500  # steps that run at once, divided by the batch: 20 s at 24 kHz, some 300 MB of activations
@@ -58,18 +58,18 @@ class EncodecModel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = SEANetEncoder(config.seanet)
-        self.quantizer = ResidualVectorQuantizer(config.seanet.dimension, config.codebooks(), config.codebook_size)
+        self.quantizer = build(config)
         self.decoder = SEANetDecoder(config.seanet)
 
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
-        return self.quantizer.codebooks.device
+        return self.quantizer.like.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the weights, in which the model computes."""
-        return self.quantizer.codebooks.dtype
+        return self.quantizer.like.dtype
 
     def forward(self, audio: Tensor | NDArray[np.float32], kbps: float | None = None) -> Tensor:
         """Encode and decode a signal, or a batch of signals, with gradients.
@@ -120,7 +120,7 @@ class EncodecModel(nn.Module):
         """
         codes = codes.to(self.device)
         for segment in codes.segments:
-            require_codes(segment, self.config, self.quantizer.codebooks)
+            require_codes(segment, self.config, self.quantizer.sizes)
         return self.quantizer.decode(codes.tensor)
 
     @torch.no_grad()
@@ -178,9 +178,9 @@ class EncodecModel(nn.Module):
         """
         codes = (codes if isinstance(codes, Codes) else Codes.from_array(codes)).to(self.device)
         for segment in codes.segments:
-            require_codes(segment, self.config, self.quantizer.codebooks)
+            require_codes(segment, self.config, self.quantizer.sizes)
         if not codes.segments:
-            audio = self.quantizer.codebooks.new_zeros(1, self.config.channels, codes.samples or 0)
+            audio = self.quantizer.like.new_zeros(1, self.config.channels, codes.samples or 0)
         elif codes.segments[0].mask is None:
             parts = self.decode_segments(codes.segments)
             audio = overlap_add(parts, self.config.stride_samples or 0)[..., : codes.samples]
@@ -246,7 +246,7 @@ class EncodecModel(nn.Module):
         """Decode signals of different lengths, [B, channels, T], with silence after the end of each."""
         assert codes.lengths is not None
         assert codes.samples is not None
-        audio = self.quantizer.codebooks.new_zeros(len(codes.lengths), self.config.channels, codes.samples)
+        audio = self.quantizer.like.new_zeros(len(codes.lengths), self.config.channels, codes.samples)
         if self._as_one_segment():
             (segment,) = codes.segments
             assert segment.mask is not None
@@ -292,4 +292,4 @@ class EncodecModel(nn.Module):
             UserError: if the number of channels is not the model's, if there are no samples, if the type is an integer
                 type, whose full scale is not 1, or if a sample is NaN or infinite.
         """
-        return checked_signal(audio, self.config, self.quantizer.codebooks)
+        return checked_signal(audio, self.config, self.quantizer.like)

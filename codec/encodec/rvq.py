@@ -32,6 +32,20 @@ class ResidualVectorQuantizer(nn.Module):
         self.register_buffer("codebooks", torch.zeros(codebooks, codebook_size, dimension))
 
     @property
+    def like(self) -> Tensor:
+        """A tensor with the type and device of the weights."""
+        return self.codebooks
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of codewords of each codebook."""
+        return [self.codebooks.shape[1]] * len(self.codebooks)
+
+    def codes_per_step(self, count: int) -> int:
+        """Number of codes of a step for a bit rate of `count` codebooks."""
+        return count
+
+    @property
     def bits(self) -> int:
         """Bits per code."""
         return int(math.log2(self.codebooks.shape[1]))

@@ -85,7 +85,7 @@ class StreamingEncoder:
         if config.segment_samples is None and not config.seanet.causal:
             return self._model.encode_segments([torch.cat(self._waiting, dim=-1)], self._count)
         if config.segment_samples is None:
-            return self._continue(self._model.quantizer.codebooks.new_zeros(self._batch, config.channels, 0), last=True)
+            return self._continue(self._model.quantizer.like.new_zeros(self._batch, config.channels, 0), last=True)
         assert self._pending is not None
         starts = range(0, self._pending.shape[-1], config.stride_samples or 1)
         return self._model.encode_segments([self._pending[..., start:] for start in starts], self._count)
@@ -137,7 +137,7 @@ class StreamingDecoder:
         self._batch = segment.codes.shape[0]
         if self._model.config.segment_samples is None and not self._model.config.seanet.causal:
             self._waiting.append(segment.codes)
-            return self._cut(self._model.quantizer.codebooks.new_zeros(self._batch, self._model.config.channels, 0))
+            return self._cut(self._model.quantizer.like.new_zeros(self._batch, self._model.config.channels, 0))
         if self._model.config.segment_samples is None:
             latent = self._model.quantizer.decode(segment.codes)
             return self._cut(self._model.decoder.step(latent, self._state, last=False))
@@ -151,14 +151,14 @@ class StreamingDecoder:
             UserError: if the codes were worth fewer than `samples` samples.
         """
         config = self._model.config
-        codebooks = self._model.quantizer.codebooks
-        rest = codebooks.new_zeros(self._batch, config.channels, 0)
+        like = self._model.quantizer.like
+        rest = like.new_zeros(self._batch, config.channels, 0)
         if self._waiting:
             rest = self._model.decode_segment(Segment(torch.cat(self._waiting, dim=-1), None))
         elif self._weighted is not None:
             rest = (self._weighted / self._weights).to(self._model.dtype)
         elif self._state:
-            nothing = codebooks.new_zeros(self._batch, config.seanet.dimension, 0)
+            nothing = like.new_zeros(self._batch, config.seanet.dimension, 0)
             rest = self._model.decoder.step(nothing, self._state, last=True)
         rest = self._cut(rest)
         if self._left:

@@ -32,7 +32,15 @@ HEAD_WEIGHT = re.compile(r"linears\.(\d+)\.weight")
 
 
 def config_for(codec: EncodecConfig) -> LanguageModelConfig:
-    """Shape of the paper's language model for a codec: all its codebooks, and a context of 3.5 s."""
+    """Shape of the paper's language model for a codec: all its codebooks, and a context of 3.5 s.
+
+    Raises:
+        UserError: the codec's quantiser has frequencies of its own, which code its codes already.
+    """
+    if codec.quantizer != "rvq":
+        raise UserError(
+            f"{codec.name}: its quantiser, {codec.quantizer}, has a prior of its own; language models are for rvq"
+        )
     return LanguageModelConfig(codec.codebooks(), int(CONTEXT_SECONDS * codec.step_rate), codec.codebook_size)
 
 

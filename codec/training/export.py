@@ -33,8 +33,6 @@ def export(
 ) -> None:
     """Write the generator with its current weights, and its model card.
 
-    Does nothing for quantisers without a bitstream, that is all but RVQ.
-
     Args:
         trainer: training of the generator.
         shards: recordings that it was trained on.
@@ -44,11 +42,10 @@ def export(
         excerpts: number of excerpts that the means are over.
     """
     recipe = trainer.recipe
-    if recipe.quantizer.kind != "rvq":
-        return
     model = trainer.generator.export()
     checkpoints.save(model, folder / MODEL, recipe=json.dumps(recipe.tables), updates=str(trainer.updates))
-    parameters = sum(parameter.numel() for parameter in model.parameters()) + model.quantizer.codebooks.numel()
+    books = getattr(model.quantizer, "codebooks", None)
+    parameters = sum(parameter.numel() for parameter in model.parameters()) + (0 if books is None else books.numel())
     origin = (read_metadata(folder) or {}).get("start_path")
     facts = {
         "Model": f"{recipe.model.sample_rate} Hz, {recipe.model.channels} channel(s), "

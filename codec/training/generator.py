@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from earmark.codec.encodec.config import Quantizer
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.training.initialization import initialize
 from earmark.codec.training.quantizers.diffq import DiffQuantizer
@@ -49,9 +50,11 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def export(self) -> EncodecModel:
-        """Copy the weights to a model for inference on the CPU. The quantiser must be RVQ: no other has a bitstream."""
-        assert isinstance(self.quantizer, TrainableResidualVectorQuantizer)
-        model = EncodecModel(self.config)
+        """Copy the weights to a model for inference on the CPU, which encodes and decodes as in evaluation mode."""
+        kind: Quantizer = "rvq"
+        if not isinstance(self.quantizer, TrainableResidualVectorQuantizer):
+            kind = "diffq" if isinstance(self.quantizer, DiffQuantizer) else "gumbel"
+        model = EncodecModel(replace(self.config, quantizer=kind))
         model.encoder.load_state_dict(self.encoder.state_dict())
         model.decoder.load_state_dict(self.decoder.state_dict())
         model.quantizer = self.quantizer.plain().cpu()

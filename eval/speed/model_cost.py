@@ -103,7 +103,8 @@ def cost_of(model: EncodecModel, kbps: float) -> ModelCost:
             for latent in latents:
                 model.decoder(latent)
     steps = sum(latent.shape[-1] for latent in latents)
-    search = 2 * steps * codebooks * model.quantizer.codebooks[0].numel()  # an inner product with every codeword
+    books = getattr(model.quantizer, "codebooks", None)  # DiffQ has none, and rounds
+    search = 0 if books is None else 2 * steps * codebooks * books[0].numel()  # an inner product with every codeword
     weights = [*model.parameters(), *model.buffers()]
     return ModelCost(
         parameters=sum(weight.numel() for weight in weights),

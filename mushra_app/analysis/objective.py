@@ -35,17 +35,30 @@ def metric_scores(study: Study, folder: Path) -> tuple[pd.DataFrame | None, str]
     """
     if "run" not in study.provenance:
         return None, ""
-    recorded = Path(study.provenance["run"])
-    run = next((path for path in (recorded, folder.resolve().parent / recorded.name) if path.is_dir()), recorded)
-    try:
-        scores = read_scores(run)
-    except UserError:
+    run = run_of(study, folder)
+    scores = scores_of(run)
+    if scores is None:
+        recorded = study.provenance["run"]
         return None, f"The run that the study was built from ({recorded}) is missing, so the report compares no metric."
     scores = scores[(scores["status"] == "ok") & (scores["system"] != study.hidden_reference.name)]
     items = pd.DataFrame({"item": [item.id for item in study.items], "file": [item.file for item in study.items]})
     matched = items.merge(scores, on="file").rename(columns={"system": "condition"})
     note = f"Metrics come from the run {run.name}. They score whole recordings, whereas listeners heard excerpts."
     return matched[["item", "condition", "metric", "value"]], note
+
+
+def run_of(study: Study, folder: Path) -> Path:
+    """The run that a study was built from; one that has moved is searched for beside the study's folder."""
+    recorded = Path(study.provenance["run"])
+    return next((path for path in (recorded, folder.resolve().parent / recorded.name) if path.is_dir()), recorded)
+
+
+def scores_of(run: Path) -> pd.DataFrame | None:
+    """Scores of a run; None if they are missing."""
+    try:
+        return read_scores(run)
+    except UserError:
+        return None
 
 
 def pairs(frame: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:

@@ -45,6 +45,7 @@ class Ratings:
         answers: answers to questionnaires: listener, question, answer (text).
         excluded: listener -> reason, for listeners whom the experimenter or a page of the session excluded; screening
             never keeps them.
+        rates: bit rates of the conditions, from `earmark.mushra_app.analysis.rates`; None if they are not known.
     """
 
     frame: pd.DataFrame
@@ -55,6 +56,7 @@ class Ratings:
     checks: pd.DataFrame | None = None
     answers: pd.DataFrame | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
+    rates: pd.DataFrame | None = None
 
     def with_role(self, role: Role) -> pd.DataFrame:
         """Ratings of the conditions with this role."""

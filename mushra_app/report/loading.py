@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from earmark.codec.errors import UserError
+from earmark.mushra_app.analysis.rates import read_rates
 from earmark.mushra_app.ratings.importers import rating_files, read_ratings
 from earmark.mushra_app.ratings.table import Ratings
 from earmark.mushra_app.report.study_ratings import study_ratings
@@ -40,7 +42,10 @@ class LoadedRatings:
         """Assumptions, repairs and omissions of the import, one sentence each."""
         return self._ratings.notes
 
-    def report(self, folder: str | Path, screen: str = "paper", intervals: str = "listeners") -> Report:
+    def report(
+        self, folder: str | Path, screen: str = "paper", intervals: str = "listeners", *,
+        rates: str | Path | None = None, published: bool = False,
+    ) -> Report:  # fmt: skip
         """Screen the listeners, analyse the ratings and write the report to a folder.
 
         The folder receives report.html, summary.csv, listeners.csv, comparisons.csv, method.txt and the plots as SVG,
@@ -52,14 +57,24 @@ class LoadedRatings:
                 "bs1534-iqr" (the same, and a rule on outliers) or "none".
             intervals: what leads: "listeners" (a bootstrap of listeners, for these items) or "paper" (Student's t over
                 ratings and Wilcoxon's tests over all conditions, as reports before Earmark 0.1 had).
+            rates: bit rates of the conditions, for a plot of scores against them: a run, or a CSV file with the columns
+                condition and kbps, and if known category and coded_kbps (with entropy coding). Default: those of the
+                run that a study was built from.
+            published: draw the points of the EnCodec paper in that plot, too.
 
         Returns:
             The paths written and the results as tables, e.g. `summary`, one row per condition and category.
 
         Raises:
-            UserError: the rule or the intervals do not exist, or the folder cannot be written.
+            UserError: the rule or the intervals do not exist, the bit rates cannot be read or are of other conditions,
+                or the folder cannot be written.
         """
-        return write_report(self._ratings, screen, Path(folder), intervals)
+        ratings = self._ratings
+        if rates is not None:
+            ratings = replace(ratings, rates=_rates_for(ratings, Path(rates)))
+        if published and ratings.rates is None:
+            raise UserError("--published draws points beside yours in the plot against bit rate; give --rates")
+        return write_report(ratings, screen, Path(folder), intervals, published)
 
     def __repr__(self) -> str:
         ratings = self._ratings
@@ -130,6 +145,14 @@ def load_ratings(
             paths, reference, low_anchor, mid_anchor, columns=columns, scale=scale, skip_items=skip_items
         )
     )  # fmt: skip
+
+
+def _rates_for(ratings: Ratings, path: Path) -> pd.DataFrame:
+    rates = read_rates(path)
+    if not set(ratings.roles) & set(rates["condition"]):
+        names = ", ".join(sorted(ratings.roles))
+        raise UserError(f"--rates {path}: has none of the conditions {names}")
+    return rates
 
 
 def _is_study(path: Path) -> bool:

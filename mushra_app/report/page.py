@@ -30,7 +30,7 @@ LISTENERS_SHOWN = 100  # rows in each table of listeners; listeners.csv has all
 
 def page(
     ratings: Ratings, screening: Screening, results: Results, drawings: Mapping[str, str], intervals: Intervals,
-    warnings: Sequence[str] = (), outliers: str = "",
+    warnings: Sequence[str] = (), outliers: str = "", published: str = "",
 ) -> str:  # fmt: skip
     """Render the HTML page, which loads no other file.
 
@@ -38,10 +38,11 @@ def page(
         ratings: ratings of all listeners.
         screening: result of screening them.
         results: statistics of the ratings.
-        drawings: SVG files by name: plot and, if available, distribution and metrics.
+        drawings: SVG files by name: plot and, if available, bandwidth, distribution and metrics.
         intervals: which intervals to show, the leading one first.
         warnings: sentences for the head of the page.
         outliers: sentence on the rule on outliers, or "".
+        published: source of the published points in the plot against bit rate; "" if there are none.
     """
     environment = Environment(
         loader=PackageLoader("earmark.mushra_app.report"), autoescape=True, undefined=StrictUndefined,
@@ -57,6 +58,7 @@ def page(
         intervals=intervals,
         warnings=warnings,
         outliers=outliers,
+        published=published,
         method=method.paragraph(ratings, screening, results, intervals),
         **_scores(results, intervals),
         **_comparisons(results, intervals),

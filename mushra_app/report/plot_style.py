@@ -26,10 +26,13 @@ STYLES: dict[Role, tuple[str, str]] = {
     "mid anchor": ("s", "#e69f00"),
     "low anchor": ("v", "#d55e00"),
 }
+# Codecs in the plot against bit rate, from the same palette; its yellow is invisible on white.
+SERIES = ("#0072b3", "#d55e01", "#009e74", "#cc79a7", "#e69f01", "#56b4e9")
 # In a page, each colour becomes a CSS variable, which the style sheet lightens in the dark theme.
 VARIABLES = {
     GROUND: "--ground", INK: "--ink", MUTED: "--soft", LINE: "--rule", SHADES[0]: "--band-0", SHADES[1]: "--band-1",
     **{colour: f"--{role.replace(' ', '-')}" for role, (_, colour) in STYLES.items()},
+    **{colour: f"--series-{number}" for number, colour in enumerate(SERIES)},
 }  # fmt: skip
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

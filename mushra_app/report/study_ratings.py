@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from earmark.codec.errors import UserError
-from earmark.mushra_app.analysis.objective import metric_scores
+from earmark.mushra_app.analysis.objective import metric_scores, run_of, scores_of
+from earmark.mushra_app.analysis.rates import rates_of_run
 from earmark.mushra_app.database import collected
 from earmark.mushra_app.database.store import open_store
 from earmark.mushra_app.ratings.table import Ratings
@@ -29,6 +30,13 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     if table.empty:
         raise UserError(f"{folder}: no listener has finished a trial yet; invite some with `earmark study serve`")
     metrics, note = metric_scores(study, folder)
+    scores = scores_of(run_of(study, folder)) if "run" in study.provenance else None
     with store.reading() as session:
         result, answers = collected.as_ratings(session, study, table), collected.questionnaire_answers(session)
-    return replace(result, notes=(note,) if note else (), metrics=metrics, answers=answers)
+    return replace(
+        result,
+        notes=(note,) if note else (),
+        metrics=metrics,
+        answers=answers,
+        rates=None if scores is None else rates_of_run(scores),
+    )

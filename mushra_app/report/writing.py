@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from earmark.codec.files import write_text, written_whole
+from earmark.eval.paper import published_figure
 from earmark.eval.statistics.aggregate import ALL
 from earmark.mushra_app.analysis.comparisons import too_few_listeners
 from earmark.mushra_app.analysis.results import Results, analyse
@@ -19,7 +20,7 @@ from earmark.mushra_app.ratings import screening_risk
 from earmark.mushra_app.ratings.safe_csv import csv_text
 from earmark.mushra_app.ratings.screening import Screening, screen
 from earmark.mushra_app.ratings.table import Ratings
-from earmark.mushra_app.report import distribution_plot, method, metric_plot, plot_style, rating_plot
+from earmark.mushra_app.report import bandwidth_plot, distribution_plot, method, metric_plot, plot_style, rating_plot
 from earmark.mushra_app.report import intervals as interval_sets
 from earmark.mushra_app.report import page as report_page
 from earmark.mushra_app.report.intervals import Intervals
@@ -79,7 +80,9 @@ class Report:
         return int(self.screening.listeners["kept"].sum())
 
 
-def write_report(ratings: Ratings, rule: str, out: Path, intervals: str = "listeners") -> Report:
+def write_report(
+    ratings: Ratings, rule: str, out: Path, intervals: str = "listeners", published: bool = False
+) -> Report:  # fmt: skip
     """Screen the listeners, analyse the ratings, and write tables, plots and page to a folder.
 
     If no listener is kept, the report still shows why, and the means before screening.
@@ -89,6 +92,7 @@ def write_report(ratings: Ratings, rule: str, out: Path, intervals: str = "liste
         rule: a key of `earmark.mushra_app.ratings.screening.RULES`.
         out: output folder, created if missing.
         intervals: a key of `earmark.mushra_app.report.intervals.INTERVALS`: which intervals and tests lead.
+        published: draw the points of the EnCodec paper in the plot against bit rate, too.
 
     Raises:
         UserError: if the rule or the intervals do not exist, or `out` cannot be written.
@@ -102,7 +106,7 @@ def write_report(ratings: Ratings, rule: str, out: Path, intervals: str = "liste
     notes = (*ratings.notes, *warnings, *([outliers] if outliers else []))
     if results.summary.empty:
         notes = (*notes, "No listener was kept, so there are no means after screening.")
-    figures = _figures(ratings, screening, results, shown)
+    figures = _figures(ratings, screening, results, shown, published)
     report = Report(
         out / "report.html", out / "summary.csv", out / "listeners.csv", out / "comparisons.csv",
         out / "method.txt", {name: out / f"{name}.svg" for name in figures}, results, screening, notes, shown,
@@ -114,7 +118,8 @@ def write_report(ratings: Ratings, rule: str, out: Path, intervals: str = "liste
     if not results.correlations.empty:
         write_text(out / "metrics.csv", csv_text(results.correlations))
     drawings = {name: _write_plot(figure, report.plots[name]) for name, figure in figures.items()}
-    write_text(report.page, report_page.page(ratings, screening, results, drawings, shown, warnings, outliers))
+    source = published_figure.SOURCE if published else ""
+    write_text(report.page, report_page.page(ratings, screening, results, drawings, shown, warnings, outliers, source))
     return report
 
 
@@ -161,10 +166,16 @@ def terminal_table(summary: pd.DataFrame, intervals: Intervals) -> Table:
     return table
 
 
-def _figures(ratings: Ratings, screening: Screening, results: Results, intervals: Intervals) -> dict[str, Figure]:
-    """Figures by name: plot, distribution unless all listeners were dropped, and metrics if there are any."""
+def _figures(
+    ratings: Ratings, screening: Screening, results: Results, intervals: Intervals, published: bool
+) -> dict[str, Figure]:  # fmt: skip
+    """Figures by name: plot, bandwidth if bit rates are known, distribution unless all listeners were dropped, and
+    metrics if there are any."""
     figures = {"plot": rating_plot.plot(results.summary, intervals)}
     conditions = results.summary.loc[results.summary["category"] == ALL, "condition"].to_list()
+    rates = ratings.rates
+    if rates is not None and bandwidth_plot.known_rates(results.summary, rates):
+        figures["bandwidth"] = bandwidth_plot.plot(results.summary, rates, intervals, published)
     if conditions:
         figures["distribution"] = distribution_plot.plot(screening.kept, conditions, ratings.roles)
     if not results.correlations.empty:

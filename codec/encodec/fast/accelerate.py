@@ -50,7 +50,8 @@ def accelerate(model: EncodecModel, dtype: torch.dtype = torch.float32) -> None:
         return
     model.encoder = FastEncoder(model.encoder, model.config.seanet, dtype)
     model.decoder = FastDecoder(model.decoder, model.config.seanet, dtype)
-    model.quantizer = FastQuantizer(model.quantizer.codebooks)
+    if isinstance(model.quantizer, ResidualVectorQuantizer):
+        model.quantizer = FastQuantizer(model.quantizer.codebooks)
     model.segments_at_once = _SEGMENTS
     model.train(model.training)
 

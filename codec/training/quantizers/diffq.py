@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from earmark.codec.encodec import learned_quantizers as inference
+from earmark.codec.encodec.learned_quantizers import LIMIT
 from earmark.codec.training.quantizers.joint_batch import mean_over_processes
 from earmark.codec.training.quantizers.quantized import Quantized
 
-LIMIT = 3.0  # L: standard deviations on either side of the mean that the quantised range covers
 MAX_BITS = 15.0
 BOOST = 5.0  # alpha: increases the learning rate of the bits
 DECAY = 0.9  # of the moving averages of mean and standard deviation, which are used at test time
@@ -91,6 +92,15 @@ class DiffQuantizer(nn.Module):
         deviations = LIMIT * (2 * (codes + 0.5) / self.levels[:, None] - 1)
         scale = self.bits_per_dimension.clamp(max=1)[:, None]
         return self.mean[:, None] + scale * self.deviation[:, None] * deviations
+
+    @torch.no_grad()
+    def plain(self) -> inference.DiffQuantizer:
+        """A copy for inference, on the same device."""
+        plain = inference.DiffQuantizer(len(self.mean))
+        plain.mean, plain.deviation = self.mean.clone(), self.deviation.clone()
+        plain.scale = self.bits_per_dimension.detach().clamp(max=1)
+        plain.levels = self.levels.detach().clone()
+        return plain
 
     @torch.no_grad()
     def bits_per_step(self, codes: Tensor) -> float:

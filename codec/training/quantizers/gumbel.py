@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from earmark.codec.encodec import learned_quantizers as inference
 from earmark.codec.training.quantizers.quantized import Quantized
 
 TEMPERATURE = 0.5
@@ -66,6 +67,14 @@ class GumbelQuantizer(nn.Module):
         """The sum of the codewords, codes [B, count, T] -> [B, dimension, T]."""
         chosen = [book[code] for book, code in zip(self.codebooks, codes.unbind(1), strict=False)]
         return torch.stack(chosen).sum(dim=0).transpose(1, 2)
+
+    @torch.no_grad()
+    def plain(self) -> inference.GumbelQuantizer:
+        """A copy for inference, on the same device; its prior in whole numbers."""
+        plain = inference.GumbelQuantizer(self.codebooks.shape[2], *self.codebooks.shape[:2])
+        plain.codebooks, plain.bias = self.codebooks.detach().clone(), self.bias.detach().clone()
+        plain.frequencies = inference.frequencies_of(self.prior.detach().softmax(dim=-1))
+        return plain
 
     @torch.no_grad()
     def bits_per_step(self, codes: Tensor) -> float:

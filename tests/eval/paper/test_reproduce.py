@@ -175,14 +175,14 @@ def test_an_interrupt_saves_the_spent_time(data, tmp_path, monkeypatch):
     assert not (tmp_path / "ms_stft" / "scores.json").exists()
 
 
-def test_a_row_without_a_bitstream(data, tmp_path):
-    """Table A.4 has DiffQ, trained and scored on music only."""
+def test_a_row_with_diffq(data, tmp_path):
+    """Table A.4 has DiffQ, trained and scored on music only; its model codes by its own prior."""
     done = reproduce(data, tmp_path, "--rows", "1_1_1_1_off", table="tableA4")
     assert done.exit_code == 0, done.exception
     found = json.loads((tmp_path / "1_1_1_1_off" / "scores.json").read_text())
     assert {name.partition("+")[0] for name in found["experiment"]["excerpts"]} == {"test-music.wav"}
     assert len(found["scores"]["si_snr"]) == 3
-    assert not (tmp_path / "1_1_1_1_off" / "model.safetensors").exists()
+    assert checkpoints.load(tmp_path / "1_1_1_1_off" / "model.safetensors").config.quantizer == "diffq"
 
 
 @pytest.mark.parametrize(("text", "minutes", "updates"), [("30min", 30.0, None), ("2000updates", None, 2000)])
