@@ -39,6 +39,14 @@ def identity(path: Path) -> str | None:
     return metadata.get("identity") if ours and metadata.get("arithmetic") != "float32" else None
 
 
+def recipe(path: Path) -> str | None:
+    """The tables of the recipe that a model was trained by, as JSON; None if the file does not hold them."""
+    try:
+        return _metadata(path).get("recipe")
+    except (SafetensorError, OSError):
+        return None
+
+
 def _config(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(_metadata(path)["config"])
     return config
