@@ -10,7 +10,10 @@ from earmark.codec.errors import UserError
 
 @dataclass(frozen=True)
 class Budget:
-    """Length of each training: in minutes, or in updates, which then make up its whole schedule. The other is None."""
+    """Length of each training: in minutes, or in updates, which then make up its whole schedule.
+
+    The other is None; both are None for the whole schedule of the recipe.
+    """
 
     minutes: float | None
     updates: int | None
@@ -28,7 +31,9 @@ class Budget:
         return cls(float(match[1]), None) if match[2] == "min" else cls(None, int(match[1]))
 
     def __str__(self) -> str:
-        return f"{self.updates} updates" if self.minutes is None else f"{self.minutes:g} min"
+        if self.minutes is not None:
+            return f"{self.minutes:g} min"
+        return "the whole schedule" if self.updates is None else f"{self.updates} updates"
 
     @property
     def settings(self) -> tuple[str, ...]:

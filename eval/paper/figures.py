@@ -200,7 +200,8 @@ def mushra_figures(study: pd.DataFrame | None) -> dict[tuple[str, str], Figure]:
     """Figures like "83.1 ± 2.7" by condition and category in lower case.
 
     Args:
-        study: from `earmark.eval.paper.sources.read_study`.
+        study: from `earmark.eval.paper.sources.read_study`; a column `mark`, if there is one, has a text that stands
+            behind each figure.
     """
     figures: dict[tuple[str, str], Figure] = {}
     if study is not None:
@@ -208,7 +209,8 @@ def mushra_figures(study: pd.DataFrame | None) -> dict[tuple[str, str], Figure]:
             half_width = (row["ci95_high"] - row["ci95_low"]) / 2
             interval = f" ± {half_width:.1f}" if math.isfinite(half_width) else ""
             category = str(row["category"]).lower().replace("_", " ")
+            text = f"{row['mean']:.1f}{interval}{row.get('mark', '')}"
             figures[str(row["condition"]), category] = Figure(
-                f"{row['mean']:.1f}{interval}", row["mean"], row["ci95_low"], row["ci95_high"], row.get("n")
+                text, row["mean"], row["ci95_low"], row["ci95_high"], row.get("n")
             )
     return figures

@@ -70,6 +70,7 @@ class PaperTable:
     Args:
         notes: sentences below it.
         condition: None if the table covers several.
+        recipes: table of recipes whose rows, trainings, are among `rows`; None if no row is one.
     """
 
     title: str
@@ -77,6 +78,7 @@ class PaperTable:
     rows: tuple[PaperRow, ...]
     notes: tuple[str, ...]
     condition: Condition | None
+    recipes: str | None = None
 
 
 def names() -> list[str]:
@@ -105,7 +107,9 @@ def published(name: str) -> PaperTable:
     if "recipes" in content:
         rows += _trainings(content["recipes"], columns, content.get("stand_ins", {}))
     condition = Condition(**content["condition"]) if "condition" in content else None
-    return PaperTable(content["title"], columns, tuple(rows), tuple(content.get("notes", ())), condition)
+    return PaperTable(
+        content["title"], columns, tuple(rows), tuple(content.get("notes", ())), condition, content.get("recipes")
+    )
 
 
 def table_name(name: str) -> str | None:

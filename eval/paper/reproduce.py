@@ -102,11 +102,20 @@ def load_recipes(rows: Sequence[Row], settings: Sequence[str]) -> list[Recipe]:
         UserError: a setting is invalid, or makes two rows equal.
     """
     recipes = [recipe_files.load(row.recipe, tuple(settings)) for row in rows]
+    require_distinct(recipes)
+    return recipes
+
+
+def require_distinct(recipes: Sequence[Recipe]) -> None:
+    """Refuse recipes of which two would be the same training.
+
+    Raises:
+        UserError: names two such rows.
+    """
     for index, recipe in enumerate(recipes):
         for other in recipes[:index]:
             if recipe.tables == other.tables:
                 raise UserError(f"--set: {recipe.name} and {other.name} would be the same training; leave one out")
-    return recipes
 
 
 def held_out(recipe: Recipe, shards: Sequence[Shards], count: int, seconds: float) -> list[Excerpt]:

@@ -91,7 +91,9 @@ def _rated(rates: pd.DataFrame) -> set[str]:
     return set(rates.loc[rates[["kbps", "coded_kbps"]].notna().any(axis=1), "condition"])
 
 
-def plot(summary: pd.DataFrame, rates: pd.DataFrame, intervals: Intervals, published: bool = False) -> Figure:
+def plot(
+    summary: pd.DataFrame, rates: pd.DataFrame, intervals: Intervals, published: bool = False, remark: str = ""
+) -> Figure:  # fmt: skip
     """Draw one panel for all ratings and, if there are several categories, one for each.
 
     A filled marker stands at the bit rate of the codes, a hollow one at the bit rate with entropy coding, which leaves
@@ -102,6 +104,7 @@ def plot(summary: pd.DataFrame, rates: pd.DataFrame, intervals: Intervals, publi
         rates: from `earmark.mushra_app.analysis.rates`.
         intervals: the leading ones are drawn.
         published: draw the paper's points too, faint and joined by dots, and its categories if the test has none.
+        remark: line above the panels.
     """
     categories = [str(name) for name in summary["category"].unique()]
     panels = categories if len(categories) > 2 else categories[:1] or [ALL]
@@ -124,6 +127,8 @@ def plot(summary: pd.DataFrame, rates: pd.DataFrame, intervals: Intervals, publi
                 title = "all categories" if name == ALL else name
                 axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left")
         _dress(grid, len(panels), columns, [one.kbps for group in (*shown.values(), *theirs.values()) for one in group])
+        if remark:
+            figure.suptitle(remark, fontsize=9, color=MUTED)
         _add_legend(figure, looks, [one for group in (*shown.values(), *theirs.values()) for one in group])
     return figure
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDS_TORCH = {"earmark.eval.paper.reproduce", "earmark.eval.paper.reproduced_table"}  # loaded when the command runs
+NEEDS_TORCH = {"earmark.eval.paper.reproduce"}  # loaded when the command runs
 BLOCKED = """
 import importlib, sys
 
