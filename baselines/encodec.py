@@ -70,6 +70,7 @@ class EncodecCodec:
     kbps: float
     model: EncodecModel
     coder: BatchCoder | None = None
+    denoise: bool = False
 
     @property
     def latency(self) -> float:
@@ -85,6 +86,7 @@ class EncodecCodec:
 
     def encode(self, audio: Audio) -> Encoded:
         coder: SegmentCoder = self.coder or RawCoder()
+        self.model.denoise = self.denoise  # the model is shared with systems that have other options
         codes = self.model.encode(audio, self.kbps)
         packets = []
         for segment in codes.segments:
@@ -213,7 +215,12 @@ class Encodec(Family):
             coder: BatchCoder | None = _coder(self.language_model(system), model.config, identity)
         else:
             coder = _prior(self.source(system))
-        return EncodecCodec(system.text, model.config.sample_rate, model.config.channels, kbps, model, coder)
+        if "denoise" in system.options:
+            model.denoise = True  # refuses a model without the switch
+        return EncodecCodec(
+            system.text, model.config.sample_rate, model.config.channels, kbps, model, coder,
+            "denoise" in system.options,
+        )  # fmt: skip
 
     def _steps(self, system: System | None) -> tuple[float, ...]:
         """Bit rates of the weights, or those of the paper if the weights do not say."""
@@ -258,6 +265,7 @@ class SoundStream(Encodec):
     name = "soundstream"
     title = "SoundStream"
     example = "soundstream@3"
+    options: Mapping[str, tuple[str, ...]] = {"checkpoint": (), "lm": (), "denoise": ()}
 
     def check(self, system: System) -> None:
         if system.options.get("checkpoint") == OFFICIAL:

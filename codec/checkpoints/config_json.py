@@ -71,14 +71,17 @@ SEANET_RULES: dict[str, Rule] = {
     "causal": FLAG,
     "tanh": FLAG,
     "pad_mode": (f"one of {', '.join(get_args(PadMode))}", lambda value: value in get_args(PadMode)),
+    "film": FLAG,
 }
-LATER = {"pad_mode": "reflect"}  # fields of `seanet` that older files lack
+LATER = {"pad_mode": "reflect", "film": False}  # fields of `seanet` that older files lack
 RVQ = {"quantizer": "rvq"}  # left out, so that earlier versions read the file
 
 
 def config_to_json(config: EncodecConfig) -> str:
     """A model's shape as one line of JSON."""
     stored = {name: value for name, value in to_stored(config).items() if (name, value) not in RVQ.items()}
+    if not config.seanet.film:
+        stored["seanet"] = {name: value for name, value in stored["seanet"].items() if name != "film"}
     return json.dumps(stored, allow_nan=False)
 
 

@@ -15,6 +15,7 @@ from earmark.codec.checkpoints.layouts import CODEBOOK, CODEBOOKS, WEIGHT_NORMS,
 from earmark.codec.checkpoints.loading import folded_state
 from earmark.codec.encodec.config import PRESETS
 from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.encodec.rvq import ResidualVectorQuantizer
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text, written_whole
 
@@ -87,6 +88,8 @@ def _require_rvq(model: EncodecModel, form: str) -> None:
             f"--format {form}: no such form for the quantiser {model.config.quantizer} of {model.config.name}, which "
             "Earmark alone has; use --format earmark"
         )
+    if model.config.seanet.film:
+        raise UserError(f"--format {form}: no place for the switch for denoising; use --format earmark")
 
 
 class _EncoderGraph(nn.Module):
@@ -108,9 +111,11 @@ class _DecoderGraph(nn.Module):
         self.model = model
 
     def forward(self, codes: Tensor, scale: Tensor | None = None) -> Tensor:
-        books, size, dimension = self.model.quantizer.codebooks.shape
+        quantizer = self.model.quantizer
+        assert isinstance(quantizer, ResidualVectorQuantizer)
+        books, size, dimension = quantizer.codebooks.shape
         first = torch.arange(books)[: codes.shape[1]] * size
-        codewords = self.model.quantizer.codebooks.reshape(books * size, dimension)
+        codewords = quantizer.codebooks.reshape(books * size, dimension)
         latent = nn.functional.embedding(codes + first[:, None], codewords).sum(dim=1).transpose(1, 2)
         audio: Tensor = self.model.decoder(latent)
         return audio if scale is None else audio * scale[:, None, None]

@@ -53,6 +53,7 @@ from earmark.codec.text import counted
     "--channels", "picked", type=Choice(["mix", "left", "right"]), default="mix", metavar="mix|left|right",
     help="Part of stereo to code: all of it, which a mono model averages, or one channel.",
 )  # fmt: skip
+@option("--denoise", is_flag=True, help="Leave out the noise around speech, by a model with this switch.")
 @option("--gain", type=float, default=0.0, metavar="DB", help="Gain in dB before coding.")
 @option(
     "--tag", "tags", type=Tag(), multiple=True, metavar="NAME=TEXT",
@@ -98,7 +99,7 @@ def _settings(options: dict[str, Any]) -> Any:
     choice = ModelChoice(options["checkpoint"], options["language_model"], options["device"])
     return EncodeSettings(
         choice, options["name"], options["kbps"], options["lm"], options["container"], options["picked"],
-        options["gain"], tags, options["chunk"],
+        options["gain"], tags, options["chunk"], options["denoise"],
     )  # fmt: skip
 
 

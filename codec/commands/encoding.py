@@ -34,6 +34,7 @@ class EncodeSettings:
     Args:
         tags: name and text of each tag.
         chunk: length of a chunk in seconds, None for the default.
+        denoise: leave out noise, by a model that has the switch.
     """
 
     choice: ModelChoice
@@ -45,6 +46,7 @@ class EncodeSettings:
     gain: float = 0.0
     tags: tuple[tuple[str, str], ...] = ()
     chunk: float | None = None
+    denoise: bool = False
 
     @property
     def checkpoint(self) -> str | None:
@@ -70,6 +72,7 @@ class Encoder:
         _require_rate(config, settings.kbps, settings.checkpoint)
         if settings.chunk is not None and config.segment is not None:
             raise UserError(f"--chunk: {config.name} codes segments of {config.segment:g} s, which are its chunks")
+        self.model.denoise = settings.denoise
         self.codes = self.model.quantizer.codes_per_step(config.codebooks(settings.kbps))
         self.coder: SegmentCoder | None = prior_coder(self.model.quantizer)
         if self.coder is not None and settings.container == "reference":

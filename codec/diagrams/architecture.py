@@ -8,6 +8,7 @@ from torch import nn
 
 from earmark.codec.diagrams.canvas import Canvas
 from earmark.codec.encodec.config import EncodecConfig
+from earmark.codec.encodec.film import FiLM
 from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d
 from earmark.codec.encodec.learned_quantizers import DiffQuantizer, LearnedQuantizer
 from earmark.codec.encodec.lstm import LSTM
@@ -78,12 +79,14 @@ def parts_of(layers: nn.Sequential) -> Iterator[Part]:
 
 def _part(layer: nn.Module, before: str) -> Part:
     if isinstance(layer, ResidualUnit):
-        first, second = layer.block[1].conv, layer.block[3].conv  # type: ignore[union-attr]
+        first, second = layer.block[1].conv, layer.block[3].conv
         skip = "identity" if isinstance(layer.shortcut, nn.Identity) else "convolved"
         detail = f"kernels {first.kernel_size[0]}, {second.kernel_size[0]}, dilation {first.dilation[0]}, {skip} skip"  # type: ignore[index, union-attr]
         return f"Residual unit, {second.out_channels} channels", detail, "box"  # type: ignore[union-attr]
     if isinstance(layer, LSTM):
         return f"LSTM, {layer.lstm.num_layers} layers", f"{layer.lstm.hidden_size} channels, with skip", "lstm"
+    if isinstance(layer, FiLM):
+        return "FiLM", "denoising on or off", "lstm"
     if isinstance(layer, ConvTranspose1d):
         conv = layer.conv
         return f"{before}transposed convolution, × {layer.stride}", _sizes(conv), "resample"

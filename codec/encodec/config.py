@@ -52,6 +52,7 @@ class SEANetConfig:
         causal: whether a convolution sees only the past, as streaming requires.
         tanh: whether the decoder ends with tanh.
         pad_mode: padding of the convolutions, by reflection, as in the paper's models, or with zeros.
+        film: whether the encoder ends with a switch for denoising (SoundStream, section III-F).
     """
 
     channels: int = 1
@@ -70,6 +71,7 @@ class SEANetConfig:
     causal: bool = True
     tanh: bool = False
     pad_mode: PadMode = "reflect"
+    film: bool = False
 
     @property
     def hop(self) -> int:

@@ -18,6 +18,7 @@ from earmark.codec.encodec.learned_quantizers import build
 from earmark.codec.encodec.lengths import run_lengths
 from earmark.codec.encodec.overlap import overlap_add
 from earmark.codec.encodec.seanet import SEANetDecoder, SEANetEncoder, State
+from earmark.codec.errors import UserError
 
 PART_STEPS = 1500  # steps that run at once, divided by the batch: 20 s at 24 kHz, some 300 MB of activations
 
@@ -70,6 +71,24 @@ class EncodecModel(nn.Module):
     def dtype(self) -> torch.dtype:
         """Type of the weights, in which the model computes."""
         return self.quantizer.like.dtype
+
+    @property
+    def denoise(self) -> bool:
+        """Whether `encode` leaves out the noise around speech, for a model that was trained with this switch.
+
+        Setting it raises UserError for a model without the switch (SoundStream, section III-F).
+        """
+        film = self.encoder.film
+        return film is not None and bool(film.enabled)
+
+    @denoise.setter
+    def denoise(self, enabled: bool) -> None:
+        if self.encoder.film is not None:
+            self.encoder.film.enabled = enabled
+        elif enabled:
+            raise UserError(
+                f"{self.config.name}: has no switch for denoising; train one by `earmark train soundstream_denoise`"
+            )
 
     def forward(self, audio: Tensor | NDArray[np.float32], kbps: float | None = None) -> Tensor:
         """Encode and decode a signal, or a batch of signals, with gradients.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.codec.encodec.config import SEANetConfig
+from earmark.codec.encodec.film import FiLM
 from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d, LayerState, Stepping
 from earmark.codec.encodec.lstm import LSTM
 
@@ -85,7 +86,15 @@ class SEANetEncoder(nn.Module):
         if config.lstm:
             layers.append(LSTM(width, config.lstm))
         layers += [nn.ELU(), Conv1d(width, config.dimension, config.last_kernel_size, **how)]
+        if config.film:
+            layers.append(FiLM(config.dimension))
         self.layers = nn.Sequential(*layers)
+
+    @property
+    def film(self) -> FiLM | None:
+        """The switch for denoising; None if the encoder has none."""
+        last = self.layers[-1]
+        return last if isinstance(last, FiLM) else None
 
     def forward(self, audio: Tensor) -> Tensor:
         latent: Tensor = self.layers(audio)

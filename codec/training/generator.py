@@ -38,8 +38,14 @@ class Generator(nn.Module):
             initialize(network)
         self.quantizer = _quantizer(recipe)
 
-    def forward(self, audio: Tensor, codebooks: int) -> Output:
-        """Code and decode audio, [B, channels, T], of at most one segment if the model has segments."""
+    def forward(self, audio: Tensor, codebooks: int, denoise: Tensor | None = None) -> Output:
+        """Code and decode audio, [B, channels, T], of at most one segment if the model has segments.
+
+        Args:
+            denoise: of a model with a switch for denoising, whether it is on for each signal, [B]; default: off.
+        """
+        if self.encoder.film is not None:
+            self.encoder.film.enabled = False if denoise is None else denoise
         scale = None
         if self.config.normalize:
             scale = audio.mean(dim=1).square().mean(dim=1).sqrt()[:, None, None] + 1e-8

@@ -72,6 +72,7 @@ class DataRecipe:
     gain_db: tuple[float, float]
     reverb: float
     rt60: tuple[float, float]
+    denoise: float
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,10 @@ def _check(recipe: Recipe) -> None:
         ),
         "data.gain_db": (_is_range(data.gain_db), "two ascending numbers"),
         "data.reverb": (0 <= data.reverb <= 1, "in [0, 1]"),
+        "data.denoise": (
+            0 <= data.denoise <= 1 and (data.denoise == 0 or recipe.model.seanet.film),
+            "in [0, 1], and 0 unless model.seanet.film is true",
+        ),
         "data.rt60": (_is_range(data.rt60) and data.rt60[0] > 0, "two ascending numbers above 0"),
         "optimizer.learning_rate": (optimizer.learning_rate > 0, "above 0"),
         "optimizer.betas": (

@@ -156,6 +156,7 @@ def training_data(recipe: Recipe, shards: Sequence[Shards], rooms: Rooms) -> Tra
     mixing = Mixing(
         single_music=settings.single_music, single_other=settings.single_other, mix_two=settings.mix_two,
         mix_three_without_music=settings.mix_three_without_music, gain_db=settings.gain_db, reverb=settings.reverb,
+        denoise=settings.denoise,
     )  # fmt: skip
     return TrainingData(
         shards, seconds=settings.seconds, batch=settings.batch, updates=training.updates, seed=training.seed,

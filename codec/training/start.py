@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.encodec.model import EncodecModel
+from earmark.codec.encodec.rvq import ResidualVectorQuantizer
 from earmark.codec.errors import UserError
 from earmark.codec.training.folder import STATE, load_state
 from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
@@ -73,6 +74,8 @@ def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
         for name, weight in theirs.state_dict().items():
             _set(ours, name, weight)
     steps = recipe.data.batch * recipe.data.seconds * wanted.step_rate
+    if not isinstance(model.quantizer, ResidualVectorQuantizer):
+        raise UserError(f"--start-from {path}: its quantiser, {config.quantizer}, is not one to start from; give rvq")
     quantizer.start_from(model.quantizer.codebooks, steps)
 
 

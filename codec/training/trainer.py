@@ -82,7 +82,8 @@ class Trainer:
         """Make one update.
 
         Args:
-            audio: this process's part of the batch, [B, channels, T] on its device.
+            audio: this process's part of the batch, [B, channels, T] on its device; with data.denoise, [B, 2 channels,
+                T], inputs and clean targets.
 
         An update with a loss or a gradient that is not finite is skipped: neither weights nor codebooks learn from its
         batch, and `skipped` says why.
@@ -121,8 +122,13 @@ class Trainer:
         train_discriminator = draws.random() < settings.update_probability
         windows = _windows(draws, settings.windows)
         self._set_learning_rate(number)
+        source, denoise = audio, None
+        if recipe.data.denoise:
+            source, clean = audio.chunk(2, dim=1)
+            denoise = torch.from_numpy(draws.random(len(audio)) < 0.5).to(audio.device)
+            audio = torch.where(denoise[:, None, None], clean, source)  # the target
         with self.stopwatch("generator"), self._autocast():
-            output = self.generator(audio, recipe.model.codebooks(kbps))
+            output = self.generator(source, recipe.model.codebooks(kbps), denoise)
         metrics: dict[str, float | Tensor] = {"kbps": kbps}
         with self.stopwatch("losses"):
             losses = {name: distance(audio, output.decoded) for name, distance in self.distances.items()}

@@ -190,10 +190,16 @@ def _reasons(table: PaperTable, lines: Sequence[Line], marks: Mapping[str, str])
     notes = []
     absent = [line.label for line in lines if not line.system]
     for reason, mark in marks.items():
-        wanted = [row.systems[0] for row in table.rows if row.label in absent and row.systems]
+        wanted = [_example(row) for row in table.rows if row.label in absent and row.systems]
         hint = f"; the rows take {', '.join(dict.fromkeys(wanted))}" if reason == NO_SYSTEM else ""
         notes.append(f"{mark} {reason}{hint}.")
     return notes
+
+
+def _example(row: PaperRow) -> str:
+    """A system that belongs in a row: a system string, or the folder of a training."""
+    first = row.systems[0]
+    return first if "*" not in first else f"a training in a folder {first.split('/')[-2]}"
 
 
 def _without_row(table: PaperTable, ours: Measured) -> list[str]:

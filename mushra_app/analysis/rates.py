@@ -72,7 +72,8 @@ def read_rates(path: Path) -> pd.DataFrame:
     for name in ("kbps", "coded_kbps"):
         table[name] = pd.to_numeric(table[name], errors="coerce")
     given = table[["kbps", "coded_kbps"]]
-    bad = (given <= 0).any(axis=1) | given.isna().all(axis=1) | np.isinf(given).any(axis=1)
+    values = given.to_numpy(float)
+    bad = (values <= 0).any(axis=1) | np.isnan(values).all(axis=1) | np.isinf(values).any(axis=1)
     if bad.any():
         raise UserError(f"--rates {path}: line {int(np.flatnonzero(bad)[0]) + 2}: kbps must be a positive number")
     return table

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from earmark.baselines.interface import System
-from earmark.baselines.systems import parse
+from earmark.baselines.systems import family_of, parse
 from earmark.codec.cores import usable_cores
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
@@ -134,7 +134,7 @@ def _scored(
     if not item.needs_run:
         info = {"recordings": list(trained.recordings) if trained else [], "speech_categories": ["speech"]}
         return (trained.scores if trained is not None else pd.DataFrame()), info
-    parsed = [*map(parse, systems), *map(parse, trained.systems if trained else ())]
+    parsed = _loadable([*map(parse, systems), *map(parse, trained.systems if trained else ())], made)
     if item.heard:
         parsed.append(parse(ANCHOR))
     made.missing += [f"{name}: {reason}" for name, reason in unavailable_systems(parsed).items()]
@@ -154,6 +154,19 @@ def _scored(
     return scores[scores["system"].isin(wanted)], read_info(folder)
 
 
+def _loadable(systems: list[System], made: Made) -> list[System]:
+    """The systems without those whose weights are damaged, which are named in `made.failed`."""
+    kept = []
+    for system in systems:
+        try:
+            if family_of(system).unavailable(system) is None:
+                family_of(system).version(system)
+            kept.append(system)
+        except UserError as error:
+            made.failed.append(f"{system.text}: {error}")
+    return kept
+
+
 def _timed(item: Item, out: Path, job: Job, made: Made, systems: list[str]) -> dict[str, Any] | None:
     """Speeds and latencies by system; None if the item shows none. Those of an earlier call are kept."""
     if not item.timed:
@@ -168,7 +181,8 @@ def _timed(item: Item, out: Path, job: Job, made: Made, systems: list[str]) -> d
     if fresh:
         seconds = BENCH_SECONDS[job.scale.name]
         notice(f"{item.name}: speed of {len(fresh)} systems")
-        timings, failed = [], {}
+        timings: list[timing.Timing] = []
+        failed: dict[str, str] = {}
         for rate in sorted({_rate(one) for one in fresh}):
             group = [one for one in fresh if _rate(one) == rate]
             done, wrong = timing.measure(

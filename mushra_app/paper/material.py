@@ -111,7 +111,7 @@ class Material:
             for parts in groups:
                 name = "+".join(Path(part).stem for part in parts)
                 signals = [_clip(self._demo() / part, sample_rate, channels) for part in parts]
-                yield f"{category}/{name}.wav", (sum(signals) / len(signals)).astype(np.float32)
+                yield f"{category}/{name}.wav", np.mean(signals, axis=0, dtype=np.float32)
 
     def _demo(self) -> Path:
         from earmark.eval.demo import CLIPS

@@ -195,10 +195,15 @@ class FastEncoder(SEANetEncoder):
         self._fast = FastStack(plain.layers, config.causal, _TILE * config.hop, dtype)
 
     def forward(self, audio: Tensor) -> Tensor:
-        return self._fast.whole(audio) if self._fast.usable(audio) else super().forward(audio)
+        return self._switched(self._fast.whole(audio)) if self._fast.usable(audio) else super().forward(audio)
 
     def step(self, audio: Tensor, state: State, last: bool) -> Tensor:
-        return self._fast.step(audio, state, last) if self._fast.usable(audio) else super().step(audio, state, last)
+        if not self._fast.usable(audio):
+            return super().step(audio, state, last)
+        return self._switched(self._fast.step(audio, state, last))
+
+    def _switched(self, latent: Tensor) -> Tensor:
+        return latent if self.film is None else self.film(latent)
 
 
 class FastDecoder(SEANetDecoder):

@@ -17,7 +17,7 @@ from earmark.codec.datasets.manifest import Split
 from earmark.codec.errors import UserError
 from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.excerpts import Excerpts
-from earmark.codec.training.examples.mixing import STRATEGIES, Mixing, mix
+from earmark.codec.training.examples.mixing import NOISE, SPEECH, STRATEGIES, Mixing, mix, with_clean
 from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
 from earmark.codec.training.examples.shards import Shards
 
@@ -69,11 +69,17 @@ class TrainingData:
                     f"data.{strategy.name}: no {' or '.join(sorted(strategy.categories))} in the {split} split; "
                     "add recordings or set this probability to 0"
                 )
+        if self._mixing.denoise and not (self._excerpts.has(SPEECH) and self._excerpts.has(NOISE)):
+            raise UserError(f"data.denoise: needs speech, and sound or music, in the {split} split")
 
     def example(self, epoch: int, index: int) -> Audio:
-        """Make an example, float32 [channels, samples], within full scale; it depends on seed, epoch and index only."""
+        """Make an example, float32 [channels, samples], within full scale; it depends on seed, epoch and index only.
+
+        If the mixing has examples for denoising, the target follows on as many channels more.
+        """
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self._seed, epoch, index])))
-        return mix(rng, self._excerpts, self._rooms, self._mixing, self.channels)
+        make = with_clean if self._mixing.denoise else mix
+        return make(rng, self._excerpts, self._rooms, self._mixing, self.channels)
 
     def batches(self, first: int, last: int, group: ProcessGroup, workers: int = 1) -> Generator[Tensor]:
         """Yield this process's part of the batches of some updates, each [batch / processes, channels, samples].

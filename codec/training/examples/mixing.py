@@ -15,6 +15,8 @@ MOST_DRAWS = 100  # until a mix does not clip; with the paper's gains, two or th
 
 MUSIC: frozenset[Category] = frozenset({"music"})
 OTHERS: frozenset[Category] = frozenset({"speech", "sound"})
+SPEECH: frozenset[Category] = frozenset({"speech"})
+NOISE: frozenset[Category] = frozenset({"sound", "music"})
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Mixing:
         single_music, single_other, mix_two, mix_three_without_music: probability of each strategy.
         gain_db: range of each source's gain, drawn uniformly in dB.
         reverb: probability of reverberation; single music is never reverberated.
+        denoise: probability of speech in noise with its clean speech, in place of the strategies.
     """
 
     single_music: float = 0.32
@@ -51,6 +54,7 @@ class Mixing:
     mix_three_without_music: float = 0.12
     gain_db: tuple[float, float] = (-10.0, 6.0)
     reverb: float = 0.2
+    denoise: float = 0.0
 
     def probability(self, strategy: Strategy) -> float:
         """The probability of a strategy."""
@@ -79,6 +83,29 @@ def mix(rng: np.random.Generator, excerpts: Excerpts, rooms: Rooms, mixing: Mixi
         if peak < 1:
             return mixed
     return mixed * np.float32(0.999 / peak)  # only if the recordings are near full scale throughout
+
+
+def with_clean(rng: np.random.Generator, excerpts: Excerpts, rooms: Rooms, mixing: Mixing, channels: int) -> Audio:
+    """Make one example for denoising (SoundStream, section III-F): the input, then its target on as many channels.
+
+    With the probability `mixing.denoise`, the input is speech in noise (sound or music) and the target the speech in
+    it, both in the same room. Otherwise the target is the input, so that clean audio stays as it is.
+
+    Returns:
+        [2 channels, samples], within full scale.
+    """
+    if rng.random() >= mixing.denoise:
+        plain = mix(rng, excerpts, rooms, mixing, channels)
+        return np.concatenate([plain, plain])
+    response = rooms.draw(rng, channels) if rng.random() < mixing.reverb else None
+    lead = 0 if response is None else response.shape[-1] - 1
+    clean = _apply_gain(rng, excerpts.draw(rng, SPEECH, lead), mixing)
+    noise = _apply_gain(rng, excerpts.draw(rng, NOISE, lead), mixing)
+    if response is not None:
+        clean, noise = reverberate(clean, response), reverberate(noise, response)
+    pair = np.concatenate([clean + noise, clean])
+    peak = np.abs(pair).max()
+    return pair if peak < 1 else pair * np.float32(0.999 / peak)
 
 
 def _apply_gain(rng: np.random.Generator, source: Audio, mixing: Mixing) -> Audio:

@@ -81,9 +81,10 @@ def test_two_rows_beside_those_of_the_paper(data, tmp_path):
     assert (ours[-4], ours[-2]) == ("6.40", "4.35")
     assert ours[-3].endswith("(3)")
     assert ours[0].startswith("encodec_24khz@6:checkpoint=")
-    assert rows["norm = None"][-4:] == ["6.45", "(a)", "4.29", "(a)"]  # not trained here
+    assert rows["norm = None"][-3] == rows["norm = None"][-1] != ""  # not trained here
     text = (tmp_path / "table.md").read_text()
     assert "each training for 2 updates from scratch on" in text
+    assert "a training in a folder no\\_norm" in text or "a training in a folder no_norm" in text
     assert checkpoints.load(tmp_path / "no_lstm" / "model.safetensors").config.seanet.filters == 2
     excerpts = json.loads((tmp_path / "no_lstm" / "scores.json").read_text())["experiment"]["excerpts"]
     assert sorted(name.partition("+")[0] for name in excerpts) == [

@@ -150,14 +150,14 @@ def test_the_same_command_continues(made, monkeypatch):
 
 
 def test_a_row_that_fails_states_its_reason(made, tmp_path):
-    """A damaged checkpoint fails in the run; the other rows are there."""
+    """A damaged checkpoint and a missing one; the other rows are there."""
     out = shutil.copytree(made[0], tmp_path / "copy")
-    shutil.rmtree(out / "run")
     model = out / "soundstream" / "model.safetensors"
     model.write_bytes(model.read_bytes()[:-100])
+    (out / "diffq" / "model.safetensors").unlink()
     done = reproduce("tableA2", "--scale", "tiny", "-o", out, "--device", "cpu", "-q")
-    assert done.exit_code == 1
+    assert done.exit_code == 1, done.exception
     text = (out / "table.txt").read_text(encoding="utf-8")
-    assert "(failed)" in next(line for line in text.splitlines() if line.startswith("SoundStream"))
-    assert "Failed: soundstream@3" in text
+    assert "(failed)" in next(line for line in text.splitlines() if line.startswith("EnCodec (DiffQ)"))
+    assert f"Failed: soundstream@3:checkpoint={model}: " in text
     assert float(rows_of(out)["EnCodec (RVQ)", "kbps"]["value"]) > 0
