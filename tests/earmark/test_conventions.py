@@ -50,7 +50,7 @@ OPTIONS = {
     "--jobs": ("-j", {"N"}, {"all cores"}),
     "--threads": ("", {"N"}, ANY),
     "--seed": ("", {"N"}, {"0"}),
-    "--data": ("", {"PATH"}, {REQUIRED}),
+    "--data": ("", {"PATH"}, {REQUIRED, NONE}),  # reproduce makes synthetic data at the scale tiny
     "--checkpoint": ("", {"FILE|official"}, {"bundled"}),
     "--device": ("", {"cpu|cuda[:N]|mps"}, {"auto"}),
     "--keep-going": ("-k", FLAG, {NONE}),

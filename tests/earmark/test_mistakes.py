@@ -120,7 +120,7 @@ MISTAKES = [
     (["data", "index", "clips", "--layout", "folder", "-o", "m.jsonl"], "give --category speech, music or sound too"),
     (["tables", "run", "--paper", "tabel1"], "did you mean table1?"),
     (["tables", "run", "--paper", "table_a9"], "not one of table1, table2"),
-    (["reproduce", "tableA5", "--data", "clips", "--budget", "1min", "-o", "t"], "did you mean tableA2"),
+    (["reproduce", "tableA5", "--data", "clips", "--budget", "1min", "-o", "t"], "did you mean table5 or tableA2"),
     (["reproduce", "table1", "--data", "clips"], "-o DIR: name a folder for table1"),
     (["train", "clips/music/a.wav", "--data", "clips", "-o", "t"], "a recording, not a recipe; give a TOML file or"),
     (["train", "a.ecdc", "--data", "clips", "-o", "t"], "not a recipe (TOML), but a binary file"),
