@@ -100,6 +100,19 @@ def implausible(ratings: Ratings) -> pd.Series[str]:
     return failed.groupby("listener")["evidence"].agg("; ".join)
 
 
+def unheard(ratings: Ratings) -> pd.Series[str]:
+    """Listeners who heard a stimulus that they rated for less than `least_heard` seconds, as their browser says."""
+    if "heard_seconds" not in ratings.frame:
+        return _nothing(ratings)
+    seconds = ratings.frame["heard_seconds"].groupby(ratings.frame["listener"])
+    few, known = seconds.agg(lambda one: (one < ratings.least_heard).sum()).astype(int), seconds.count()
+    return _where(
+        few > 0,
+        [f"heard {own} of {all_} rated stimuli for less than {ratings.least_heard:g} s"
+         for own, all_ in zip(few, known, strict=True)],
+    )  # fmt: skip
+
+
 FLAGS: tuple[Flag, ...] = (
     Flag("needed less than a third of the median listener's time per trial", quick),
     Flag("rated less than half as many items as the median listener, or left conditions unrated", incomplete),
@@ -109,6 +122,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("failed the headphone check", no_headphones),
     Flag("were faster than the sounds last, rated sounds that they never fetched, or claim more time than passed",
          implausible),
+    Flag("heard a stimulus that they rated for less time than the study asks for (least_heard)", unheard),
     Flag(f"have scores that correlate with the mean of the others' by less than {LEAST_AGREEMENT}", disagreeing),
 )  # fmt: skip
 

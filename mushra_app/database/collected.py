@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database import attention, timing
+from earmark.mushra_app.database.listening import columns_of
 from earmark.mushra_app.database.tables import Listener, Rating, Setting, Step, Trial
 from earmark.mushra_app.ratings.table import Ratings, excluded_by_hand
 from earmark.mushra_app.study.pages import questions_of
@@ -16,7 +17,8 @@ from earmark.mushra_app.study.questions import as_text
 from earmark.mushra_app.study.study import Study
 
 COLUMNS = ["listener", "item", "condition", "score", "position", "seconds", "submitted", "comment", "excluded",
-           "excluded_by", "server_seconds"]  # fmt: skip
+           "excluded_by", "server_seconds", "listening"]  # fmt: skip
+HEARD = ["plays", "heard_seconds", "switches", "moves", "reference_seconds"]
 
 
 def rating_table(session: Session, study: Study, *criteria: ColumnElement[bool]) -> pd.DataFrame:
@@ -24,12 +26,17 @@ def rating_table(session: Session, study: Study, *criteria: ColumnElement[bool])
     complete = (
         select(Listener.label, Trial.item, Rating.condition, Rating.score, Trial.position, Trial.seconds,
                Trial.submitted, Rating.comment, Listener.excluded, Listener.excluded_by,
-               Trial.submitted - Trial.served)
+               Trial.submitted - Trial.served, Trial.listening)
         .join(Rating, Rating.trial_id == Trial.id).join(Listener, Listener.id == Trial.listener_id)
         .where(Trial.submitted.is_not(None), Trial.retired.is_(None), Trial.purpose == "rating", *criteria)
         .order_by(Trial.listener_id, Trial.position, Rating.condition)
     )  # fmt: skip
     table = pd.DataFrame(session.execute(complete).all(), columns=COLUMNS)
+    heard = [
+        columns_of(stored, condition)
+        for stored, condition in zip(table.pop("listening"), table["condition"], strict=True)
+    ]
+    table[HEARD] = pd.DataFrame(heard, columns=HEARD, index=table.index, dtype=float)
     table["server_seconds"] = table["server_seconds"].astype(float).round(3)
     table["submitted"] = [
         datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") for seconds in table["submitted"]
@@ -52,7 +59,7 @@ def as_ratings(session: Session, study: Study, table: pd.DataFrame) -> Ratings:
     checks = timing.with_timing(attention.checks(session, Listener.label.in_(labels)), session, study, labels)
     return Ratings(
         table.astype({"score": float}), roles, study.name, checks=checks,
-        excluded=excluded_by_hand(table),
+        excluded=excluded_by_hand(table), least_heard=study.entry.least_heard,
     )  # fmt: skip
 
 
@@ -72,3 +79,42 @@ def questionnaire_answers(session: Session) -> pd.DataFrame:
         for question in questions_of(step.settings):
             rows.append((listener.label, question.name, as_text(answers.get(question.name))))
     return pd.DataFrame(rows, columns=["listener", "question", "answer"], dtype="str")
+
+
+def devices(session: Session, *criteria: ColumnElement[bool]) -> pd.DataFrame:
+    """Browser and device of every listener who meets all the criteria; "" and NaN where nothing is known.
+
+    Returns:
+        listener, browser, system, type, pointer, sample_rate (Hz); see mushra_app/web/device.py.
+    """
+    rows = session.execute(select(Listener.label, Listener.device).where(*criteria).order_by(Listener.id))
+    names = ("browser", "system", "type", "pointer")
+    return pd.DataFrame(
+        [
+            (label, *(device.get(name, "") for name in names), device.get("sample_rate", float("nan")))
+            for label, device in rows
+        ],
+        columns=["listener", *names, "sample_rate"],
+    )
+
+
+def moves(session: Session) -> pd.DataFrame:
+    """Every recorded move of a slider.
+
+    Returns:
+        listener, item, condition, time (seconds on the page), score.
+    """
+    trials = (
+        select(Listener.label, Trial.item, Trial.listening).join(Listener)
+        .where(Trial.submitted.is_not(None), Trial.purpose == "rating", Trial.listening.is_not(None))
+        .order_by(Listener.id, Trial.position)
+    )  # fmt: skip
+    return pd.DataFrame(
+        [
+            (label, item, condition, time, score)
+            for label, item, listening in session.execute(trials)
+            for condition, record in listening["conditions"].items()
+            for time, score in record["moves"]
+        ],
+        columns=["listener", "item", "condition", "time", "score"],
+    )

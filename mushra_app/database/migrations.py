@@ -94,8 +94,16 @@ def _from_3(rows: Rows) -> None:
             listener["judged"] = None
 
 
+def _from_4(rows: Rows) -> None:
+    """Change rows of version 4 to version 5, which records devices and listening; nothing is known of earlier ones."""
+    for listener in rows["listener"]:
+        listener["device"] = "{}"
+    for trial in rows["trial"]:
+        trial["listening"] = None
+
+
 # Version -> function that changes its rows to those of the next version.
-CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1, "2": _from_2, "3": _from_3}
+CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1, "2": _from_2, "3": _from_3, "4": _from_4}
 
 
 def can_migrate(version: str) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import selectinload
 
 from earmark.mushra_app.database import admission, clock, judging, leases, submissions
 from earmark.mushra_app.database.connection import connect
+from earmark.mushra_app.database.listening import Heard, as_stored
 from earmark.mushra_app.database.newcomers import Newcomers
 from earmark.mushra_app.database.refusals import NotOpenError
 from earmark.mushra_app.database.submissions import Answer
@@ -97,11 +98,15 @@ class Store(Newcomers):
         with self.reading() as session:
             return session.scalars(_with_steps_and_trials(key)).one()
 
-    def enrol(self, key: str, arrival: Arrival = Arrival(), address: str = "") -> Listener:  # noqa: B008 - immutable
+    def enrol(
+        self, key: str, arrival: Arrival = Arrival(), address: str = "",  # noqa: B008 - immutable
+        device: Mapping[str, Any] = {},
+    ) -> Listener:  # fmt: skip
         """Start a session, unless there is already one with this key. Its leases begin with the first trial.
 
         Args:
             address: network address of the listener, as far as the server knows; only a keyed hash is stored.
+            device: description of the browser and device.
 
         Returns:
             The listener with all trials and stimuli.
@@ -120,7 +125,7 @@ class Store(Newcomers):
                 if status.state != "open":
                     raise NotOpenError(status)
                 listener = admission.new_listener(session, key, arrival, address, now)
-                listener.lease_until = now + self.lease
+                listener.lease_until, listener.device = now + self.lease, dict(device)
                 leases.add_listener(session, self.study, listener, items)
         whole = _with_steps_and_trials(key).options(selectinload(Listener.trials).selectinload(Trial.stimuli))
         with self.reading() as session:
@@ -170,12 +175,16 @@ class Store(Newcomers):
             session.execute(update(Trial).where(first).values(served=clock.now(session)))
         return self.trial(trial_id)
 
-    def submit(self, listener_key: str, trial_key: str, answers: Mapping[str, Answer], seconds: float) -> None:
+    def submit(
+        self, listener_key: str, trial_key: str, answers: Mapping[str, Answer], seconds: float,
+        heard: Mapping[str, Heard] = {},
+    ) -> None:  # fmt: skip
         """Store all ratings of a trial. Submitting the same ratings again changes nothing.
 
         Args:
             answers: stimulus token -> answer, for every condition of the trial.
             seconds: time spent on the trial.
+            heard: how the stimuli were heard, by token, as the browser says.
 
         Raises:
             UnknownTrialError: if the listener has no such trial, or it has been given another item.
@@ -186,8 +195,9 @@ class Store(Newcomers):
         with self.reading() as session:
             trial = submissions.find_trial(session, listener_key, trial_key)
         by_condition = submissions.by_condition(trial, answers)
+        listening = as_stored(heard, {stimulus.token: stimulus.condition for stimulus in trial.conditions})
         with self.writing() as session:
-            refusal = submissions.store_ratings(session, trial, by_condition, seconds, self.lease)
+            refusal = submissions.store_ratings(session, trial, by_condition, seconds, self.lease, listening)
         if refusal is not None:
             raise refusal
 

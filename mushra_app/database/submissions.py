@@ -55,7 +55,12 @@ def by_condition(trial: Trial, answers: Mapping[str, Answer]) -> dict[str, Answe
 
 
 def store_ratings(
-    session: Session, trial: Trial, answers: Mapping[str, Answer], seconds: float, lease: float
+    session: Session,
+    trial: Trial,
+    answers: Mapping[str, Answer],
+    seconds: float,
+    lease: float,
+    listening: Mapping[str, Any] | None = None,
 ) -> RefusedError | None:
     """Store the ratings of a trial, unless they are already stored, and renew the listener's leases.
 
@@ -63,6 +68,7 @@ def store_ratings(
         trial: as it was found; another request may have changed it since.
         answers: by condition.
         lease: seconds for which the leases are renewed.
+        listening: how the trial was heard; see listening.py.
 
     Returns:
         None if exactly these ratings are now stored, otherwise the reason why not.
@@ -75,7 +81,9 @@ def store_ratings(
     session.execute(listener.where(Listener.begun.is_(None)).values(begun=now))
     if state == "active":
         unrated = and_(Trial.id == trial.id, Trial.key == trial.key, Trial.submitted.is_(None))
-        changed = session.execute(update(Trial).where(unrated).values(submitted=now, seconds=seconds))
+        changed = session.execute(
+            update(Trial).where(unrated).values(submitted=now, seconds=seconds, listening=listening)
+        )
         if changed.rowcount:  # type: ignore[attr-defined]
             rows = [{"trial_id": trial.id, "condition": name, **asdict(answer)} for name, answer in answers.items()]
             session.execute(insert(Rating), rows)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from earmark.mushra_app.database.json_text import JsonText
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 
 
 class Base(DeclarativeBase):
@@ -61,6 +61,7 @@ class Listener(Base):
             again; they never override the others.
         judged: when screening last judged this listener; None if something has been stored since.
         flags: signs of a script at that time (see timing.py); None if nobody looked.
+        device: browser, system, type of device, pointer and sample rate, as web/device.py describes them.
     """
 
     __tablename__ = "listener"
@@ -87,6 +88,7 @@ class Listener(Base):
     excluded_by: Mapped[str] = mapped_column(default="")
     judged: Mapped[float | None]
     flags: Mapped[str | None]
+    device: Mapped[dict[str, Any]] = mapped_column(JsonText, default=dict)
     trials: Mapped[list[Trial]] = relationship(back_populates="listener", order_by="Trial.position")
     steps: Mapped[list[Step]] = relationship(back_populates="listener", order_by="Step.position")
 
@@ -128,6 +130,8 @@ class Trial(Base):
         position: from 1, within the purpose.
         seconds: how long the page was in view, as the browser says.
         served: when the server first sent the page; None if an earlier version did.
+        listening: how the reference and each condition were heard and rated, as listening.py describes it; None if the
+            page did not say.
         retired: when the audio of this item was replaced, since when the ratings do not count; see stimuli.py.
     """
 
@@ -149,6 +153,7 @@ class Trial(Base):
     served: Mapped[float | None]
     submitted: Mapped[float | None]
     retired: Mapped[float | None]
+    listening: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
     listener: Mapped[Listener] = relationship(back_populates="trials")
     stimuli: Mapped[list[Stimulus]] = relationship(order_by="Stimulus.position")
     ratings: Mapped[list[Rating]] = relationship()

@@ -10,6 +10,7 @@ from typing import get_args
 import pandas as pd
 
 from earmark.codec.errors import UserError
+from earmark.mushra_app.study.entry import LEAST_HEARD_SECONDS
 from earmark.mushra_app.study.study import Role
 
 SPECIAL_ROLES: tuple[Role, ...] = ("hidden reference", "low anchor", "mid anchor")
@@ -35,7 +36,8 @@ class Ratings:
 
     Args:
         frame: one row per rating: listener, item, condition (text), score (float, 0 to 100), and if known category,
-            comment (text), seconds (float; time the listener spent on the trial). A listener rates an item in a
+            comment (text), seconds (float; time the listener spent on the trial), plays, heard_seconds, switches, moves
+            (float; how the stimulus was heard and its slider moved). A listener rates an item in a
             condition once.
         roles: condition -> role, for every condition in `frame`.
         source: name of the study or file, for titles.
@@ -46,6 +48,8 @@ class Ratings:
         excluded: listener -> reason, for listeners whom the experimenter or a page of the session excluded; screening
             never keeps them.
         rates: bit rates of the conditions, from `earmark.mushra_app.analysis.rates`; None if they are not known.
+        least_heard: seconds below which a stimulus counts as not heard, for a flag.
+        devices: browser and device of each listener; see `mushra_app.database.collected.devices`.
     """
 
     frame: pd.DataFrame
@@ -57,6 +61,8 @@ class Ratings:
     answers: pd.DataFrame | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
     rates: pd.DataFrame | None = None
+    least_heard: float = LEAST_HEARD_SECONDS
+    devices: pd.DataFrame | None = None
 
     def with_role(self, role: Role) -> pd.DataFrame:
         """Ratings of the conditions with this role."""

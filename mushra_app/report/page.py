@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
-from earmark.mushra_app.analysis import objective
+from earmark.mushra_app.analysis import listening, objective
 from earmark.mushra_app.analysis.comparisons import SIGNIFICANT, too_few_listeners
 from earmark.mushra_app.analysis.flags import FLAGS
 from earmark.mushra_app.analysis.results import Results
@@ -53,7 +53,9 @@ def page(
         "counted": counted, "two": lambda value: number(value, 2), "with_interval": with_interval,
     }  # fmt: skip
     return environment.get_template("ratings_report.html").render(
-        drawings={name: Markup(in_page(drawing)) for name, drawing in drawings.items()},  # matplotlib escapes names
+        drawings={
+            name: Markup(in_page(drawing, name)) for name, drawing in drawings.items()
+        },  # matplotlib escapes names
         **_overview(ratings, screening),
         intervals=intervals,
         warnings=warnings,
@@ -64,6 +66,8 @@ def page(
         **_comparisons(results, intervals),
         **_screening(ratings, screening, results),
         **_listeners(results),
+        heard=listening.by_condition(screening.kept).to_dict("records"),
+        devices=listening.device_counts(ratings),
     )
 
 

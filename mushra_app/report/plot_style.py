@@ -92,11 +92,17 @@ def png(figure: Figure) -> bytes:
     return _rendered(figure, "png")
 
 
-def in_page(drawn: str) -> str:
-    """Convert an SVG file from `svg` to an element for a page, without style sheet or ids, and with CSS variables."""
+def in_page(drawn: str, name: str) -> str:
+    """Convert an SVG file from `svg` to an element for a page, without style sheet, and with CSS variables.
+
+    Args:
+        name: of the drawing, which makes its ids unique in the page: drawings may share markers.
+    """
     text = drawn[drawn.index("<svg") :]
     text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
+    ids = re.compile(r'(href="#|url\(#|\bid=")')
+    text = re.sub(r"<[^>]+>", lambda tag: ids.sub(rf"\g<1>{name}-", tag[0]), text)
     return re.sub(r'style="[^"]*"', _with_variables, text)  # only in styles: a condition may be called "#1c2430"
 
 

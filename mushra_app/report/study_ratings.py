@@ -33,10 +33,12 @@ def study_ratings(folder: Path, database: str | None = None) -> Ratings:
     scores = scores_of(run_of(study, folder)) if "run" in study.provenance else None
     with store.reading() as session:
         result, answers = collected.as_ratings(session, study, table), collected.questionnaire_answers(session)
+        devices = collected.devices(session)
     return replace(
         result,
         notes=(note,) if note else (),
         metrics=metrics,
         answers=answers,
+        devices=devices[devices["listener"].isin(table["listener"])],
         rates=None if scores is None else rates_of_run(scores),
     )

@@ -11,6 +11,9 @@ training = ["music-003"]         # items of practice trials
 break_after = 6                  # trials; 0 for no breaks
 attention = ["instructed", "repeated"]
 comments = true                  # listeners can comment on each stimulus
+phones = false                   # whether phones are let in; default: true
+sample_rates = [44100, 48000]    # of the sound output, in Hz; default: any
+least_heard = 1.0                # seconds; the report flags listeners who heard a stimulus for less
 
 [[questionnaire]]
 place = "before"                 # or "after", or a number of trials
@@ -30,6 +33,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from earmark.codec.errors import UserError
+from earmark.mushra_app.study.entry import read_entry
 from earmark.mushra_app.study.headphone_check import Method
 from earmark.mushra_app.study.pages import (
     ATTENTION,
@@ -45,7 +49,7 @@ from earmark.mushra_app.study.pages import (
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 TEXTS = ("title", "instructions", "consent")
 KEYS = ("language", *TEXTS, "headphone_check", "headphone_attempts", "headphone_failed", "training", "break_after",
-        "attention", "comments", "questionnaire")  # fmt: skip
+        "attention", "comments", "phones", "sample_rates", "least_heard", "questionnaire")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) ->
         items: ids of the study's items.
 
     Returns:
-        The fields of a Study that the file sets, by name: texts, pages, comments. Empty if there is no file.
+        The fields of a Study that the file sets, by name: texts, pages, comments, entry. Empty if there is no file.
 
     Raises:
         UserError: if the file is not TOML, or a setting is wrong.
@@ -82,7 +86,9 @@ def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) ->
         _check(settings, items)
         texts = Texts(settings.get("language", ""), *(settings.get(name, "").strip() for name in TEXTS))
         comments = {"comments": settings["comments"]} if "comments" in settings else {}
-        return {"texts": texts, "pages": tuple(_session_pages(pages, settings)), **comments}
+        return {
+            "texts": texts, "pages": tuple(_session_pages(pages, settings)), "entry": read_entry(settings), **comments
+        }  # fmt: skip
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
 

@@ -12,6 +12,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 from earmark.codec.inside import inside
 from earmark.mushra_app.study import pages
+from earmark.mushra_app.study.entry import Entry
 from earmark.mushra_app.study.pages import Page, Training, Trials
 from earmark.mushra_app.study.session_file import Texts, read_session
 
@@ -79,6 +80,7 @@ class Study:
         pages: of a session after consent, in order; from study.json and session.toml.
         texts: from session.toml.
         comments: whether listeners can comment on each stimulus; session.toml overrides study.json.
+        entry: what is asked of a listener's device, from session.toml.
         items_vary: whether items may lack conditions other than the hidden reference.
     """
 
@@ -93,6 +95,7 @@ class Study:
     texts: Texts = field(default_factory=Texts)
     comments: bool = False
     items_vary: bool = False
+    entry: Entry = field(default_factory=Entry)
 
     def item(self, item_id: str) -> Item:
         """The item with this id."""
@@ -132,9 +135,9 @@ def stimulus_path(folder: Path, name: str) -> Path:
 
 
 def save(study: Study, folder: Path) -> None:
-    """Write STUDY/study.json, without the texts, which stay in session.toml."""
+    """Write STUDY/study.json, without the texts and entry rules, which stay in session.toml."""
     data = {"format": FORMAT, **asdict(study), "pages": [pages.to_json(page) for page in study.pages]}
-    del data["texts"]
+    del data["texts"], data["entry"]
     text = json.dumps(data, indent=1, ensure_ascii=False)
     write_text(folder / "study.json", text + "\n")
 

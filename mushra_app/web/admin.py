@@ -172,6 +172,14 @@ def ratings_parquet() -> ResponseReturnValue:
     return download(as_parquet(store().ratings()), "ratings.parquet", "application/vnd.apache.parquet")
 
 
+@admin.get("/moves.csv")
+def moves_csv() -> ResponseReturnValue:
+    """Download all moves of the sliders, with their times."""
+    with store().reading() as session:
+        table = collected.moves(session)
+    return download(as_csv(table), "moves.csv", "text/csv")
+
+
 @admin.get("/answers.csv")
 def answers_csv() -> ResponseReturnValue:
     """Download all answers to questionnaires, and the results of checks."""

@@ -11,6 +11,8 @@ import pandas as pd
 from earmark.mushra_app.ratings.safe_csv import csv_text
 from earmark.mushra_app.web.listener_rows import ListenerRow
 
+DEVICE = ("browser", "system", "type", "pointer", "sample_rate")
+
 
 def as_csv(table: pd.DataFrame) -> bytes:
     """UTF-8 CSV with neutralised formulas. Numbers are unchanged."""
@@ -36,6 +38,7 @@ def listeners_table(rows: Iterable[ListenerRow]) -> pd.DataFrame:
                 "started": datetime.fromtimestamp(row.listener.started, UTC).isoformat(timespec="seconds"),
                 "excluded": row.listener.excluded, "excluded_by": row.listener.excluded_by, "evidence": row.evidence,
                 "flags": row.flags,
+                **{name: row.listener.device.get(name) for name in DEVICE},
             }
             for row in rows
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.crowd import Arrival, ArrivalError, read_arrival, way_back
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.study.pages import trial_count
+from earmark.mushra_app.web.device import describe
 from earmark.mushra_app.web.invitations import read_invitation
 from earmark.mushra_app.web.languages import gettext
 from earmark.mushra_app.web.safety import check_token, session_token
@@ -95,9 +97,14 @@ def start() -> ResponseReturnValue:
     arrival = arrival_of_session()
     if not served().store.crowd.lets_in(arrival):
         abort(403)
+    device = describe(request.headers.get("User-Agent", ""), request.form.get("device", ""))
+    refusal = served().study.entry.refusal(device)
+    if refusal is not None:
+        message, values = refusal
+        return cannot_begin(marked("Thank you for coming"), message, arrival, values=values)
     key = session.get("next_listener") or session.get("listener") or abort(403)
     try:
-        served().store.enrol(key, arrival, request.remote_addr or "")
+        served().store.enrol(key, arrival, request.remote_addr or "", device)
     except TookPartError:
         return took_part(arrival)
     except TooManySessionsError:
@@ -125,15 +132,23 @@ def arrival_of_session() -> Arrival:
     return Arrival(**session.get("arrival", {}))
 
 
-def cannot_begin(title: str, message: str, arrival: Arrival, outcome: str = "not let in") -> str:
+def cannot_begin(
+    title: str, message: str, arrival: Arrival, outcome: str = "not let in", *, values: Mapping[str, str] = {}
+) -> str:
     """Render a page for somebody who cannot begin.
 
     Args:
         title, message: marked; translated here.
         outcome: see crowd.way_back.
+        values: of the placeholders in the message.
     """
     back = way_back(arrival, served().store.crowd, outcome)
-    return render_template("closed.html", title=gettext(title), message=gettext(message), back=back)
+    return render_template(
+        "closed.html",
+        title=gettext(title),
+        message=gettext(message) % values if values else gettext(message),
+        back=back,
+    )
 
 
 def took_part(arrival: Arrival) -> str:

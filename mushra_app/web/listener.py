@@ -133,10 +133,10 @@ def rate(key: str) -> ResponseReturnValue:
     """Store the ratings of a trial, sent as JSON."""
     if "listener" not in session:
         abort(403)
-    token, answers, seconds = read_answers(request)
+    token, answers, seconds, heard = read_answers(request)
     check_token(token)
     try:
-        served().store.submit(session["listener"], key, answers, seconds)
+        served().store.submit(session["listener"], key, answers, seconds, heard)
     except UnknownTrialError as error:
         return flask.jsonify(error=gettext(str(error))), 404
     except AlreadyRatedError as error:

@@ -55,6 +55,7 @@ test("stored drafts keep their format: a trial may be open while the server is u
     scores: { abc: 0 },
     comments: { abc: "hisses" },
     heardReference: true,
+    heard: {},
     seconds: 12.5,
     submitted: false,
   });

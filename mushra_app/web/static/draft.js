@@ -4,6 +4,7 @@ export class Draft {
   scores = {}; // stimulus token -> 0 to 100; absent until rated
   comments = {}; // stimulus token -> text
   heardReference = false;
+  heard = {}; // stimulus token, or "reference" -> how it was heard; see listening.js
   seconds = 0; // time for which the page was visible
   submitted = false; // the listener has finished; the server may not have received the answers yet
 

@@ -33,6 +33,38 @@
     document.getElementById("enter").style.display = "none"; // the style sheet may be too new as well
   }
 
+  /** Sample rate of the sound output in Hz: that of a context for which none is asked. */
+  function outputRate() {
+    var context;
+    try {
+      context = new window.AudioContext();
+    } catch (_) {
+      return null;
+    }
+    context.close();
+    return context.sampleRate;
+  }
+
+  /** Write what consent permits to store into the form that gives it. */
+  function describe() {
+    var field = document.querySelector("[name=device]");
+    if (!field || !window.JSON) return;
+    var device = {
+      pointer: window.matchMedia && window.matchMedia("(pointer: coarse)").matches ? "touch" : "mouse",
+      sample_rate: outputRate(),
+      touch_points: navigator.maxTouchPoints || 0,
+    };
+    function write() {
+      field.value = JSON.stringify(device);
+    }
+    write();
+    document.addEventListener("pointerdown", function (event) {
+      device.pointer = event.pointerType;
+      write();
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", describe);
   // Module scripts have run by then, if the browser knows them.
   document.addEventListener("DOMContentLoaded", check);
 })();

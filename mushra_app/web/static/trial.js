@@ -2,6 +2,7 @@
 import { load, openContext, wake, watchOutput } from "./audio.js";
 import { Draft } from "./draft.js";
 import { listenToKeys } from "./keys.js";
+import { Listening } from "./listening.js";
 import { notice } from "./page.js";
 import { Player, SHORTEST_LOOP_SECONDS } from "./player.js";
 import { LoopRegion } from "./region.js";
@@ -10,11 +11,13 @@ import { send } from "./send.js";
 import { TrialPage } from "./trial_page.js";
 import { outline } from "./waveform.js";
 
+const REFERENCE = "reference"; // its name in the draft
 const COLUMNS = 600; // of the waveform, as in the template's viewBox
 
 class Trial {
   #page = new TrialPage();
   #draft = new Draft(this.#page.root.dataset.key);
+  #listening = new Listening(this.#draft);
   #sampleRate = Number(this.#page.root.dataset.sampleRate);
   #context = openContext(this.#sampleRate);
   #player = null; // condition 0 is the reference, k is conditions[k - 1]; null until the stimuli are loaded
@@ -135,7 +138,12 @@ class Trial {
     const selected = this.#player?.index;
     const playing = this.#playing;
     if (playing && selected === 0) this.#draft.heardReference = true;
+    this.#recordPlaying(playing);
     this.#page.render({ draft: this.#draft, selected, playing, region: this.#region });
+  }
+
+  #recordPlaying(playing) {
+    this.#listening.plays(playing ? (this.#selected?.token ?? REFERENCE) : null, performance.now() / 1000);
   }
 
   #followPlayhead() {
@@ -199,6 +207,7 @@ class Trial {
 
   #rate({ token }, score) {
     this.#draft.scores[token] = clamped(score);
+    this.#listening.moved(token, clamped(score), this.#draft.seconds + (performance.now() - this.#countedTo) / 1000);
     this.#draft.save();
     this.#render();
   }
@@ -219,6 +228,7 @@ class Trial {
     const now = performance.now();
     const passed = Math.min(now - this.#countedTo, 2000) / 1000; // a longer gap means that the computer slept
     this.#countedTo = now;
+    this.#recordPlaying(this.#playing);
     if (document.hidden) return; // and save nothing: the trial may continue in another tab
     this.#draft.seconds += passed;
     this.#draft.save();
@@ -243,8 +253,10 @@ class Trial {
       stimulus: token,
       score: this.#draft.scores[token],
       comment: this.#draft.comments[token] ?? "",
+      heard: this.#listening.of(token),
     }));
-    return { token: this.#page.root.dataset.token, seconds: this.#draft.seconds, ratings };
+    const heard = this.#listening.of(REFERENCE);
+    return { token: this.#page.root.dataset.token, seconds: this.#draft.seconds, heard, ratings };
   }
 
   #finish(status, answer) {

@@ -93,6 +93,24 @@ def test_a_failed_migration_changes_nothing(study: Study, study_folder: Path, mo
     assert list(sqlite3.connect(study_folder / "ratings.sqlite").iterdump()) == before
 
 
+VERSION_3 = Path(__file__).parent / "data" / "database-version-3.sql"  # one listener, who rated 1 of 3 trials
+
+
+def test_a_database_of_version_3_is_migrated(study_folder: Path):
+    with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
+        connection.executescript(VERSION_3.read_text(encoding="utf-8"))
+    before = {name: rows(study_folder, query) for name, query in EVERYTHING.items()}
+    (key,) = (row[1] for row in before["listener"])
+    store = open_store(load_study(study_folder), study_folder)
+    assert {name: rows(study_folder, query) for name, query in EVERYTHING.items()} == before
+    table = store.ratings()
+    assert sorted(table["score"]) == [50, 51, 52, 53]
+    assert table["plays"].isna().all()
+    listener = store.listener(key)
+    assert listener.device == {}
+    assert listener.open_step.position == 3  # after the volume page and the first trial
+
+
 # JSON columns
 
 

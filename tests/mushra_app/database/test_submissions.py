@@ -28,7 +28,8 @@ def test_submitted_ratings_are_read_back(study: Study, store: Store):
     table = store.ratings()
     assert list(table.columns) == [
         "listener", "item", "category", "condition", "score", "position", "seconds", "submitted", "comment",
-        "excluded", "excluded_by", "server_seconds", "study", "study_version",
+        "excluded", "excluded_by", "server_seconds", "plays", "heard_seconds", "switches", "moves",
+        "reference_seconds", "study", "study_version",
     ]  # fmt: skip
     expected = {s.condition: scores[s.token] for s in trial.conditions}
     assert dict(zip(table.condition, table.score, strict=True)) == expected
