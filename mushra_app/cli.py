@@ -81,6 +81,7 @@ def check(study: Path) -> None:
     """
     from earmark.mushra_app.building import bs1534, preflight, preflight_tables
     from earmark.mushra_app.study.study import load
+    from earmark.mushra_app.study.translations import review_note
 
     loaded = load(study)
     result = preflight.check_study(loaded, study)
@@ -89,6 +90,7 @@ def check(study: Path) -> None:
     console.print(preflight_tables.points_table(bs1534.points(loaded, result)))
     failed, warned = len(result.with_status("fail")), len(result.with_status("warn"))
     click.echo(f"{failed} of {counted(len(result.findings), 'check')} failed, {counted(warned, 'warning')}")
+    print_notes(filter(None, [review_note(loaded.texts.language)]))
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -142,6 +144,7 @@ def serve(
     """Serve the listening test STUDY to browsers until interrupted."""
     from earmark.mushra_app.building.preflight import refuse_failures
     from earmark.mushra_app.study.study import load
+    from earmark.mushra_app.study.translations import review_note
     from earmark.mushra_app.web import Options, create_app, serving
     from earmark.mushra_app.web.served import EXTENSION
 
@@ -156,6 +159,7 @@ def serve(
     store = app.extensions[EXTENSION].store
     password = admin_password(store, renew=new_password)
     print_notes(serving.warnings(store, host, options.url))
+    print_notes(filter(None, [review_note(store.study.texts.language)]))
     print_notes([app.config["RETIRED_RATINGS"]] if app.config["RETIRED_RATINGS"] else [])
 
     def announce() -> None:

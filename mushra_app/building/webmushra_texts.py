@@ -9,7 +9,7 @@ from typing import Any
 
 from earmark.mushra_app.ratings.text_table import tidy
 from earmark.mushra_app.study.questions import question_of
-from earmark.mushra_app.study.session_file import LANGUAGES
+from earmark.mushra_app.study.translations import LANGUAGES
 
 BEFORE = ("generic", "consent", "volume")  # types of pages whose texts come before the first trial
 KINDS = {"text": "text", "long_text": "text", "number": "number", "likert": "choice"}  # of questions: theirs -> ours

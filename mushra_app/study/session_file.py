@@ -1,6 +1,6 @@
 """STUDY/session.toml: the author's settings for the sessions of a study. All keys are optional.
 
-language = "de"                  # en, de, fr, es or zh; default: the language of the listener's browser
+language = "de"                  # en, de, fr, es, zh, ja, ko, pt, it, pl or ar; default: that of the listener's browser
 title = "..."                    # of the first page
 instructions = "..."             # paragraphs, separated by empty lines
 consent = "..."
@@ -45,8 +45,8 @@ from earmark.mushra_app.study.pages import (
     Volume,
     questions_of,
 )
+from earmark.mushra_app.study.translations import LANGUAGES
 
-LANGUAGES = ("en", "de", "fr", "es", "zh")
 TEXTS = ("title", "instructions", "consent")
 KEYS = ("language", *TEXTS, "headphone_check", "headphone_attempts", "headphone_failed", "training", "break_after",
         "attention", "comments", "phones", "sample_rates", "least_heard", "questionnaire")  # fmt: skip

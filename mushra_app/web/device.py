@@ -44,7 +44,7 @@ def describe(agent: str, sent: str) -> dict[str, Any]:
     is_ipad = system == "macOS" and isinstance(touch_points, int) and touch_points > 1  # it claims to be a Mac
     if is_ipad:
         system = "iOS"
-    device = {"browser": browser, "system": system, "type": _type(agent, system, is_ipad=is_ipad)}
+    device: dict[str, Any] = {"browser": browser, "system": system, "type": _type(agent, system, is_ipad=is_ipad)}
     if given.get("pointer") in POINTERS:
         device["pointer"] = given["pointer"]
     rate = given.get("sample_rate")

@@ -12,24 +12,29 @@ import gettext as standard
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 
 import polib
 from flask import Flask, request
 
-from earmark.mushra_app.study.session_file import LANGUAGES
+from earmark.mushra_app.study.translations import LANGUAGES, catalogue_file
 from earmark.mushra_app.web.served import served
 
-CATALOGUES = Path(__file__).parent / "translations"
 # Values of <html lang>: BCP 47, with the script if the language has several.
 TAGS: Mapping[str, str] = {"zh": "zh-Hans"}
+RIGHT_TO_LEFT = ("ar",)
 
 
 def translate(app: Flask) -> None:
-    """Give the app's templates the functions `_` and `ngettext`, and the variable `language`."""
+    """Give the app's templates the functions `_` and `ngettext`, and the variables `language` and `direction`."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
-    app.context_processor(lambda: {"language": TAGS.get(language(), language())})
+    app.context_processor(_variables)
+
+
+def _variables() -> dict[str, str]:
+    """Values of the attributes lang and dir of a page."""
+    current = language()
+    return {"language": TAGS.get(current, current), "direction": "rtl" if current in RIGHT_TO_LEFT else "ltr"}
 
 
 def language() -> str:
@@ -54,5 +59,5 @@ def catalogue(language: str) -> standard.NullTranslations:
     """Catalogue of a language, compiled in memory from its .po file."""
     if language == "en":
         return standard.NullTranslations()
-    source = polib.pofile(str(CATALOGUES / language / "LC_MESSAGES" / "messages.po"))
+    source = polib.pofile(str(catalogue_file(language)))
     return standard.GNUTranslations(BytesIO(source.to_binary()))

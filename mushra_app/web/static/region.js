@@ -26,7 +26,7 @@ export class LoopRegion extends EventTarget {
     this.#element = element;
     this.#duration = duration;
     this.#bounds = new LoopBounds(duration, shortest);
-    this.#speech = new Intl.NumberFormat(document.documentElement.lang, {
+    this.#speech = new Intl.NumberFormat(`${document.documentElement.lang}-u-nu-latn`, {
       style: "unit",
       unit: "second",
       unitDisplay: "long",

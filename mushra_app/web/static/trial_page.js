@@ -44,7 +44,7 @@ export class TrialPage {
   #decimal;
 
   constructor() {
-    const language = document.documentElement.lang;
+    const language = `${document.documentElement.lang}-u-nu-latn`; // the digits of the scale and the keys
     this.#list = new Intl.ListFormat(language, { type: "unit" });
     if (!slidersCanStand()) find("#lying").media = "all";
     const transport = find(".transport");

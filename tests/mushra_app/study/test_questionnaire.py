@@ -294,7 +294,7 @@ def test_pages_with_questions_can_be_saved_and_read(folder: Path):
     [
         ("language = de", "not readable as TOML"),
         ('langauge = "de"', "no such key: langauge"),
-        ('language = "fi"', 'language = "fi": must be one of en, de, fr, es, zh'),
+        ('language = "fi"', 'language = "fi": must be one of en, de, fr, es, zh, ja, ko, pt, it, pl, ar'),
         ("title = 7", "title must be a text"),
         ('headphone_check = "loud"', "must be one of huggins, antiphase"),
         ('headphone_failed = "shout"', "must be one of turn away, flag"),

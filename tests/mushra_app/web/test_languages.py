@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import re
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from earmark import mushra_app
-from earmark.mushra_app.study.session_file import LANGUAGES
+from earmark.mushra_app.study.translations import LANGUAGES, catalogue_file, review_note
 from earmark.mushra_app.web import create_app
-from earmark.mushra_app.web.languages import CATALOGUES, catalogue
+from earmark.mushra_app.web.languages import catalogue
 from tests.mushra_app.visitor import Visitor
 
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
@@ -34,7 +35,7 @@ def messages() -> dict[str | tuple[str, ...], str]:
 
 
 def read(language: str) -> Catalog:
-    with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+    with catalogue_file(language).open("rb") as file:
         return read_po(file, locale=language)
 
 
@@ -58,7 +59,7 @@ def test_every_message_is_translated(language: str):
 def test_placeholders_agree(language: str):
     """Each form has the placeholders of the English plural. The singular can omit the number."""
     catalog = read(language)
-    assert catalog.num_plurals == {"zh": 1}.get(language, 2)
+    assert catalog.num_plurals == {"zh": 1, "ja": 1, "ko": 1, "pl": 3, "ar": 6}.get(language, 2)
     for message in catalog:
         if not message.id:
             continue
@@ -78,6 +79,12 @@ def test_placeholders_agree(language: str):
         ("fr", "Excellent Bon Assez_bon Médiocre Mauvais"),
         ("es", "Excelente Buena Aceptable Mediocre Mala"),
         ("zh", "优 良 中 差 劣"),
+        ("ja", "非常に良い 良い 普通 悪い 非常に悪い"),
+        ("ko", "매우_좋음 좋음 보통 나쁨 매우_나쁨"),
+        ("pt", "Excelente Boa Razoável Fraca Má"),
+        ("it", "Eccellente Buona Discreta Scarsa Cattiva"),
+        ("pl", "Doskonała Dobra Dostateczna Słaba Zła"),
+        ("ar", "ممتاز جيد مقبول رديء سيئ"),
     ],
 )
 def test_the_scale_has_the_standard_terms(language: str, labels: str):
@@ -94,7 +101,9 @@ def first_page(folder: Path, accept: str) -> str:
     [
         ("de-AT,de;q=0.9,en;q=0.5", "de", "Hörtest"),
         ("fr", "fr", "Test d’écoute"),
-        ("pt,es;q=0.8", "es", "Prueba de escucha"),
+        ("fi,es;q=0.8", "es", "Prueba de escucha"),
+        ("pt-BR,pt;q=0.9,en;q=0.8", "pt", "Teste de escuta"),
+        ("ja", "ja", "聴取試験"),
         ("zh-CN,zh;q=0.9", "zh-Hans", "听音测试"),
         ("en-GB", "en", "Listening test"),
         ("fi", "en", "Listening test"),
@@ -103,13 +112,13 @@ def first_page(folder: Path, accept: str) -> str:
 )
 def test_the_browser_decides_if_the_study_does_not(study_folder: Path, accept: str, tag: str, word: str):
     html = first_page(study_folder, accept)
-    assert f'<html lang="{tag}">' in html
+    assert f'<html lang="{tag}" dir="ltr">' in html
     assert f"<h1>{word}</h1>" in html
 
 
 def test_the_study_decides_first(study_folder: Path):
     (study_folder / "session.toml").write_text('language = "fr"\n')
-    assert '<html lang="fr">' in first_page(study_folder, "de")
+    assert '<html lang="fr" dir="ltr">' in first_page(study_folder, "de")
 
 
 @pytest.mark.parametrize(("trials", "words"), [(1, "1 Durchgang."), (3, "3 Durchgänge.")])
@@ -128,7 +137,7 @@ def test_errors_for_people_and_scripts_are_translated(study_folder: Path):
 
 def test_the_admin_page_is_in_english(study_folder: Path):
     page = Visitor(create_app(study_folder)).get("/admin/sign-in", headers={"Accept-Language": "de"})
-    assert '<html lang="en">' in page.text
+    assert '<html lang="en" dir="ltr">' in page.text
 
 
 def test_the_author_s_texts_are_escaped_and_not_translated(study_folder: Path):
@@ -147,3 +156,33 @@ def test_the_author_s_texts_are_escaped_and_not_translated(study_folder: Path):
 def test_no_catalogue_has_unused_messages(language: str):
     used = {texts(message)[0] for message in messages()}
     assert {texts(message.id)[0] for message in read(language) if message.id} <= used
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 5, 11, 21, 22, 100, 102])
+def test_plural_forms_are_those_of_unicode(number: int):
+    """By the plural rules of CLDR, which Babel carries."""
+    from babel import Locale
+
+    forms = {"pl": ("one", "few", "many"), "ar": ("zero", "one", "two", "few", "many", "other")}
+    for language, names in forms.items():
+        form = gettext.c2py(read(language).plural_expr)
+        assert names[form(number)] == Locale(language).plural_form(number)
+
+
+def test_arabic_runs_from_right_to_left(study_folder: Path):
+    html = first_page(study_folder, "ar")
+    assert '<html lang="ar" dir="rtl">' in html
+    assert "<h1>اختبار استماع</h1>" in html
+
+
+def test_the_experimenter_learns_of_texts_that_nobody_reviewed(study_folder: Path):
+    from click.testing import CliRunner
+
+    from earmark.mushra_app.cli import study_group
+
+    assert review_note("en") == ""
+    (study_folder / "session.toml").write_text('language = "ja"\n')
+    result = CliRunner().invoke(study_group, ["check", str(study_folder)])
+    assert "Japanese: a machine translated the texts that listeners read" in " ".join(result.output.split())
+    page = first_page(study_folder, "ja")
+    assert "machine" not in page
