@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.database.collected import HEARD
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.ratings.screening import screen
@@ -228,9 +229,8 @@ def test_downloads_are_the_ratings(admin: FlaskClient, store: Store):
     take_part(store, "ada", comment="näselnd")
     sheet = pd.read_csv(io.BytesIO(admin.get("/admin/ratings.csv").data), keep_default_na=False)
     table = pd.read_parquet(io.BytesIO(admin.get("/admin/ratings.parquet").data))
-    pd.testing.assert_frame_equal(
-        sheet.drop(columns="server_seconds"), table.drop(columns="server_seconds"), check_dtype=False
-    )  # fmt: skip
+    floats = ["server_seconds", *HEARD]
+    pd.testing.assert_frame_equal(sheet.drop(columns=floats), table.drop(columns=floats), check_dtype=False)
     assert set(sheet["study"]) == {store.setting("study_id")}
     assert len(table) == 12
     assert dict(zip(table.condition, table.score, strict=True)) == SCORES
