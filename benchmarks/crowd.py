@@ -32,6 +32,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from sqlalchemy import create_engine, text
@@ -45,6 +46,10 @@ ROOT = Path(__file__).resolve().parents[1]
 RATE, SECONDS = 48_000, 1.0
 CONDITIONS = (Condition("reference", "hidden reference"), Condition("anchor@3.5k", "low anchor"),
               *(Condition(f"codec{k}", "system") for k in range(4)))  # fmt: skip
+
+# What a browser records of its device and of each stimulus: a dozen moves of the slider.
+DEVICE = {"pointer": "mouse", "sample_rate": 48_000, "touch_points": 0}
+HEARD = {"plays": 4, "seconds": 11.237, "switches": 3, "moves": [[3.4 * k, 7 * k] for k in range(12)]}
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ async def take_part(server: Server, load: Load, seen: Observations, rng: random.
         if 'name="consent"' not in page:
             await asyncio.sleep(load.think / 2 * (1 + rng.random()))  # all items are leased; some may become free
             return True
-        form = f"token={_field(page)}&consent=yes".encode()
+        form = f"token={_field(page)}&consent=yes&device={quote(json.dumps(DEVICE))}".encode()
         await browser.post("/start", form, "application/x-www-form-urlencoded", seen.page_seconds)
         _, path, body = await browser.get("/continue")
         if path != "/page/volume":
@@ -261,8 +266,8 @@ async def _rate_all(browser: Browser, load: Load, seen: Observations, rng: rando
         scores = {token: rng.randint(0, 40) if bad else rng.randint(90, 100) for token in
                   _attribute(page, "data-stimulus")}  # fmt: skip
         key = _attribute(page, "data-key")[0]
-        marks = [{"stimulus": token, "score": score, "comment": ""} for token, score in scores.items()]
-        message = {"token": _attribute(page, "data-token")[0], "seconds": 20.0, "ratings": marks}
+        marks = [{"stimulus": token, "score": score, "comment": "", "heard": HEARD} for token, score in scores.items()]
+        message = {"token": _attribute(page, "data-token")[0], "seconds": 20.0, "heard": HEARD, "ratings": marks}
         status, _, answer = await browser.post(
             f"/trial/{key}", json.dumps(message).encode(), "application/json", seen.rating_seconds
         )

@@ -37,8 +37,10 @@ class Results(Database):
             position (of the trial in the session, from 1), seconds (spent on the trial, as the browser says),
             submitted (ISO 8601, UTC), comment, excluded (why the listener's ratings do not count, "" if they do),
             excluded_by ("screening", "timing", "page" or "experimenter"), server_seconds (from sending the page to
-            receiving the ratings; NaN if an earlier version served it), study (id of the database), study_version
-            (hash of the audio). Ratings of audio that was replaced are left out.
+            receiving the ratings; NaN if an earlier version served it), plays, heard_seconds, switches and moves (of
+            this condition in the trial, see listening.py; NaN if unknown), reference_seconds (heard of the open
+            reference), study (id of the database), study_version (hash of the audio). Ratings of audio that was
+            replaced are left out.
         """
         with self.reading() as session:
             return rating_table(session, self.study)
