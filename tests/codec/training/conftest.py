@@ -78,9 +78,13 @@ group = join("cpu")
 """
 
 
-@pytest.fixture
-def two_processes(tmp_path):
-    """Function that runs code in two processes, as torchrun does, with the names `folder`, `rank` and `group`."""
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """Function that runs code in two processes, as torchrun does, with the names `folder`, `rank` and `group`.
+
+    Returns what they print, and the folder.
+    """
+    folder = tmp_path_factory.mktemp("together")
 
     def run(code, port):
         environment = {
@@ -89,7 +93,7 @@ def two_processes(tmp_path):
         }  # fmt: skip
         processes = [
             subprocess.Popen(
-                [sys.executable, "-c", WORKER + code, str(tmp_path)], cwd=ROOT, text=True,
+                [sys.executable, "-c", WORKER + code, str(folder)], cwd=ROOT, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             )
@@ -101,7 +105,7 @@ def two_processes(tmp_path):
             for process in processes:
                 process.kill()
         assert [process.returncode for process in processes] == [0, 0], said
-        return said
+        return said, folder
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -91,23 +91,16 @@ def test_a_command_for_one_process_refuses_torchrun(launched):
         single_process("train-lm", "cpu")
 
 
-def test_rank_0_decodes_the_corpus_for_all(corpus, two_processes, tmp_path):
-    """The first call makes the shards, the second one uses them."""
-    said = two_processes(f"""
-made = []
-write = shards.write
-shards.write = lambda *a, **k: (made.append(1), write(*a, **k))[1]
-for _ in range(2):
-    found = open_shards(Path({str(corpus.parent / "manifest.jsonl")!r}), folder / "shards", 24000, 1, group)
-print("recordings", len(found.recordings), "made", len(made))
-leave()
-""")
-    assert [line.splitlines()[-1] for line in said] == ["recordings 18 made 2", "recordings 18 made 0"]
-
-
-TRAINING = """
+KINDS = {
+    "rvq": ["quantizer.kind=rvq"],
+    "diffq": ["quantizer.kind=diffq"],
+    "gumbel": ["quantizer.kind=gumbel"],
+    "muon": ["optimizer.kind=muon", "losses.levels=1.0"],
+}
+WORK = """
+import signal
 from earmark.codec.training import run
-trainers = []
+trainers, before_update = [], lambda trainer: None
 
 class Watched(run.Trainer):
     def __init__(self, *arguments):
@@ -118,28 +111,44 @@ class Watched(run.Trainer):
         before_update(self)
         return super().update(batch)
 
-def before_update(trainer):
-    pass
-
 run.Trainer = Watched
 
-def train(**more):
-    recipe = recipe_files.load("tiny", SETTINGS)
+def train(name, *settings, **more):
+    recipe = recipe_files.load("tiny", (*SMALL, *settings))
     try:
-        done = run.train(recipe, [shards.Shards(CORPUS)], folder / "run", group, tensorboard=False, **more)
+        done = run.train(recipe, [shards.Shards(CORPUS)], folder / name, group, tensorboard=False, **more)
     except KeyboardInterrupt:
         done = "interrupted"
-    torch.save({"done": done, **trainers[0].state_dict()}, folder / f"{rank}.pt")
-    leave()
+    torch.save({"done": done, **trainers.pop().state_dict()}, folder / f"{name}-{rank}.pt")
+
+made = []
+write = shards.write
+shards.write = lambda *a, **k: (made.append(1), write(*a, **k))[1]
+for _ in range(2):  # the first call makes the shards, the second one uses them
+    found = open_shards(CORPUS.parent / "manifest.jsonl", folder / "shards", 24000, 1, group)
+for name, settings in KINDS.items():
+    train(name, *settings, "quantizer.penalty=0.1")
+train("limit", "training.updates=1000", stop_after=0 if rank == 1 else 1000)
+
+def before_update(trainer):
+    if rank == 1 and trainer.updates == 2:
+        signal.raise_signal(signal.SIGINT)
+
+train("interrupt", "training.updates=1000")
+print("recordings", len(found.recordings), "made", len(made))
+leave()
 """
 
 
-def training(corpus, *settings):
-    return TRAINING.replace("SETTINGS", repr((*SMALL, *settings))).replace("CORPUS", f"Path({str(corpus)!r})")
+@pytest.fixture(scope="module")
+def together(corpus, two_processes):
+    """What the two processes print, and the folder of their trainings; one start serves all tests."""
+    given = f"SMALL, KINDS, CORPUS = {SMALL!r}, {KINDS!r}, Path({str(corpus)!r})\n"
+    return two_processes(given + WORK)
 
 
-def ranks(folder):
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+def ranks(folder, name):
+    return [torch.load(folder / f"{name}-{rank}.pt", weights_only=True) for rank in range(2)]
 
 
 def flat(state, path=""):
@@ -151,46 +160,31 @@ def flat(state, path=""):
     return [(path, state)]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        ["quantizer.kind=rvq"],
-        ["quantizer.kind=diffq"],
-        ["quantizer.kind=gumbel"],
-        ["optimizer.kind=muon", "losses.levels=1.0"],
-    ],
-)
-def test_both_processes_end_with_the_same_state(corpus, two_processes, tmp_path, settings):
+def test_rank_0_decodes_the_corpus_for_all(together):
+    said, _ = together
+    assert [line.splitlines()[-1] for line in said] == ["recordings 18 made 2", "recordings 18 made 0"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_both_processes_end_with_the_same_state(together, name):
     """Codebooks, networks, balancer and optimisers are equal bit for bit."""
-    two_processes(training(corpus, *settings, "quantizer.penalty=0.1") + "train()")
-    first, second = (flat(state) for state in ranks(tmp_path))
-    assert [name for name, _ in first] == [name for name, _ in second]
-    for (name, ours), (_, theirs) in zip(first, second, strict=True):
+    first, second = (flat(state) for state in ranks(together[1], name))
+    assert [part for part, _ in first] == [part for part, _ in second]
+    for (part, ours), (_, theirs) in zip(first, second, strict=True):
         same = torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs
-        assert same, name
+        assert same, part
 
 
-def test_an_interrupt_of_one_process_stops_both_at_the_same_update(corpus, two_processes, tmp_path):
+def test_an_interrupt_of_one_process_stops_both_at_the_same_update(together):
     """The interrupted process is the one that does not write the state."""
-    two_processes(
-        training(corpus, "training.updates=1000")
-        + """
-import signal
-def before_update(trainer):
-    if rank == 1 and trainer.updates == 2:
-        signal.raise_signal(signal.SIGINT)
-train()
-"""
-    )
-    found = ranks(tmp_path)
+    found = ranks(together[1], "interrupt")
     assert [state["updates"] for state in found] == [3, 3]  # the current update is completed
     assert [state["done"] for state in found] == ["interrupted", "interrupted"]
-    assert torch.load(tmp_path / "run" / STATE, weights_only=True)["updates"] == 3
+    assert torch.load(together[1] / "interrupt" / STATE, weights_only=True)["updates"] == 3
 
 
-def test_a_time_limit_stops_both_at_the_same_update(corpus, two_processes, tmp_path):
-    two_processes(training(corpus, "training.updates=1000") + "train(stop_after=0 if rank == 1 else 1000)")
-    found = ranks(tmp_path)
+def test_a_time_limit_stops_both_at_the_same_update(together):
+    found, folder = ranks(together[1], "limit"), together[1] / "limit"
     assert [(state["updates"], state["done"]) for state in found] == [(1, False), (1, False)]
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"] == recipe_files.load("tiny").name
-    assert torch.load(tmp_path / "run" / STATE, weights_only=True)["updates"] == 1
+    assert json.loads((folder / "run.json").read_text())["recipe"] == recipe_files.load("tiny").name
+    assert torch.load(folder / STATE, weights_only=True)["updates"] == 1

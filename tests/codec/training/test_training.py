@@ -95,26 +95,34 @@ def test_the_log_has_losses_gradients_and_codebooks(uninterrupted, log):
     assert sum(value for key, value in last.items() if key.startswith("fraction_")) == pytest.approx(1, abs=0.5)
 
 
-@pytest.mark.parametrize(
-    "settings", ["quantizer.kind=rvq", "quantizer.kind=diffq", "quantizer.kind=gumbel", "optimizer.kind=muon"]
-)
-@pytest.mark.parametrize("cut", [1, 5, 6, 7])
-def test_resumes_bit_for_bit(corpus, tmp_path, settings, cut):
-    """Interrupted early in, shortly before, at and after the end of the first epoch; with quantisers that add noise."""
-    recipe = small("training.updates=6", settings)
-    data = torch.randn(12, 2, 1, 6000, generator=torch.Generator().manual_seed(0))
-    whole, first = Trainer(recipe, ALONE), Trainer(recipe, ALONE)
-    for batch in data:
+KINDS = ["quantizer.kind=rvq", "quantizer.kind=diffq", "quantizer.kind=gumbel", "optimizer.kind=muon"]
+CUTS = [1, 5, 6, 7]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def saved(request, tmp_path_factory):
+    """Recipe, 12 batches, and the folder of the states that a training of these saved at the cuts and at its end."""
+    folder = tmp_path_factory.mktemp("saved")
+    recipe = small("training.updates=6", request.param)
+    batches = torch.randn(12, 2, 1, 6000, generator=torch.Generator().manual_seed(0))
+    whole = Trainer(recipe, ALONE)
+    for number, batch in enumerate(batches, start=1):
         whole.update(batch)
-    for batch in data[:cut]:
-        first.update(batch)
-    torch.save(first.state_dict(), tmp_path / "state.pt")
+        if number in (*CUTS, 12):
+            torch.save(whole.state_dict(), folder / f"{number}.pt")
+    return recipe, batches, folder
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_resumes_bit_for_bit(saved, cut):
+    """Interrupted early in, shortly before, at and after the end of the first epoch; with quantisers that add noise."""
+    recipe, batches, folder = saved
     second = Trainer(recipe, ALONE)
-    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    second.load_state_dict(torch.load(folder / f"{cut}.pt", weights_only=True))
     torch.rand(3)  # other random numbers must not matter
-    for batch in data[cut:]:
+    for batch in batches[cut:]:
         second.update(batch)
-    assert same(whole.state_dict(), second.state_dict())
+    assert same(torch.load(folder / "12.pt", weights_only=True), second.state_dict())
 
 
 def command(corpus, out, *more):
@@ -146,9 +154,8 @@ def test_a_killed_training_ends_with_the_same_weights(corpus, uninterrupted, tmp
     wait_for((out / STATE).exists)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    again = start(corpus, out, "--resume")
-    said = again.communicate()[1]
-    assert again.returncode == 0, said
+    again = CliRunner().invoke(cli, command(corpus, out, "--resume")[3:])
+    assert again.exit_code == 0, again.output
     assert same(state(uninterrupted), state(out))
 
 
@@ -172,12 +179,13 @@ def test_two_processes_equal_one(corpus, tmp_path, log):
     few = ("--set", "training.updates=3", "--set", "training.epochs=1", "--set", "discriminators.start=1")
     few += ("--set", "discriminators.update_probability=1.0")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
-    for folder, start in ((tmp_path / "two", torchrun), (tmp_path / "one", [sys.executable, "-m"])):
-        done = subprocess.run(
-            [*start, *command(corpus, folder, "--device", "cpu", *few)[2:]], cwd=ROOT, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [*torchrun, *command(corpus, tmp_path / "two", "--device", "cpu", *few)[2:]], cwd=ROOT, capture_output=True,
+        text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one = CliRunner().invoke(cli, command(corpus, tmp_path / "one", "--device", "cpu", *few)[3:])
+    assert one.exit_code == 0, one.output
     together, alone = state(tmp_path / "two"), state(tmp_path / "one")
     for part in ("generator", "discriminators"):
         for name, tensor in alone[part].items():

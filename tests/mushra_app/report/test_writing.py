@@ -51,7 +51,7 @@ def text_of(page: Path) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", html).split())
 
 
-def test_files(tmp_path):
+def test_files(tmp_path, every_format):
     """A rates the hidden reference 100 and B 50, so B is dropped and each condition keeps two ratings."""
     report = write_report(small_test({"A": 100, "B": 50}), "paper", tmp_path / "deep/report")
     assert {path.name for path in (tmp_path / "deep/report").iterdir()} == {
@@ -199,7 +199,7 @@ def test_nobody_dropped(tmp_path):
     assert "Nobody was dropped" in text_of(write_report(small_test({"A": 100}), "paper", tmp_path).page)
 
 
-def test_report_of_a_test_whose_listeners_were_all_dropped(tmp_path):
+def test_report_of_a_test_whose_listeners_were_all_dropped(tmp_path, every_format):
     report = write_report(small_test({"A": 50, "B": 60}), "paper", tmp_path, "paper")
     assert (report.kept, report.listeners) == (0, 2)
     assert report.summary.empty
@@ -223,7 +223,7 @@ def test_single_rating_shows_no_interval(tmp_path):
 HOSTILE = "</style></svg><script>alert(1)</script>"
 
 
-def test_names_are_escaped_everywhere(tmp_path):
+def test_names_are_escaped_everywhere(tmp_path, every_format):
     """Names with HTML, TeX or rich markup appear verbatim in the page, the plot and the terminal."""
     names = {"reference": HOSTILE, "opus@6": "$x^2$ [red]opus[/red]", "anchor@3.5k": "a & b"}
     base = small_test({"A": 100, "B": 50}, categories=("music", "speech"))
@@ -252,7 +252,7 @@ def test_no_csv_cell_is_a_formula(tmp_path, name):
     assert table(report.listeners_csv)[0]["listener"] == f"'{name}"
 
 
-def test_names_in_any_script(tmp_path, capfd, recwarn):
+def test_names_in_any_script(tmp_path, every_format, capfd, recwarn):
     base = small_test({"ユーザー": 100})
     frame = base.frame.replace({"condition": {"opus@6": "编解码器"}})
     report = write_report(Ratings(frame, {**ROLES, "编解码器": "system"}, "世界.csv"), "none", tmp_path)
