@@ -87,7 +87,7 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error}); name another folder, or restore this file") from error
     if not isinstance(metadata, dict):
         raise UserError(f"{path}: not what a training writes; name another folder, or restore this file")

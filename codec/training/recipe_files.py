@@ -113,7 +113,7 @@ def _read(source: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise UserError(f"{source}: not a recipe (TOML), but a binary file; {_listed()}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{source}: not TOML: {error}") from error
 
 

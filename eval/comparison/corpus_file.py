@@ -83,7 +83,7 @@ def read_corpus(file: Path, leave_out: Path | None = None) -> list[Source]:
 def _content(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: no corpus file: {error}") from error
 
 

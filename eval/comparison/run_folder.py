@@ -111,7 +111,7 @@ def read_info(run: Path) -> dict[str, Any]:
         info: dict[str, Any] = json.loads((run / INFO).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{run}: no {INFO} in it; make a run with `earmark compare AUDIO_DIR --out {run}`") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{run / INFO}: not readable ({error}); run `earmark compare` again") from error
     remember(info.get("own_metrics", {}), info.get("metric_versions", {}))
     return info

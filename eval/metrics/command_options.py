@@ -122,7 +122,7 @@ def _check_pattern(label: str, pattern: str | None) -> None:
 def _from_file(file: Path, name: str | None) -> Metric:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"--metric {file}: {getattr(error, 'strerror', None) or error}") from error
     label = f"--metric {file}:"
     _check(label, content)

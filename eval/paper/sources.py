@@ -50,6 +50,6 @@ def read_bench(path: Path) -> dict[str, dict[str, Any]]:
         if all({"latency", "encode", "decode"} <= one.keys() for one in systems.values()):
             return systems
         reason = "no real-time factors in it"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise UserError(f"--bench {path}: {reason}; make it with `earmark bench --out {path}`")

@@ -75,7 +75,7 @@ def measure_study(study: Study, folder: Path) -> Measured:
                 item: {name: Measures(**values) for name, values in conditions.items()}
                 for item, conditions in cached["measured"].items()
             }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass  # missing, damaged, or written by another version
     measured = {}
     with progress("check stimuli", len(study.items)) as advance:

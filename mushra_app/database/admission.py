@@ -38,7 +38,7 @@ def took_part(session: Session, arrival: Arrival) -> bool:
     """Whether the person who arrives has this visit's session, has ended another, or was deleted.
 
     A session that ended counts if it stored trials, or if a page turned the listener away; it does not if the
-    experimenter has decided about it, which lets the person come again.
+    experimenter has excluded it, which lets the person come again.
     """
     if arrival.person is None:
         return False
@@ -47,9 +47,8 @@ def took_part(session: Session, arrival: Arrival) -> bool:
         person = person_key(_setting(session, "secret_key"), arrival.source, arrival.person)
         return session.get(Admitted, person) is not None
     ended = or_(Listener.state == "turned away", and_(Listener.state.in_(["finished", "left"]), judging.RATED))
-    ruled_out = or_(
-        Listener.visit.is_not_distinct_from(arrival.visit), and_(Listener.excluded_by != "experimenter", ended)
-    )  # fmt: skip
+    counts = or_(Listener.excluded_by != "experimenter", Listener.excluded == "")
+    ruled_out = or_(Listener.visit.is_not_distinct_from(arrival.visit), and_(ended, counts))
     return session.scalar(select(Listener.id).where(whose, ruled_out).limit(1)) is not None
 
 

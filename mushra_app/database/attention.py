@@ -69,14 +69,15 @@ def _page_results(session: Session, *criteria: ColumnElement[bool]) -> list[Row]
 def _repeated_trials(session: Session, *criteria: ColumnElement[bool]) -> list[Row]:
     """Differences between the two presentations of each repeated trial."""
     repeats = select(Listener.label, Trial.item).join(Listener).where(
-        Trial.purpose == "repeat", Trial.submitted.is_not(None)
+        Trial.purpose == "repeat", Trial.submitted.is_not(None), Trial.retired.is_(None)
     )  # fmt: skip
     repeated = {(listener, item) for listener, item in session.execute(repeats)}
     query = (
         select(Listener.label, Trial.item, Rating.condition, Rating.score)
         .join(Trial, Trial.listener_id == Listener.id).join(Rating, Rating.trial_id == Trial.id)
         .where(
-            Trial.purpose.in_(["rating", "repeat"]), Listener.label.in_({label for label, _ in repeated}), *criteria
+            Trial.purpose.in_(["rating", "repeat"]), Trial.retired.is_(None),
+            Listener.label.in_({label for label, _ in repeated}), *criteria,
         )
     )  # fmt: skip
     scores: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))

@@ -117,11 +117,12 @@ class Store(Newcomers):
             NotOpenError: if the study admits nobody.
         """
         self.screen_ended_sessions()
+        with self.reading() as session:  # before the lock, for which others wait: the items are provisional
+            status, items = self.admission(session, clock.now(session))
         with self.writing(exclusive=True) as session:
-            if session.scalar(select(Listener).where(Listener.key == key)) is None:
+            if session.scalar(select(Listener.id).where(Listener.key == key)) is None:
                 now = clock.now(session)
                 admission.check(session, arrival, address, self.per_address, now)
-                status, items = self.admission(session, now)
                 if status.state != "open":
                     raise NotOpenError(status)
                 listener = admission.new_listener(session, key, arrival, address, now)
@@ -223,10 +224,14 @@ class Store(Newcomers):
                 session, listener_key, step_key, answer, turned_away, again=again, before=before
             )  # fmt: skip
 
-    def stimulus(self, listener_key: str, token: str) -> tuple[str, str] | None:
-        """Item id and condition behind a token of this listener, which is fetched now; None if there is none."""
+    def stimulus(self, listener_key: str, token: str, *, sent: bool = True) -> tuple[str, str] | None:
+        """Item id and condition behind a token of this listener; None if there is none.
+
+        Args:
+            sent: whether the audio is sent now. It counts as fetched if the trial has not been rated yet.
+        """
         owned = (
-            select(Trial.item, Stimulus.condition, Stimulus.fetched)
+            select(Trial.item, Trial.submitted, Stimulus.condition, Stimulus.fetched)
             .select_from(Stimulus).join(Trial).join(Listener)
             .where(Stimulus.token == token, Listener.key == listener_key)
         )  # fmt: skip
@@ -234,7 +239,7 @@ class Store(Newcomers):
             row = session.execute(owned).one_or_none()
         if row is None:
             return None
-        if row.fetched is None:
+        if sent and row.fetched is None and row.submitted is None:
             with self.noting() as session:
                 session.execute(update(Stimulus).where(Stimulus.token == token).values(fetched=clock.now(session)))
         return row.item, row.condition

@@ -80,7 +80,7 @@ def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) ->
         settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as TOML ({error})") from error
     try:
         _check(settings, items)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
@@ -157,7 +158,7 @@ def load(folder: Path) -> Study:
                 f"{folder} is a run, not a listening test; make one of it by `earmark study build {folder} -o study/`"
             ) from error
         raise UserError(f"{folder}: no study.json in it; make a study by `earmark study build RUN -o STUDY`") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as a study ({error})") from error
     if data.pop("format", None) != FORMAT:
         raise UserError(f"{path}: another version of Earmark wrote this study; build it again")
@@ -191,13 +192,25 @@ def _check_content(study: Study, path: Path) -> None:
     if not study.items or study.condition("hidden reference") is None:
         missing = "no condition is the hidden reference" if study.items else "has no items"
         raise UserError(f"{path}: {missing}; build the study again")
-    if min(study.annotations, study.trials_per_listener, study.sample_rate) < 1:
+    numbers = (study.annotations, study.trials_per_listener, study.sample_rate)
+    if not all(isinstance(number, int) and number >= 1 for number in numbers):
         raise UserError(
-            f"{path}: annotations, trials_per_listener and sample_rate are 1 or more; build the study again"
+            f"{path}: annotations, trials_per_listener and sample_rate are whole numbers from 1; build the study again"
         )
+    conditions, items = [one.name for one in study.conditions], [one.id for one in study.items]
+    for what, names in (("a name", [study.name]), ("a condition", conditions), ("an item", items)):
+        wrong = next((name for name in names if not isinstance(name, str)), None)
+        if wrong is not None or len(set(names)) < len(names):
+            raise UserError(f"{path}: {what} is no text, or occurs twice; build the study again")
+    for condition in study.conditions:
+        if condition.role not in get_args(Role):
+            raise UserError(f"{path}: condition {condition.name} has an unknown role; build the study again")
     for item in study.items:
-        for condition in item.stimuli:
-            study.audio_path(path.parent, item, condition)
+        if not isinstance(item.seconds, int | float) or not 0 < item.seconds < math.inf:
+            raise UserError(f"{path}: the length of item {item.id} is not a number above 0; build the study again")
+    for item in study.items:
+        for name in item.stimuli:
+            study.audio_path(path.parent, item, name)
 
 
 def _check_pages(study: Study, path: Path) -> None:

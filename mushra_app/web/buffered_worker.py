@@ -15,6 +15,8 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
+from earmark.mushra_app.web.warm_up import warm_up
+
 THREADS = 8  # per worker; requests spend most of their time waiting for the database
 READ_SECONDS = 20  # for a whole request; the longest has 64 kB
 IDLE_SECONDS = 60  # without a byte in either direction
@@ -44,6 +46,7 @@ class BufferedWorker(Worker):
 
     def run(self) -> None:
         """Serve, and tell gunicorn every second that the worker lives."""
+        warm_up()
         channels: dict[int, object] = {}
         server = create_server(
             self.wsgi, map=channels, sockets=[one.sock for one in self.sockets], threads=THREADS, ident=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from flask import Blueprint, Response, abort, send_file, session
+from flask import Blueprint, Response, abort, request, send_file, session
 from flask.typing import ResponseReturnValue
 
 from earmark.eval.report.assets import PLAYER
@@ -22,7 +22,7 @@ def stimulus(token: str) -> ResponseReturnValue:
     The response has no entity tag, date or file name. They come from the file, and so would be equal for the open and
     the hidden reference.
     """
-    owned = served().store.stimulus(session.get("listener", ""), token)
+    owned = served().store.stimulus(session.get("listener", ""), token, sent=request.method == "GET")
     if owned is None:
         abort(404)
     item, condition = owned

@@ -12,6 +12,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.extras import require
 from earmark.codec.text import printable
 from earmark.mushra_app.database.connection import readable_by_others
+from earmark.mushra_app.web.warm_up import warm_up
 
 if TYPE_CHECKING:
     from werkzeug.serving import WSGIRequestHandler
@@ -77,6 +78,7 @@ def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
     host, port = bound.getsockname()[:2]
     server = make_server(host, port, app, threaded=True, fd=bound.fileno(), request_handler=_handler())
     ready()
+    warm_up()
     try:
         server.serve_forever()
     finally:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sqlalchemy import update
 
 from earmark.mushra_app.database import attention
 from earmark.mushra_app.database.attention import in_band
@@ -114,6 +115,15 @@ def test_a_repeated_trial_may_differ_by_a_band_on_average(store: Store, shift: i
     take_part(store, "ada", again=moved)
     assert checks(store)["repeated"] == (passes, f"a repeated trial differs by {shift}.0 points on average")
     assert (store.listener("ada").excluded == "") == passes
+
+
+def test_a_repetition_after_the_audio_changed_is_not_compared(store: Store):
+    """The two presentations of an item were different sounds, if its first ratings were retired in between."""
+    take_part(store, "ada", again={name: 100 - score for name, score in HONEST.items()})
+    assert checks(store)["repeated"][0] is False
+    with store.writing() as session:
+        session.execute(update(Trial).where(Trial.purpose == "rating").values(retired=1.0))
+    assert "repeated" not in checks(store)
 
 
 def test_a_repeated_trial_adds_no_ratings(store: Store, folder: Path):

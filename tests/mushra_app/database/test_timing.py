@@ -89,3 +89,20 @@ def test_a_refused_session_gets_no_code(folder: Path, monkeypatch):
     assert "faster than the sounds can be heard" in page
     assert "C1DONE" not in page
     assert "Please return your submission on Prolific" in page
+
+
+def test_asking_for_headers_or_after_rating_is_no_fetching(folder: Path, monkeypatch):
+    """HEAD sends no audio, and audio that is fetched after the ratings was not heard before them."""
+    app = create_app(folder)
+    visitor = Visitor(app)
+    clock = Clock(monkeypatch)
+    visitor.begin()
+    for _ in range(2):
+        page = visitor.trial()
+        for url in page.audio:
+            assert visitor.client.head(url).status_code == 200
+        clock.now += 30
+        visitor.rate(page, score=95, seconds=30)
+        for url in page.audio:
+            assert visitor.get(url).status_code == 200
+    assert flags_of(visitor) == "rated without fetching 10 sounds"

@@ -396,3 +396,13 @@ def test_rewards_are_rounded_up_to_a_cent():
 def test_all_sessions_cannot_be_dropped():
     with pytest.raises(UserError, match="below 1"):
         cost(1, 1, 1, 1, 10.0, fee=0, dropped=1.0)
+
+
+def test_a_person_whose_session_counts_after_all_does_not_begin_another(app: Flask):
+    """The experimenter excludes Ada's session, which lets her come again, and includes it again."""
+    take_all(Visitor(app), PROLIFIC)
+    again = PROLIFIC.replace("62b1b7ce", "another")
+    store_of(app).exclude(1, "excluded by the experimenter")
+    assert 'name="consent"' in Visitor(app).get(again).text
+    store_of(app).exclude(1, "")
+    assert "You were here before" in Visitor(app).get(again).text
