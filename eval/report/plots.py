@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from earmark.eval.report.chart import MARKERS, PALETTE, Axis, Level, Series, draw, linear
 from earmark.eval.statistics.aggregate import FEWEST_FOR_INTERVAL
 from earmark.eval.statistics.rates import axis_kbps, is_yardstick
 from earmark.eval.statistics.scales import bounds
 from earmark.eval.tables.columns import Column
 from earmark.eval.tables.published import MARK, is_published
 
-# Okabe and Ito's palette, distinguishable with all common types of colour blindness, without its black (text) and its
-# yellow (invisible on white). The SVG names each as a CSS variable, so that a page can lighten it on a dark ground.
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-INK, MUTED, GRID = "#1c2024", "#6b7280", "#d5d9df"
-_VARIABLES = {
-    **{color: f"--series-{index}" for index, color in enumerate(PALETTE)},
-    INK: "--ink", MUTED: "--muted", GRID: "--line",
-}  # fmt: skip
-RC: dict[Any, Any] = {
-    "svg.fonttype": "none", "text.parse_math": False, "font.family": "sans-serif", "font.size": 9,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED,
-    "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": GRID,
-}  # fmt: skip
 _TICKS = 1.5 * 2.0 ** np.arange(-3, 12)  # kbps; bit rates of neural codecs and octaves of them
-MOST_COLUMNS, ROW_INCHES = 4, 0.2  # of the legend
-_DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)))
+_DASHES = ("6 3", "2 2", "6 2 1 2", "1 3")
 
 
 @dataclass(frozen=True)
@@ -120,89 +98,36 @@ def rate_plot(summary: pd.DataFrame, metric: Column, category: str, looks: Mappi
     rows = _drawn(summary[chosen])
     published, rows = rows[is_published(rows)], rows[~is_published(rows)]
     coded, yardsticks = rows[rows["rate"].notna()], rows[rows["rate"].isna()]
-    # The salt makes ids unique among the plots of a page.
-    with mpl.rc_context({**RC, "svg.hashsalt": f"{metric.name} {category}"}):
-        figure = Figure(figsize=(4.4, 3.1), layout="constrained", facecolor="none")
-        axes = figure.add_subplot(facecolor="none")
-        for name, series in coded.groupby(coded["system"].map(series_name), sort=False):
-            points = series.sort_values("rate")
-            style = looks[str(name)]
-            axes.errorbar(
-                points["rate"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0), label=str(name),
-                color=style.color, marker=style.marker, markersize=5.5, linewidth=1.8, elinewidth=1.1, capsize=2.5,
-            )  # fmt: skip
-        _draw_published(axes, published, looks)
-        _draw_yardsticks(axes, yardsticks, shared)
-        _dress(axes, metric, shared, measured=bool(rows.loc[rows["rate"].notna(), "kbps"].notna().all()))
-        if not (coded.empty and published.empty):
-            draw_legend(figure, handlelength=1.6)
-        return to_svg(figure)
+    series = [
+        _series(str(name), points.sort_values("rate"), "rate", looks[str(name)])
+        for name, points in coded.groupby(coded["system"].map(series_name), sort=False)
+    ]
+    published = published[published["kbps_nominal"].notna()]
+    names = published["system"].str.removesuffix(f" {MARK}").map(series_name)
+    series += [
+        _series(f"{name} {MARK}", points.sort_values("kbps_nominal"), "kbps_nominal", looks[str(name)], hollow=True)
+        for name, points in published.groupby(names, sort=False)
+    ]
+    ordered = yardsticks.sort_values("mean")[["system", "mean"]].itertuples(index=False)
+    levels = [Level(system, mean, dashes) for (system, mean), dashes in zip(ordered, itertools.cycle(_DASHES))]
+    measured = bool(rows.loc[rows["rate"].notna(), "kbps"].notna().all())
+    return draw(_rate_axis(shared, measured), linear(*shared.score, metric.heading), series, levels)
 
 
-def _draw_published(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, Style]) -> None:
-    """Draw published figures with a bit rate as hollow markers, joined by dots."""
-    rows = rows[rows["kbps_nominal"].notna()]
-    names = rows["system"].str.removesuffix(f" {MARK}").map(series_name)
-    for name, series in rows.groupby(names, sort=False):
-        points = series.sort_values("kbps_nominal")
-        style = looks[str(name)]
-        axes.errorbar(
-            points["kbps_nominal"], points["mean"], yerr=(points["ci95_high"] - points["mean"]).fillna(0),
-            label=f"{name} {MARK}", color=style.color, marker=style.marker, markersize=5.5, markerfacecolor="none",
-            linewidth=1.1, linestyle=":", elinewidth=1.1, capsize=2.5,
-        )  # fmt: skip
+def _series(name: str, points: pd.DataFrame, rate: str, style: Style, *, hollow: bool = False) -> Series:
+    """The curve of a codec with its intervals; published figures are hollow, and joined by dots."""
+    return Series(
+        name,
+        list(zip(points[rate], points["mean"], strict=True)),
+        style.color,
+        style.marker,
+        bars=list(zip(points["ci95_low"], points["ci95_high"], strict=True)),
+        line=(1.1, "1 2") if hollow else (1.8, ""),
+        hollow=hollow,
+    )
 
 
-def _draw_yardsticks(axes: Axes, rows: pd.DataFrame, shared: Limits) -> None:
-    """Draw reference and anchors, which have no bit rate, as dashed lines with their names in the right margin."""
-    bottom, top = shared.score
-    gap = 0.06 * (top - bottom)
-    free = -np.inf
-    ordered = rows.sort_values("mean")
-    for (system, mean), dashes in zip(ordered[["system", "mean"]].itertuples(index=False), itertools.cycle(_DASHES)):
-        axes.axhline(mean, color=MUTED, linewidth=1, linestyle=dashes, zorder=1)
-        height = max(mean, free)
-        free = height + gap
-        axes.text(1.02, height, system, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=MUTED)
-
-
-def _dress(axes: Axes, metric: Column, shared: Limits, *, measured: bool) -> None:
-    axes.set_xscale("log")
-    axes.set_xlim(shared.kbps)
-    axes.set_ylim(shared.score)
+def _rate_axis(shared: Limits, measured: bool) -> Axis:
     ticks = _TICKS[(shared.kbps[0] <= _TICKS) & (shared.kbps[1] >= _TICKS)]
-    axes.xaxis.set_major_locator(FixedLocator(ticks[:: len(ticks) // 8 + 1].tolist()))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda kbps, _: f"{kbps:g}"))
-    axes.set_xlabel("measured bit rate (kbps)" if measured else "bit rate (kbps), measured or stated")
-    axes.set_ylabel(metric.heading)
-    axes.grid(linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(length=3)
-
-
-def draw_legend(figure: Figure, handlelength: float) -> None:
-    """Draw the legend above the axes, in up to four columns if the names fit; the figure grows with its rows."""
-    for columns in range(MOST_COLUMNS, 0, -1):
-        legend = figure.legend(
-            loc="outside upper left", ncols=columns, frameon=False, handlelength=handlelength, columnspacing=1.2
-        )
-        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
-            rows = -(-len(legend.get_texts()) // columns)
-            figure.set_figheight(figure.get_figheight() + (rows - 1) * ROW_INCHES)
-            return
-        legend.remove()
-
-
-def to_svg(figure: Figure) -> str:
-    """The figure as an SVG element for a page: without prologue, style sheet and clashing ids."""
-    buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<style.*?</style>", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)
-    for color, variable in _VARIABLES.items():
-        text = text.replace(color, f"var({variable}, {color})")
-    return text
+    label = "measured bit rate (kbps)" if measured else "bit rate (kbps), measured or stated"
+    return Axis(*shared.kbps, ticks[:: len(ticks) // 8 + 1].tolist(), label, logarithmic=True)

@@ -65,7 +65,7 @@ def write_results(
     summary = summarise(scores)
     keep = if_missing and listen_by is None
     if not (keep and _is_complete(run, link_audio)):
-        from earmark.eval.report.page import write_report  # loads matplotlib, which takes a second
+        from earmark.eval.report.page import write_report
 
         write_all(summary, info, run)
         write_report(run, scores, info, summary=summary, linked=link_audio, listen_by=listen_by)

@@ -6,12 +6,11 @@ import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from earmark.eval.report.plots import MUTED, RC, Style, draw_legend, series_name, to_svg
+from earmark.eval.report.chart import MUTED, Axis, Series, draw, linear
+from earmark.eval.report.plots import Style, series_name
 from earmark.eval.statistics.scales import modes_of
 from earmark.eval.tables.columns import describe
 
@@ -66,17 +65,16 @@ def scatters(
 
 def _draw(points: pd.DataFrame, x: str, y: str, styles: Mapping[str, Style], mode: str) -> str:
     shown = points.sample(min(MOST_POINTS, len(points)), random_state=SEED).sort_index()  # legends in the run's order
-    with mpl.rc_context({**RC, "svg.hashsalt": f"{x} {y} {mode}"}):
-        figure = Figure(figsize=(4.4, 3.3), layout="constrained", facecolor="none")
-        axes = figure.add_subplot(facecolor="none")
-        for name, series in shown.groupby(shown["system"].map(series_name), sort=False):
-            style = styles.get(str(name), Style(MUTED, "x"))
-            axes.plot(series[x], series[y], style.marker, color=style.color, markersize=3.2, alpha=0.7, label=str(name))
-        axes.set_xlabel(describe(x).heading)
-        axes.set_ylabel(describe(y).heading)
-        axes.grid(linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(length=3)
-        draw_legend(figure, handlelength=1)
-        return to_svg(figure)
+    series = []
+    for name, rows in shown.groupby(shown["system"].map(series_name), sort=False):
+        style = styles.get(str(name), Style(MUTED, "X"))
+        values = list(zip(rows[x], rows[y], strict=True))
+        series.append(Series(str(name), values, style.color, style.marker, size=3.2, opacity=0.7))
+    return draw(_axis(shown[x], x), _axis(shown[y], y), series)
+
+
+def _axis(values: pd.Series, metric: str) -> Axis:
+    """An axis that holds all values with room for their markers."""
+    low, high = float(values.min()), float(values.max())
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return linear(low - pad, high + pad, describe(metric).heading)

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 
 from earmark.codec import audio
 from earmark.codec.audio import Audio
@@ -143,7 +142,10 @@ def reverberate(samples: Audio, response: Audio) -> Audio:
     Returns:
         [channels, time - length + 1]: only samples to which the whole response contributed.
     """
-    return oaconvolve(samples, response, mode="valid", axes=-1).astype(np.float32)
+    from scipy.signal import oaconvolve  # takes a second to import, and commands import this module for its constants
+
+    convolved: Audio = oaconvolve(samples, response, mode="valid", axes=-1).astype(np.float32)
+    return convolved
 
 
 def reverberation_time(response: NDArray[np.floating], sample_rate: int) -> float:

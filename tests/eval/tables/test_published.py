@@ -158,10 +158,10 @@ def test_markers_of_published_figures_are_hollow(scores: pd.DataFrame, paper: Pa
     ]  # fmt: skip
 
     def markers(fill: str, series: int) -> int:
-        return len(re.findall(rf'<use [^>]*style="{fill}; stroke: var\(--series-{series}', svg))
+        style = rf'style="fill: {fill}; stroke: var\(--series-{series}, #\w+\)"'
+        return sum(path.count("M") for path in re.findall(rf'<path d="([^"]+)" class="marker" {style}', svg))
 
-    hollow = "fill-opacity: 0"  # each kind is once in the legend too
-    assert (markers(hollow, 0), markers(hollow, 1)) == (1 + 1, 2 + 1)
+    assert (markers("none", 0), markers("none", 1)) == (1 + 1, 2 + 1)  # each series is once in the legend too
 
 
 def test_the_report_shows_them_and_tests_without_them(run: Path, paper: Path):
