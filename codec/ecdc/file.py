@@ -153,14 +153,18 @@ def write(
         Bytes of codes and scales, which give the bit rate.
 
     Raises:
-        UserError: a batch of several signals, no samples, or see `open_writer`.
+        UserError: a batch of several signals, no samples, a code that is not the number of a codeword, segments that do
+            not fit the length of the signal, or see `open_writer`.
     """
+    from earmark.codec.encodec.checks import checked_samples
+
     if not codes.segments:
         raise UserError(f"{config.name}: a signal without samples; there is nothing to write")
     if codes.segments[0].codes.shape[0] != 1:
         raise UserError(f"{config.name}: an .ecdc file holds one signal; write those of a batch one by one")
+    samples = checked_samples(codes, config)
     writer = open_writer(
-        sink, config, codes.segments[0].codes.shape[1], codes.samples, format=format, model_identity=model_identity,
+        sink, config, codes.segments[0].codes.shape[1], samples, format=format, model_identity=model_identity,
         language_model=language_model, coder=coder,
     )  # fmt: skip
     for segment in codes.segments:

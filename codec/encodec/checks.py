@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.codec.encodec.codes import Segment
+from earmark.codec.encodec.codes import Codes, Segment
 from earmark.codec.encodec.config import EncodecConfig
 from earmark.codec.errors import UserError
 
@@ -84,3 +84,20 @@ def require_codes(segment: Segment, config: EncodecConfig, sizes: Sequence[int])
             f"code {int(codes[tuple(where)])} at [batch, codebook, step] = {where}; the codebooks of {config.name} "
             f"have the codewords 0 to {sizes[where[1]] - 1}"
         )
+
+
+def checked_samples(codes: Codes, config: EncodecConfig) -> int:
+    """Length of a coded signal, by default all samples of the last step; refuses codes that a file could not hold."""
+    codebooks = torch.empty(config.codebooks(), config.codebook_size, 0)
+    for segment in codes.segments:
+        require_codes(segment, config, codebooks)
+    hop, steps = config.seanet.hop, [segment.codes.shape[-1] for segment in codes.segments]
+    last = min(steps[-1] * hop, config.segment_samples or steps[-1] * hop)
+    samples = (len(steps) - 1) * (config.stride_samples or 0) + last if codes.samples is None else codes.samples
+    expected = [-(-(end - start) // hop) for start, end in config.segments(samples)]
+    if steps != expected:
+        raise UserError(
+            f"{config.name}: codes of {sum(steps)} steps in {len(steps)} segments, where {samples} samples have "
+            f"{sum(expected)} steps in {len(expected)}; give `Codes.from_array` the right `samples` and `steps`"
+        )
+    return samples

@@ -29,7 +29,7 @@ class PortableModelCoder:
     """
 
     entropy = Entropy.PORTABLE_MODEL
-    batch = 16
+    batch = 32  # with more, caches of keys and values would need over 50 MB
 
     def __init__(self, model: PortableModel) -> None:
         self.identity = model.identity

@@ -121,8 +121,11 @@ def test_wrong_use_of_a_writer_raises_value_error():
     codes = random_codes(ENCODEC_24KHZ, 320 * 10).segments[0].codes[0].numpy()
     for format, samples in itertools.product(("earmark", "reference"), (320 * 9, 320 * 11)):
         wrong = Codes((Segment(torch.from_numpy(codes)[None], None),), samples)
-        with pytest.raises(ValueError, match=r"steps|segments"):
+        with pytest.raises(UserError, match="codes of 10 steps in 1 segments"):
             written(wrong, ENCODEC_24KHZ, format=format)
+        writer = ecdc.open_writer(io.BytesIO(), ENCODEC_24KHZ, 2, samples, format=format)
+        with pytest.raises(ValueError, match=r"steps|segments"):
+            [writer.write(codes), writer.close()]
     with pytest.raises(ValueError, match="not what the header announces"):
         ecdc.open_writer(io.BytesIO(), ENCODEC_48KHZ, 2).write(codes)  # no scale
     with pytest.raises(ValueError, match="for a signal of None samples"):

@@ -174,3 +174,29 @@ def test_codes_load_no_torch():
     command = "import sys, earmark.codec.encodec.codes; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n"
+
+
+@pytest.mark.parametrize("format", ["earmark", "reference"])
+def test_codes_without_a_length_are_written_whole(format):
+    """75 steps of 320 samples; at 48 kHz a segment has 150 steps, and the second one begins after 47520 samples."""
+    model, file = small_model("encodec_24khz"), io.BytesIO()
+    ecdc.write(file, Codes.from_array(np.ones((2, 75), np.int16)), model.config, format=format)
+    assert ecdc.read(io.BytesIO(file.getvalue()), model.config).codes.samples == 75 * 320
+    model, file = small_model("encodec_48khz"), io.BytesIO()
+    codes = Codes.from_array(np.ones((2, 190), np.int16), steps=[150, 40], scales=np.ones((1, 2), np.float32))
+    ecdc.write(file, codes, model.config, format=format)
+    assert ecdc.read(io.BytesIO(file.getvalue()), model.config).codes.samples == 47520 + 40 * 320
+
+
+@pytest.mark.parametrize(
+    ("value", "samples", "says"),
+    [
+        (65541, None, r"code 65541 at \[batch, codebook, step\] = \[0, 1, 2\]"),  # 5 in 16 bits
+        (5, 2000, "codes of 10 steps in 1 segments, where 2000 samples have 7 steps in 1"),  # 2000 / 320 = 6.25
+    ],
+)
+def test_codes_that_no_file_can_hold_are_refused(value, samples, says):
+    codes = np.zeros((2, 10), np.int64)
+    codes[1, 2] = value
+    with pytest.raises(UserError, match=says):
+        ecdc.write(io.BytesIO(), Codes.from_array(codes, samples), small_model("encodec_24khz").config)
