@@ -26,9 +26,10 @@
 
   function check() {
     var names = missing();
-    if (names.length === 0) return;
+    var notice = document.getElementById("unsupported"); // a preview has none
+    if (names.length === 0 || !notice) return;
     document.getElementById("missing").textContent = names.join(", ");
-    document.getElementById("unsupported").removeAttribute("hidden");
+    notice.removeAttribute("hidden");
     document.getElementById("enter").setAttribute("hidden", "");
     document.getElementById("enter").style.display = "none"; // the style sheet may be too new as well
   }
