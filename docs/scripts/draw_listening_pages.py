@@ -29,7 +29,7 @@ SCREENS = ((320, 640), (390, 844), (768, 1024), (1280, 800))
 SCHEMES = ("light", "dark")
 PAGES = ("welcome", "trial")
 SCALE = 0.4  # of the sheets
-COLOURS = 24
+COLOURS = 64
 SCORES = (92, 15, 50, 71)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from selenium import webdriver
 
+from earmark.mushra_app.database.collected import devices
 from earmark.mushra_app.study.study import Study
 from earmark.mushra_app.web import create_app
 from tests.mushra_app.browsing import Listener, resize, serve
@@ -100,10 +101,20 @@ def test_without_abort_signal_timeout_ratings_arrive(newcomer: Listener):
         newcomer.begin()
         newcomer.rate_all([90, 60, 40, 20])
         newcomer.click("#next")
-        newcomer.wait("h1")
-        newcomer.browser.get(f"{newcomer.url}thanks")
-    assert "everything is stored" in newcomer.wait(".lead").text
-    assert len(newcomer.stored) == stored + 4
+        assert "everything is stored" in newcomer.wait(".lead").text
+    new = newcomer.stored.iloc[stored:]
+    assert len(new) == 4
+    # What the browser recorded of its device and of the listening.
+    assert new["plays"].eq(1).all()
+    assert new["moves"].eq(1).all()
+    assert new["switches"].eq(1).all()  # the reference played before the first
+    assert new["heard_seconds"].between(0, 20, inclusive="neither").all()
+    assert new["reference_seconds"].between(0, 20, inclusive="neither").all()
+    with newcomer.app.extensions["earmark"].store.reading() as session:
+        device = devices(session).iloc[-1]
+    assert device["browser"].startswith("Chrome ")
+    assert list(device[["system", "type", "pointer"]]) == ["Linux", "computer", "mouse"]
+    assert device["sample_rate"] in (44_100, 48_000)
 
 
 def test_without_standing_sliders_the_scale_lies_down(newcomer: Listener):
