@@ -30,7 +30,9 @@ def write_run(folder: Path, test: study.Study, values: dict[str, float]) -> None
         {"file": test.items[0].file, "system": "opus@6", "metric": "pesq", "value": np.nan, "status": "undefined"}
     )
     folder.mkdir()
-    pd.DataFrame(rows).to_parquet(folder / "scores.parquet")
+    others = {"category": "speech", "kbps_nominal": np.nan, "kbps": np.nan, "coded_seconds": 1.0, "encode_seconds": 1.0,
+              "decode_seconds": 1.0, "duration": 1.0}  # fmt: skip
+    pd.DataFrame(rows).assign(**others).to_parquet(folder / "scores.parquet")
 
 
 @pytest.fixture
