@@ -33,6 +33,7 @@ from earmark.mushra_app.database import admin_access
 from earmark.mushra_app.database.store import Store, open_store
 from earmark.mushra_app.study.crowd import Crowd
 from earmark.mushra_app.study.study import Study
+from earmark.mushra_app.web import warm_up
 from earmark.mushra_app.web.listener_rows import all_listeners
 
 FORM = "application/x-www-form-urlencoded"
@@ -157,6 +158,7 @@ async def experimenter(visitor: Visitor, password: str, seen: Observations, outc
     """Watch the admin page, and free idle places once in six looks."""
     await visitor.post("/admin/sign-in", f"password={password}".encode(), FORM, seen.page_seconds)
     looks = 0
+    await asyncio.sleep(1.5 * warm_up.SECONDS)  # a server that has just started loads libraries
     while time.monotonic() < end:
         start = time.perf_counter()
         status, path, body = await visitor.get("/admin/")
