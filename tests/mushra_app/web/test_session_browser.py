@@ -20,8 +20,9 @@ from earmark.mushra_app.database.attention import checks
 from earmark.mushra_app.database.collected import questionnaire_answers
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Step
+from earmark.mushra_app.study import headphone_check
 from earmark.mushra_app.study.headphone_check import rounds
-from earmark.mushra_app.web import create_app
+from earmark.mushra_app.web import create_app, steps
 from tests.mushra_app.browsing import resize, serve
 
 pytestmark = pytest.mark.browser
@@ -167,7 +168,18 @@ def person(chromium: webdriver.Chrome, make_study, tmp_path: Path) -> Iterator[P
         chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_a_whole_session_in_german_by_mouse(person: Person):
+@pytest.fixture
+def short_rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Rows of the headphone check that last 1.1 s instead of 4: the browser plays six of them."""
+    for name, seconds in (("INTERVAL", 0.3), ("GAP", 0.1)):
+        for module in (headphone_check, steps):
+            monkeypatch.setattr(module, name, seconds)
+    headphone_check.wav.cache_clear()
+    yield
+    headphone_check.wav.cache_clear()
+
+
+def test_a_whole_session_in_german_by_mouse(short_rows: None, person: Person):
     person.browser.get(person.url)
     person.arrive("Sprache und Musik im Vergleich")
     assert person.browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == "de"
