@@ -70,9 +70,9 @@ def lay_out_like(
     metrics = [choose(metric, summary["metric"].unique(), option="--metrics") for metric in metrics]
     table = published(name)
     layout = lay_out(summary, info["speech_categories"])
-    overall = layout.sections[-1]
+    overall = layout.sections[-1].rows if layout.sections else ()  # a table of speeds alone has no scores
     ours = Measured(
-        layout.columns, {row.system: row for row in overall.rows}, {one.system: one for one in layout.speeds},
+        layout.columns, {row.system: row for row in overall}, {one.system: one for one in layout.speeds},
         pcm_kbps(info), mushra_figures(study), bench or {}, {} if scores is None else failed_systems(scores),
     )  # fmt: skip
     extra = _extra_columns(table, ours, metrics)

@@ -295,6 +295,16 @@ def test_a_table_has_many_spellings(name):
         published("figure_3")
 
 
+def test_table_5_from_a_bench_alone():
+    """No run is needed for latencies and speeds."""
+    spread = {"median": 9.9, "low": 1, "high": 20}
+    bench = {"encodec_24khz@6": {"latency": 0.0133, "encode": spread, "decode": spread}}
+    nothing = summary(mean("opus@6", 5.7)).iloc[:0]
+    info = {"recordings": [], "speech_categories": []}
+    row = rows_of(lay_out_like("table5", nothing, info, bench=bench))["EnCodec, 24 kHz"]
+    assert (row["latency, ours"], row["encoding, × real time, ours"]) == ("13 ms", "9.9 (1 to 20)")
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_table_is_whole_and_is_rendered_in_every_form(name):
     table = published(name)
