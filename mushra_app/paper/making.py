@@ -234,7 +234,8 @@ def _notes(item: Item, job: Job, heard: Heard | None, made: Made) -> list[str]:
     if heard is not None:
         notes.append(heard.note)
     # Systems that cannot run have a letter in the table, and their reason stands beside it.
-    others = [line for line in dict.fromkeys(made.missing) if "@" not in line.partition(": ")[0]]
+    lettered = item.needs_run  # a table of speeds alone leaves them out
+    others = [line for line in dict.fromkeys(made.missing) if not lettered or "@" not in line.partition(": ")[0]]
     notes += [f"Missing: {line.rstrip('.')}." for line in others]
     notes += [f"Failed: {line.rstrip('.')}." for line in dict.fromkeys(made.failed)]
     return notes
