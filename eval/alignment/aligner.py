@@ -10,9 +10,20 @@ from numpy.typing import NDArray
 
 from earmark.codec.audio import Audio
 from earmark.eval.alignment import faults
-from earmark.eval.alignment.plain import MAX_LAG, Match, height_at, match_near, signed_lag
-from earmark.eval.alignment.result import LONG_EXTRA, LONG_GAP, SEARCH, Aligned, Alignment, Jump, Mark, Rule
-from earmark.eval.alignment.search import CERTAIN, Delay, find_delay
+from earmark.eval.alignment.plain import Match, height_at, match_near, signed_lag
+from earmark.eval.alignment.result import (
+    CERTAIN,
+    LONG_EXTRA,
+    LONG_GAP,
+    MAX_LAG,
+    SEARCH,
+    Aligned,
+    Alignment,
+    Jump,
+    Mark,
+    Rule,
+)
+from earmark.eval.alignment.search import Delay, find_delay
 from earmark.eval.alignment.shift import advanced
 from earmark.eval.alignment.trajectory import Trajectory, trajectory
 from earmark.eval.alignment.true_peak import beyond_full_scale, true_peak_db

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from earmark.codec.audio import Audio
 from earmark.eval.alignment.blocks import BLOCK, blocks, energies, means
 from earmark.eval.alignment.correlation import TAPS, peak_between
+from earmark.eval.alignment.result import MAX_LAG
 
-MAX_LAG = 10  # samples; a longer search would hide a wrong documented delay
 GAIN_DB = 0.3  # a fraction of a sample is removed if that raises the SI-SNR by this
 MOST_BLOCKS = 16  # loudest ones of the source, 20 s, in which the best delay of a long signal is searched
 

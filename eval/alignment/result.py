@@ -9,6 +9,8 @@ from typing import Any, Literal
 from earmark.codec.audio import Audio
 
 Mode = Literal["search", "documented", "none", "given", "shared"]
+MAX_LAG = 10  # samples around a documented delay; a longer search would hide a wrong one
+CERTAIN = 0.3  # height of a waveform's peak that needs no second opinion
 LONG_GAP = 0.050  # seconds of the source that may be missing at an end without a mark
 LONG_EXTRA = 0.100  # seconds behind the end of the source without a mark: codecs pad to whole frames
 LEAST_COVERED = 0.5  # part of the source that must be there to be scored

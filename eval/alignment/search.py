@@ -13,9 +13,9 @@ from earmark.eval.alignment.blocks import energies
 from earmark.eval.alignment.correlation import Peak, correlate
 from earmark.eval.alignment.envelopes import envelope, envelope_peak
 from earmark.eval.alignment.recent import kept_for
+from earmark.eval.alignment.result import CERTAIN
 
 # Unrelated recordings reach heights of 0.08 by waveform and 0.22 by envelope (136 pairs of recordings, tone, noises).
-CERTAIN = 0.3  # height of a waveform's peak that needs no second opinion
 SIGNIFICANT = 0.05  # the same with a rival of less than half the height
 WEAK = 0.15  # the same if the envelopes say nothing
 DISTINCT = 0.9  # part of the height that a rival must not reach

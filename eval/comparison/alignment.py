@@ -15,9 +15,7 @@ from earmark.baselines.interface import System
 from earmark.baselines.registry import BUILT_IN
 from earmark.codec.errors import UserError
 from earmark.codec.text import split_list
-from earmark.eval.alignment.plain import MAX_LAG
-from earmark.eval.alignment.result import DOCUMENTED, SEARCH, Alignment, Rule
-from earmark.eval.alignment.search import CERTAIN
+from earmark.eval.alignment.result import CERTAIN, DOCUMENTED, MAX_LAG, SEARCH, Alignment, Rule
 from earmark.eval.comparison.run_folder import REFERENCE
 
 Align = Literal["auto", "documented", "none"]

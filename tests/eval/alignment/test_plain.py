@@ -10,8 +10,8 @@ from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.eval.alignment.aligner import align
-from earmark.eval.alignment.plain import MAX_LAG, fraction_left, signed_lag
-from earmark.eval.alignment.result import DOCUMENTED, SEARCH
+from earmark.eval.alignment.plain import fraction_left, signed_lag
+from earmark.eval.alignment.result import DOCUMENTED, MAX_LAG, SEARCH
 from earmark.eval.alignment.shift import placed
 
 
