@@ -29,22 +29,35 @@ MOST_LOADED = 8  # models that stay in memory, 0.1 GB each at the paper's size, 
 
 
 @functools.lru_cache(MOST_LOADED)
-def _model(source: Path) -> tuple[EncodecModel, str]:
-    """Load model and identity once per process, as workers code many files with them."""
+def _model(source: Path) -> tuple[EncodecModel, tuple[str, ...]]:
+    """Load a model, and the identities of its codes, once per process, as workers code many files with it."""
+    from earmark.codec.checkpoints import identities
     from earmark.codec.checkpoints import loading as checkpoints
     from earmark.codec.encodec.fast.accelerate import accelerate
 
     model = checkpoints.load(source)
-    identity = checkpoints.identity(model)
+    accepted = identities.accepted_identities(model)
     accelerate(model)
-    return model, identity
+    return model, accepted
+
+
+def model_in(source: Path) -> EncodecModel:
+    """The model in a checkpoint, loaded once per process."""
+    return _model(source)[0]
+
+
+def _whole_identity(source: Path) -> str:
+    """SHA-256 of all weights of a model, the decoder's included, on which scores depend too."""
+    from earmark.codec.checkpoints.identities import identity
+
+    return identity(_model(source)[0])
 
 
 @functools.lru_cache(MOST_LOADED)
-def _coder(source: Path, config: EncodecConfig, identity: str) -> PortableModelCoder:
+def _coder(source: Path, config: EncodecConfig, accepted: tuple[str, ...]) -> PortableModelCoder:
     from earmark.codec.language_model.files import portable_coder
 
-    return portable_coder(source, config, identity)
+    return portable_coder(source, config, accepted)
 
 
 @functools.lru_cache(MOST_LOADED)
@@ -162,6 +175,7 @@ class Encodec(Family):
     licence = "code MIT; weights by their origin"
     latency = "13 ms"
     options: Mapping[str, tuple[str, ...]] = {"checkpoint": (), "lm": ()}
+    any_model = False  # whether a checkpoint may be of a model of another name
 
     def __init__(self) -> None:
         self.rates = in_words(self._steps(None))
@@ -176,7 +190,7 @@ class Encodec(Family):
         except UserError as error:
             return str(error)
         for source, what in sources:
-            if not source.is_file():
+            if not (source.exists() if self.any_model else source.is_file()):
                 return f"{source}: no such file; give {what} of {self.title}"
         return None
 
@@ -185,11 +199,11 @@ class Encodec(Family):
         from earmark.codec.checkpoints.header import identity
 
         source = self.source(system)
-        weights = identity(source) or _model(source)[1]
+        weights = identity(source) or _whole_identity(source)
         if system is None or "lm" not in system.options:
             return f"weights {weights[:16]}"
         path = self.language_model(system)
-        language_model = identity(path) or _coder(path, _model(source)[0].config, weights).identity
+        language_model = identity(path) or _coder(path, _model(source)[0].config, _model(source)[1]).identity
         return f"weights {weights[:16]}, language model {language_model[:16]}"
 
     def check(self, system: System) -> None:
@@ -202,8 +216,8 @@ class Encodec(Family):
         return rate_in_kbps(system)
 
     def open(self, system: System, sample_rate: int, channels: int) -> EncodecCodec:
-        model, identity = _model(self.source(system))
-        if model.config.name != self.name:
+        model, accepted = _model(self.source(system))
+        if model.config.name != self.name and not self.any_model:
             raise UserError(
                 f"{system.text}: its checkpoint is one of {model.config.name}; write {model.config.name}@..."
             )
@@ -212,7 +226,7 @@ class Encodec(Family):
         if "lm" in system.options and model.config.quantizer != "rvq":
             raise UserError(f"{system.text}: its quantiser has a prior of its own, by which it is coded; leave out :lm")
         if "lm" in system.options:
-            coder: BatchCoder | None = _coder(self.language_model(system), model.config, identity)
+            coder: BatchCoder | None = _coder(self.language_model(system), model.config, accepted)
         else:
             coder = _prior(self.source(system))
         if "denoise" in system.options:

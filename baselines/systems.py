@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from earmark.baselines.checkpoint_codec import CheckpointCodec
 from earmark.baselines.function_codec import FunctionFamily
 from earmark.baselines.interface import Codec, Family, System
 from earmark.baselines.registry import as_family, families, installed
@@ -37,6 +38,9 @@ def parse(text: str, own: Mapping[str, Family] | None = None) -> System:
         raise UserError(f"{text!r} is not a system; write codec@rate, e.g. opus@12 (see `earmark systems`)")
     known = {**families(), **(own or {})}
     name = same(match["family"], known)
+    if name is None and ":checkpoint=" in match["options"]:
+        name = match["family"]
+        known[name] = CheckpointCodec(name)
     if name is None:
         hint = did_you_mean(match["family"], known) or "; `earmark systems` lists the codecs"
         raise UserError(f"{text}: there is no codec {match['family']!r}{hint}")

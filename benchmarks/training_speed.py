@@ -6,6 +6,9 @@ The corpus is an hour of noise as shards, twenty minutes per category, so that r
 much as for real recordings. The first updates do not count, because they initialise codebooks and libraries. On a GPU
 the updates are timed twice: once as in training, and once waiting for the GPU after each part, which is necessary to
 time the parts.
+
+Where audiocraft is installed, updates by its modules are timed in the same process, on the same batches (see
+audiocraft_update.py).
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import numpy as np
 import soundfile
 import torch
+from audiocraft_update import audiocraft_update
+from torch import Tensor
 
 from earmark.codec.datasets import manifest
 from earmark.codec.training import recipe_files
@@ -74,6 +80,19 @@ def measure(trainer: Trainer, data: TrainingData, updates: int, workers: int, ex
     return time.perf_counter() - began, trainer.stopwatch
 
 
+def measure_other(update: Callable[[Tensor], None], trainer: Trainer, data: TrainingData, updates: int) -> float:
+    """Seconds that `updates` updates by another trainer take after WARM_UP others, on batches that are made before."""
+    batches = [data.batch(number, trainer.group).to(trainer.group.device) for number in range(min(updates, WARM_UP))]
+    began = 0.0
+    for number in range(WARM_UP + updates):
+        if number == WARM_UP:
+            _settle(trainer)
+            began = time.perf_counter()
+        update(batches[number % len(batches)])
+    _settle(trainer)
+    return time.perf_counter() - began
+
+
 def _settle(trainer: Trainer) -> None:
     """Wait for the GPU, if there is one."""
     if trainer.group.device.type == "cuda":
@@ -108,6 +127,10 @@ def main(
                 f"{device_name(group)}, {count} worker(s){', parts apart' if exact else ''}: "
                 f"{updates / took:.2f} updates/s; {parts}"
             )
+        uses_bfloat16 = not isinstance(trainer._autocast(), contextlib.nullcontext)
+        if (other := audiocraft_update(chosen, group.device, uses_bfloat16)) is not None:
+            took = measure_other(other, trainer, data, updates)
+            print(f"audiocraft's modules, the same batches, none waited for: {updates / took:.2f} updates/s")
 
 
 if __name__ == "__main__":

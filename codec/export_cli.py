@@ -19,6 +19,7 @@ SUFFIXES = {"earmark": ".safetensors", "encodec": ".th"}
     short_help="Write a codec for other programs",
     examples=[
         "earmark export training/ -o mine.safetensors",
+        "earmark export training/checkpoints/best.pt -o best.safetensors",
         "earmark export mine.safetensors --format onnx -o mine-onnx/",
         "earmark export facebook/encodec_32khz --format huggingface -o encodec_32khz/",
     ],
@@ -35,8 +36,9 @@ SUFFIXES = {"earmark": ".safetensors", "encodec": ".th"}
 def export(source: str, out: Path, form: str, force: bool) -> None:
     """Write MODEL for other programs, or as one file.
 
-    MODEL is a training folder, a checkpoint of any layout, a Hugging Face folder, an audiocraft compression checkpoint,
-    a name on the Hugging Face hub that `earmark download` fetched, or encodec_24khz or encodec_48khz.
+    MODEL is a training folder or a state saved in it (state.pt), a checkpoint of any layout, a Hugging Face folder, an
+    audiocraft compression checkpoint, a name on the Hugging Face hub that `earmark download` fetched, or encodec_24khz
+    or encodec_48khz.
     """
     if (Path(source) / "scores.parquet").exists():
         raise UserError(f"{source} is a run, not a model; its codecs are in the checkpoints that it was given")
@@ -47,9 +49,15 @@ def export(source: str, out: Path, form: str, force: bool) -> None:
     from earmark.codec.checkpoints import exports, loading
     from earmark.codec.encodec.config import PRESETS
 
-    model = loading.load(source if source in PRESETS else _source(source))
+    metadata: dict[str, str] = {}
+    if (state := _state(source)) is not None:
+        from earmark.codec.training.export import model_of_state
+
+        model, metadata = model_of_state(state)
+    else:
+        model = loading.load(source if source in PRESETS else _source(source))
     if form == "earmark":
-        loading.save(model, out)
+        loading.save(model, out, **metadata)
     elif form == "encodec":
         exports.to_encodec(model, out)
     elif form == "huggingface":
@@ -59,6 +67,16 @@ def export(source: str, out: Path, form: str, force: bool) -> None:
     config = model.config
     rates = ", ".join(f"{kbps:g}" for kbps in config.kbps)
     click.echo(f"{out}: {config.name}, {config.sample_rate} Hz, {rates} kbps")
+
+
+def _state(source: str) -> Path | None:
+    """The state of a training that MODEL names: a saved state, or a folder without a model file yet."""
+    path = Path(source)
+    if path.is_dir():
+        return path if (path / "state.pt").exists() and not (path / "model.safetensors").exists() else None
+    from earmark.codec.training.start import state_of
+
+    return state_of(path)
 
 
 def _source(source: str) -> str | Path:

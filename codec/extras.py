@@ -8,17 +8,19 @@ from typing import Literal
 from earmark.codec.errors import UserError
 
 Extra = Literal[
-    "cluster", "codec2", "demo", "dnsmos", "encodec", "hilcodec", "lyra", "onnx", "pesq", "remote", "server", "snac",
-    "train", "transformers", "visqol",
+    "cluster", "codec2", "demo", "dnsmos", "encodec", "hilcodec", "lyra", "mlflow", "onnx", "pesq", "remote", "server",
+    "snac", "train", "transformers", "visqol", "wandb",
 ]  # fmt: skip
 TITLES = {  # of modules whose packages people know by other names
     "ai_edge_litert": "LiteRT",
     "distributed": "Dask",
     "espeakng_loader": "espeakng-loader",
     "tensorboard": "TensorBoard",
+    "mlflow": "MLflow",
     "torch": "PyTorch",
     "upath": "universal-pathlib",
     "visqol": "visqol-python",
+    "wandb": "Weights & Biases",
 }
 
 

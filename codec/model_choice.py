@@ -34,8 +34,8 @@ class ModelChoice:
     language_model: Path | None = None
     device: str | None = None
 
-    def load(self, name: str) -> tuple[EncodecModel, str]:
-        """A model ready to code, and its identity.
+    def load(self, name: str) -> tuple[EncodecModel, tuple[str, ...]]:
+        """A model ready to code, and the identities by which files name its codes, that of new files first.
 
         Args:
             name: the model to load if no checkpoint file is given, one of MODELS.
@@ -43,7 +43,7 @@ class ModelChoice:
         require("torch", extra="encodec", for_="EnCodec")
         import torch
 
-        from earmark.codec.checkpoints import loading
+        from earmark.codec.checkpoints import identities, loading
         from earmark.codec.encodec.device import choose_device
         from earmark.codec.encodec.fast.accelerate import set_precision
 
@@ -57,25 +57,25 @@ class ModelChoice:
         else:
             source = self.checkpoint or name
             model = loading.load(source if source in MODELS else Path(source))
-        identity = loading.identity(model)
+        accepted = identities.accepted_identities(model)
         set_precision(model.to(device), "float32")
-        return model, identity
+        return model, accepted
 
-    def load_given(self) -> tuple[EncodecModel, str] | None:
+    def load_given(self) -> tuple[EncodecModel, tuple[str, ...]] | None:
         """The model of --checkpoint FILE; None if the option names no file."""
         return None if self.checkpoint in (None, OFFICIAL) else self.load("")
 
-    def coder_for(self, config: EncodecConfig, format: Format, identity: str) -> SegmentCoder:
+    def coder_for(self, config: EncodecConfig, format: Format, accepted: tuple[str, ...]) -> SegmentCoder:
         """The coder that writes codes of a model by a language model.
 
         Args:
-            identity: of the model's weights, which the language model must fit.
+            accepted: identities of the model's codes, of which the language model must name one.
 
         Raises:
             UserError: the language model is not known, not on this machine, or for other weights.
         """
         source = self.language_model or self._default(self.checkpoint, config)
-        return _coder(source, config, portable=format == "earmark", identity=identity)
+        return _coder(source, config, portable=format == "earmark", accepted=accepted)
 
     def coder_of(self, header: Header, config: EncodecConfig | None = None, label: str = "") -> SegmentCoder:
         """The coder that reads a file which was written by a language model.
@@ -107,10 +107,12 @@ class ModelChoice:
         return language_model_for(config.name, official=checkpoint == OFFICIAL)
 
 
-def _coder(source: Path, config: EncodecConfig, portable: bool, identity: str | None = None) -> SegmentCoder:
+def _coder(
+    source: Path, config: EncodecConfig, portable: bool, accepted: tuple[str, ...] | None = None
+) -> SegmentCoder:
     """The coder of our format, which decodes the same on every machine, or of the public one."""
     require("torch", extra="encodec", for_="coding by a language model")
     from earmark.codec.language_model import files
 
     load = files.portable_coder if portable else files.public_coder
-    return load(source, config, identity)
+    return load(source, config, accepted)

@@ -76,7 +76,7 @@ def compress(
     """Code one signal to the bytes of an .ecdc file, as `earmark encode` does.
 
     Args:
-        model: the model that codes; the file contains the identity of its weights.
+        model: the model that codes; the file contains the identity of its encoder and codebooks.
         audio: float32 [channels, time] at the model's sample rate, full scale at +-1.
         kbps: one of the model's bit rates; default: the highest.
         lm: store the same codes in fewer bits, by the language model of the weights or of a file.
@@ -96,7 +96,7 @@ def decompress(model: EncodecModel, data: bytes, *, lm: bool | str | Path = True
     """Decode the bytes of an .ecdc file, as `earmark decode` does.
 
     Args:
-        model: a model with the weights that coded the file.
+        model: a model with the encoder and codebooks that coded the file; its decoder may be another.
         data: contents of the file.
         lm: file of the language model; default: if the file was written with one, the one of the weights.
 
@@ -114,8 +114,8 @@ def decompress(model: EncodecModel, data: bytes, *, lm: bool | str | Path = True
 def _coder(model: EncodecModel, lm: bool | str | Path) -> SegmentCoder:
     """Entropy coder of our file format by a language model."""
     from earmark.codec.checkpoints.downloads import language_model_for
-    from earmark.codec.checkpoints.loading import identity
+    from earmark.codec.checkpoints.identities import accepted_identities
     from earmark.codec.language_model.files import portable_coder
 
     source = language_model_for(model.config.name, official=False) if isinstance(lm, bool) else Path(lm)
-    return portable_coder(source, model.config, identity(model))
+    return portable_coder(source, model.config, accepted_identities(model))

@@ -53,6 +53,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "train-lm": Entry(
             "codec.training.language_model_cli", "train_lm", "CODEC -o DIR", "Train a language model for codes"
         ),
+        "sweep": Entry("eval.sweep.cli", "sweep", "GRID -o DIR", "Train over a grid of settings"),
         "reproduce": Entry("mushra_app.paper.cli", "reproduce", "ITEM -o DIR", "Make a table or figure of the paper"),
         "export": Entry("codec.export_cli", "export", "MODEL -o PATH", "Write a codec for other programs"),
     },

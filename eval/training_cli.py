@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from earmark.codec.command_line import command, option, shared, show_preview
+from earmark.codec.command_line import Choice, command, option, shared, show_preview
 from earmark.codec.command_line.types import completed_by
-from earmark.codec.errors import UserError
 from earmark.codec.extras import require
 from earmark.codec.notices import notice
 from earmark.codec.text import counted
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from earmark.codec.training.run import Scorer
 
 
 def _recipes() -> list[str]:
@@ -50,6 +41,10 @@ def _recipes() -> list[str]:
     metavar="KEY=VALUE",
     help="Change a setting of the recipe, e.g. training.epochs=3.",
 )
+@option(
+    "--mix", type=Choice(["speech", "music", "sound", "paper"]), metavar="speech|music|sound|paper",
+    show_default="the recipe's", help="Train on single recordings of one category, or on the paper's mixture of all.",
+)  # fmt: skip
 @option("--resume", is_flag=True, help="Continue the training in the folder of --out.")
 @option(
     "--start-from", "start", type=click.Path(exists=True, path_type=Path), metavar="PATH",
@@ -69,32 +64,42 @@ def _recipes() -> list[str]:
 )  # fmt: skip
 @option("--visqol/--no-visqol", default=True, help="Score the validation by ViSQOL too.")
 @option("--tensorboard/--no-tensorboard", default=True, help="Write a log for TensorBoard.")
+@option(
+    "--tracker", type=Choice(["wandb", "mlflow"]), metavar="wandb|mlflow",
+    help="Log to Weights & Biases or MLflow too.",
+)  # fmt: skip
 @shared.dry_run
 @shared.quiet
 def train(
-    recipe: str, data: tuple[Path, ...], out: Path, rooms: Path | None, settings: tuple[str, ...], resume: bool,
+    recipe: str, data: tuple[Path, ...], out: Path, rooms: Path | None, settings: tuple[str, ...], mix: str | None,
+    resume: bool,
     start: Path | None, minutes: float | None, device: str | None, threads: int | None, workers: int | None,
-    visqol: bool, tensorboard: bool, dry_run: bool,
+    visqol: bool, tensorboard: bool, tracker: str | None, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train the codec of RECIPE: a name (encodec_24khz, encodec_48khz, soundstream, tiny, ...) or a TOML file.
 
     With torchrun, the processes share each batch. --resume continues an interrupted training from its last saved state;
-    the weights at the end are the same as without the interruption.
+    the weights at the end are the same as without the interruption. --set then changes a setting from there on, such
+    as the learning rate, the losses or the number of updates; the earlier --set need not be repeated.
     """
     require("torch", extra="encodec", for_="train")
     import torch
 
     from earmark.codec.training import recipe_files
     from earmark.codec.training.distributed import join, leave
+    from earmark.codec.training.examples.mixing import MIXES
     from earmark.codec.training.examples.reverb import MeasuredRooms
     from earmark.codec.training.examples.shard_cache import describe, open_shards
     from earmark.codec.training.folder import require_free
     from earmark.codec.training.interrupts import suggest_resume
+    from earmark.codec.training.opening import earlier_settings
     from earmark.codec.training.run import train as run
+    from earmark.eval.training_scorers import metric_scorers, require_score, visqol_scorer
 
     if threads:
         torch.set_num_threads(threads)
-    chosen = recipe_files.load(recipe, settings)
+    earlier = earlier_settings(out) if resume else ()
+    chosen = recipe_files.load(recipe, (*earlier, *(MIXES[mix] if mix else ()), *settings))
     rate, channels = chosen.model.sample_rate, chosen.model.channels
     if dry_run:
         require_free(out, resume)
@@ -106,7 +111,10 @@ def train(
             "output": out,
         })  # fmt: skip
         return
-    scorers = {"visqol": visqol_scorer()} if visqol else {}
+    if tracker:
+        require(tracker, extra="wandb" if tracker == "wandb" else "mlflow", for_=f"--tracker {tracker}")
+    scorers = {**({"visqol": visqol_scorer()} if visqol else {}), **metric_scorers(chosen.validation.metrics)}
+    require_score(chosen.validation.best, chosen.validation.kbps, scorers)
     group = join(device)
     try:
         with suggest_resume(out, resume):
@@ -122,29 +130,15 @@ def train(
                 scorers=scorers,
                 tensorboard=tensorboard,
                 workers=workers,
+                may_change=True,
+                tracker=tracker,
             )
     finally:
         leave()
     if group.rank == 0:
         time_is_up = f"time is up; run the same command with --resume to continue: {out}"
         if done:
-            notice(f"done: {out / 'model.safetensors'}")
+            model = out / "model.safetensors"
+            notice(f"done: {model if model.exists() else out}")  # diffq and gumbel have no file of a model
         else:
             click.echo(time_is_up, err=True)
-
-
-def visqol_scorer() -> Scorer:
-    """Make a scorer that applies ViSQOL's speech mode to speech and its audio mode to everything else."""
-    from earmark.eval.metrics import registry
-    from earmark.eval.metrics.evaluation import evaluate
-
-    metrics = {name: registry.find(name) for name in ("visqol_speech", "visqol_audio")}
-    if missing := next((reason for metric in metrics.values() if (reason := metric.available())), None):
-        raise UserError(f"ViSQOL: {missing}; or leave it out by --no-visqol")
-
-    def score(category: str, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int) -> float:
-        metric = metrics["visqol_speech" if category == "speech" else "visqol_audio"]
-        value = evaluate(metric, reference[None], decoded[None], sample_rate).value
-        return math.nan if value is None else value
-
-    return score

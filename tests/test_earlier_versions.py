@@ -17,7 +17,7 @@ import earmark
 from earmark.cli import cli
 from earmark.codec import ecdc
 from earmark.codec.audio import write
-from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints.downloads import language_model_for
 from earmark.codec.language_model.files import portable_coder
 
@@ -70,7 +70,7 @@ def test_a_file_decodes_to_the_same_codes(name: str):
     coder = None
     if name == "language-model":
         source = language_model_for("encodec_24khz", official=False)
-        coder = portable_coder(source, model.config, checkpoints.identity(model))
+        coder = portable_coder(source, model.config, identities.identity(model))
     with (HERE / f"{name}.ecdc").open("rb") as file:
         contents = ecdc.read(file, model.config, coder=coder)
     assert contents.damage == ()
@@ -81,7 +81,7 @@ def test_a_file_decodes_to_the_same_codes(name: str):
 
 def test_a_checkpoint_has_the_same_identity_and_codes():
     model = earmark.load_model(HERE / "tiny.safetensors")
-    assert checkpoints.identity(model) == TINY_IDENTITY
+    assert identities.identity(model) == TINY_IDENTITY
     signal = np.sin(np.arange(1600) * 0.05).astype(np.float32)[np.newaxis]
     codes = model.encode(signal, 4).array
     assert hashlib.sha256(codes.astype("<i8").tobytes()).hexdigest() == TINY_CODES

@@ -31,6 +31,11 @@ def _is_list(value: object, longest: int, fits: Callable[[Any], bool]) -> bool:
 FLAG: Rule = ("true or false", lambda value: type(value) is bool)
 OBJECT: Rule = ("an object", lambda value: isinstance(value, dict))
 
+NAME: Rule = (
+    "a name of up to 64 letters, digits, dashes and underscores",
+    lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value) is not None,
+)
+
 MODEL_RULES: dict[str, Rule] = {
     "name": (
         "up to 64 letters, digits, dots, dashes and underscores",
@@ -50,6 +55,7 @@ MODEL_RULES: dict[str, Rule] = {
     "overlap": ("a share up to 0.5", lambda value: _is_number(value, 0, 0.5)),
     "normalize": FLAG,
     "quantizer": (f"one of {', '.join(get_args(Quantizer))}", lambda value: value in get_args(Quantizer)),
+    "codebook_dim": _whole(0, 4096),
 }
 SEANET_RULES: dict[str, Rule] = {
     "channels": _whole(1, 64),
@@ -72,8 +78,14 @@ SEANET_RULES: dict[str, Rule] = {
     "tanh": FLAG,
     "pad_mode": (f"one of {', '.join(get_args(PadMode))}", lambda value: value in get_args(PadMode)),
     "film": FLAG,
+    "activation": NAME,
+    "encoder_block": NAME,
+    "decoder_block": NAME,
 }
-LATER = {"pad_mode": "reflect", "film": False}  # fields of `seanet` that older files lack
+LATER = {"codebook_dim": 0}  # fields that older files lack
+LATER_SEANET = {
+    "pad_mode": "reflect", "film": False, "activation": "elu", "encoder_block": "residual", "decoder_block": "residual",
+}  # fmt: skip
 RVQ = {"quantizer": "rvq"}  # left out, so that earlier versions read the file
 
 
@@ -95,9 +107,9 @@ def config_from_json(text: str) -> EncodecConfig:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"the model's description is not JSON ({type(error).__name__})") from error
-    data = {**RVQ, **data} if isinstance(data, dict) else data
+    data = {**RVQ, **LATER, **data} if isinstance(data, dict) else data
     _check(data, MODEL_RULES, "config")
-    data = {**data, "seanet": {**LATER, **data["seanet"]}}
+    data = {**data, "seanet": {**LATER_SEANET, **data["seanet"]}}
     _check(data["seanet"], SEANET_RULES, "config.seanet")
     seanet = SEANetConfig(**{**data["seanet"], "ratios": tuple(data["seanet"]["ratios"])})
     config = EncodecConfig(**{**from_stored(data), "kbps": tuple(map(float, data["kbps"])), "seanet": seanet})

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from earmark.codec.checkpoints.foreign_configs import to_transformers
 from earmark.codec.checkpoints.hub import CONFIG, WEIGHTS
+from earmark.codec.checkpoints.identities import folded_state
 from earmark.codec.checkpoints.layouts import CODEBOOK, CODEBOOKS, WEIGHT_NORMS, Layout, owner_in
-from earmark.codec.checkpoints.loading import folded_state
 from earmark.codec.encodec.config import PRESETS
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.encodec.rvq import ResidualVectorQuantizer
@@ -47,8 +47,8 @@ def to_encodec(model: EncodecModel, path: Path) -> None:
     """
     _require_rvq(model, "encodec")
     preset = PRESETS.get(model.config.name)
-    if preset is None or (preset.seanet, preset.codebook_size, preset.codebooks()) != (
-        model.config.seanet, model.config.codebook_size, model.config.codebooks(),
+    if preset is None or (preset.seanet, preset.codebook_size, preset.codebooks(), preset.codebook_dim) != (
+        model.config.seanet, model.config.codebook_size, model.config.codebooks(), model.config.codebook_dim,
     ):  # fmt: skip
         raise UserError(
             f"{model.config.name}: the public EnCodec makes the shapes of {' and '.join(PRESETS)} only, with all their "

@@ -95,6 +95,10 @@ def to_transformers(config: EncodecConfig) -> str:
     seanet = config.seanet
     if seanet.tanh or seanet.norm not in ("weight_norm", "time_group_norm"):
         raise UserError(f"{config.name}: transformers has no tanh at the end of a decoder, and no norm {seanet.norm!r}")
+    if (seanet.activation, seanet.encoder_block, seanet.decoder_block, config.codebook_dim) != (
+        "elu", "residual", "residual", 0,
+    ):  # fmt: skip
+        raise UserError(f"{config.name}: transformers has ELU, the paper's residual units and plain codebooks only")
     data: dict[str, Any] = {key: getattr(seanet, ours) for key, ours in _TRANSFORMERS_SEANET.items()}
     data |= {
         "model_type": "encodec", "architectures": ["EncodecModel"], "sampling_rate": config.sample_rate,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
+
+DEFINE_CODES = ("encoder.", "quantizer.")  # beginnings of the names of tensors
 
 
 def bit_rates(path: Path) -> tuple[float, ...] | None:
@@ -45,6 +49,24 @@ def recipe(path: Path) -> str | None:
         return _metadata(path).get("recipe")
     except (SafetensorError, OSError):
         return None
+
+
+def identities(path: Path) -> tuple[str, ...]:
+    """The identities by which .ecdc files name one of Earmark's checkpoints: of its codes, and of all its weights.
+
+    See `checkpoints.identities`; computed here from the file, without torch. Empty if the file is not Earmark's.
+    """
+    whole = identity(path)
+    if whole is None:
+        return ()
+    hashed = hashlib.sha256()
+    with safe_open(path, framework="np") as file:
+        for name in sorted(file.keys()):
+            if name.startswith(DEFINE_CODES):
+                tensor = np.ascontiguousarray(file.get_tensor(name), "<f4")
+                hashed.update(f"{name} {'x'.join(map(str, tensor.shape))}\n".encode("ascii"))
+                hashed.update(tensor.data)
+    return hashed.hexdigest(), whole
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from earmark.codec.checkpoints.downloads import (
     bundled,
     cache_folder,
 )
-from earmark.codec.checkpoints.header import identity as identity_in
+from earmark.codec.checkpoints.header import identities as identities_in
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 
@@ -29,18 +29,18 @@ def known_weights(model: str, identity: str | None) -> tuple[str, str] | None:
 
     Args:
         model: the model that the file names.
-        identity: first digits of the SHA-256 of its weights (`loading.identity`), "" if it names none; None for the
-            official weights.
+        identity: first digits of one of the identities of its weights (`identities.accepted_identities`), "" if it
+            names none; None for the official weights.
     """
     if identity is None:
         return OFFICIAL, OFFICIAL_LICENCE
     if not identity:
         return None
     own = bundled(model)
-    if own is not None and (identity_in(own) or "").startswith(identity):
+    if own is not None and any(each.startswith(identity) for each in identities_in(own)):
         return "bundled", BUNDLED_LICENCE
     for name, licence, weights in _cached(model):
-        if (_identity_of(weights) or "").startswith(identity):
+        if any(each.startswith(identity) for each in _identities_of(weights)):
             return name, licence
     return None
 
@@ -54,22 +54,23 @@ def _cached(model: str) -> Iterator[tuple[str, str, Path]]:
             yield from ((name, licence, file) for file in files if file.is_file())
 
 
-def _identity_of(weights: Path) -> str | None:
-    """Identity of a file of weights, kept beside it, because computing it takes PyTorch and seconds."""
+def _identities_of(weights: Path) -> tuple[str, ...]:
+    """Identities of a file of weights, kept beside it, because computing them takes PyTorch and seconds."""
     about = weights.stat()
     key = f"{about.st_size} {about.st_mtime_ns}"
     kept = weights.with_name(f"{weights.name}.identity")
     try:
-        known, _, identity = kept.read_text(encoding="ascii").partition("\n")
-        if known == key and len(identity) == SHA256_DIGITS:
-            return identity
+        known, *found = kept.read_text(encoding="ascii").split("\n")
+        if known == key and [len(each) for each in found] == [SHA256_DIGITS] * 2:
+            return tuple(found)
     except (OSError, ValueError):
         pass
     try:
-        from earmark.codec.checkpoints import loading
+        from earmark.codec.checkpoints.identities import accepted_identities
+        from earmark.codec.checkpoints.loading import load
 
-        identity = loading.identity(loading.load(weights))
-        write_text(kept, f"{key}\n{identity}")
+        computed = accepted_identities(load(weights))[:2]
+        write_text(kept, "\n".join([key, *computed]))
     except (ImportError, UserError):  # no PyTorch, damaged weights, or a cache that cannot be written
-        return None
-    return identity
+        return ()
+    return computed

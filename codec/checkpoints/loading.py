@@ -1,18 +1,14 @@
-"""Loading checkpoints of any layout, saving them in ours, and the identity of a model's weights."""
+"""Loading checkpoints of any layout, and saving them in ours."""
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
-import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,7 +18,16 @@ from earmark.codec.checkpoints import hub
 from earmark.codec.checkpoints.config_json import config_from_json, config_to_json
 from earmark.codec.checkpoints.downloads import bundled, cached
 from earmark.codec.checkpoints.foreign import POINTER, XP_CONFIG, from_package, shape_beside, weights_in
+from earmark.codec.checkpoints.identities import (
+    EARLIER,
+    digest,
+    earlier_identities,
+    folded_state,
+    read_earlier,
+    skeleton,
+)
 from earmark.codec.checkpoints.layouts import layout_of, public_config, state_of
+from earmark.codec.checkpoints.needed_parts import plugins_of, require_parts
 from earmark.codec.encodec.config import PRESETS, EncodecConfig
 from earmark.codec.encodec.learned_quantizers import LearnedQuantizer
 from earmark.codec.encodec.model import EncodecModel
@@ -32,8 +37,7 @@ from earmark.codec.suggestions import did_you_mean
 
 FORMAT = "earmark.encodec"
 VERSION = "1"
-# Identity of a model, with the address and version of each tensor that it was computed from.
-_identities: WeakKeyDictionary[EncodecModel, tuple[tuple[tuple[int, int], ...], str]] = WeakKeyDictionary()
+PLUGINS = "plugins"  # key in the metadata of the plug-ins that a checkpoint needs
 
 
 def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecModel:
@@ -65,7 +69,8 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
         if config not in (None, described):
             raise UserError(f"{path}: a checkpoint of {described.name} with another shape than the expected one")
         config = described
-    model = _skeleton(config or public_config(tensors))
+        require_parts(path, config, metadata.get(PLUGINS, ""))
+    model = skeleton(config or public_config(tensors))
     state = state_of(tensors, layout, model, str(path))
     if ours and metadata.get("identity") != digest(state):
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
@@ -74,6 +79,8 @@ def load(source: str | Path, config: EncodecConfig | None = None) -> EncodecMode
         model.quantizer.cumulative() if isinstance(model.quantizer, LearnedQuantizer) else None
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    if ours:
+        read_earlier(model, state, metadata)
     return model.eval().requires_grad_(False)
 
 
@@ -94,6 +101,10 @@ def save(model: EncodecModel, path: Path, **metadata: str) -> None:
     """
     state = folded_state(model)
     about = {"format": FORMAT, "version": VERSION, "config": config_to_json(model.config), "identity": digest(state)}
+    if earlier := earlier_identities(model):
+        about[EARLIER] = ",".join(earlier)
+    if needed := plugins_of(model.config):
+        about[PLUGINS] = ", ".join(needed)
     if taken := about.keys() & metadata.keys():
         raise ValueError(f"metadata {', '.join(sorted(taken))}: reserved by the format")
     with written_whole(path) as aside:
@@ -101,29 +112,6 @@ def save(model: EncodecModel, path: Path, **metadata: str) -> None:
             safetensors.torch.save_file(state, aside, {**metadata, **about})
         except SafetensorError as error:
             raise WriteError(f"{path}: cannot be written ({error}); is the disk full?") from error
-
-
-def identity(model: EncodecModel) -> str:
-    """The SHA-256 that identifies a model's weights in files, the same in every layout and on every machine.
-
-    It covers the tensors of `folded_state` in the order of their names: for each, "NAME SHAPE\\n" in ASCII, with SHAPE
-    as 32x1x7, and the values as little-endian float32. Converting a model to a narrower type changes its identity. The
-    result is cached until a weight changes, because hashing takes a while.
-    """
-    state = model.state_dict()
-    if any(tensor.is_inference() for tensor in state.values()):  # these have no version counter
-        return digest(folded_state(model))
-    version = tuple((tensor.data_ptr(), tensor._version) for tensor in state.values())
-    cached_version, result = _identities.get(model, ((), ""))
-    if cached_version != version:
-        result = digest(folded_state(model))
-        _identities[model] = version, result
-    return result
-
-
-def folded_state(model: EncodecModel) -> dict[str, Tensor]:
-    """The tensors of a trained or loaded model with weight norm folded, as float32 copies in main memory."""
-    return state_of(model.state_dict(), "ours", _skeleton(model.config), model.config.name)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -192,21 +180,3 @@ def _described(path: Path, metadata: Mapping[str, str]) -> EncodecConfig:
         return config_from_json(metadata.get("config", ""))
     except UserError as error:
         raise UserError(f"{path}: {error}; the file is damaged or made by hand: save the model again") from error
-
-
-def _skeleton(config: EncodecConfig) -> EncodecModel:
-    """A model with the names and shapes of folded weights on the meta device, without memory for values."""
-    norm = "none" if config.seanet.norm == "weight_norm" else config.seanet.norm
-    with torch.device("meta"):
-        model = EncodecModel(replace(config, seanet=replace(config.seanet, norm=norm)))
-    model.config = config
-    return model
-
-
-def digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of named float32 tensors; see `identity`."""
-    hashed = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        hashed.update(f"{name} {'x'.join(map(str, tensor.shape))}\n".encode("ascii"))
-        hashed.update(np.ascontiguousarray(tensor.numpy(), "<f4").data)
-    return hashed.hexdigest()

@@ -23,7 +23,7 @@ from earmark.codec.language_model.prior_coder import prior_coder
 from earmark.codec.model_choice import MODELS, ModelChoice
 from earmark.codec.pipes import reading, writing_audio
 
-Loaded = tuple[EncodecModel, str]
+Loaded = tuple[EncodecModel, tuple[str, ...]]  # a model, and the identities by which files name its codes
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class Decoder:
             key = header.model, bool(header.model_identity)
             choice = self.settings.choice if key[1] else replace(self.settings.choice, checkpoint=OFFICIAL)
             given = self._models[key] = self._models.get(key) or choice.load(header.model)
-        model, identity = given
+        model, accepted = given
         try:
-            header.require_model(model.config, identity)
+            header.require_model(model.config, accepted)
         except UserError as error:
             raise UserError(f"{label}: {error}") from error
         return model

@@ -65,7 +65,7 @@ class Encoder:
         self.settings = settings
         choice = ModelChoice(settings.checkpoint, settings.choice.language_model, settings.choice.device)
         self.model: EncodecModel
-        self.model, self.identity = choice.load(settings.model or MODELS[0])
+        self.model, self.accepted = choice.load(settings.model or MODELS[0])
         config = self.model.config
         if settings.model not in (None, config.name):
             raise UserError(f"--model {settings.model}: {settings.checkpoint} is a checkpoint of {config.name}")
@@ -78,7 +78,7 @@ class Encoder:
         if self.coder is not None and settings.container == "reference":
             raise UserError(f"--container reference: {config.name} has a quantiser that this format does not know")
         if settings.lm or choice.language_model is not None:
-            self.coder = choice.coder_for(config, settings.container, self.identity)
+            self.coder = choice.coder_for(config, settings.container, self.accepted)
 
     def encode(
         self, source: Path, target: Path, recording: AudioStream, advance: Callable[[int], object]
@@ -109,7 +109,7 @@ class Encoder:
         with writing(target) as sink:
             writer = ecdc.open_writer(
                 sink, config, self.codes, signal.samples, format=settings.container,
-                model_identity=self.identity, language_model=self.coder is not None, coder=self.coder,
+                model_identity=self.accepted[0], language_model=self.coder is not None, coder=self.coder,
                 chunk_seconds=chunk,
             )  # fmt: skip
             for samples in recordings.encode(signal, self.model, settings.kbps, writer, facts, chunk):
@@ -135,7 +135,7 @@ class Encoder:
         same = ("model", "codebooks", "entropy")
         if any(getattr(header, name) != getattr(wanted, name) for name in same):
             return "made at another bit rate, or with another model or language model"
-        if header.model_identity != short_identity(self.identity):
+        if header.model_identity not in map(short_identity, self.accepted):
             return "made with other weights"
         if header.language_model_identity != (short_identity(coder.identity) if coder else ""):
             return "made with another language model"
@@ -150,7 +150,7 @@ class Encoder:
         """What determines the codes of `source`: its content, the weights, and the options."""
         settings = self.settings
         made_with = {
-            "codebooks": self.model.config.codebooks(settings.kbps), "weights": self.identity,
+            "codebooks": self.model.config.codebooks(settings.kbps), "weights": self.accepted[0],
             "language model": self.coder.identity if self.coder else "", "channels": settings.picked,
             "gain": settings.gain,
         }  # fmt: skip

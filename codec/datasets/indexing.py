@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import soundfile
@@ -48,6 +48,7 @@ class Index:
 
     entries: list[Entry]
     skipped: list[Skipped]
+    moved: tuple[str, ...] = ()  # recordings of the split train that were moved to valid, which had none
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,28 @@ def index(candidates: Sequence[Candidate], out: Path, limits: Limits | None = No
     if not result.entries:
         reasons = ", ".join(sorted({skipped.reason for skipped in result.skipped})) or "there are no audio files"
         raise UserError(f"{out}: nothing to put into it: {reasons}")
+    result = with_validation(result)
     manifest.write(out, result.entries)
     lines = (_to_line(skipped) for skipped in result.skipped)
     write_text(out.with_suffix(".left-out.jsonl"), "".join(lines))
     notes.unlink()
     return result
+
+
+def with_validation(index: Index) -> Index:
+    """Move a recording to the split valid if a small data set has none there, as no training could be validated.
+
+    It is the first one by fingerprint, which is as good as random, with all others of its creator, so that no voice or
+    artist is in two splits; or alone if there is no other creator.
+    """
+    train = [entry for entry in index.entries if entry.split == "train"]
+    if len(train) < 2 or any(entry.split == "valid" for entry in index.entries):
+        return index
+    first = min(train, key=lambda entry: entry.fingerprint)
+    of_creator = [entry for entry in train if entry is first or (first.creator and entry.creator == first.creator)]
+    moved = {entry.path for entry in (of_creator if len(of_creator) < len(train) else [first])}
+    entries = [replace(entry, split="valid") if entry.path in moved else entry for entry in index.entries]
+    return Index(entries, index.skipped, tuple(sorted(moved)))
 
 
 def _to_line(skipped: Skipped) -> str:

@@ -27,7 +27,7 @@ def compress(
     format: Format = "earmark",
     coder: SegmentCoder | None = None,
 ) -> bytes:
-    """Code one signal to the bytes of an .ecdc file, which contains the identity of the weights.
+    """Code one signal to the bytes of an .ecdc file, which contains the identity of encoder and codebooks.
 
     Args:
         audio, kbps: see `EncodecModel.encode`.
@@ -37,10 +37,10 @@ def compress(
     Raises:
         UserError: see `EncodecModel.encode`; or `audio` is a batch of several signals.
     """
-    from earmark.codec.checkpoints.loading import identity
+    from earmark.codec.checkpoints.identities import codes_identity
 
     file = io.BytesIO()
-    model_identity = identity(model) if format == "earmark" else ""
+    model_identity = codes_identity(model) if format == "earmark" else ""
     write(
         file, model.encode(audio, kbps), model.config, format=format, model_identity=model_identity,
         language_model=coder is not None, coder=coder,
@@ -62,11 +62,11 @@ def decompress(
     """
     import torch
 
-    from earmark.codec.checkpoints.loading import identity
+    from earmark.codec.checkpoints.identities import accepted_identities
 
     contents = read(io.BytesIO(data), model.config, coder=coder)
     if contents.header.model_identity:
-        contents.header.require_model(model.config, identity(model))
+        contents.header.require_model(model.config, accepted_identities(model))
     if contents.damage:
         raise UserError(f"damaged: {contents.damage[0].what}; earmark.codec.ecdc.read returns the intact parts")
     return torch.as_tensor(model.decode(contents.codes))

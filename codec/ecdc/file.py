@@ -51,7 +51,8 @@ def open_writer(
         sink: binary file object; it need not be seekable.
         config: shape of the model that makes the codes.
         samples: length of the signal, None to give it to `close`; the format "reference" needs it here.
-        model_identity: SHA-256 of the model's weights in hexadecimal; the first 16 digits are stored.
+        model_identity: SHA-256 of the model's encoder and codebooks (`codes_identity`) in hexadecimal; the first 16
+            digits are stored.
         language_model: code with a language model, by `coder`.
         chunk_seconds: length of a chunk for a model without segments: one damaged bit costs as much, and a reader on a
             pipe waits as long.

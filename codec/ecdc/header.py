@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,12 +93,12 @@ class Header:
         start, end = self.span(segment, samples)
         return None if end is None else -(-(end - start) // self.hop)
 
-    def require_model(self, config: EncodecConfig, model_identity: str = "") -> None:
+    def require_model(self, config: EncodecConfig, accepted: str | Sequence[str] = "") -> None:
         """Check that a model can decode the codes.
 
         Args:
-            model_identity: SHA-256 of its weights in hexadecimal, or at least its first 16 digits; empty to skip this
-                check.
+            accepted: identities of its codes in hexadecimal (`identities.accepted_identities`), or at least their first
+                16 digits; empty to skip this check.
 
         Raises:
             UserError: another model made the codes.
@@ -105,9 +106,11 @@ class Header:
         expected = Header.of_model(config, self.format, self.codebooks, self.samples, self.entropy)
         if self.model != config.name:
             raise UserError(f"codes of the model {self.model!r}, which {config.name} cannot decode")
-        if self.model_identity and model_identity and self.model_identity != short_identity(model_identity):
+        given = [accepted] if isinstance(accepted, str) else accepted
+        known = [short_identity(each) for each in given if each]
+        if self.model_identity and known and self.model_identity not in known:
             raise UserError(
-                f"encoded by the weights {self.model_identity} of {self.model}, not {short_identity(model_identity)}; "
+                f"encoded by the weights {self.model_identity} of {self.model}, not {known[0]}; "
                 "give the right ones by --checkpoint FILE, or --checkpoint official for the official ones"
             )
         shape = ("sample_rate", "channels", "bits", "hop", "segment", "stride", "scaled")

@@ -53,6 +53,8 @@ class SEANetConfig:
         tanh: whether the decoder ends with tanh.
         pad_mode: padding of the convolutions, by reflection, as in the paper's models, or with zeros.
         film: whether the encoder ends with a switch for denoising (SoundStream, section III-F).
+        activation: elu, as in the paper, snake, or the name of one of a plug-in (codec/plugins.py).
+        encoder_block, decoder_block: residual, the paper's residual unit, or the name of one of a plug-in.
     """
 
     channels: int = 1
@@ -72,6 +74,9 @@ class SEANetConfig:
     tanh: bool = False
     pad_mode: PadMode = "reflect"
     film: bool = False
+    activation: str = "elu"
+    encoder_block: str = "residual"
+    decoder_block: str = "residual"
 
     @property
     def hop(self) -> int:
@@ -93,6 +98,7 @@ class EncodecConfig:
         overlap: share of a segment that overlaps with the next one.
         normalize: whether to divide each segment by its RMS and transmit the RMS as its scale.
         quantizer: residual vector quantisation (section 3.2), DiffQ (A.2.1) or Gumbel-softmax (A.2.2).
+        codebook_dim: dimension in which normalised latents and codewords are compared, as in DAC; 0: the latent's.
     """
 
     name: str
@@ -104,6 +110,7 @@ class EncodecConfig:
     overlap: float = 0.01
     normalize: bool = False
     quantizer: Quantizer = "rvq"
+    codebook_dim: int = 0
 
     @property
     def channels(self) -> int:

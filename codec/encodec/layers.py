@@ -35,6 +35,11 @@ def _norm(norm: Norm, channels: int, causal: bool) -> nn.Module:
     return nn.Identity()
 
 
+def has_weight_norm(module: nn.Module) -> bool:
+    """Whether a layer of `module` computes its weight from a magnitude and a direction."""
+    return any(parametrize.is_parametrized(part, "weight") for part in module.modules())
+
+
 def fold_weight_norm(module: nn.Module) -> None:
     """Replace every weight norm in `module` by the weight it computes, for inference; the function stays the same."""
     for part in list(module.modules()):

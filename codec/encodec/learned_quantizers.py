@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.codec.encodec.config import EncodecConfig
-from earmark.codec.encodec.rvq import ResidualVectorQuantizer
+from earmark.codec.encodec.rvq import FactorizedVectorQuantizer, ResidualVectorQuantizer
 from earmark.codec.errors import UserError
 
 LIMIT = 3.0  # L: standard deviations on either side of the mean that the quantised range covers
@@ -165,4 +165,6 @@ def build(config: EncodecConfig) -> ResidualVectorQuantizer | LearnedQuantizer:
         return DiffQuantizer(dimension)
     if config.quantizer == "gumbel":
         return GumbelQuantizer(dimension, config.codebooks(), config.codebook_size)
+    if config.codebook_dim:
+        return FactorizedVectorQuantizer(dimension, config.codebooks(), config.codebook_size, config.codebook_dim)
     return ResidualVectorQuantizer(dimension, config.codebooks(), config.codebook_size)

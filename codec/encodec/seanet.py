@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from earmark.codec import plugins
+from earmark.codec.encodec.activations import activation
 from earmark.codec.encodec.config import SEANetConfig
 from earmark.codec.encodec.film import FiLM
 from earmark.codec.encodec.layers import Conv1d, ConvTranspose1d, LayerState, Stepping
 from earmark.codec.encodec.lstm import LSTM
+from earmark.codec.errors import UserError
 
 State = dict[int, LayerState]  # index of a layer in its stack -> its state; {} at the start of a signal
 
@@ -37,16 +40,19 @@ class ResidualState(LayerState):
 
 
 class ResidualUnit(nn.Module):
-    """Skip connection plus a branch of ELU, dilated convolution, ELU and 1x1 convolution; [B, C, T] -> [B, C, T]."""
+    """Skip connection plus a branch of activation, dilated convolution, activation and 1x1 convolution.
+
+    [B, C, T] -> [B, C, T].
+    """
 
     def __init__(self, channels: int, dilation: int, config: SEANetConfig) -> None:
         super().__init__()
         hidden = channels // config.compress
         how: Any = {"causal": config.causal, "norm": config.norm, "pad_mode": config.pad_mode}
         self.block = nn.Sequential(
-            nn.ELU(),
+            activation(config.activation, channels),
             Conv1d(channels, hidden, config.residual_kernel_size, dilation=dilation, **how),
-            nn.ELU(),
+            activation(config.activation, hidden),
             Conv1d(hidden, channels, 1, **how),
         )
         self.shortcut = nn.Identity() if config.true_skip else Conv1d(channels, channels, 1, **how)
@@ -71,6 +77,19 @@ class ResidualUnit(nn.Module):
         return skip[..., : y.shape[-1]] + y
 
 
+def _blocks(name: str, width: int, config: SEANetConfig) -> list[nn.Module]:
+    """The blocks of a scale with `width` channels.
+
+    Raises:
+        UserError: no plug-in that is loaded has the block, or a causal model cannot stream through it.
+    """
+    make = ResidualUnit if name == "residual" else plugins.find("block", name, ["residual"])
+    blocks: list[nn.Module] = [make(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
+    if config.causal and not all(isinstance(block, Stepping) for block in blocks):
+        raise UserError(f"block {name}: has no `new_state` and `step`, which a causal model needs; set causal = false")
+    return blocks
+
+
 class SEANetEncoder(nn.Module):
     """Encoder, audio [B, channels, T] -> latent [B, dimension, ceil(T / hop)]."""
 
@@ -80,12 +99,15 @@ class SEANetEncoder(nn.Module):
         width = config.filters
         layers: list[nn.Module] = [Conv1d(config.channels, width, config.kernel_size, **how)]
         for ratio in reversed(config.ratios):
-            layers += [ResidualUnit(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
-            layers += [nn.ELU(), Conv1d(width, 2 * width, 2 * ratio, ratio, **how)]
+            layers += _blocks(config.encoder_block, width, config)
+            layers += [activation(config.activation, width), Conv1d(width, 2 * width, 2 * ratio, ratio, **how)]
             width *= 2
         if config.lstm:
             layers.append(LSTM(width, config.lstm))
-        layers += [nn.ELU(), Conv1d(width, config.dimension, config.last_kernel_size, **how)]
+        layers += [
+            activation(config.activation, width),
+            Conv1d(width, config.dimension, config.last_kernel_size, **how),
+        ]
         if config.film:
             layers.append(FiLM(config.dimension))
         self.layers = nn.Sequential(*layers)
@@ -117,12 +139,12 @@ class SEANetDecoder(nn.Module):
             layers.append(LSTM(width, config.lstm))
         for ratio in config.ratios:
             layers += [
-                nn.ELU(),
+                activation(config.activation, width),
                 ConvTranspose1d(width, width // 2, 2 * ratio, ratio, causal=config.causal, norm=config.norm),
             ]
             width //= 2
-            layers += [ResidualUnit(width, config.dilation_base**j, config) for j in range(config.residual_layers)]
-        layers += [nn.ELU(), Conv1d(width, config.channels, config.last_kernel_size, **how)]
+            layers += _blocks(config.decoder_block, width, config)
+        layers += [activation(config.activation, width), Conv1d(width, config.channels, config.last_kernel_size, **how)]
         if config.tanh:
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.checkpoints.downloads import OFFICIAL_FILES, cached
 from earmark.codec.encodec.config import EncodecConfig, from_stored, stored_keys, to_stored
@@ -28,6 +29,7 @@ FORMAT = "earmark.language_model"
 VERSION = "1"
 PER_MODEL, PER_LAYER, PER_CODEBOOK = 2, 12, 3  # number of tensors in a float model
 MOST = 1 << 16  # largest value of a field of a configuration
+Accepted = str | Sequence[str] | None
 HEAD_WEIGHT = re.compile(r"linears\.(\d+)\.weight")
 
 
@@ -44,29 +46,30 @@ def config_for(codec: EncodecConfig) -> LanguageModelConfig:
     return LanguageModelConfig(codec.codebooks(), int(CONTEXT_SECONDS * codec.step_rate), codec.codebook_size)
 
 
-def portable_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModelCoder:
+def portable_coder(source: str | Path, codec: EncodecConfig, accepted: Accepted = None) -> PortableModelCoder:
     """Load a model as the entropy coder of our file format; see `load_portable`."""
-    return PortableModelCoder(load_portable(source, codec, identity))
+    return PortableModelCoder(load_portable(source, codec, accepted))
 
 
-def public_coder(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PublicModelCoder:
+def public_coder(source: str | Path, codec: EncodecConfig, accepted: Accepted = None) -> PublicModelCoder:
     """Load a model as the entropy coder of the public file format; see `load_float`."""
-    model = load_float(source, codec, identity)
-    return PublicModelCoder(model, checkpoints.digest(model.state_dict()))
+    model = load_float(source, codec, accepted)
+    return PublicModelCoder(model, identities.digest(model.state_dict()))
 
 
-def load_portable(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> PortableModel:
+def load_portable(source: str | Path, codec: EncodecConfig, accepted: Accepted = None) -> PortableModel:
     """Load an integer model, from a file of integers or by quantising a float model.
 
     Args:
         source: a file, or the name of an official checkpoint in the user's cache.
         codec: shape of the codec whose codes the model is for.
-        identity: SHA-256 of the codec's weights. Refuses a file that names other weights; None accepts any.
+        accepted: identities of the codec's codes (`identities.accepted_identities`). A file that names none of them is
+            refused; None accepts any.
 
     Raises:
         UserError: if the file is missing, damaged, or not a language model for this codec.
     """
-    path, tensors, metadata = _read(source, identity)
+    path, tensors, metadata = _read(source, accepted)
     if metadata.get("arithmetic") != "integer":
         return quantized(_float_model(path, tensors, metadata, codec))
     config = _described(path, metadata)
@@ -81,13 +84,13 @@ def load_portable(source: str | Path, codec: EncodecConfig, identity: str | None
     return model
 
 
-def load_float(source: str | Path, codec: EncodecConfig, identity: str | None = None) -> LanguageModel:
+def load_float(source: str | Path, codec: EncodecConfig, accepted: Accepted = None) -> LanguageModel:
     """Load a float model in evaluation mode; see `load_portable` for the arguments.
 
     Raises:
         UserError: likewise, or if the file only holds an integer model.
     """
-    path, tensors, metadata = _read(source, identity)
+    path, tensors, metadata = _read(source, accepted)
     if metadata.get("arithmetic") == "integer":
         raise UserError(
             f"{path}: holds an integer language model; --container reference and training need one in floating point"
@@ -111,7 +114,7 @@ def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> N
         arithmetic, identity = "integer", model.identity
     else:
         state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        arithmetic, identity = "float32", checkpoints.digest(state)
+        arithmetic, identity = "float32", identities.digest(state)
     config = json.dumps(to_stored(model.config))
     about = {"format": FORMAT, "version": VERSION, "arithmetic": arithmetic, "config": config, "identity": identity}
     with written_whole(path) as aside:
@@ -121,7 +124,7 @@ def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> N
             raise WriteError(f"{path}: cannot be written ({error}); is the disk full?") from error
 
 
-def _read(source: str | Path, codec: str | None) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
+def _read(source: str | Path, accepted: Accepted) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
     path = cached(source) if isinstance(source, str) and source in OFFICIAL_FILES else Path(source)
     if not path.exists():
         raise UserError(f"{path}: no such file; give the official language model or one made by `earmark train-lm`")
@@ -131,9 +134,10 @@ def _read(source: str | Path, codec: str | None) -> tuple[Path, dict[str, Tensor
             f"{path}: contains {metadata['format']}, not a language model; give one made by `earmark train-lm`"
         )
     trained_for = metadata.get("codec")
-    if codec is not None and trained_for not in (None, codec):
+    known = [accepted] if isinstance(accepted, str) else [*(accepted or ())]
+    if known and trained_for is not None and trained_for not in known:
         raise UserError(
-            f"{path}: trained on codes of the weights {trained_for[:16]}; this codec has the weights {codec[:16]}; "
+            f"{path}: trained on codes of the weights {trained_for[:16]}; this codec has the weights {known[0][:16]}; "
             "give a language model trained on its codes"
         )
     return path, tensors, metadata
@@ -155,7 +159,7 @@ def _float_model(
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{path}: not a language model for {codec.name}: {reason}") from error
-    digest = checkpoints.digest(state)
+    digest = identities.digest(state)
     if metadata.get("identity", digest) != digest:
         raise UserError(f"{path}: damaged: its weights are not those that were saved; copy it again")
     for name, tensor in state.items():

@@ -35,10 +35,11 @@ class AdversarialPass:
     def parameters(self) -> Iterator[nn.Parameter]:
         return self._networks.parameters()
 
-    def train(self, real: Tensor, fake: Tensor, keep: bool) -> Tensor:
-        """Give the weights the gradient of their hinge loss, and return the loss.
+    def train(self, real: Tensor, fake: Tensor, keep: bool, parts: int = 1) -> Tensor:
+        """Add the gradient of their hinge loss to that of the weights, and return the loss.
 
         Args:
+            parts: number of parts of the batch, of which this is one; the gradient is divided by it.
             keep: keep the outputs for `losses`, whose gradient reaches `fake`. The weights must not change before.
         """
         with self._autocast():
@@ -48,7 +49,9 @@ class AdversarialPass:
         weights = [weight for weight in self._networks.parameters() if weight.requires_grad]
         gradients = torch.autograd.grad(loss, weights, retain_graph=keep, allow_unused=True)
         for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient
+            if gradient is not None:
+                gradient = gradient / parts if parts > 1 else gradient
+                weight.grad = gradient if weight.grad is None else weight.grad + gradient
         if keep:
             self._outputs = outputs
         return loss.detach()

@@ -8,7 +8,7 @@ FOLDER/codes.u16        codes as unsigned 16-bit little-endian integers, all cod
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ def source(config: EncodecConfig, identity: str, shards: Sequence[Shards], hours
 
     Args:
         config: config of the codec.
-        identity: SHA-256 of its weights.
+        identity: SHA-256 of its encoder and codebooks.
         shards: recordings.
         hours: see write().
 
@@ -123,14 +123,19 @@ def source(config: EncodecConfig, identity: str, shards: Sequence[Shards], hours
     }  # fmt: skip
 
 
+def upgrades(accepted: Sequence[str]) -> dict[str, Callable[[Any], Any]]:
+    """For check_run(): codes that an earlier version named by the identity of all weights are those of the codec."""
+    return {"codec": lambda earlier: accepted[0] if earlier in accepted else earlier}
+
+
 def write(
-    model: EncodecModel, identity: str, shards: Sequence[Shards], folder: Path, hours: float | None = None
+    model: EncodecModel, accepted: Sequence[str], shards: Sequence[Shards], folder: Path, hours: float | None = None
 ) -> None:  # fmt: skip
     """Code recordings with all codebooks of a model. Continues where an interrupted call stopped.
 
     Args:
         model: codec in evaluation mode.
-        identity: SHA-256 of its weights.
+        accepted: identities of its codes (`identities.accepted_identities`).
         shards: recordings.
         folder: folder for the codes.
         hours: most hours per split. Any beginning of the shards is a fair sample. Default: all.
@@ -138,10 +143,10 @@ def write(
     Raises:
         UserError: a split has no recordings; or the folder holds other codes, or lacks some of its own.
     """
-    metadata = source(model.config, identity, shards, hours)
+    metadata = source(model.config, accepted[0], shards, hours)
     codebooks = model.config.codebooks()
     sequences = _finished(_read_index(folder, codebooks))
-    if not check_run(folder, metadata, LABELS, resume=True):
+    if not check_run(folder, metadata, LABELS, resume=True, upgrades=upgrades(accepted)):
         write_metadata(folder, metadata)
     recordings = list(_select_recordings(shards, hours))
     done = sum(sequence.last for sequence in sequences)

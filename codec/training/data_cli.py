@@ -244,6 +244,9 @@ def report(result: Index, out: Path) -> None:
         skipped[recording.category, recording.reason].append(recording.seconds / 3600)
     for (category, reason), hours in sorted(skipped.items()):
         click.echo(f"skipped: {sum(hours):.2f} h of {category}, {len(hours)} files: {reason}")
+    if result.moved:
+        others = f" and {len(result.moved) - 1} more of its creator" if len(result.moved) > 1 else ""
+        click.echo(f"note: no recording fell into the split valid; {result.moved[0]}{others} moved there from train")
     click.echo(f"manifest: {out}")
 
 

@@ -102,30 +102,40 @@ def installed_version(package: str) -> str:
         return "unknown"
 
 
-def save_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write state.pt atomically.
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state atomically; `path` is its file, or the folder of the training, for state.pt in it.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    with written_whole(folder / STATE) as temporary:
+    path = path if path.suffix == ".pt" else path / STATE
+    with written_whole(path) as temporary:
         try:
             torch.save(dict(state), temporary)
         except RuntimeError as error:  # torch's writer does not raise OSError
-            raise WriteError(f"{folder / STATE}: cannot be written ({error}); is the disk full?") from error
+            raise WriteError(f"{path}: cannot be written ({error}); is the disk full?") from error
+
+
+def is_state(path: Path) -> bool:
+    """Whether a PyTorch file holds the state of a training, and not just tensors."""
+    try:
+        state = torch.load(path, map_location="meta", weights_only=True)
+    except Exception:  # a damaged pickle can make the reader raise any type; the reader of the file reports it
+        return False
+    return isinstance(state, dict) and "updates" in state
 
 
 def load_state(folder: Path, network: str) -> dict[str, Any]:
     """Read state.pt to the CPU. Adam's step counts stay there; on a GPU, each step would wait to read them.
 
     Args:
-        folder: folder of a training.
+        folder: folder of a training, or a saved state.
         network: key of the network that the state must hold, which depends on the type of training.
 
     Raises:
         UserError: the file is missing, damaged, or of another type of training.
     """
-    path = folder / STATE
+    path = folder / STATE if folder.is_dir() or folder.suffix != ".pt" else folder
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:

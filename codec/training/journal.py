@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -14,14 +14,16 @@ import torch
 from torch import Tensor
 
 from earmark.codec.errors import WriteError
-from earmark.codec.extras import missing
 from earmark.codec.files import write_text
 from earmark.codec.notices import notice
+from earmark.codec.training import trackers
+from earmark.codec.training.trackers import Tracker
 
 UPDATES_PER_ENTRY = 50
 SECONDS_PER_LINE = 60.0
 WAITING = "data"  # part of the stopwatch in which updates wait for their batches
-_NOT_LOSSES = ("fraction_", "gradient_norm", "kbps", "seconds_")  # prefixes of means that are not losses
+SHARE = "fraction_"  # prefix of the shares of the gradient
+_NOT_LOSSES = (SHARE, "gradient_norm", "kbps", "seconds_")  # prefixes of means that are not losses
 
 Usage = Mapping[str, list[float]]
 
@@ -38,20 +40,28 @@ class Journal:
         total: updates of the whole training.
         tensorboard: also write a log for TensorBoard.
         usage: returns the perplexity and the share of used codewords per codebook, if there are codebooks.
+        others: further trackers, which are closed with the journal.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full; also raised by the methods.
     """
 
     def __init__(
-        self, folder: Path, updates: int, total: int, tensorboard: bool, usage: Callable[[], Usage] = dict
+        self,
+        folder: Path,
+        updates: int,
+        total: int,
+        tensorboard: bool,
+        usage: Callable[[], Usage] = dict,
+        others: Sequence[Tracker] = (),
     ) -> None:
         self._path = folder / "log.jsonl"
         self._total = total
         self._usage = usage
         self._entry, self._line = _Means(), _Means()
         self._printed = time.monotonic()
-        self._board = _board(folder / "tensorboard", updates) if tensorboard else None
+        board = trackers.tensorboard(folder / "tensorboard", updates) if tensorboard else None
+        self._trackers = [*others] if board is None else [board, *others]
         if self._path.exists():
             lines = self._path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
             write_text(self._path, "".join(line + "\n" for line in lines if 0 <= _update_of(line) <= updates))
@@ -82,37 +92,37 @@ class Journal:
         self._write({"update": number, "validation": dict(scores), **usage})
         text = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
         notice(f"{number}/{self._total}  validation: {text}")
-        if self._board is not None:
+        for tracker in self._trackers:
             for name, value in scores.items():
-                self._board.add_scalar(f"validation/{name}", value, number)
+                tracker.add_scalar(f"validation/{name}", value, number)
 
     def audio(self, name: str, samples: Tensor, sample_rate: int, number: int) -> None:
-        """Add audio, [channels, T], and its spectrogram to TensorBoard."""
-        if self._board is None:
+        """Add audio, [channels, T], and its spectrogram to TensorBoard and the like."""
+        if not self._trackers:
             return
         mono = samples.mean(dim=0).float().cpu()
-        self._board.add_audio(name, mono[None].clamp(-1, 1), number, sample_rate)
         window = torch.hann_window(1024)
         power = torch.stft(mono, 1024, 256, window=window, return_complex=True).abs().square()
         decibels = (10 * torch.log10(power + 1e-8)).flip(0)
-        self._board.add_image(f"{name}/spectrogram", ((decibels + 80) / 120).clamp(0, 1)[None], number)
+        for tracker in self._trackers:
+            tracker.add_audio(name, mono[None].clamp(-1, 1), number, sample_rate)
+            tracker.add_image(f"{name}/spectrogram", ((decibels + 80) / 120).clamp(0, 1)[None], number)
 
     def close(self) -> None:
-        """Close TensorBoard's log."""
-        if self._board is not None:
-            self._board.close()
+        """Close TensorBoard's log and those of other trackers."""
+        for tracker in self._trackers:
+            tracker.close()
 
     def _write_entry(self, number: int) -> None:
         """Log the means since the previous entry."""
         means, usage = self._entry.take(), self._usage()
         self._write({"update": number, **means, **usage})
-        if self._board is None:
-            return
-        for name, value in means.items():
-            self._board.add_scalar(f"training/{name}", value, number)
-        for name, values in usage.items():
-            for book, value in enumerate(values):
-                self._board.add_scalar(f"{name}/codebook_{book:02d}", value, number)
+        for tracker in self._trackers:
+            for name, value in means.items():
+                tracker.add_scalar(f"training/{name}", value, number)
+            for name, values in usage.items():
+                for book, value in enumerate(values):
+                    tracker.add_scalar(f"{name}/codebook_{book:02d}", value, number)
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         try:
@@ -156,6 +166,10 @@ class _Means:
     def take(self) -> dict[str, float]:
         """Return and reset: the means, seconds per part, updates per second, and the share of time spent waiting."""
         means = {name: _mean(values) for name, values in self._values.items()}
+        # A loss that joined late, or that some updates lack, has no share of the others: the shares add up to one.
+        shares = {name: len(values) for name, values in self._values.items() if name.startswith(SHARE)}
+        balanced = max(shares.values(), default=0)
+        means |= {name: means[name] * count / balanced for name, count in shares.items()}
         spent = {part: seconds - self._before.get(part, 0.0) for part, seconds in self._seconds.items()}
         whole = max(sum(spent.values()), 1e-9)
         means |= {f"seconds_{part}": seconds for part, seconds in spent.items()}
@@ -179,12 +193,3 @@ def _update_of(line: str) -> int:
     except (ValueError, TypeError, KeyError):
         return -1
     return number if isinstance(number, int) else -1
-
-
-def _board(folder: Path, updates: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        click.echo(f"{missing('tensorboard', extra='train')}; only log.jsonl is written", err=True)
-        return None
-    return SummaryWriter(str(folder), purge_step=updates + 1)

@@ -64,16 +64,18 @@ def train_lm(
 ) -> None:  # fmt: skip
     """Train a language model for the codes of CODEC: a checkpoint, encodec_24khz or encodec_48khz.
 
-    The recordings are coded once, into --out. The model then learns to predict the codes of a step from earlier steps.
-    Validations report the remaining bit rate with the integer model, which is the one that codes files.
+    The recordings are coded once, into --out. With torchrun, the processes share each batch. The model then learns to
+    predict the codes of a step from earlier steps. Validations report the remaining bit rate with the integer model,
+    which is the one that codes files.
     """
     require("torch", extra="encodec", for_="train-lm")
     import torch
 
+    from earmark.codec.checkpoints import identities
     from earmark.codec.checkpoints import loading as checkpoints
     from earmark.codec.encodec.config import PRESETS
     from earmark.codec.encodec.fast.accelerate import set_precision
-    from earmark.codec.training.distributed import single_process
+    from earmark.codec.training.distributed import join, leave
     from earmark.codec.training.examples.shard_cache import describe, open_shards
     from earmark.codec.training.folder import require_free
     from earmark.codec.training.interrupts import suggest_resume
@@ -82,7 +84,6 @@ def train_lm(
 
     if threads:
         torch.set_num_threads(threads)
-    group = single_process("train-lm", device)
     preset = None if Path(checkpoint).exists() else same(checkpoint, PRESETS)
     if preset is None and Path(checkpoint).is_dir():
         raise UserError(
@@ -93,8 +94,9 @@ def train_lm(
             f"{checkpoint}: no such checkpoint; give a file, or one of {', '.join(PRESETS)}"
             f"{did_you_mean(checkpoint, PRESETS)}"
         )
+    group = join(device)
     codec = checkpoints.load(preset or Path(checkpoint))
-    identity = checkpoints.identity(codec)
+    accepted = identities.accepted_identities(codec)
     set_precision(codec.to(group.device), "float32")
     rate, channels = codec.config.sample_rate, codec.config.channels
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
@@ -107,14 +109,17 @@ def train_lm(
             "output": out,
         })  # fmt: skip
         return
-    parts = [open_shards(path, out / f"shards-{index}", rate, channels, group) for index, path in enumerate(data)]
     stop_after = None if minutes is None else 60 * minutes
-    with suggest_resume(out, resume):
-        done = train(
-            recipe, codec, identity, parts, out, group.device, start=start, hours=hours, resume=resume,
-            stop_after=stop_after, tensorboard=tensorboard,
-        )  # fmt: skip
-    if done:
+    try:
+        parts = [open_shards(path, out / f"shards-{index}", rate, channels, group) for index, path in enumerate(data)]
+        with suggest_resume(out, resume):
+            done = train(
+                recipe, codec, accepted, parts, out, group, start=start, hours=hours, resume=resume,
+                stop_after=stop_after, tensorboard=tensorboard,
+            )  # fmt: skip
+    finally:
+        leave()
+    if group.rank == 0 and done:
         notice(f"done: {out / MODEL}")
-    else:
+    elif group.rank == 0:
         click.echo(f"time is up; run the same command with --resume to continue: {out}", err=True)

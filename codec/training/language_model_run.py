@@ -16,7 +16,6 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from earmark.codec.encodec.model import EncodecModel
@@ -26,6 +25,7 @@ from earmark.codec.language_model.portable_quantization import quantized
 from earmark.codec.training import code_sequences
 from earmark.codec.training import language_model_validation as validation
 from earmark.codec.training.code_sequences import CodeSequences
+from earmark.codec.training.distributed import ProcessGroup, maximum
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE, check_run, load_state, save_state, write_metadata
 from earmark.codec.training.journal import Journal
@@ -41,8 +41,8 @@ _LABELS = {"recipe": "other settings", "start": "another --start-from", **code_s
 
 
 def train(
-    recipe: LanguageModelRecipe, codec: EncodecModel, codec_identity: str, shards: Sequence[Shards], folder: Path,
-    device: torch.device, *, start: Path | None = None, hours: float | None = None, resume: bool = False,
+    recipe: LanguageModelRecipe, codec: EncodecModel, accepted: Sequence[str], shards: Sequence[Shards], folder: Path,
+    group: ProcessGroup, *, start: Path | None = None, hours: float | None = None, resume: bool = False,
     stop_after: float | None = None, tensorboard: bool = True,
 ) -> bool:  # fmt: skip
     """Train on the codes of recordings until the last update, an interrupt or a time limit.
@@ -50,10 +50,10 @@ def train(
     Args:
         recipe: settings of the training.
         codec: codec that makes the codes, in evaluation mode.
-        codec_identity: SHA-256 of its weights, stored with the model.
+        accepted: identities of its codes (`identities.accepted_identities`); the first is stored with the model.
         shards: recordings.
         folder: folder of the training.
-        device: device to train on.
+        group: processes that share each batch; rank 0 makes the codes, validates and writes.
         start: float model to start from; it may belong to other weights of the codec. Default: random weights.
         hours: most hours of recordings to use, see code_sequences.write().
         resume: continue the training in the folder, if there is one.
@@ -72,18 +72,22 @@ def train(
     metadata = {
         "recipe": asdict(recipe),
         "start": start and fingerprint(start),
-        **code_sequences.source(codec.config, codec_identity, shards, hours),
+        **code_sequences.source(codec.config, accepted[0], shards, hours),
     }
-    if not check_run(folder, metadata, _LABELS, resume):
-        write_metadata(folder, metadata)
-    code_sequences.write(codec, codec_identity, shards, folder / "codes", hours)
-    trainer = LanguageModelTrainer(recipe, codec.config, device)
+    trainer = LanguageModelTrainer(recipe, codec.config, group)
+    try:
+        if group.rank == 0:
+            if not check_run(folder, metadata, _LABELS, resume, code_sequences.upgrades(accepted)):
+                write_metadata(folder, metadata)
+            code_sequences.write(codec, accepted, shards, folder / "codes", hours)
+    finally:
+        maximum(0)  # the others wait
     if resume and (folder / STATE).exists():
         trainer.load_state_dict(load_state(folder, "model"))
     elif initial is not None:
         trainer.model.load_state_dict(initial.state_dict())
-    training = LanguageModelTraining(trainer, folder, codec_identity, tensorboard)
-    if trainer.updates == recipe.updates:  # the earlier part may have ended before its last validation did
+    training = LanguageModelTraining(trainer, folder, accepted[0], tensorboard)
+    if training.finished and group.rank == 0:  # the earlier part may have ended before its last validation did
         training.validate()
     return TrainingLoop(training, started, stop_after).run()
 
@@ -94,7 +98,7 @@ class LanguageModelTraining:
     Args:
         trainer: makes the updates.
         folder: folder of the training, with the codes.
-        codec_identity: SHA-256 of the codec's weights, stored with the model.
+        codec_identity: SHA-256 of the codec's encoder and codebooks, stored with the model.
         tensorboard: also write a log for TensorBoard.
     """
 
@@ -103,7 +107,9 @@ class LanguageModelTraining:
     def __init__(self, trainer: LanguageModelTrainer, folder: Path, codec_identity: str, tensorboard: bool) -> None:
         self.trainer = trainer
         self.total, self.every = trainer.recipe.updates, trainer.recipe.every
-        self.journal: Journal | None = Journal(folder, trainer.updates, self.total, tensorboard)
+        self.journal: Journal | None = None
+        if trainer.group.rank == 0:
+            self.journal = Journal(folder, trainer.updates, self.total, tensorboard)
         self.stopwatch = Stopwatch(trainer.device)
         self._folder, self._codec_identity = folder, codec_identity
         self._sequences = CodeSequences(folder / "codes", trainer.codec.codebooks())
@@ -111,6 +117,10 @@ class LanguageModelTraining:
     @property
     def updates(self) -> int:
         return self.trainer.updates
+
+    @property
+    def finished(self) -> bool:
+        return self.updates >= self.total
 
     def batches(self) -> Generator[CodeSequences]:
         """The same sequences for every update, which draws its batch from them itself."""
@@ -149,3 +159,6 @@ class LanguageModelTraining:
 
     def save(self) -> None:
         save_state(self._folder, self.trainer.state_dict())
+
+    def keep(self) -> None:
+        """Only the last state is kept."""

@@ -18,6 +18,8 @@ from earmark.codec.language_model.files import config_for
 from earmark.codec.language_model.network import LanguageModel, shifted
 from earmark.codec.language_model.portable_layout import MOST_STEPS
 from earmark.codec.training.code_sequences import UNKNOWN, CodeSequences
+from earmark.codec.training.distributed import ProcessGroup, average, average_gradients
+from earmark.codec.training.quantizers.joint_batch import sum_over_processes
 from earmark.codec.training.schedule import learning_rate
 
 
@@ -52,15 +54,20 @@ class LanguageModelTrainer:
     Args:
         recipe: settings of the training.
         codec: config of the codec that made the codes.
-        device: device to train on.
+        group: processes that share each batch.
+
+    Raises:
+        UserError: the batch cannot be divided among the processes.
     """
 
-    def __init__(self, recipe: LanguageModelRecipe, codec: EncodecConfig, device: torch.device) -> None:
+    def __init__(self, recipe: LanguageModelRecipe, codec: EncodecConfig, group: ProcessGroup) -> None:
+        if recipe.batch % group.size:
+            raise UserError(f"--batch {recipe.batch}: cannot be divided among {group.size} processes")
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.codec = codec
-        self.device = device
-        self.model = LanguageModel(config_for(codec)).to(device)
+        self.group, self.device = group, group.device
+        self.model = LanguageModel(config_for(codec)).to(group.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
         self.updates = 0
 
@@ -70,7 +77,7 @@ class LanguageModelTrainer:
         return min(round(self.recipe.seconds * self.codec.step_rate), MOST_STEPS)
 
     def update(self, sequences: CodeSequences) -> dict[str, float | Tensor]:
-        """Make one update with a batch drawn from the split "train".
+        """Make one update with a batch drawn from the split "train", of which each process takes its part.
 
         Returns:
             Metrics for the log: the loss in bits per code, and the bit rate drawn.
@@ -82,16 +89,20 @@ class LanguageModelTrainer:
         draws = np.random.default_rng([recipe.seed, self.updates])
         kbps = float(draws.choice(codec.kbps))
         steps = self.steps
-        codes = sequences.draw(draws, recipe.batch, steps)[:, : codec.codebooks(kbps)].to(self.device)
-        offset = torch.from_numpy(draws.integers(0, MOST_STEPS - steps + 1, (recipe.batch, 1, 1))).to(self.device)
+        codes = self._own(sequences.draw(draws, recipe.batch, steps)[:, : codec.codebooks(kbps)])
+        offset = self._own(torch.from_numpy(draws.integers(0, MOST_STEPS - steps + 1, (recipe.batch, 1, 1))))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(
                 self.updates, peak=recipe.learning_rate, rise=recipe.warmup, warmup=recipe.warmup, total=recipe.updates
             )
         self.optimizer.zero_grad(set_to_none=True)
         logits, _ = self.model(shifted(codes.clamp(min=0)), offset=offset)
-        loss = functional.cross_entropy(logits, codes, ignore_index=UNKNOWN)
+        # The mean over the codes of the joint batch, of which the processes have different numbers.
+        known = sum_over_processes((codes != UNKNOWN).sum().double()) / self.group.size
+        loss = functional.cross_entropy(logits, codes, ignore_index=UNKNOWN, reduction="sum") / known.to(logits.dtype)
         loss.backward()
+        average_gradients(self.model.parameters())
+        average([loss := loss.detach()])
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         if not torch.isfinite(loss + norm):
             raise UserError(
@@ -100,7 +111,11 @@ class LanguageModelTrainer:
             )
         self.optimizer.step()
         self.updates += 1
-        return {"bits_per_code": loss.detach() / math.log(2), "kbps": kbps}
+        return {"bits_per_code": loss / math.log(2), "kbps": kbps}
+
+    def _own(self, batch: Tensor) -> Tensor:
+        """This process's part of a batch, on its device."""
+        return batch.chunk(self.group.size)[self.group.rank].to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on."""

@@ -30,6 +30,7 @@ class Training(Protocol[Batch]):
         validates_when_stopped: whether a training that is interrupted or out of time is validated before it ends.
         journal: log of the training; None in all processes but the first, which alone validates and saves.
         stopwatch: measures where the time goes.
+        finished: whether the training ends; the first process decides.
     """
 
     total: int
@@ -41,6 +42,10 @@ class Training(Protocol[Batch]):
     @property
     def updates(self) -> int:
         """Updates done, those of resumed parts included."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether no more updates are to be made."""
 
     def batches(self) -> Generator[Batch]:
         """Batches of the updates to come. Waiting for one can be interrupted."""
@@ -54,13 +59,17 @@ class Training(Protocol[Batch]):
     def save(self) -> None:
         """Write everything that the next update depends on."""
 
+    def keep(self) -> None:
+        """Keep the state after this update too, if it is one of those to be kept."""
+
 
 class _Stop(IntEnum):
     """Reasons to stop; processes that have different ones agree on the largest."""
 
     NO = 0
-    TIME_IS_UP = 1
-    INTERRUPTED = 2
+    FINISHED = 1
+    TIME_IS_UP = 2
+    INTERRUPTED = 3
 
 
 class TrainingLoop(Generic[Batch]):
@@ -83,14 +92,14 @@ class TrainingLoop(Generic[Batch]):
         """Run the training.
 
         Returns:
-            Whether the last update is done.
+            Whether the training is finished.
 
         Raises:
             KeyboardInterrupt: this process or another one was interrupted; the state is saved.
         """
         training, stop = self._training, _Stop.NO
         with Interrupts() as interrupts, contextlib.closing(training.batches()) as batches:
-            while training.updates < training.total:
+            while training.updates < training.total and not stop:
                 with training.stopwatch(WAITING):
                     batch = interrupts.waiting_for(lambda: next(batches))
                 stop = self._agree_to_stop(interrupted=batch is None)
@@ -99,7 +108,7 @@ class TrainingLoop(Generic[Batch]):
                 metrics = training.update(batch)
                 if training.journal is not None:
                     self._after_update(training.journal, metrics)
-            if stop and training.journal is not None:
+            if stop > _Stop.FINISHED and training.journal is not None:
                 self._save()
                 if training.validates_when_stopped and self._validated != training.updates:
                     self._validate()
@@ -107,12 +116,15 @@ class TrainingLoop(Generic[Batch]):
             training.journal.close()
         if stop == _Stop.INTERRUPTED:
             raise KeyboardInterrupt
-        return training.updates == training.total
+        return training.updates >= training.total or stop == _Stop.FINISHED
 
     def _agree_to_stop(self, interrupted: bool) -> _Stop:
         """The reason to stop before the next update. All processes agree on it, or the others would wait for ever."""
         late = self._deadline is not None and self._training.updates > self._first and time.monotonic() > self._deadline
-        return _Stop(maximum(_Stop.INTERRUPTED if interrupted else _Stop.TIME_IS_UP if late else _Stop.NO))
+        own = _Stop.INTERRUPTED if interrupted else _Stop.TIME_IS_UP if late else _Stop.NO
+        if self._training.finished and own == _Stop.NO:
+            own = _Stop.FINISHED
+        return _Stop(maximum(own))
 
     def _after_update(self, journal: Journal, metrics: Mapping[str, float | Tensor]) -> None:
         training = self._training
@@ -128,6 +140,7 @@ class TrainingLoop(Generic[Batch]):
             raise
         if due or time.monotonic() - self._saved > SECONDS_PER_STATE:
             self._save()
+        training.keep()
 
     def _validate(self) -> None:
         self._training.validate()

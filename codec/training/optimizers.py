@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -18,11 +19,29 @@ EPSILON = 1e-8
 
 
 def build(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
-    """Build the recipe's optimiser for all parameters of a network."""
+    """Build the recipe's optimiser for all parameters of a network.
+
+    The parts of the network that have a learning rate of their own in `recipe.rates` are groups of their own, whose key
+    "rate" is their learning rate relative to the recipe's.
+    """
+    rates = asdict(recipe.rates)
     if recipe.kind == "muon":
-        return Muon(network.named_parameters(), recipe.learning_rate, recipe.betas)
+        return Muon(network.named_parameters(), recipe.learning_rate, recipe.betas, rates)
     first, second = recipe.betas
-    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, betas=(first, second))
+    groups = [
+        {"params": [parameter for _, parameter in named], "rate": rate}
+        for rate, named in _parts(network.named_parameters(), rates)
+    ]
+    fused = all(parameter.device.type == "cuda" for parameter in network.parameters())  # one kernel instead of many
+    return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=(first, second), fused=fused)
+
+
+def load_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Restore the moments of a saved state; rates and betas stay those of the recipe, and so do the groups.
+
+    Groups may be divided otherwise than those saved, if their parameters have the same order.
+    """
+    optimizer.load_state_dict({"state": state["state"], "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 class Muon(torch.optim.Optimizer):
@@ -40,56 +59,100 @@ class Muon(torch.optim.Optimizer):
         parameters: names and parameters. Matrices are those with "weight" in their name and two axes longer than 1.
         learning_rate: learning rate of Muon and Adam.
         betas: Adam's decay rates.
+        rates: learning rates relative to that, by the first part of a name; default: 1.
     """
 
     def __init__(
-        self, parameters: Iterable[tuple[str, nn.Parameter]], learning_rate: float, betas: tuple[float, float]
+        self,
+        parameters: Iterable[tuple[str, nn.Parameter]],
+        learning_rate: float,
+        betas: tuple[float, float],
+        rates: Mapping[str, float] | None = None,
     ) -> None:
-        matrices: list[nn.Parameter] = []
-        others: list[nn.Parameter] = []
-        for name, parameter in parameters:
-            is_matrix = "weight" in name and sum(size > 1 for size in parameter.shape) > 1
-            (matrices if is_matrix else others).append(parameter)
-        groups = [{"params": members, "matrices": members is matrices} for members in (matrices, others) if members]
+        parts = _parts(parameters, rates or {})
+        groups = [
+            {"params": members, "matrices": matrices, "rate": rate}
+            for matrices in (True, False)
+            for rate, named in parts
+            if (members := [parameter for name, parameter in named if _is_matrix(name, parameter) == matrices])
+        ]
         super().__init__(groups, {"lr": learning_rate, "betas": betas})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update every parameter that has a gradient."""
         for group in self.param_groups:
-            direction = _muon if group["matrices"] else _adam
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.sub_(direction(parameter.grad, self.state[parameter], group), alpha=group["lr"])
+            trained = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not trained:
+                continue
+            directions = (self._muon if group["matrices"] else self._adam)(trained, group)
+            torch._foreach_add_(trained, directions, alpha=-group["lr"])
+
+    def _muon(self, parameters: list[nn.Parameter], group: Mapping[str, Any]) -> list[Tensor]:
+        """Directions of matrices; those of one shape are orthogonalised together."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(gradient)
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        nesterov = torch._foreach_lerp(gradients, momenta, MOMENTUM)
+        by_shape: dict[torch.Size, list[int]] = {}
+        for index, each in enumerate(nesterov):
+            by_shape.setdefault(each.flatten(1).shape, []).append(index)
+        directions = list(nesterov)
+        for shape, indices in by_shape.items():
+            stacked = orthogonalized(torch.stack([nesterov[index].flatten(1) for index in indices]))
+            stacked *= ADAM_RMS * max(shape) ** 0.5
+            for index, direction in zip(indices, stacked, strict=True):
+                directions[index] = direction.view_as(nesterov[index])
+        return directions
+
+    def _adam(self, parameters: list[nn.Parameter], group: Mapping[str, Any]) -> list[Tensor]:
+        """Directions of all other parameters."""
+        first, second = group["betas"]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if not self.state[parameter]:
+                zeros = torch.zeros_like(gradient)
+                self.state[parameter].update({"updates": 0, "mean": zeros, "square": zeros.clone()})
+            self.state[parameter]["updates"] += 1
+        states = [self.state[parameter] for parameter in parameters]
+        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
+        sizes = torch._foreach_div(squares, [1 - second ** state["updates"] for state in states])
+        torch._foreach_sqrt_(sizes)
+        torch._foreach_add_(sizes, EPSILON)
+        directions = torch._foreach_div(means, [1 - first ** state["updates"] for state in states])
+        torch._foreach_div_(directions, sizes)
+        return list(directions)
 
 
-def _muon(gradient: Tensor, state: dict[str, Any], group: Mapping[str, Any]) -> Tensor:
-    if not state:
-        state["momentum"] = torch.zeros_like(gradient)
-    momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-    matrix = gradient.lerp(momentum, MOMENTUM).flatten(1)
-    return (ADAM_RMS * max(matrix.shape) ** 0.5 * orthogonalized(matrix)).view_as(gradient)
+def _parts(
+    parameters: Iterable[tuple[str, nn.Parameter]], rates: Mapping[str, float]
+) -> list[tuple[float, list[tuple[str, nn.Parameter]]]]:
+    """Names and parameters of each part in `rates` and of all others together, with the part's rate."""
+    parts: dict[str, list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in parameters:
+        part = name.partition(".")[0]
+        parts.setdefault(part if part in rates else "", []).append((name, parameter))
+    return [(rates.get(part, 1.0), named) for part, named in parts.items()]
 
 
-def _adam(gradient: Tensor, state: dict[str, Any], group: Mapping[str, Any]) -> Tensor:
-    first, second = group["betas"]
-    if not state:
-        state |= {"updates": 0, "mean": torch.zeros_like(gradient), "square": torch.zeros_like(gradient)}
-    state["updates"] += 1
-    mean = state["mean"].lerp_(gradient, 1 - first) / (1 - first ** state["updates"])
-    square = state["square"].lerp_(gradient.square(), 1 - second) / (1 - second ** state["updates"])
-    return mean / (square.sqrt() + EPSILON)
+def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    return "weight" in name and sum(size > 1 for size in parameter.shape) > 1
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """Move the singular values of a matrix, [n, m], close to 1 by Newton-Schulz iterations in bfloat16.
+    """Move the singular values of matrices, [..., n, m], close to 1 by Newton-Schulz iterations in bfloat16.
 
     With these factors they end between 0.68 and 1.21, except those below 1.5e-3 of the matrix's norm.
     """
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = (wide / wide.norm().clamp(min=1e-7)).bfloat16()
+    wide = matrix if matrix.shape[-2] <= matrix.shape[-1] else matrix.mT
+    x = (wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp(min=1e-7)).bfloat16()
     a, b, c = NEWTON_SCHULZ
     for _ in range(ITERATIONS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x if wide is matrix else x.T).to(matrix.dtype)
+    return (x if wide is matrix else x.mT).to(matrix.dtype)

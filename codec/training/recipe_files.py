@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from earmark.codec.audio.files import SUFFIXES
 from earmark.codec.errors import UserError
 from earmark.codec.suggestions import did_you_mean, same
-from earmark.codec.training.recipe import Recipe, from_tables
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.recipe_reading import from_tables
 
 ROOT = "encodec_24khz"  # the recipe with all settings, ancestor of all others
 
@@ -79,7 +80,7 @@ def load(source: str | Path, settings: tuple[str, ...] = ()) -> Recipe:
     whole = _with_parents(source, ())
     for setting in settings:
         _set(whole, setting)
-    return from_tables(Path(source).stem, whole)
+    return replace(from_tables(Path(source).stem, whole), settings=settings)
 
 
 def completed(recorded: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +142,9 @@ def _own_tables(source: str) -> dict[str, Any]:
     """The tables that one file, or one row of a table, states itself."""
     file, _, row = source.partition(":")
     content = _read(file)
+    if Path(file).is_file() and isinstance(modules := content.get("plugins", {}).get("modules"), list):
+        beside = Path(file).resolve().parent
+        content["plugins"]["modules"] = [str(beside / name) if name.endswith(".py") else name for name in modules]
     if "rows" not in content:
         return content
     rows = content.pop("rows")

@@ -4,10 +4,13 @@ DIR/run.json            recipe, versions, seed, data, command
 DIR/state.pt            everything that the next update depends on; replaced atomically
 DIR/log.jsonl           losses and scores (see journal.py); DIR/tensorboard/ has the same, and decoded audio
 DIR/model.safetensors   generator at the last validation, for --checkpoint; DIR/model-card.md describes it
+DIR/best.safetensors    generator at the best validation, if the recipe names a metric for it
+DIR/checkpoints/        states kept at intervals, and best.pt, the state of the best validation
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -17,34 +20,32 @@ from typing import Any
 from torch import Tensor
 
 from earmark.codec.errors import UserError
-from earmark.codec.training import recipe_files
+from earmark.codec.notices import notice
+from earmark.codec.training import trackers
 from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.batches import TrainingData, identity
 from earmark.codec.training.examples.mixing import Mixing
 from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
+from earmark.codec.training.examples.shard_cache import only
 from earmark.codec.training.examples.shards import Shards
-from earmark.codec.training.export import export
-from earmark.codec.training.folder import STATE, check_run, load_state, read_metadata, save_state, write_metadata
+from earmark.codec.training.export import MODEL, export
+from earmark.codec.training.folder import save_state
 from earmark.codec.training.journal import Journal
+from earmark.codec.training.kept import FOLDER, Best, KeptStates, copy_whole
 from earmark.codec.training.loop import TrainingLoop
+from earmark.codec.training.opening import open_training
 from earmark.codec.training.recipe import Recipe
-from earmark.codec.training.start import fingerprint, start_from
 from earmark.codec.training.trainer import Trainer
-from earmark.codec.training.validation import Excerpt, Scorer, select_excerpts, validate
+from earmark.codec.training.validation import Excerpt, Scorer, plugin_scorers, select_excerpts, validate
 
 MOST_WORKERS = 8  # per GPU; on one core, an example of 1 s takes 0.5 ms
-_LABELS = {
-    "tables": "another recipe or --set",
-    "data": "other data",
-    "validation": "other recordings to validate on",
-    "rooms": "other --rooms",
-}  # of the metadata that must stay the same, for check_run()
 
 
 def train(
     recipe: Recipe, shards: Sequence[Shards], folder: Path, group: ProcessGroup, *, rooms: Rooms | None = None,
     resume: bool = False, start: Path | None = None, stop_after: float | None = None,
     scorers: Mapping[str, Scorer] | None = None, tensorboard: bool = True, workers: int | None = None,
+    may_change: bool = False, tracker: str | None = None,
 ) -> bool:  # fmt: skip
     """Train until the recipe's last update, an interrupt or a time limit.
 
@@ -62,26 +63,33 @@ def train(
         tensorboard: also write a log for TensorBoard.
         workers: processes that prepare batches, per training process; the result does not depend on their number.
             Default: default_workers().
+        tracker: also log to this one of trackers.TRACKERS.
+        may_change: accept a recipe that differs from the earlier part's in settings that may change (changes.py).
 
     Returns:
-        Whether the last update is done.
+        Whether the training is finished.
 
     Raises:
         UserError: the folder holds another training, or this one and `resume` is False; or the recordings do not
             suit the recipe.
         KeyboardInterrupt: this process or another one was interrupted; the state is saved.
     """
-    started = time.monotonic()
+    now = started = time.monotonic()
     rooms = rooms or SimulatedRooms(recipe.model.sample_rate, recipe.data.rt60)
+    shards = [only(part, recipe.data.categories) for part in shards]
     data = training_data(recipe, shards, rooms)
     excerpts = select_excerpts(shards, recipe.validation.recordings, recipe.validation.seconds)
     if not excerpts:
         raise UserError("--data: holds no recordings of the split valid to validate on; index more recordings")
-    trainer, spent = _begin(recipe, group, folder, _metadata(recipe, data, shards, rooms, start), start, resume)
+    same = {"data": data.identity, "validation": identity(shards, "valid"), "rooms": rooms.identity}
+    trainer, state = open_training(recipe, group, folder, same, start, resume, may_change)
     workers = default_workers(group) if workers is None else workers
     batches = data.batches(trainer.updates, recipe.training.total, group, workers)
-    training = CodecTraining(trainer, batches, shards, excerpts, scorers or {}, folder, started - spent, tensorboard)
-    return TrainingLoop(training, started, stop_after).run()
+    started -= state.get("seconds", 0.0)
+    scorers = {**plugin_scorers(recipe.validation.metrics), **(scorers or {})}
+    training = CodecTraining(trainer, batches, shards, excerpts, scorers, folder, started, tensorboard, tracker)
+    training.best.load_state_dict(state.get("best", {}))
+    return TrainingLoop(training, now, stop_after).run()
 
 
 class CodecTraining:
@@ -96,6 +104,7 @@ class CodecTraining:
         folder: folder of the training.
         started: time.monotonic() at the start, less the duration of the parts before it was resumed.
         tensorboard: also write a log for TensorBoard.
+        tracker: also log to this one of trackers.TRACKERS.
     """
 
     validates_when_stopped = True
@@ -110,18 +119,29 @@ class CodecTraining:
         folder: Path,
         started: float,
         tensorboard: bool,
+        tracker: str | None = None,
     ) -> None:
         self.trainer, self.stopwatch = trainer, trainer.stopwatch
         self.total, self.every = trainer.recipe.training.total, trainer.recipe.validation.every
         self.journal: Journal | None = None
         if trainer.group.rank == 0:
-            self.journal = Journal(folder, trainer.updates, self.total, tensorboard, trainer.usage)
+            others = [trackers.tracker(tracker, folder, trainer.recipe.tables)] if tracker else []
+            self.journal = Journal(folder, trainer.updates, self.total, tensorboard, trainer.usage, others)
         self._batches, self._shards, self._excerpts = batches, shards, excerpts
         self._scorers, self._folder, self._started = scorers, folder, started
+        validation, checkpoints = trainer.recipe.validation, trainer.recipe.checkpoints
+        scorer = scorers.get(validation.best.partition("@")[0])
+        self.best = Best(validation.best, getattr(scorer, "better", "higher") == "lower", validation.patience)
+        self._shown = False  # whether the log has the reference audio
+        self._kept = KeptStates(folder, checkpoints.every, checkpoints.keep)
 
     @property
     def updates(self) -> int:
         return self.trainer.updates
+
+    @property
+    def finished(self) -> bool:
+        return self.best.exhausted
 
     def batches(self) -> Generator[Tensor]:
         return self._batches
@@ -139,12 +159,49 @@ class CodecTraining:
             scores, examples = validate(trainer.generator, self._excerpts, recipe.validation.kbps, self._scorers)
             export(trainer, self._shards, self._folder, self._seconds(), scores, len(self._excerpts))
         self.journal.validation(trainer.updates, scores, trainer.usage())
-        for name, audio in examples.items():
+        for name, audio in {**self._references(), **examples}.items():
             self.journal.audio(name, audio, recipe.model.sample_rate, trainer.updates)
+        # One out of turn, when a training stops early, does not count: resumed, it would not have happened.
+        if trainer.updates % self.every == 0 or trainer.updates == self.total:
+            self._see(scores)
 
     def save(self) -> None:
         self.trainer.require_finite_weights()
-        save_state(self._folder, {**self.trainer.state_dict(), "seconds": self._seconds()})
+        save_state(self._folder, self._state())
+
+    def keep(self) -> None:
+        if self._kept.due(self.updates):
+            self.trainer.require_finite_weights()
+            self._kept.save(self.updates, self._state())
+
+    def _references(self) -> dict[str, Tensor]:
+        """The source of each decoded example, once per run of the command: [channels, T] by category."""
+        firsts = {excerpt.category: excerpt.audio for excerpt in reversed(self._excerpts)}
+        shown, self._shown = self._shown, True
+        return {} if shown else {f"{category} reference": audio for category, audio in firsts.items()}
+
+    def _see(self, scores: Mapping[str, float]) -> None:
+        """Keep the best model and its state; say so if too many validations were not better."""
+        if self.best.see(scores, self.updates):
+            self.trainer.require_finite_weights()
+            save_state(self._folder / FOLDER / "best.pt", self._state())
+            if (model := self._folder / MODEL).exists():
+                copy_whole(model, self._folder / "best.safetensors")
+        elif self.best.exhausted:
+            best = self.best
+            model = self._folder / "best.safetensors"
+            file = model if model.exists() else self._folder / FOLDER / "best.pt"
+            notice(
+                f"{best.since} validations without a better {best.metric}: the training ends; the best, "
+                f"{best.value:.3f} after {best.update} updates, is {file}"
+            )
+
+    def _state(self) -> dict[str, Any]:
+        recipe = {"name": self.trainer.recipe.name, "tables": self.trainer.recipe.tables}
+        return {
+            **self.trainer.state_dict(), "seconds": self._seconds(), "best": self.best.state_dict(),
+            "recipe": json.dumps(recipe),
+        }  # fmt: skip
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
@@ -169,51 +226,3 @@ def default_workers(group: ProcessGroup) -> int:
     if group.device.type == "cpu":
         return 1  # the networks need the cores
     return max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - 1))
-
-
-def _begin(
-    recipe: Recipe, group: ProcessGroup, folder: Path, metadata: Mapping[str, Any], start: Path | None, resume: bool
-) -> tuple[Trainer, float]:
-    """Make the trainer of a new or a resumed training, and check or write the folder's run.json.
-
-    Returns:
-        The trainer, and the seconds that earlier parts of the training took.
-    """
-    state = load_state(folder, "generator") if resume and (folder / STATE).exists() else None
-    first = group.rank == 0
-    begun = first and check_run(folder, metadata, _LABELS, resume, {"tables": recipe_files.completed})
-    trainer = Trainer(recipe, group)
-    if state is not None:
-        trainer.load_state_dict(state)
-    elif start is not None:
-        start_from(trainer, start)
-    if first and not begun:
-        write_metadata(folder, metadata)
-    elif first:
-        _check_start(folder, start, saved=state is not None)
-    return trainer, state.get("seconds", 0.0) if state else 0.0
-
-
-def _metadata(
-    recipe: Recipe, data: TrainingData, shards: Sequence[Shards], rooms: Rooms, start: Path | None
-) -> dict[str, Any]:
-    """Content of run.json."""
-    return {
-        "recipe": recipe.name, "tables": recipe.tables, "data": data.identity,
-        "validation": identity(shards, "valid"), "rooms": rooms.identity,
-        "start": start and fingerprint(start), "start_path": start and str(start.resolve()),
-    }  # fmt: skip
-
-
-def _check_start(folder: Path, start: Path | None, saved: bool) -> None:
-    """Raise UserError if `start` is not what the training in the folder started from.
-
-    Either path or content must agree: the training at that path may have gone on since. `start` may be omitted once
-    the training in the folder has saved its state.
-    """
-    earlier = read_metadata(folder) or {}
-    if start is None:
-        if earlier.get("start") is not None and not saved:
-            raise UserError(f"--out {folder}: has saved no state yet; give --start-from again")
-    elif str(start.resolve()) != earlier.get("start_path") and fingerprint(start) != earlier.get("start"):
-        raise UserError(f"--out {folder}: was begun with another --start-from; omit it to continue")

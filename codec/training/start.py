@@ -1,8 +1,9 @@
-"""Start a training from the weights of a checkpoint or of an earlier training instead of random ones."""
+"""Start of a training from the weights of a checkpoint or of an earlier training instead of random ones."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,30 +12,53 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.checkpoints.layouts import WEIGHT_NORMS
+from earmark.codec.encodec.layers import fold
 from earmark.codec.encodec.model import EncodecModel
-from earmark.codec.encodec.rvq import ResidualVectorQuantizer
+from earmark.codec.encodec.rvq import FactorizedVectorQuantizer, ResidualVectorQuantizer
 from earmark.codec.errors import UserError
-from earmark.codec.training.folder import STATE, load_state
+from earmark.codec.training.folder import STATE, is_state, load_state
+from earmark.codec.training.generator import Generator
+from earmark.codec.training.quantizers.factorized import TrainableFactorizedQuantizer
 from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
 from earmark.codec.training.trainer import Trainer
 
 
-def start_from(trainer: Trainer, source: Path) -> None:
+def start_from(trainer: Trainer, source: Path) -> EncodecModel | None:
     """Copy weights into a new training. Its schedule and optimisers start from the beginning.
+
+    Surplus codebooks are left out; those that the recipe has in addition start from k-means.
 
     Args:
         trainer: trainer of the new training.
-        source: a checkpoint, which has the generator and its codebooks, or the folder of a training, which also has the
-            discriminators and the moving averages of the codebooks.
+        source: a checkpoint, which has the generator and its codebooks, or a training, which also has the
+            discriminators and the counts of the codewords: its folder, or a saved state.
+
+    Returns:
+        The model of the source, if it has one that codes files.
 
     Raises:
-        UserError: the weights do not fit the recipe's model, or cannot be read.
+        UserError: the weights do not fit the recipe's model, or cannot be read; or codebooks that do not learn would
+            start from nothing.
     """
-    if source.is_dir():
-        _from_training(trainer, source)
+    model = None
+    if state_of(source) is None:
+        model = checkpoints.load(source)
+        _from_checkpoint(trainer, model, source)
     else:
-        _from_checkpoint(trainer, checkpoints.load(source), source)
+        _from_training(trainer, source)
+        if (exported := source / "model.safetensors").is_file():
+            model = checkpoints.load(exported)
+    _require_codebooks(trainer, source)
     trainer.restart_average()
+    return model
+
+
+def state_of(source: Path) -> Path | None:
+    """The state of the training that `source` names; None if it is a checkpoint."""
+    if source.is_dir():
+        return source / STATE
+    return source if source.suffix == ".pt" and is_state(source) else None
 
 
 def fingerprint(source: Path) -> str:
@@ -47,32 +71,77 @@ def fingerprint(source: Path) -> str:
         return hashlib.sha256().hexdigest()
 
 
-def _from_training(trainer: Trainer, folder: Path) -> None:
+def _from_training(trainer: Trainer, source: Path) -> None:
     try:
-        state = load_state(folder, "generator")
+        state = load_state(source, "generator")
     except UserError as error:
         raise UserError(f"--start-from {error}") from error
-    for name, network in (("generator", trainer.generator), ("discriminators", trainer.discriminators)):
-        if name == "discriminators" and not state[name]:
-            continue  # that training has none
-        try:
-            network.load_state_dict(state[name])
-        except RuntimeError as error:
-            first = str(error).splitlines()[1].strip()
-            raise UserError(f"--start-from {folder}: its {name} do not fit the recipe: {first}") from error
+    try:
+        name = "generator"
+        fitted = _with_weights_of(trainer.generator, _with_codebooks_of(trainer.generator, state[name]))
+        trainer.generator.load_state_dict(fitted)
+        name = "discriminators"
+        trainer.discriminators.load_ensembles(state[name])
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise UserError(f"--start-from {source}: its {name} do not fit the recipe: {first}") from error
+
+
+def _require_codebooks(trainer: Trainer, source: Path) -> None:
+    """Raise UserError if codebooks that do not learn would have no codewords."""
+    quantizer, wanted = trainer.generator.quantizer, trainer.recipe.model.codebooks()
+    if not isinstance(quantizer, TrainableResidualVectorQuantizer) or quantizer.learns:
+        return
+    if (known := int(quantizer.started)) < wanted:
+        raise UserError(
+            f"--start-from {source}: has {known} of the {wanted} codebooks of the recipe, and training.parts lets none "
+            "be learned; add quantizer to it, or lower model.kbps"
+        )
+
+
+def _with_codebooks_of(generator: Generator, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The saved weights, with as many codebooks as the generator has."""
+    fitted = dict(saved)
+    for key, ours in generator.state_dict().items():
+        theirs = saved.get(key)
+        if key == "quantizer.started" and theirs is not None:
+            fitted[key] = theirs.clamp(max=generator.config.codebooks())
+        elif key.startswith("quantizer.") and theirs is not None and ours.shape[1:] == theirs.shape[1:] and ours.ndim:
+            known = min(len(ours), len(theirs))
+            fitted[key] = torch.cat([theirs[:known], ours[known:].to(theirs.device)])
+    return fitted
+
+
+def _with_weights_of(generator: Generator, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The saved weights, with weight norm where the generator has it: parts that do not learn have none."""
+    fitted, ours = dict(saved), generator.state_dict().keys()
+    magnitude, direction = WEIGHT_NORMS[1]
+    for key in saved:
+        if (owner := key.removesuffix(magnitude)) != key and f"{owner}weight" in ours:
+            fitted[f"{owner}weight"] = fold(fitted.pop(key), fitted.pop(owner + direction))
+        elif (owner := key.removesuffix("weight")) != key and owner + magnitude in ours:
+            weight = fitted.pop(key)
+            fitted[owner + magnitude] = torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
+            fitted[owner + direction] = weight
+    return fitted
 
 
 @torch.no_grad()
 def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
     recipe, quantizer = trainer.recipe, trainer.generator.quantizer
-    if not isinstance(quantizer, TrainableResidualVectorQuantizer):
+    known = (TrainableResidualVectorQuantizer, TrainableFactorizedQuantizer)
+    if not isinstance(quantizer, known):
         raise UserError(f"--start-from {path}: has codebooks, which quantizer.kind {recipe.quantizer.kind} does not")
     wanted, config = recipe.model, model.config
-    if replace(config, name=wanted.name, kbps=wanted.kbps) != wanted or config.codebooks() > wanted.codebooks():
+    if replace(config, name=wanted.name, kbps=wanted.kbps) != wanted:
         raise UserError(f"--start-from {path}: does not fit the recipe; compare `model` in the run.json of both")
     for theirs, ours in ((model.encoder, trainer.generator.encoder), (model.decoder, trainer.generator.decoder)):
         for name, weight in theirs.state_dict().items():
             _set(ours, name, weight)
+    if isinstance(quantizer, TrainableFactorizedQuantizer):
+        assert isinstance(model.quantizer, FactorizedVectorQuantizer)  # model.codebook_dim is the same
+        quantizer.start_from(model.quantizer)
+        return
     steps = recipe.data.batch * recipe.data.seconds * wanted.step_rate
     if not isinstance(model.quantizer, ResidualVectorQuantizer):
         raise UserError(f"--start-from {path}: its quantiser, {config.quantizer}, is not one to start from; give rvq")

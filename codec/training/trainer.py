@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._functorch import config as functorch_config
 
 from earmark.codec.encodec.precision import has_bfloat16
 from earmark.codec.errors import UserError
 from earmark.codec.training import discriminators, optimizers
 from earmark.codec.training.adversarial import AdversarialPass
+from earmark.codec.training.batch_parts import BatchPart, means, split
 from earmark.codec.training.distributed import ProcessGroup, average, average_gradients
 from earmark.codec.training.finite import NotFinite, require_finite
 from earmark.codec.training.generator import Generator, Output
 from earmark.codec.training.losses.balancer import Balancer
-from earmark.codec.training.losses.band_levels import BandLevels
-from earmark.codec.training.losses.compressed import CompressedSTFT
-from earmark.codec.training.losses.terms import MultiScaleLogMel, MultiScaleMel, time_loss
+from earmark.codec.training.losses.distances import distances
 from earmark.codec.training.losses.windows import MS_STFT
-from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.schedule import learning_rate
 from earmark.codec.training.stopwatch import Stopwatch
 from earmark.codec.training.weight_average import WeightAverage
 
 MOST_SKIPPED = 3  # updates in a row, after which a training ends
-Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 class Trainer:
@@ -48,18 +45,14 @@ class Trainer:
         self.recipe = recipe
         self.group = group
         torch.manual_seed(recipe.training.seed)  # every process starts with the same weights
+        if group.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # all batches have one shape
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         self.generator = Generator(recipe).to(group.device)
+        self.generator.freeze_except(recipe.training.parts)
         self.discriminators = discriminators.build(recipe).to(group.device)
-        weights = asdict(recipe.losses)
-        rate = recipe.model.sample_rate
-        spectral: dict[str, nn.Module] = {
-            "mel": MultiScaleMel(rate),
-            "log_mel": MultiScaleLogMel(rate),
-            "levels": BandLevels(rate),
-        }
-        spectral["compressed"] = CompressedSTFT()
-        distances: dict[str, Distance] = {"time": time_loss, **{k: d.to(group.device) for k, d in spectral.items()}}
-        self.distances = {name: distance for name, distance in distances.items() if weights[name] > 0}
+        weights = recipe.losses.weights
+        self.distances = distances(recipe, group.device)
         self.balancer = Balancer(
             {name: weight for name, weight in weights.items() if name != "commitment"},
             reference_norm=recipe.balancer.reference_norm,
@@ -76,6 +69,7 @@ class Trainer:
         self.updates = 0
         self.skipped: str | None = None  # why the last update was skipped
         self._skipped_in_a_row = 0
+        self._compiled: dict[nn.Module, nn.Module] = {}
         self.stopwatch = Stopwatch(group.device)
 
     def update(self, audio: Tensor) -> dict[str, float | Tensor]:
@@ -122,34 +116,77 @@ class Trainer:
         train_discriminator = draws.random() < settings.update_probability
         windows = _windows(draws, settings.windows)
         self._set_learning_rate(number)
-        source, denoise = audio, None
-        if recipe.data.denoise:
-            source, clean = audio.chunk(2, dim=1)
-            denoise = torch.from_numpy(draws.random(len(audio)) < 0.5).to(audio.device)
-            audio = torch.where(denoise[:, None, None], clean, source)  # the target
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        batch, count = self._batch(audio, draws), recipe.training.accumulate
+        if count > 1:  # a bad part must not stop the update after codebooks have learned from the others
+            require_finite({"a sample of the batch": audio})
+        parts = split(batch, count)
+        metrics = means([self._part(each, kbps, windows, number, train_discriminator, count) for each in parts])
+        if not self._discriminators_first and "discriminator" in metrics:
+            networks = self.discriminators.of(kbps)
+            metrics["gradient_norm_discriminator"] = self._limited_norm(networks.parameters(), "discriminators")
+        metrics["gradient_norm"] = self._limited_norm(self.generator.parameters(), "generator")
+        with self.stopwatch("generator"):
+            self.optimizers["generator"].step()
+        if not self._discriminators_first and "discriminator" in metrics:
+            self.optimizers["discriminators"].step()
+        return {"kbps": kbps, **metrics}
+
+    def _batch(self, audio: Tensor, draws: np.random.Generator) -> BatchPart:
+        """What is coded and what it should become; with denoising, the clean audio follows in further channels."""
+        if not self.recipe.data.denoise:
+            return BatchPart(audio, audio, None)
+        source, clean = audio.chunk(2, dim=1)
+        denoise = torch.from_numpy(draws.random(len(audio)) < 0.5).to(audio.device)
+        return BatchPart(source, torch.where(denoise[:, None, None], clean, source), denoise)
+
+    def _networks(self, kbps: float) -> nn.Module:
+        """The discriminators of a bit rate, compiled at their first use if the recipe says so."""
+        networks, backend = self.discriminators.of(kbps), self.recipe.training.compile
+        if backend and networks not in self._compiled:
+            functorch_config.donated_buffer = False  # the balancer keeps graphs for several backward passes
+            self._compiled[networks] = cast("nn.Module", torch.compile(networks, backend=backend))
+        return self._compiled.get(networks, networks)
+
+    @property
+    def _discriminators_first(self) -> bool:
+        """Whether the discriminators change before they give the generator its losses."""
+        return not self.recipe.discriminators.shared_pass and self.recipe.training.accumulate == 1
+
+    def _part(
+        self,
+        part: BatchPart,
+        kbps: float,
+        windows: list[int] | None,
+        number: int,
+        train_discriminator: bool,
+        parts: int,
+    ) -> dict[str, float | Tensor]:
+        """Add the gradients of one of the `parts` of a batch, and return their metrics."""
+        settings, audio = self.recipe.discriminators, part.target
         with self.stopwatch("generator"), self._autocast():
-            output = self.generator(source, recipe.model.codebooks(kbps), denoise)
-        metrics: dict[str, float | Tensor] = {"kbps": kbps}
+            output = self.generator(part.source, self.recipe.model.codebooks(kbps), part.denoise)
+        metrics: dict[str, float | Tensor] = {}
         with self.stopwatch("losses"):
             losses = {name: distance(audio, output.decoded) for name, distance in self.distances.items()}
-            commitment = {"loss commitment": output.quantized.commitment, "loss bits": output.quantized.bits}
             require_finite(
                 {
                     "a sample of the batch": audio,
                     **{f"loss {name}": loss for name, loss in losses.items()},
-                    **commitment,
+                    "loss commitment": output.quantized.commitment,
+                    "loss bits": output.quantized.bits,
                     "the decoded audio": output.decoded,
                 }
             )
         if number >= settings.start and settings.kinds:
-            adversarial = AdversarialPass(self.discriminators.of(kbps), windows, self._autocast)
+            adversarial = AdversarialPass(self._networks(kbps), windows, self._autocast)
             with self.stopwatch("discriminators"):
                 joined = number >= settings.start + settings.alone
-                metrics |= self._discriminate(adversarial, audio, output.decoded, losses, train_discriminator, joined)
+                real, fake = audio, output.decoded
+                metrics |= self._discriminate(adversarial, real, fake, losses, train, joined, parts)
         with self.stopwatch("generator"):
-            metrics |= self._train_generator(losses, output)
-        if "discriminator" in metrics and settings.shared_pass:
-            self.optimizers["discriminators"].step()
+            metrics |= self._train_generator(losses, output, parts)
         return metrics
 
     def _discriminate(
@@ -160,17 +197,16 @@ class Trainer:
         losses: dict[str, Tensor],
         train: bool,
         joined: bool,
+        parts: int,
     ) -> dict[str, float | Tensor]:
         """Train the discriminators, and add the generator's adversarial losses to `losses` if it has `joined` them."""
         metrics: dict[str, float | Tensor] = {}
         shared = self.recipe.discriminators.shared_pass and joined
         if train:
-            optimizer = self.optimizers["discriminators"]
-            optimizer.zero_grad(set_to_none=True)
-            metrics["discriminator"] = networks.train(real, fake if shared else fake.detach(), keep=shared)
-            metrics["gradient_norm_discriminator"] = self._limited_norm(networks.parameters(), "discriminators")
-            if not self.recipe.discriminators.shared_pass:
-                optimizer.step()
+            metrics["discriminator"] = networks.train(real, fake if shared else fake.detach(), keep=shared, parts=parts)
+            if self._discriminators_first:
+                metrics["gradient_norm_discriminator"] = self._limited_norm(networks.parameters(), "discriminators")
+                self.optimizers["discriminators"].step()
         if joined:
             losses |= networks.losses(real, fake, reuse=shared and train)
             require_finite({f"loss {name}": losses[name] for name in ("adversarial", "features")})
@@ -195,7 +231,7 @@ class Trainer:
         self.balancer.load_state_dict(state["balancer"])
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            optimizers.load_state(optimizer, state["optimizers"][name])
 
     def require_finite_weights(self) -> None:
         """Refuse weights that are not finite, before they are saved in place of a good state.
@@ -214,9 +250,8 @@ class Trainer:
     def usage(self) -> dict[str, list[float]]:
         """Perplexity and share of used codewords per codebook; empty for quantisers without codebooks."""
         quantizer = self.generator.quantizer
-        if not isinstance(quantizer, TrainableResidualVectorQuantizer):
-            return {}
-        return {"perplexity": quantizer.perplexity.tolist(), "used": quantizer.used.tolist()}
+        usage = {name: getattr(quantizer, name, None) for name in ("perplexity", "used")}
+        return {name: values.tolist() for name, values in usage.items() if values is not None}
 
     def restart_average(self) -> None:
         """Restart the average of the weights from the generator's current weights."""
@@ -235,23 +270,21 @@ class Trainer:
             decay=optimizer.schedule,
         )  # fmt: skip
         for name, each in self.optimizers.items():
+            peak = rate * (self.recipe.discriminators.rate if name == "discriminators" else 1)
             for group in each.param_groups:
-                group["lr"] = rate * (self.recipe.discriminators.rate if name == "discriminators" else 1)
+                group["lr"] = peak * group["rate"]
 
-    def _train_generator(self, losses: dict[str, Tensor], output: Output) -> dict[str, float | Tensor]:
-        optimizer = self.optimizers["generator"]
-        optimizer.zero_grad(set_to_none=True)
+    def _train_generator(self, losses: dict[str, Tensor], output: Output, parts: int) -> dict[str, float | Tensor]:
         commitment, bits = output.quantized.commitment, output.quantized.bits
         kbps = bits * self.recipe.model.step_rate / 1000
         unbalanced = self.recipe.losses.commitment * commitment + self.recipe.quantizer.penalty * kbps
-        fractions = self.balancer.backward(losses, output.decoded, unbalanced)
-        norm = self._limited_norm(self.generator.parameters(), "generator")
-        optimizer.step()
+        fractions: dict[str, float] = {}
+        if output.decoded.requires_grad:  # not if codebooks alone learn
+            fractions = self.balancer.backward(losses, output.decoded, unbalanced, parts)
         metrics: dict[str, float | Tensor] = {
             name: loss.detach() for name, loss in {**losses, "commitment": commitment, "bits": bits}.items()
         }
-        metrics |= {f"fraction_{name}": fraction for name, fraction in fractions.items()}
-        return metrics | {"gradient_norm": norm}
+        return metrics | {f"fraction_{name}": fraction for name, fraction in fractions.items()}
 
     def _limited_norm(self, parameters: Iterable[nn.Parameter], name: str) -> Tensor:
         """Norm of the gradient of the whole batch, which is then scaled down to optimizer.clip if it is larger.

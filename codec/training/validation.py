@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from earmark.codec import plugins
 from earmark.codec.datasets.manifest import CATEGORIES
 from earmark.codec.encodec.overlap import overlap_add
 from earmark.codec.training.examples.shards import Shards, Stored
 from earmark.codec.training.generator import Generator
 
-# Category of the recording, reference, decoded (both [time]), sample rate in Hz -> score; NaN if undefined.
+# Category of the recording, reference, decoded (both [time]), sample rate in Hz -> score; NaN if undefined. One whose
+# lower scores are better has an attribute `better` = "lower".
 Scorer = Callable[[str, NDArray[np.float32], NDArray[np.float32], int], float]
 
 
@@ -56,6 +58,25 @@ def select_excerpts(shards: Sequence[Shards], count: int, seconds: float, split:
 
 def _recordings(shards: Shards, category: str, split: str) -> list[Stored]:
     return [stored for stored in shards.recordings if (stored.entry.category, stored.entry.split) == (category, split)]
+
+
+class PluginScorer:
+    """A validation metric of a plug-in as a scorer."""
+
+    def __init__(self, name: str) -> None:
+        self._function = plugins.find("metric", name)
+        self.better = getattr(self._function, "better", "higher")
+
+    def __call__(
+        self, category: str, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int
+    ) -> float:
+        return float(self._function(reference, decoded, sample_rate))
+
+
+def plugin_scorers(names: Iterable[str]) -> dict[str, Scorer]:
+    """Scorers of those metrics that plug-ins have registered."""
+    known = plugins.known("metric")
+    return {name: PluginScorer(name) for name in names if name in known}
 
 
 @torch.no_grad()

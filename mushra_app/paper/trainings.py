@@ -117,7 +117,7 @@ def train_rows(item: Item, out: Path, scale: Scale, material: Material, options:
 def _scorers(item: Item, options: Options) -> dict[str, Scorer]:
     if not options.visqol or "visqol" not in item.metrics or item.needs_run:  # the run scores by it
         return {}
-    from earmark.eval.training_cli import visqol_scorer
+    from earmark.eval.training_scorers import visqol_scorer
 
     return {"visqol": visqol_scorer()}
 

@@ -20,6 +20,7 @@ from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.cli import cli
 from earmark.codec.audio import read, resample, write
+from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ
 from earmark.codec.encodec.model import EncodecModel
@@ -222,7 +223,7 @@ def test_the_language_model_of_other_weights_is_one_line(weights, tmp_path):
     config = LanguageModelConfig(codebooks=2, context=5, dimension=8, heads=2, layers=1)
     language_model_files.save(LanguageModel(config), tmp_path / "lm.safetensors", codec="0123456789abcdef" * 4)
     checkpoint = weights["encodec_24khz"]
-    identity = checkpoints.identity(checkpoints.load(checkpoint))
+    identity = identities.codes_identity(checkpoints.load(checkpoint))
     with pytest.raises(UserError, match=f"the weights 0123456789abcdef; this codec has the weights {identity[:16]}"):
         open_system(f"encodec_24khz@1.5:lm={tmp_path / 'lm.safetensors'}:checkpoint={checkpoint}", 24000, 1)
 
@@ -255,7 +256,7 @@ def test_a_version_is_the_identity_of_all_weights(weights, language_model, tmp_p
     for lm in (language_model, tmp_path / "integers.safetensors"):
         system = parse(f"encodec_24khz@3:lm={lm}:checkpoint={weights['encodec_24khz']}")
         assert family_of(system).version(system) == (
-            f"weights {checkpoints.identity(model)[:16]}, language model {integers.identity[:16]}"
+            f"weights {identities.identity(model)[:16]}, language model {integers.identity[:16]}"
         )
 
 

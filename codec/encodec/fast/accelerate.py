@@ -32,7 +32,7 @@ def accelerate(model: EncodecModel, dtype: torch.dtype = torch.float32) -> None:
     The fast layers hold packed copies of the weights, and pack them again at the next call if the weights have changed.
     The model's parameters, state dict and gradients are unaffected, so it can be trained and exported as before: the
     plain layers still run while gradients are recorded, while torch traces, on other devices, in other types, and
-    without oneDNN.
+    without oneDNN. They also run with other activations, blocks or quantisers than the paper's.
 
     Args:
         model: model in evaluation mode; its encoder, decoder and quantiser are replaced in place.
@@ -48,9 +48,11 @@ def accelerate(model: EncodecModel, dtype: torch.dtype = torch.float32) -> None:
         if dtype == torch.bfloat16:
             raise UserError("bfloat16: this CPU, or this build of torch, has no instructions for it; use float32")
         return
-    model.encoder = FastEncoder(model.encoder, model.config.seanet, dtype)
-    model.decoder = FastDecoder(model.decoder, model.config.seanet, dtype)
-    if isinstance(model.quantizer, ResidualVectorQuantizer):
+    seanet = model.config.seanet
+    if seanet.activation == "elu" and seanet.encoder_block == seanet.decoder_block == "residual":
+        model.encoder = FastEncoder(model.encoder, seanet, dtype)
+        model.decoder = FastDecoder(model.decoder, seanet, dtype)
+    if type(model.quantizer) is ResidualVectorQuantizer:
         model.quantizer = FastQuantizer(model.quantizer.codebooks)
     model.segments_at_once = _SEGMENTS
     model.train(model.training)

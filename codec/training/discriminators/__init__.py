@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from earmark.codec import plugins
 from earmark.codec.training.discriminators.mono_stft import MonoSTFT
 from earmark.codec.training.discriminators.mpd import MultiPeriod
 from earmark.codec.training.discriminators.ms_stft import MultiScaleSTFT
@@ -50,6 +51,21 @@ class PerBandwidth(nn.Module):
         """The ensemble for audio coded at `kbps`."""
         return self.ensembles[EVERY if EVERY in self.ensembles else _name(kbps)]
 
+    def load_ensembles(self, state: Mapping[str, Any]) -> None:
+        """Load those ensembles that a saved state has; a state with one for all bit rates serves each of ours.
+
+        Raises:
+            RuntimeError: an ensemble has another shape.
+        """
+        saved = dict(state)
+        _rename_earlier_keys(self, saved)
+        for name, ensemble in self.ensembles.items():
+            for source in (name, EVERY):
+                prefix = f"ensembles.{source}."
+                if own := {key.removeprefix(prefix): v for key, v in saved.items() if key.startswith(prefix)}:
+                    ensemble.load_state_dict(own)
+                    break
+
 
 def build(recipe: Recipe) -> PerBandwidth:
     """Build the discriminators of a recipe, with random weights."""
@@ -72,7 +88,8 @@ def _member(kind: str, sample_rate: int, filters: int, compression: float) -> nn
         return MultiScale(max(1, filters // 2))
     if kind == "mpd":
         return MultiPeriod(filters)
-    raise ValueError(f"{kind}: no such discriminator")
+    made: nn.Module = plugins.find("discriminator", kind)(sample_rate, filters)
+    return made
 
 
 def _name(kbps: float) -> str:

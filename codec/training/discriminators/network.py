@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -42,7 +43,9 @@ class DiscriminatorNetwork(nn.Module):
         for layer in self.layers:
             x = F.leaky_relu(layer(x), SLOPE, inplace=True)
             features.append(x)
-        return DiscriminatorOutput(self.last(x), tuple(features))
+        with torch.autocast(x.device.type, enabled=False):  # logits with the eight bits of bfloat16 are too coarse
+            logits = self.last(x.float() if x.dtype == torch.bfloat16 else x)
+        return DiscriminatorOutput(logits, tuple(features))
 
 
 def split_channels(audio: Tensor) -> Tensor:

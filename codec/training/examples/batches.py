@@ -67,7 +67,7 @@ class TrainingData:
             if self._mixing.probability(strategy) > 0 and not self._excerpts.has(strategy.categories):
                 raise UserError(
                     f"data.{strategy.name}: no {' or '.join(sorted(strategy.categories))} in the {split} split; "
-                    "add recordings or set this probability to 0"
+                    "add recordings, set this probability to 0, or choose one kind by --mix"
                 )
         if self._mixing.denoise and not (self._excerpts.has(SPEECH) and self._excerpts.has(NOISE)):
             raise UserError(f"data.denoise: needs speech, and sound or music, in the {split} split")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from earmark.codec.audio import Audio
-from earmark.codec.datasets.manifest import Category
+from earmark.codec.datasets.manifest import CATEGORIES, Category
 from earmark.codec.training.examples.excerpts import Excerpts
 from earmark.codec.training.examples.reverb import Rooms, reverberate
 
@@ -35,6 +36,25 @@ STRATEGIES = (
     Strategy("mix_two", 2, MUSIC | OTHERS),
     Strategy("mix_three_without_music", 3, OTHERS),
 )
+
+
+# Settings of a recipe for data of one kind: single recordings of one category, or the paper's mixture.
+MIXES: Mapping[str, tuple[str, ...]] = {
+    **{
+        category: (
+            f'data.categories=["{category}"]',
+            f"data.single_music={float(category == 'music')}",
+            f"data.single_other={float(category != 'music')}",
+            "data.mix_two=0.0",
+            "data.mix_three_without_music=0.0",
+        )
+        for category in CATEGORIES
+    },
+    "paper": (
+        'data.categories=["speech", "music", "sound"]', "data.single_music=0.32", "data.single_other=0.32",
+        "data.mix_two=0.24", "data.mix_three_without_music=0.12",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

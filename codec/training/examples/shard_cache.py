@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Collection
 from pathlib import Path
 
+from earmark.codec.datasets.manifest import Category
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 from earmark.codec.training.distributed import ProcessGroup, maximum
@@ -31,6 +34,13 @@ def open_shards(path: Path, cache: Path, sample_rate: int, channels: int, group:
     finally:
         maximum(0)
     return Shards(cache)
+
+
+def only(opened: Shards, categories: Collection[Category]) -> Shards:
+    """The same shards with the recordings of some categories; the samples are shared."""
+    selected = copy.copy(opened)
+    selected.recordings = [stored for stored in opened.recordings if stored.entry.category in categories]
+    return selected
 
 
 def describe(path: Path, cache: Path, sample_rate: int, channels: int) -> str:

@@ -65,7 +65,7 @@ class Balancer:
         self._averages = {name: _Average() for name in self.weights}
 
     def backward(
-        self, losses: Mapping[str, Tensor], decoded: Tensor, unbalanced: Tensor | None = None
+        self, losses: Mapping[str, Tensor], decoded: Tensor, unbalanced: Tensor | None = None, parts: int = 1
     ) -> dict[str, float]:
         """Add the balanced gradient to the gradients of the weights, in one backward pass through the networks.
 
@@ -74,6 +74,8 @@ class Balancer:
                 Their graphs are kept.
             decoded: output of the decoder, [B, C, T].
             unbalanced: scalar that is added without balancing, such as the commitment loss.
+            parts: number of parts of the batch, whose gradients are added up one after the other; the norm of the
+                joint gradient is estimated from each, as if all had the same.
 
         Returns:
             The share of each loss in this batch: the norm of its contribution over the sum of these norms.
@@ -84,14 +86,15 @@ class Balancer:
         if unknown := losses.keys() - self.weights.keys():
             raise ValueError(f"no weight for the losses {', '.join(sorted(unknown))}")
         gradients = [torch.autograd.grad(loss, decoded, retain_graph=True)[0] for loss in losses.values()]
-        norms = dict(zip(losses, _joint_norms(gradients), strict=True))
+        # The joint gradient holds those of all parts, each divided by their number: |g| / parts * sqrt(parts).
+        norms = {name: norm / parts**0.5 for name, norm in zip(losses, _joint_norms(gradients), strict=True)}
         scales = self._scales(norms)
         total = torch.zeros_like(decoded)
         for name, gradient in zip(losses, gradients, strict=True):
             if name in scales:
-                total.add_(gradient, alpha=scales[name])
+                total.add_(gradient, alpha=scales[name] / parts)
         if unbalanced is not None and unbalanced.requires_grad:
-            torch.autograd.backward([decoded, unbalanced], [total, None])
+            torch.autograd.backward([decoded, unbalanced], [total, torch.full_like(unbalanced, 1 / parts)])
         else:
             decoded.backward(total)
         contributions = {name: scales[name] * norms[name] if name in scales else 0.0 for name in losses}
@@ -104,7 +107,7 @@ class Balancer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore a state of `state_dict`."""
-        self._averages = {name: _Average(**norm) for name, norm in state.items()}
+        self._averages |= {name: _Average(**norm) for name, norm in state.items()}
 
     def _scales(self, norms: Mapping[str, float]) -> dict[str, float]:
         """The factor of each gradient that can be scaled."""

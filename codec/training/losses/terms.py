@@ -101,13 +101,18 @@ def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[T
         fake: outputs for the decoded audio.
     """
     layers = [len(network) for network in real]
-    of_real = [_wide(feature.detach()) for network in real for feature in network]
-    of_fake = [_wide(feature) for network in fake for feature in network]
-    sizes = torch.stack([feature.abs().mean() for feature in of_real])
+    of_real = [feature.detach() for network in real for feature in network]
+    of_fake = [feature for network in fake for feature in network]
+    sizes = torch.stack([_mean_size(feature) for feature in of_real])
     average([sizes])
-    distances = torch.stack([(x - y).abs().mean() for x, y in zip(of_real, of_fake, strict=True)])
+    distances = torch.stack([_mean_size(x - y) for x, y in zip(of_real, of_fake, strict=True)])
     ratios = distances / sizes.clamp(min=torch.finfo(sizes.dtype).eps)  # the outputs may all be 0
     return torch.stack([network.mean() for network in ratios.split(layers)]).mean()
+
+
+def _mean_size(values: Tensor) -> Tensor:
+    """Mean of |values|, summed in float32 at least; features in bfloat16 are gigabytes, which a copy would double."""
+    return values.abs().mean(dtype=torch.promote_types(values.dtype, torch.float32))
 
 
 def _wide(values: Tensor) -> Tensor:

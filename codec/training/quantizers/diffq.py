@@ -34,6 +34,7 @@ class DiffQuantizer(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    learns = True  # whether mean and deviation change in training mode
 
     def __init__(self, dimension: int, bits_per_codebook: int = 10) -> None:
         super().__init__()
@@ -72,9 +73,10 @@ class DiffQuantizer(nn.Module):
         mean = z.mean(dim=(0, 2))
         # The constant keeps the gradient finite if a dimension is constant.
         deviation = (z.var(dim=(0, 2), correction=0) + 1e-8).sqrt()
-        with torch.no_grad():
-            self.mean.lerp_(mean_over_processes(mean), 1 - DECAY)
-            self.deviation.lerp_(mean_over_processes(deviation), 1 - DECAY)
+        if self.learns:
+            with torch.no_grad():
+                self.mean.lerp_(mean_over_processes(mean), 1 - DECAY)
+                self.deviation.lerp_(mean_over_processes(deviation), 1 - DECAY)
         mean, reach = mean[:, None], LIMIT * deviation[:, None]
         bits = self.bits_per_dimension[:, None]
         noise = (2 * torch.rand_like(z) - 1) * reach * torch.exp2(-bits)

@@ -30,6 +30,8 @@ class GumbelQuantizer(nn.Module):
         codebook_size: codewords per codebook.
     """
 
+    learns = True  # as in the other quantisers; all that it learns are parameters
+
     def __init__(self, dimension: int, codebooks: int, codebook_size: int = 1024) -> None:
         super().__init__()
         # A latent of unit variance gives logits of unit variance.

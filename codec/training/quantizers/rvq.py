@@ -36,6 +36,9 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         dead_below: a codeword is replaced if it is chosen less often than this share of the average; above 0.
         iterations: most iterations of k-means.
         seed: seed of the random numbers.
+
+    Attributes:
+        learns: whether the codebooks change in training mode; if not, only the log's usage of codewords does.
     """
 
     counts: Tensor
@@ -43,6 +46,7 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
     usage: Tensor
     started: Tensor
     updates: Tensor
+    learns = True
 
     def __init__(
         self, dimension: int, codebooks: int, codebook_size: int = 1024,
@@ -75,7 +79,7 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         """
         with torch.autocast(latent.device.type, enabled=False):
             vectors = latent.float().transpose(1, 2).flatten(0, 1)
-            if self.training:
+            if self.training and self.learns:
                 self._start(vectors.detach(), codebooks)
             residual = vectors
             quantized = torch.zeros_like(vectors)
@@ -105,12 +109,13 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         """Start from the codebooks of another training instead of k-means.
 
         Args:
-            codebooks: first codebooks, [K, codebook_size, dimension]; K may be lower than the number of codebooks.
+            codebooks: first codebooks, [K, codebook_size, dimension]; K may be lower than the number of codebooks, and
+                surplus ones are ignored.
             vectors: vectors per batch. Every codeword starts with an equal share of them as its count, so one that is
                 never chosen is kept for ln(dead_below) / ln(decay) updates.
         """
-        known = len(codebooks)
-        self.codebooks[:known] = codebooks
+        known = min(len(codebooks), len(self.codebooks))
+        self.codebooks[:known] = codebooks[:known]
         self.counts[:known] = vectors / self.codebooks.shape[1]
         self.sums[:known] = self.counts[:known, :, None] * self.codebooks[:known]
         self.started.fill_(known)
@@ -174,9 +179,11 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         used, codebook_size = slice(len(codes)), self.codebooks.shape[1]
         seen = [count_and_sum(vectors, code, codebook_size) for vectors, code in zip(inputs, codes, strict=True)]
         counts = sum_over_processes(torch.stack([count for count, _ in seen]))
+        self.usage[used].lerp_(counts / counts.sum(dim=1, keepdim=True), 1 - self.decay)
+        if not self.learns:
+            return
         self.counts[used].lerp_(counts, 1 - self.decay)
         self.sums[used].lerp_(sum_over_processes(torch.stack([total for _, total in seen])), 1 - self.decay)
-        self.usage[used].lerp_(counts / counts.sum(dim=1, keepdim=True), 1 - self.decay)
         self._replace_dead(inputs, self.dead_below * counts.sum(dim=1) / codebook_size)
         self.codebooks[used] = self.sums[used] / self.counts[used, :, None]
         self.updates += 1

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from earmark.codec.checkpoints import exports
-from earmark.codec.checkpoints.loading import identity, load, save
+from earmark.codec.checkpoints.identities import identity
+from earmark.codec.checkpoints.loading import load, save
 from earmark.codec.encodec.config import PRESETS
 from earmark.codec.encodec.fast.accelerate import accelerate
 from earmark.codec.errors import UserError

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from earmark.codec.checkpoints import hub
 from earmark.codec.checkpoints.foreign_configs import from_audiocraft, from_transformers, to_transformers
-from earmark.codec.checkpoints.loading import identity, load
+from earmark.codec.checkpoints.identities import identity
+from earmark.codec.checkpoints.loading import load
 from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig, SEANetConfig
 from earmark.codec.errors import UserError
 

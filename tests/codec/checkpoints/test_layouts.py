@@ -10,7 +10,8 @@ import torch
 from torch.nn.utils import parametrize
 
 from earmark.codec.checkpoints import downloads
-from earmark.codec.checkpoints.loading import identity, load, save
+from earmark.codec.checkpoints.identities import identity
+from earmark.codec.checkpoints.loading import load, save
 from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
 from earmark.codec.errors import UserError
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from earmark.codec.checkpoints.loading import identity, load, read, save
+from earmark.codec.checkpoints.header import identities
+from earmark.codec.checkpoints.identities import accepted_identities, codes_identity, identity
+from earmark.codec.checkpoints.loading import load, read, save
 from earmark.codec.encodec.config import ENCODEC_24KHZ
 from earmark.codec.encodec.layers import fold
 from earmark.codec.encodec.model import EncodecModel
@@ -126,3 +128,14 @@ def test_another_shape_than_expected_is_refused(tiny_file):
 def test_wrong_metadata_is_refused(tiny_file, metadata, message):
     with pytest.raises(UserError, match=rf"tiny\.safetensors: .*{message}"):
         load(rewritten(tiny_file, **metadata))
+
+
+def test_the_identities_of_a_file_are_those_of_its_model(tmp_path):
+    """They are computed without PyTorch, for `earmark inspect`."""
+    model = tiny_model()
+    save(model, tmp_path / "model.safetensors")
+    assert identities(tmp_path / "model.safetensors") == accepted_identities(model)
+    assert codes_identity(model) != identity(model)
+    with torch.no_grad():
+        model.decoder.layers[0].conv.bias += 1
+    assert accepted_identities(model)[0] == identities(tmp_path / "model.safetensors")[0]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from earmark.codec.checkpoints.loading import identity, load, read, save
+from earmark.codec.checkpoints.identities import identity
+from earmark.codec.checkpoints.loading import load, read, save
 from earmark.codec.encodec.config import ENCODEC_24KHZ
 from earmark.codec.errors import UserError
 

@@ -17,7 +17,7 @@ import torch
 
 from earmark.codec import audio, ecdc, recordings
 from earmark.codec.audio.blocks import AudioStream
-from earmark.codec.checkpoints import downloads
+from earmark.codec.checkpoints import downloads, identities
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
 from earmark.codec.encodec.model import EncodecModel
@@ -98,7 +98,7 @@ def test_the_weights_of_the_package_are_the_default(earmark, tmp_path):
     source, coded = wav(tmp_path / "in.wav", noise(2400), 24000), tmp_path / "a.ecdc"
     assert earmark("encode", source, coded).status == 0
     facts = json.loads(earmark("inspect", coded).stdout)
-    ours = checkpoints.identity(checkpoints.load(downloads.bundled("encodec_24khz")))
+    ours = identities.codes_identity(checkpoints.load(downloads.bundled("encodec_24khz")))
     assert ours.startswith(facts["model_identity"])
     assert (facts["weights"], facts["weights_licence"]) == ("bundled", "MIT, as Earmark")
     assert earmark("decode", coded, tmp_path / "a.wav").status == 0

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from earmark.codec import audio
+from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 
 from .command_line import SMALL, assert_one_line, command, noise, save_model, wav
@@ -131,7 +132,7 @@ def test_inspect_prints_json(earmark, weights, tmp_path):
     model = checkpoints.load(weights["encodec_24khz"])
     codes = model.encode(audio.read(source).samples, 3).segments[0].codes[0]
     assert facts["model"] == "encodec_24khz"
-    assert facts["model_identity"] == checkpoints.identity(model)[:16]
+    assert facts["model_identity"] == identities.codes_identity(model)[:16]
     assert (facts["weights"], facts["weights_licence"]) == (None, None)  # weights that nobody knows
     assert (facts["samples"], facts["seconds"], facts["kbps"], facts["codebooks"]) == (48000, 2.0, 3.0, 4)
     assert facts["codes_sha256"] == hashlib.sha256(codes.T.numpy().astype("<u2").tobytes()).hexdigest()

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.language_model import files as language_model_files
 from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
@@ -52,7 +53,7 @@ def test_a_language_model_does_not_change_the_audio(earmark, weights, language_m
 def test_the_language_model_of_other_weights_is_one_line(earmark, weights, tmp_path, format):
     checkpoint = weights["encodec_24khz"]
     config = LanguageModelConfig(codebooks=2, context=262, dimension=8, heads=2, layers=1)
-    model, identity = LanguageModel(config), checkpoints.identity(checkpoints.load(checkpoint))
+    model, identity = LanguageModel(config), identities.codes_identity(checkpoints.load(checkpoint))
     language_model_files.save(model, tmp_path / "own.safetensors", codec=identity)
     language_model_files.save(model, tmp_path / "other.safetensors", codec="0123456789abcdef" * 4)
     source = wav(tmp_path / "in.wav", noise(2400), 24000)

@@ -114,3 +114,13 @@ def test_a_shared_pass_gives_the_gradients_of_separate_passes():
     torch.testing.assert_close(metrics[1]["adversarial"], hinge_generator([output.logits for output in fake]))
     expected = hinge_discriminator([output.logits for output in real], [output.logits for output in fake])
     torch.testing.assert_close(metrics[1]["discriminator"], expected)
+
+
+def test_compiled_discriminators_give_the_same_update():
+    """With a backend that needs no compiler of C++; the first update, and one after the weights have changed."""
+    settings = ("discriminators.kinds=['msd']", "discriminators.update_probability=1.0")
+    plain, compiled = trainer(*settings), trainer(*settings, "training.compile=aot_eager")
+    for _ in range(2):
+        expected, found = (each.update(noise(samples=2400)) for each in (plain, compiled))
+        for name in ("adversarial", "features", "discriminator", "mel"):
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-5)

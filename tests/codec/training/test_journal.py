@@ -131,3 +131,14 @@ def test_tensorboard_gets_losses_scores_and_audio(tmp_path):
     assert board.Scalars("used/codebook_00")[0].value == 1
     assert board.Tags()["audio"] == ["speech@6"]
     assert board.Tags()["images"] == ["speech@6/spectrogram"]
+
+
+def test_shares_of_the_gradient_add_up_to_one(tmp_path, log):
+    """A loss that takes part in half of the updates, with a half there, has a quarter of all."""
+    journal = Journal(tmp_path, 0, UPDATES_PER_ENTRY, tensorboard=False)
+    for number in range(1, UPDATES_PER_ENTRY + 1):
+        shares = {"fraction_mel": 1.0} if number % 2 else {"fraction_mel": 0.5, "fraction_adversarial": 0.5}
+        journal.update(number, shares, {})
+    (entry,) = log(tmp_path)
+    assert entry["fraction_adversarial"] == 0.25
+    assert entry["fraction_mel"] == 0.75

@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from earmark.cli import cli
+from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.encodec.config import ENCODEC_24KHZ
 from earmark.codec.encodec.model import EncodecModel
@@ -21,6 +22,7 @@ from earmark.codec.language_model.portable_layout import MOST_STEPS
 from earmark.codec.language_model.portable_quantization import quantized
 from earmark.codec.training import code_sequences, language_model_validation
 from earmark.codec.training.code_sequences import UNKNOWN, CodeSequences
+from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.language_model_trainer import LanguageModelRecipe, LanguageModelTrainer
 from earmark.codec.training.language_model_validation import float_bits, portable_bits
@@ -70,7 +72,7 @@ def test_the_models_can_be_loaded_and_name_their_codec(trained, codec):
     again = language_model_files.load_portable(trained / "float.safetensors", CONFIG)
     assert model.identity == again.identity
     _, metadata = checkpoints.read(trained / "model.safetensors")
-    assert metadata["codec"] == checkpoints.identity(checkpoints.load(codec))
+    assert metadata["codec"] == identities.codes_identity(checkpoints.load(codec))
 
 
 def test_an_integer_model_that_costs_too_much_is_not_written(codec, corpus, tmp_path, monkeypatch):
@@ -105,7 +107,7 @@ def periodic(tmp_path):
 def test_learns_a_period(periodic):
     """From 10 bits per code, only the first steps of a sequence remain unpredictable."""
     recipe = LanguageModelRecipe(updates=60, batch=2, seconds=0.5, learning_rate=1e-3, warmup=10)
-    trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
+    trainer = LanguageModelTrainer(recipe, CONFIG, ProcessGroup(0, 1, torch.device("cpu")))
     excerpts = periodic.excerpts("train", 1, 40)
     assert float_bits(trainer.model, excerpts) > 9
     for _ in range(recipe.updates):
@@ -117,7 +119,7 @@ def test_learns_a_period(periodic):
 def test_an_update_draws_offset_and_rate_and_follows_the_learning_rate(periodic, monkeypatch):
     """Warm-up over 4 of 12 updates, then half a cosine over the other 8, which halves the rate in its middle."""
     recipe = LanguageModelRecipe(updates=12, batch=3, seconds=0.1, learning_rate=1e-3, warmup=4)
-    trainer = LanguageModelTrainer(recipe, CONFIG, torch.device("cpu"))
+    trainer = LanguageModelTrainer(recipe, CONFIG, ProcessGroup(0, 1, torch.device("cpu")))
     forward, seen = trainer.model.forward, []
 
     def spied(before, past=None, offset=0):
@@ -187,7 +189,7 @@ def test_a_refused_command_does_not_change_the_codes(trained, corpus, tmp_path):
         with pytest.raises(UserError, match=says):
             raise train_lm(tmp_path / "other.safetensors", corpus, trained, *options).exception
     with pytest.raises(UserError, match="was begun with another codec"):
-        code_sequences.write(EncodecModel(CONFIG), "other", [Shards(corpus)], trained / "codes")
+        code_sequences.write(EncodecModel(CONFIG), ("other",), [Shards(corpus)], trained / "codes")
     assert (trained / "codes" / "codes.u16").read_bytes() == before
 
 
@@ -199,11 +201,11 @@ def test_resumes_with_the_same_data_and_hours_only(trained, codec, corpus, tmp_p
 
 
 def test_missing_codes_are_one_line(codec, corpus, tmp_path):
-    code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path)
+    code_sequences.write(checkpoints.load(codec), ("",), [Shards(corpus)], tmp_path)
     whole = (tmp_path / "codes.u16").read_bytes()
     (tmp_path / "codes.u16").write_bytes(whole[:-1])
     for use in (
-        lambda: code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path),
+        lambda: code_sequences.write(checkpoints.load(codec), ("",), [Shards(corpus)], tmp_path),
         lambda: CodeSequences(tmp_path, 2),
     ):
         with pytest.raises(UserError, match=r"codes\.u16: shorter than codes\.jsonl says"):
@@ -218,11 +220,11 @@ def test_a_training_that_diverges_is_one_line(codec, corpus, tmp_path):
 
 def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec, corpus, tmp_path):
     model, shards = checkpoints.load(codec), Shards(corpus)
-    code_sequences.write(model, "", [shards], tmp_path)
+    code_sequences.write(model, ("",), [shards], tmp_path)
     whole = (tmp_path / "codes.u16").read_bytes()
     lines = (tmp_path / "codes.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "codes.jsonl").write_text("".join(lines[:2]) + lines[2][:10])
-    code_sequences.write(model, "", [shards], tmp_path)
+    code_sequences.write(model, ("",), [shards], tmp_path)
     assert (tmp_path / "codes.u16").read_bytes() == whole
     first = next(stored for stored in shards.recordings if stored.entry.split != "test")
     expected = model.encode(torch.from_numpy(shards.read(first, 0, first.frames))).segments[0].codes[0]
@@ -231,7 +233,7 @@ def test_codes_are_those_of_the_codec_and_an_interrupt_costs_one_recording(codec
 
 def test_sequences_that_end_early_are_filled_with_unknown(codec, corpus, tmp_path):
     """Recordings of 3 s are 225 steps."""
-    code_sequences.write(checkpoints.load(codec), "", [Shards(corpus)], tmp_path)
+    code_sequences.write(checkpoints.load(codec), ("",), [Shards(corpus)], tmp_path)
     drawn = CodeSequences(tmp_path, 2).draw(np.random.default_rng(0), 5, 375)
     assert drawn.shape == (5, 2, 375)
     assert (drawn[..., :225] != UNKNOWN).all()

@@ -8,10 +8,15 @@ from datetime import timedelta
 import pytest
 import torch
 
+from earmark.codec.checkpoints import identities
+from earmark.codec.checkpoints import loading as checkpoints
+from earmark.codec.encodec.config import ENCODEC_24KHZ
 from earmark.codec.errors import UserError
-from earmark.codec.training import distributed, recipe_files
+from earmark.codec.training import distributed, language_model_run, recipe_files
 from earmark.codec.training.distributed import ProcessGroup, join, single_process
+from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE
+from earmark.codec.training.language_model_trainer import LanguageModelRecipe, LanguageModelTrainer
 
 SMALL = (
     "model.seanet.filters=2", "model.seanet.dimension=8", "model.entries=16", "model.kbps=[0.6, 1.2]",
@@ -87,22 +92,23 @@ def test_a_missing_gpu(gpus, monkeypatch):
 
 
 def test_a_command_for_one_process_refuses_torchrun(launched):
-    with pytest.raises(UserError, match="train-lm: trains in one process, but torchrun started several"):
-        single_process("train-lm", "cpu")
+    with pytest.raises(UserError, match="reproduce: trains in one process, but torchrun started several"):
+        single_process("reproduce", "cpu")
 
 
 KINDS = {
-    "rvq": ["quantizer.kind=rvq"],
+    "rvq": ["quantizer.kind=rvq", "training.accumulate=2"],
+    "factorized": ["model.codebook_dim=4"],
     "diffq": ["quantizer.kind=diffq"],
     "gumbel": ["quantizer.kind=gumbel"],
     "muon": ["optimizer.kind=muon", "losses.levels=1.0"],
 }
 WORK = """
 import signal
-from earmark.codec.training import run
+from earmark.codec.training import opening, run
 trainers, before_update = [], lambda trainer: None
 
-class Watched(run.Trainer):
+class Watched(opening.Trainer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         trainers.append(self)
@@ -111,7 +117,7 @@ class Watched(run.Trainer):
         before_update(self)
         return super().update(batch)
 
-run.Trainer = Watched
+opening.Trainer = Watched
 
 def train(name, *settings, **more):
     recipe = recipe_files.load("tiny", (*SMALL, *settings))
@@ -135,6 +141,12 @@ def before_update(trainer):
         signal.raise_signal(signal.SIGINT)
 
 train("interrupt", "training.updates=1000")
+from earmark.codec.checkpoints import identities, loading
+from earmark.codec.training import language_model_run, language_model_trainer
+codec = loading.load(folder / "rvq" / "model.safetensors")
+recipe = language_model_trainer.LanguageModelRecipe(updates=2, batch=4, seconds=0.5, warmup=1, every=2)
+known = identities.accepted_identities(codec)
+language_model_run.train(recipe, codec, known, [shards.Shards(CORPUS)], folder / "lm", group, tensorboard=False)
 print("recordings", len(found.recordings), "made", len(made))
 leave()
 """
@@ -188,3 +200,20 @@ def test_a_time_limit_stops_both_at_the_same_update(together):
     assert [(state["updates"], state["done"]) for state in found] == [(1, False), (1, False)]
     assert json.loads((folder / "run.json").read_text())["recipe"] == recipe_files.load("tiny").name
     assert torch.load(folder / STATE, weights_only=True)["updates"] == 1
+
+
+def test_a_language_model_of_two_processes_is_that_of_one(corpus, together, tmp_path):
+    """Within rounding; the sequences of 3 s are longer than those drawn, so that every batch is full."""
+    codec = checkpoints.load(together[1] / "rvq" / "model.safetensors")
+    recipe = LanguageModelRecipe(updates=2, batch=4, seconds=0.5, warmup=1, every=2)
+    alone = ProcessGroup(0, 1, torch.device("cpu"))
+    accepted = identities.accepted_identities(codec)
+    language_model_run.train(recipe, codec, accepted, [Shards(corpus)], tmp_path / "lm", alone, tensorboard=False)
+    ours, theirs = (torch.load(each / "lm" / STATE, weights_only=True)["model"] for each in (tmp_path, together[1]))
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(UserError, match="--batch 3: cannot be divided among 2 processes"):
+        LanguageModelTrainer(LanguageModelRecipe(batch=3), ENCODEC_24KHZ, ProcessGroup(0, 2, torch.device("cpu")))

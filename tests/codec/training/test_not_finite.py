@@ -78,9 +78,10 @@ def test_a_gradient_that_is_not_finite_is_not_applied():
         assert torch.equal(now, earlier)
 
 
-def test_a_rate_that_diverges_leaves_no_bad_weights():
-    """The weights explode in the first update; none becomes NaN, and the training ends by name."""
-    training = trainer("optimizer.learning_rate=1e8", "optimizer.warmup=0")
+@pytest.mark.parametrize("rate", [3.0, 1e8])
+def test_a_rate_that_diverges_leaves_no_bad_weights(rate):
+    """The weights explode in the first updates; none becomes NaN, and the training ends by name."""
+    training = trainer(f"optimizer.learning_rate={rate}", "optimizer.warmup=0")
     with pytest.raises(UserError, match=r"update \d+: .* in 3 updates in a row"):  # noqa: PT012
         for _ in range(50):
             training.update(noise())

@@ -79,11 +79,42 @@ def test_more_codebooks_than_the_checkpoint_has(earlier):
     assert books.flatten(1).any(dim=1).all()
 
 
+@pytest.mark.parametrize("source", ["", "state.pt", "model.safetensors"])
+def test_fewer_codebooks_are_the_first_ones(earlier, source):
+    trainer = Trainer(small("model.kbps=[0.6]", "validation.kbps=[0.6]"), ALONE)
+    start_from(trainer, earlier / source)
+    saved = torch.load(earlier / STATE, weights_only=True)["generator"]["quantizer.codebooks"]
+    assert torch.equal(trainer.generator.quantizer.codebooks, saved[:2])
+    assert int(trainer.generator.quantizer.started) == 2
+
+
+def test_more_codebooks_than_the_folder_has_keep_the_counts_of_the_others(earlier):
+    trainer = Trainer(small("model.kbps=[2.4]", "validation.kbps=[2.4]"), ALONE)
+    start_from(trainer, earlier)
+    saved = torch.load(earlier / STATE, weights_only=True)["generator"]
+    quantizer = trainer.generator.quantizer
+    for name in ("codebooks", "counts", "sums"):
+        assert torch.equal(getattr(quantizer, name)[:4], saved[f"quantizer.{name}"])
+    assert int(quantizer.started) == 4
+    trainer.update(0.1 * torch.randn(4, 1, 6000, generator=torch.Generator().manual_seed(0)))
+    assert quantizer.codebooks.flatten(1).any(dim=1).all()
+
+
+def test_one_discriminator_for_all_rates_starts_each_of_ours(tmp_path):
+    source = Trainer(small("discriminators.per_bandwidth=false"), ALONE).state_dict()
+    torch.save(source, tmp_path / "state.pt")
+    trainer = Trainer(small("training.seed=5"), ALONE)
+    start_from(trainer, tmp_path / "state.pt")
+    assert len(trainer.discriminators.ensembles) == 2
+    for ensemble in trainer.discriminators.ensembles.values():
+        for key, value in ensemble.state_dict().items():
+            assert torch.equal(value, source["discriminators"][f"ensembles.every.{key}"])
+
+
 @pytest.mark.parametrize(
     ("setting", "source", "said"),
     [
         ("model.seanet.filters=4", "model.safetensors", "does not fit the recipe"),
-        ("model.kbps=[0.6]", "model.safetensors", "does not fit the recipe"),
         ("quantizer.kind=diffq", "model.safetensors", "quantizer.kind diffq"),
         ("model.seanet.filters=4", "", "do not fit the recipe: size mismatch for encoder"),
         ("model.entries=16", "nowhere", "no such file"),

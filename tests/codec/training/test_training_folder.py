@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError, WriteError
 from earmark.codec.training import recipe_files, run
@@ -159,7 +160,7 @@ def test_the_model_card_describes_the_model(begun, resume):
     """The corpus has six recordings of 3 s per category, two of them in the training split."""
     assert resume()
     card = (begun / "model-card.md").read_text()
-    assert checkpoints.identity(checkpoints.load(begun / "model.safetensors")) in card
+    assert identities.identity(checkpoints.load(begun / "model.safetensors")) in card
     assert "| Updates | 4 of 4, batch 2 x 0.1 s, float32 |" in card
     assert "| speech | tones | CC0-1.0 | 0.00 |" in card
     assert "`tiny`, seed 0" in card

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from earmark.codec.checkpoints.loading import identity
+from earmark.codec.checkpoints.identities import identity
 from earmark.codec.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, EncodecConfig, SEANetConfig
 from earmark.codec.encodec.fast.accelerate import FastDecoder, FastEncoder, accelerate
 from earmark.codec.encodec.fast.layers import FastConvState
