@@ -123,8 +123,6 @@ def _sources(
         return {name: shape}
     if name == CODEBOOKS:
         return {CODEBOOK[layout].format(index) + "embed": shape[1:] for index in range(shape[0])}
-    if name.startswith("quantizer."):
-        return {name: shape}
     owner = owner_in(layout, name, model)
     if name.endswith(".conv.weight") and spelling:
         g, v = spelling

@@ -155,13 +155,7 @@ class Trainer:
         return not self.recipe.discriminators.shared_pass and self.recipe.training.accumulate == 1
 
     def _part(
-        self,
-        part: BatchPart,
-        kbps: float,
-        windows: list[int] | None,
-        number: int,
-        train_discriminator: bool,
-        parts: int,
+        self, part: BatchPart, kbps: float, windows: list[int] | None, number: int, train: bool, parts: int
     ) -> dict[str, float | Tensor]:
         """Add the gradients of one of the `parts` of a batch, and return their metrics."""
         settings, audio = self.recipe.discriminators, part.target
