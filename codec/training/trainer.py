@@ -177,8 +177,7 @@ class Trainer:
             adversarial = AdversarialPass(self._networks(kbps), windows, self._autocast)
             with self.stopwatch("discriminators"):
                 joined = number >= settings.start + settings.alone
-                real, fake = audio, output.decoded
-                metrics |= self._discriminate(adversarial, real, fake, losses, train, joined, parts)
+                metrics |= self._discriminate(adversarial, audio, output.decoded, losses, train, joined, parts)
         with self.stopwatch("generator"):
             metrics |= self._train_generator(losses, output, parts)
         return metrics
