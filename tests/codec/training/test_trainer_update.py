@@ -92,7 +92,7 @@ def test_half_of_the_updates_train_the_discriminators():
     training = trainer("discriminators.update_probability=0.5", "data.seconds=0.0854")
     training._discriminate = lambda _, __, ___, ____, train, *_____: {"discriminator": torch.zeros(())} if train else {}
     training._train_generator = lambda *_: {}
-    training.generator.forward = lambda audio, _: _Nothing(audio)
+    training.generator.forward = lambda audio, *_: _Nothing(audio)
     training.distances = {}
     count = sum("discriminator" in training.update(noise(samples=2048)) for _ in range(200))
     assert 72 <= count <= 128
