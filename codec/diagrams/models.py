@@ -12,7 +12,8 @@ from earmark.codec.encodec.config import PRESETS
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.errors import UserError
 from earmark.codec.training import recipe_files
-from earmark.codec.training.recipe import Recipe, from_tables
+from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.recipe_reading import from_tables
 
 MODEL = "model.safetensors"  # in the folder of a training
 
