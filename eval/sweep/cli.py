@@ -25,8 +25,8 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
     short_help="Train over a grid of settings",
     examples=[
         "earmark sweep grid.toml --data shards/ --seeds 3 -o sweep/",
-        "earmark sweep grid.toml --data shards/ -o sweep/ --slurm && sbatch sweep/sweep.sbatch",
-        "earmark sweep grid.toml --data shards/ --seeds 3 -o sweep/ --table --format csv",
+        "earmark sweep grid.toml --data shards/ -o sweep/ --slurm",
+        "earmark sweep grid.toml --data shards/ -o sweep/ --table",
     ],
     exit_status={1: "some trainings failed"},
 )
