@@ -152,7 +152,7 @@ class Encoder:
         made_with = {
             "codebooks": self.model.config.codebooks(settings.kbps), "weights": self.accepted[0],
             "language model": self.coder.identity if self.coder else "", "channels": settings.picked,
-            "gain": settings.gain,
+            "gain": settings.gain, "denoise": settings.denoise,
         }  # fmt: skip
         return {"source": sha256_of(source), **{name: str(value) for name, value in made_with.items()}}
 

@@ -88,9 +88,8 @@ def require_codes(segment: Segment, config: EncodecConfig, sizes: Sequence[int])
 
 def checked_samples(codes: Codes, config: EncodecConfig) -> int:
     """Length of a coded signal, by default all samples of the last step; refuses codes that a file could not hold."""
-    codebooks = torch.empty(config.codebooks(), config.codebook_size, 0)
     for segment in codes.segments:
-        require_codes(segment, config, codebooks)
+        require_codes(segment, config, [config.codebook_size] * config.codebooks())
     hop, steps = config.seanet.hop, [segment.codes.shape[-1] for segment in codes.segments]
     last = min(steps[-1] * hop, config.segment_samples or steps[-1] * hop)
     samples = (len(steps) - 1) * (config.stride_samples or 0) + last if codes.samples is None else codes.samples
