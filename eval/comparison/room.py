@@ -9,6 +9,7 @@ import numpy as np
 
 from earmark.codec.audio import Audio, read, resample
 from earmark.codec.errors import UserError
+from earmark.codec.training.examples.reverb import reverberate, simulate, with_unit_energy
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,6 @@ class Room:
         Raises:
             UserError: the file of a measured response cannot be read, or is silent.
         """
-        from earmark.codec.training.examples.reverb import simulate, with_unit_energy  # imports scipy.signal
-
         if self.response is None:
             return simulate(np.random.default_rng(self.seed), self.rt60, sample_rate, channels)
         recording = read(self.response, max_channels=64)
@@ -56,7 +55,5 @@ def placed(samples: Audio, response: Audio) -> Audio:
     Returns:
         [channels, time]. The samples before are those that sound before the excerpt.
     """
-    from earmark.codec.training.examples.reverb import reverberate
-
     reverberant = reverberate(samples, response)
     return (reverberant / max(1.0, float(np.abs(reverberant).max()))).astype(np.float32)
