@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -71,6 +71,22 @@ def require_new(path: Path, force: bool) -> None:
     """
     if not force and path.is_file():
         raise UserError(f"{path}: exists; add --force to replace it")
+
+
+def require_own(folder: Path, marks: Collection[str], names: Collection[str]) -> None:
+    """Refuse an output folder in which files of somebody else would be overwritten.
+
+    Args:
+        marks: files or folders one of which every folder has that the command wrote.
+        names: files that the command writes.
+
+    Raises:
+        UserError: the folder has one of `names`, and none of `marks`.
+    """
+    if is_remote(folder) or not folder.is_dir() or any((folder / mark).exists() for mark in marks):
+        return
+    if foreign := [name for name in names if (folder / name).exists()]:
+        raise UserError(f"--out {folder}: has {foreign[0]}, which this command did not write; name another folder")
 
 
 def write_text(path: Path, text: str) -> None:

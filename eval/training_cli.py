@@ -101,8 +101,8 @@ def train(
     earlier = earlier_settings(out) if resume else ()
     chosen = recipe_files.load(recipe, (*earlier, *(MIXES[mix] if mix else ()), *settings))
     rate, channels = chosen.model.sample_rate, chosen.model.channels
+    require_free(out, resume)  # before shards are made
     if dry_run:
-        require_free(out, resume)
         show_preview({
             "recipe": chosen.name,
             "model": f"{chosen.model.name}, {rate} Hz, {counted(channels, 'channel')}",

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 
 from earmark.codec.errors import UserError, WriteError
-from earmark.codec.files import write_text, written_whole
+from earmark.codec.files import require_own, write_text, written_whole
 
 METADATA, STATE = "run.json", "state.pt"
+FILES = ("log.jsonl", "model.safetensors", "model-card.md", "float.safetensors")  # beside them
 LIBRARIES = ("earmark", "torch", "numpy", "soundfile", "soxr", "safetensors")
 
 
@@ -56,11 +57,12 @@ def check_run(
 
 
 def require_free(folder: Path, resume: bool) -> None:
-    """Check that a folder holds no training, unless it is to be continued.
+    """Check that a folder holds no training, unless it is to be continued, and no files that it would replace.
 
     Raises:
-        UserError: it holds one, and `resume` is False.
+        UserError: it holds one, and `resume` is False; or files of a training's names that none wrote.
     """
+    require_own(folder, (METADATA, STATE), FILES)
     if (folder / METADATA).exists() and not resume:
         raise UserError(f"--out {folder}: holds a training already; add --resume, or name another folder")
 

@@ -100,8 +100,8 @@ def train_lm(
     set_precision(codec.to(group.device), "float32")
     rate, channels = codec.config.sample_rate, codec.config.channels
     recipe = LanguageModelRecipe(updates, batch, seconds, learning_rate, min(200, updates), every, seed)
+    require_free(out, resume)  # before shards are made
     if dry_run:
-        require_free(out, resume)
         show_preview({
             "codec": f"{codec.config.name}, {rate} Hz, {counted(channels, 'channel')}",
             "updates": f"{updates}, of {counted(batch, 'sequence')} of {seconds:g} s each",

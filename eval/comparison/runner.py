@@ -15,6 +15,7 @@ import pandas as pd
 from earmark.baselines.interface import System
 from earmark.baselines.registry import family_of
 from earmark.codec.errors import UserError
+from earmark.codec.files import require_own
 from earmark.codec.notices import notice
 from earmark.codec.progress import progress
 from earmark.eval.comparison import accumulation, corpus, recomputed, records
@@ -29,7 +30,7 @@ from earmark.eval.comparison.listing import Listing, listed
 from earmark.eval.comparison.plan import Plan as Plan
 from earmark.eval.comparison.pool import run_tasks
 from earmark.eval.comparison.records import Record
-from earmark.eval.comparison.run_folder import discard, written_by_one
+from earmark.eval.comparison.run_folder import INFO, OWN_FILES, discard, written_by_one
 from earmark.eval.comparison.run_metadata import CIRCUMSTANCES, planned_metadata, run_metadata
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.comparison.tasks import Tasks
@@ -180,6 +181,7 @@ def _prepared(plan: Plan) -> _Prepared:
     for name in plan.metrics:
         registry.find(name)
     _require_names(plan)
+    _require_own_folder(plan)
     require_available(plan)
     require_sendable(plan)
     unavailable = unavailable_systems(plan.compared)
@@ -215,6 +217,11 @@ def _require_names(plan: Plan) -> None:
     for one in plan.decoded:
         if one.system.text in texts:
             raise UserError(f"--decoded {one.system.text}: --systems has this name, too; choose another")
+
+
+def _require_own_folder(plan: Plan) -> None:
+    marks = (INFO, "records", "digests.json")  # a run that ended at once has the last two alone
+    require_own(plan.run, marks, OWN_FILES)
 
 
 def _listing(plan: Plan) -> Listing | None:

@@ -12,6 +12,8 @@ import pytest
 
 from earmark.codec.audio import write
 
+from .calling import call
+
 HERE = Path(__file__).resolve().parents[1] / "data" / "version-0.1"
 # Arguments, in a folder with clips/music/a.wav, run/ (a run), study/ (a study), a.ecdc; what the message says.
 MISTAKES = [
@@ -140,15 +142,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("arguments", "says"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
-def test_a_mistake_is_one_line_with_its_remedy(folder: Path, arguments: list[str], says: str):
-    done = subprocess.run(
-        [sys.executable, "-m", "earmark", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("earmark: ")
-    assert done.stderr.count("\n") == 1
-    assert says in done.stderr
+def test_a_mistake_is_one_line_with_its_remedy(
+    folder: Path, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(folder)
+    status, out, err = call(arguments, capsys)
+    assert status == 2
+    assert out == ""
+    assert err.startswith("earmark: ")
+    assert err.count("\n") == 1
+    assert says in err
     assert len([*folder.iterdir()]) == 4  # nothing was written
 
 

@@ -25,7 +25,7 @@ from earmark.codec.audio import Audio, Pcm
 from earmark.codec.datasets import manifest
 from earmark.codec.datasets.manifest import Entry
 from earmark.codec.errors import UserError, WriteError
-from earmark.codec.files import write_text
+from earmark.codec.files import require_own, write_text
 from earmark.codec.in_order import in_order
 from earmark.codec.lock import locked
 from earmark.codec.progress import progress
@@ -150,6 +150,7 @@ def write(
         WriteError: the folder cannot be written or the disk is full.
     """
     about = {"format": "earmark.shards", "version": 1, "sample_rate": sample_rate, "channels": channels}
+    require_own(folder, (FORMAT, INDEX, UNFINISHED), (_path(folder, 0).name,))
     if (folder / FORMAT).exists() and _format(folder) != about:
         raise UserError(f"--out {folder}: holds shards of another sample rate or channel number; name another folder")
     with locked(folder):
