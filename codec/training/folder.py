@@ -68,14 +68,18 @@ def require_free(folder: Path, resume: bool) -> None:
 
 
 def write_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:
-    """Write run.json: the metadata, and the time, command, machine and library versions of this process."""
-    circumstances = {
+    """Write run.json: the metadata, and the circumstances of this process."""
+    write_text(folder / METADATA, json.dumps({**metadata, **circumstances()}, indent=1))
+
+
+def circumstances() -> dict[str, Any]:
+    """Time, command, machine and library versions of this process."""
+    return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "machine": platform.machine(),
         "versions": {name: installed_version(name) for name in LIBRARIES},
     }
-    write_text(folder / METADATA, json.dumps({**metadata, **circumstances}, indent=1))
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from pathlib import Path
 import click
 
 from earmark.codec.errors import UserError
-from earmark.codec.files import write_text
+from earmark.codec.files import require_own, write_text
 from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shard_cache import describe
+from earmark.codec.training.folder import circumstances
 from earmark.eval.paper.budget import Budget
 from earmark.eval.paper.reproduce import select_rows
 from earmark.eval.tables.grid import Grid, markdown, text
@@ -24,6 +26,7 @@ from earmark.mushra_app.paper.scale import Name, scale
 from earmark.mushra_app.paper.trainings import Options, key_of
 
 INDEX = "index.md"
+RECORD = "reproduce.json"  # in the folder of the results: what was made, when, by which command and versions
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,9 @@ def run(request: Request) -> int:
     """Make the items; returns 1 if something failed, else 0.
 
     Raises:
-        UserError: the only item cannot be made.
+        UserError: the only item cannot be made, or the folder has files of somebody else.
     """
+    _claim(request)
     job = _job(request)
     results: list[tuple[Made, float]] = []
     for item in request.items:
@@ -76,6 +80,16 @@ def run(request: Request) -> int:
     if len(request.items) > 1:
         click.echo(text(_index(results)), nl=False)
     return 1 if any(made.failed for made, _ in results) else 0
+
+
+def _claim(request: Request) -> None:
+    """Refuse a folder in which files of somebody else would be replaced, and record this command in it."""
+    out = request.out
+    earlier = [path.relative_to(out).as_posix() for path in out.glob("*/run.json")]  # rows made by version 0.1.0
+    figure = [f"{figures.NAME}{suffix}" for suffix in (".svg", ".pdf", ".png")]
+    require_own(out, [RECORD, *earlier], [INDEX, *making.FORMS, *figure])
+    about = {"items": [item.name for item in request.items], "scale": request.scale, **circumstances()}
+    write_text(out / RECORD, json.dumps(about, indent=1) + "\n")
 
 
 def _job(request: Request) -> Job:
