@@ -26,7 +26,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 GRACE_SECONDS = 2.0  # for a worker to end its programs
-IMPORTS = "EARMARK_WORKER_IMPORTS"  # variable that names the modules for the server of workers to load
+IMPORTS = "_WORKER_IMPORTS"  # variable that names the modules for the server of workers to load
 
 
 def start(imports: Sequence[str] = ()) -> ProcessPoolExecutor:

@@ -31,6 +31,7 @@ FILES = {
     "data index": (["clips", "--layout", "folder", "--category", "music", "-o"], "mine.jsonl"),
     "data open-corpus": (["clips", "-o"], "mine.jsonl"),
     "export": (["tiny.safetensors", "-o"], "mine.safetensors"),
+    "inspect": (["encodec_24khz", "--diagram", "-o"], "mine.svg"),
     "compare": (["clips", "-s", "opus@12", "-m", "si_snr", "-j", "1", "-o"], "out/table.csv"),
     "score": (["clips", "clips", "-m", "si_snr", "-j", "1", "-o"], "out/table.csv"),
     "run merge": (["run", "other", "-o"], "out/table.csv"),
