@@ -9,12 +9,14 @@ from earmark.eval.probe import delays, transmission
 from earmark.eval.probe.coding_findings import bit_rate_finding, formats_finding, repeatability_finding, speed_finding
 from earmark.eval.probe.finding import Finding, Verdict
 from earmark.eval.probe.session import Session
+from earmark.eval.probe.stereo import stereo_finding
 from earmark.eval.tables.numbers import signed
 
 Signals = Mapping[str, tuple[Audio, Audio]]
 NOTABLE_GAIN = 1.0  # dB
 FULL_BAND = 0.9  # of half the sample rate
 AUDIBLE = -70.0  # dBFS of the output for silence
+INAUDIBLE = -150.0  # dBFS, below the last bit of 24
 FULL_SCALE = 0.98  # amplitude from which clipping is that of the sample format
 
 
@@ -36,6 +38,7 @@ def findings(session: Session) -> list[Finding]:
         result += [_noise_floor(signals), _clipping(signals), _length(signals, aligned, rate)]
     else:
         result += [_noise_floor(signals), _clipping(signals)]
+    result.append(stereo_finding(session))
     result += [repeatability_finding(session), formats_finding(session), bit_rate_finding(session)]
     return [*result, speed_finding(session)]
 
@@ -156,7 +159,7 @@ def _noise_floor(signals: Signals) -> Finding:
     if "silence" not in signals:
         return Finding("noise floor", "unknown", "note", "Silence was not decoded.")
     level = transmission.level_db(signals["silence"][1])
-    if level is None:
+    if level is None or level < INAUDIBLE:
         return Finding("noise floor", "silence stays silent", "ok", "", {"dbfs": None})
     verdict = f"{signed(level, 1)} dBFS for silence"
     if level > AUDIBLE:

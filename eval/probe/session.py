@@ -41,6 +41,7 @@ class Session:
         first: speech, as the first call of a process.
         repeats: the same speech in another process: three times, then once more after noise at full scale.
         short: length in samples of very short recordings -> why the codec fails on them.
+        stereo: two channels that differ; None if the codec has no stereo format of its own at this sample rate.
     """
 
     system: str
@@ -53,6 +54,7 @@ class Session:
     first: Passage
     repeats: tuple[Passage, ...]
     short: dict[int, str | None]
+    stereo: Passage | None = None
 
 
 def run(system: System, sample_rate: int | None = None, start: Start = coder_apart) -> Session:
@@ -85,10 +87,21 @@ def run(system: System, sample_rate: int | None = None, start: Start = coder_apa
                     passages[name] = _pass(coder, asked, source)
                     advance(name)
             short = short_signals(coder, asked, own)
+            stereo = _stereo(coder, formats, own)
     family = family_of(system)
     return Session(
-        system.text, family.kbps(system), family.coded, asked, own, formats, passages, first, tuple(repeats), short
-    )
+        system.text, family.kbps(system), family.coded, asked, own, formats, passages, first, tuple(repeats), short,
+        stereo,
+    )  # fmt: skip
+
+
+def _stereo(coder: Coder, formats: dict[Format, Accepted], own: Format) -> Passage | None:
+    """Two channels that differ, at the sample rate of the other signals."""
+    two = Format(own.sample_rate, 2)
+    if not any(result.own == two and result.failure is None for result in formats.values()):
+        return None
+    asked = next(one for one, result in formats.items() if result.own == two and result.failure is None)
+    return _pass(coder, asked, signals.two_voices(own.sample_rate))
 
 
 def _format(system: System, formats: dict[Format, Accepted], sample_rate: int | None) -> Format:

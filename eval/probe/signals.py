@@ -46,6 +46,12 @@ def speech(sample_rate: int) -> Audio:
     return np.clip(spoken, -FULL, FULL)
 
 
+def two_voices(sample_rate: int) -> Audio:
+    """The voice on the left, and played backwards on the right, [2, time]."""
+    left = speech(sample_rate)
+    return np.concatenate([left, left[:, ::-1]])
+
+
 @functools.cache
 def _spoken() -> Audio:
     """The voice at SPEECH_RATE."""

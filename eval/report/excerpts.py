@@ -25,6 +25,7 @@ from earmark.eval.levels import match
 from earmark.eval.report import spectrograms
 from earmark.eval.report.choice import OUTLIER, RANKS, Choice
 from earmark.eval.statistics.scales import decimals_of
+from earmark.eval.tables.numbers import kbps_text
 
 SHORTEST, LONGEST = 5.0, 8.0  # seconds
 BUDGET = 22_000_000  # characters of base64 in one report
@@ -38,6 +39,7 @@ class Clip:
 
     Args:
         score: score of the whole recording as text, or "".
+        rate: measured bit rate of the whole recording as text, or "".
         gain: gain in dB that gave it the loudness of all versions.
         flac: content of the audio file.
         spectrogram, difference: PNG images in base64; "" for the difference of the source.
@@ -45,6 +47,7 @@ class Clip:
 
     system: str
     score: str
+    rate: str
     gain: float
     flac: bytes
     spectrogram: str
@@ -138,23 +141,24 @@ def _cut(
     length = min(whole.shape[1], round(seconds * rate))
     first = loudest(whole, length) if start is None else start(choice, whole, rate, length)
     versions = {SOURCE: whole[:, first : first + length]}
-    values = {SOURCE: math.nan}
+    values, rates = {SOURCE: math.nan}, {SOURCE: math.nan}
     ranked = scores[scores["metric"] == metric]
     decimals = decimals_of(ranked.groupby(["system", "category"])["value"].mean())
     rows = ranked[ranked["file"] == choice.file]
-    for system, value in zip(rows["system"], rows["value"], strict=True):
+    for system, value, kbps in zip(rows["system"], rows["value"], rows["kbps"], strict=True):
         path = audio_path(run, system, choice.file)
         if system != REFERENCE and path.is_file() and choice.plays(system):
             decoded, _ = _read(path, first, length)
             versions[system] = fit_length(decoded, length)
-            values[system] = value
+            values[system], rates[system] = value, kbps
     gains = {name: gain for name, (gain, _) in match(versions, rate).items()}
     matched = {name: samples * np.float32(10 ** (gains[name] / 20)) for name, samples in versions.items()}
     levels = {name: spectrograms.levels(samples, rate) for name, samples in matched.items()}
     highest = float(levels[SOURCE].max())
     clips = tuple(
         Clip(
-            name, f"{values[name]:.{decimals}f}" if math.isfinite(values[name]) else "", gains[name],
+            name, f"{values[name]:.{decimals}f}" if math.isfinite(values[name]) else "",
+            f"{kbps_text(rates[name])} kbps" if math.isfinite(rates[name]) else "", gains[name],
             _flac(samples, rate), spectrograms.picture(levels[name], highest),
             "" if name == SOURCE else spectrograms.difference(levels[SOURCE], levels[name], highest),
         )

@@ -12,9 +12,11 @@ from markupsafe import Markup
 
 from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
+from earmark.eval.tables.numbers import kbps_text
 from earmark.mushra_app.analysis import listening, objective
 from earmark.mushra_app.analysis.comparisons import SIGNIFICANT, too_few_listeners
 from earmark.mushra_app.analysis.flags import FLAGS
+from earmark.mushra_app.analysis.rates import rate_of
 from earmark.mushra_app.analysis.results import Results
 from earmark.mushra_app.ratings.screening import Screening
 from earmark.mushra_app.ratings.table import SPECIAL_ROLES, Ratings
@@ -84,7 +86,17 @@ def _overview(ratings: Ratings, screening: Screening) -> dict[str, Any]:
         "kept_ratings": len(screening.kept),
         "roles": [(role, [name for name in ratings.roles if ratings.roles[name] == role]) for role in SPECIAL_ROLES],
         "notes": ratings.notes,
+        "rates": measured_rates(ratings),
     }
+
+
+def measured_rates(ratings: Ratings) -> dict[str, str]:
+    """Measured bit rate of each condition as text, where it is known."""
+    if ratings.rates is None:
+        return {}
+    rates = {name: rate_of(ratings.rates, name, ALL) for name in ratings.roles}
+    known = {name: plain if math.isfinite(plain) else coded for name, (plain, coded) in rates.items()}
+    return {name: f"{kbps_text(kbps)} kbps" for name, kbps in known.items() if math.isfinite(kbps)}
 
 
 def _scores(results: Results, intervals: Intervals) -> dict[str, Any]:

@@ -82,9 +82,13 @@ FAULTS: dict[str, tuple[Callable[[Audio], Audio], tuple[str, ...]]] = {
     **{f"{samples} samples late": (late(samples), ()) for samples in (0, 1, 12, 37, 480, 5000, 47990)},
     "half a sample late": (by_half, ()),
     "300 samples early": (lambda audio: audio[:, 300:], ()),
+    "12.5 samples late": (lambda audio: late(12)(by_half(audio)), ()),
     "37 samples late, cut": (lambda audio: late(37)(audio)[:, : audio.shape[1]], ()),
     "5000 samples late, cut": (lambda audio: late(5000)(audio)[:, : audio.shape[1]], ("missing",)),
     "inverted": (lambda audio: -audio, ("inverted",)),
+    "37 samples late, inverted": (lambda audio: -late(37)(audio), ("inverted",)),
+    "480 samples late, gain 0.5": (lambda audio: 0.5 * late(480)(audio), ("gain",)),
+    "480 samples late, drift 50 ppm": (lambda audio: late(480)(slower(50)(audio)), ("drift",)),
     "gain 0.25": (lambda audio: 0.25 * audio, ("gain",)),
     "gain 2": (lambda audio: 2 * audio, ("gain",)),
     **{f"drift {ppm} ppm": (slower(ppm), ("drift",)) for ppm in (10, 50, 200, -50)},
@@ -92,6 +96,7 @@ FAULTS: dict[str, tuple[Callable[[Audio], Audio], tuple[str, ...]]] = {
     "100 samples repeated": (
         lambda audio: np.concatenate([audio[:, :HALF], audio[:, HALF - 100 :]], axis=1), ("jump",)
     ),
+    "0.2 s lost": (lambda audio: np.delete(audio, slice(HALF, HALF + RATE // 5), axis=1), ("jump", "missing")),
     "last 0.5 s missing": (lambda audio: audio[:, : -RATE // 2], ("missing",)),
     "last 0.5 s silent": (lambda audio: np.pad(audio[:, : -RATE // 2], [(0, 0), (0, RATE // 2)]), ("missing",)),
     "first 0.5 s missing": (lambda audio: audio[:, RATE // 2 :], ("missing",)),

@@ -65,24 +65,28 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 
 
 def test_no_score_is_wrong_without_the_correct_mark(outcomes):
-    """Each cell has the scores of the codec without faults, or a mark that names the fault."""
+    """Each cell has the scores of the codec without faults and no mark, or a mark that names the fault."""
     same, marked, missed = 0, 0, []
     for (signal, system), row in outcomes.iterrows():
         fault = next(name for name in {**FAULTS, **STEREO_FAULTS} if _system(name) == system)
+        expected = {**FAULTS, **STEREO_FAULTS}[fault][1]
         without = outcomes.loc[signal, _system("0 samples late")]
-        names = {text.partition(" (")[0] for text in row["marks"].split("; ")}
-        if all(
+        names = {text.partition(" (")[0] for text in row["marks"].split("; ") if text}
+        is_same = all(
             abs(row[metric] - without[metric]) <= most or (np.isnan(row[metric]) and np.isnan(without[metric]))
             for metric, most in SAME.items()  # silence has no scores
-        ):
-            same += 1
-        elif names & set({**FAULTS, **STEREO_FAULTS}[fault][1]):
+        )
+        if names & set(expected):
             marked += 1
+        elif is_same and (not expected or signal == "silence" or (signal == "tone" and "inverted" in fault)):
+            same += 1  # a tone is inverted by half a period
+            if not names <= {"ambiguous"} and signal != "silence":
+                missed.append((signal, fault, "false mark", row.to_dict()))
         else:
             missed.append((signal, fault, row.to_dict()))
     print(f"{same} cells with the score of the unaltered codec, {marked} marked, {len(missed)} silent misses")
     assert missed == []
-    assert same + marked == len(FAULTS) * 5 + len({**FAULTS, **STEREO_FAULTS})
+    assert same + marked == len(FAULTS) * 5 + len({**FAULTS, **STEREO_FAULTS}) >= 200
 
 
 def test_the_codec_without_faults_has_no_marks(outcomes):

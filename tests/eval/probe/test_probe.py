@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from earmark.codec.errors import UserError
 from earmark.eval.probe.coder import CoderHere
 from earmark.eval.probe.findings import findings
 from earmark.eval.probe.session import run
+from earmark.eval.probe.stereo import stereo_finding
 
 RATE = 16000
 
@@ -119,6 +121,16 @@ class Costly(Toy):
     kbps = 128.0
 
 
+class Stereo(Toy):
+    channels, kbps = 2, 512.0
+
+    def encode(self, audio):
+        return Encoded(((np.clip(audio, -1, 1) * 32767).round().astype("<i2").tobytes(),), audio.shape[-1])
+
+    def decode(self, encoded):
+        return (np.frombuffer(encoded.packets[0], "<i2").reshape(2, -1) / 32767).astype(np.float32)
+
+
 def probed(codec):
     """Property -> finding; each process of the probe is a new codec object, which shortens the test."""
     session = run(as_system(codec), start=lambda system: contextlib.nullcontext(CoderHere(as_system(codec()))))
@@ -164,6 +176,26 @@ def test_each_fault_is_named_with_advice(codec, name, verdict, says):
     clean = {"Late": {"length"}, "Jumping": {"length"}, "NotANumber": {"gain", "clipping"}}.get(codec.__name__, set())
     others = {one.name for one in found.values() if one.verdict == "fault"} - {name}
     assert others <= clean
+
+
+def test_mixed_up_channels_are_named():
+    """Also 37 samples late, as a codec of one's own may be."""
+    session = run(as_system(Stereo), start=lambda _: contextlib.nullcontext(CoderHere(as_system(Stereo()))))
+    assert stereo_finding(session).values["channels"] == "kept"
+    changes = {
+        "swapped": lambda audio: audio[::-1],
+        "folded": lambda audio: audio.mean(axis=0, keepdims=True).repeat(2, axis=0),
+        "channel inverted": lambda audio: audio * np.array([[1], [-1]], np.float32),
+        "channel lost": lambda audio: audio * np.array([[1], [0]], np.float32),
+    }
+    for name, change in changes.items():
+        decoded = np.pad(change(session.stereo.call.decoded), [(0, 0), (37, 0)])
+        faulty = replace(session, stereo=replace(session.stereo, call=replace(session.stereo.call, decoded=decoded)))
+        found = stereo_finding(faulty)
+        assert found.values["channels"] == name
+        assert found.verdict == ("note" if name == "folded" else "fault")
+        assert found.advice
+    assert stereo_finding(replace(session, stereo=None, formats={})).measured == "mono"
 
 
 def test_a_low_pass_is_measured_within_a_tenth_of_a_kilohertz():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.database import store
 from earmark.mushra_app.database.submissions import Answer
 from earmark.mushra_app.ratings.importers import read_ratings
+from earmark.mushra_app.ratings.table import Ratings
+from earmark.mushra_app.report.page import measured_rates
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.study import study
 from earmark.mushra_app.web.downloads import as_csv
@@ -51,3 +57,15 @@ def test_listeners_excluded_by_hand_stay_out_of_the_report(study_folder, tmp_pat
     without = exported.drop(columns="excluded_by")
     (tmp_path / "ratings.csv").write_bytes(as_csv(without))
     assert set(read_ratings(tmp_path / "ratings.csv").excluded) == {first, second}
+
+
+def test_headings_have_the_measured_bit_rate():
+    """Stereo through a mono codec takes twice the rate in its name; with a language model, the coded rate counts."""
+    rates = pd.DataFrame(
+        [["mimi@1.1", "all", 2.2, np.nan], ["x@3:lm", "all", np.nan, 2.5], ["reference", "all", np.nan, np.nan]],
+        columns=["condition", "category", "kbps", "coded_kbps"],
+    )
+    roles = {"reference": "hidden reference", "mimi@1.1": "system", "x@3:lm": "system", "other": "system"}
+    ratings = Ratings(pd.DataFrame(), roles, "study", rates=rates)
+    assert measured_rates(ratings) == {"mimi@1.1": "2.20 kbps", "x@3:lm": "2.50 kbps"}
+    assert measured_rates(replace(ratings, rates=None)) == {}
