@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from earmark.codec.audio import Audio
 from earmark.eval.alignment import faults
+from earmark.eval.alignment.blocks import varies
 from earmark.eval.alignment.plain import Match, height_at, match_near, signed_lag
 from earmark.eval.alignment.result import (
     CERTAIN,
@@ -209,7 +210,7 @@ def _described(source: Audio, decoded: Audio, settled: Settled, known: Alignment
     known, dropouts = _without_silent_ends(source, audio, known)
     part = known.covered(length)
     x, y = source[:, part], audio[:, part]
-    if x.shape[-1] > 1 and np.ptp(x, axis=-1).any() and np.ptp(y, axis=-1).any():
+    if varies(x) and varies(y):
         level = faults.gain(x, y, rate)
         known = replace(known, gain_db=level.median if level else None, peak=height_at(x, y, 0)[0])
         marks += faults.channel_marks(x, y, swapped=any(mark.name == "swapped" for mark in marks))

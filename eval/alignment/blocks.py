@@ -42,3 +42,8 @@ def levels(audio: Audio) -> NDArray[np.float64]:
 def level(audio: Audio) -> float:
     """Root mean square over all channels."""
     return float(np.sqrt(energies(audio).sum() / max(1, audio.size)))
+
+
+def varies(audio: Audio) -> bool:
+    """Whether the samples of any channel differ."""
+    return any(bool(np.any(audio[:, part] != audio[:, :1])) for part in blocks(audio.shape[-1]))

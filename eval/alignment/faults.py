@@ -15,6 +15,7 @@ from earmark.eval.alignment.blocks import blocks, level, levels, means
 from earmark.eval.alignment.result import Mark
 
 FRAME, FRAMES_AT_ONCE = 2048, 64  # samples of the spectra from which the gain is measured, and spectra in memory
+MOST_GROUPS = 8  # of so many spectra, evenly spread over long signals: 20 s or more
 NOTABLE_GAIN = 3.0  # dB
 SPREAD = 10.0  # dB
 BAND_RANGE = 40.0  # dB below the strongest band of the source that count
@@ -63,7 +64,8 @@ def _band_energies(audio: Audio, sample_rate: int) -> NDArray[np.float64]:
     window = np.hanning(size).astype(np.float32)
     power = np.zeros(size // 2 + 1)
     for channel in audio:
-        for first in range(0, max(1, frames), FRAMES_AT_ONCE):
+        groups = range(0, max(1, frames), FRAMES_AT_ONCE)
+        for first in groups[:: max(1, len(groups) // MOST_GROUPS)]:
             part = channel[first * size : min(first + FRAMES_AT_ONCE, max(1, frames)) * size].reshape(-1, size)
             spectra = fft.rfft(part * window, axis=-1)
             power += (np.square(spectra.real) + np.square(spectra.imag)).sum(axis=0, dtype=np.float64)
@@ -134,12 +136,12 @@ def level_marks(source: Audio, decoded: Audio, loudness: Gain | None) -> Iterato
     """Marks on level, offset and clipping of two aligned signals."""
     if loudness is not None and loudness.is_changed:
         yield Mark("gain", f"{loudness.median:+.1f} dB")
-    before, offsets = (audio.mean(axis=-1, dtype=np.float64) for audio in (source, decoded))
+    before, offsets = (means(audio).ravel() for audio in (source, decoded))
     offset = float(offsets[np.argmax(np.abs(offsets))])
     if abs(offset) - np.abs(before).max() > max(OFFSET, OFFSET_SHARE * level(decoded)):
         yield Mark("offset", f"{offset:+.3f} of full scale")
     limited = limited_samples(decoded)
-    if limited > max(FEWEST_LIMITED, 3 * limited_samples(source)) and limited > flat_samples(decoded):
+    if limited > FEWEST_LIMITED and limited > max(3 * limited_samples(source), flat_samples(decoded)):
         yield Mark("clipped", f"{limited} samples")
 
 

@@ -15,7 +15,7 @@ from earmark.eval.alignment.correlation import TAPS, peak_between
 from earmark.eval.alignment.result import MAX_LAG
 
 GAIN_DB = 0.3  # a fraction of a sample is removed if that raises the SI-SNR by this
-MOST_BLOCKS = 16  # loudest ones of the source, 20 s, in which the best delay of a long signal is searched
+MOST_BLOCKS = 8  # loudest ones of the source, 10 s, in which the best delay of a long signal is searched
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Match:
 def match_near(source: Audio, decoded: Audio, lag: int, reach: int = MAX_LAG) -> Match:
     """Search `reach` samples on both sides of `lag` for the highest correlation, of either polarity.
 
-    The loudest blocks of a long signal, 20 s or more, decide which delay is best; the height is that of the whole.
+    The loudest blocks of a long signal, 10 s or more, decide which delay is best; the height is that of the whole.
 
     Args:
         source: [channels, time]; decoded: [channels, any time].
@@ -46,30 +46,31 @@ def match_near(source: Audio, decoded: Audio, lag: int, reach: int = MAX_LAG) ->
     around = reach + TAPS // 2
     first = lag - around
     spans = _loudest(source, _spans(source, decoded, range(first, lag + around + 1)))
-    known = products(source, decoded, range(first, lag + around + 1), means(source), means(decoded), spans)
+    mean = means(source)
+    known = products(source, decoded, range(first, lag + around + 1), mean, means(decoded), spans)
     height = np.abs(known).sum(axis=0)
     lags = sorted(range(lag - reach, lag + reach + 1), key=lambda candidate: abs(candidate - lag))
     whole = max(lags, key=lambda candidate: float(height[candidate - first]))  # the nearest of equal peaks
     top, sign = height_at(source, decoded, whole)
-    energy_x = _energy(source, max(0, -whole), min(source.shape[-1], decoded.shape[-1] - whole))
     if top == 0:
         return Match(lag, 0.0, 0.0, 1)
     at = whole - first
     curve = np.sign(known[:, at]) @ known[:, at - TAPS // 2 : at + TAPS // 2 + 1]
     fraction = peak_between(curve, TAPS // 2)
-    noise = max(1e-9, 1 - top**2)
-    if fraction**2 * _steps(source) / energy_x < (10 ** (GAIN_DB / 10) - 1) * noise:
+    worth = (10 ** (GAIN_DB / 10) - 1) * max(1e-9, 1 - top**2)
+    energy = sum(float(energies(source[:, span] - mean).sum()) for span in spans)
+    if fraction**2 * sum(_steps(source[:, span]) for span in spans) < worth * energy:
         fraction = 0.0
     return Match(whole, fraction, top, sign)
 
 
 def height_at(source: Audio, decoded: Audio, lag: int) -> tuple[float, int]:
     """Normalised correlation at one lag, 0 to 1, and the polarity there; 0 and 1 for silence."""
-    length, size = source.shape[-1], decoded.shape[-1]
-    energy = _energy(source, max(0, -lag), min(length, size - lag)) * _energy(decoded, 0, size)
+    length, size, mean_x, mean_y = source.shape[-1], decoded.shape[-1], means(source), means(decoded)
+    energy = _energy(source, max(0, -lag), min(length, size - lag), mean_x) * _energy(decoded, 0, size, mean_y)
     if energy == 0:
         return 0.0, 1
-    here = products(source, decoded, range(lag, lag + 1), means(source), means(decoded))
+    here = products(source, decoded, range(lag, lag + 1), mean_x, mean_y)
     return min(1.0, float(np.abs(here).sum()) / math.sqrt(energy)), -1 if here.sum() < 0 else 1
 
 
@@ -113,9 +114,9 @@ def _loudest(audio: Audio, spans: list[slice]) -> list[slice]:
     return sorted(spans, key=lambda span: -float(energies(audio[:, span]).sum()))[:MOST_BLOCKS]
 
 
-def _energy(audio: Audio, first: int, last: int) -> float:
-    """Energy of a part of [channels, time] without the means of the whole."""
-    mean, total = means(audio), 0.0
+def _energy(audio: Audio, first: int, last: int, mean: Audio) -> float:
+    """Energy of a part of [channels, time] without a mean, [channels, 1]."""
+    total = 0.0
     for start in range(first, last, BLOCK):
         part = audio[:, start : min(last, start + BLOCK)] - mean
         total += sum(float(np.dot(channel, channel)) for channel in part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from earmark.eval.alignment.aligner import align
-from earmark.eval.alignment.search import CERTAIN
+from earmark.eval.alignment.result import CERTAIN
 from earmark.eval.probe.finding import Finding, Verdict
 from earmark.eval.probe.session import Session
 
