@@ -30,7 +30,7 @@ from earmark.codec.training.examples.shards import Shards
 from earmark.codec.training.folder import STATE, check_run, load_state, save_state, write_metadata
 from earmark.codec.training.journal import Journal
 from earmark.codec.training.language_model_trainer import LanguageModelRecipe, LanguageModelTrainer
-from earmark.codec.training.loop import TrainingLoop
+from earmark.codec.training.loop import SECONDS_PER_STATE, TrainingLoop
 from earmark.codec.training.start import fingerprint
 from earmark.codec.training.stopwatch import Stopwatch
 
@@ -107,6 +107,7 @@ class LanguageModelTraining:
     def __init__(self, trainer: LanguageModelTrainer, folder: Path, codec_identity: str, tensorboard: bool) -> None:
         self.trainer = trainer
         self.total, self.every = trainer.recipe.updates, trainer.recipe.every
+        self.seconds_per_state = SECONDS_PER_STATE
         self.journal: Journal | None = None
         if trainer.group.rank == 0:
             self.journal = Journal(folder, trainer.updates, self.total, tensorboard)

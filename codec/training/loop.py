@@ -16,7 +16,7 @@ from earmark.codec.training.interrupts import Interrupts
 from earmark.codec.training.journal import WAITING, Journal
 from earmark.codec.training.stopwatch import Stopwatch
 
-SECONDS_PER_STATE = 600.0
+SECONDS_PER_STATE = 600.0  # of a training whose recipe does not say
 
 Batch = TypeVar("Batch")
 
@@ -27,6 +27,7 @@ class Training(Protocol[Batch]):
     Attributes:
         total: updates of the whole training.
         every: updates from one validation to the next; the last update is followed by one too.
+        seconds_per_state: longest time between two saved states.
         validates_when_stopped: whether a training that is interrupted or out of time is validated before it ends.
         journal: log of the training; None in all processes but the first, which alone validates and saves.
         stopwatch: measures where the time goes.
@@ -35,6 +36,7 @@ class Training(Protocol[Batch]):
 
     total: int
     every: int
+    seconds_per_state: float
     validates_when_stopped: bool
     journal: Journal | None
     stopwatch: Stopwatch
@@ -138,7 +140,7 @@ class TrainingLoop(Generic[Batch]):
             with contextlib.suppress(WriteError):
                 self._save()
             raise
-        if due or time.monotonic() - self._saved > SECONDS_PER_STATE:
+        if due or time.monotonic() - self._saved > training.seconds_per_state:
             self._save()
         training.keep()
 

@@ -129,6 +129,7 @@ class ValidationRecipe:
 class CheckpointRecipe:
     every: int
     keep: int
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ def check(recipe: Recipe) -> None:
         ),
         "checkpoints.every": (recipe.checkpoints.every >= 0, "0 (none) or more"),
         "checkpoints.keep": (recipe.checkpoints.keep >= 1, "1 or more"),
+        "checkpoints.seconds": (recipe.checkpoints.seconds > 0, "above 0"),
         "validation.kbps": (
             set(recipe.validation.kbps) <= set(recipe.model.kbps), f"among model.kbps, {list(recipe.model.kbps)}"
         ),

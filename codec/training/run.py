@@ -133,6 +133,7 @@ class CodecTraining:
         scorer = scorers.get(validation.best.partition("@")[0])
         self.best = Best(validation.best, getattr(scorer, "better", "higher") == "lower", validation.patience)
         self._shown = False  # whether the log has the reference audio
+        self.seconds_per_state = checkpoints.seconds
         self._kept = KeptStates(folder, checkpoints.every, checkpoints.keep)
 
     @property
