@@ -102,7 +102,7 @@ class Encoder:
                 return None
             return SourceFacts(
                 recording.sample_rate, recording.channels, watch.loudness, sha256_of(source), settings.gain,
-                watch.picked, dict(settings.tags),
+                watch.picked, self._tags,
             )  # fmt: skip
 
         coded = 0
@@ -142,9 +142,14 @@ class Encoder:
         if facts is None or facts.sha256 != sha256_of(source):
             return "made from another recording"
         picked = settings.picked if facts.channels == 2 else "mix"
-        if (facts.gain, facts.picked, dict(facts.tags)) != (settings.gain, picked, dict(settings.tags)):
-            return "made with another --gain, --channels or --tag"
+        if (facts.gain, facts.picked, dict(facts.tags)) != (settings.gain, picked, self._tags):
+            return "made with another --gain, --channels or --tag, or with or without --denoise"
         return None
+
+    @property
+    def _tags(self) -> dict[str, str]:
+        """The user's tags, and one that says that the recording was denoised."""
+        return dict(self.settings.tags) | ({"denoised": "yes"} if self.settings.denoise else {})
 
     def origin(self, source: Path) -> dict[str, str]:
         """What determines the codes of `source`: its content, the weights, and the options."""

@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from earmark.baselines.systems import family_of, parse
+from earmark.cli import cli
+from earmark.codec.audio import write
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.checkpoints.config_json import config_from_json, config_to_json
 from earmark.codec.encodec.fast.accelerate import accelerate
@@ -130,3 +133,26 @@ def test_an_update_trains_the_switch():
     assert metrics
     assert not torch.equal(trainer.generator.encoder.film.condition.weight, before)
     assert trainer.generator.export().denoise is False
+
+
+def test_a_folder_coded_without_the_switch_is_not_taken_for_a_denoised_one(model, signal, tmp_path):
+    weights = tmp_path / "soundstream.safetensors"
+    checkpoints.save(model, weights)
+    write(tmp_path / "in" / "a.wav", signal, model.config.sample_rate)
+    given = [
+        "encode",
+        str(tmp_path / "in"),
+        str(tmp_path / "out"),
+        "--checkpoint",
+        str(weights),
+        "--kbps",
+        "3",
+        "-j",
+        "1",
+    ]
+    runs = [CliRunner().invoke(cli, [*given, *more]) for more in ([], [], ["--denoise"], ["--denoise", "--force"])]
+    assert [run.output.splitlines()[-1] for run in runs] == [
+        "1 done, 0 already there, 0 failed", "0 done, 1 already there, 0 failed",
+        "0 done, 0 already there, 1 failed", "1 done, 0 already there, 0 failed",
+    ]  # fmt: skip
+    assert "with or without --denoise" in runs[2].output
