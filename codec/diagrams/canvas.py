@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
+MARGIN = 20
+TITLE_ADVANCE = 9.5  # mean width of a letter of the title, in the widest of its fonts
 STYLE = """
   .ground { fill: #ffffff }
   .box { fill: #f4f5f7; stroke: #5a6270 }
@@ -45,7 +47,8 @@ class Canvas:
         self._title = title
         self._elements: list[str] = []
         self._width = self._height = 0.0
-        self.text(20, 32, title, "title", anchor="start")
+        self.text(MARGIN, 32, title, "title", anchor="start")
+        self._reach(MARGIN + TITLE_ADVANCE * len(title), 0)
 
     def box(
         self, x: float, y: float, width: float, height: float, name: str, detail: str = "", style: str = "box"
@@ -104,7 +107,7 @@ class Canvas:
 
     def svg(self) -> str:
         """The drawing as an SVG file."""
-        width, height = self._width + 20, self._height + 20
+        width, height = self._width + MARGIN, self._height + MARGIN
         lines = "\n".join(self._elements)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from earmark.codec.diagrams.canvas import Canvas
+from earmark.codec.diagrams.canvas import MARGIN, Canvas
 from earmark.codec.training import discriminators
 from earmark.codec.training.discriminators.mono_stft import MonoSTFT
 from earmark.codec.training.discriminators.mpd import MultiPeriod
@@ -27,12 +27,14 @@ def draw(recipe: Recipe) -> str:
     ensemble = networks.of(recipe.model.kbps[-1])
     members = list(ensemble.members)  # type: ignore[arg-type]
     sets = len(networks.ensembles)
-    canvas = Canvas(f"{recipe.name}: discriminators" + (f", one set for each of {sets} bit rates" if sets > 1 else ""))
+    canvas = Canvas(f"{recipe.name}: discriminators")
+    if sets > 1:
+        canvas.text(MARGIN, 50, f"one set for each of {sets} bit rates", "detail", anchor="start")
     for number, member in enumerate(members):
-        x = 20 + number * (WIDTH + BETWEEN)
-        canvas.text(x + WIDTH / 2, 64, NAMES.get(type(member), "Multi-scale discriminator (MSD)"), "head")
-        canvas.text(x + WIDTH / 2, 82, _count(member), "detail")
-        canvas.column(x, 98, WIDTH, list(_parts(member)), HEIGHT, GAP)
+        x = MARGIN + number * (WIDTH + BETWEEN)
+        canvas.text(x + WIDTH / 2, 78, NAMES.get(type(member), "Multi-scale discriminator (MSD)"), "head")
+        canvas.text(x + WIDTH / 2, 96, _count(member), "detail")
+        canvas.column(x, 112, WIDTH, list(_parts(member)), HEIGHT, GAP)
     return canvas.svg()
 
 

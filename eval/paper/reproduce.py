@@ -2,7 +2,6 @@
 
 OUT/ROW/                  the row as `earmark train` writes it; model.safetensors only if there is a bitstream
 OUT/ROW/scores.json       scores of every excerpt, and the budget, recipe and data that they belong to
-OUT/table.md, .tex, .csv  written by reproduced_table.py
 """
 
 from __future__ import annotations
@@ -93,17 +92,6 @@ def select_rows(table: str, names: Sequence[str] = ()) -> list[Row]:
         if name not in rows:
             raise UserError(f"--rows: {table} has no row {name!r}; it has {', '.join(rows)}")
     return [rows[name] for name in names or rows]
-
-
-def load_recipes(rows: Sequence[Row], settings: Sequence[str]) -> list[Recipe]:
-    """Load the recipes of rows, and apply the same settings to all.
-
-    Raises:
-        UserError: a setting is invalid, or makes two rows equal.
-    """
-    recipes = [recipe_files.load(row.recipe, tuple(settings)) for row in rows]
-    require_distinct(recipes)
-    return recipes
 
 
 def require_distinct(recipes: Sequence[Recipe]) -> None:

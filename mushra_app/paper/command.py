@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from earmark.codec.errors import UserError
+from earmark.codec.errors import UserError, WriteError
 from earmark.codec.files import require_own, write_text
 from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.shard_cache import describe
@@ -56,10 +57,11 @@ class Request:
 
 
 def run(request: Request) -> int:
-    """Make the items; returns 1 if something failed, else 0.
+    """Make the items; returns 1 if something failed, else 0. An item that fails does not affect the others.
 
     Raises:
         UserError: the only item cannot be made, or the folder has files of somebody else.
+        WriteError: the folder cannot be written or the disk is full.
     """
     _claim(request)
     job = _job(request)
@@ -68,18 +70,28 @@ def run(request: Request) -> int:
         started = time.monotonic()
         try:
             made = _make(item, request, job)
-        except UserError as error:
+        except WriteError:  # a full disk ends the other items, too
+            raise
+        except Exception as error:  # an item that fails, for whatever reason, must not cost the others
             if len(request.items) == 1:
                 raise
-            made = Made(item, missing=[str(error)])
+            made = _not_made(item, error)
         results.append((made, time.monotonic() - started))
-        click.echo(made.text or f"{item.title}\n\nnot made: {made.missing[-1]}\n", nl=False)
+        click.echo(made.text or f"{item.title}\n\nnot made: {[*made.missing, *made.failed][-1]}\n", nl=False)
         if len(request.items) > 1:
             click.echo()
             write_text(request.out / INDEX, markdown(_index(results)))
     if len(request.items) > 1:
         click.echo(text(_index(results)), nl=False)
     return 1 if any(made.failed for made, _ in results) else 0
+
+
+def _not_made(item: Item, error: Exception) -> Made:
+    """An item that an error has ended. The traceback of an error that is not the user's is printed."""
+    if isinstance(error, UserError):
+        return Made(item, missing=[str(error)])
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    return Made(item, failed=[f"{type(error).__name__}: {error}"])
 
 
 def _claim(request: Request) -> None:

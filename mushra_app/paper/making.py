@@ -122,8 +122,13 @@ def _systems(item: Item, job: Job, made: Made) -> list[str]:
         if reason:
             made.missing.append(reason)
         chosen.append(text)
-        if item.coded and system.startswith("encodec_") and has_model(text):
+        if not (item.coded and system.startswith("encodec_")):
+            continue
+        if has_model(text):
             chosen.append(f"{text}:lm")
+        else:
+            name = system.partition("@")[0]
+            made.missing.append(f"entropy coding of {name}: the stand-in has no language model; the paper's has one")
     return [*([listening.REFERENCE] if listening.REFERENCE in item.systems or item.heard else []), *chosen]
 
 
@@ -209,6 +214,7 @@ def _heard(item: Item, out: Path, job: Job, made: Made, scores: pd.DataFrame) ->
     if job.scale.synthetic:
         return listening.simulated(scores, out)
     study = out / STUDY
+    todo = ""
     try:
         todo = listening.prepare(out / RUN, study)
         return listening.heard(study, scores)

@@ -17,7 +17,7 @@ WIDTH = 80
 
 
 def needs_of(item: Item, scale: Name) -> list[str]:
-    """What an item needs: weights, programs, data and listeners, in words."""
+    """The needs of an item in words: weights, programs, data and listeners."""
     if item.kind == "drawing":
         return ["nothing: it is drawn from the model"]
     synthetic = scale == "tiny"
@@ -39,17 +39,18 @@ def needs_of(item: Item, scale: Name) -> list[str]:
 
 
 def missing_of(item: Item, scale: Name, data: tuple[Path, ...], audio: Path | None) -> list[tuple[str, str]]:
-    """What of it is not here: each with the remedy."""
+    """The needs of an item that are not met here: name and remedy of each."""
     found: list[tuple[str, str]] = []
     if reason := missing_extra("torch", extra="encodec"):
         found.append(("PyTorch", reason))
     if item.kind == "drawing":
         return found
     for name in dict.fromkeys(system.partition("@")[0] for system in item.systems if system.startswith("encodec_")):
-        try:
-            cached(name)
-        except UserError:
+        if not _is_here(name):
             found.append((f"the paper's weights of {name}", f"`earmark download {name}`{_stand_in(name, scale)}"))
+        model = name.replace("encodec_", "encodec_lm_")
+        if item.coded and not _is_here(model):
+            found.append((f"its language model {model}", f"`earmark download {model}`{_stand_in(model, scale)}"))
     for name, reason in unavailable_systems([parse(one) for one in item.systems if "encodec_" not in one]).items():
         found.append((name, reason))
     found += unavailable_metrics(item.metrics).items()
@@ -65,10 +66,18 @@ def missing_of(item: Item, scale: Name, data: tuple[Path, ...], audio: Path | No
     return found
 
 
+def _is_here(name: str) -> bool:
+    try:
+        cached(name)
+    except UserError:
+        return False
+    return True
+
+
 def _stand_in(name: str, scale: Name) -> str:
     if bundled(name) is not None:
-        return "; those that come with Earmark stand in for them"
-    return "; a model that is trained first stands in for them" if scale == "tiny" else ""
+        return "; the smaller one that comes with Earmark stands in"
+    return "; a model that is trained first stands in" if scale == "tiny" and "_lm_" not in name else ""
 
 
 def listing(scale: Name, data: tuple[Path, ...], audio: Path | None) -> str:
@@ -76,21 +85,22 @@ def listing(scale: Name, data: tuple[Path, ...], audio: Path | None) -> str:
     lines: list[str] = []
     remedies: dict[str, int] = {}
     for item in items().values():
-        lines.append(f"{item.name:<9}{item.title}")
+        lines += _wrapped(f"{item.name:<9}{item.title}", 0, 9)
         absent = missing_of(item, scale, data, audio)
         numbers = [remedies.setdefault(remedy, len(remedies) + 1) for _, remedy in absent]
         named = ", ".join(f"{name} [{number}]" for (name, _), number in zip(absent, numbers, strict=True))
-        lines += _wrapped(f"needs {', '.join(needs_of(item, scale))}", 9)
-        lines += _wrapped(f"missing: {named}" if named else "nothing is missing", 9)
-    lines += ["", *(line for remedy, number in remedies.items() for line in _wrapped(f"[{number}] {remedy}", 0))]
+        lines += _wrapped(f"needs {'; '.join(needs_of(item, scale))}", 9, 11)
+        lines += _wrapped(f"missing: {named}" if named else "nothing is missing", 9, 11)
+    lines += ["", *(line for remedy, number in remedies.items() for line in _wrapped(f"[{number}] {remedy}", 0, 4))]
     tail = (
         f"Scale {scale}. `earmark reproduce ITEM -o DIR` makes one of them, `earmark reproduce all -o DIR` makes all."
     )
-    return "\n".join([*lines, "", *_wrapped(tail, 0)]) + "\n"
+    return "\n".join([*lines, "", *_wrapped(tail, 0, 0)]) + "\n"
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
+def _wrapped(text: str, indent: int, following: int) -> list[str]:
+    """Lines of at most WIDTH columns; the first is indented by `indent`, the following ones by `following`."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2), break_long_words=False,
+        text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * following, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earmark.codec.errors import UserError
+from earmark.codec.errors import UserError, WriteError
 from earmark.codec.notices import notice
 from earmark.codec.training import recipe_files
 from earmark.codec.training.export import MODEL
@@ -20,7 +20,6 @@ from earmark.codec.training.run import Scorer
 from earmark.codec.training.validation import Excerpt
 from earmark.eval.paper import reproduce as reproduction
 from earmark.eval.paper.reproduce import Experiment, RowScores
-from earmark.eval.statistics.aggregate import summarise
 from earmark.mushra_app.paper.items import Item
 from earmark.mushra_app.paper.material import Material
 from earmark.mushra_app.paper.scale import Scale
@@ -53,7 +52,6 @@ class Trained:
         scores: one row per excerpt, system and metric, like the scores of a run.
         recordings: format of the excerpts, as in run.json.
         failed: label of a row -> why it failed.
-        absent: labels of the rows that were not to be trained.
         notes: sentences for below the table.
     """
 
@@ -61,12 +59,7 @@ class Trained:
     scores: pd.DataFrame
     recordings: tuple[Mapping[str, Any], ...]
     failed: Mapping[str, str]
-    absent: tuple[str, ...]
     notes: tuple[str, ...]
-
-    @property
-    def summary(self) -> pd.DataFrame:
-        return summarise(self.scores)
 
 
 def key_of(row: Row) -> str:
@@ -105,10 +98,12 @@ def train_rows(item: Item, out: Path, scale: Scale, material: Material, options:
             result = reproduction.reproduce_row(
                 recipe, item.kbps, shards, folder, scale.budget, material.group, experiment, held_out, scorers
             )
-        except UserError as error:
+        except WriteError:
+            raise
+        except Exception as error:  # of any kind: a model that does not fit in memory must not cost the other rows
             if len(selected) == 1:
                 raise
-            failed[row.label] = str(error)
+            failed[row.label] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             continue
         done[row.recipe] = result, held_out
     return _collected(item, out, recipes, done, failed)
@@ -144,9 +139,8 @@ def _collected(
             seconds = one.audio.shape[-1] / rate
             recordings[one.name] = {"file": one.name, "seconds": seconds, "sample_rate": rate,
                                     "channels": one.audio.shape[0], "error": None}  # fmt: skip
-    absent = tuple(row.label for row in item.trainings if row.recipe not in done and row.label not in failed)
     scores = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    return Trained(tuple(systems), scores, tuple(recordings.values()), failed, absent, _notes(item, done))
+    return Trained(tuple(systems), scores, tuple(recordings.values()), failed, _notes(item, done))
 
 
 def _frame(

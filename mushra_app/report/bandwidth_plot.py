@@ -23,6 +23,7 @@ from earmark.mushra_app.report.plot_style import GROUND, INK, LINE, MUTED, SERIE
 TICKS = 1.5 * 2.0 ** np.arange(-3, 9)  # kbps
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANELS_PER_ROW = 3
+NAME_HEIGHT = 5  # of the name of a line, in points of the scale from 0 to 100
 DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)))
 
 
@@ -151,11 +152,15 @@ def _draw(axes: Axes, group: list[Point], looks: Mapping[str, tuple[str, str]]) 
 
 
 def _draw_lines(axes: Axes, rows: pd.DataFrame) -> None:
-    for row, dashes in zip(rows.sort_values("mean").to_dict("records"), itertools.cycle(DASHES)):
+    """Draw a named line at each mean; a name that would lie on the next line's stands below its line."""
+    lines = rows.sort_values("mean").to_dict("records")
+    above = [line["mean"] for line in lines[1:]] + [math.inf]
+    for row, following, dashes in zip(lines, above, itertools.cycle(DASHES), strict=False):
+        below = following - row["mean"] < NAME_HEIGHT
         axes.axhline(row["mean"], color=MUTED, linewidth=0.9, linestyle=dashes, zorder=1)
         axes.annotate(
-            row["condition"], (0.01, row["mean"]), xycoords=("axes fraction", "data"), xytext=(0, 2),
-            textcoords="offset points", fontsize=7, color=MUTED, va="bottom",
+            row["condition"], (0.01, row["mean"]), xycoords=("axes fraction", "data"), xytext=(0, -2 if below else 2),
+            textcoords="offset points", fontsize=7, color=MUTED, va="top" if below else "bottom",
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -58,6 +59,21 @@ def test_the_discriminator_has_the_paper_s_layers():
         "32 → 32, kernel 3 × 8, stride 1 × 2, dilation 2 × 1",
         "32 → 32, kernel 3 × 8, stride 1 × 2, dilation 4 × 1", "32 → 1, kernel 3 × 3: logits",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("encodec_24khz", "discriminators"), ("encodec_24khz_non_streamable", "discriminators")]
+)
+def test_the_title_lies_within_the_drawing(name, part):
+    """The letters of a title of 17 px are 9 px wide in Chromium on Linux."""
+    drawn = diagram(name, part)
+    assert float(ElementTree.fromstring(drawn).attrib["width"]) >= 20 + 9 * len(lines(drawn)[0])
+
+
+@pytest.mark.parametrize(("file", "part"), [("architecture", "model"), ("discriminator", "discriminators")])
+def test_the_drawings_of_the_documentation_are_those_of_the_model(file, part):
+    page = Path(__file__).resolve().parents[3] / "docs" / "images" / f"encodec-{file}.svg"
+    assert page.read_text(encoding="utf-8") == diagram("encodec_24khz", part)
 
 
 def test_the_command(tmp_path):

@@ -26,7 +26,7 @@ from earmark.codec.training.validation import si_snr
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.evaluation import evaluate
 from earmark.eval.paper.budget import Budget
-from earmark.eval.paper.reproduce import held_out, load_recipes, select_rows
+from earmark.eval.paper.reproduce import held_out, require_distinct, select_rows
 from earmark.eval.speed import timing
 from earmark.eval.statistics.aggregate import mean_interval
 
@@ -209,8 +209,10 @@ def test_invalid_budgets(text):
 def test_a_setting_must_not_undo_what_the_rows_differ_in():
     rows = select_rows("tableA3", ("base", "channels_16"))
     with pytest.raises(UserError, match="channels_16 and tableA3:base would be the same training"):
-        load_recipes(rows, ("model.seanet.filters=8",))
-    assert [recipe.model.seanet.filters for recipe in load_recipes(rows, ())] == [32, 16]
+        require_distinct([recipe_files.load(row.recipe, ("model.seanet.filters=8",)) for row in rows])
+    recipes = [recipe_files.load(row.recipe) for row in rows]
+    require_distinct(recipes)
+    assert [recipe.model.seanet.filters for recipe in recipes] == [32, 16]
 
 
 def test_an_unknown_row():

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from earmark.cli import cli
+from earmark.codec.checkpoints import downloads
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError
-from earmark.mushra_app.paper import needs
+from earmark.mushra_app.paper import command, making, needs
 from earmark.mushra_app.paper.items import items, resolve
 from earmark.mushra_app.paper.scale import scale
 
@@ -66,7 +67,9 @@ def test_the_list_names_what_is_missing_with_the_remedy(monkeypatch, tmp_path):
     assert all(f"{name} " in text for name in NAMES)
     assert "`earmark download encodec_48khz`" in text
     assert "[1]" in text
-    assert all(len(line) <= needs.WIDTH + 20 for line in reproduce().stdout.splitlines())  # LIST is the default
+    assert "the paper's weights of encodec_48khz [8], its language model encodec_lm_48khz [9]" in text
+    listed = reproduce().stdout.splitlines()  # LIST is the default
+    assert all(len(line) <= needs.WIDTH for line in listed if str(tmp_path) not in line)
     tiny = needs.listing("tiny", (), None)
     assert "listeners, who are simulated" in tiny
     assert "--data PATH" not in tiny
@@ -99,6 +102,42 @@ def test_figures_1_and_2_are_drawings(tmp_path):
     done = reproduce("figure2", "-o", tmp_path, "--device", "cpu")
     assert done.exit_code == 0, done.exception
     assert "windows 2048, 1024, 512, 256, 128" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
+
+
+def test_an_item_that_raises_anything_does_not_end_the_others(tmp_path, monkeypatch):
+    known = items()
+    monkeypatch.setattr("earmark.mushra_app.paper.items.items", lambda: {n: known[n] for n in ("figure1", "figure2")})
+    monkeypatch.setattr(command.figures, "make_drawing", breaks_at("figure1", command.figures.make_drawing))
+    done = reproduce("all", "-o", tmp_path, "--device", "cpu")
+    assert done.return_value == 1
+    assert "not made: ZeroDivisionError: figure1" in done.stdout
+    assert "Traceback (most recent call last)" in done.stderr
+    assert (tmp_path / "figure2" / "figure.svg").exists()
+    index = (tmp_path / "index.md").read_text(encoding="utf-8")
+    assert "failed: ZeroDivisionError: figure1." in index
+    assert [line.split("|")[3].strip() for line in index.splitlines() if line.startswith("| figure")] == [
+        "not made", "complete",
+    ]  # fmt: skip
+
+
+def breaks_at(name, function):
+    def broken(item, *arguments):
+        if item.name == name:
+            raise ZeroDivisionError(name)
+        return function(item, *arguments)
+
+    return broken
+
+
+def test_a_stand_in_without_a_language_model_is_named(tmp_path, monkeypatch):
+    """48 kHz without the paper's weights: the entropy-coded cells are empty, and why is stated below the table."""
+    monkeypatch.setenv("EARMARK_CACHE", str(tmp_path))
+    assert downloads.bundled("encodec_lm_48khz") is None
+    monkeypatch.setattr(making, "weighted", lambda system, *_: (f"{system}:checkpoint=own.safetensors", ""))
+    done = making.Made(items()["table5"])
+    job = making.Job(scale("tiny", None), None, None, tmp_path)
+    assert not any(":lm" in system for system in making._systems(items()["table5"], job, done))
+    assert any(line.startswith("entropy coding of encodec_48khz: ") for line in done.missing)
 
 
 @pytest.fixture(scope="module")

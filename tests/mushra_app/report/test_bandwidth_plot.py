@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from earmark.codec.errors import UserError
 from earmark.eval.paper import published_figure
@@ -100,7 +101,7 @@ def ratings(tmp_path):
     return load_ratings(tmp_path / "ratings.csv")
 
 
-def test_the_report_has_the_figure_once_rates_are_known(ratings, tmp_path):
+def test_the_report_has_the_figure_once_rates_are_known(ratings, tmp_path, every_format):
     """It has a panel per category and one over all, here with the paper's points."""
     (tmp_path / "rates.csv").write_text("condition,kbps,coded_kbps\nopus@6,5.7,\nencodec_24khz@6,6,4.1\n")
     report = ratings.report(tmp_path / "with", rates=tmp_path / "rates.csv", published=True)
@@ -134,3 +135,13 @@ def test_a_folder_without_a_run_gives_no_rates(tmp_path):
 def test_published_points_need_rates(ratings, tmp_path):
     with pytest.raises(UserError, match=r"--published draws points beside yours .*; give --rates"):
         ratings.report(tmp_path / "out", published=True)
+
+
+def test_names_of_lines_do_not_lie_on_each_other():
+    """Reference at 97 and anchor at 95: the name of the anchor stands below its line."""
+    lines = pd.DataFrame({"condition": ["anchor", "reference"], "mean": [95.0, 97.0]})
+    axes = Figure().subplots()
+    bandwidth_plot._draw_lines(axes, lines)
+    assert {text.get_text(): text.get_verticalalignment() for text in axes.texts} == {
+        "anchor": "top", "reference": "bottom",
+    }  # fmt: skip
