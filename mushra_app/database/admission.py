@@ -1,7 +1,8 @@
 """Who may begin a session: each person once, and a limited number of open sessions per network address.
 
-Anybody can open a link with another person's platform id, since the platforms do not sign it. A running session
-therefore does not keep the same id from beginning another on a visit of its own; one that ended with ratings does.
+Anybody can open a link with another person's platform id, unless the platform signs it
+(signed_address.py). A running session therefore does not keep the same id from beginning another on a visit of its
+own; one that ended with ratings does.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Listener(Base):
         progress: when an answer was last stored, or else `started`.
         lease_until: end of the leases on the unfinished trials of an active listener who has begun.
         address: keyed hash of the network address, while the session is open; see arrivals.py.
-        source: where the listener came from: "anonymous", "personal", "prolific" or "mturk".
+        source: where the listener came from: "anonymous", "personal", "prolific", "mturk" or another platform.
         person: the listener's id there.
         visit: the platform's id of this participation, with which it can be resumed; for "personal" a hash of the link.
         arrival: everything the platform sent.

@@ -1,4 +1,4 @@
-"""Ways into a listening test: Prolific, Amazon Mechanical Turk, personal links, or an open link.
+"""Ways into a listening test: Prolific, Amazon Mechanical Turk, other platforms, personal links, or an open link.
 
 The platforms pass their ids in the address of the first page. Prolific: PROLIFIC_PID, STUDY_ID, SESSION_ID, and a
 completion code in the address to which the participant returns. Mechanical Turk (ExternalQuestion): workerId,
@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.messages import marked
+from earmark.mushra_app.study.platform import Platform
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"  # the assignmentId in a preview of a HIT
@@ -31,7 +32,7 @@ class Arrival:
     """How a listener came.
 
     Args:
-        source: "anonymous", "personal", "prolific" or "mturk".
+        source: "anonymous", "personal", or the name of a platform: "prolific", "mturk" or that of session.toml.
         person: id of the person there; None for an open link.
         visit: the platform's id of this participation, with which it can be resumed.
         details: everything the platform sent.
@@ -74,22 +75,33 @@ class Crowd:
             "anonymous": self.anonymous, "personal": True,
             "prolific": self.prolific_completion != "" and self._studies(arrival), "mturk": self.mturk,
         }  # fmt: skip
-        return opened[arrival.source]
+        return opened.get(arrival.source, False)
 
     def _studies(self, arrival: Arrival) -> bool:
         return self.prolific_study in ("", arrival.details.get("STUDY_ID"))
 
 
-def read_arrival(query: Mapping[str, str]) -> Arrival:
+DAMAGED = marked(
+    "The address of this page is incomplete or damaged. Go back to where you found the study and open it again."
+)
+
+
+def read_arrival(query: Mapping[str, str], platform: Platform | None = None) -> Arrival:
     """Read the parameters that a platform adds to the address of the first page.
+
+    Args:
+        platform: the one that the study names. Parameters of others mean nothing then.
 
     Raises:
         ArrivalError: if a parameter is missing or not an id, or turkSubmitTo is not Amazon's.
     """
-    if "PROLIFIC_PID" in query:
+    if platform is not None and not platform.is_set_on_admin_page:
+        return _read_platform(query, platform)
+    only = platform.name if platform is not None else None
+    if "PROLIFIC_PID" in query and only in (None, "prolific"):
         details = _ids(query, "PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
         return Arrival("prolific", details["PROLIFIC_PID"], details["SESSION_ID"], details)
-    if "assignmentId" in query:
+    if "assignmentId" in query and only in (None, "mturk"):
         if query["assignmentId"] == NOT_ACCEPTED:
             return Arrival("mturk", preview=True)
         details = _ids(query, "workerId", "assignmentId", "hitId")
@@ -100,16 +112,21 @@ def read_arrival(query: Mapping[str, str]) -> Arrival:
     return Arrival()
 
 
+def _read_platform(query: Mapping[str, str], platform: Platform) -> Arrival:
+    try:
+        details = platform.ids(query)
+    except ValueError as error:
+        raise ArrivalError(DAMAGED) from error
+    if details is None:
+        return Arrival()
+    person = details[platform.participant]
+    return Arrival(platform.name, person, details.get(platform.session, person), details)
+
+
 def _ids(query: Mapping[str, str], *names: str) -> dict[str, str]:
     values = {name: query.get(name, "") for name in names}
-    for value in values.values():
-        if not ID.fullmatch(value):
-            raise ArrivalError(
-                marked(
-                    "The address of this page is incomplete or damaged. Go back to where you found the study and open "
-                    "it again."
-                )
-            )
+    if not all(ID.fullmatch(value) for value in values.values()):
+        raise ArrivalError(DAMAGED)
     return values
 
 
@@ -198,21 +215,28 @@ class Back:
         label: of the button, in English; if there is no address, what to do instead.
         address: where the button leads; "" for no button.
         fields: of a form that is posted to the address; if empty, the address is a link.
+        code: completion code to show; "" for none.
     """
 
     label: str
     address: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
+    code: str = ""
 
 
-def way_back(arrival: Arrival, crowd: Crowd, outcome: str, receipt: str = "") -> Back | None:
+def way_back(
+    arrival: Arrival, crowd: Crowd, outcome: str, receipt: str = "", platform: Platform | None = None
+) -> Back | None:
     """How a participant returns to the platform; None for listeners who came from no platform.
 
     Args:
         outcome: "finished" (all trials of the session are stored; the only one with a completion code), "turned away",
             "left", "not begun", "refused", "declined" or "not let in".
         receipt: sent to Mechanical Turk with the submission, so that the requester can identify the listener.
+        platform: the one that the study names.
     """
+    if platform is not None and arrival.source == platform.name and not platform.is_set_on_admin_page:
+        return _back_to(platform, arrival, outcome)
     if arrival.source == "prolific":
         codes = {
             "finished": crowd.prolific_completion, "turned away": crowd.prolific_screen_out,
@@ -228,3 +252,15 @@ def way_back(arrival: Arrival, crowd: Crowd, outcome: str, receipt: str = "") ->
         fields = {"assignmentId": arrival.details["assignmentId"], "receipt": receipt}
         return Back(marked("Submit the HIT"), f"{arrival.details['turkSubmitTo']}/mturk/externalSubmit", fields)
     return None
+
+
+def _back_to(platform: Platform, arrival: Arrival, outcome: str) -> Back | None:
+    address = platform.return_address(outcome, arrival.details)
+    code = platform.code if outcome == "finished" else ""
+    if address:
+        return Back(marked("Back to the platform where you found this test"), address, code=code)
+    if code:
+        return Back(marked("Copy this code to the platform where you found this test:"), code=code)
+    if outcome == "finished":
+        return None
+    return Back(marked("Please return the task on the platform where you found this test."))

@@ -15,6 +15,10 @@ phones = false                   # whether phones are let in; default: true
 sample_rates = [44100, 48000]    # of the sound output, in Hz; default: any
 least_heard = 1.0                # seconds; the report flags listeners who heard a stimulus for less
 
+[platform]                       # see platform.py
+name = "connect"                 # or prolific, mturk, sona, toloka, or a name of your own
+completed = "https://connect.cloudresearch.com/participant/project/0123456789/complete"
+
 [[questionnaire]]
 place = "before"                 # or "after", or a number of trials
 [[questionnaire.questions]]
@@ -45,11 +49,12 @@ from earmark.mushra_app.study.pages import (
     Volume,
     questions_of,
 )
+from earmark.mushra_app.study.platform import read_platform
 from earmark.mushra_app.study.translations import LANGUAGES
 
 TEXTS = ("title", "instructions", "consent")
 KEYS = ("language", *TEXTS, "headphone_check", "headphone_attempts", "headphone_failed", "training", "break_after",
-        "attention", "comments", "phones", "sample_rates", "least_heard", "questionnaire")  # fmt: skip
+        "attention", "comments", "phones", "sample_rates", "least_heard", "platform", "questionnaire")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) ->
         items: ids of the study's items.
 
     Returns:
-        The fields of a Study that the file sets, by name: texts, pages, comments, entry. Empty if there is no file.
+        The fields of a Study that the file sets, by name: texts, pages, comments, entry, platform. Empty
+        if there is no file.
 
     Raises:
         UserError: if the file is not TOML, or a setting is wrong.
@@ -87,7 +93,8 @@ def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) ->
         texts = Texts(settings.get("language", ""), *(settings.get(name, "").strip() for name in TEXTS))
         comments = {"comments": settings["comments"]} if "comments" in settings else {}
         return {
-            "texts": texts, "pages": tuple(_session_pages(pages, settings)), "entry": read_entry(settings), **comments
+            "texts": texts, "pages": tuple(_session_pages(pages, settings)), "entry": read_entry(settings),
+            "platform": read_platform(settings), **comments,
         }  # fmt: skip
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error

@@ -15,6 +15,7 @@ from earmark.codec.inside import inside
 from earmark.mushra_app.study import pages
 from earmark.mushra_app.study.entry import Entry
 from earmark.mushra_app.study.pages import Page, Training, Trials
+from earmark.mushra_app.study.platform import Platform
 from earmark.mushra_app.study.session_file import Texts, read_session
 
 FORMAT = 1
@@ -82,6 +83,7 @@ class Study:
         texts: from session.toml.
         comments: whether listeners can comment on each stimulus; session.toml overrides study.json.
         entry: what is asked of a listener's device, from session.toml.
+        platform: where participants are recruited, from session.toml; None for what the admin page says.
         items_vary: whether items may lack conditions other than the hidden reference.
     """
 
@@ -97,6 +99,7 @@ class Study:
     comments: bool = False
     items_vary: bool = False
     entry: Entry = field(default_factory=Entry)
+    platform: Platform | None = None
 
     def item(self, item_id: str) -> Item:
         """The item with this id."""
@@ -136,9 +139,9 @@ def stimulus_path(folder: Path, name: str) -> Path:
 
 
 def save(study: Study, folder: Path) -> None:
-    """Write STUDY/study.json, without the texts and entry rules, which stay in session.toml."""
+    """Write STUDY/study.json, without the texts, entry rules and platform, which stay in session.toml."""
     data = {"format": FORMAT, **asdict(study), "pages": [pages.to_json(page) for page in study.pages]}
-    del data["texts"], data["entry"]
+    del data["texts"], data["entry"], data["platform"]
     text = json.dumps(data, indent=1, ensure_ascii=False)
     write_text(folder / "study.json", text + "\n")
 

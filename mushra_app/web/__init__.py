@@ -14,6 +14,7 @@ from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.web import admin, entrance, languages, listener, media, safety
 from earmark.mushra_app.web.public_url import PublicUrl
 from earmark.mushra_app.web.served import EXTENSION, Served
+from earmark.mushra_app.web.signed_address import Keys
 from earmark.mushra_app.web.stimulus_files import check_files
 
 MAX_REQUEST_BYTES = 64 * 1024  # a trial of 12 conditions, each with a comment of maximum length, needs half of it
@@ -57,6 +58,7 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
     )  # fmt: skip
     retired = stimuli.adopt(store, stimuli.content_of(study, study_folder), study_folder, retire=options.retire_ratings)
     store.adopt_rule()
+    keys = Keys() if study.platform is not None and study.platform.signed else None
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=store.setting("secret_key"),
@@ -68,7 +70,7 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
         RETIRED_RATINGS=retired,
     )
-    app.extensions[EXTENSION] = Served(study, store, study_folder.resolve() / "audio")
+    app.extensions[EXTENSION] = Served(study, store, study_folder.resolve() / "audio", keys)
     for blueprint in (entrance.pages, listener.pages, media.media, admin.admin):
         app.register_blueprint(blueprint)
     languages.translate(app)

@@ -209,10 +209,17 @@ def page(
     address, admitted = url_for("entrance.welcome", _external=True), store().crowd
     return render_template(
         "admin.html", study=served().study, overview=current, token=g.token, crowd=admitted, address=address,
+        platform=served().study.platform, platform_address=platform_address(address),
         prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address),
         costs=costs(current, admitted.hourly), invitations=invitations, rule=store().rule,
         ways=ways or asdict(admitted), problem=problem, labels=PROLIFIC, max_hourly_pay=MAX_HOURLY_PAY, shown=shown,
     )  # fmt: skip
+
+
+def platform_address(address: str) -> str:
+    """Study URL to enter on the platform of the study."""
+    platform = served().study.platform
+    return f"{address}?{platform.study_address}" if platform and platform.study_address else address
 
 
 def shown_listeners() -> dict[str, Any]:

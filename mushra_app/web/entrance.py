@@ -15,6 +15,7 @@ from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.crowd import Arrival, ArrivalError, read_arrival, way_back
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.study.pages import trial_count
+from earmark.mushra_app.web import signed_address
 from earmark.mushra_app.web.device import describe
 from earmark.mushra_app.web.invitations import read_invitation
 from earmark.mushra_app.web.languages import gettext
@@ -29,7 +30,7 @@ def welcome() -> ResponseReturnValue:
     """Show what the study is about and ask for consent. A listener with a session continues it instead."""
     store = served().store
     try:
-        arrival = read_invitation(request.args) or read_arrival(request.args)
+        arrival = read_invitation(request.args) or arrival_of_address()
     except ArrivalError as error:
         return cannot_begin(marked("This address is not complete"), str(error), Arrival()), 400
     if arrival.preview:
@@ -37,7 +38,7 @@ def welcome() -> ResponseReturnValue:
     resumed = resume(arrival)
     if resumed is not None:
         return resumed
-    if not store.crowd.lets_in(arrival):
+    if not admits(arrival):
         return cannot_begin(
             marked("Not open this way"), marked("This listening test takes no listeners by this address."), arrival
         )
@@ -48,9 +49,32 @@ def welcome() -> ResponseReturnValue:
     session.setdefault("next_listener", secrets.token_urlsafe(16))
     remember(arrival)
     return render_template(
-        "welcome.html", token=session_token(), source=arrival.source, running=is_running(this_listener()),
+        "welcome.html", token=session_token(), source=arrival.source,
+        from_platform=arrival.source not in ("anonymous", "personal"), running=is_running(this_listener()),
         **outlook(status.trials),
     )  # fmt: skip
+
+
+def arrival_of_address() -> Arrival:
+    """How the parameters of the address say that this person came.
+
+    Raises:
+        ArrivalError: if they are damaged, or not signed although the study asks for it.
+    """
+    platform, keys = served().study.platform, served().keys
+    if keys is None or platform is None or not {signed_address.PARAMETER, "PROLIFIC_PID"} & request.args.keys():
+        return read_arrival(request.args, platform)
+    mine = this_listener()
+    known = None if mine is None else Arrival(mine.source, mine.person)
+    return signed_address.signed_arrival(request.args, keys, platform.signed_for or request.host, known)
+
+
+def admits(arrival: Arrival) -> bool:
+    """Whether the study admits somebody who came this way: by its platform, or as set on the admin page."""
+    platform = served().study.platform
+    if platform is not None and arrival.source == platform.name and not platform.is_set_on_admin_page:
+        return True
+    return served().store.crowd.lets_in(arrival)
 
 
 def resume(arrival: Arrival) -> ResponseReturnValue | None:
@@ -95,7 +119,7 @@ def start() -> ResponseReturnValue:
     if request.form.get("consent") != "yes":
         return redirect(url_for(".welcome"))
     arrival = arrival_of_session()
-    if not served().store.crowd.lets_in(arrival):
+    if not admits(arrival):
         abort(403)
     device = describe(request.headers.get("User-Agent", ""), request.form.get("device", ""))
     refusal = served().study.entry.refusal(device)
@@ -142,7 +166,7 @@ def cannot_begin(
         outcome: see crowd.way_back.
         values: of the placeholders in the message.
     """
-    back = way_back(arrival, served().store.crowd, outcome)
+    back = way_back(arrival, served().store.crowd, outcome, platform=served().study.platform)
     return render_template(
         "closed.html",
         title=gettext(title),

@@ -156,7 +156,7 @@ def thanks() -> ResponseReturnValue:
     listener = required_listener()  # as screening left it
     outcome = "refused" if listener.excluded_by == "timing" else listener.outcome
     arrival = Arrival(listener.source, listener.person, listener.visit, listener.arrival)
-    back = way_back(arrival, served().store.crowd, outcome, receipt=listener.receipt)
+    back = way_back(arrival, served().store.crowd, outcome, listener.receipt, served().study.platform)
     done = sum(step.done is not None for step in numbered_steps(listener))
     return render_template(
         "thanks.html", listener=listener, outcome=outcome, trials=done, back=back, token=session_token()

@@ -10,6 +10,7 @@ from flask import abort, current_app, session, url_for
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Listener, Step
 from earmark.mushra_app.study.study import Item, Study
+from earmark.mushra_app.web.signed_address import Keys
 
 EXTENSION = "earmark"
 TRIAL_TYPES = ("trial", "training", "repeat")
@@ -17,11 +18,17 @@ TRIAL_TYPES = ("trial", "training", "repeat")
 
 @dataclass(frozen=True)
 class Served:
-    """What an app serves: a study, its database, and its folder of stimuli."""
+    """What an app serves.
+
+    Args:
+        audio: folder of the stimuli.
+        keys: Prolific's, if the study admits signed addresses only.
+    """
 
     study: Study
     store: Store
     audio: Path
+    keys: Keys | None = None
 
     def item(self, item_id: str) -> Item:
         """The item with this id."""
