@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from earmark.eval.statistics.differences import Difference
 from earmark.eval.statistics.scales import lower_is_better
 from earmark.eval.tables.difference_grids import interval_text
-from earmark.eval.tables.numbers import DASH, probability, signed
+from earmark.eval.tables.numbers import DASH, p_statement, signed
 
 MOST_LISTED = 6  # systems whose 15 pairs are a list; more make a matrix
 
@@ -85,10 +85,6 @@ def _cell(pair: Difference | None) -> MatrixCell:
     ahead = (pair.mean < 0) == lower_is_better(pair.metric)
     return MatrixCell(
         signed(pair.mean, pair.decimals),
-        f"{pair.a} − {pair.b}: {interval}n = {pair.n}{wins}, p {_relation(probability(pair.p_holm))}",
+        f"{pair.a} − {pair.b}: {interval}n = {pair.n}{wins}, {p_statement(pair.p_holm)}",
         ("better" if ahead else "worse") if pair.significant else "",
     )
-
-
-def _relation(p: str) -> str:
-    return p if p.startswith("<") else f"= {p}"

@@ -13,7 +13,7 @@ from earmark.eval.statistics.aggregate import ALL
 from earmark.eval.statistics.differences import LEVEL, Difference, lowest_p
 from earmark.eval.statistics.rates import axis_kbps, tested
 from earmark.eval.statistics.scales import decimals_of, lower_is_better
-from earmark.eval.tables.numbers import probability
+from earmark.eval.tables.numbers import p_statement
 
 MOST_CLAUSES = 4  # that a page shows unfolded
 SAME_RATE = 1.1  # ratio up to which two measured bit rates count as equal
@@ -118,7 +118,7 @@ def _margin(lead: Lead, pairs: Sequence[Difference]) -> str:
     margin = f", {lead.gap:.{pair.decimals}f} ahead of {lead.rival}"
     if lowest_p(pairs) >= LEVEL:
         return margin
-    return f"{margin} ({'significant' if pair.significant else f'not significant, p = {probability(pair.p_holm)}'})"
+    return f"{margin} ({'significant' if pair.significant else f'not significant, {p_statement(pair.p_holm)}'})"
 
 
 def _significance(pairs: Sequence[Difference]) -> str:

@@ -17,7 +17,7 @@ from earmark.eval.statistics.studentized import FEW, FEW_IF_SKEWED, SEED
 from earmark.eval.tables.columns import describe
 from earmark.eval.tables.domain import separate_scales_note
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.numbers import DASH, probability, signed
+from earmark.eval.tables.numbers import DASH, p_statement, probability, signed
 
 MOST_WARNINGS = 5
 
@@ -96,7 +96,7 @@ def _disagreements(pairs: Sequence[Difference]) -> list[str]:
     warnings = [
         f"Warning: {pair.a} against {pair.b} ({pair.category}): the mean difference is "
         f"{signed(pair.mean, pair.decimals)} and the median {signed(pair.median, pair.decimals)}, so a few files "
-        f"decide the mean. Wilcoxon's test, which they do not decide, has p = {probability(pair.p_wilcoxon)}."
+        f"decide the mean. Wilcoxon's test, which they do not decide, has {p_statement(pair.p_wilcoxon)}."
         for pair in pairs
         if pair.disagrees
     ]

@@ -12,7 +12,7 @@ from earmark.eval.statistics.gate import Check
 from earmark.eval.tables.columns import describe
 from earmark.eval.tables.difference_grids import interval_text
 from earmark.eval.tables.grid import Grid
-from earmark.eval.tables.numbers import DASH, probability, signed
+from earmark.eval.tables.numbers import DASH, p_statement, probability, signed
 
 WORDS = {"regression": "REGRESSION", "missing": "MISSING", "passed": "ok"}
 
@@ -27,8 +27,7 @@ def _finding(check: Check) -> str:
     if one is None:
         return f"({check.reason})"
     mean, low, high = (_plain(value, one.decimals) for value in (one.mean, one.ci95_low, one.ci95_high))
-    p = probability(one.p)
-    return f"{mean} [{low}, {high}], p {p if p.startswith('<') else f'= {p}'}, n = {one.n}"
+    return f"{mean} [{low}, {high}], {p_statement(one.p)}, n = {one.n}"
 
 
 def _plain(value: float, decimals: int) -> str:

@@ -34,3 +34,8 @@ def probability(p: float) -> str:
     if math.isnan(p):
         return DASH
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_statement(p: float) -> str:
+    """A p-value in a sentence: "p = 0.031" or "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {probability(p)}"

@@ -52,6 +52,8 @@ from earmark.mushra_app.study.pages import (
 from earmark.mushra_app.study.platform import read_platform
 from earmark.mushra_app.study.translations import LANGUAGES
 
+MOST_BYTES = 256 * 1024
+MOST_DOTS = 1000  # in a line
 TEXTS = ("title", "instructions", "consent")
 KEYS = ("language", *TEXTS, "headphone_check", "headphone_attempts", "headphone_failed", "training", "break_after",
         "attention", "comments", "phones", "sample_rates", "least_heard", "platform", "questionnaire")  # fmt: skip
@@ -83,7 +85,7 @@ def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) ->
     """
     path = folder / "session.toml"
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
+        settings = _parsed(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -98,6 +100,21 @@ def read_session(folder: Path, pages: Sequence[Page], items: Collection[str]) ->
         }  # fmt: skip
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """Parse the file, unless it is of a size or shape that takes long: a dotted key takes quadratic time.
+
+    Raises:
+        ValueError: if it is not TOML, or refused.
+    """
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"over {MOST_BYTES // 1024} KB")
+    if any(line.count(b".") > MOST_DOTS for line in data.splitlines()):
+        raise ValueError(f"a line with over {MOST_DOTS} dots")
+    return tomllib.loads(data.decode("utf-8-sig"))  # some editors write a byte order mark
 
 
 def _session_pages(pages: Sequence[Page], settings: Mapping[str, Any]) -> list[Page]:

@@ -248,6 +248,7 @@ def test_mean_and_median_that_disagree_are_warned_of():
     assert result.ci95_low < 0 < result.ci95_high
     (warning,) = (note for note in difference_grid([result], "visqol").notes if note.startswith("Warning"))
     assert "the mean difference is −0.120 and the median +0.200, so a few files decide the mean" in warning
+    assert warning.endswith("has p < 0.001.")
 
 
 def test_files_of_one_talker_are_one_unit():

@@ -15,6 +15,7 @@ import pytest
 from earmark.cli import main
 
 GAPS = (-0.1, -0.2, -0.25, -0.3, -0.3, -0.35, -0.4, -0.42)  # mean -0.29, s = 0.1071; s / sqrt(8) = 0.0379
+NIGHTLY_BUILDS = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "nightly-builds.md"
 
 
 def write_run(folder: Path, values: dict[tuple[str, str], list[float | None]], category: str = "speech") -> Path:
@@ -89,8 +90,20 @@ def test_a_significant_loss_ends_with_3(gate: Gate, old: Path, tmp_path: Path):
     lines = result.output.splitlines()
     assert lines[0] == "ok visqol +0.00 [+0.00, +0.00], p = 1.000, n = 8: mine@6"
     assert lines[1].startswith("REGRESSION pesq -0.29 [-0.")
-    assert re.search(r"\], p (<|=) 0.00\d, n = 8: mine@6$", lines[1].replace("<0.001", "< 0.001")), lines[1]
+    assert re.search(r"\], p (<|=) 0.00\d, n = 8: mine@6$", lines[1]), lines[1]
     assert lines[2] == "2 checks: 1 regression, 1 passed"
+
+
+def test_the_example_of_the_documentation_is_what_the_gate_prints(gate: Gate, tmp_path: Path):
+    """ViSQOL: mean -0.01, s = 0.0312, so t = -0.91 with 7 degrees of freedom and Student's p = 0.39."""
+    small = (0.04, -0.05, 0.01, -0.03, 0.02, -0.04, -0.02, -0.01)
+    old = write_run(tmp_path / "baseline", {("opus@12", name): [3.0] * 8 for name in ("visqol", "pesq")})
+    changes = {"visqol": small, "pesq": GAPS}
+    new = write_run(
+        tmp_path / "nightly", {("opus@12", name): [3.0 + gap for gap in gaps] for name, gaps in changes.items()}
+    )
+    result = gate(new, "--with", old, "--fail-if-worse", "visqol,pesq", "--margin", "0.05")
+    assert f"```text\n{result.output}```" in NIGHTLY_BUILDS.read_text()
 
 
 @pytest.mark.parametrize(

@@ -293,6 +293,8 @@ def test_pages_with_questions_can_be_saved_and_read(folder: Path):
     ("text", "message"),
     [
         ("language = de", "not readable as TOML"),
+        (".".join(["a"] * 16_000) + " = 1", r"not readable as TOML \(a line with over 1000 dots\)"),
+        ("# " + 256 * 1024 * "x", r"not readable as TOML \(over 256 KB\)"),
         ('langauge = "de"', "no such key: langauge"),
         ('language = "fi"', 'language = "fi": must be one of en, de, fr, es, zh, ja, ko, pt, it, pl, ar'),
         ("title = 7", "title must be a text"),
