@@ -10,7 +10,7 @@
 # OPTION   of `earmark train`, e.g. --set data.batch=4 for a dry run without a GPU
 #
 # The state is written every two minutes and copied to OUT at once, so that an end without warning loses two minutes.
-# EARMARK names the command if it is not on PATH.
+# EARMARK and PYTHON name the commands if they are not on PATH; POLL is the time in seconds between looks at the state.
 set -euo pipefail
 
 shards=$1 start=$2 out=$3 minutes=$4
@@ -55,7 +55,7 @@ running=$!
 trap 'kill -TERM $running 2>/dev/null || true' INT TERM
 seen=
 while kill -0 "$running" 2>/dev/null; do
-    sleep 5
+    sleep "${POLL:-5}"
     now=$(stat -c %Y "$training/state.pt" 2>/dev/null || true)
     if [ "$now" != "$seen" ]; then
         give_back
