@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted
+from earmark.mushra_app.database import clock
 from earmark.mushra_app.database.tables import Rating, Setting, Trial
 from earmark.mushra_app.database.transactions import Database
 from earmark.mushra_app.study.study import Study
@@ -63,7 +63,7 @@ def adopt(database: Database, content: Content, folder: Path, *, retire: bool) -
         items = sorted({item for item, _ in counts})
         session.execute(
             update(Trial).where(Trial.item.in_(items), Trial.submitted.is_not(None), Trial.retired.is_(None))
-            .values(retired=time.time())
+            .values(retired=clock.now(session))
         )  # fmt: skip
         session.merge(Setting(name="stimuli", value=json.dumps(content)))
         session.merge(Setting(name="study_version", value=version_of(content)))
