@@ -61,6 +61,8 @@ def same(one: Any, other: Any) -> bool:
 
 def test_the_page_has_the_hyper_parameters():
     assert len(ROWS) > 45
+    whole = PAGE.read_text(encoding="utf-8").partition("## Hyper-parameters")[2].partition("\n## ")[0]
+    assert len(ROWS) == whole.count("\n| ") - 2  # heading and rule; each row is read
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row[0]} {row[1]}" for row in ROWS])
@@ -87,6 +89,22 @@ def test_the_residual_unit_deviates_as_stated():
     kernels = [layer.kernel_size[0] for layer in encoder.modules() if isinstance(layer, nn.Conv1d)]
     # The first convolution, then per block: residual unit (3, 1), shortcut (1), down-sampling by S with kernel 2 S.
     assert sorted(kernels) == sorted([7, *4 * [3, 1, 1], *(2 * stride for stride in (2, 4, 5, 8)), 7])
+
+
+def test_precision_and_quantisers_deviate_as_stated():
+    """DiffQ scales dimensions of less than a bit in decoding; Gumbel-softmax has one encoding of a latent."""
+    import torch
+
+    from earmark.codec.training.quantizers.diffq import DiffQuantizer
+    from earmark.codec.training.quantizers.gumbel import GumbelQuantizer
+
+    assert setting("training.precision") == "auto"
+    diffq = DiffQuantizer(1)
+    diffq.v.data.fill_(-0.6)  # 15 sigmoid(-3) = 0.711 bits: round(2^0.711) = 2 levels, their middles at -1.5 and 1.5
+    assert diffq.plain().decode(torch.tensor([[[0, 1]]])).flatten().tolist() == pytest.approx([-1.067, 1.067], abs=1e-3)
+    gumbel, latent = GumbelQuantizer(4, 2, 8).eval(), torch.randn(1, 4, 50, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert gumbel(latent, 2).codes.equal(gumbel(latent, 2).codes)
 
 
 def test_chunks_and_scale_deviate_as_stated():

@@ -61,7 +61,8 @@ from earmark.codec.text import counted
 )  # fmt: skip
 @option(
     "--chunk", type=click.FloatRange(0.02, 10), metavar="SECONDS", show_default="2",
-    help="Audio per chunk of encodec_24khz. A pipe is delayed by it, and damage costs as much.",
+    help="Audio per chunk of encodec_24khz. A pipe is delayed by it, damage costs as much, and a language model starts "
+    "afresh with each.",
 )  # fmt: skip
 @shared.jobs
 @shared.device

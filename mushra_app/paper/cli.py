@@ -102,6 +102,8 @@ def reproduce(
         raise UserError(f"-o DIR: name a folder for {item}, e.g. -o paper/")
     if rows and len(chosen) > 1:
         raise UserError("--rows: rows of one table; name the table")
+    if rows and not chosen[0].trainings:
+        raise UserError(f"--rows: {chosen[0].name} has no rows that are trained; leave --rows out")
     require("torch", extra="encodec", for_="reproduce")
     import torch
 

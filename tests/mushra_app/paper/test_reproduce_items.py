@@ -79,6 +79,11 @@ def test_a_folder_is_needed():
     assert str(reproduce("table1").exception).startswith("-o DIR: name a folder for table1")
 
 
+def test_rows_are_of_a_table_with_trainings(tmp_path):
+    assert str(reproduce("table1", "--rows", "base", "-o", tmp_path).exception).startswith("--rows: table1 has no rows")
+    assert "rows of one table" in str(reproduce("all", "--rows", "base", "-o", tmp_path).exception)
+
+
 def test_data_are_needed_beyond_the_scale_tiny(tmp_path):
     said = str(reproduce("tableA3", "-o", tmp_path, "--device", "cpu").exception)
     assert said == "no recordings to train on: give --data, from `earmark data index` or `data shards`"
