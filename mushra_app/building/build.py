@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from earmark.baselines.systems import family_of, parse
-from earmark.baselines.transcode import transcode
 from earmark.codec import audio
 from earmark.codec.audio.files import opened
 from earmark.codec.errors import UserError
@@ -21,6 +18,7 @@ from earmark.codec.progress import progress
 from earmark.codec.text import counted
 from earmark.eval.comparison.run_folder import REFERENCE, audio_path, read_info, read_scores
 from earmark.mushra_app.building.preflight import MOST_CONDITIONS
+from earmark.mushra_app.building.run_audio import condition_audio, faded_excerpt
 from earmark.mushra_app.building.stimulus_format import Levels, levels_of, study_rate, write_stimuli
 from earmark.mushra_app.database.connection import has_listeners
 from earmark.mushra_app.study import study as studies
@@ -28,7 +26,6 @@ from earmark.mushra_app.study.excerpts import MIN_SECONDS, Excerpt, choose, cut,
 from earmark.mushra_app.study.study import Condition, Item, Role, Study
 
 LOW_ANCHOR, MID_ANCHOR = "anchor@3.5k", "anchor@7k"
-FADE = 0.010  # seconds; at both ends of an excerpt, so that it loops without a click
 MOST_TRIALS = 12  # items per listener by default
 MISALIGNED = {"unaligned", "delay", "drift", "jump"}  # marks of decoded audio that may be late here or there
 
@@ -286,34 +283,8 @@ def _item(
     reference = audio.read(audio_path(request.run, REFERENCE, excerpt.file))
     signals = {}
     for condition in conditions:
-        signal = _condition_audio(request.run, condition.name, excerpt.file, reference)
-        signals[condition.name] = _cut(signal, excerpt, reference.sample_rate, rate)
+        signal = condition_audio(request.run, condition.name, excerpt.file, reference)
+        signals[condition.name] = faded_excerpt(signal, excerpt, reference.sample_rate, rate)
     levels = levels_of(signals, rate, request.levels)
     stimuli = write_stimuli(signals, levels, request.out, f"{request.seed}/{name}", rate, request.bits)
     return Item(name, category, excerpt.file, excerpt.start, round(excerpt.seconds, 3), stimuli)
-
-
-def _condition_audio(run: Path, system: str, file: str, reference: audio.Recording) -> NDArray[np.float32]:
-    """Decoded signal from the run; codes the reference now if the run lacks the system, which may be an anchor."""
-    path = audio_path(run, system, file)
-    if path.exists():
-        return audio.read(path).samples
-    return coded(reference.samples, system, reference.sample_rate)
-
-
-def coded(signal: NDArray[np.float32], system: str, sample_rate: int) -> NDArray[np.float32]:
-    """The signal [channels, time] as a system returns it; for anchors, which need no run."""
-    parsed = parse(system)
-    codec = family_of(parsed).open(parsed, sample_rate, signal.shape[0])
-    return transcode(codec, signal, sample_rate).audio
-
-
-def _cut(signal: NDArray[np.float32], excerpt: Excerpt, from_rate: int, to_rate: int) -> NDArray[np.float32]:
-    """The excerpt of a signal [channels, time], at the study's sample rate and with raised-cosine fades."""
-    part = signal[:, round(excerpt.start * from_rate) : round((excerpt.start + excerpt.seconds) * from_rate)]
-    part = audio.resample(part, from_rate, to_rate).copy()
-    length = round(FADE * to_rate)
-    ramp = (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / length)).astype(np.float32)
-    part[:, :length] *= ramp
-    part[:, part.shape[1] - length :] *= ramp[::-1]
-    return part

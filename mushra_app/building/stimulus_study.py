@@ -20,9 +20,9 @@ from earmark.mushra_app.building.build import (
     MOST_TRIALS,
     Built,
     audio_of_earlier_study,
-    coded,
     save,
 )
+from earmark.mushra_app.building.run_audio import coded
 from earmark.mushra_app.building.stimulus_faults import Measured, StimulusError, examine, item_name
 from earmark.mushra_app.building.stimulus_format import Levels, levels_of, study_rate, write_stimuli
 from earmark.mushra_app.building.stimulus_layout import Fault, Key, Stimuli

@@ -14,7 +14,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 from earmark.codec.inside import inside
 from earmark.codec.progress import progress
-from earmark.mushra_app.building.build import coded
+from earmark.mushra_app.building.run_audio import coded
 from earmark.mushra_app.building.stimulus_faults import Measure, StimulusError, measure, unequal_lengths, unreadable
 from earmark.mushra_app.building.stimulus_format import COMMON_RATE, levels_of, write_stimuli
 from earmark.mushra_app.building.stimulus_layout import UNCATEGORISED, Fault

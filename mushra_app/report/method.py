@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from earmark.codec.text import counted
 from earmark.eval.statistics.sign_flip import DRAWN_UNITS, EXACT_UNITS, patterns_drawn
+from earmark.mushra_app.analysis.comparisons import SIGNIFICANT
 from earmark.mushra_app.analysis.intervals import REPLICATES
 from earmark.mushra_app.analysis.results import Results
 from earmark.mushra_app.ratings.screening import Screening
@@ -109,15 +110,20 @@ def _tests(results: Results) -> str:
         else "the normal limit"
     )  # fmt: skip
     friedman = "Friedman's test compares the systems together, on the listeners' means. " if results.friedman else ""
-    correction = f"Both are two-sided and corrected by Holm's method for the {counted(len(family), 'pair')} of " + (
-        "systems; the hidden reference and the anchors are outside this family."
-        if results.systems_only
-        else "conditions."
-    )
+    corrected = "" if len(family) == 1 else (
+        f"corrected by Holm's method for the {len(family)} pairs of "
+        + ("systems (the hidden reference and the anchors are outside this family), " if results.systems_only
+           else "conditions, ")
+    )  # fmt: skip
     return (
         f"{friedman}Each pair is tested for these items by a permutation test that flips the sign of all differences "
-        f"of a listener ({patterns}), and for other items too by the t test of the crossed model. {correction}"
+        f"of a listener ({patterns}), and for other items too by the t test of the crossed model. "
+        f"Both are two-sided, {corrected}and significant below {SIGNIFICANT}."
     )
+
+
+def _holm(pairs: int) -> str:
+    return f", with Holm's correction for {pairs} pairs of conditions," if pairs > 1 else ""
 
 
 def _paper_intervals(results: Results) -> list[str]:
@@ -127,5 +133,5 @@ def _paper_intervals(results: Results) -> list[str]:
         "2210.13438), which treats the ratings of a listener as independent.",
         "" if family.empty else
         "Pairs are compared on the listeners' mean differences, each listener with the same weight, by Wilcoxon's "
-        f"signed-rank test with Holm's correction for {counted(len(family), 'pair')} of conditions.",
+        f"signed-rank test, two-sided{_holm(len(family))} and significant below {SIGNIFICANT}.",
     ]  # fmt: skip

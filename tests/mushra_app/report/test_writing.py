@@ -340,12 +340,23 @@ def test_the_method_is_a_paragraph_for_a_paper(tmp_path):
         "each trial with the same weight", "Hesterberg 2015", "Baayen, Davidson and Bates 2008", "Earmark 0.",
     ):  # fmt: skip
         assert words in method
-    assert "Holm's method for the 3 pairs of systems." not in method  # one system: no pair is corrected
+    assert "Holm" not in method  # one system: no pair is corrected
     paper = write_report(panel(), "paper", tmp_path, "paper").method_txt.read_text()
     assert "Student's t over all ratings" in paper
     assert "Means are over all ratings, each with the same weight." in paper  # differences weight listeners alike
     assert "each listener with the same weight, by Wilcoxon's" in paper
-    assert "Wilcoxon's signed-rank test with Holm's correction for 3 pairs of conditions" in paper
+    assert "signed-rank test, two-sided, with Holm's correction for 3 pairs of conditions, and" in paper
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (2, "Both are two-sided, and significant below 0.05."),  # one pair: nothing to correct
+        (3, "corrected by Holm's method for the 3 pairs of"),
+    ],
+)
+def test_the_method_gives_level_and_correction(tmp_path, count, said):
+    assert said in write_report(systems(count, 6), "none", tmp_path).method_txt.read_text()
 
 
 def test_unknown_intervals(tmp_path):
