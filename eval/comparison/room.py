@@ -30,7 +30,7 @@ class Room:
 
     @property
     def identity(self) -> list[float | str]:
-        """What determines the response."""
+        """The values that determine the response."""
         return [self.sha256] if self.sha256 is not None else [self.seed, self.rt60]
 
     def impulse_response(self, sample_rate: int, channels: int) -> Audio:

@@ -1,4 +1,4 @@
-"""What `earmark reproduce` does with its options: one item after the other, and an index of the results."""
+"""A run of `earmark reproduce`: one item after the other, and an index of the results."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(request: Request) -> int:
     """Make the items; returns 1 if something failed, else 0. An item that fails does not affect the others.
 
     Raises:
-        UserError: the only item cannot be made, or the folder has files of somebody else.
+        UserError: the only item cannot be made, or the folder has files that it did not write.
         WriteError: the folder cannot be written or the disk is full.
     """
     _claim(request)
@@ -95,7 +95,7 @@ def _not_made(item: Item, error: Exception) -> Made:
 
 
 def _claim(request: Request) -> None:
-    """Refuse a folder in which files of somebody else would be replaced, and record this command in it."""
+    """Refuse a folder in which files would be replaced that it did not write, and record this command in it."""
     out = request.out
     earlier = [path.relative_to(out).as_posix() for path in out.glob("*/run.json")]  # rows made by version 0.1.0
     figure = [f"{figures.NAME}{suffix}" for suffix in (".svg", ".pdf", ".png")]
@@ -135,7 +135,7 @@ def _index(results: list[tuple[Made, float]]) -> Grid:
 
 
 def preview(request: Request) -> Mapping[str, object]:
-    """What would be done.
+    """The work of a request, for --dry-run.
 
     Raises:
         UserError: data or rows that do not fit.

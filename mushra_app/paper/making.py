@@ -50,8 +50,8 @@ class Made:
 
     Args:
         text: the table as text, or the path of the figure.
-        missing: what could not run or is missing, one line each with the remedy.
-        failed: what failed, one line each.
+        missing: needs that are not met, one line each with the remedy.
+        failed: failures, one line each.
     """
 
     item: Item
@@ -62,7 +62,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Job:
-    """What all items of a command share.
+    """Settings and material that all items of a command share.
 
     Args:
         models: folder for models that several items use.

@@ -331,3 +331,10 @@ def test_as_many_rows_as_the_paper_prints(name, rows):
 def test_a_table_that_is_not_there_names_those_that_are():
     with pytest.raises(UserError, match=r"--paper table9: not one of table1, table2, table3, table4, table5, tableA2"):
         published("table9")
+
+
+def test_a_mean_over_both_modes_of_visqol_is_marked():
+    """Speech mode and audio mode are two scales; the paper's figure stands beside a mean over both."""
+    means = summary(mean("opus@6", 5.7, 2.0, "visqol", "speech"), mean("opus@6", 5.7, 3.0, "visqol", "music"))
+    notes = " ".join(lay_out_like("table3", means, INFO | {"speech_categories": ["speech"]}).notes)
+    assert "ViSQOL over all files mixes two scales: speech mode (speech) and audio mode (music)" in notes

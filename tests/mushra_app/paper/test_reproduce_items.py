@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from earmark.cli import cli
 from earmark.codec.checkpoints import downloads
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.errors import UserError
-from earmark.mushra_app.paper import command, making, needs
+from earmark.mushra_app.paper import command, making, needs, trainings
 from earmark.mushra_app.paper.items import items, resolve
 from earmark.mushra_app.paper.scale import scale
 
@@ -123,6 +124,23 @@ def test_an_item_that_raises_anything_does_not_end_the_others(tmp_path, monkeypa
     assert [line.split("|")[3].strip() for line in index.splitlines() if line.startswith("| figure")] == [
         "not made", "complete",
     ]  # fmt: skip
+
+
+def test_a_row_that_raises_anything_does_not_end_the_others(tmp_path, monkeypatch):
+    """Each of the six rows of Table A.3 is tried, though each runs out of memory."""
+
+    def too_large(*arguments):
+        raise MemoryError("64 channels")
+
+    for name in ("held_out", "read_scores"):
+        monkeypatch.setattr(trainings.reproduction, name, lambda *arguments: None)
+    monkeypatch.setattr(trainings.Experiment, "of", lambda *arguments: None)
+    monkeypatch.setattr(trainings.reproduction, "reproduce_row", too_large)
+    material = SimpleNamespace(shards=lambda *arguments: [], group=None)
+    options = trainings.Options((), (), False, 1, 1.0)
+    done = trainings.train_rows(items()["tableA3"], tmp_path, scale("tiny", None), material, options)
+    assert len(done.failed) == 6
+    assert set(done.failed.values()) == {"MemoryError: 64 channels"}
 
 
 def breaks_at(name, function):
