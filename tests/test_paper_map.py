@@ -107,6 +107,16 @@ def test_precision_and_quantisers_deviate_as_stated():
         assert gumbel(latent, 2).codes.equal(gumbel(latent, 2).codes)
 
 
+def test_baselines_deviate_as_stated():
+    from earmark.baselines import lyra
+    from earmark.eval.paper.published_tables import published
+
+    assert lyra.SAMPLE_RATE == 16000
+    assert "upsampled to 32 kHz" in " ".join(published("table1").notes)
+    assert "upsampled to 32 kHz" in " ".join(published("table5").notes)
+    assert ("evs@5.9",) in {row.systems for row in published("table3").rows}
+
+
 def test_chunks_and_scale_deviate_as_stated():
     from earmark.codec.ecdc.segment_coders import CHUNK_SECONDS
     from earmark.mushra_app.ratings.scales import FULL
