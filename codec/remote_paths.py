@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from earmark.codec.errors import UserError
 from earmark.codec.extras import require
+
+Version = tuple[int, str]  # size in bytes, and marks of the content or of the time of its last change
+# What stores call these: S3 has ETag and LastModified, Google generation, Azure etag, local and SFTP files a time.
+VERSION_KEYS = ("ETag", "etag", "generation", "LastModified", "last_modified", "mtime", "created")
 
 
 def path_or_url(text: str) -> Path:
@@ -64,3 +68,32 @@ def local_copy(path: Path) -> Iterator[Path]:
             yield copy
         except UserError as error:
             raise UserError(str(error).replace(str(copy), str(path))) from error
+
+
+def remote_files(folder: Path) -> dict[str, Version | None]:
+    """All files in a folder at a URL and in its sub-folders, from as few requests as the store needs to list them.
+
+    Returns:
+        Path relative to the folder, with forward slashes -> version, None if the store does not tell it.
+    """
+    store, root = folder.fs, folder.path.rstrip("/")  # type: ignore[attr-defined]
+    try:
+        found = store.find(root, detail=True)
+    except FileNotFoundError:
+        return {}
+    start = f"{root}/"
+    return {name.removeprefix(start): _version(found[name]) for name in sorted(found) if name.startswith(start)}
+
+
+def version_of(path: Path) -> Version | None:
+    """Version of one file at a URL; None if the store does not tell it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return _version(path.fs.info(path.path))  # type: ignore[attr-defined]
+
+
+def _version(about: Mapping[str, Any]) -> Version | None:
+    marks = [str(about[name]) for name in VERSION_KEYS if about.get(name) is not None]
+    return (int(about.get("size") or 0), " ".join(marks)) if marks else None

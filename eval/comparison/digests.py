@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from earmark.codec.files import write_text
-from earmark.codec.remote_paths import is_remote
+from earmark.codec.remote_paths import Version, is_remote, version_of
 from earmark.eval.comparison.corpus import sha256
 
 FILE = "digests.json"
@@ -16,9 +17,14 @@ class Digests:
     """Hashes of files, computed again only if a file's size or times change.
 
     The times are those of the last change of content (mtime) and of metadata (ctime), which no program can set back.
+    At a URL it is the version that the store tells, for S3 the ETag.
+
+    Args:
+        versions: URL -> its version as far as it is known from a listing, which saves a request for each.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, versions: Mapping[str, Version | None] | None = None) -> None:
+        self._versions = dict(versions or {})
         self._file = run / FILE
         self._known: dict[str, list[int | str]] = {}
         try:
@@ -29,15 +35,14 @@ class Digests:
         self._changed = False
 
     def of(self, path: Path) -> str:
-        """Return the SHA-256 of a file; that of a URL is kept for this run only.
+        """Return the SHA-256 of a file; that of a URL without a version is kept for this command only.
 
         Raises:
             UserError: it cannot be read.
         """
         name = str(path)
         try:
-            status = path.stat()
-            stamp = [0, 0, 0] if is_remote(path) else [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            stamp = self._stamp(path)
         except OSError:  # `sha256` raises the error
             stamp = [0, 0, 0]
         known = self._known.get(name)
@@ -45,6 +50,16 @@ class Digests:
             known = self._known[name] = [*stamp, sha256(path)]
             self._changed = True
         return str(known[3])
+
+    def _stamp(self, path: Path) -> list[int | str]:
+        if not is_remote(path):
+            status = path.stat()
+            return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        name = str(path)
+        if name not in self._versions:
+            self._versions[name] = version_of(path)
+        version = self._versions[name]
+        return [0, 0, 0] if version is None else [*version, 0]
 
     def save(self) -> None:
         """Write RUN/digests.json.

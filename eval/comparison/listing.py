@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.codec.audio import SUFFIXES
-from earmark.codec.remote_paths import is_remote
+from earmark.codec.remote_paths import Version, is_remote, remote_files
 from earmark.codec.text import counted
 from earmark.eval.comparison.run_folder import INFO
 
@@ -25,6 +24,7 @@ class Listing:
         skipped: suffix -> number of other files.
         unreadable: folder -> why it cannot be read.
         repeated: links to folders that are read already, under their own names.
+        versions: URL -> its version, see `remote_files`; none for local files.
     """
 
     folder: Path
@@ -32,6 +32,7 @@ class Listing:
     skipped: Counter[str] = field(default_factory=Counter)
     unreadable: dict[Path, str] = field(default_factory=dict)
     repeated: list[Path] = field(default_factory=list)
+    versions: dict[str, Version | None] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
@@ -64,8 +65,7 @@ def listed(folder: Path, leave_out: Path | None = None, suffixes: tuple[str, ...
     """
     listing = Listing(folder)
     if is_remote(folder):
-        for path in _remote_files(folder, leave_out):
-            _enter(listing, path, suffixes)
+        _enter_remote(listing, leave_out, suffixes)
         return listing
     seen = {folder.resolve()} | ({leave_out.resolve()} if leave_out is not None else set())
     waiting: list[Path] = [folder]
@@ -119,10 +119,16 @@ def _enter(listing: Listing, path: Path, suffixes: tuple[str, ...]) -> None:
         listing.skipped[path.suffix.lower()] += 1
 
 
-def _remote_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    paths = list(folder.rglob("*"))
-    runs = {path.parent for path in paths if path.name == INFO} | ({leave_out} if leave_out is not None else set())
-    for path in paths:
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and runs.isdisjoint(path.parents) and path.is_file():
-            yield path
+def _enter_remote(listing: Listing, leave_out: Path | None, suffixes: tuple[str, ...]) -> None:
+    versions = remote_files(listing.folder)
+    paths = {name: listing.folder / name for name in versions}
+    runs = {path.parent for path in paths.values() if path.name == INFO}
+    runs |= {leave_out} if leave_out is not None else set()
+    for name, path in paths.items():
+        if any(part.startswith(".") for part in name.split("/")) or not runs.isdisjoint(path.parents):
+            continue
+        if path.suffix.lower() in suffixes:
+            listing.audio.append(path)
+            listing.versions[str(path)] = versions[name]
+        else:
+            listing.skipped[path.suffix.lower()] += 1

@@ -6,13 +6,14 @@ counts. A crash therefore loses only the records that were not in a file yet.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earmark.codec.files import written_whole
 from earmark.eval.alignment.result import PLAIN_FIELDS, Alignment, from_plain
@@ -29,6 +30,7 @@ NEWER = (
     "coded_seconds",
     "file_bytes",
 )  # that files of earlier versions do not have
+BLOCK = 1024  # rows that become objects together
 SHORTEST = 2.0  # seconds of work in a file
 SHARE = 0.01  # of the run's duration so far, in a file of a long run: few files, and little to lose
 
@@ -79,18 +81,42 @@ class Records(Mapping[str, Record]):
     def __init__(self, table: pa.Table) -> None:
         self._rows = {key.as_py(): row for row, key in enumerate(table.column("key"))}
         self._table = table.drop_columns("key").combine_chunks()
+        self._block, self._objects = -1, list[Record]()  # the last rows that were read, as a run reads in their order
 
     def __getitem__(self, key: str) -> Record:
-        (row,) = self._table.slice(self._rows[key], 1).to_pylist()
-        scores = {score.pop("cell"): Score(**score) for score in row.pop("scores")}
-        alignment = row.pop("alignment")
-        return Record(**row, scores=scores, alignment=None if alignment is None else from_plain(alignment))
+        block, place = divmod(self._rows[key], BLOCK)
+        if block != self._block:
+            self._objects = list(_objects(self._table.slice(block * BLOCK, BLOCK)))
+            self._block = block
+        record = self._objects[place]
+        return replace(record, notes=list(record.notes), scores=dict(record.scores))  # workers add scores to theirs
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+def _objects(rows: pa.Table) -> Iterator[Record]:
+    """The records of some rows, converted column by column: row by row it takes several times as long."""
+    plain = {name: rows.column(name).to_pylist() for name in rows.column_names if name not in ("scores", "alignment")}
+    scores = _structs(rows.column("scores").combine_chunks().flatten())
+    counts = [count or 0 for count in rows.column("scores").combine_chunks().value_lengths().to_pylist()]
+    alignments = _structs(rows.column("alignment").combine_chunks())
+    known = rows.column("alignment").is_valid().to_pylist()
+    for values, count, alignment, is_known in zip(_zipped(plain), counts, alignments, known, strict=True):
+        own = {score.pop("cell"): Score(**score) for score in itertools.islice(scores, count)}
+        yield Record(**values, scores=own, alignment=from_plain(alignment) if is_known else None)
+
+
+def _structs(array: pa.StructArray) -> Iterator[dict[str, Any]]:
+    fields = [array.type.field(number).name for number in range(array.type.num_fields)]
+    return _zipped({name: array.field(name).to_pylist() for name in fields})
+
+
+def _zipped(columns: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
 
 
 def read(run: Path) -> Records:

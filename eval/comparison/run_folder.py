@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -21,13 +22,15 @@ if TYPE_CHECKING:  # workers need only the paths
     import pandas as pd
 
 REFERENCE = "reference"
+AUDIO = "audio"
 SCORES = "scores.parquet"
 INFO = "run.json"
 REPORT = "report.html"
 LONGEST_NAME, LONGEST_KEPT = 243, 200  # bytes in the name of a decoded file, and of a longer name
 EXCERPTS = "excerpts"  # folder of the audio of a report with --link-audio
-OWN_FILES = (SCORES, INFO, REPORT, "table.md", "table.tex", "table.csv", "digests.json")
-OWN_FOLDERS = ("records", "audio", EXCERPTS)
+STAMPS = "stamps.parquet"
+OWN_FILES = (SCORES, INFO, REPORT, "table.md", "table.tex", "table.csv", "digests.json", STAMPS)
+OWN_FOLDERS = ("records", AUDIO, EXCERPTS)
 
 
 def audio_path(run: Path, system: str, file: str) -> Path:
@@ -36,11 +39,20 @@ def audio_path(run: Path, system: str, file: str) -> Path:
     Raises:
         UserError: `file`, which may come from another person's run, leads out of the run's folder.
     """
+    inside(run, AUDIO, run / INFO)
+    return inside(run / AUDIO, audio_name(system, file), run / INFO)
+
+
+def audio_name(system: str, file: str) -> str:
+    """The path of `audio_path` relative to RUN/audio, with forward slashes; not checked."""
     plain = file.lower().endswith(".wav") and not file.lower()[: -len(".wav")].endswith(SUFFIXES)
     name = _short(file if plain else f"{file}.wav")  # keeps "a.ogg.wav" and "a.ogg" apart
-    inside(run, "audio", run / INFO)
-    folder = re.sub(r"[^\w.@=+-]", "_", system)
-    return inside(run / "audio", f"{folder}/{name}", run / INFO)
+    return f"{_folder(system)}/{name}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _folder(system: str) -> str:
+    return re.sub(r"[^\w.@=+-]", "_", system)
 
 
 def _short(name: str) -> str:

@@ -44,8 +44,9 @@ def run_metadata(
         decoded: system given by its decoded audio -> its entry, see `earmark.eval.comparison.decoded.files`.
         metrics: the metrics of the plan, and others that its systems have in the run already.
     """
-    speech = {source.category for source in sources if is_speech(source.category, plan.speech)}
-    computed = {name for source in sources for name in plan.metrics_for(source.category, metrics).values()}
+    speech = {category for category in {source.category for source in sources} if is_speech(category, plan.speech)}
+    categories = {source.category for source in sources}
+    computed = {name for category in categories for name in plan.metrics_for(category, metrics).values()}
     return {
         "earmark": version("earmark"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -71,7 +72,7 @@ def run_metadata(
 
 def planned_metadata(plan: Plan, sources: Sequence[Source], digests: Mapping[str, Digests]) -> dict[str, Any]:
     """The part of run.json that is known before work starts, and that tells whether a run may take the results."""
-    speech = {source.category for source in sources if is_speech(source.category, plan.speech)}
+    speech = {category for category in {source.category for source in sources} if is_speech(category, plan.speech)}
     return {
         "audio_dir": str(plan.audio_dir),
         "systems": [system.text for system in plan.compared],

@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+import functools
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from earmark.baselines.interface import System
-from earmark.baselines.registry import family_of
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_own
 from earmark.codec.notices import notice
@@ -27,14 +24,14 @@ from earmark.eval.comparison.decoded.files import DecodedFiles
 from earmark.eval.comparison.digests import Digests
 from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.listing import Listing, listed
+from earmark.eval.comparison.outcomes import outcomes
 from earmark.eval.comparison.plan import Plan as Plan
-from earmark.eval.comparison.pool import run_tasks
 from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import INFO, OWN_FILES, discard, written_by_one
 from earmark.eval.comparison.run_metadata import CIRCUMSTANCES, planned_metadata, run_metadata
+from earmark.eval.comparison.stamps import Stamps
 from earmark.eval.comparison.tally import Tally
 from earmark.eval.comparison.tasks import Tasks
-from earmark.eval.comparison.work import Outcome, Task, attempt
 from earmark.eval.metrics import registry
 
 
@@ -81,6 +78,7 @@ class _Prepared:
     unavailable: dict[str, str]
     metrics: dict[str, list[str]]
     digests: Digests
+    stamps: Stamps
     tally: Tally
     tasks: Tasks
 
@@ -167,7 +165,7 @@ def preview(plan: Plan) -> tuple[list[Source], int, int]:
     work = _prepared(plan)
     tasks = work.tasks
     _announce(work)
-    for _ in tasks.to_do(work.digests, work.tally, lambda step: None):
+    for _ in tasks.to_do(work.digests, work.stamps, work.tally, lambda step: None):
         pass
     return work.sources, len(work.sources) * len(plan.compared) - tasks.decoded.missing, tasks.computed
 
@@ -191,13 +189,19 @@ def _prepared(plan: Plan) -> _Prepared:
     before = EMPTY if plan.replace else accumulation.read(plan.run)
     metrics = accumulation.metrics_by_system(plan, before)
     every = list(dict.fromkeys(name for names in metrics.values() for name in names))
-    tally = Tally(sources, plan.compared, every, lambda text, category: plan.metrics_for(category, metrics[text]))
+
+    @functools.cache  # asked for every pair of recording and system
+    def metrics_of(text: str, category: str) -> dict[str, str]:
+        return plan.metrics_for(category, metrics[text])
+
+    tally = Tally(sources, plan.compared, every, metrics_of)
     for source in sources:
         for system, reason in unavailable.items():
             tally.add(source.file, system, reason)
     available = [system for system in plan.compared if system.text not in unavailable]
     tasks = Tasks(plan, sources, available, decoded, metrics)
-    work = _Prepared(plan, sources, listing, before, unavailable, metrics, Digests(plan.run), tally, tasks)
+    digests = Digests(plan.run, listing.versions if listing else {})
+    work = _Prepared(plan, sources, listing, before, unavailable, metrics, digests, Stamps(plan.run), tally, tasks)
     if before.info:
         known = {source.file: _digests(source, work.digests) for source in sources}
         accumulation.check(before, work.stay(before), planned_metadata(plan, sources, known), plan.run)
@@ -247,14 +251,18 @@ def _do(work: _Prepared) -> None:
     _announce(work)
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
-            for task, outcome in _outcomes(work, tasks.to_do(work.digests, tally, advance)):
+            for task, outcome in outcomes(
+                plan, tasks.to_do(work.digests, work.stamps, tally, advance), work.all_metrics
+            ):
                 tally.add(task.source.file, task.system.text, outcome)
                 if isinstance(outcome, Record):
                     remember(task.key, outcome)
+                    work.stamps.remember(task.source.file, task.system.text, outcome.audio_stamp)
                 advance(f"{task.system.text}  {task.source.file}")
         _align_again(work)
     finally:
         work.digests.save()
+        work.stamps.save()
 
 
 def _align_again(work: _Prepared) -> None:
@@ -263,10 +271,11 @@ def _align_again(work: _Prepared) -> None:
     if not again:
         return
     with progress("align", len(again)) as advance, records.appended(work.plan.run) as remember:
-        for task, outcome in _outcomes(work, iter(again)):
+        for task, outcome in outcomes(work.plan, iter(again), work.all_metrics):
             work.tally.add(task.source.file, task.system.text, outcome)
             if isinstance(outcome, Record):
                 remember(task.key, outcome)
+                work.stamps.remember(task.source.file, task.system.text, outcome.audio_stamp)
             advance(f"{task.system.text}  {task.source.file}")
 
 
@@ -277,30 +286,3 @@ def _announce(work: _Prepared) -> None:
     versions = {text: version for text, version in work.tasks.versions.items() if text in work.tasks.scored}
     for line in recomputed.reasons(work.before.info, versions, work.tasks.parts, recordings, work.plan.fresh):
         notice(f"note: {line}")
-
-
-def _imports(systems: Iterable[System], metrics: Iterable[str]) -> list[str]:
-    """Modules that take long to load and that systems or metrics need."""
-    needed = [*(registry.find(name).imports for name in metrics), *(family_of(system).imports for system in systems)]
-    return list(dict.fromkeys(itertools.chain.from_iterable(needed)))
-
-
-def _outcomes(work: _Prepared, to_do: Iterator[Task]) -> Iterator[tuple[Task, Outcome]]:
-    plan = work.plan
-    if plan.in_process:
-        return ((task, attempt(task)) for task in to_do)
-    if plan.cluster is None:
-        return run_tasks(
-            attempt, to_do, plan.jobs, _died, group=lambda task: task.source.file,
-            imports=_imports(plan.compared, work.all_metrics),
-        )  # fmt: skip
-    first = next(to_do, None)
-    if first is None:  # nothing to do, so that no cluster need answer
-        return iter(())
-    from earmark.eval.comparison.cluster import run_on_cluster
-
-    return run_on_cluster(attempt, itertools.chain([first], to_do), plan.cluster, _died)
-
-
-def _died(task: Task) -> Outcome:
-    return "the worker process died (crash in native code, or out of memory)"

@@ -75,6 +75,7 @@ class Tally:
         for number, system in enumerate(systems):
             names = metrics_of(system.text, sources[0].category) if sources else {}
             self._absent[:, number] = [name not in names for name in metrics]
+        self._cells: dict[str, str] = {}  # metric -> name of its scores in records
         self._reasons: dict[tuple[int, int, int], str] = {}
         self._unique_reasons: dict[str, str] = {}  # one copy of each text
 
@@ -98,11 +99,20 @@ class Tally:
         computed = self.metrics_of(system, self.sources[row].category)
         for number, name in enumerate(self.metrics):
             if name in computed:
-                self._set((row, column, number), _score(outcome, computed[name]))
+                self._set((row, column, number), self._score(outcome, computed[name]))
 
     def leave_out(self, file: str, system: str) -> None:
         """Give a recording no rows in a system, as there is no decoded audio of it."""
         self._absent[self._files[file], self._columns[system]] = True
+
+    def _score(self, outcome: Outcome, metric: str) -> Score:
+        if not isinstance(outcome, Record):
+            return failed(outcome)
+        if (name := self._cells.get(metric)) is None:
+            name = self._cells[metric] = cell(registry.find(metric))
+        if (score := outcome.scores.get(name)) is None:  # from another machine of a cluster
+            return failed(f"scored by another version than {name}; install the same on every machine")
+        return score
 
     def _set(self, cell_index: tuple[int, int, int], score: Score) -> None:
         self._values[cell_index] = np.nan if score.value is None else score.value
@@ -157,12 +167,3 @@ def _format(outcome: Outcome) -> tuple[int, int, float] | str:
     if isinstance(outcome, Record):
         return outcome.sample_rate, outcome.channels, outcome.duration
     return outcome
-
-
-def _score(outcome: Outcome, metric: str) -> Score:
-    if not isinstance(outcome, Record):
-        return failed(outcome)
-    name = cell(registry.find(metric))
-    if (score := outcome.scores.get(name)) is None:  # from another machine of a cluster
-        return failed(f"scored by another version than {name}; install the same on every machine")
-    return score

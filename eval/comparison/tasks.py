@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from earmark.baselines.identity import parts_of, version_of
@@ -10,16 +10,17 @@ from earmark.baselines.interface import System
 from earmark.baselines.systems import parse
 from earmark.codec.errors import UserError
 from earmark.eval.comparison import records
-from earmark.eval.comparison.corpus import Source, stamp_of
+from earmark.eval.comparison.corpus import Source, Stamp, stamp_of
 from earmark.eval.comparison.decoded.files import DecodedFiles
 from earmark.eval.comparison.decoded.loading import DecodedFile
 from earmark.eval.comparison.digests import Digests
 from earmark.eval.comparison.plan import Plan
 from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import REFERENCE
+from earmark.eval.comparison.stamps import Stamps
 from earmark.eval.comparison.tally import Tally
-from earmark.eval.comparison.work import Task
-from earmark.eval.metrics import transport
+from earmark.eval.comparison.work import Task, cell
+from earmark.eval.metrics import registry, transport
 
 
 class Tasks:
@@ -58,6 +59,8 @@ class Tasks:
         self.computed = 0
         self.digests: dict[str, tuple[str | None, str | None]] = {}
         self.decoded_anew: set[tuple[str, str]] = set()
+        self._metrics: dict[tuple[str, str], dict[str, str]] = {}  # by category and system
+        self._wanted: dict[tuple[str, str], set[str]] = {}
 
     def to_align_again(self, digests: Digests, tally: Tally) -> Iterator[Task]:
         """Yield the tasks of files that are to be aligned by the delay of the others; see `Consensus`.
@@ -82,7 +85,7 @@ class Tasks:
                     self.decoded_anew.add((source.file, task.system.text))
                     yield replace(task, shared=rule)
 
-    def to_do(self, digests: Digests, tally: Tally, advance: Callable[[str], None]) -> Iterator[Task]:
+    def to_do(self, digests: Digests, stamps: Stamps, tally: Tally, advance: Callable[[str], None]) -> Iterator[Task]:
         """Yield the tasks to do; adds known results, and recordings that cannot be opened, to the tally at once."""
         known: Mapping[str, Record] = {} if self.plan.replace else records.read(self.plan.run)
         for source in self.sources:
@@ -96,8 +99,7 @@ class Tasks:
                     advance(f"{text}  {source.file}")
                 continue
             self.digests[source.file] = digest, added
-            for task in self._of(source, digest, added):
-                task = replace(task, stamp=stamp)
+            for task in self._of(source, digest, added, stamp):
                 if task.system.text in self.decoded:
                     given = self._given(task, digests, tally)
                     if given is None:
@@ -105,9 +107,12 @@ class Tasks:
                         continue
                     task = replace(task, given=given)
                 record = known.get(task.key)
-                if record is not None and (task.system.text in self.plan.fresh or not task.describes(record)):
+                if record is not None and (
+                    task.system.text in self.plan.fresh
+                    or not stamps.matches(source.file, task.system.text, record.audio_stamp)
+                ):
                     record = None
-                if record is not None and not task.missing(record):
+                if record is not None and self._cells(source.category, task.system.text) <= record.scores.keys():
                     tally.add(source.file, task.system.text, record)
                     advance(f"{task.system.text}  {source.file}")
                 else:
@@ -128,7 +133,24 @@ class Tasks:
             tally.leave_out(file, system)
         return given
 
-    def _of(self, source: Source, digest: str, added: str | None) -> Iterator[Task]:
+    def _metrics_for(self, category: str, text: str) -> dict[str, str]:
+        """`Task.metrics` of a category in a system; the same for all of its recordings."""
+        if (category, text) not in self._metrics:
+            names = self.plan.metrics_for(category, self.metrics[text]) if text in self.scored else {}
+            self._metrics[category, text] = names
+        return self._metrics[category, text]
+
+    def _cells(self, category: str, text: str) -> Set[str]:
+        """The scores that a record of a category in a system must have."""
+        if (category, text) not in self._wanted:
+            found = transport.unpack(self.external_metrics)
+            names = self._metrics_for(category, text).values()
+            self._wanted[category, text] = {cell(found.get(name) or registry.find(name)) for name in names}
+        return self._wanted[category, text]
+
+    def _of(
+        self, source: Source, digest: str, added: str | None, stamp: Stamp | None = None
+    ) -> Iterator[Task]:  # fmt: skip
         """One task per system."""
         for text, system in self.systems.items():
             yield Task(
@@ -138,8 +160,9 @@ class Tasks:
                 format=self.plan.format,
                 system=system,
                 system_version=self.versions[text],
-                metrics=self.plan.metrics_for(source.category, self.metrics[text]) if text in self.scored else {},
+                metrics=self._metrics_for(source.category, text),
                 added_sha256=added,
                 external_metrics=self.external_metrics,
                 alignment=self.plan.alignment,
+                stamp=stamp,
             )

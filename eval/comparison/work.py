@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,12 +25,12 @@ from earmark.eval.comparison.decoded import loading
 from earmark.eval.comparison.decoded.loading import DecodedFile
 from earmark.eval.comparison.pair import Pair, matched, scored
 from earmark.eval.comparison.records import Record
+from earmark.eval.comparison.stamps import stamp
 from earmark.eval.metrics import registry, transport
 from earmark.eval.metrics.interface import Metric
 from earmark.eval.metrics.spectrum import band_note
 
 RECORD_VERSION = 1  # part of every key; raise it if the same inputs give another record
-STAMP_PARTS, STAMP_BYTES = 9, 4096
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Task:
             RECORD_VERSION,
             self.source.file,
             self.sha256,
-            asdict(self.format),
+            {"sample_rate": self.format.sample_rate, "mono": self.format.mono},
             self.system.text,
             self.system_version,
         ]
@@ -108,13 +108,6 @@ class Task:
         path = self.source.path
         if self.stamp is not None and corpus.stamp_of(path) != self.stamp and corpus.sha256(path) != self.sha256:
             raise UserError(f"{self.source.file}: changed during the run; run again")
-
-    def describes(self, record: Record) -> bool:
-        """Whether the decoded file is still the one that the record describes."""
-        try:
-            return record.audio_stamp == stamp(self.audio_path)
-        except OSError:  # lost
-            return False
 
     def missing(self, record: Record) -> list[str]:
         """Metrics that the record has no score for."""
@@ -219,17 +212,6 @@ def _stored(
         notes=notes,
         alignment=pair.alignment,
     )
-
-
-def stamp(path: Path) -> str:
-    """Size of a file and a hash of parts of it, since reading all files of a large run would take too long."""
-    size = path.stat().st_size
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for part in range(STAMP_PARTS):
-            file.seek(part * max(0, size - STAMP_BYTES) // (STAMP_PARTS - 1))
-            digest.update(file.read(STAMP_BYTES))
-    return f"{size} {digest.hexdigest()[:32]}"
 
 
 Outcome = Record | str  # a record, or the reason why there is none

@@ -10,7 +10,7 @@ from pathlib import Path
 from earmark.codec.errors import WriteError
 from earmark.eval.comparison import records
 from earmark.eval.comparison.run_folder import REFERENCE, audio_path, read_info, read_scores, written_by_one
-from earmark.eval.comparison.work import stamp
+from earmark.eval.comparison.stamps import stamp
 
 YOUNG = 3600.0  # seconds; a command that is running may still need younger files
 
