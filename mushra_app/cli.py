@@ -12,6 +12,8 @@ from earmark.codec.command_line import Choice, command, group, option, shared
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
 from earmark.codec.text import counted
+from earmark.mushra_app.addresses import frame_sites, public_address
+from earmark.mushra_app.backup_cli import backup
 from earmark.mushra_app.build_cli import build, import_, print_notes
 from earmark.mushra_app.plan_cli import plan
 
@@ -64,6 +66,7 @@ database_option = option(
 study_group.add_command(build)
 study_group.add_command(import_)
 study_group.add_command(plan)
+study_group.add_command(backup)
 
 
 @command(
@@ -73,8 +76,9 @@ study_group.add_command(plan)
     exit_status={1: "a check failed"},
 )
 @click.argument("study", type=Folder)
+@option("--url", metavar="URL", help="Also check that this public address leads to the running study.")
 @shared.quiet
-def check(study: Path) -> None:
+def check(study: Path, url: str | None) -> None:
     """Check STUDY before it opens: its audio, its length, and ITU-R BS.1534-3 point by point.
 
     If a check fails, `earmark study serve` opens the study only with --force.
@@ -83,7 +87,7 @@ def check(study: Path) -> None:
     from earmark.mushra_app.study.study import load
     from earmark.mushra_app.study.translations import review_note
 
-    loaded = load(study)
+    loaded, address = load(study), public_address(url)
     result = preflight.check_study(loaded, study)
     console = Console()
     console.print(preflight_tables.findings_table(result))
@@ -91,7 +95,14 @@ def check(study: Path) -> None:
     failed, warned = len(result.with_status("fail")), len(result.with_status("warn"))
     click.echo(f"{failed} of {counted(len(result.findings), 'check')} failed, {counted(warned, 'warning')}")
     print_notes(filter(None, [review_note(loaded.texts.language)]))
-    if failed:
+    problem = None
+    if address is not None:
+        from earmark.mushra_app.database.connection import fingerprint
+        from earmark.mushra_app.web.reach import mismatch, study_mark
+
+        problem = mismatch(address, study_mark(fingerprint(loaded)))
+        click.echo(problem or f"--url {address}: leads to this study")
+    if failed or problem:
         raise click.exceptions.Exit(1)
 
 
@@ -100,7 +111,7 @@ def check(study: Path) -> None:
     short_help="Serve a study to browsers",
     examples=[
         "earmark study serve study/",
-        "earmark study serve study/ --workers 4 --url https://listen.example.org/",
+        "earmark study serve study/ --workers 4 --url https://example.org/listen/",
     ],
 )
 @click.argument("study", type=Folder)
@@ -111,7 +122,13 @@ def check(study: Path) -> None:
     "--workers", type=click.IntRange(1), metavar="N", show_default="one process, without gunicorn",
     help="Worker processes, run by gunicorn.",
 )  # fmt: skip
-@option("--url", metavar="URL", help="Public address of this server, if a reverse proxy forwards to it.")
+@option(
+    "--url", metavar="URL", help="Public address of this server, if a reverse proxy forwards to it; may have a path."
+)
+@option(
+    "--embed-in", multiple=True, metavar="SITE",
+    help="Site whose pages can show the test in a frame, such as https://survey.example.org. May be repeated.",
+)  # fmt: skip
 @option(
     "--screen", type=Rule, default="paper", metavar="RULE",
     help="Rule that decides whether a finished listener's ratings count: paper, bs1534, bs1534-iqr or none. Other "
@@ -137,7 +154,8 @@ def check(study: Path) -> None:
 @option("-f", "--force", is_flag=True, help="Open STUDY even if it fails a check of `earmark study check`.")
 @option("--new-password", is_flag=True, help="Make a new password for the admin page and print it.")
 def serve(
-    study: Path, database: str | None, host: str, port: int, workers: int | None, url: str | None, screen: str,
+    study: Path, database: str | None, host: str, port: int, workers: int | None, url: str | None,
+    embed_in: tuple[str, ...], screen: str,
     lease: float, sessions_per_address: int | None, implausible: str, retire_ratings: bool, force: bool,
     new_password: bool,
 ) -> None:  # fmt: skip
@@ -145,11 +163,12 @@ def serve(
     from earmark.mushra_app.building.preflight import refuse_failures
     from earmark.mushra_app.study.study import load
     from earmark.mushra_app.study.translations import review_note
-    from earmark.mushra_app.web import Options, create_app, serving
+    from earmark.mushra_app.web import Options, create_app, reach, serving
     from earmark.mushra_app.web.served import EXTENSION
 
     options = Options(
-        database, public_address(url), screen, 60 * lease, sessions_per_address, implausible == "refuse", retire_ratings
+        database, public_address(url), screen, 60 * lease, sessions_per_address, implausible == "refuse",
+        retire_ratings, frame_sites(embed_in, url),
     )  # fmt: skip
     bound = serving.bind(host, port)
     if not force:
@@ -165,6 +184,7 @@ def serve(
     def announce() -> None:
         click.echo(f"listening test {study}: {address}  (Ctrl-C stops it; ratings are kept)")
         click.echo(f"admin page: {address}admin/  password: {password}")
+        reach.warn_of_mismatch(options.url, app.config["STUDY"])
 
     app.test_client().get("/")  # compiles templates and fills caches before the first browser comes
     try:
@@ -184,17 +204,6 @@ def admin_password(store: Store, *, renew: bool) -> str:
     if renew or not admin_access.has_password(store):
         return f"{admin_access.new_password(store)}  (shown once; write it down)"
     return "the one printed by the first run (--new-password makes another)"
-
-
-def public_address(url: str | None) -> str | None:
-    """Return the value of --url with a slash at its end.
-
-    Raises:
-        UserError: if it is not an HTTP address.
-    """
-    if url is not None and not url.startswith(("https://", "http://")):
-        raise UserError(f"--url {url}: must begin with https:// (or http://)")
-    return url if url is None or url.endswith("/") else f"{url}/"
 
 
 @command(

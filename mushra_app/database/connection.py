@@ -141,28 +141,28 @@ def _prepare(connection: Connection, study: Study, shown: str, *, own: bool) -> 
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": 0xEA12})
-    fingerprint = _fingerprint(study)
+    current = fingerprint(study)
     exists = inspect(connection).has_table(Setting.__tablename__)
     settings: dict[str, str] = dict(connection.execute(select(Setting.name, Setting.value)).all()) if exists else {}
     if not settings:
         Base.metadata.create_all(connection)
         settings = {
-            "schema_version": SCHEMA_VERSION, "study": fingerprint, "secret_key": secrets.token_urlsafe(32),
+            "schema_version": SCHEMA_VERSION, "study": current, "secret_key": secrets.token_urlsafe(32),
             "study_id": new_study_id(), "last_listener": "0",
         }  # fmt: skip
         connection.execute(insert(Setting), [{"name": name, "value": value} for name, value in settings.items()])
-    if settings["study"] != fingerprint:
+    if settings["study"] != current:
         if not own or _has_listeners(connection):
             raise UserError(f"{shown}: holds the ratings of another study or an earlier build of this one; "
                             "keep it elsewhere or give another --database")  # fmt: skip
-        connection.execute(update(Setting).where(Setting.name == "study").values(value=fingerprint))
+        connection.execute(update(Setting).where(Setting.name == "study").values(value=current))
     if settings["schema_version"] != SCHEMA_VERSION:
         if not can_migrate(settings["schema_version"]):
             raise UserError(f"{shown}: a newer Earmark made this database; use that or a new database")
         migrate(connection, settings["schema_version"])
 
 
-def _fingerprint(study: Study) -> str:
+def fingerprint(study: Study) -> str:
     """SHA-256 of the study's items, conditions and audio files."""
     heard = {item.id: {name: stimulus.audio for name, stimulus in item.stimuli.items()} for item in study.items}
     return hashlib.sha256(json.dumps(heard, sort_keys=True).encode()).hexdigest()

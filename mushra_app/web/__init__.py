@@ -11,7 +11,7 @@ from flask import Flask
 from earmark.mushra_app.database import stimuli
 from earmark.mushra_app.database.store import LEASE_SECONDS, SESSIONS_PER_ADDRESS, open_store
 from earmark.mushra_app.study import study as studies
-from earmark.mushra_app.web import admin, entrance, languages, listener, media, safety
+from earmark.mushra_app.web import admin, entrance, languages, listener, media, reach, safety
 from earmark.mushra_app.web.public_url import PublicUrl
 from earmark.mushra_app.web.served import EXTENSION, Served
 from earmark.mushra_app.web.signed_address import Keys
@@ -27,6 +27,7 @@ class Options:
     Args:
         database: SQLAlchemy URL; default: STUDY/ratings.sqlite.
         url: public address, if a reverse proxy forwards requests with the header X-Forwarded-For.
+        embed_in: origins of other sites that can show the listener's pages in a frame.
         rule: screening rule (ratings/screening.py) that decides whose ratings count.
         lease: seconds for which an idle listener keeps the leases on unfinished trials.
         per_address: open sessions that one network address may have; None for any number.
@@ -41,6 +42,7 @@ class Options:
     per_address: int | None = SESSIONS_PER_ADDRESS
     refuse_implausible: bool = False
     retire_ratings: bool = False
+    embed_in: tuple[str, ...] = ()
 
 
 def create_app(study_folder: Path, options: Options = Options()) -> Flask:
@@ -59,19 +61,22 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
     retired = stimuli.adopt(store, stimuli.content_of(study, study_folder), study_folder, retire=options.retire_ratings)
     store.adopt_rule()
     keys = Keys() if study.platform is not None and study.platform.signed else None
+    mark = reach.study_mark(store.setting("study"))
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=store.setting("secret_key"),
         # All ports of a host share cookies: two studies on one machine must not overwrite each other's.
-        SESSION_COOKIE_NAME=f"earmark-{store.setting('study')[:8]}",
+        SESSION_COOKIE_NAME=f"earmark-{mark}",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
         RETIRED_RATINGS=retired,
+        STUDY=mark,
+        EMBED_IN=options.embed_in,
     )
     app.extensions[EXTENSION] = Served(study, store, study_folder.resolve() / "audio", keys)
-    for blueprint in (entrance.pages, listener.pages, media.media, admin.admin):
+    for blueprint in (entrance.pages, listener.pages, media.media, admin.admin, reach.health):
         app.register_blueprint(blueprint)
     languages.translate(app)
     safety.protect(app)

@@ -6,7 +6,7 @@ import secrets
 from contextlib import suppress
 from urllib.parse import unquote
 
-from flask import Flask, Request, Response, abort, jsonify, render_template, request, session
+from flask import Flask, Request, Response, abort, current_app, jsonify, render_template, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature
@@ -24,7 +24,6 @@ POLICY = (
     "base-uri 'none'; form-action 'self'{forms}; frame-ancestors {frames}"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY.format(forms="".join(f" {host}" for host in TURK_HOSTS), frames=f"'self' {TURK}"),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -50,7 +49,7 @@ APOLOGY = marked("Something went wrong on our side. Your finished trials are sto
 
 
 class Cookies(SecureCookieSessionInterface):
-    """Session cookies that also work in Mechanical Turk's frame, which is another site.
+    """Session cookies that also work in the frames of Mechanical Turk and of the sites of --embed-in.
 
     In a frame, browsers require the attribute Secure, hence https, and Partitioned, which separates the cookie from
     those of other frames. Elsewhere the cookie is for this site only (SameSite=Lax).
@@ -80,6 +79,10 @@ class Cookies(SecureCookieSessionInterface):
         if cookies:
             response.headers.setlist("Set-Cookie", cookies)
 
+    def get_cookie_path(self, app: Flask) -> str:
+        """Path of the public address, so that other apps of its host do not get the cookie."""
+        return f"{request.script_root}/"
+
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure
 
@@ -90,7 +93,8 @@ class Cookies(SecureCookieSessionInterface):
         return self._framed()
 
     def _framed(self) -> bool:
-        return request.is_secure and session.get("arrival", {}).get("source") == "mturk"
+        by_turk = session.get("arrival", {}).get("source") == "mturk"
+        return request.is_secure and (by_turk or bool(current_app.config["EMBED_IN"]))
 
 
 def protect(app: Flask) -> None:
@@ -130,6 +134,9 @@ def _refuse_nul() -> None:
 
 
 def _add_headers(response: Response) -> Response:
+    frames = " ".join(["'self'", TURK, *current_app.config["EMBED_IN"]])
+    forms = "".join(f" {host}" for host in TURK_HOSTS)
+    response.headers["Content-Security-Policy"] = POLICY.format(forms=forms, frames=frames)
     response.headers.update(HEADERS)
     if request.blueprint == "admin":
         response.headers.update(ADMIN_HEADERS)
