@@ -59,7 +59,7 @@ def write_slurm(folder: Path, items: Sequence[Item], command: Sequence[str]) -> 
         command: the command line of the sweep, without --slurm.
 
     Raises:
-        UserError: there are no trainings.
+        UserError: there are no trainings, or the folder has another script, into which its user may have written.
     """
     if not items:
         raise UserError("--slurm: no trainings")
@@ -72,5 +72,8 @@ def write_slurm(folder: Path, items: Sequence[Item], command: Sequence[str]) -> 
         "# Add partition, time and GPUs here, or give them to sbatch. A job that is sent again continues.",
         f'exec {shlex.join(command)} --only "$SLURM_ARRAY_TASK_ID"',
     ]
-    write_text(path, "\n".join(lines) + "\n")
+    text = "\n".join(lines) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:  # partition and time may be in it
+        raise UserError(f"{path}: exists and differs from the script for this command; move it away")
+    write_text(path, text)
     return path

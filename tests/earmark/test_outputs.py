@@ -41,6 +41,7 @@ FILES = {
     "data shards": (["data.jsonl", "--rate", "24k", "-o"], "out/shard-0000.pcm"),
     "train": (["tiny", "--data", "data.jsonl", "-o"], "out/log.jsonl"),
     "train-lm": (["encodec_24khz", "--data", "data.jsonl", "-o"], "out/log.jsonl"),
+    "sweep": (["grid.toml", "--data", "data.jsonl", "--slurm", "-o"], "out/sweep.sbatch"),
     "reproduce": (["figure1", "-o"], "out/figure.svg"),
 }
 MINE = "my own work"
@@ -76,6 +77,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "testname: t\ntestId: t\npages:\n  - type: mushra\n    id: x\n    reference: clips/a.wav\n    stimuli:\n"
         "      C1: clips/a.wav\n"
     )
+    (tmp_path / "grid.toml").write_text('recipe = "tiny"\n[grid]\n"losses.time" = [0.1, 1.0]\n')
     (tmp_path / "data.jsonl").write_text(
         '{"path": "clips/a.wav", "dataset": "d", "kind": "music", "split": "train", "creator": null, "licence": "x", '
         '"seconds": 1.0, "sample_rate": 24000, "channels": 1, "fingerprint": "f"}\n'
