@@ -55,7 +55,7 @@ def read_records(folder: Path, clips: int) -> None:
 def make_table(folder: Path, clips: int) -> None:
     """Collect the scores of all recordings and write scores.parquet."""
     sources = [Source(f"speech/{number:06}.wav", folder, "speech") for number in range(clips)]
-    tally = Tally(sources, SYSTEMS, tuple(METRICS), lambda category: METRICS)
+    tally = Tally(sources, SYSTEMS, tuple(METRICS), lambda system, category: METRICS)
     for number, source in enumerate(sources):
         for system in SYSTEMS:
             tally.add(source.file, system.text, record(number))
