@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
@@ -19,6 +20,7 @@ from earmark.mushra_app.database.admin_access import SESSION_SECONDS, TooManyTri
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.study import crowd
 from earmark.mushra_app.study.duration import session_minutes
+from earmark.mushra_app.web import faults
 from earmark.mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
 from earmark.mushra_app.web.invitations import invitation
 from earmark.mushra_app.web.listener_rows import all_listeners
@@ -209,6 +211,7 @@ def page(
     address, admitted = url_for("entrance.welcome", _external=True), store().crowd
     return render_template(
         "admin.html", study=served().study, overview=current, token=g.token, crowd=admitted, address=address,
+        faults=[(one, datetime.fromtimestamp(one.last, UTC)) for one in faults.faults().all()],
         platform=served().study.platform, platform_address=platform_address(address),
         prolific=crowd.prolific_address(address), mturk=crowd.turk_question(address),
         costs=costs(current, admitted.hourly), invitations=invitations, rule=store().rule,

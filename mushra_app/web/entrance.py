@@ -15,7 +15,7 @@ from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.crowd import Arrival, ArrivalError, read_arrival, way_back
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.study.pages import trial_count
-from earmark.mushra_app.web import signed_address
+from earmark.mushra_app.web import faults, signed_address
 from earmark.mushra_app.web.device import describe
 from earmark.mushra_app.web.invitations import read_invitation
 from earmark.mushra_app.web.languages import gettext
@@ -32,6 +32,7 @@ def welcome() -> ResponseReturnValue:
     try:
         arrival = read_invitation(request.args) or arrival_of_address()
     except ArrivalError as error:
+        faults.note(faults.REFUSED["damaged"])
         return cannot_begin(marked("This address is not complete"), str(error), Arrival()), 400
     if arrival.preview:
         return render_template("welcome.html", preview=True, **outlook(served().study.trials_per_listener))
@@ -39,6 +40,7 @@ def welcome() -> ResponseReturnValue:
     if resumed is not None:
         return resumed
     if not admits(arrival):
+        faults.note(faults.REFUSED["way"], f"source: {arrival.source}")
         return cannot_begin(
             marked("Not open this way"), marked("This listening test takes no listeners by this address."), arrival
         )
@@ -125,6 +127,7 @@ def start() -> ResponseReturnValue:
     refusal = served().study.entry.refusal(device)
     if refusal is not None:
         message, values = refusal
+        faults.note(faults.REFUSED["device"], f"{device.get('type')}, {device.get('sample_rate')} Hz")
         return cannot_begin(marked("Thank you for coming"), message, arrival, values=values)
     key = session.get("next_listener") or session.get("listener") or abort(403)
     try:
@@ -177,12 +180,14 @@ def cannot_begin(
 
 def took_part(arrival: Arrival) -> str:
     """Render the page for a person who has taken part before."""
+    faults.note(faults.REFUSED["took part"])
     message = marked("You have taken part in this listening test. Thank you! Each person can take part once.")
     return cannot_begin(marked("You were here before"), message, arrival)
 
 
 def too_many(arrival: Arrival) -> str:
     """Render the page for a newcomer whose network address has too many open sessions."""
+    faults.note(faults.REFUSED["address"])
     message = marked(
         "Many people take this test from your network at the moment. Please try again in an hour, or tell the "
         "experimenter."
@@ -192,6 +197,7 @@ def too_many(arrival: Arrival) -> str:
 
 def not_open(status: Status, arrival: Arrival) -> str:
     """Render the page for newcomers while the study admits nobody."""
+    faults.note(faults.REFUSED[status.state])
     messages = {
         "complete": marked(
             "This listening test is complete: every sound has all the ratings it needs, so no more listeners are "

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import soundfile
 from flask import Blueprint, Response, abort, request, send_file, session
 from flask.typing import ResponseReturnValue
 
+from earmark.codec.errors import UserError
 from earmark.eval.report.assets import PLAYER
 from earmark.mushra_app.study import headphone_check, tones
+from earmark.mushra_app.web import faults
 from earmark.mushra_app.web.delivery import delivery
 from earmark.mushra_app.web.served import open_step, required_listener, served
 
@@ -26,7 +29,12 @@ def stimulus(token: str) -> ResponseReturnValue:
     if owned is None:
         abort(404)
     item, condition = owned
-    return _anonymous(Response(delivery(served().path(item, condition)), mimetype="audio/wav"))
+    try:
+        sent = delivery(served().path(item, condition))
+    except (OSError, soundfile.LibsndfileError, UserError) as error:
+        faults.note(faults.AUDIO, f"{item}, {condition}: {error}")
+        abort(503)  # the browser tries again
+    return _anonymous(Response(sent, mimetype="audio/wav"))
 
 
 @media.get("/headphones/<key>/<int:attempt>/<int:number>.wav")

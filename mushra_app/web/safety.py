@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from earmark.mushra_app.messages import marked
 from earmark.mushra_app.study.crowd import TURK_HOSTS
+from earmark.mushra_app.web import faults
 from earmark.mushra_app.web.languages import gettext
 
 # Mechanical Turk shows the listener's pages in a frame, and receives a form at the end.
@@ -104,6 +105,7 @@ def protect(app: Flask) -> None:
     app.after_request(_add_headers)
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(OperationalError, _show_busy)
+    app.register_error_handler(OSError, _show_full)
 
 
 def session_token() -> str:
@@ -155,4 +157,13 @@ def _show_error(error: HTTPException) -> ResponseReturnValue:
 
 def _show_busy(error: OperationalError) -> ResponseReturnValue:
     """Report that the database is locked or unreachable, so that the browser tries again."""
+    faults.note(faults.database_cause(error), str(error.orig))
+    return _show_error(ServiceUnavailable(str(error)))
+
+
+def _show_full(error: OSError) -> ResponseReturnValue:
+    """Report a full disk in the same way. Other errors are unforeseen."""
+    if not faults.is_full(error):
+        raise error
+    faults.note(faults.DISK_FULL, str(error))
     return _show_error(ServiceUnavailable(str(error)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import soundfile
@@ -67,6 +68,7 @@ def preload(paths: list[Path]) -> None:
     """
     if hasattr(os, "posix_fadvise"):
         for path in paths:
-            descriptor = os.open(path, os.O_RDONLY)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-            os.close(descriptor)
+            with suppress(OSError):  # reported when the stimulus is requested
+                descriptor = os.open(path, os.O_RDONLY)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+                os.close(descriptor)
