@@ -607,7 +607,7 @@ def test_a_study_from_elsewhere_serves_only_its_own_audio(study_folder: Path, na
     ("change", "message"),
     [
         ({"items": []}, "has no items"),
-        ({"trials_per_listener": 0}, "1 or more"),
+        ({"trials_per_listener": 0}, "whole numbers from 1"),
         ({"conditions": [{"name": "hidden-original", "role": "system"}]}, "no condition is the hidden reference"),
     ],
 )
