@@ -49,6 +49,10 @@ PREVIEWS = [
         ["budget  5 updates for each row", "clips.jsonl: 1 recording"],
     ),
     (
+        ["sweep", "grid.toml", "--data", "clips.jsonl", "--seeds", "2", "-o", "new"],
+        ["recipe     tiny", "1: learning_rate=0.001, seed 1", "output     new"],
+    ),
+    (
         ["download", "encodec_24khz", "--url", "http://mirror/"],
         ["encodec_24khz  http://mirror/ -> cache/encodec_24khz-d7cc33bc.th"],
     ),
@@ -68,6 +72,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "licence": "none", "seconds": 0.1, "sample_rate": 24000, "channels": 1, "fingerprint": "0",
     }  # fmt: skip
     (tmp_path / "clips.jsonl").write_text(json.dumps(entry) + "\n")
+    (tmp_path / "grid.toml").write_text('recipe = "tiny"\n[grid]\n"optimizer.learning_rate" = [1e-3]\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EARMARK_CACHE", "cache")
     return tmp_path

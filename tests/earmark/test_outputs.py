@@ -37,6 +37,7 @@ FILES = {
     "run merge": (["run", "other", "-o"], "out/table.csv"),
     "study build": (["run", "-o"], "out/study.json"),
     "study import": (["config.yaml", "-o"], "out/study.json"),
+    "study backup": (["study", "-o"], "mine.sqlite"),
     "study report": (["--ratings", "ratings.csv", "-o"], "out/report.html"),
     "data shards": (["data.jsonl", "--rate", "24k", "-o"], "out/shard-0000.pcm"),
     "train": (["tiny", "--data", "data.jsonl", "-o"], "out/log.jsonl"),
@@ -66,7 +67,7 @@ def test_every_command_with_an_output_is_here():
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path / "clips" / "a.wav", 0.1 * np.sin(np.arange(24000, dtype=np.float32))[None], 24000)
-    for name in ("run", "tiny.safetensors"):
+    for name in ("run", "study", "tiny.safetensors"):
         (tmp_path / name).symlink_to(HERE / name)
     shutil.copytree(HERE / "run", tmp_path / "other")
     (tmp_path / "a.ecdc").write_bytes((HERE / "checked.ecdc").read_bytes())
