@@ -21,7 +21,7 @@ from earmark.codec.datasets.screening import Limits
 from earmark.codec.errors import UserError
 from earmark.codec.files import require_new
 from earmark.codec.text import counted
-from earmark.codec.training.examples import shards
+from earmark.codec.training.examples import shard_sources, shards
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -209,7 +209,7 @@ def shards_command(
     if dry_run:
         size(shard_size)
         show_preview({
-            "recordings": hours_table(shards.wanted(manifests, hours)),
+            "recordings": hours_table(shard_sources.entries(manifests, hours)),
             "shards": f"{out}: {sample_rate} Hz, {counted(channels, 'channel')}",
         })  # fmt: skip
         return

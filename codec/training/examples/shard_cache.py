@@ -10,7 +10,7 @@ from earmark.codec.datasets.manifest import Category
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 from earmark.codec.training.distributed import ProcessGroup, maximum
-from earmark.codec.training.examples import shards
+from earmark.codec.training.examples import shard_sources, shards
 from earmark.codec.training.examples.shards import Shards
 
 
@@ -52,7 +52,7 @@ def describe(path: Path, cache: Path, sample_rate: int, channels: int) -> str:
     if path.is_dir():
         entries = [stored.entry for stored in _open_folder(path, sample_rate, channels).recordings]
     else:
-        entries = shards.wanted([path])
+        entries = shard_sources.entries([path])
     size = f"{counted(len(entries), 'recording')}, {sum(entry.seconds for entry in entries) / 3600:.2f} h"
     return f"{path}: {size}" if path.is_dir() else f"{path}: {size}, to be decoded to {cache}"
 

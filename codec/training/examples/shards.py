@@ -17,10 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
-from earmark.codec import audio
 from earmark.codec.audio import Audio, Pcm
 from earmark.codec.datasets import manifest
 from earmark.codec.datasets.manifest import Entry
@@ -29,8 +27,8 @@ from earmark.codec.files import require_own, write_text
 from earmark.codec.in_order import in_order
 from earmark.codec.lock import locked
 from earmark.codec.progress import progress
+from earmark.codec.training.examples.shard_sources import FULL_SCALE, decode, wanted
 
-FULL_SCALE = 32767
 BYTES = 2  # per sample
 SHARD_BYTES = 1_000_000_000
 FORMAT = "format.json"
@@ -160,16 +158,16 @@ def write(
 def _write(
     manifests: Sequence[Path], folder: Path, about: Mapping[str, Any], shard_bytes: int, hours: float | None, jobs: int
 ) -> list[Stored]:
-    wanted = _wanted(manifests, hours)
+    chosen = wanted(manifests, hours)
     sample_rate, channels = about["sample_rate"], about["channels"]
     finished = (folder / INDEX).exists()
     done = list(_stored(folder / (INDEX if finished else UNFINISHED)))
-    same = [stored.entry for stored in done] == [entry for entry, _ in wanted[: len(done)]]
-    if not same or (finished and len(done) < len(wanted)):
+    same = [stored.entry for stored in done] == [entry for entry, _ in chosen[: len(done)]]
+    if not same or (finished and len(done) < len(chosen)):
         raise UserError(f"--out {folder}: holds shards of other recordings; name another folder or remove it")
     if finished:
         return done
-    rest = wanted[len(done) :]
+    rest = chosen[len(done) :]
     if missing := [file for _, file in rest if not file.is_file()]:
         raise UserError(f"{missing[0]}: does not exist; the paths in a manifest are relative to its folder")
     write_text(folder / FORMAT, json.dumps(about) + "\n")
@@ -178,12 +176,12 @@ def _write(
             _Writer(folder, done, channels, shard_bytes) as writer,
             progress("shards", len(rest)) as advance,
         ):
-            for (entry, _), samples in in_order(lambda item: _decode(item[1], sample_rate, channels), rest, jobs):
+            for (entry, _), samples in in_order(lambda item: decode(item[1], sample_rate, channels), rest, jobs):
                 done.append(writer.append(entry, samples))
                 advance(entry.path)
         if not any(stored.parts for stored in done):
             raise UserError(f"{manifests[0]}: every recording is silent or cannot be read; nothing to train on")
-        if len(list(_stored(folder / UNFINISHED))) != len(wanted):
+        if len(list(_stored(folder / UNFINISHED))) != len(chosen):
             raise WriteError(f"{folder}: another process writes to it too; remove it and make the shards again")
         (folder / UNFINISHED).replace(folder / INDEX)
     except OSError as error:
@@ -235,46 +233,6 @@ class _Writer:
     def __exit__(self, *exception: object) -> None:
         self._shard.close()
         self._index.close()
-
-
-def wanted(manifests: Sequence[Path], hours: float | None = None) -> list[Entry]:
-    """The recordings of which `write` would make shards.
-
-    Raises:
-        UserError: a manifest cannot be read.
-    """
-    return [entry for entry, _ in _wanted(manifests, hours)]
-
-
-def _wanted(manifests: Sequence[Path], hours: float | None) -> list[tuple[Entry, Path]]:
-    """Entries and their files, sorted by fingerprint, without duplicates."""
-    entries = [(entry, path.parent / entry.path) for path in manifests for entry in manifest.read(path)]
-    unique = {entry.fingerprint: (entry, file) for entry, file in entries}
-    if twice := len(entries) - len(unique):
-        click.echo(f"{twice} recording(s) are in the manifests more than once, and taken once", err=True)
-    wanted, seconds = [], 0.0
-    for _, (entry, file) in sorted(unique.items()):
-        if hours is not None and seconds >= hours * 3600:
-            break
-        seconds += entry.seconds
-        wanted.append((entry, file))
-    return wanted
-
-
-def _decode(path: Path, sample_rate: int, channels: int) -> Pcm:
-    """Decode and normalise a file, [frames, channels]; no frames if it is silent or cannot be read."""
-    unusable = np.zeros((0, channels), np.int16)
-    try:
-        recording = audio.read(path)
-    except (UserError, UnicodeEncodeError):  # libsndfile supports UTF-8 names only
-        return unusable
-    samples = recording.samples.mean(axis=0, keepdims=True) if channels == 1 else recording.samples
-    samples = audio.resample(samples, recording.sample_rate, sample_rate)
-    peak = np.abs(samples).max(initial=0)
-    if peak == 0:
-        return unusable
-    stored = np.rint(samples * (FULL_SCALE / peak)).astype("<i2")
-    return np.ascontiguousarray(np.broadcast_to(stored, (channels, stored.shape[1])).T)
 
 
 def _path(folder: Path, shard: int) -> Path:
