@@ -152,7 +152,7 @@ class Encoder:
         return dict(self.settings.tags) | ({"denoised": "yes"} if self.settings.denoise else {})
 
     def origin(self, source: Path) -> dict[str, str]:
-        """What determines the codes of `source`: its content, the weights, and the options."""
+        """The origin of the codes of `source`: its content, the weights, and the options."""
         settings = self.settings
         made_with = {
             "codebooks": self.model.config.codebooks(settings.kbps), "weights": self.accepted[0],

@@ -41,7 +41,7 @@ def record_origin(target: Path, origin: dict[str, str]) -> None:
 
 
 def origin_of(target: Path) -> dict[str, str] | None:
-    """What a file was made from; None if that is not recorded, or if the file has changed since."""
+    """The recorded origin of a file; None if there is no record, or if the file has changed since."""
     records = target.parent / RECORDS
     with suppress(OSError):
         about = records.stat()

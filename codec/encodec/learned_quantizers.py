@@ -90,14 +90,23 @@ class DiffQuantizer(LearnedQuantizer):
 
     def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
         """Equation (7): the level of every value."""
-        u = (LIMIT + (latent - self.mean[:, None]) / self.deviation[:, None]) / (2 * LIMIT)
-        levels = self.levels[:, None]
-        return torch.minimum((levels * u.clamp(0, 1)).floor(), levels - 1).long()
+        return diffq_codes(latent, self.mean, self.deviation, self.levels)
 
     def decode(self, codes: Tensor) -> Tensor:
         """The middle of every level."""
-        deviations = LIMIT * (2 * (codes + 0.5) / self.levels[:, None] - 1)
-        return self.mean[:, None] + self.scale[:, None] * self.deviation[:, None] * deviations
+        return diffq_values(codes, self.mean, self.deviation, self.levels, self.scale)
+
+
+def diffq_codes(latent: Tensor, mean: Tensor, deviation: Tensor, levels: Tensor) -> Tensor:
+    """Equation (7): the level of every value, [B, D, T] -> codes [B, D, T]; the other arguments are [D]."""
+    u = (LIMIT + (latent - mean[:, None]) / deviation[:, None]) / (2 * LIMIT)
+    return torch.minimum((levels[:, None] * u.clamp(0, 1)).floor(), levels[:, None] - 1).long()
+
+
+def diffq_values(codes: Tensor, mean: Tensor, deviation: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
+    """The middle of every level, codes [B, D, T] -> [B, D, T]; the other arguments are [D]."""
+    deviations = LIMIT * (2 * (codes + 0.5) / levels[:, None] - 1)
+    return mean[:, None] + scale[:, None] * deviation[:, None] * deviations
 
 
 class GumbelQuantizer(LearnedQuantizer):

@@ -103,7 +103,7 @@ def _record(folder: Path, recipe: Recipe, update: int, changed: Mapping[str, tup
 
 
 def _identities_of(model: EncodecModel | None) -> dict[str, Any] | None:
-    """What run.json records of the model that a training starts from, so that old files find their codes in the new."""
+    """Identities of the model that a training starts from, for run.json, to recognise codes of the old one."""
     if model is None:
         return None
     codes, *whole = identities.accepted_identities(model)

@@ -19,7 +19,7 @@ PROJECT = "earmark"
 
 
 class Tracker(Protocol):
-    """What the journal calls, with the signatures of TensorBoard's SummaryWriter."""
+    """The methods that the journal calls, with the signatures of TensorBoard's SummaryWriter."""
 
     def add_scalar(self, name: str, value: float, number: int, /) -> None:
         """Add a value after `number` updates."""

@@ -134,7 +134,7 @@ class Trainer:
         return {"kbps": kbps, **metrics}
 
     def _batch(self, audio: Tensor, draws: np.random.Generator) -> BatchPart:
-        """What is coded and what it should become; with denoising, the clean audio follows in further channels."""
+        """The input and the target of a batch; with denoising, the clean target is in further channels of the batch."""
         if not self.recipe.data.denoise:
             return BatchPart(audio, audio, None)
         source, clean = audio.chunk(2, dim=1)

@@ -1,4 +1,4 @@
-"""What the search needs of a source, kept from one decoded signal to the next: a comparison aligns many with each."""
+"""A cache of spectra of the last source: a comparison aligns many decoded signals with each source."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _last = Kept(b"")
 
 
 def kept_for(source: Audio) -> Kept:
-    """What is kept for a source, until another comes. Sources are told by hash, as each task reads its own anew."""
+    """Values kept for one source until another comes. Sources are compared by hash, as each task reads its own copy."""
     global _last
     digest = hashlib.blake2b(np.ascontiguousarray(source).data, key=str(source.shape).encode()).digest()
     kept = _last

@@ -1,4 +1,4 @@
-"""What the terminal says about delays that alignment removed: one line per system whose delay was searched or given."""
+"""Lines for the terminal on delays that alignment removed: one for each system whose delay was searched or given."""
 
 from __future__ import annotations
 

@@ -85,15 +85,12 @@ class DiffQuantizer(nn.Module):
 
     def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
         """Equation (7): the level of every value, [B, D, T] -> codes [B, D, T]."""
-        u = (LIMIT + (latent - self.mean[:, None]) / self.deviation[:, None]) / (2 * LIMIT)
-        levels = self.levels[:, None]
-        return torch.minimum((levels * u.clamp(0, 1)).floor(), levels - 1).long()
+        return inference.diffq_codes(latent, self.mean, self.deviation, self.levels)
 
     def decode(self, codes: Tensor) -> Tensor:
         """The middle of every level, codes [B, D, T] -> [B, D, T]."""
-        deviations = LIMIT * (2 * (codes + 0.5) / self.levels[:, None] - 1)
-        scale = self.bits_per_dimension.clamp(max=1)[:, None]
-        return self.mean[:, None] + scale * self.deviation[:, None] * deviations
+        scale = self.bits_per_dimension.clamp(max=1)
+        return inference.diffq_values(codes, self.mean, self.deviation, self.levels, scale)
 
     @torch.no_grad()
     def plain(self) -> inference.DiffQuantizer:

@@ -9,12 +9,13 @@ from torch.nn import functional
 from earmark.codec.encodec.rvq import FactorizedVectorQuantizer, nearest_direction
 from earmark.codec.training.quantizers.joint_batch import sum_over_processes
 from earmark.codec.training.quantizers.quantized import Quantized
+from earmark.codec.training.quantizers.usage import CodewordUsage
 
 COMMITMENT = 0.25  # weight of the latent's loss relative to the codewords', as in DAC
 TENSORS = ("codewords", "inward", "inward_bias", "outward", "outward_bias")
 
 
-class TrainableFactorizedQuantizer(nn.Module):
+class TrainableFactorizedQuantizer(CodewordUsage, nn.Module):
     """`FactorizedVectorQuantizer` in training; `plain()` returns the trained quantiser.
 
     Codewords and projections are parameters, which follow the gradient of the commitment loss and, through the
@@ -38,7 +39,7 @@ class TrainableFactorizedQuantizer(nn.Module):
         *, decay: float = 0.99, dead_below: float = 0.1,
     ) -> None:  # fmt: skip
         super().__init__()
-        self._decay, self._dead_below = decay, dead_below
+        self._decay, self.dead_below = decay, dead_below
         # Projections that keep the variance of what they get.
         self.codewords = nn.Parameter(torch.randn(codebooks, codebook_size, codebook_dim))
         self.inward = nn.Parameter(torch.randn(codebooks, codebook_dim, dimension) / dimension**0.5)
@@ -97,28 +98,6 @@ class TrainableFactorizedQuantizer(nn.Module):
             setattr(quantizer, name, getattr(self, name).detach().clone())
         quantizer.codebooks = self.codewords @ self.outward.mT + self.outward_bias[:, None]
         return quantizer
-
-    @property
-    def bits(self) -> int:
-        """Bits per code."""
-        return int(self.codewords.shape[1] - 1).bit_length()
-
-    def bits_per_step(self, codes: Tensor) -> float:
-        """Bits per step of `codes`, [B, K, T]."""
-        return float(codes.shape[1] * self.bits)
-
-    @property
-    def perplexity(self) -> Tensor:
-        """2^entropy of the recent choices in each codebook, [codebooks]; its size if all codewords are used equally."""
-        return torch.special.entr(self._recent_choices()).sum(dim=1).exp()
-
-    @property
-    def used(self) -> Tensor:
-        """Share of codewords in each codebook that are chosen often enough, [codebooks]."""
-        return (self._recent_choices() * self.usage.shape[1] >= self._dead_below).float().mean(dim=1)
-
-    def _recent_choices(self) -> Tensor:
-        return self.usage / self.usage.sum(dim=1, keepdim=True).clamp(min=torch.finfo().tiny)
 
     @torch.no_grad()
     def _count(self, codes: list[Tensor]) -> None:

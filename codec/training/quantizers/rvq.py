@@ -10,12 +10,13 @@ from earmark.codec.encodec.rvq import ResidualVectorQuantizer, nearest
 from earmark.codec.training.quantizers.joint_batch import JointBatch, sum_over_processes
 from earmark.codec.training.quantizers.kmeans import count_and_sum, kmeans
 from earmark.codec.training.quantizers.quantized import Quantized
+from earmark.codec.training.quantizers.usage import CodewordUsage
 
 _STARTING, _REPLACING = 0, 1  # purposes of random numbers
 _FRESH = 2.0  # count of a new codeword, relative to the lowest count that keeps it: 0.99^70 = 1 / 2
 
 
-class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
+class TrainableResidualVectorQuantizer(CodewordUsage, ResidualVectorQuantizer):
     """Codebooks that are updated by every forward pass in training mode; `plain()` returns the trained quantiser.
 
     A codebook starts from k-means over the vectors that reach it in the first batch that uses it. After that, a
@@ -126,23 +127,6 @@ class TrainableResidualVectorQuantizer(ResidualVectorQuantizer):
         quantizer = ResidualVectorQuantizer(dimension, codebooks, codebook_size)
         quantizer.codebooks = self.codebooks.clone()
         return quantizer
-
-    def bits_per_step(self, codes: Tensor) -> float:
-        """Bits per step of `codes`, [B, K, T]."""
-        return float(codes.shape[1] * self.bits)
-
-    @property
-    def perplexity(self) -> Tensor:
-        """2^entropy of the recent choices in each codebook, [codebooks]; its size if all codewords are used equally."""
-        return torch.special.entr(self._recent_choices()).sum(dim=1).exp()
-
-    @property
-    def used(self) -> Tensor:
-        """Share of codewords in each codebook that are chosen often enough to be kept, [codebooks]."""
-        return (self._recent_choices() * self.codebooks.shape[1] >= self.dead_below).float().mean(dim=1)
-
-    def _recent_choices(self) -> Tensor:
-        return self.usage / self.usage.sum(dim=1, keepdim=True).clamp(min=torch.finfo().tiny)
 
     @torch.no_grad()
     def _start(self, vectors: Tensor, codebooks: int) -> None:
