@@ -33,7 +33,7 @@ class Results(Database):
         """Ratings of all complete trials, including those of excluded listeners.
 
         Returns:
-            listener ("L0001-7f3a2c", numbered in order of arrival), item, category, condition, score (0 to 100),
+            listener ("L0001-b3a2c4", numbered in order of arrival), item, category, condition, score (0 to 100),
             position (of the trial in the session, from 1), seconds (spent on the trial, as the browser says),
             submitted (ISO 8601, UTC), comment, excluded (why the listener's ratings do not count, "" if they do),
             excluded_by ("screening", "timing", "page" or "experimenter"), server_seconds (from sending the page to

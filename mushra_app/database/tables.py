@@ -43,7 +43,7 @@ class Listener(Base):
     """One participation.
 
     Attributes:
-        label: name in tables and reports, "L0001-7f3a2c"; never given to a second listener, see labels.py.
+        label: name in tables and reports, "L0001-b3a2c4"; never given to a second listener, see labels.py.
         key: secret in the listener's cookie.
         seen: time of the last request that renewed the lease.
         begun: when the first trial was opened, and with it the leases began; None before.

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import re
 
+import pandas as pd
 import pytest
 
 from earmark.mushra_app.database.labels import listener_label, new_study_id
 
 
 @pytest.mark.parametrize(
-    ("number", "label"), [(1, "L0001-7f3a2c"), (9999, "L9999-7f3a2c"), (12345, "L12345-7f3a2c")]
+    ("number", "label"), [(1, "L0001-b3a2c4"), (9999, "L9999-b3a2c4"), (12345, "L12345-b3a2c4")]
 )  # fmt: skip
 def test_a_label_holds_the_number_and_the_study(number: int, label: str):
-    assert listener_label(number, "7f3a2c") == label
+    assert listener_label(number, "b3a2c4") == label
 
 
 def test_studies_have_different_ids():
-    """24 random bits: two of 20 ids are equal with a probability of 190 / 2**24, about one in 88,000."""
+    """Of 5 * 16**5 ids, two of 20 are equal with a probability of 190 / 5,242,880, about one in 28,000."""
     ids = {new_study_id() for _ in range(20)}
     assert len(ids) == 20
     assert all(re.fullmatch("[0-9a-f]{6}", one) for one in ids)
+
+
+def test_no_id_is_read_as_a_number():
+    """Of six hexadecimal digits, 6 % are decimal digits only, and others, such as 1e5123, are a number too."""
+    ids = [new_study_id() for _ in range(500)]
+    assert pd.read_csv(io.StringIO("\n".join(["study", *ids])))["study"].tolist() == ids

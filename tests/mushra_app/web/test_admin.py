@@ -227,7 +227,8 @@ def test_personal_links(admin: FlaskClient, app: Flask):
 
 def test_downloads_are_the_ratings(admin: FlaskClient, store: Store):
     take_part(store, "ada", comment="näselnd")
-    sheet = pd.read_csv(io.BytesIO(admin.get("/admin/ratings.csv").data), keep_default_na=False)
+    names = {"study": str, "study_version": str}
+    sheet = pd.read_csv(io.BytesIO(admin.get("/admin/ratings.csv").data), keep_default_na=False, dtype=names)
     table = pd.read_parquet(io.BytesIO(admin.get("/admin/ratings.parquet").data))
     floats = ["server_seconds", *HEARD]
     pd.testing.assert_frame_equal(sheet.drop(columns=floats), table.drop(columns=floats), check_dtype=False)
