@@ -67,7 +67,7 @@ def fill(plan: runner.Plan) -> None:
 
 
 def again(plan: runner.Plan) -> runner.Result:
-    """What `earmark compare` does."""
+    """The steps of `earmark compare`."""
     result = runner.run(plan)
     refresh(plan.run, if_missing=not result.changed)
     return result

@@ -24,7 +24,7 @@ def _is_study(path: Path) -> bool:
 
 
 def not_audio(path: Path) -> str | None:
-    """What a path is that stands where recordings belong, and the command for it; None if it may be recordings."""
+    """Say what a path is that is no recording, and which command takes it; None if it may be recordings."""
     if path.is_file() and path.name in (SCORES, INFO) and _is_run(path.parent):
         return f"{path} belongs to a run; see the scores by `earmark tables {path.parent}`"
     if path.is_file() and path.suffix.lower() == ".ecdc":

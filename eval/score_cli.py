@@ -138,7 +138,7 @@ def _print_one(reference: Path, decoded: Path, names: Sequence[str], mode: str, 
 def _work(
     paths: Sequence[str], located: Sequence[Path], pairs: str | None, no_reference: bool, keep_going: bool
 ) -> Work:
-    """What to score, if it is not one pair of files that is only printed.
+    """List the pairs to score, if it is not one pair of files that is only printed.
 
     Raises:
         UserError: paths do not exist or do not fit together.

@@ -1,4 +1,4 @@
-"""What earlier versions wrote still opens: runs, studies with their ratings, .ecdc files, checkpoints."""
+"""Files of earlier versions still open: runs, studies with their ratings, .ecdc files, checkpoints."""
 
 from __future__ import annotations
 

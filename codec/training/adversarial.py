@@ -1,4 +1,4 @@
-"""What the discriminators of one bit rate contribute to an update (EnCodec paper, section 3.4)."""
+"""The contribution of the discriminators of one bit rate to an update (EnCodec paper, section 3.4)."""
 
 from __future__ import annotations
 

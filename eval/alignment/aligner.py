@@ -39,7 +39,7 @@ LOCAL_HEIGHT = 0.5  # median height of windows that proves that waveforms match,
 
 @dataclass(frozen=True)
 class Settled:
-    """What will be done: samples to remove, polarity, development of the delay, and marks so far."""
+    """The planned alignment: samples to remove, polarity, development of the delay, and marks so far."""
 
     removed: float
     sign: int

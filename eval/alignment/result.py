@@ -1,4 +1,4 @@
-"""What alignment did and found: `Alignment`, its marks, and the rule that it follows."""
+"""Result of an alignment: `Alignment`, its marks, and the rule that it follows."""
 
 from __future__ import annotations
 

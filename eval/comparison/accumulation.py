@@ -44,7 +44,7 @@ EMPTY = Content(pd.DataFrame(), {})
 
 
 def read(run: Path) -> Content:
-    """What a folder holds; nothing if it has no finished run, or one that cannot be read."""
+    """Read the run in a folder; nothing if it has no finished run, or one that cannot be read."""
     try:
         return Content(read_scores(run), read_info(run))
     except UserError:
@@ -137,7 +137,7 @@ def _same_path(one: str, other: str) -> bool:
 
 
 def merged(before: Content, after: Content, stay: pd.DataFrame) -> Content:
-    """What a run holds after a command.
+    """Contents of a run after a command.
 
     Args:
         after: the command's own scores and metadata.

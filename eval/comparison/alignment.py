@@ -64,7 +64,7 @@ class Policy:
         return {"auto": SEARCH, "documented": DOCUMENTED, "none": Rule("none")}[self.align]
 
     def identity(self, system: System) -> list[str]:
-        """What of the policy determines the aligned audio of a system: [] where earlier versions did the same."""
+        """Parts of the policy that determine the aligned audio of a system: [] where earlier versions did the same."""
         given = self.delays.get(system.text) or self.delays.get(system.family)
         if given is not None:
             return ["delay", given.text]

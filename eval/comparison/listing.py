@@ -17,7 +17,7 @@ SHOWN = 3  # links in a line
 
 @dataclass
 class Listing:
-    """What is in a folder.
+    """Contents of a folder.
 
     Attributes:
         audio: audio files, those of linked folders included; hidden files and the folders of runs are not.
@@ -36,7 +36,7 @@ class Listing:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out, in one line each."""
+        """The files left out, one line each."""
         lines = []
         if self.skipped:
             counts = sorted(self.skipped.items(), key=lambda item: (-item[1], item[0]))
@@ -93,7 +93,7 @@ def listed(folder: Path, leave_out: Path | None = None, suffixes: tuple[str, ...
 
 
 def _entries(folder: Path, listing: Listing) -> list[os.DirEntry[str]]:
-    """What is in a folder, by name; nothing if it is a run or cannot be read."""
+    """List a folder by name; nothing if it is a run or cannot be read."""
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)

@@ -39,7 +39,7 @@ def reasons(
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What differs between the parts of two versions; "" if that is not known."""
+    """Name the difference between the parts of two versions; "" if that is not known."""
     if not before or not now:
         return ""
     changed = [name for name, content in now.items() if before.get(name, content) != content]

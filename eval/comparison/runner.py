@@ -229,7 +229,7 @@ def _require_own_folder(plan: Plan) -> None:
 
 
 def _listing(plan: Plan) -> Listing | None:
-    """What is in the folder of the recordings; None if a corpus file or list names them."""
+    """Contents of the folder of the recordings; None if a corpus file or list names them."""
     if plan.sources is not None:
         return None
     if plan.run.resolve() == plan.audio_dir.resolve():

@@ -1,4 +1,4 @@
-"""What the server of worker processes imports before it forks them: the work, once for all."""
+"""Imports that the server of worker processes makes before it forks them, so that they are made once."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Format:
 
 @dataclass(frozen=True)
 class Call:
-    """What came back for one signal.
+    """The decoded signal of one source, and its measurements.
 
     Args:
         decoded: [channels, any time] at the codec's own rate, neither cut nor padded.

@@ -17,7 +17,7 @@ SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a codec did with a source of one format.
+    """A codec's treatment of a source of one format.
 
     Args:
         own: format in which the codec worked.

@@ -1,4 +1,4 @@
-"""What a codec does to two channels that differ: keeps, swaps, folds or inverts them."""
+"""Treatment of two channels that differ: a codec keeps, swaps, folds or inverts them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ YOUNG = 3600.0  # seconds; a command that is running may still need younger file
 
 @dataclass(frozen=True)
 class Garbage:
-    """What a run does not need.
+    """Files that a run does not need.
 
     Args:
         audio: decoded files that neither a score nor a record refers to.

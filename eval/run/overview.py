@@ -1,4 +1,4 @@
-"""What a run holds: a row for each system, and the recordings, metrics and commands below."""
+"""Overview of a run: a row for each system, and the recordings, metrics and commands below."""
 
 from __future__ import annotations
 

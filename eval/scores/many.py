@@ -23,7 +23,7 @@ SPEECH = {"auto": SPEECH_PATTERNS, "speech": ("*",), "audio": ()}  # mode -> pat
 
 @dataclass(frozen=True)
 class Work:
-    """What to score.
+    """The pairs to score.
 
     Args:
         audio: folder of references, corpus file, or list of pairs.

@@ -47,7 +47,7 @@ def pair_grid(scores: Scores, reference: Path | None, decoded: Path, notes: Iter
 
 
 def alignment_text(alignment: Alignment) -> str:
-    """What the alignment found and did, in a sentence."""
+    """The finding and the action of the alignment, in a sentence."""
     if "unaligned" in alignment.names:
         return "Alignment: no delay found."
     removed, rate = alignment.removed, alignment.sample_rate
@@ -62,7 +62,7 @@ def alignment_text(alignment: Alignment) -> str:
 
 
 def _sentences(pair: Pair) -> Iterator[str]:
-    """What alignment did, what was converted, and what each mark of the alignment means."""
+    """Notes on the alignment, on conversions, and on the meaning of each mark."""
     marks = pair.alignment.marks
     yield alignment_text(pair.alignment)
     texts = {mark.text for mark in marks}

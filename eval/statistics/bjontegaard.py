@@ -70,7 +70,7 @@ class Delta:
 
     @property
     def weaknesses(self) -> tuple[str, ...]:
-        """What makes the delta unreliable: few points, curves that hardly overlap, few recordings."""
+        """Reasons that make the delta unreliable: few points, curves that hardly overlap, few recordings."""
         if not (math.isfinite(self.rate) or math.isfinite(self.quality)):
             return ()
         found = []

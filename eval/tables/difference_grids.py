@@ -116,7 +116,7 @@ def compared(pairs: Sequence[Difference]) -> set[tuple[str, str]]:
 
 
 def _small_samples(pairs: Sequence[Difference]) -> list[str]:
-    """What interval and p assume where the files are few."""
+    """Note on the assumptions of interval and p where the files are few."""
     noun = "groups" if _are_grouped(pairs) else "files"
     units = {
         category: max(pair.clusters or pair.n for pair in pairs if pair.category == category)

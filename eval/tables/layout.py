@@ -74,7 +74,7 @@ class Cell:
 
     @property
     def detail(self) -> str:
-        """What stands behind the mean: "± 0.15 (12)"; "± 0.15" or "" for a published figure without n."""
+        """The text behind the mean: "± 0.15 (12)"; "± 0.15" or "" for a published figure without n."""
         if self.n is None:
             return f"± {self.half_width_text}" if math.isfinite(self.half_width) else ""
         return f"± {self.half_width_text} ({self.n}){self.mark}" if self.n else ""

@@ -1,4 +1,4 @@
-"""What a study takes before it opens: sessions, hours and cost."""
+"""Estimate of a study before it opens: sessions, hours and cost."""
 
 from __future__ import annotations
 

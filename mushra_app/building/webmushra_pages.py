@@ -1,4 +1,4 @@
-"""What a webMUSHRA configuration describes: its MUSHRA pages, its texts and questions, and what cannot be imported."""
+"""Contents of a webMUSHRA configuration: its MUSHRA pages, its texts and questions, and what cannot be imported."""
 
 from __future__ import annotations
 

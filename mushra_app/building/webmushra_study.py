@@ -104,7 +104,7 @@ def import_webmushra(
 
 
 def preview(config: Path, out: Path) -> Configuration:
-    """What can be imported; writes nothing and opens no audio.
+    """List what can be imported; writes nothing and opens no audio.
 
     Raises:
         UserError: if the file is not a webMUSHRA configuration, or `out` holds a study already.

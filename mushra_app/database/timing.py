@@ -1,4 +1,4 @@
-"""What the server saw of a session: when it sent a trial page, which audio was fetched, when the ratings came.
+"""The server's record of a session: when it sent a trial page, which audio was fetched, when the ratings came.
 
 The browser's own figure for the time on a page is stored, and never believed alone. A session is implausible if its
 trials together took less time than their sounds last, each heard once; if audio was rated that was never fetched; or if

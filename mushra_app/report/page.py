@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from earmark.codec.text import counted
 from earmark.eval.statistics.aggregate import ALL
-from earmark.eval.tables.numbers import kbps_text
+from earmark.eval.tables.numbers import kbps_text, p_statement, probability
 from earmark.mushra_app.analysis import listening, objective
 from earmark.mushra_app.analysis.comparisons import SIGNIFICANT, too_few_listeners
 from earmark.mushra_app.analysis.flags import FLAGS
@@ -51,8 +51,9 @@ def page(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "number": number, "interval": interval, "plus_minus": plus_minus, "change": change, "p_value": p_value,
-        "counted": counted, "two": lambda value: number(value, 2), "with_interval": with_interval,
+        "number": number, "interval": interval, "plus_minus": plus_minus, "change": change, "probability": probability,
+        "p_statement": p_statement, "counted": counted, "with_interval": with_interval,
+        "two": lambda value: number(value, 2),
     }  # fmt: skip
     return environment.get_template("ratings_report.html").render(
         drawings={
@@ -197,13 +198,6 @@ def plus_minus(row: Row) -> str:
 def change(difference: float) -> str:
     """Format a difference with its sign: "−0.4"."""
     return f"{difference:+.1f}".replace("-", "−") if math.isfinite(difference) else DASH
-
-
-def p_value(p: float) -> str:
-    """Format a p value: "0.031", or "< 0.001"."""
-    if not math.isfinite(p):
-        return DASH
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _grid(

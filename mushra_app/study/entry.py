@@ -19,7 +19,7 @@ WRONG_RATE = marked(
 
 @dataclass(frozen=True)
 class Entry:
-    """What a study asks of a listener's device.
+    """A study's requirements of a listener's device.
 
     Args:
         phones: whether the test can be taken on phones.

@@ -1,4 +1,4 @@
-"""What the app serves, and to whom: the study, its database, and the listener of the current request."""
+"""The objects behind a request: the study, its database, and the listener of the current request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRIAL_TYPES = ("trial", "training", "repeat")
 
 @dataclass(frozen=True)
 class Served:
-    """What an app serves.
+    """The study of an app and all that serves it.
 
     Args:
         audio: folder of the stimuli.
@@ -44,7 +44,7 @@ class Served:
 
 
 def served() -> Served:
-    """What the current app serves."""
+    """The study of the current app and all that serves it."""
     current: Served = current_app.extensions[EXTENSION]
     return current
 

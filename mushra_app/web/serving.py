@@ -52,7 +52,7 @@ def address_of(host: str, port: int) -> str:
 
 
 def warnings(store: Store, host: str, url: str | None) -> list[str]:
-    """What the experimenter should know before listeners come: secrets that others can read, and a missing proxy."""
+    """Notes for the experimenter before listeners come: secrets that others can read, and a missing proxy."""
     exposed = readable_by_others(store.engine)
     found = []
     if exposed:

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 @dataclass
 class Page:
-    """What the script of a trial page reads from it."""
+    """The data that the script of a trial page reads from it."""
 
     key: str
     token: str

@@ -204,7 +204,7 @@ def fill(pattern: str, file: str, category: str) -> str:
 
 
 def _shape(pattern: str, bare: Bare) -> re.Pattern[str]:
-    """What all paths of a pattern look like, without suffix."""
+    """Regular expression of all paths of a pattern, without suffix."""
     parts = re.split(r"({\w+})", bare(pattern))
     shapes = {"{path}": ".+", "{stem}": "[^/]+", "{category}": "[^/]+"}
     return re.compile("".join(shapes.get(part, re.escape(part)) for part in parts))

@@ -1,4 +1,4 @@
-"""What a run says about decoded audio before it starts: matches, formats, bit rates, replaced files."""
+"""Report on decoded audio before a run starts: matches, formats, bit rates, replaced files."""
 
 from __future__ import annotations
 

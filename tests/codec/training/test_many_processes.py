@@ -154,7 +154,7 @@ leave()
 
 @pytest.fixture(scope="module")
 def together(corpus, two_processes):
-    """What the two processes print, and the folder of their trainings; one start serves all tests."""
+    """Output of the two processes, and the folder of their trainings; one start serves all tests."""
     given = f"SMALL, KINDS, CORPUS = {SMALL!r}, {KINDS!r}, Path({str(corpus)!r})\n"
     return two_processes(given + WORK)
 

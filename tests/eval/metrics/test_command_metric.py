@@ -39,7 +39,7 @@ print("finished", file=sys.stderr)
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch):
-    """What a test registers ends with it."""
+    """Metrics that a test registers end with it."""
     monkeypatch.setattr(registry, "_METRICS", registry.registered())
     monkeypatch.setattr(remembered, "_REMEMBERED", {})
 

@@ -38,7 +38,7 @@ def level_gap(reference, decoded):
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch):
-    """What a test registers ends with it."""
+    """Metrics that a test registers end with it."""
     monkeypatch.setattr(registry, "_METRICS", registry.registered())
 
 

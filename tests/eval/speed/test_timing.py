@@ -55,7 +55,7 @@ def language_model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def benched(checkpoint, language_model, tmp_path_factory):
-    """What the command prints and writes about two conventional codecs, and EnCodec without and with entropy coding."""
+    """Output and files of the command about two conventional codecs, and EnCodec without and with entropy coding."""
     out = tmp_path_factory.mktemp("bench") / "bench.json"
     encodec = f"encodec_24khz@6:checkpoint={checkpoint}"
     systems = f"opus@12,anchor@3.5k,{encodec},{encodec}:lm={language_model[1]}"

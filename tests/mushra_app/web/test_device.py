@@ -1,4 +1,4 @@
-"""What is recorded of a listener's device and listening, and which devices are let in."""
+"""Records of a listener's device and listening, and which devices are let in."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def require_equal(pair, reference, decoded, rate) -> None:
 
 
 def damaged(x: np.ndarray, rate: int) -> dict[str, np.ndarray]:
-    """What codecs and transports do to a signal [time]."""
+    """Typical changes of a signal [time] by codecs and transports."""
     noise = np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
     lost, hum = x.copy(), np.sin(np.arange(x.size) * 2 * np.pi * 50 / rate).astype(np.float32)
     lost[x.size // 3 : x.size // 2] = 0
@@ -91,7 +91,7 @@ def test_lengths_that_fill_no_vector(mode, seconds, clip, managers):
 
 
 def test_references_in_turns_do_not_mix(clip, managers):
-    """What is kept of one reference is not used for another of the same length."""
+    """Values kept of one reference are not used for another of the same length."""
     first, second = (clip(name, 1.5, 48000)[0] for name in ("music_trumpet.ogg", "sound_robin.ogg"))
     for _ in range(2):
         require_equal(managers["audio"], first, second, 48000)
