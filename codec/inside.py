@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from earmark.codec.errors import UserError
@@ -38,6 +40,9 @@ def inside(folder: Path, name: str, source: object) -> Path:
         if ".." in PurePosixPath(name).parts:
             raise refusal
         return path
+    with suppress(OSError):  # a file that exists, reached without links and "..": inside as it reads, and cheap to see
+        if path != folder and os.path.realpath(path, strict=True) == os.fspath(path):
+            return path
     try:
         root, target = folder.resolve(), path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a name that is too long

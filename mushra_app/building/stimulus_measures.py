@@ -16,8 +16,6 @@ from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.codec.files import write_text
 from earmark.codec.progress import progress
-from earmark.eval.alignment.plain import height_at, match_near
-from earmark.eval.alignment.search import find_delay
 from earmark.eval.levels import loudness
 from earmark.mushra_app.study.study import Item, Study, stimulus_path
 
@@ -120,6 +118,9 @@ def lag_and_correlation(
         correlation is 0 if no delay stands out: in silence, periodic signals, and where the codec does not keep the
         waveform and the spectral envelopes do not tell more than 5 ms.
     """
+    from earmark.eval.alignment.plain import height_at, match_near  # not when a server starts with cached measures
+    from earmark.eval.alignment.search import find_delay
+
     if not reference.any() or not signal.any():
         return 0, 0.0
     here, _ = height_at(reference, signal, 0)

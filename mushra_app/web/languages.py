@@ -14,7 +14,7 @@ from functools import cache
 from io import BytesIO
 
 import polib
-from flask import Flask, request
+from flask import Flask, g, request
 
 from earmark.mushra_app.study.translations import LANGUAGES, catalogue_file
 from earmark.mushra_app.web.served import served
@@ -46,12 +46,20 @@ def language() -> str:
 
 def gettext(message: str) -> str:
     """Translate a message into the language of this request."""
-    return catalogue(language()).gettext(message)
+    return _translations().gettext(message)
 
 
 def ngettext(one: str, several: str, count: int) -> str:
     """Translate the singular or plural of a message, depending on `count`."""
-    return catalogue(language()).ngettext(one, several, count)
+    return _translations().ngettext(one, several, count)
+
+
+def _translations() -> standard.NullTranslations:
+    """Catalogue of this request, chosen once: a page has a hundred messages."""
+    if "translations" not in g:
+        g.translations = catalogue(language())
+    translations: standard.NullTranslations = g.translations
+    return translations
 
 
 @cache
