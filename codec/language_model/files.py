@@ -24,6 +24,7 @@ from earmark.codec.language_model.portable_coder import PortableModelCoder
 from earmark.codec.language_model.portable_model import PortableModel
 from earmark.codec.language_model.portable_quantization import quantized
 from earmark.codec.language_model.public_coder import PublicModelCoder
+from earmark.codec.language_model.restored import restored
 
 FORMAT = "earmark.language_model"
 VERSION = "1"
@@ -92,10 +93,20 @@ def load_float(source: str | Path, codec: EncodecConfig, accepted: Accepted = No
     """
     path, tensors, metadata = _read(source, accepted)
     if metadata.get("arithmetic") == "integer":
-        raise UserError(
-            f"{path}: holds an integer language model; --container reference and training need one in floating point"
-        )
+        raise UserError(f"{path}: holds an integer language model; --container reference needs one in floating point")
     return _float_model(path, tensors, metadata, codec)
+
+
+def load_to_train(source: str | Path, codec: EncodecConfig) -> LanguageModel:
+    """Load a model that a training starts from: a float one, or the float one that an integer one stands for.
+
+    Raises:
+        UserError: as by `load_portable`.
+    """
+    _, _, metadata = _read(source, None)
+    return (
+        restored(load_portable(source, codec)) if metadata.get("arithmetic") == "integer" else load_float(source, codec)
+    )
 
 
 def save(model: LanguageModel | PortableModel, path: Path, **metadata: str) -> None:

@@ -24,7 +24,7 @@ from earmark.codec.text import counted
 @shared.training_folder
 @option(
     "--start-from", "start", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-    show_default="random weights", help="Weights to start from: float.safetensors of an earlier training.",
+    show_default="random weights", help="Weights to start from: a model file of an earlier training, float or integer.",
 )  # fmt: skip
 @option(
     "--hours", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", show_default="all",

@@ -54,7 +54,8 @@ def train(
         shards: recordings.
         folder: folder of the training.
         group: processes that share each batch; rank 0 makes the codes, validates and writes.
-        start: float model to start from; it may belong to other weights of the codec. Default: random weights.
+        start: model to start from, float or integer; it may belong to other weights of the codec. Default: random
+            weights.
         hours: most hours of recordings to use, see code_sequences.write().
         resume: continue the training in the folder, if there is one.
         stop_after: seconds after which, and after at least one update, the state is saved and the training stops.
@@ -68,7 +69,7 @@ def train(
         KeyboardInterrupt: the training was interrupted; the state is saved.
     """
     started = time.monotonic()
-    initial = None if start is None else language_model_files.load_float(start, codec.config)
+    initial = None if start is None else language_model_files.load_to_train(start, codec.config)
     metadata = {
         "recipe": asdict(recipe),
         "start": start and fingerprint(start),
