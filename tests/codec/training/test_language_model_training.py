@@ -175,8 +175,9 @@ def test_starts_from_an_integer_model(trained, codec, corpus, tmp_path):
     before, after = (
         json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["validation"] for folder in (trained, tmp_path)
     )
-    assert before.keys() == after.keys()
-    for name, value in before.items():
+    bits = {name: value for name, value in before.items() if name.startswith("bits_per_code")}
+    assert len(bits) == 2  # one per bit rate
+    for name, value in bits.items():
         assert after[name] == pytest.approx(value, rel=0.01), name
 
 
