@@ -29,6 +29,8 @@ refused = "https://panel.example/no?who={participant}"
 """
 ADA = "/?pid=ada@example.org&visit=v1&project=P7"
 CONNECT = "/?participantId=0A1B&assignmentId=AS9&projectId=PR5"
+CONNECT_DONE = "https://connect.cloudresearch.com/participant/project/57A4C0DE21/complete"
+CONNECT_TABLE = f'[platform]\nname = "connect"\ncompleted = "{CONNECT_DONE}"\n'
 
 
 def serve(folder: Path, settings: str) -> Flask:
@@ -71,12 +73,11 @@ def test_a_damaged_address_or_one_of_another_study_is_refused(study_folder: Path
 
 
 def test_an_assignment_of_connect_is_not_taken_for_mechanical_turk(study_folder: Path):
-    page = take_all(Visitor(serve(study_folder, '[platform]\nname = "connect"\n')), CONNECT)
-    assert 'href="https://connect.cloudresearch.com/participant/project/PR5/complete"' in page
+    assert f'href="{CONNECT_DONE}"' in take_all(Visitor(serve(study_folder, CONNECT_TABLE)), CONNECT)
 
 
 def test_parameters_of_other_platforms_mean_nothing(study_folder: Path):
-    app = serve(study_folder, '[platform]\nname = "connect"\n')
+    app = serve(study_folder, CONNECT_TABLE)
     for address in (PROLIFIC, "/?" + HIT.partition("&")[2]):
         assert "takes no listeners by this address" in Visitor(app).get(address).text
     assert read_arrival({"assignmentId": "x"}, PRESETS["prolific"]) == Arrival()
@@ -123,6 +124,7 @@ def _admin_page(app: Flask) -> str:
         ({"name": "toloka"}, "participant is missing"),
         ({"name": "panel", "participant": "p&q"}, "must be the name of a parameter"),
         ({"name": "panel", "participant": "p", "colour": "red"}, "no such key: colour"),
+        ({"name": "connect"}, "connect needs completed, the Redirect URL that Connect shows"),
         ({"name": "panel", "participant": 3}, "participant must be a text"),
         ({"name": "panel", "participant": "p", "study_id": "7"}, "study_id needs study"),
         ({"name": "panel", "participant": "p", "completed": "javascript:alert(1)"}, "begins with https://"),
