@@ -1,4 +1,4 @@
-"""`earmark study build | import | check | serve | report`."""
+"""`earmark study`: making, serving, reviewing and reporting a listening test."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from earmark.codec.text import counted
 from earmark.mushra_app.addresses import frame_sites, public_address
 from earmark.mushra_app.backup_cli import backup
 from earmark.mushra_app.build_cli import build, import_, print_notes
+from earmark.mushra_app.crowd_cli import approve, reject, submissions
+from earmark.mushra_app.crowd_money_cli import bonus, publish
 from earmark.mushra_app.plan_cli import plan
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ study_group.add_command(build)
 study_group.add_command(import_)
 study_group.add_command(plan)
 study_group.add_command(backup)
+for crowd_command in (publish, submissions, approve, reject, bonus):
+    study_group.add_command(crowd_command)
 
 
 @command(

@@ -102,8 +102,13 @@ def _from_4(rows: Rows) -> None:
         trial["listening"] = None
 
 
+def _from_5(rows: Rows) -> None:
+    """Change rows of version 5 to version 6, which records what was sent to a platform; nothing was before."""
+    rows["sent"] = []
+
+
 # Version -> function that changes its rows to those of the next version.
-CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1, "2": _from_2, "3": _from_3, "4": _from_4}
+CHANGES: Mapping[str, Callable[[Rows], None]] = {"1": _from_1, "2": _from_2, "3": _from_3, "4": _from_4, "5": _from_5}
 
 
 def can_migrate(version: str) -> bool:

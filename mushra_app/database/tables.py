@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from earmark.mushra_app.database.json_text import JsonText
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 
 
 class Base(DeclarativeBase):
@@ -240,6 +240,27 @@ class Admitted(Base):
 
     person: Mapped[str] = mapped_column(primary_key=True)
     time: Mapped[float]
+
+
+class Sent(Base):
+    """Something asked of a platform's API that changes it there: an approval, a rejection, a bonus, a new study.
+
+    Written before it is sent and again after the answer, so that after a kill between the two the next command knows
+    what may have been done; see sent.py.
+
+    Attributes:
+        key: what is asked and of which submission, such as "approve SUBMISSION". Nothing is sent twice under one key.
+        begun: when it was about to be sent.
+        done: when the platform had done it; None if that is not known.
+        details: what the repetition of the command needs, such as the amount and the platform's id of a payment.
+    """
+
+    __tablename__ = "sent"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    begun: Mapped[float]
+    done: Mapped[float | None]
+    details: Mapped[dict[str, Any]] = mapped_column(JsonText, default=dict)
 
 
 class AdminSession(Base):

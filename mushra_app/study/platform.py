@@ -5,8 +5,8 @@ at addresses of its own. The presets hold what the platforms document:
 
 - Prolific: PROLIFIC_PID, STUDY_ID, SESSION_ID; docs.prolific.com, "The study object".
 - Mechanical Turk: workerId, assignmentId, hitId, turkSubmitTo; see crowd.py.
-- Connect (CloudResearch): participantId, assignmentId and projectId, in this spelling. Participants return to the Redirect
-  URL that the wizard "Create a Study" shows at its end, or copy a completion code ("Project Completion"). The Redirect
+- Connect (CloudResearch): participantId, assignmentId and projectId, in this spelling. Participants return to the
+  Redirect URL that the wizard "Create a Study" shows at its end, or copy a completion code ("Project Completion"). The
   URL, connect.cloudresearch.com/participant/project/CODE/complete, has a code of its own, which is not the projectId.
 - SONA: the Study URL holds %SURVEY_CODE%, which becomes a number; the Client-Side Completion URL ends in survey_code=
   and that number ("External Study Credit Granting").
@@ -141,7 +141,9 @@ def _check(platform: Platform, table: Mapping[str, Any]) -> None:
     if (platform.signed or platform.signed_for) and platform.name != "prolific":
         raise ValueError('platform: signed and signed_for are for name = "prolific", which signs its addresses')
     if platform.name == "connect" and not (platform.completed or platform.code):
-        raise ValueError("platform: connect needs completed, the Redirect URL that Connect shows for the study, or code")
+        raise ValueError(
+            "platform: connect needs completed, the Redirect URL that Connect shows for the study, or code"
+        )
     if not platform.participant:
         raise ValueError("platform: participant is missing: the parameter of the address that holds the person's id")
     for kind in PARAMETERS:

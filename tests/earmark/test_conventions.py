@@ -23,6 +23,7 @@ TREE = {
 GROUPS = {
     "study": [
         "build", "import", "check", "serve", "report", "invite", "items", "status", "plan", "export", "backup", "erase",
+        "publish", "submissions", "approve", "reject", "bonus",
     ],
     "data": ["index", "shards", "open-corpus", "demo"],
     "run": ["drop", "merge", "show", "gc"],

@@ -38,6 +38,7 @@ FILES = {
     "study build": (["run", "-o"], "out/study.json"),
     "study import": (["config.yaml", "-o"], "out/study.json"),
     "study backup": (["study", "-o"], "mine.sqlite"),
+    "study submissions": (["study", "-o"], "mine.csv"),
     "study report": (["--ratings", "ratings.csv", "-o"], "out/report.html"),
     "data shards": (["data.jsonl", "--rate", "24k", "-o"], "out/shard-0000.pcm"),
     "train": (["tiny", "--data", "data.jsonl", "-o"], "out/log.jsonl"),

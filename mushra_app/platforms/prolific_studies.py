@@ -1,0 +1,125 @@
+"""Making and publishing a study on Prolific.
+
+"Create a draft study", "Update a study", "Publish a draft study" and "List all studies" in
+docs.prolific.com/api-reference. The internal name of a draft contains the id of the database, so that a draft is found
+again whose creation was not recorded.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from earmark.codec.errors import UserError
+from earmark.mushra_app.database.sent import Journal
+from earmark.mushra_app.database.store import Store
+from earmark.mushra_app.platforms.api import Offer, Step
+from earmark.mushra_app.platforms.money import shown
+from earmark.mushra_app.platforms.prolific_client import ProlificClient
+from earmark.mushra_app.study.crowd import prolific_address
+
+DRAFT = "UNPUBLISHED"
+CREATED = "create prolific"  # key in the journal
+
+
+def steps(client: ProlificClient, offer: Offer, store: Store, journal: Journal) -> list[Step]:
+    """Changes that lead to the offer; see Platform.publishing."""
+    crowd = store.crowd
+    study = client.study() if crowd.prolific_study else _made_before(client, store)
+    if study is None:
+        return [_creation(client, offer, store, journal), *_publication(client, store)]
+    found: list[Step] = []
+    if not crowd.prolific_study:
+        found.append(Step(f"enter study {study['id']} on the admin page", 0, lambda: _enter(store, journal, study)))
+    found += _changes(client, study, offer)
+    if study["status"] == DRAFT:
+        found += _publication(client, store, 0 if found[-1:] and found[-1].cost else _cost(study))
+    return found
+
+
+def _made_before(client: ProlificClient, store: Store) -> dict[str, Any] | None:
+    """A study that an earlier call made and did not record."""
+    path: str | None = "/studies/"
+    while path is not None:
+        answer = client.call("GET", path)
+        for study in answer["results"]:
+            if study.get("internal_name") == _internal_name(store):
+                found: dict[str, Any] = client.call("GET", f"/studies/{study['id']}/")
+                return found
+        path = client.next_page(answer)
+    return None
+
+
+def _creation(client: ProlificClient, offer: Offer, store: Store, journal: Journal) -> Step:
+    if not offer.address:
+        raise UserError("--url: give the public address of the study, to which Prolific sends participants")
+    earlier = journal.entries(CREATED).get(CREATED)
+    code = store.crowd.prolific_completion or (
+        earlier.details["code"] if earlier else f"E{secrets.token_hex(4).upper()}"
+    )
+    body = {
+        "name": offer.title,
+        "internal_name": _internal_name(store),
+        "description": offer.description,
+        "external_study_url": prolific_address(offer.address),
+        "prolific_id_option": "url_parameters",
+        "completion_codes": [{"code": code, "code_type": "COMPLETED", "actions": [{"action": "MANUALLY_REVIEW"}]}],
+        "total_available_places": offer.places,
+        "estimated_completion_time": offer.minutes,
+        "reward": offer.reward,
+        "device_compatibility": ["desktop"],
+        "peripheral_requirements": ["audio"],
+    }
+
+    def create() -> None:
+        journal.begin({CREATED: {"code": code}})
+        _enter(store, journal, client.call("POST", "/studies/", body))
+
+    text = (
+        f"create a study of {offer.places} places at {shown(offer.reward, client.currency())} for {offer.minutes} min: "
+        f"{offer.title}; {prolific_address(offer.address)}; completion code {code}, reviewed by hand"
+    )
+    return Step(text, offer.places * offer.reward, create)
+
+
+def _enter(store: Store, journal: Journal, study: dict[str, Any]) -> None:
+    """Enter a study on the admin page, with its completion code."""
+    codes = [one["code"] for one in study.get("completion_codes") or () if one.get("code_type") == "COMPLETED"]
+    earlier = journal.entries(CREATED).get(CREATED)
+    code = codes[0] if codes else earlier.details["code"] if earlier else ""
+    crowd = store.crowd
+    store.crowd = replace(
+        crowd, prolific_study=study["id"], prolific_completion=crowd.prolific_completion or code
+    )  # fmt: skip
+    journal.finish([CREATED])
+
+
+def _changes(client: ProlificClient, study: dict[str, Any], offer: Offer) -> list[Step]:
+    """Raise the number of places. A published study cannot have fewer."""
+    places, reward = int(study["total_available_places"]), round(study["reward"])
+    if offer.places <= places:
+        return []
+    cost = reward * (offer.places if study["status"] == DRAFT else offer.places - places)
+    body = {"total_available_places": offer.places}
+    return [
+        Step(
+            f"raise the places of study {study['id']} from {places} to {offer.places}", cost,
+            lambda: client.call("PATCH", f"/studies/{study['id']}/", body),
+        )
+    ]  # fmt: skip
+
+
+def _publication(client: ProlificClient, store: Store, cost: int = 0) -> list[Step]:
+    def publish() -> None:
+        client.call("POST", f"/studies/{store.crowd.prolific_study}/transition/", {"action": "PUBLISH"})
+
+    return [Step("publish it, so that participants see it", cost, publish)]
+
+
+def _cost(study: dict[str, Any]) -> int:
+    return int(study["total_available_places"]) * round(study["reward"])
+
+
+def _internal_name(store: Store) -> str:
+    return f"earmark {store.setting('study_id')}"
