@@ -11,7 +11,7 @@ from flask import Flask
 from earmark.mushra_app.database import stimuli
 from earmark.mushra_app.database.store import LEASE_SECONDS, SESSIONS_PER_ADDRESS, open_store
 from earmark.mushra_app.study import study as studies
-from earmark.mushra_app.web import admin, entrance, faults, languages, listener, media, reach, safety
+from earmark.mushra_app.web import admin, entrance, faults, languages, listener, media, playback, reach, safety
 from earmark.mushra_app.web.public_url import PublicUrl
 from earmark.mushra_app.web.served import EXTENSION, Served
 from earmark.mushra_app.web.signed_address import Keys
@@ -77,7 +77,7 @@ def create_app(study_folder: Path, options: Options = Options()) -> Flask:
     )
     app.extensions[faults.EXTENSION] = faults.Faults()
     app.extensions[EXTENSION] = Served(study, store, study_folder.resolve() / "audio", keys)
-    for blueprint in (entrance.pages, listener.pages, media.media, admin.admin, reach.health):
+    for blueprint in (entrance.pages, listener.pages, media.media, playback.playback, admin.admin, reach.health):
         app.register_blueprint(blueprint)
     languages.translate(app)
     safety.protect(app)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from earmark.mushra_app.web.served import served
 
 WAIT_SECONDS = 10
-START_SECONDS = 3  # until workers answer
+START_SECONDS = 1.0  # until gunicorn has forked its workers; requests wait for them
 
 health = Blueprint("health", __name__)
 
@@ -67,7 +67,7 @@ def warn_of_mismatch(url: str | None, study: str) -> None:
         if (problem := mismatch(url, study)) is not None:
             print(f"note: {problem}", file=sys.stderr, flush=True)
 
-    timer = threading.Timer(START_SECONDS, look)  # after gunicorn has forked its workers
+    timer = threading.Timer(START_SECONDS, look)
     timer.daemon = True
     timer.start()
 

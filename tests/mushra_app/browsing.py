@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 from flask import Flask
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -59,7 +60,8 @@ class Listener:
             elements = browser.find_elements(By.CSS_SELECTOR, selector)
             return next((element for element in elements if element.is_displayed()), None)
 
-        return WebDriverWait(self.browser, 20, poll_frequency=0.02).until(shown, selector)
+        changing = [StaleElementReferenceException]  # another page has come between the two questions
+        return WebDriverWait(self.browser, 20, 0.02, ignored_exceptions=changing).until(shown, selector)
 
     def until(self, script: str) -> object:
         """Wait for a script to return something true, and return that."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from sqlalchemy import create_engine, text
 
 from earmark.codec import audio
 from earmark.mushra_app.study import study as studies
@@ -60,6 +62,31 @@ def study_folder(tmp_path: Path) -> Path:
     """A new study on disk: 4 items, 4 conditions, 3 trials per listener, 2 ratings per item."""
     write_study(tmp_path / "STUDY")
     return tmp_path / "STUDY"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str | None]:
+    """URL of a PostgreSQL server for all tests; None if it or its driver is not installed."""
+    from benchmarks.crowd import postgresql as start
+
+    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or find_spec("psycopg") is None:
+        yield None
+        return
+    with start() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str | None) -> str:
+    """URL of an empty PostgreSQL database; skips the test if there is none."""
+    if postgresql_server is None:
+        pytest.skip("no PostgreSQL, or no psycopg, installed; on Debian: apt-get install postgresql")
+    engine = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return postgresql_server
 
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")

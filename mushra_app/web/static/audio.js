@@ -1,4 +1,5 @@
 // Opens an audio context at the study's rate, and loads all stimuli of a page before it starts.
+import { reportFailure } from "./failures.js";
 
 const ATTEMPTS = 5;
 const STALL = 20_000; // milliseconds without data after which an attempt is aborted
@@ -19,28 +20,56 @@ export function openContext(sampleRate) {
 }
 
 /**
- * Download and decode stimuli.
+ * Download and decode the stimuli of a page. Reports what fails for good to the server.
  *
  * @param {AudioContext} context
  * @param {string[]} urls
  * @param {(fraction: number) => void} onProgress called with the fraction loaded, 0 to 1
- * @returns {Promise<AudioBuffer[]>} in the order of `urls`
+ * @returns {Promise<AudioBuffer[]>} in the order of `urls`, of equal length
+ * @throws {Error} whose `notice` names the page's notice that explains it: "load" or "decode"
  */
 export async function load(context, urls, onProgress) {
   const fractions = urls.map(() => 0);
-  const report = (k, fraction) => {
+  const progressOf = (k) => (fraction) => {
     fractions[k] = fraction;
     onProgress(fractions.reduce((sum, one) => sum + one) / urls.length);
   };
-  return Promise.all(
-    urls.map(async (url, k) => context.decodeAudioData(await download(url, (fraction) => report(k, fraction)))),
-  );
+  const buffers = await Promise.all(urls.map((url, k) => loadOne(context, url, progressOf(k))));
+  for (const k of truncated(buffers)) buffers[k] = await loadOne(context, urls[k], progressOf(k), "reload");
+  const failures = truncated(buffers).map((k) => failure(urls[k], "decode", new RangeError("truncated")));
+  if (failures.length > 0) throw failures[0];
+  return buffers;
 }
 
-async function download(url, onFraction) {
+/** Indices of buffers that are shorter than others: browsers decode a truncated file as far as it goes. */
+function truncated(buffers) {
+  const longest = Math.max(...buffers.map(({ length }) => length));
+  return [...buffers.keys()].filter((k) => buffers[k].length < longest);
+}
+
+async function loadOne(context, url, onFraction, cache = "default") {
+  let notice = "load";
+  try {
+    const bytes = await download(url, onFraction, cache);
+    notice = "decode";
+    return await context.decodeAudioData(bytes);
+  } catch (error) {
+    // The browser may have kept a damaged answer, or one from elsewhere, such as a hotel network's log-in page.
+    if (notice === "decode" && cache === "default") return loadOne(context, url, onFraction, "reload");
+    throw failure(url, notice, error);
+  }
+}
+
+/** Report a failure, unless the server has refused the sound itself, and make the error to throw. */
+function failure(url, notice, error) {
+  if (!error.refused) reportFailure(url, notice, error);
+  return Object.assign(new Error(error.message), { notice });
+}
+
+async function download(url, onFraction, cache) {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await fetchAll(url, onFraction);
+      return await fetchAll(url, onFraction, cache);
     } catch (error) {
       if (attempt === ATTEMPTS || error.refused) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt));
@@ -48,7 +77,7 @@ async function download(url, onFraction) {
   }
 }
 
-async function fetchAll(url, onFraction) {
+async function fetchAll(url, onFraction, cache) {
   const stalled = new AbortController();
   let timer;
   const expectMore = () => {
@@ -57,7 +86,7 @@ async function fetchAll(url, onFraction) {
   };
   expectMore();
   try {
-    const response = await fetch(url, { signal: stalled.signal });
+    const response = await fetch(url, { cache, signal: stalled.signal });
     // Errors of the server and "too many requests" may pass; other statuses would come back on every attempt.
     const refused = response.status < 500 && response.status !== 429;
     if (!response.ok) throw Object.assign(new Error(`${response.status}`), { refused });

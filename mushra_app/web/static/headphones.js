@@ -82,6 +82,6 @@ try {
   for (const [k, row] of rows.entries()) prepare(row, k, buffers[k]);
   loading.hidden = true;
   rows[0].button.disabled = false;
-} catch {
-  notice("load", true);
+} catch (error) {
+  notice(error.notice ?? "load", true);
 }

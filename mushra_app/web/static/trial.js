@@ -46,9 +46,9 @@ class Trial {
     }
     try {
       await this.#load();
-    } catch {
+    } catch (error) {
       this.#page.loading.hidden = true;
-      notice("load", true);
+      notice(error.notice ?? "load", true);
       return;
     }
     this.#page.state = "ready";

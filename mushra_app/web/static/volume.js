@@ -36,6 +36,6 @@ try {
   });
   loading.hidden = true;
   toggle.disabled = false;
-} catch {
-  notice("load", true);
+} catch (error) {
+  notice(error.notice ?? "load", true);
 }

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from benchmarks.crowd import postgresql
 from earmark.mushra_app.database import admin_access
 from earmark.mushra_app.database.refusals import AlreadyRatedError, NotOpenError, TookPartError
 from earmark.mushra_app.database.store import Store, open_store
@@ -24,24 +23,10 @@ from tests.mushra_app.database.sessions import enter
 VERSION_1 = Path(__file__).parent / "data" / "database-version-1.sql"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    pytest.importorskip("psycopg")
-    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-        pytest.skip("no PostgreSQL installed; on Debian: apt-get install postgresql")
-    with postgresql() as url:
-        yield url
-
-
 @pytest.fixture
-def url(server: str) -> str:
+def url(postgresql: str) -> str:
     """An empty database."""
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return server
+    return postgresql
 
 
 @pytest.fixture

@@ -5,15 +5,20 @@ axe-core (Deque Systems, Mozilla Public License 2.0) comes with the package axe-
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
 from selenium import webdriver
+from sqlalchemy.exc import OperationalError
 
 from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Step
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.report.writing import write_report
@@ -48,6 +53,12 @@ axe.run(document, { resultTypes: ["violations"], ...options }).then(({ violation
 """
 
 
+# Notices are judged too.
+NOTICES = """
+for (const notice of document.querySelectorAll(".notice[hidden]")) notice.hidden = false;
+"""
+
+
 class Pages:
     """A browser that shows the pages of a session which a visitor over HTTP goes through."""
 
@@ -70,7 +81,7 @@ class Pages:
         webdriver.support.wait.WebDriverWait(self.browser, 20, 0.02).until(
             lambda browser: browser.execute_script("return document.querySelector(arguments[0]) !== null", ready)
         )
-        self.browser.execute_script(self.axe)
+        self.browser.execute_script(self.axe + NOTICES)
         for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
             media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
             self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
@@ -91,30 +102,47 @@ def pages(chromium: webdriver.Chrome, make_study: Callable[..., Study], tmp_path
         chromium.delete_all_cookies()
 
 
-def test_no_page_has_a_violation(pages: Pages, tmp_path: Path):
+def provoke_faults(app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sound of a trial that fails in a browser, a full disk, a lost database, and somebody who is refused."""
+    page = visitor.trial()
+    report = {"token": page.token, "reason": "decode", "error": "EncodingError: Unable to decode audio data"}
+    assert visitor.post(page.audio[0], json=report).status_code == 204
+    for error in (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OperationalError("", {}, Exception("closed"))):
+        with monkeypatch.context() as broken:
+            broken.setattr(Store, "status", Mock(side_effect=error))
+            assert Visitor(app).get("/").status_code == 503
+    assert Visitor(app).get("/?PROLIFIC_PID=damaged").status_code == 400
+
+
+def test_no_page_has_a_violation(pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     visitor, store = pages.visitor, pages.app.extensions["earmark"].store
     pages.check("")
     visitor.post("/start", data={"token": field(visitor.get("/").text, "token"), "consent": "yes"})
     while (page := visitor.get("/continue")).request.path != "/thanks":
         path = page.request.path
-        ready = {"/page/volume": "#toggle:enabled", "/page/headphones": ".round button:enabled",
-                 "/page/attention": "#toggle:enabled", "/trial": '.trial[data-state="ready"]'}  # fmt: skip
-        pages.check(path.lstrip("/"), ready.get(path, "body"))
         if path == "/trial":
+            if "Practice" in page.text:  # the other trials look the same
+                pages.check("trial", '.trial[data-state="ready"]')
+                provoke_faults(pages.app, visitor, monkeypatch)
             visitor.rate(visitor.trial())
             continue
+        ready = {"/page/volume": "#toggle:enabled", "/page/headphones": ".round button:enabled",
+                 "/page/attention": "#toggle:enabled"}  # fmt: skip
+        pages.check(path.lstrip("/"), ready.get(path, "body"))
         answers = {"q0": "33", "q1": "in-ear", "q2": "3", "q3": "", "score": "50", "attempt": "0"}
         with store.reading() as session:
             step = session.query(Step).filter_by(type="headphones").first()
         answers |= {f"answer{k}": str(one.answer) for k, one in enumerate(rounds(step.settings["secret"], 0))}
         visitor.post(attribute(page.text, "action")[0], data={"token": field(page.text, "token"), **answers})
     pages.check("thanks")
+    pages.check("declined")
     pages.check("nowhere")  # an error
     pages.check("admin/sign-in")
     form = {"password": admin_access.new_password(store)}
     visitor.client.post("/admin/sign-in", data=form)
-    pages.check("admin/")
+    pages.check("admin/", "#faults tbody tr:nth-child(4)")
     report = write_report(study_ratings(tmp_path), "none", tmp_path / "report")
-    resize(pages.browser, 600, 800)  # so narrow that tables scroll
+    resize(pages.browser, 390, 800)  # so narrow that tables scroll
+    pages.show(f"{pages.url}admin/")
     pages.show(report.page.as_uri())
-    assert len(set(pages.seen)) >= 12
+    assert len(pages.seen) == 14

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
 
 from earmark.mushra_app.database.collected import devices
 from earmark.mushra_app.study.study import Study
-from earmark.mushra_app.web import create_app
+from earmark.mushra_app.web import create_app, media
+from earmark.mushra_app.web.faults import EXTENSION, PLAYBACK
 from tests.mushra_app.browsing import Listener, resize, serve
 
 pytestmark = pytest.mark.browser
@@ -170,3 +173,41 @@ def test_an_iphone_plays_in_silent_mode(newcomer: Listener, has_session: bool):
     finally:
         browser.execute_cdp_cmd("Network.setUserAgentOverride", {"userAgent": agent})
     assert newcomer.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "error"),
+    [(slice(100, None), "EncodingError"), (slice(None, 20_000), "RangeError: truncated")],
+    ids=["no audio", "truncated"],
+)
+def test_a_sound_that_cannot_be_decoded_is_reported(
+    newcomer: Listener, monkeypatch: pytest.MonkeyPatch, kept: slice, error: str
+):
+    """Once per sound, also if the page is loaded again; the test goes on once the sounds are intact."""
+    intact, faults = media.delivery, newcomer.app.extensions[EXTENSION]
+
+    def damaged(path: Path) -> bytes:
+        return intact(path)[slice(None) if path.stem.endswith("000f00d") else kept]  # not the reference
+
+    def count() -> int:
+        return sum(fault.count for fault in faults.all())
+
+    before = count()
+    newcomer.browser.get(newcomer.url)
+    newcomer.click("[name=consent]")
+    newcomer.click("button.primary")
+    newcomer.wait("#toggle:enabled").click()
+    with monkeypatch.context() as broken:
+        broken.setattr(media, "delivery", damaged)
+        newcomer.wait("#go:enabled").click()
+        assert "This browser cannot play one of the sounds." in newcomer.wait("[data-notice=decode]").text
+        WebDriverWait(newcomer.browser, 20, poll_frequency=0.02).until(lambda _: count() == before + 3)
+        newcomer.click("[data-notice=decode] button")
+        newcomer.until("return document.querySelector('[data-notice=decode]')?.hidden")
+        newcomer.wait("[data-notice=decode]")
+    (fault,) = faults.all()
+    assert (fault.cause, fault.count) == (PLAYBACK, before + 3)
+    assert "not decoded by Chrome" in fault.detail
+    assert f"({error}" in fault.detail
+    newcomer.click("[data-notice=decode] button")
+    newcomer.wait('.trial[data-state="ready"]')

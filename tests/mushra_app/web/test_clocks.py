@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from earmark.mushra_app.database import admin_access
 from earmark.mushra_app.database.store import LEASE_SECONDS, Store
@@ -121,27 +121,11 @@ def test_failed_sign_ins_from_the_future_do_not_lock_the_experimenter_out(study_
     assert admin_access.form_token(store, secret)
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[str]:
-    from benchmarks.crowd import postgresql as start
-
-    pytest.importorskip("psycopg")
-    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-        pytest.skip("no PostgreSQL installed; on Debian: apt-get install postgresql")
-    with start() as url:
-        yield url
-
-
 @pytest.mark.parametrize("apart", [2.0, DAY])
 def test_two_servers_apart_on_one_database(
     make_study: Callable[..., Study], tmp_path: Path, clock: Clock, postgresql: str, apart: float
 ):
     """Each request of a listener goes to the other server than the one before. All times are the database's."""
-    from sqlalchemy import create_engine, text
-
-    with create_engine(postgresql, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
     make_study(tmp_path, items=2, annotations=1, trials=2)
     true = clock.now
     servers = [Visitor(create_app(tmp_path, Options(database=postgresql))) for _ in range(2)]

@@ -9,14 +9,18 @@ import stat
 import subprocess
 import sys
 import threading
-import time
+import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
 from earmark.codec.errors import UserError
@@ -111,39 +115,146 @@ def test_a_public_address_that_leads_elsewhere_is_reported():
     assert "no answer there" in mismatch(f"{host}/one/", "abc")
 
 
-def test_the_command_of_the_compose_file_serves_below_a_path(study_folder: Path):
-    """The process of the service `app`, with SQLite in place of PostgreSQL, behind a proxy that keeps the path."""
+class PrefixProxy(ThreadingHTTPServer):
+    """A reverse proxy that strips the path /listen/ and forwards the rest; another site answers everywhere else."""
+
+    daemon_threads = True
+
+    def __init__(self, app_port: int) -> None:
+        super().__init__(("127.0.0.1", 0), PrefixHandler)
+        self.app_port = app_port
+        self.leads_to_app = True
+        self.url = f"http://127.0.0.1:{self.server_port}/listen/"
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+
+class PrefixHandler(BaseHTTPRequestHandler):
+    server: PrefixProxy
+
+    def do_GET(self) -> None:
+        if not (self.path.startswith("/listen/") and self.server.leads_to_app):
+            self.answer(200, [], b'{"study": "another", "status": "ok"}')
+            return
+        app = HTTPConnection("127.0.0.1", self.server.app_port, timeout=20)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {**self.headers, "Host": "internal:1", "X-Forwarded-For": "203.0.113.9"}
+        app.request(self.command, self.path.removeprefix("/listen"), body, headers)
+        answer = app.getresponse()
+        self.answer(answer.status, answer.getheaders(), answer.read())
+        app.close()
+
+    do_POST = do_GET  # noqa: N815 - BaseHTTPRequestHandler's name
+
+    def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def recipe(service: str) -> dict[str, Any]:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
     assert set(services) == {"app", "database", "proxy"}
+    return services[service]
+
+
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def container(
+    study_folder: Path, postgresql_server: str | None, request: pytest.FixtureRequest
+) -> Iterator[tuple[subprocess.Popen[str], PrefixProxy, str]]:
+    """The process of the recipe's service `app` behind a proxy that does not lead to it yet; its database.
+
+    The database is PostgreSQL where it is installed, else SQLite.
+    """
+    database = f"sqlite:///{study_folder / 'ratings.sqlite'}"
+    if postgresql_server is not None:
+        database = request.getfixturevalue("postgresql")
+    port = free_port()
+    proxy = PrefixProxy(port)
+    proxy.leads_to_app = False
     changes = {
-        "/study": str(study_folder), "--port=8000": f"--port={port}", "--host=0.0.0.0": "--host=127.0.0.1",
+        "/study": str(study_folder), "--port": str(port), "--host": "127.0.0.1", "--url": proxy.url,
+        "--database": database,
     }  # fmt: skip
-    command = [changes.get(part, part) for part in services["app"]["command"] if not part.startswith("--database=")]
-    command = [f"--url=http://127.0.0.1:{port}/listen/" if part.startswith("--url=") else part for part in command]
+    command = []
+    for part in recipe("app")["command"]:
+        name, is_option, _ = part.partition("=")
+        command.append(f"{name}={changes[name]}" if is_option and name in changes else changes.get(part, part))
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "earmark", *command, "--force"], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        assert f"http://127.0.0.1:{port}/listen/" in process.stdout.readline()
-        address = f"http://127.0.0.1:{port}/listen/"
-        for _ in range(100):
-            try:
-                with urllib.request.urlopen(f"{address}health", timeout=5) as answer:
-                    break
-            except OSError:
-                time.sleep(0.1)
-        assert answer.status == 200
-        with urllib.request.urlopen(address, timeout=5) as page:
-            assert 'action="/listen/start"' in page.read().decode()
-        checked = CliRunner().invoke(study_group, ["check", str(study_folder), "--url", address])
-        assert f"--url {address}: leads to this study" in checked.output
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    yield process, proxy, database
+    process.terminate()
+    process.communicate(timeout=20)
+    proxy.shutdown()
+    proxy.server_close()
+
+
+def test_the_processes_of_the_recipe(
+    container: tuple[subprocess.Popen[str], PrefixProxy, str], study_folder: Path, tmp_path: Path
+):
+    """gunicorn, PostgreSQL, a proxy that strips a path, the note on a wrong address, health, a session, a backup."""
+    process, proxy, database = container
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert f": {proxy.url} " in process.stdout.readline()
+    notes = iter(process.stderr.readline, "")
+    assert next(line for line in notes if "--url" in line) == (
+        f"note: --url {proxy.url}: something else than this study answers there; let the proxy forward that to this "
+        "server\n"
+    )
+
+    def check() -> Result:
+        return CliRunner().invoke(study_group, ["check", str(study_folder), "--url", proxy.url])
+
+    wrong = check()
+    assert wrong.exit_code == 1
+    assert f"--url {proxy.url}: something else than this study answers there" in wrong.output
+    proxy.leads_to_app = True
+    assert f"--url {proxy.url}: leads to this study" in check().output
+    test = [part.replace(":8000", f":{proxy.app_port}") for part in recipe("app")["healthcheck"]["test"][1:]]
+    assert subprocess.run([sys.executable, *test[1:]], check=False).returncode == 0
+
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    page = browser.open(proxy.url, timeout=20).read().decode()
+    assert 'action="/listen/start"' in page
+    form = urllib.parse.urlencode({"token": field(page, "token"), "consent": "yes"}).encode()
+    with browser.open(f"{proxy.url}start", form, timeout=20) as volume:
+        assert volume.url == f"{proxy.url}page/volume"
+    if database.startswith("postgresql"):
+        assert backed_up_listeners(database, tmp_path) == "1"
+
+
+def backed_up_listeners(database: str, folder: Path) -> str:
+    """Number of listeners in a copy made by the recipe's health check and backup command."""
+    server = make_url(database)
+    tools = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    socket_folder = f"--host={server.query['host']}"
+    [ready, *options] = recipe("database")["healthcheck"]["test"][1:]
+    subprocess.run([tools / ready, *options, socket_folder], check=True, stdout=subprocess.DEVNULL)
+    page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
+    (dump,) = re.findall(r"exec -T database (pg_dump \S+) earmark > monday\.sql", page)
+    program, user = dump.split()
+    copy = subprocess.run([tools / program, user, socket_folder, server.database], check=True, capture_output=True)
+    psql = [tools / "psql", user, socket_folder, "--quiet", "--tuples-only", "--no-align"]
+    subprocess.run([*psql, "--command=CREATE DATABASE restored", "postgres"], check=True)
+    subprocess.run([*psql, "restored"], check=True, input=copy.stdout, stdout=subprocess.DEVNULL)
+    count = subprocess.run([*psql, "--command=SELECT count(*) FROM listener", "restored"], check=True,
+                           capture_output=True, text=True)  # fmt: skip
+    subprocess.run([*psql, "--command=DROP DATABASE restored", "postgres"], check=True)
+    return count.stdout.strip()
 
 
 def test_the_recipe_has_all_settings_and_no_torch():
