@@ -36,7 +36,7 @@ demo: $(COMPILED)
 	exit $$status
 
 test: $(COMPILED)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(COMPILED) links
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and the order of the files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+LONGEST = (  # longest first; started last, one of them would run alone at the end
+    "test_docs_run.py",
+)
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # real data beside a checkout; absent elsewhere
 
 
@@ -15,3 +18,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no real data here: ../shared is absent")
     return SHARED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist start files in the order below instead of by their number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))

@@ -22,7 +22,7 @@ STAND_INS = {  # commands whose names the pages make up: a codec that copies, an
 
 
 def place(folder: Path) -> None:
-    """Write everything into `folder`, and the programs into `folder`/bin."""
+    """Write all files into `folder`."""
     for name in ("recordings", "audio"):
         recordings(folder / name)
     recordings(folder / "clips", ("speech",), 4)  # enough for a test of one mode of ViSQOL
@@ -34,7 +34,6 @@ def place(folder: Path) -> None:
     decoded_folders(folder)
     lists(folder)
     stimuli(folder / "wavs")
-    programs(folder / "bin")
 
 
 def voice(number: int) -> np.ndarray:

@@ -1,11 +1,13 @@
-"""Run all blocks of a page of the documentation in their order, as a reader would: page_runner.py PAGE.
+"""Run all blocks of a page of the documentation in their order, as a reader would.
 
-It runs in a fresh process and in a folder that page_inputs.py has filled. Command lines that only call `earmark` run in
-this process, which saves an import of everything for each; all others, with pipes and other programs, run in a shell.
+A page runs in a process of its own (prepared.py), in a folder that page_inputs.py has filled. Command lines that only
+call `earmark` run in this process, which saves an import of everything for each; all others, with pipes and other
+programs, run in a shell.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -19,8 +21,6 @@ from pathlib import Path
 
 import soundfile
 from filelock import FileLock
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from earmark import cli
 from tests.markdown import blocks
@@ -39,7 +39,10 @@ BEFORE = {  # what a page assumes to have been done
 PATIENCE = 60  # seconds for a server to answer
 
 
-def run_page(page: Path) -> None:
+def run_page(path: str) -> None:
+    """Run a page; commands that are not told how many processes to start use one, enough for these inputs."""
+    page = Path(path)
+    os.sched_getaffinity = lambda process: {0}
     namespace: dict[str, object] = {"__name__": "__main__"}
     run_shell("\n".join(BEFORE.get(page.name, [])))
     for block in blocks(page):
@@ -49,6 +52,13 @@ def run_page(page: Path) -> None:
             exec(compile(block.code, f"{page.name}:{block.line}", "exec"), namespace)
         elif block.language in SHELL:
             run_shell(block.code)
+
+
+def run_notebook(path: str) -> None:
+    """Run the code cells of a notebook in order, in one process without Jupyter."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
+    exec(compile(code, Path(path).name, "exec"), vars(sys.modules["__main__"]))
 
 
 def run_shell(code: str) -> None:
@@ -139,7 +149,3 @@ def rate_all(folder: Path, listener: int) -> None:
     while "data-stimulus" in (html := visitor.get("/trial").text) and "data-key" in html:
         answer = visitor.rate(visitor.trial(), 40 + 5 * listener)
         assert answer.status_code == 200, answer.text
-
-
-if __name__ == "__main__":
-    run_page(Path(sys.argv[1]).resolve())

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -24,15 +21,6 @@ EXAMPLES = {
     "tests/eval/metrics/test_foo.py",
 }  # made by following the text
 FOLDERS = "benchmarks|baselines|codec|docs|earmark|eval|mushra_app|tests"
-
-
-def run(*program: str, folder: Path) -> None:
-    """Run Python in a process of its own, so that what it registers ends with it; plots open no window."""
-    environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, *program], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
@@ -112,11 +100,3 @@ def test_every_page_is_in_the_menu():
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
     assert [page for page in pages if page not in menu] == []
-
-
-@pytest.mark.parametrize("notebook", sorted((ROOT / "docs").rglob("*.ipynb")), ids=title)
-def test_notebooks_run(notebook: Path, tmp_path: Path):
-    """The code cells run in order, in one process without Jupyter."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    code = "\n".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
-    run("-c", code, folder=tmp_path)  # worker processes import no script, as in Jupyter

@@ -1,4 +1,4 @@
-"""Every page of the documentation runs: its commands and Python blocks in order, as written, on small inputs.
+"""Every page and notebook of the documentation runs: commands and Python blocks in order, as written, on small inputs.
 
 A block that cannot run here has `<!-- not run: reason -->` above it, and is compiled or parsed by the other tests.
 """
@@ -6,15 +6,17 @@ A block that cannot run here has `<!-- not run: reason -->` above it, and is com
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .markdown import PAGES, ROOT, blocks, title
 from .page_inputs import place
+from .page_inputs import programs as place_programs
 from .page_runner import SHELL
+from .prepared import Prepared
 
 RUN_ELSEWHERE = {  # with closer checks
     ROOT / "docs" / "how-to" / "coming-from.md",  # by test_coming_from.py
@@ -28,21 +30,45 @@ WITH_BLOCKS = [
 ]
 
 
-@pytest.mark.parametrize("page", WITH_BLOCKS, ids=title)
-def test_page_runs(page: Path, tmp_path: Path):
-    place(tmp_path)
-    environment = {
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    """Runs pages in processes of their own, with the stand-ins of programs on PATH; plots open no window."""
+    programs = tmp_path_factory.mktemp("programs") / "bin"
+    place_programs(programs)
+    process = Prepared({
         **os.environ,
-        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "EARMARK_EVS_DIR": str(tmp_path / "bin"),
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "EARMARK_EVS_DIR": str(programs),
         "MPLBACKEND": "Agg",
         "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "page_runner.py"), str(page)],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    })  # fmt: skip
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that pages take for granted."""
+    folder = tmp_path_factory.mktemp("inputs")
+    place(folder)
+    return folder
+
+
+def run(prepared: Prepared, function: str, page: Path, folder: Path) -> None:
+    output = folder.with_name(f"{folder.name}-output.txt")
+    status = prepared.call(f"tests.page_runner:{function}", str(page), folder=folder, output=output)
+    assert status == 0, output.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", WITH_BLOCKS, ids=title)
+def test_page_runs(page: Path, inputs: Path, tmp_path: Path, prepared: Prepared):
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+    run(prepared, "run_page", page, tmp_path)
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "docs").rglob("*.ipynb")), ids=title)
+def test_notebook_runs(notebook: Path, tmp_path: Path, prepared: Prepared):
+    run(prepared, "run_notebook", notebook, tmp_path)
 
 
 def test_every_exception_has_a_reason():

@@ -1,9 +1,8 @@
-"""A small corpus, and `earmark` as a user runs it."""
+"""A small corpus, and the command `earmark`."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from scipy.signal import lfilter
 
 from earmark.codec import audio
 from earmark.eval.metrics import registry
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.earmark.calling import call
 
 
 def coloured_noise(seconds: float, rate: int, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -45,11 +43,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def earmark() -> Run:
-    """Run `earmark ARGUMENTS` in a process of its own."""
+def earmark(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `earmark ARGUMENTS` in this process, which saves its imports and the start of a server of workers."""
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "earmark", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
+        command = [*map(str, arguments)]
+        return subprocess.CompletedProcess(command, *call(command, capsys))
 
     return run

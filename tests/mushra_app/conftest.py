@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from sqlalchemy import create_engine, text
 
 from earmark.codec import audio
+from earmark.mushra_app.database import admin_access
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.study import Condition, Item, Stimulus, Study
 from earmark.mushra_app.web import create_app
@@ -87,6 +89,19 @@ def postgresql(postgresql_server: str | None) -> str:
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
     return postgresql_server
+
+
+@pytest.fixture
+def full_cost() -> None:
+    """Marks a test in which passwords are hashed at their full cost."""
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords at a hundredth of the cost, which is 0.1 s of CPU, in tests without `full_cost`."""
+    if "full_cost" not in request.fixturenames:
+        cheap = partial(admin_access.generate_password_hash, method="scrypt:256:8:1")
+        monkeypatch.setattr(admin_access, "generate_password_hash", cheap)
 
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")

@@ -420,12 +420,14 @@ def test_a_forged_session_is_refused(app: Flask, password: str):
         assert client.get("/admin/").status_code == 302
 
 
+@pytest.mark.usefixtures("full_cost")
 def test_only_hashes_are_stored(store: Store, admin: FlaskClient, study_folder: Path, password: str):
+    """A guess at the password costs 32768 blocks of 8 x 128 bytes, 32 MiB."""
     secret = admin.get_cookie(f"{admin.application.config['SESSION_COOKIE_NAME']}-admin", path="/admin/").value
     files = b"".join(path.read_bytes() for path in study_folder.glob("ratings.sqlite*"))
     assert password.encode() not in files
     assert secret.encode() not in files
-    assert b"scrypt:" in files
+    assert b"scrypt:32768:8:1$" in files
 
 
 def test_cookie_and_headers(app: Flask, password: str):
