@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Two processes test on two cores. Threads of libraries beside them, also in the commands that tests start, would wait
+# for each other, several times longer than they compute. Before torch and numpy are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LONGEST = (  # longest first; started last, one of them would run alone at the end
     "test_docs_run.py",

@@ -50,15 +50,19 @@ class Grid:
         return tuple(f"{group}, {name}" if group else name for group, name in zip(groups, self.headings, strict=True))
 
 
-def text(grid: Grid) -> str:
+def text(grid: Grid, width: int | None = None) -> str:
     """Render as wide as the content.
 
-    On a narrower terminal, the columns of numbers that do not fit follow below in further tables, and the left columns
+    If there is less room, the columns of numbers that do not fit follow below in further tables, and the left columns
     and the notes are wrapped.
+
+    Args:
+        width: most characters in a line; default: those of the terminal, and any number in a file or pipe.
     """
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+    if width is None:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
     tables = [_text_table(grid, columns, width) for columns in _blocks(grid, width)]
-    notes = [textwrap.fill(note, width, break_on_hyphens=False) for note in grid.notes]
+    notes = [textwrap.fill(note, width, break_on_hyphens=False, break_long_words=False) for note in grid.notes]
     lines = [line for table in tables for line in [*table, ""]]
     return "\n".join([grid.title, "", *lines, *notes]).rstrip() + "\n"
 

@@ -30,7 +30,7 @@ from earmark.eval.comparison.run_folder import read_info, read_scores
 from earmark.eval.paper.tables import lay_out_like
 from earmark.eval.speed import timing
 from earmark.eval.statistics.aggregate import summarise
-from earmark.eval.tables.grid import RENDERERS, Grid
+from earmark.eval.tables.grid import RENDERERS, Grid, text
 from earmark.mushra_app.paper import listening
 from earmark.mushra_app.paper.items import ANCHOR, Item
 from earmark.mushra_app.paper.listening import Heard
@@ -42,6 +42,7 @@ from earmark.mushra_app.paper.weights import has_model, weighted
 RUN, STUDY, BENCH = "run", "study", "bench.json"
 BENCH_SECONDS = {"tiny": 2.0, "small": 5.0, "paper": 10.0}
 FORMS = {"table.md": "markdown", "table.tex": "latex", "table.csv": "csv", "table.txt": "text"}
+TEXT_WIDTH = 120  # characters in a line of table.txt
 
 
 @dataclass
@@ -108,9 +109,9 @@ def compared(item: Item, out: Path, job: Job, made: Made) -> Heard | None:
 
 
 def write_table(grid: Grid, folder: Path) -> None:
-    """Write the table in every form."""
+    """Write the table in every form; the one in plain text with lines that an editor shows whole."""
     for name, form in FORMS.items():
-        write_text(folder / name, RENDERERS[form](grid))
+        write_text(folder / name, text(grid, TEXT_WIDTH) if form == "text" else RENDERERS[form](grid))
 
 
 def _systems(item: Item, job: Job, made: Made) -> list[str]:

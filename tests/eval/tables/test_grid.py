@@ -33,3 +33,11 @@ def test_columns_that_do_not_fit_a_terminal_follow_below(monkeypatch: pytest.Mon
         assert max(map(len, lines)) <= columns
         assert sum("longer one" in line for line in lines) == blocks
         assert all(f"number {index:5}" in "\n".join(lines) for index in range(4))
+
+
+def test_a_width_bounds_the_lines_of_a_file_too():
+    headings = ("first", *(f"number {index}" for index in range(30)))
+    grid = Grid("Title", headings, (("x", *map(str, range(30))),), ("A note of many words. " * 9,))
+    lines = text(grid, 120).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert all(f"number {index}" in "\n".join(lines) for index in range(30))
