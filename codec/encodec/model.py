@@ -1,4 +1,4 @@
-"""EnCodec: encoder, quantiser and decoder (EnCodec paper, section 3)."""
+"""EnCodec for whole signals and batches of them (EnCodec paper, section 3)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from itertools import zip_longest
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from earmark.codec.encodec.batches import runs_of_one_shape, stack, unstack
+from earmark.codec.encodec.batches import stack, unstack
 from earmark.codec.encodec.checks import checked_lengths, checked_signal, require_codes, require_sample_rate
 from earmark.codec.encodec.codes import Codes, Segment
-from earmark.codec.encodec.config import EncodecConfig
-from earmark.codec.encodec.learned_quantizers import build
 from earmark.codec.encodec.lengths import run_lengths
 from earmark.codec.encodec.overlap import overlap_add
-from earmark.codec.encodec.seanet import SEANetDecoder, SEANetEncoder, State
+from earmark.codec.encodec.segments import SegmentCodec
 from earmark.codec.errors import UserError
 
-PART_STEPS = 1500  # steps that run at once, divided by the batch: 20 s at 24 kHz, some 300 MB of activations
 
-
-class EncodecModel(nn.Module):
+class EncodecModel(SegmentCodec):
     """EnCodec (arXiv 2210.13438): a neural codec from audio to codes and back.
 
     A SEANet encoder turns audio into a latent of `dimension` channels at 75 or 150 steps per second, residual vector
@@ -52,15 +48,6 @@ class EncodecModel(nn.Module):
     Args:
         config: shape of the model and its bit rates; see `PRESETS` for those of the paper.
     """
-
-    segments_at_once = 1
-
-    def __init__(self, config: EncodecConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = SEANetEncoder(config.seanet)
-        self.quantizer = build(config)
-        self.decoder = SEANetDecoder(config.seanet)
 
     @property
     def device(self) -> torch.device:
@@ -111,7 +98,7 @@ class EncodecModel(nn.Module):
         for start, end in self.config.segments(signal.shape[-1]):
             latent, scale = self.latent_of(signal[..., start:end])
             quantized = self.quantizer.decode(self.quantizer.encode(latent.detach(), count))
-            parts.append(self._decoded(latent + (quantized - latent).detach(), scale))
+            parts.append(self.decoded_of(latent + (quantized - latent).detach(), scale))
         return overlap_add(parts, self.config.stride_samples or 0)[..., : signal.shape[-1]]
 
     def latent(self, audio: Tensor | NDArray[np.float32]) -> Tensor:
@@ -207,53 +194,11 @@ class EncodecModel(nn.Module):
             audio = self._decode_lengths(codes)
         return audio.float().cpu().numpy() if codes.from_numpy else audio
 
-    def encode_segments(self, audio: Sequence[Tensor], codebooks: int) -> list[Segment]:
-        """Encode segments, each [B, channels, T], in batches of `segments_at_once`."""
-        segments: list[Segment] = []
-        for parts in runs_of_one_shape(audio, lambda part: part.shape, self.segments_at_once):
-            batch = self.encode_segment(torch.cat(parts), codebooks)
-            scales = [None] * len(parts) if batch.scale is None else batch.scale.chunk(len(parts))
-            segments += map(Segment, batch.codes.chunk(len(parts)), scales)
-        return segments
-
-    def decode_segments(self, segments: Sequence[Segment]) -> list[Tensor]:
-        """Decode segments to audio, each [B, channels, T * hop], in batches of `segments_at_once`."""
-        audio: list[Tensor] = []
-        for parts in runs_of_one_shape(segments, lambda segment: segment.codes.shape, self.segments_at_once):
-            scales = [part.scale for part in parts if part.scale is not None]
-            batch = Segment(torch.cat([part.codes for part in parts]), torch.cat(scales) if scales else None)
-            audio += self.decode_segment(batch).chunk(len(parts))
-        return audio
-
-    def encode_segment(self, audio: Tensor, codebooks: int) -> Segment:
-        """Encode one segment, [B, channels, T], with the first `codebooks` codebooks."""
-        latent, scale = self.latent_of(audio)
-        return Segment(self.quantizer.encode(latent, codebooks), scale)
-
-    def decode_segment(self, segment: Segment) -> Tensor:
-        """Decode one segment to audio, [B, channels, T * hop]."""
-        return self._decoded(self.quantizer.decode(segment.codes), segment.scale)
-
-    def latent_of(self, audio: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Latent, [B, dimension, steps], and scale, [B], of one segment, [B, channels, T].
-
-        A model that normalises divides by the scale sqrt(mean(mono^2)) + 1e-8, where mono is the mean of the channels.
-        """
-        scale = None
-        if self.config.normalize:
-            scale = audio.float().mean(dim=1).square().mean(dim=1).sqrt() + 1e-8  # a square may underflow in 16 bits
-            audio = (audio / scale[:, None, None]).to(audio.dtype)
-        return self._in_parts(self.encoder, audio, self.config.seanet.hop), scale
-
-    def _decoded(self, latent: Tensor, scale: Tensor | None) -> Tensor:
-        audio = self._in_parts(self.decoder, latent, 1)
-        return audio if scale is None else (audio * scale[:, None, None]).to(audio.dtype)
-
     def _encode_lengths(self, signal: Tensor, lengths: list[int], count: int) -> tuple[Segment, ...]:
         """Encode signals of different lengths, [B, channels, T], each as if it were alone."""
         config = self.config
         if self._as_one_segment():
-            latents = run_lengths(self.encoder, signal, lengths, self._part(len(lengths)) * config.seanet.hop)
+            latents = run_lengths(self.encoder, signal, lengths, self.part_steps(len(lengths)) * config.seanet.hop)
             return (stack([Segment(self.quantizer.encode(latent, count), None) for latent in latents]),)
         bounds = [config.segments(length) for length in lengths]
         parts = [signal[i : i + 1, :, start:end] for i, own in enumerate(bounds) for start, end in own]
@@ -270,7 +215,7 @@ class EncodecModel(nn.Module):
             (segment,) = codes.segments
             assert segment.mask is not None
             latent, steps = self.quantizer.decode(segment.codes), segment.mask.sum(dim=1).tolist()
-            parts = run_lengths(self.decoder, latent, steps, self._part(len(steps)))
+            parts = run_lengths(self.decoder, latent, steps, self.part_steps(len(steps)))
             for own, part, length in zip(audio, parts, codes.lengths, strict=True):
                 own[:, :length] = part[0, :, :length]
             return audio
@@ -282,24 +227,6 @@ class EncodecModel(nn.Module):
     def _as_one_segment(self) -> bool:
         """Whether a signal is one segment through causal layers, which allows to run it part by part."""
         return self.config.seanet.causal and self.config.segment is None and not self.config.normalize
-
-    @staticmethod
-    def _part(batch: int) -> int:
-        """Steps of a batch that run at once."""
-        return max(1, PART_STEPS // batch)
-
-    def _in_parts(self, network: SEANetEncoder | SEANetDecoder, x: Tensor, per_step: int) -> Tensor:
-        """Run a network on a signal, [B, C, T]; part by part if it is long, so that memory does not grow with it.
-
-        Args:
-            per_step: samples of x per step.
-        """
-        part = self._part(x.shape[0]) * per_step
-        if not self.config.seanet.causal or torch.is_grad_enabled() or x.shape[-1] <= part:
-            return network(x)
-        state: State = {}
-        parts = x.split(part, dim=-1)
-        return torch.cat([network.step(p, state, last=index == len(parts)) for index, p in enumerate(parts, 1)], dim=-1)
 
     def signal(self, audio: Tensor | NDArray[np.float32]) -> Tensor:
         """Convert audio to the model's input: [B, channels, T], in the model's type and on its device.

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from earmark.codec.encodec import model as model_module
+from earmark.codec.encodec import segments as segments_module
 from earmark.codec.encodec.codes import Codes
 from earmark.codec.encodec.config import PRESETS
 from earmark.codec.encodec.fast.accelerate import accelerate
@@ -230,7 +230,7 @@ class TestLongSignals:
         decoded = model.decode(codes)
         if fast:
             accelerate(model)
-        monkeypatch.setattr(model_module, "PART_STEPS", 14)  # 7 steps of each of the two signals
+        monkeypatch.setattr(segments_module, "PART_STEPS", 14)  # 7 steps of each of the two signals
         again = model.encode(audio, 6)
         assert (again.tensor == codes.tensor).float().mean() > 0.999  # but for ties
         torch.testing.assert_close(model.decode(codes), decoded, rtol=0, atol=1e-5)
@@ -238,7 +238,7 @@ class TestLongSignals:
     def test_memory_of_the_plain_layers_does_not_grow_with_the_signal(self, monkeypatch):
         """The largest tensor between the layers is that of one part."""
         model = small_model("encodec_24khz")
-        monkeypatch.setattr(model_module, "PART_STEPS", 75)
+        monkeypatch.setattr(segments_module, "PART_STEPS", 75)
         sizes = []
         for layer in (*model.encoder.layers, *model.decoder.layers):
             layer.step = _recording(layer.step, sizes) if hasattr(layer, "step") else layer.forward
