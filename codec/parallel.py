@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -32,7 +33,7 @@ def in_processes(
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
     while left:
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin)
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=begin_worker)
         futures = _submitted(pool, work, items, left)
         try:
             for future in as_completed(futures):
@@ -61,10 +62,16 @@ def in_processes(
 def _submitted(
     pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Sequence[Item], indices: Iterable[int]
 ) -> dict[Future[Result], int]:  # fmt: skip
-    """Hand out items; the processes start with SIGINT blocked, as Ctrl-C would end their imports with a traceback."""
+    with sigint_blocked():
+        return {pool.submit(_call, work, items[index]): index for index in indices}
+
+
+@contextlib.contextmanager
+def sigint_blocked() -> Iterator[None]:
+    """Context in which processes start with SIGINT blocked, as Ctrl-C would end their imports with a traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
-        return {pool.submit(_call, work, items[index]): index for index in indices}
+        yield
     finally:
         if before is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -81,8 +88,11 @@ def _call(work: Callable[[Item], Result], item: Item) -> Result:
         _busy = False
 
 
-def _begin() -> None:
-    """Leave Ctrl-C, which reaches the whole process group, to the parent, and end when the parent ends."""
+def begin_worker() -> None:
+    """Begin a process of a pool, which leaves Ctrl-C to its parent and ends when its parent ends.
+
+    Ctrl-C reaches the whole process group.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from earmark.codec.datasets.manifest import CATEGORIES
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from earmark.codec.training.validation import Scorer
+    from earmark.codec.training.scoring import Scorer
     from earmark.eval.metrics.interface import Metric
 
 
@@ -24,6 +24,8 @@ class MetricScorer:
     Attributes:
         better: "higher" or "lower".
     """
+
+    elsewhere = True  # another process finds the metrics by their names
 
     def __init__(self, speech: Metric, other: Metric) -> None:
         self._speech, self._other = speech, other
@@ -39,6 +41,16 @@ class MetricScorer:
         value = evaluate(metric, reference[None], decoded[None], sample_rate).value
         return math.nan if value is None else value
 
+    def __reduce__(self) -> tuple[Callable[[str, str], MetricScorer], tuple[str, str]]:
+        return _of_names, (self._speech.name, self._other.name)
+
+
+def _of_names(speech: str, other: str) -> MetricScorer:
+    """A scorer as its process of origin had it."""
+    from earmark.eval.metrics import registry
+
+    return MetricScorer(registry.find(speech), registry.find(other))
+
 
 def visqol_scorer() -> Scorer:
     """Scorer that applies ViSQOL's speech mode to speech and its audio mode to everything else."""
@@ -51,7 +63,7 @@ def metric_scorers(names: Iterable[str]) -> dict[str, Scorer]:
     Raises:
         UserError: there is no such metric, or it cannot run here.
     """
-    from earmark.codec.training.validation import plugin_scorers
+    from earmark.codec.training.scoring import plugin_scorers
 
     names = list(names)
     own = plugin_scorers(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,52 +30,76 @@ from earmark.codec.training.trainer import Trainer
 MODEL, CARD = "model.safetensors", "model-card.md"
 
 
-def export(
-    trainer: Trainer,
-    shards: Sequence[Shards],
-    folder: Path,
-    seconds: float,
-    scores: Mapping[str, float],
-    excerpts: int,
-) -> None:
-    """Write the generator with its current weights, and its model card.
+@dataclass(frozen=True)
+class Snapshot:
+    """The generator of a training at a validation, to be exported once it is scored.
 
     Args:
-        trainer: training of the generator.
-        shards: recordings that it was trained on.
+        model: copy of the generator for inference.
+        recipe: recipe of the training.
+        updates: updates done.
+        seconds: duration of the training.
+        group: its processes.
+        origin: path of the weights that it started from; None if they were random.
+    """
+
+    model: EncodecModel
+    recipe: Recipe
+    updates: int
+    seconds: float
+    group: ProcessGroup
+    origin: str | None
+
+
+def snapshot(trainer: Trainer, folder: Path, seconds: float) -> Snapshot | None:
+    """Copy the generator with its current weights; None if its quantiser has no bitstream.
+
+    Args:
         folder: folder of the training.
         seconds: duration of the training.
+    """
+    if not trainer.generator.has_bitstream:
+        return None
+    about = read_metadata(folder) or {}
+    model = _model(trainer.generator, about)
+    return Snapshot(model, trainer.recipe, trainer.updates, seconds, trainer.group, about.get("start_path"))
+
+
+def export(
+    taken: Snapshot, shards: Sequence[Shards], folder: Path, scores: Mapping[str, float], excerpts: int
+) -> None:  # fmt: skip
+    """Write a model and its model card.
+
+    Args:
+        taken: the model.
+        shards: recordings that it was trained on.
+        folder: folder of the training.
         scores: mean scores as returned by validate().
         excerpts: number of excerpts that the means are over.
     """
-    recipe = trainer.recipe
-    about = read_metadata(folder) or {}
-    if not trainer.generator.has_bitstream:
-        return
-    model = _model(trainer.generator, about)
+    model, recipe = taken.model, taken.recipe
     hours = data_hours(shards)
     checkpoints.save(
-        model, folder / MODEL, recipe=json.dumps(recipe.tables), updates=str(trainer.updates),
+        model, folder / MODEL, recipe=json.dumps(recipe.tables), updates=str(taken.updates),
         licence="data under " + ", ".join(sorted({licence for _, _, licence in hours})),
         data=json.dumps([[*key, round(total, 3)] for key, total in sorted(hours.items())]),
         scores=json.dumps({**scores, "excerpts": excerpts}),
     )  # fmt: skip
     books = getattr(model.quantizer, "codebooks", None)
     parameters = sum(parameter.numel() for parameter in model.parameters()) + (0 if books is None else books.numel())
-    origin = about.get("start_path")
     facts = {
         "Model": f"{recipe.model.sample_rate} Hz, {recipe.model.channels} channel(s), "
         f"{', '.join(f'{kbps:g}' for kbps in recipe.model.kbps)} kbps, {parameters / 1e6:.2f} million parameters",
         "SHA-256": f"`{identities.identity(model)}`; of encoder and codebooks, by which .ecdc files name them: "
         f"`{identities.codes_identity(model)}`",
         "Recipe": f"`{recipe.name}`, seed {recipe.training.seed}",
-        "Begun from": "random weights" if origin is None else f"`{Path(origin).name}`",
-        "Updates": f"{trainer.updates} of {recipe.training.total}, "
+        "Begun from": "random weights" if taken.origin is None else f"`{Path(taken.origin).name}`",
+        "Updates": f"{taken.updates} of {recipe.training.total}, "
         f"batch {recipe.data.batch} x {recipe.data.seconds:g} s, {recipe.training.precision}",
-        "Hardware, time": f"{device_name(trainer.group)}, {trainer.group.size} process(es), {seconds / 3600:.2f} h",
+        "Hardware, time": f"{device_name(taken.group)}, {taken.group.size} process(es), {taken.seconds / 3600:.2f} h",
         "Software": ", ".join(f"{name} {installed_version(name)}" for name in LIBRARIES),
     }
-    lines = [f"# {recipe.model.name} after {trainer.updates} updates", "", "| | |", "| :-- | :-- |"]
+    lines = [f"# {recipe.model.name} after {taken.updates} updates", "", "| | |", "| :-- | :-- |"]
     lines += [f"| {name} | {fact} |" for name, fact in facts.items()]
     lines += ["", "## Data", "", *_data(shards), "", "## Scores", "", *_scores(scores, excerpts)]
     lines += ["", f"## Settings other than those of `{recipe_files.ROOT}`", "", *_settings(recipe)]

@@ -41,6 +41,7 @@ class Journal:
         tensorboard: also write a log for TensorBoard.
         usage: returns the perplexity and the share of used codewords per codebook, if there are codebooks.
         others: further trackers, which are closed with the journal.
+        unscored: the validation after `updates` will be repeated too, as its scores had not arrived.
 
     Raises:
         WriteError: the folder cannot be written or the disk is full; also raised by the methods.
@@ -54,6 +55,7 @@ class Journal:
         tensorboard: bool,
         usage: Callable[[], Usage] = dict,
         others: Sequence[Tracker] = (),
+        unscored: bool = False,
     ) -> None:
         self._path = folder / "log.jsonl"
         self._total = total
@@ -64,7 +66,9 @@ class Journal:
         self._trackers = [*others] if board is None else [board, *others]
         if self._path.exists():
             lines = self._path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-            write_text(self._path, "".join(line + "\n" for line in lines if 0 <= _update_of(line) <= updates))
+            last = {"validation": updates - 1 if unscored else updates}
+            kept = [line for line in lines if 0 <= _update_of(line) <= last.get(_type_of(line), updates)]
+            write_text(self._path, "".join(f"{line}\n" for line in kept))
 
     def update(self, number: int, metrics: Mapping[str, float | Tensor], seconds: Mapping[str, float]) -> None:
         """Add the metrics of an update.
@@ -165,9 +169,10 @@ class _Means:
 
     def take(self) -> dict[str, float]:
         """Return and reset: the means, seconds per part, updates per second, and the share of time spent waiting."""
-        means = {name: _mean(values) for name, values in self._values.items()}
+        found = {name: _mean(values) for name, values in self._values.items()}
+        means = {name: mean for name, (mean, count) in found.items() if count}
         # A loss that joined late, or that some updates lack, has no share of the others: the shares add up to one.
-        shares = {name: len(values) for name, values in self._values.items() if name.startswith(SHARE)}
+        shares = {name: count for name, (_, count) in found.items() if count and name.startswith(SHARE)}
         balanced = max(shares.values(), default=0)
         means |= {name: means[name] * count / balanced for name, count in shares.items()}
         spent = {part: seconds - self._before.get(part, 0.0) for part, seconds in self._seconds.items()}
@@ -182,8 +187,19 @@ def _losses(means: Mapping[str, float]) -> list[str]:
     return [name for name in means if not name.startswith(_NOT_LOSSES) and name not in ("updates_per_second", "waited")]
 
 
-def _mean(values: list[float | Tensor]) -> float:
-    return float(torch.stack([torch.as_tensor(value).float().cpu() for value in values]).mean())
+def _mean(values: list[float | Tensor]) -> tuple[float, int]:
+    """Mean of those values that are not NaN, as the metrics of skipped updates are, and their number."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    numbers = torch.tensor([float(value) for value in values if not isinstance(value, Tensor)])
+    if tensors:  # joined before they are read from their device
+        numbers = torch.cat([numbers, torch.stack(tensors).float().cpu()])
+    return float(numbers.nanmean()), int((~numbers.isnan()).sum())
+
+
+def _type_of(line: str) -> str:
+    """ "validation", "skipped" or "means"; the line is not damaged."""
+    entry = json.loads(line)
+    return next((name for name in ("validation", "skipped") if name in entry), "means")
 
 
 def _update_of(line: str) -> int:

@@ -80,6 +80,11 @@ class Best:
         """Whether the training ends, as too many validations brought nothing better."""
         return 0 < self._patience <= self.since
 
+    @property
+    def next_may_end(self) -> bool:
+        """Whether the training ends if the next validation is not better."""
+        return 0 < self._patience <= self.since + 1
+
     def state_dict(self) -> dict[str, Any]:
         return {"metric": self.metric, "value": self.value, "update": self.update, "since": self.since}
 

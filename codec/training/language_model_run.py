@@ -89,7 +89,7 @@ def train(
         trainer.model.load_state_dict(initial.state_dict())
     training = LanguageModelTraining(trainer, folder, accepted[0], tensorboard)
     if training.finished and group.rank == 0:  # the earlier part may have ended before its last validation did
-        training.validate()
+        training.validate(last=True)
     return TrainingLoop(training, started, stop_after).run()
 
 
@@ -133,7 +133,7 @@ class LanguageModelTraining:
         with self.stopwatch("update"):
             return self.trainer.update(batch)
 
-    def validate(self) -> None:
+    def validate(self, last: bool) -> None:
         """Score the current model and write it as floats and as integers.
 
         Raises:
@@ -158,6 +158,9 @@ class LanguageModelTraining:
         if not validation.decodes(portable, excerpts[0]):
             raise UserError(f"{path}: not written: it does not decode what it coded here; check the machine")
         language_model_files.save(portable, path, **metadata, validation=json.dumps(scores))
+
+    def settle(self) -> None:
+        """Validations are complete when they return."""
 
     def save(self) -> None:
         save_state(self._folder, self.trainer.state_dict())

@@ -55,8 +55,11 @@ class Training(Protocol[Batch]):
     def update(self, batch: Batch) -> Mapping[str, float | Tensor]:
         """Make one update and return its metrics."""
 
-    def validate(self) -> None:
-        """Score the current weights, log the scores and export the model."""
+    def validate(self, last: bool) -> None:
+        """Score the current weights, log the scores and export the model; at once, if no update follows."""
+
+    def settle(self) -> None:
+        """Complete what was begun by earlier calls, such as a validation whose scores are awaited."""
 
     def save(self) -> None:
         """Write everything that the next update depends on."""
@@ -111,9 +114,10 @@ class TrainingLoop(Generic[Batch]):
                 if training.journal is not None:
                     self._after_update(training.journal, metrics)
             if stop > _Stop.FINISHED and training.journal is not None:
+                training.settle()
                 self._save()
                 if training.validates_when_stopped and self._validated != training.updates:
-                    self._validate()
+                    self._validate(last=True)
         if training.journal is not None:
             training.journal.close()
         if stop == _Stop.INTERRUPTED:
@@ -134,7 +138,7 @@ class TrainingLoop(Generic[Batch]):
         try:
             journal.update(training.updates, metrics, training.stopwatch.seconds)
             if due:
-                self._validate()
+                self._validate(last=training.updates == training.total)
         except UserError:
             # On a full disk the state may still fit in place of the previous one.
             with contextlib.suppress(WriteError):
@@ -144,8 +148,8 @@ class TrainingLoop(Generic[Batch]):
             self._save()
         training.keep()
 
-    def _validate(self) -> None:
-        self._training.validate()
+    def _validate(self, last: bool) -> None:
+        self._training.validate(last)
         self._validated = self._training.updates
 
     def _save(self) -> None:

@@ -20,7 +20,6 @@ from typing import Any
 from torch import Tensor
 
 from earmark.codec.errors import UserError
-from earmark.codec.notices import notice
 from earmark.codec.training import trackers
 from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.batches import TrainingData, identity
@@ -28,15 +27,16 @@ from earmark.codec.training.examples.mixing import Mixing
 from earmark.codec.training.examples.reverb import Rooms, SimulatedRooms
 from earmark.codec.training.examples.shard_cache import only
 from earmark.codec.training.examples.shards import Shards
-from earmark.codec.training.export import MODEL, export
 from earmark.codec.training.folder import save_state
 from earmark.codec.training.journal import Journal
-from earmark.codec.training.kept import FOLDER, Best, KeptStates, copy_whole
+from earmark.codec.training.kept import Best, KeptStates
 from earmark.codec.training.loop import TrainingLoop
 from earmark.codec.training.opening import open_training
 from earmark.codec.training.recipe import Recipe
+from earmark.codec.training.scoring import Scorer, plugin_scorers
 from earmark.codec.training.trainer import Trainer
-from earmark.codec.training.validation import Excerpt, Scorer, plugin_scorers, select_excerpts, validate
+from earmark.codec.training.validation import Excerpt, select_excerpts
+from earmark.codec.training.validations import Validations
 
 MOST_WORKERS = 8  # per GPU; on one core, an example of 1 s takes 0.5 ms
 
@@ -87,9 +87,17 @@ def train(
     batches = data.batches(trainer.updates, recipe.training.total, group, workers)
     started -= state.get("seconds", 0.0)
     scorers = {**plugin_scorers(recipe.validation.metrics), **(scorers or {})}
-    training = CodecTraining(trainer, batches, shards, excerpts, scorers, folder, started, tensorboard, tracker)
+    unscored = bool(state.get("unscored"))
+    training = CodecTraining(
+        trainer, batches, shards, excerpts, scorers, folder, started, tensorboard, tracker, unscored
+    )  # fmt: skip
     training.best.load_state_dict(state.get("best", {}))
-    return TrainingLoop(training, now, stop_after).run()
+    try:
+        if unscored and group.rank == 0:
+            training.validate(last=False)
+        return TrainingLoop(training, now, stop_after).run()
+    finally:
+        training.close()
 
 
 class CodecTraining:
@@ -105,6 +113,7 @@ class CodecTraining:
         started: time.monotonic() at the start, less the duration of the parts before it was resumed.
         tensorboard: also write a log for TensorBoard.
         tracker: also log to this one of trackers.TRACKERS.
+        unscored: the validation after the last update will be repeated.
     """
 
     validates_when_stopped = True
@@ -120,19 +129,25 @@ class CodecTraining:
         started: float,
         tensorboard: bool,
         tracker: str | None = None,
+        unscored: bool = False,
     ) -> None:
         self.trainer, self.stopwatch = trainer, trainer.stopwatch
         self.total, self.every = trainer.recipe.training.total, trainer.recipe.validation.every
         self.journal: Journal | None = None
         if trainer.group.rank == 0:
             others = [trackers.tracker(tracker, folder, trainer.recipe.tables)] if tracker else []
-            self.journal = Journal(folder, trainer.updates, self.total, tensorboard, trainer.usage, others)
-        self._batches, self._shards, self._excerpts = batches, shards, excerpts
-        self._scorers, self._folder, self._started = scorers, folder, started
+            self.journal = Journal(
+                folder, trainer.updates, self.total, tensorboard, trainer.usage, others, unscored
+            )  # fmt: skip
+        self._batches, self._folder, self._started = batches, folder, started
         validation, checkpoints = trainer.recipe.validation, trainer.recipe.checkpoints
         scorer = scorers.get(validation.best.partition("@")[0])
         self.best = Best(validation.best, getattr(scorer, "better", "higher") == "lower", validation.patience)
-        self._shown = False  # whether the log has the reference audio
+        self._validations: Validations | None = None
+        if self.journal is not None:
+            self._validations = Validations(
+                trainer, excerpts, scorers, shards, folder, self.journal, self.best, self._state, self._seconds
+            )
         self.seconds_per_state = checkpoints.seconds
         self._kept = KeptStates(folder, checkpoints.every, checkpoints.keep)
 
@@ -149,59 +164,53 @@ class CodecTraining:
 
     def update(self, batch: Tensor) -> Mapping[str, float | Tensor]:
         metrics = self.trainer.update(batch.to(self.trainer.group.device, non_blocking=True))
-        if self.trainer.skipped is not None and self.journal is not None:
-            self.journal.skipped(self.updates, self.trainer.skipped)
+        self._log_skipped()
+        if self._validations is not None:
+            self._validations.collect(wait=False)
         return metrics
 
-    def validate(self) -> None:
-        assert self.journal is not None
-        trainer, recipe = self.trainer, self.trainer.recipe
-        with trainer.average.in_place(trainer.generator):
-            scores, examples = validate(trainer.generator, self._excerpts, recipe.validation.kbps, self._scorers)
-            export(trainer, self._shards, self._folder, self._seconds(), scores, len(self._excerpts))
-        self.journal.validation(trainer.updates, scores, trainer.usage())
-        for name, audio in {**self._references(), **examples}.items():
-            self.journal.audio(name, audio, recipe.model.sample_rate, trainer.updates)
+    def validate(self, last: bool) -> None:
+        assert self._validations is not None
         # One out of turn, when a training stops early, does not count: resumed, it would not have happened.
-        if trainer.updates % self.every == 0 or trainer.updates == self.total:
-            self._see(scores)
+        self._validations.start(last, counts=self.updates % self.every == 0 or self.updates == self.total)
+
+    def settle(self) -> None:
+        self.trainer.skips.read(wait=True)
+        self._log_skipped()
+        if self._validations is not None:
+            self._validations.collect(wait=True)
 
     def save(self) -> None:
-        self.trainer.require_finite_weights()
+        self._prepare_to_save()
         save_state(self._folder, self._state())
 
     def keep(self) -> None:
         if self._kept.due(self.updates):
-            self.trainer.require_finite_weights()
+            self._prepare_to_save()
             self._kept.save(self.updates, self._state())
 
-    def _references(self) -> dict[str, Tensor]:
-        """The source of each decoded example, once per run of the command: [channels, T] by category."""
-        firsts = {excerpt.category: excerpt.audio for excerpt in reversed(self._excerpts)}
-        shown, self._shown = self._shown, True
-        return {} if shown else {f"{category} reference": audio for category, audio in firsts.items()}
+    def close(self) -> None:
+        """End the processes of the training."""
+        if self._validations is not None:
+            self._validations.close()
 
-    def _see(self, scores: Mapping[str, float]) -> None:
-        """Keep the best model and its state; say so if too many validations were not better."""
-        if self.best.see(scores, self.updates):
-            self.trainer.require_finite_weights()
-            save_state(self._folder / FOLDER / "best.pt", self._state())
-            if (model := self._folder / MODEL).exists():
-                copy_whole(model, self._folder / "best.safetensors")
-        elif self.best.exhausted:
-            best = self.best
-            model = self._folder / "best.safetensors"
-            file = model if model.exists() else self._folder / FOLDER / "best.pt"
-            notice(
-                f"{best.since} validations without a better {best.metric}: the training ends; the best, "
-                f"{best.value:.3f} after {best.update} updates, is {file}"
-            )
+    def _prepare_to_save(self) -> None:
+        """Make sure that the state is good and complete."""
+        if self._validations is not None and not self._validations.unscored:
+            self.settle()
+        self.trainer.skips.read(wait=True)
+        self.trainer.require_finite_weights()
+
+    def _log_skipped(self) -> None:
+        for number, reason in self.trainer.skips.take():
+            if self.journal is not None:
+                self.journal.skipped(number, reason)
 
     def _state(self) -> dict[str, Any]:
         recipe = {"name": self.trainer.recipe.name, "tables": self.trainer.recipe.tables}
         return {
             **self.trainer.state_dict(), "seconds": self._seconds(), "best": self.best.state_dict(),
-            "recipe": json.dumps(recipe),
+            "recipe": json.dumps(recipe), "unscored": self._validations is not None and self._validations.unscored,
         }  # fmt: skip
 
     def _seconds(self) -> float:

@@ -69,18 +69,25 @@ class WeightsAndBiases:
             project=PROJECT, name=folder.name, dir=str(folder), config=dict(settings), id=identity, resume="allow"
         )  # fmt: skip
         (folder / "wandb-id.txt").write_text(self._run.id, encoding="utf-8")
+        self._run.define_metric("*", step_metric="update")
+        self._last = 0  # step of the last values
 
     def add_scalar(self, name: str, value: float, number: int, /) -> None:
-        self._run.log({name: value}, step=number)
+        self._log({name: value}, number)
 
     def add_audio(self, name: str, samples: Tensor, number: int, sample_rate: int, /) -> None:
-        self._run.log({name: self._wandb.Audio(samples[0].numpy(), sample_rate=sample_rate)}, step=number)
+        self._log({name: self._wandb.Audio(samples[0].numpy(), sample_rate=sample_rate)}, number)
 
     def add_image(self, name: str, image: Tensor, number: int, /) -> None:
-        self._run.log({name: self._wandb.Image(image[0].numpy())}, step=number)
+        self._log({name: self._wandb.Image(image[0].numpy())}, number)
 
     def close(self) -> None:
         self._run.finish()
+
+    def _log(self, values: Mapping[str, Any], number: int) -> None:
+        """Log values after `number` updates. W&B's own steps only rise, but a validation is scored later."""
+        self._last = max(self._last, number)
+        self._run.log({**values, "update": number}, step=self._last)
 
 
 class MLflow:

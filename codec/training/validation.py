@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.codec import plugins
 from earmark.codec.datasets.manifest import CATEGORIES
 from earmark.codec.encodec.overlap import overlap_add
 from earmark.codec.training.examples.shards import Shards, Stored
 from earmark.codec.training.generator import Generator
-
-# Category of the recording, reference, decoded (both [time]), sample rate in Hz -> score; NaN if undefined. One whose
-# lower scores are better has an attribute `better` = "lower".
-Scorer = Callable[[str, NDArray[np.float32], NDArray[np.float32], int], float]
+from earmark.codec.training.scoring import Decoded, Scorer, Scores, mean_scores
 
 
 @dataclass(frozen=True)
@@ -60,30 +54,10 @@ def _recordings(shards: Shards, category: str, split: str) -> list[Stored]:
     return [stored for stored in shards.recordings if (stored.entry.category, stored.entry.split) == (category, split)]
 
 
-class PluginScorer:
-    """A validation metric of a plug-in as a scorer."""
-
-    def __init__(self, name: str) -> None:
-        self._function = plugins.find("metric", name)
-        self.better = getattr(self._function, "better", "higher")
-
-    def __call__(
-        self, category: str, reference: NDArray[np.float32], decoded: NDArray[np.float32], sample_rate: int
-    ) -> float:
-        return float(self._function(reference, decoded, sample_rate))
-
-
-def plugin_scorers(names: Iterable[str]) -> dict[str, Scorer]:
-    """Scorers of those metrics that plug-ins have registered."""
-    known = plugins.known("metric")
-    return {name: PluginScorer(name) for name in names if name in known}
-
-
-@torch.no_grad()
 def validate(
     generator: Generator, excerpts: list[Excerpt], rates: tuple[float, ...], scorers: Mapping[str, Scorer]
-) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Code and score every excerpt at every bit rate, in overlapping segments if the codec has them.
+) -> tuple[Scores, dict[str, Tensor]]:
+    """Code and score every excerpt at every bit rate.
 
     Args:
         generator: model to validate.
@@ -92,13 +66,28 @@ def validate(
         scorers: metrics by name, used in addition to SI-SNR.
 
     Returns:
-        scores: mean scores under names such as "si_snr@6" for all categories and "si_snr@6 speech" for one.
-        decoded: the first decoded excerpt of each category and bit rate, [channels, T], under names such as "speech@6".
+        scores: see mean_scores().
+        decoded: see decode().
+    """
+    decoded, examples = decode(generator, excerpts, rates)
+    return mean_scores(scorers, decoded), examples
+
+
+@torch.no_grad()
+def decode(
+    generator: Generator, excerpts: list[Excerpt], rates: tuple[float, ...]
+) -> tuple[list[Decoded], dict[str, Tensor]]:
+    """Code and decode every excerpt at every bit rate, in overlapping segments if the codec has them.
+
+    Returns:
+        decoded: the decoded excerpts, to be scored.
+        examples: the first decoded excerpt of each category and bit rate, [channels, T], under names such as
+            "speech@6".
     """
     config = generator.config
     device = next(generator.parameters()).device
     generator.eval()
-    scores: dict[str, list[float]] = {}
+    signals: list[Decoded] = []
     examples: dict[str, Tensor] = {}
     for kbps in rates:
         for excerpt in excerpts:
@@ -107,20 +96,11 @@ def validate(
             parts = [generator(audio[..., a:b], config.codebooks(kbps)).decoded for a, b in config.segments(samples)]
             decoded = overlap_add(parts, config.stride_samples or samples)[0].cpu()
             examples.setdefault(f"{excerpt.category}@{kbps:g}", decoded)
-            for name, score in _score(excerpt, decoded, scorers, config.sample_rate).items():
-                for key in (f"{name}@{kbps:g}", f"{name}@{kbps:g} {excerpt.category}"):
-                    scores.setdefault(key, []).append(score)
+            reference, output = (signal.mean(dim=0).numpy() for signal in (excerpt.audio, decoded))
+            ratio = si_snr(excerpt.audio, decoded)
+            signals.append(Decoded(excerpt.category, kbps, reference, output, config.sample_rate, ratio))
     generator.train()
-    return {key: float(torch.tensor(values).nanmean()) for key, values in scores.items()}, examples
-
-
-def _score(excerpt: Excerpt, decoded: Tensor, scorers: Mapping[str, Scorer], sample_rate: int) -> dict[str, float]:
-    """Scores of one decoded excerpt by metric."""
-    scores = {"si_snr": si_snr(excerpt.audio, decoded)}
-    for name, scorer in scorers.items():
-        reference, output = (signal.mean(dim=0).numpy() for signal in (excerpt.audio, decoded))
-        scores[name] = scorer(excerpt.category, reference, output, sample_rate)
-    return scores
+    return signals, examples
 
 
 def si_snr(reference: Tensor, decoded: Tensor) -> float:

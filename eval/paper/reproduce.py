@@ -25,7 +25,8 @@ from earmark.codec.training.export import device_name, export
 from earmark.codec.training.folder import METADATA, STATE, load_state
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.recipe_files import Row
-from earmark.codec.training.run import Scorer, train
+from earmark.codec.training.run import train
+from earmark.codec.training.scoring import Scorer
 from earmark.codec.training.trainer import Trainer
 from earmark.codec.training.validation import Excerpt, select_excerpts, validate
 from earmark.eval.paper.budget import Budget

@@ -16,7 +16,7 @@ from earmark.codec.training import recipe_files
 from earmark.codec.training.export import MODEL
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.recipe_files import Row
-from earmark.codec.training.run import Scorer
+from earmark.codec.training.scoring import Scorer
 from earmark.codec.training.validation import Excerpt
 from earmark.eval.paper import reproduce as reproduction
 from earmark.eval.paper.reproduce import Experiment, RowScores

@@ -23,7 +23,8 @@ def calls(monkeypatch):
     made = []
     wandb, mlflow = ModuleType("wandb"), ModuleType("mlflow")
     run = SimpleNamespace(
-        id="run-1", log=lambda values, step: made.append((step, values)), finish=lambda: made.append("finish")
+        id="run-1", log=lambda values, step: made.append((step, values)), finish=lambda: made.append("finish"),
+        define_metric=lambda name, step_metric: made.append((name, step_metric)),
     )  # fmt: skip
     wandb.init = lambda **given: (made.append(given), run)[1]
     wandb.Audio = lambda samples, sample_rate: ("audio", samples.shape, sample_rate)
@@ -55,12 +56,21 @@ def test_weights_and_biases(calls, tmp_path):
     log(tmp_path, "wandb")
     assert calls[0]["config"] == {"losses": {"mel": 1.0}}
     assert calls[0]["id"] is None
-    assert (50, {"training/mel": 2.0}) in calls
-    assert (50, {"validation/visqol@6": 3.5}) in calls
-    assert (50, {"speech reference": ("audio", (2400,), 24000)}) in calls
+    assert ("*", "update") in calls
+    assert (50, {"training/mel": 2.0, "update": 50}) in calls
+    assert (50, {"validation/visqol@6": 3.5, "update": 50}) in calls
+    assert (50, {"speech reference": ("audio", (2400,), 24000), "update": 50}) in calls
     assert calls[-1] == "finish"
     log(tmp_path, "wandb")
     assert [call["id"] for call in calls if isinstance(call, dict)] == [None, "run-1"]  # resumed
+
+
+def test_a_validation_that_is_scored_later_has_its_own_update(calls, tmp_path):
+    """The steps of Weights & Biases never fall."""
+    tracker = trackers.tracker("wandb", tmp_path, {})
+    tracker.add_scalar("training/mel", 2.0, 150)
+    tracker.add_scalar("validation/visqol@6", 3.5, 100)
+    assert calls[-1] == (150, {"validation/visqol@6": 3.5, "update": 100})
 
 
 def test_mlflow(calls, tmp_path):
