@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +17,13 @@ from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.checkpoints.layouts import WEIGHT_NORMS
 from earmark.codec.encodec.layers import fold
 from earmark.codec.encodec.model import EncodecModel
-from earmark.codec.encodec.rvq import FactorizedVectorQuantizer, ResidualVectorQuantizer
 from earmark.codec.errors import UserError
 from earmark.codec.training.folder import STATE, is_state, load_state
 from earmark.codec.training.generator import Generator
-from earmark.codec.training.quantizers.factorized import TrainableFactorizedQuantizer
 from earmark.codec.training.quantizers.rvq import TrainableResidualVectorQuantizer
 from earmark.codec.training.trainer import Trainer
+
+_CODEBOOKS = ("quantizer.codebooks", "quantizer.codewords")  # of the quantisers that have some
 
 
 def start_from(trainer: Trainer, source: Path) -> EncodecModel | None:
@@ -45,11 +47,12 @@ def start_from(trainer: Trainer, source: Path) -> EncodecModel | None:
     if state_of(source) is None:
         model = checkpoints.load(source)
         _from_checkpoint(trainer, model, source)
+        known = len(getattr(model.quantizer, "codebooks", ()))
     else:
-        _from_training(trainer, source)
+        known = _from_training(trainer, source)
         if (exported := source / "model.safetensors").is_file():
             model = checkpoints.load(exported)
-    _require_codebooks(trainer, source)
+    _require_codebooks(trainer, source, known)
     trainer.restart_average()
     return model
 
@@ -71,11 +74,14 @@ def fingerprint(source: Path) -> str:
         return hashlib.sha256().hexdigest()
 
 
-def _from_training(trainer: Trainer, source: Path) -> None:
+def _from_training(trainer: Trainer, source: Path) -> int:
+    """Copy the weights of a training, and return the number of its codebooks."""
     try:
         state = load_state(source, "generator")
     except UserError as error:
         raise UserError(f"--start-from {error}") from error
+    tables = json.loads(state.get("recipe", "{}")).get("tables", {})
+    _require_quantizer(trainer, tables.get("quantizer", {}).get("kind"), source)
     try:
         name = "generator"
         fitted = _with_weights_of(trainer.generator, _with_codebooks_of(trainer.generator, state[name]))
@@ -85,14 +91,27 @@ def _from_training(trainer: Trainer, source: Path) -> None:
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
         raise UserError(f"--start-from {source}: its {name} do not fit the recipe: {first}") from error
+    return next((len(state["generator"][key]) for key in _CODEBOOKS if key in state["generator"]), 0)
 
 
-def _require_codebooks(trainer: Trainer, source: Path) -> None:
-    """Raise UserError if codebooks that do not learn would have no codewords."""
+def _require_quantizer(trainer: Trainer, theirs: str | None, source: Path) -> None:
+    """Raise UserError if a source has another quantiser than the recipe; None if it does not say."""
+    ours = trainer.recipe.quantizer.kind
+    if theirs not in (None, ours):
+        raise UserError(
+            f"--start-from {source}: its quantizer.kind is {theirs}, the recipe's is {ours}; add "
+            f"--set quantizer.kind={theirs}, or start from another model"
+        )
+
+
+def _require_codebooks(trainer: Trainer, source: Path, known: int) -> None:
+    """Raise UserError if codebooks that do not learn would have no codewords, as the source has `known` codebooks."""
     quantizer, wanted = trainer.generator.quantizer, trainer.recipe.model.codebooks()
-    if not isinstance(quantizer, TrainableResidualVectorQuantizer) or quantizer.learns:
+    if getattr(quantizer, "learns", True) or trainer.recipe.quantizer.kind == "diffq":
         return
-    if (known := int(quantizer.started)) < wanted:
+    if isinstance(quantizer, TrainableResidualVectorQuantizer):
+        known = int(quantizer.started)
+    if known < wanted:
         raise UserError(
             f"--start-from {source}: has {known} of the {wanted} codebooks of the recipe, and training.parts lets none "
             "be learned; add quantizer to it, or lower model.kbps"
@@ -128,24 +147,18 @@ def _with_weights_of(generator: Generator, saved: Mapping[str, Tensor]) -> dict[
 
 @torch.no_grad()
 def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
-    recipe, quantizer = trainer.recipe, trainer.generator.quantizer
-    known = (TrainableResidualVectorQuantizer, TrainableFactorizedQuantizer)
-    if not isinstance(quantizer, known):
-        raise UserError(f"--start-from {path}: has codebooks, which quantizer.kind {recipe.quantizer.kind} does not")
-    wanted, config = recipe.model, model.config
-    if replace(config, name=wanted.name, kbps=wanted.kbps) != wanted:
+    recipe, wanted, config = trainer.recipe, trainer.recipe.model, model.config
+    _require_quantizer(trainer, config.quantizer, path)
+    if replace(config, name=wanted.name, kbps=wanted.kbps, quantizer=wanted.quantizer) != wanted:
         raise UserError(f"--start-from {path}: does not fit the recipe; compare `model` in the run.json of both")
     for theirs, ours in ((model.encoder, trainer.generator.encoder), (model.decoder, trainer.generator.decoder)):
         for name, weight in theirs.state_dict().items():
             _set(ours, name, weight)
-    if isinstance(quantizer, TrainableFactorizedQuantizer):
-        assert isinstance(model.quantizer, FactorizedVectorQuantizer)  # model.codebook_dim is the same
+    quantizer: Any = trainer.generator.quantizer
+    if isinstance(quantizer, TrainableResidualVectorQuantizer):
+        quantizer.start_from(model.quantizer.codebooks, recipe.data.batch * recipe.data.seconds * wanted.step_rate)
+    else:
         quantizer.start_from(model.quantizer)
-        return
-    steps = recipe.data.batch * recipe.data.seconds * wanted.step_rate
-    if not isinstance(model.quantizer, ResidualVectorQuantizer):
-        raise UserError(f"--start-from {path}: its quantiser, {config.quantizer}, is not one to start from; give rvq")
-    quantizer.start_from(model.quantizer.codebooks, steps)
 
 
 def _set(network: nn.Module, name: str, weight: Tensor) -> None:

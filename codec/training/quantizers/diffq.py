@@ -74,14 +74,18 @@ class DiffQuantizer(nn.Module):
         # The constant keeps the gradient finite if a dimension is constant.
         deviation = (z.var(dim=(0, 2), correction=0) + 1e-8).sqrt()
         if self.learns:
-            with torch.no_grad():
-                self.mean.lerp_(mean_over_processes(mean), 1 - DECAY)
-                self.deviation.lerp_(mean_over_processes(deviation), 1 - DECAY)
+            self._learn(mean_over_processes(mean.detach()), mean_over_processes(deviation.detach()))
         mean, reach = mean[:, None], LIMIT * deviation[:, None]
         bits = self.bits_per_dimension[:, None]
         noise = (2 * torch.rand_like(z) - 1) * reach * torch.exp2(-bits)
         scale = bits.clamp(max=1)
         return mean + scale * (z.clamp(mean - reach, mean + reach) - mean) + scale.sqrt() * noise
+
+    def _learn(self, mean: Tensor, deviation: Tensor) -> None:
+        """Include the statistics of a batch in the moving averages, which would never forget NaN or infinity."""
+        finite = mean.isfinite().all() & deviation.isfinite().all()
+        for average, value in ((self.mean, mean), (self.deviation, deviation)):
+            average.copy_(torch.where(finite, average.lerp(value, 1 - DECAY), average))
 
     def encode(self, latent: Tensor, count: int | None = None) -> Tensor:
         """Equation (7): the level of every value, [B, D, T] -> codes [B, D, T]."""
@@ -91,6 +95,15 @@ class DiffQuantizer(nn.Module):
         """The middle of every level, codes [B, D, T] -> [B, D, T]."""
         scale = self.bits_per_dimension.clamp(max=1)
         return inference.diffq_values(codes, self.mean, self.deviation, self.levels, scale)
+
+    @torch.no_grad()
+    def start_from(self, quantizer: inference.DiffQuantizer) -> None:
+        """Start from the quantiser of a model: the same levels, and the same values in decoding."""
+        self.mean.copy_(quantizer.mean)
+        self.deviation.copy_(quantizer.deviation)
+        # A dimension of less than one bit has its bits as its scale. The quotient stays where its logit is finite.
+        bits = torch.where(quantizer.scale < 1, quantizer.scale, quantizer.levels.log2())
+        self.v.copy_(torch.logit((bits / MAX_BITS).clamp(1e-6, 1 - 1e-6)) / BOOST)
 
     @torch.no_grad()
     def plain(self) -> inference.DiffQuantizer:

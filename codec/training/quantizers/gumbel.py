@@ -71,6 +71,14 @@ class GumbelQuantizer(nn.Module):
         return torch.stack(chosen).sum(dim=0).transpose(1, 2)
 
     @torch.no_grad()
+    def start_from(self, quantizer: inference.GumbelQuantizer) -> None:
+        """Start from the codebooks of a model; surplus ones are ignored, and missing ones stay random."""
+        known = min(len(self.codebooks), len(quantizer.codebooks))
+        self.codebooks[:known] = quantizer.codebooks[:known]
+        self.bias[:known] = quantizer.bias[:known]
+        self.prior[:known] = quantizer.frequencies[:known].log()  # a softmax makes them probabilities again
+
+    @torch.no_grad()
     def plain(self) -> inference.GumbelQuantizer:
         """A copy for inference, on the same device; its prior in whole numbers."""
         plain = inference.GumbelQuantizer(self.codebooks.shape[2], *self.codebooks.shape[:2])

@@ -111,11 +111,67 @@ def test_one_discriminator_for_all_rates_starts_each_of_ours(tmp_path):
             assert torch.equal(value, source["discriminators"][f"ensembles.every.{key}"])
 
 
+@pytest.fixture(scope="module", params=["diffq", "gumbel"])
+def learned(request, tmp_path_factory):
+    """Quantiser, folder with state and exported model, and the trainer, after two updates that learned fast."""
+    settings = (f"quantizer.kind={request.param}", "optimizer.learning_rate=0.01", "optimizer.warmup=0")
+    trainer = Trainer(small(*settings, "discriminators.kinds=[]", "quantizer.penalty=1.0"), ALONE)
+    for seed in range(2):
+        trainer.update(0.1 * torch.randn(4, 1, 6000, generator=torch.Generator().manual_seed(seed)))
+    folder = tmp_path_factory.mktemp("learned")
+    checkpoints.save(trainer.generator.export(), folder / "model.safetensors")
+    torch.save(trainer.state_dict(), folder / STATE)
+    return request.param, folder, trainer
+
+
+@pytest.mark.parametrize("source", ["", "model.safetensors"])
+def test_learned_quantisers_start_from_their_like(learned, source):
+    """The same codes and the same decoded audio; the prior's frequencies are rounded to 1 in 2^20 again."""
+    kind, folder, before = learned
+    trainer = Trainer(small(f"quantizer.kind={kind}", "discriminators.kinds=[]", "training.seed=5"), ALONE)
+    start_from(trainer, folder / source)
+    expected, found = before.generator.export(), trainer.generator.export()
+    audio = 0.1 * torch.randn(1, 1, 6000, generator=torch.Generator().manual_seed(9))
+    codes = expected.encode(audio)
+    assert torch.equal(found.encode(audio).tensor, codes.tensor)
+    torch.testing.assert_close(found.decode(codes), expected.decode(codes), rtol=0, atol=1e-5)
+    for name, value in expected.quantizer.state_dict().items():
+        torch.testing.assert_close(
+            found.quantizer.state_dict()[name], value, rtol=1e-4, atol=1.0 if name == "frequencies" else 1e-6
+        )
+    assert trainer.update(audio.expand(4, -1, -1))["mel"] > 0
+
+
+@pytest.mark.parametrize("source", ["", "model.safetensors"])
+def test_another_quantiser_is_refused_with_the_remedy(corpus, learned, earlier, source):
+    kind, folder, _ = learned
+    state = torch.load(earlier / STATE, weights_only=True)
+    cases = [(Trainer(small(f"quantizer.kind={kind}"), ALONE), earlier / source, "rvq", kind)]
+    if source:  # a state that was saved by hand does not say which
+        cases.append((Trainer(small(), ALONE), folder / source, kind, "rvq"))
+    assert "recipe" in state
+    for trainer, path, theirs, ours in cases:
+        with pytest.raises(UserError) as caught:
+            start_from(trainer, path)
+        assert str(caught.value) == (
+            f"--start-from {path}: its quantizer.kind is {theirs}, the recipe's is {ours}; add "
+            f"--set quantizer.kind={theirs}, or start from another model"
+        )
+
+
+def test_gumbel_codebooks_that_do_not_learn_must_be_there(learned):
+    kind, folder, _ = learned
+    if kind == "gumbel":
+        settings = ("quantizer.kind=gumbel", "training.parts=['decoder']", "model.kbps=[2.4]", "validation.kbps=[2.4]")
+        for source in ("", "model.safetensors"):
+            with pytest.raises(UserError, match="has 4 of the 8 codebooks of the recipe"):
+                start_from(Trainer(small(*settings), ALONE), folder / source)
+
+
 @pytest.mark.parametrize(
     ("setting", "source", "said"),
     [
         ("model.seanet.filters=4", "model.safetensors", "does not fit the recipe"),
-        ("quantizer.kind=diffq", "model.safetensors", "quantizer.kind diffq"),
         ("model.seanet.filters=4", "", "do not fit the recipe: size mismatch for encoder"),
         ("model.entries=16", "nowhere", "no such file"),
     ],

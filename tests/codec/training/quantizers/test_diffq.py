@@ -238,3 +238,15 @@ def test_float32_inside_autocast():
     assert torch.equal(mixed.latent, full.latent)
     mixed.latent.sum().backward()
     assert z.grad.any()
+
+
+def test_a_batch_that_is_not_finite_teaches_nothing():
+    quantizer = DiffQuantizer(4)
+    quantizer(torch.randn(2, 4, 9), 1)
+    before = quantizer.mean.clone(), quantizer.deviation.clone()
+    for bad in (float("nan"), float("inf")):
+        latent = torch.randn(2, 4, 9)
+        latent[1, 2, 3] = bad
+        quantizer(latent, 1)
+    assert torch.equal(quantizer.mean, before[0])
+    assert torch.equal(quantizer.deviation, before[1])
