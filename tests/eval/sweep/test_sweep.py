@@ -146,6 +146,25 @@ def test_a_training_on_a_worker_is_a_command(grid, data, tmp_path):
     assert running._run({item: ["true"]}, item) is None
 
 
+def test_a_dask_cluster_trains(data, tmp_path):
+    """One worker runs the command of each training; a row that it cannot train is named, the other is in the table."""
+    distributed = pytest.importorskip("distributed")
+    (tmp_path / "grid.toml").write_text(GRID.partition("[grid]")[0] + "[rows]\ngood = []\nbad = []\n")
+    (tmp_path / "out" / "bad" / "seed-0").mkdir(parents=True)
+    (tmp_path / "out" / "bad" / "seed-0" / "run.json").write_text("{")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        given = ("--cluster", cluster.scheduler_address, "--keep-going", "--format", "csv", "--threads", "1")
+        result = sweep(tmp_path / "grid.toml", data, tmp_path / "out", *given)
+    assert result.return_value == 1, result.output
+    assert re.search(r"failed: bad, seed 0: .*run\.json: damaged", result.stderr)
+    (tmp_path / "table.csv").write_text(result.stdout)
+    table = pd.read_csv(tmp_path / "table.csv").set_index("row")
+    assert table.loc["good", "si_snr@1.2"] == pytest.approx(scores(tmp_path / "out" / "good" / "seed-0"))
+    assert table.loc["bad", "seeds"] == 0
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
