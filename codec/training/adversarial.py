@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from earmark.codec.training.compiled import Compiler
 from earmark.codec.training.discriminators.network import DiscriminatorOutput
-from earmark.codec.training.losses.terms import feature_matching, hinge_discriminator, hinge_generator
+from earmark.codec.training.losses.terms import feature_matching, hinge_discriminator, hinge_generator, layer_means
 
 Outputs = list[DiscriminatorOutput]
 
@@ -21,6 +22,7 @@ class AdversarialPass:
         networks: the discriminators, [B, channels, T] and windows -> outputs.
         windows: numbers of the STFT windows to use; None for all.
         autocast: gives the context in which the networks compute.
+        compiler: compiles the networks and feature matching. Default: they run as they are.
     """
 
     def __init__(
@@ -28,8 +30,11 @@ class AdversarialPass:
         networks: nn.Module,
         windows: Sequence[int] | None,
         autocast: Callable[[], contextlib.AbstractContextManager[object]],
+        compiler: Compiler | None = None,
     ) -> None:
+        compiler = compiler or Compiler("")
         self._networks, self._windows, self._autocast = networks, windows, autocast
+        self._evaluate, self._layer_means = compiler(networks), compiler(layer_means)
         self._outputs: tuple[Outputs, Outputs] | None = None
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -43,7 +48,7 @@ class AdversarialPass:
             keep: keep the outputs for `losses`, whose gradient reaches `fake`. The weights must not change before.
         """
         with self._autocast():
-            outputs = self._networks(real, self._windows), self._networks(fake, self._windows)
+            outputs = self._evaluate(real, self._windows), self._evaluate(fake, self._windows)
         of_real, of_fake = ([output.logits for output in each] for each in outputs)
         loss = hinge_discriminator(of_real, of_fake)
         weights = [weight for weight in self._networks.parameters() if weight.requires_grad]
@@ -67,13 +72,13 @@ class AdversarialPass:
         else:
             with _frozen(self._networks):
                 with self._autocast(), torch.no_grad():
-                    of_real = self._networks(real, self._windows)
+                    of_real = self._evaluate(real, self._windows)
                 with self._autocast():
-                    of_fake = self._networks(fake, self._windows)
+                    of_fake = self._evaluate(fake, self._windows)
         return {
             "adversarial": hinge_generator([output.logits for output in of_fake]),
             "features": feature_matching(
-                [output.features for output in of_real], [output.features for output in of_fake]
+                [output.features for output in of_real], [output.features for output in of_fake], self._layer_means
             ),
         }
 

@@ -11,7 +11,8 @@ from earmark.codec.errors import UserError
 CHANGEABLE = (  # a section, with a full stop at its end, or a single setting
     "losses.", "balancer.", "plugins.", "validation.", "checkpoints.", "optimizer.learning_rate", "optimizer.rates.",
     "optimizer.betas", "optimizer.schedule", "optimizer.warmup", "optimizer.clip", "training.epochs",
-    "training.updates", "training.precision", "training.accumulate", "training.compile", "quantizer.decay",
+    "training.updates", "training.precision", "training.accumulate", "training.compile", "training.tf32",
+    "quantizer.decay",
     "quantizer.dead_below", "quantizer.penalty", "discriminators.update_probability", "discriminators.start",
     "discriminators.alone", "discriminators.rate", "discriminators.compression", "discriminators.windows",
     "discriminators.shared_pass",

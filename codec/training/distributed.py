@@ -73,6 +73,13 @@ def maximum(value: int) -> int:
     return int(largest)
 
 
+def maximum_of(values: Tensor) -> Tensor:
+    """The largest of each value over all processes, on their device and without waiting for it."""
+    if is_distributed():
+        dist.all_reduce(values, dist.ReduceOp.MAX)
+    return values
+
+
 def average(tensors: Iterable[Tensor]) -> None:
     """Replace tensors by their means over all processes, with one message per data type."""
     if not is_distributed():

@@ -66,17 +66,19 @@ def snapshot(trainer: Trainer, folder: Path, seconds: float) -> Snapshot | None:
 
 
 def export(
-    taken: Snapshot, shards: Sequence[Shards], folder: Path, scores: Mapping[str, float], excerpts: int
+    taken: Snapshot | None, shards: Sequence[Shards], folder: Path, scores: Mapping[str, float], excerpts: int
 ) -> None:  # fmt: skip
     """Write a model and its model card.
 
     Args:
-        taken: the model.
+        taken: the model; None: write nothing.
         shards: recordings that it was trained on.
         folder: folder of the training.
         scores: mean scores as returned by validate().
         excerpts: number of excerpts that the means are over.
     """
+    if taken is None:
+        return
     model, recipe = taken.model, taken.recipe
     hours = data_hours(shards)
     checkpoints.save(

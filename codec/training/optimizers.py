@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from earmark.codec.training.recipe import OptimizerRecipe
 
@@ -18,8 +19,13 @@ ADAM_RMS = 0.2  # RMS of Adam's updates over the learning rate: 0.2 to 0.4; Liu 
 EPSILON = 1e-8
 
 
-def build(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
+def build(network: nn.Module, recipe: OptimizerRecipe, deferred: bool = False) -> torch.optim.Optimizer:
     """Build the recipe's optimiser for all parameters of a network.
+
+    Args:
+        deferred: make an optimiser whose steps depend on its attribute `found_inf`, a scalar on the device (see
+            `FiniteCheck.bad`): if it is 1, a step changes neither parameters nor moments. Adam is fused, which is
+            faster on a GPU.
 
     The parts of the network that have a learning rate of their own in `recipe.rates` are groups of their own, whose key
     "rate" is their learning rate relative to the recipe's.
@@ -32,8 +38,7 @@ def build(network: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
         {"params": [parameter for _, parameter in named], "rate": rate}
         for rate, named in _parts(network.named_parameters(), rates)
     ]
-    fused = all(parameter.device.type == "cuda" for parameter in network.parameters())  # one kernel instead of many
-    return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=(first, second), fused=fused)
+    return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=(first, second), fused=deferred)
 
 
 def load_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
@@ -80,21 +85,25 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient; with an attribute `found_inf` of 1, change nothing."""
+        bad: Tensor | None = getattr(self, "found_inf", None)
         for group in self.param_groups:
             trained = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if not trained:
-                continue
-            directions = (self._muon if group["matrices"] else self._adam)(trained, group)
-            torch._foreach_add_(trained, directions, alpha=-group["lr"])
+            gradients = [parameter.grad for parameter in trained]
+            if trained and group["matrices"]:
+                directions = self._muon(trained, gradients, bad)
+                torch._foreach_add_(trained, directions, alpha=-group["lr"])
+            elif trained:
+                self._adam(trained, gradients, group, bad)
 
-    def _muon(self, parameters: list[nn.Parameter], group: Mapping[str, Any]) -> list[Tensor]:
+    def _muon(self, parameters: list[nn.Parameter], gradients: list[Tensor], bad: Tensor | None) -> list[Tensor]:
         """Directions of matrices; those of one shape are orthogonalised together."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if not self.state[parameter]:
                 self.state[parameter]["momentum"] = torch.zeros_like(gradient)
         momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        if bad is not None:  # the average of a momentum and itself does not move
+            gradients = [torch.where(bad > 0, m, g) for m, g in zip(momenta, gradients, strict=True)]
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
         nesterov = torch._foreach_lerp(gradients, momenta, MOMENTUM)
         by_shape: dict[torch.Size, list[int]] = {}
@@ -106,27 +115,26 @@ class Muon(torch.optim.Optimizer):
             stacked *= ADAM_RMS * max(shape) ** 0.5
             for index, direction in zip(indices, stacked, strict=True):
                 directions[index] = direction.view_as(nesterov[index])
-        return directions
+        return directions if bad is None else list(torch._foreach_mul(directions, 1 - bad))
 
-    def _adam(self, parameters: list[nn.Parameter], group: Mapping[str, Any]) -> list[Tensor]:
-        """Directions of all other parameters."""
+    def _adam(
+        self, parameters: list[nn.Parameter], gradients: list[Tensor], group: Mapping[str, Any], bad: Tensor | None
+    ) -> None:
+        """Update all other parameters, by PyTorch's fused Adam."""
         first, second = group["betas"]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            if not self.state[parameter]:
-                zeros = torch.zeros_like(gradient)
-                self.state[parameter].update({"updates": 0, "mean": zeros, "square": zeros.clone()})
-            self.state[parameter]["updates"] += 1
-        states = [self.state[parameter] for parameter in parameters]
-        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
-        torch._foreach_lerp_(means, gradients, 1 - first)
-        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
-        sizes = torch._foreach_div(squares, [1 - second ** state["updates"] for state in states])
-        torch._foreach_sqrt_(sizes)
-        torch._foreach_add_(sizes, EPSILON)
-        directions = torch._foreach_div(means, [1 - first ** state["updates"] for state in states])
-        torch._foreach_div_(directions, sizes)
-        return list(directions)
+            state = self.state[parameter]
+            if not state:
+                state.update({"updates": 0, "mean": torch.zeros_like(gradient), "square": torch.zeros_like(gradient)})
+            if not isinstance(state["updates"], Tensor):  # a state of an earlier version, too
+                state["updates"] = torch.full((), float(state["updates"]), device=gradient.device)
+        means, squares, updates = (
+            [self.state[parameter][key] for parameter in parameters] for key in ("mean", "square", "updates")
+        )
+        adam(
+            [*parameters], gradients, means, squares, [], updates, fused=True, found_inf=bad, amsgrad=False,
+            beta1=first, beta2=second, lr=group["lr"], weight_decay=0.0, eps=EPSILON, maximize=False,
+        )  # fmt: skip
 
 
 def _parts(

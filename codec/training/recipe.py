@@ -105,6 +105,7 @@ class TrainingRecipe:
     parts: tuple[Part, ...]
     accumulate: int
     compile: str
+    tf32: bool
     precision: Literal["auto", "bf16", "float32"]
     seed: int
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -156,7 +156,8 @@ def _from_checkpoint(trainer: Trainer, model: EncodecModel, path: Path) -> None:
             _set(ours, name, weight)
     quantizer: Any = trainer.generator.quantizer
     if isinstance(quantizer, TrainableResidualVectorQuantizer):
-        quantizer.start_from(model.quantizer.codebooks, recipe.data.batch * recipe.data.seconds * wanted.step_rate)
+        books = cast("Tensor", model.quantizer.codebooks)
+        quantizer.start_from(books, recipe.data.batch * recipe.data.seconds * wanted.step_rate)
     else:
         quantizer.start_from(model.quantizer)
 

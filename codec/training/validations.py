@@ -120,8 +120,7 @@ class Validations:
 
     def _finish(self, validation: _Validation, scores: Scores) -> None:
         """Export the model, log the scores, and keep the best."""
-        if validation.taken is not None:
-            export(validation.taken, self._shards, self._folder, scores, len(self._excerpts))
+        export(validation.taken, self._shards, self._folder, scores, len(self._excerpts))
         self._journal.validation(validation.update, scores, validation.usage)
         for name, audio in validation.examples.items():
             self._journal.audio(name, audio, self._trainer.recipe.model.sample_rate, validation.update)

@@ -26,10 +26,22 @@ class WeightAverage:
         self._shadow = {name: p.detach().clone() for name, p in module.named_parameters()} if decay else {}
 
     @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Include the current weights of the module."""
-        for name, parameter in module.named_parameters() if self._decay else ():
-            self._shadow[name].lerp_(parameter, 1 - self._decay)
+    def update(self, module: nn.Module, bad: Tensor | None = None) -> None:
+        """Include the current weights of the module.
+
+        Args:
+            bad: scalar on the device; if it is 1, the average does not change (see `FiniteCheck`).
+        """
+        if not self._decay:
+            return
+        current = dict(module.named_parameters())
+        averages = [*self._shadow.values()]
+        weights: list[Tensor] = [current[name] for name in self._shadow]
+        if bad is None:
+            torch._foreach_lerp_(averages, weights, 1 - self._decay)
+        else:
+            steps = torch._foreach_mul(torch._foreach_sub(weights, averages), (1 - self._decay) * (1 - bad))
+            torch._foreach_add_(averages, steps)
 
     @contextlib.contextmanager
     def in_place(self, module: nn.Module) -> Iterator[None]:

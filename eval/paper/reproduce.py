@@ -21,7 +21,7 @@ from earmark.codec.training import recipe_files
 from earmark.codec.training.distributed import ProcessGroup
 from earmark.codec.training.examples.batches import identity
 from earmark.codec.training.examples.shards import Shards
-from earmark.codec.training.export import device_name, export
+from earmark.codec.training.export import device_name, export, snapshot
 from earmark.codec.training.folder import METADATA, STATE, load_state
 from earmark.codec.training.recipe import Recipe
 from earmark.codec.training.recipe_files import Row
@@ -162,7 +162,8 @@ def reproduce_row(
             for name, values in scores.items():
                 values.append(of_excerpt[f"{name}@{kbps:g}"])
         means = {f"{name}@{kbps:g}": mean_interval(np.array(values))[0] for name, values in scores.items()}
-        export(trainer, shards, folder, state["seconds"], means, len(excerpts))
+        taken = snapshot(trainer, folder, state["seconds"])
+    export(taken, shards, folder, means, len(excerpts))
     result = RowScores(experiment, trainer.updates, state["seconds"], device_name(group), scores)
     write_text(folder / SCORES, json.dumps(asdict(result)))
     return result

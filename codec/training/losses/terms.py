@@ -6,7 +6,7 @@ depends on duration, sample rate or batch size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +90,17 @@ def hinge_discriminator(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tenso
     return torch.stack(terms).mean()
 
 
-def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
+def layer_means(real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Means of |D_kl(x)| and of |D_kl(x) - D_kl(x^)| for each layer, [layers] each."""
+    sizes = [_mean_size(x) for x in real]
+    return torch.stack(sizes), torch.stack([_mean_size(x - y) for x, y in zip(real, fake, strict=True)])
+
+
+def feature_matching(
+    real: Sequence[Sequence[Tensor]],
+    fake: Sequence[Sequence[Tensor]],
+    means: Callable[[Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, Tensor]] = layer_means,
+) -> Tensor:
     """Relative feature matching (equation 2): 1/(KL) sum_kl |D_kl(x) - D_kl(x^)|_1 / mean(|D_kl(x)|_1).
 
     The mean in the denominator is over the whole batch. If processes share it, they average the mean, so all of them
@@ -99,13 +109,14 @@ def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[T
     Args:
         real: outputs of each discriminator's layers for the source audio; they receive no gradient.
         fake: outputs for the decoded audio.
+        means: `layer_means`, possibly compiled.
     """
     layers = [len(network) for network in real]
-    of_real = [feature.detach() for network in real for feature in network]
-    of_fake = [feature for network in fake for feature in network]
-    sizes = torch.stack([_mean_size(feature) for feature in of_real])
+    sizes, distances = means(
+        [feature.detach() for network in real for feature in network],
+        [feature for network in fake for feature in network],
+    )
     average([sizes])
-    distances = torch.stack([_mean_size(x - y) for x, y in zip(of_real, of_fake, strict=True)])
     ratios = distances / sizes.clamp(min=torch.finfo(sizes.dtype).eps)  # the outputs may all be 0
     return torch.stack([network.mean() for network in ratios.split(layers)]).mean()
 

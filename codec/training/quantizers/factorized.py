@@ -101,6 +101,8 @@ class TrainableFactorizedQuantizer(CodewordUsage, nn.Module):
 
     @torch.no_grad()
     def _count(self, codes: list[Tensor]) -> None:
-        counts = torch.stack([code.bincount(minlength=self.usage.shape[1]) for code in codes]).float()
-        counts = sum_over_processes(counts)
+        ones = self.usage.new_ones(len(codes[0]))
+        # Unlike bincount(), this need not wait for a GPU.
+        of_books = [self.usage.new_zeros(self.usage.shape[1]).index_add_(0, code, ones) for code in codes]
+        counts = sum_over_processes(torch.stack(of_books))
         self.usage[: len(codes)].lerp_(counts / counts.sum(dim=1, keepdim=True), 1 - self._decay)

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from earmark.codec.encodec.rvq import ResidualVectorQuantizer, nearest
-from earmark.codec.training.quantizers.joint_batch import JointBatch, sum_over_processes
+from earmark.codec.training.gpu import reading_waits
+from earmark.codec.training.quantizers.joint_batch import JointBatch, is_distributed, sum_over_processes
 from earmark.codec.training.quantizers.kmeans import count_and_sum, kmeans
+from earmark.codec.training.quantizers.permutations import permutations
 from earmark.codec.training.quantizers.quantized import Quantized
 from earmark.codec.training.quantizers.usage import CodewordUsage
 
-_STARTING, _REPLACING = 0, 1  # purposes of random numbers
 _FRESH = 2.0  # count of a new codeword, relative to the lowest count that keeps it: 0.99^70 = 1 / 2
 
 
@@ -24,6 +25,8 @@ class TrainableResidualVectorQuantizer(CodewordUsage, ResidualVectorQuantizer):
     number. A codeword that is hardly ever chosen is replaced by a random vector of the batch, with a count that keeps
     it for 70 updates even if it is never chosen. No count comes near zero, so none needs smoothing. A batch with NaN or
     infinity teaches nothing.
+
+    Once the codebooks have started, nothing is read from the device in a single process: a GPU need not be waited for.
 
     All processes of torch.distributed hold the same codebooks: those that one process would learn from the joint batch.
     Random numbers depend on the seed and the number of updates. Everything that a later update depends on is a buffer,
@@ -60,6 +63,7 @@ class TrainableResidualVectorQuantizer(CodewordUsage, ResidualVectorQuantizer):
         self.dead_below = dead_below
         self.iterations = iterations
         self.seed = seed
+        self._known: tuple[Tensor, int, int] | None = None  # `started`, its version, and its value
         self.register_buffer("counts", torch.zeros(codebooks, codebook_size))
         self.register_buffer("sums", torch.zeros(codebooks, codebook_size, dimension))
         self.register_buffer("usage", torch.zeros(codebooks, codebook_size))  # share of choices, replacement ignored
@@ -128,15 +132,23 @@ class TrainableResidualVectorQuantizer(CodewordUsage, ResidualVectorQuantizer):
         quantizer.codebooks = self.codebooks.clone()
         return quantizer
 
+    @property
+    def _started(self) -> int:
+        """`started`, which is read from the device only after it has changed."""
+        tensor, version = self.started, self.started._version
+        if self._known is None or self._known[0] is not tensor or self._known[1] != version:
+            self._known = tensor, version, int(tensor)
+        return self._known[2]
+
     @torch.no_grad()
     def _start(self, vectors: Tensor, codebooks: int) -> None:
         """Initialise those of the first codebooks that were not used before, by k-means on the residuals."""
-        started = int(self.started)
-        if started >= codebooks or not _all_finite([vectors]):
+        started = self._started
+        if started >= codebooks or not bool(_all_finite([vectors])):
             return
         batch = JointBatch(len(vectors), vectors.device)
         all_vectors = torch.arange(batch.size, device=vectors.device)
-        draws = self._draws(_STARTING)
+        draws = np.random.default_rng((self.seed, int(self.updates)))
         residual = vectors
         for index in range(codebooks):
             if index >= started:
@@ -149,6 +161,7 @@ class TrainableResidualVectorQuantizer(CodewordUsage, ResidualVectorQuantizer):
             book = self.codebooks[index]
             residual = residual - book[nearest(residual, book)]
         self.started.fill_(codebooks)
+        self._known = self.started, self.started._version, codebooks
 
     @torch.no_grad()
     def _learn(self, inputs: list[Tensor], codes: list[Tensor]) -> None:
@@ -158,42 +171,45 @@ class TrainableResidualVectorQuantizer(CodewordUsage, ResidualVectorQuantizer):
             inputs: vectors that each codebook quantised, [n, dimension].
             codes: codes that each codebook chose, [n].
         """
-        if not _all_finite(inputs):
-            return
+        finite = _all_finite(inputs)
         used, codebook_size = slice(len(codes)), self.codebooks.shape[1]
         seen = [count_and_sum(vectors, code, codebook_size) for vectors, code in zip(inputs, codes, strict=True)]
         counts = sum_over_processes(torch.stack([count for count, _ in seen]))
-        self.usage[used].lerp_(counts / counts.sum(dim=1, keepdim=True), 1 - self.decay)
+        self._average(self.usage[used], counts / counts.sum(dim=1, keepdim=True), finite)
         if not self.learns:
             return
-        self.counts[used].lerp_(counts, 1 - self.decay)
-        self.sums[used].lerp_(sum_over_processes(torch.stack([total for _, total in seen])), 1 - self.decay)
-        self._replace_dead(inputs, self.dead_below * counts.sum(dim=1) / codebook_size)
-        self.codebooks[used] = self.sums[used] / self.counts[used, :, None]
-        self.updates += 1
+        self._average(self.counts[used], counts, finite)
+        self._average(self.sums[used], sum_over_processes(torch.stack([total for _, total in seen])), finite)
+        self._replace_dead(inputs, self.dead_below * counts.sum(dim=1) / codebook_size, finite)
+        codebooks = self.sums[used] / self.counts[used, :, None]
+        self.codebooks[used] = torch.where(finite, codebooks, self.codebooks[used])
+        self.updates += finite
 
-    def _replace_dead(self, inputs: list[Tensor], least: Tensor) -> None:
+    def _average(self, average: Tensor, values: Tensor, finite: Tensor) -> None:
+        """Include values in a moving average if the batch is finite."""
+        average.copy_(torch.where(finite, average.lerp(values, 1 - self.decay), average))
+
+    def _replace_dead(self, inputs: list[Tensor], least: Tensor, finite: Tensor) -> None:
         """Replace codewords whose count is below their codebook's `least` by random vectors of the batch."""
-        dead = self.counts[: len(inputs)] < least[:, None]
-        books = dead.any(dim=1).nonzero()[:, 0].tolist()
-        if not books:
+        used = slice(len(inputs))
+        dead = (self.counts[used] < least[:, None]) & finite
+        # Looking is cheaper than replacing nothing, except on a GPU, which would have to be waited for.
+        if (is_distributed() or not reading_waits(dead.device)) and not bool(dead.any()):
             return
         batch = JointBatch(len(inputs[0]), inputs[0].device)
-        draws = self._draws(_REPLACING)
-        for index in books:
-            codes = dead[index].nonzero()[:, 0]
-            candidates = batch.pick(inputs[index], _choose(draws, batch.size, len(codes)).to(codes.device))
-            self.counts[index, codes] = _FRESH * least[index]
-            self.sums[index, codes] = _FRESH * least[index] * candidates
-
-    def _draws(self, purpose: int) -> np.random.Generator:
-        return np.random.default_rng((self.seed, purpose, int(self.updates)))
+        order = permutations(len(inputs), batch.size, self.seed, self.updates)
+        number = (dead.cumsum(dim=1) - 1).clamp(min=0)  # of a dead codeword among those of its codebook
+        chosen = order.gather(1, number % batch.size)
+        candidates = torch.stack([batch.pick(own, index) for own, index in zip(inputs, chosen, strict=True)])
+        fresh = _FRESH * least[:, None]
+        self.counts[used] = torch.where(dead, fresh, self.counts[used])
+        self.sums[used] = torch.where(dead[..., None], fresh[..., None] * candidates, self.sums[used])
 
 
-def _all_finite(vectors: list[Tensor]) -> bool:
+def _all_finite(vectors: list[Tensor]) -> Tensor:
     """Whether no vector of the joint batch holds NaN or infinity, which a moving average would never forget."""
     bad = torch.stack([~each.isfinite().all() for each in vectors]).any()
-    return not bool(sum_over_processes(bad.float()))
+    return sum_over_processes(bad.float()) == 0
 
 
 def _choose(draws: np.random.Generator, size: int, count: int) -> Tensor:

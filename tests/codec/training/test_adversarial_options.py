@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from earmark.codec.errors import UserError
 from earmark.codec.training.discriminators.ms_stft import MultiScaleSTFT
 from earmark.codec.training.losses.compressed import CompressedSTFT
 from earmark.codec.training.losses.spectrogram import Spectrogram, compressed
@@ -118,9 +119,49 @@ def test_a_shared_pass_gives_the_gradients_of_separate_passes():
 
 def test_compiled_discriminators_give_the_same_update():
     """With a backend that needs no compiler of C++; the first update, and one after the weights have changed."""
-    settings = ("discriminators.kinds=['msd']", "discriminators.update_probability=1.0")
+    settings = (EVERY, "discriminators.windows=1", "discriminators.per_bandwidth=false")
     plain, compiled = trainer(*settings), trainer(*settings, "training.compile=aot_eager")
     for _ in range(2):
         expected, found = (each.update(noise(samples=2400)) for each in (plain, compiled))
         for name in ("adversarial", "features", "discriminator", "mel"):
             torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shared", "evaluations"), [("true", 2), ("false", 4)])
+def test_a_shared_pass_evaluates_source_and_decoded_audio_once(shared, evaluations):
+    """Otherwise the networks change between their own loss and that of the generator, so that no output is reused."""
+    training = trainer(EVERY, "discriminators.per_bandwidth=false", f"discriminators.shared_pass={shared}")
+    seen = []
+    training.discriminators.of(0.6).register_forward_hook(lambda *_: seen.append(1))
+    training.update(noise())
+    assert len(seen) == evaluations
+
+
+@pytest.fixture
+def backend():
+    """A backend of torch.compile that fails, as inductor does where there is no compiler."""
+    import torch._dynamo
+
+    def fails(graph, inputs):
+        raise RuntimeError("no compiler found")
+
+    torch._dynamo.register_backend(fails, "fails_for_a_test")
+    yield "fails_for_a_test"
+    del torch._dynamo.backends.registry._COMPILER_FNS["fails_for_a_test"]
+    torch._dynamo.backends.registry._BACKENDS.pop("fails_for_a_test", None)
+
+
+def test_without_a_compiler_nothing_is_compiled(backend, capsys):
+    settings = (EVERY, "discriminators.windows=1", "discriminators.per_bandwidth=false")
+    plain, fallen_back = trainer(*settings), trainer(*settings, f"training.compile={backend}")
+    for _ in range(2):
+        expected, found = (each.update(noise(samples=2400)) for each in (plain, fallen_back))
+        assert all(float(found[name]) == float(value) for name, value in expected.items())
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(f"training.compile={backend} does not work here, so nothing is compiled: ")
+
+
+def test_an_unknown_backend_is_one_line():
+    with pytest.raises(UserError, match=r"training\.compile 'inducto' is no backend of .*; did you mean inductor\?"):
+        trainer("training.compile=inducto")

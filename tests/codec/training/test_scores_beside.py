@@ -107,32 +107,30 @@ def at_the_third_update(action):
 
 
 def test_updates_go_on_and_everything_is_as_if_they_had_waited(corpus, folder, monkeypatch):
-    """In this process the metric would wait for ever. The last validation, which no update follows, is scored here."""
-    with at_the_third_update((folder / "go").touch):
-        assert run(corpus, folder / "beside")
-    assert set((folder / "processes").read_text().split()[:6]) == {"True"}
-    monkeypatch.setattr(validations, "Beside", Here)
-    assert run(corpus, folder / "here")
-    found, expected = results(folder / "beside"), results(folder / "here")
-    assert [line["update"] for line in found["log"]] == [2, 4, 6]
-    assert found == expected
+    """In this process the metric would wait for ever. The last validation, which no update follows, is scored here.
 
-
-def test_killed_while_scores_are_awaited_it_resumes_exactly(corpus, folder):
-    """The state after update 2 says that the scores are missing: its validation is repeated."""
+    A training that is killed while it awaits scores repeats their validation: its state says that they are missing.
+    """
 
     def kill():
         raise Killed
 
     with at_the_third_update(kill), pytest.raises(Killed):
-        run(corpus, folder / "run")
-    state = torch.load(folder / "run" / STATE, weights_only=True)
+        run(corpus, folder / "killed")
+    state = torch.load(folder / "killed" / STATE, weights_only=True)
     assert (state["updates"], state["unscored"]) == (2, True)
-    assert not (folder / "run" / "model.safetensors").exists()
-    (folder / "go").touch()
-    assert run(corpus, folder / "run", resume=True)
-    assert run(corpus, folder / "whole")
-    assert results(folder / "run") == results(folder / "whole")
+    assert not (folder / "killed" / "model.safetensors").exists()
+    (folder / "processes").unlink(missing_ok=True)
+    with at_the_third_update((folder / "go").touch):
+        assert run(corpus, folder / "beside")
+    assert set((folder / "processes").read_text().split()[:6]) == {"True"}
+    assert run(corpus, folder / "killed", resume=True)
+    monkeypatch.setattr(validations, "Beside", Here)
+    assert run(corpus, folder / "here")
+    found, expected = results(folder / "beside"), results(folder / "here")
+    assert [line["update"] for line in found["log"]] == [2, 4, 6]
+    assert found == expected
+    assert results(folder / "killed") == expected
 
 
 def test_patience_ends_the_training_at_the_same_update(corpus, folder):

@@ -209,6 +209,36 @@ def test_a_resumed_balancer_equals_the_original():
     assert start + run(second, [0.3, 9.1]) == whole
 
 
+def test_it_equals_a_balancer_of_python_s_numbers():
+    """Equation 5 with numbers that are read from each batch; the fourth is bad, so that no average changes."""
+    weights, decay = {"a": 0.1, "b": 1.0, "c": 3.0}, 0.9
+    balancer, averages = Balancer(weights, decay=decay), dict.fromkeys(weights, (0.0, 0.0))
+    for number in range(6):
+        torch.manual_seed(number)
+        decoded, directions = (
+            torch.zeros(2, 1, 9, requires_grad=True),
+            torch.randn(3, 2, 1, 9) * 10 ** torch.randn(3, 1, 1, 1),
+        )
+        present = dict(list(zip(weights, directions, strict=True))[number % 2 :])
+        losses = {name: (direction * decoded).sum() for name, direction in present.items()}
+        bad = torch.tensor(float(number == 3))
+        shares = balancer.backward(losses, decoded, bad=bad)
+        if number == 3:
+            continue
+        expected, contributions = torch.zeros_like(decoded), {}
+        for name, direction in present.items():
+            norm = float(direction.double().norm())
+            averages[name] = tuple(decay * old + new for old, new in zip(averages[name], (norm, 1.0), strict=True))
+            scale = weights[name] / sum(weights[each] for each in present) / (averages[name][0] / averages[name][1])
+            expected = expected + scale * direction
+            contributions[name] = scale * norm
+        torch.testing.assert_close(decoded.grad, expected.detach())
+        whole = sum(contributions.values())
+        assert shares == pytest.approx({name: value / whole for name, value in contributions.items()})
+    for name, saved in balancer.state_dict().items():
+        assert (saved["total"], saved["weight"]) == pytest.approx(averages[name], rel=1e-12)
+
+
 UPDATES = """
 import sys, torch
 from torch import distributed as dist
