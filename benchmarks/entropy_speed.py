@@ -3,8 +3,9 @@
     python benchmarks/entropy_speed.py [ROUNDS [SECONDS]]
 
 Times audio to bytes and back at 6 kbps on one thread, with the same random weights in one process. The reference and
-our coder take turns, and ratios compare medians of CPU time, as in encodec_speed.py. Needs the reference (pip install
---no-deps encodec einops).
+our coder take turns, and ratios compare medians of CPU time, as in encodec_speed.py. Decoding is timed with and without
+the compiled function, which a process loads when it has decoded two minutes. Needs the reference (pip install --no-deps
+encodec einops).
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from earmark.codec.encodec.fast.accelerate import accelerate
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.language_model.network import LanguageModel, LanguageModelConfig
 from earmark.codec.language_model.portable_coder import PortableModelCoder
+from earmark.codec.language_model.portable_model import PortableModel
 from earmark.codec.language_model.portable_quantization import quantized
 
 NAME = "encodec_24khz"
 
 
-def with_language_model(reference: Any) -> PortableModelCoder:
-    """Give the reference a language model with random weights, and return our coder with the same weights."""
+def with_language_model(reference: Any) -> PortableModel:
+    """Give the reference a language model with random weights, and return ours with the same weights."""
     package = importlib.import_module("encodec.model")
     torch.manual_seed(0)
     theirs = package.LMModel(32, 1024, num_layers=5, dim=200, past_context=262).eval()
@@ -42,7 +44,7 @@ def with_language_model(reference: Any) -> PortableModelCoder:
     reference.name = NAME
     reference.get_lm_model = lambda: theirs
     importlib.import_module("encodec.compress").MODELS[NAME] = lambda: reference
-    return PortableModelCoder(quantized(ours))
+    return quantized(ours)
 
 
 def written(model: EncodecModel, signal: Tensor, coder: PortableModelCoder | None) -> bytes:
@@ -78,7 +80,8 @@ def main() -> None:
     compress = importlib.import_module("encodec.compress")
     model = same_model(reference)
     accelerate(model)
-    coder = with_language_model(reference)
+    portable = with_language_model(reference)
+    coder, compiled = (PortableModelCoder(portable, compiled=one) for one in (False, True))
     signal = clip(seconds)
     with torch.inference_mode():
         data = {name: written(model, signal, chosen) for name, chosen in (("ours", coder), ("without", None))}
@@ -95,15 +98,17 @@ def main() -> None:
             {
                 "reference": lambda: compress.decompress(public),
                 "ours": lambda: decoded(model, data["ours"], coder),
+                "ours, compiled": lambda: decoded(model, data["ours"], compiled),
                 "without": lambda: decoded(model, data["without"], None),
             },
             rounds,
         )
     print(f"{seconds} s of audio at {KBPS:g} kbps, one thread, median of {rounds} rounds")
     for what, took in (("encode", encoding), ("decode", decoding)):
-        ratio, share = took["reference"] / took["ours"], took["without"] / took["ours"]
-        print(f"{what}: reference {took['reference']:.2f} s, ours {took['ours']:.2f} s: {ratio:.1f} x as fast")
-        print(f"        {100 * share:.0f} % of our speed without the language model")
+        for name in (name for name in took if name.startswith("ours")):
+            ratio, share = took["reference"] / took[name], took["without"] / took[name]
+            print(f"{what}: reference {took['reference']:.2f} s, {name} {took[name]:.2f} s: {ratio:.1f} x as fast")
+            print(f"        {100 * share:.0f} % of our speed without the language model")
 
 
 if __name__ == "__main__":

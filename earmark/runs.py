@@ -25,7 +25,7 @@ from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
 from earmark.eval.identity_options import named_systems
 from earmark.eval.metrics import registry
 from earmark.eval.metrics.interface import Function, Metric
-from earmark.eval.report.results import refresh
+from earmark.eval.report import results
 from earmark.eval.statistics.aggregate import summarise
 
 LOWEST_RATE = 8000  # Hz; the codecs here have no lower one
@@ -155,8 +155,8 @@ def compare(
         cluster=cluster, keep_going=keep_going, decoded=given, replace=replace, fresh=again,
         alignment=policy,
     )  # fmt: skip
-    result = runner.run(plan)
-    refresh(folder, if_missing=not result.changed)
+    result = runner.run(plan, meanwhile=[results.load])
+    results.refresh(folder, if_missing=not result.changed)
     return Run(folder, result.scores, result.info)
 
 

@@ -116,11 +116,8 @@ def compare(
     AUDIO is a folder, whose sub-folders are categories, or a corpus file (TOML) that names folders, categories and
     excerpts. Audio that is decoded already takes part by --decoded.
     """
-    from earmark.eval.comparison import runner
-    from earmark.eval.comparison.run_folder import REPORT
-    from earmark.eval.report.results import refresh
-    from earmark.eval.tables.renderers import terminal_table
-    from earmark.eval.tables.terminal import print_table
+    from earmark.eval.comparison.outcomes import load_ahead
+    from earmark.eval.comparison.plan import Plan
 
     names = chosen_metrics(metrics, own_metrics, patterns, timeout)
     listen_by = _listening_metric(listen_by, names)
@@ -130,7 +127,7 @@ def compare(
     again = named_systems("--fresh", fresh or (), [*systems, *(one.system for one in given)])
     if cluster is not None:  # its workers have other working directories
         audio_dir, out = (path if is_remote(path) else path.resolve() for path in (audio_dir, out))
-    plan = runner.Plan(
+    plan = Plan(
         audio_dir=audio_dir, systems=tuple(systems), metrics=names, run=out,
         format=ReferenceFormat(rate, mono), speech=speech, jobs=jobs or usable_cores(), cluster=cluster,
         keep_going=keep_going, decoded=given, replace=replace, fresh=again,
@@ -141,9 +138,21 @@ def compare(
     if dry_run:
         _show_plan(plan)
         return 0
-    started = time.monotonic()
-    result = runner.run(plan)
-    summary, info = refresh(out, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by)
+    load_ahead(plan)
+    return _run(plan, link_audio, listen_by)
+
+
+def _run(plan: Plan, link_audio: bool, listen_by: str | None) -> int:
+    """Run a plan, write and print its results; the exit status."""
+    from earmark.eval.comparison import runner
+    from earmark.eval.comparison.run_folder import REPORT
+    from earmark.eval.report import results
+    from earmark.eval.tables.renderers import terminal_table
+    from earmark.eval.tables.terminal import print_table
+
+    started, out = time.monotonic(), plan.run
+    result = runner.run(plan, meanwhile=[results.load])
+    summary, info = results.refresh(out, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by)
     print_table(terminal_table(summary, info))
     complete = print_notes(result)
     click.echo(f"{_tally(result)}, {time.monotonic() - started:.0f} s")

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from earmark.codec.ecdc.segment_coders import ByteSource, Entropy
 from earmark.codec.errors import UserError
+from earmark.codec.language_model.fast_steps import Stepper
 from earmark.codec.language_model.portable_layout import MOST_STEPS
-from earmark.codec.language_model.portable_model import Cache, Frequencies, PortableModel
+from earmark.codec.language_model.portable_model import Cache, PortableModel
 from earmark.codec.language_model.range_coder import RangeDecoder, RangeEncoder
 
 BLOCK = 128  # steps whose frequency tables are computed at once; 4 MiB for 8 codebooks
@@ -26,14 +27,15 @@ class PortableModelCoder:
 
     Args:
         model: integer language model.
+        compiled: whether to decode by a compiled function; see `Stepper`.
     """
 
     entropy = Entropy.PORTABLE_MODEL
     batch = 32  # with more, caches of keys and values would need over 50 MB
 
-    def __init__(self, model: PortableModel) -> None:
+    def __init__(self, model: PortableModel, compiled: bool | None = None) -> None:
         self.identity = model.identity
-        self._model = model
+        self._model, self._stepper = model, Stepper(model, compiled)
 
     def encode(self, codes: NDArray[np.uint16], bits: int) -> bytes:
         """Encode a segment; see `SegmentCoder`.
@@ -47,7 +49,8 @@ class PortableModelCoder:
         cache, coder = Cache(self._model, 1, steps), RangeEncoder()
         for first in range(0, steps, BLOCK):
             block = slice(first, min(first + BLOCK, steps))
-            cumulative = self._cumulative(previous[None, :, block], cache)[0]
+            cumulative = self._model.frequencies(previous[None, :, block], cache)[0]
+            cumulative.cumsum(axis=-1, out=cumulative)
             chosen = codes[:, block].T.astype(np.int64)[..., None]
             ends = np.take_along_axis(cumulative, chosen, -1)
             starts = np.where(chosen, np.take_along_axis(cumulative, np.maximum(chosen - 1, 0), -1), 0)
@@ -70,25 +73,20 @@ class PortableModelCoder:
         self._check(codebooks, longest)
         decoders = [RangeDecoder(payload) for payload in payloads]
         codes = np.zeros((len(payloads), codebooks, longest), np.uint16)
-        previous = np.zeros((len(payloads), codebooks, 1), np.int64)
-        cache = Cache(self._model, len(payloads), longest)
+        previous = np.zeros((len(payloads), codebooks), np.int64)
+        model = self._stepper.steps(len(payloads), codebooks, longest)
         for step in range(longest):
-            cumulative = self._cumulative(previous, cache)
+            cumulative = model.cumulative(previous)
             size, tables = cumulative.shape[-1], cumulative.reshape(-1).data
             for index, decoder in enumerate(decoders):
                 if step < steps[index]:
                     starts = range(index * codebooks * size, (index + 1) * codebooks * size, size)
                     codes[index, :, step] = [decoder.pull(tables[start : start + size]) for start in starts]
-            previous = codes[:, :, step : step + 1] + np.int64(1)
+            previous = codes[:, :, step] + np.int64(1)
         return [segment[:, :count] for segment, count in zip(codes, steps, strict=True)]
 
     def size(self, codebooks: int, steps: int, bits: int) -> None:
         """None: the number of bytes depends on the codes."""
-
-    def _cumulative(self, previous: NDArray[np.int64], cache: Cache) -> Frequencies:
-        """Cumulative frequencies of the next steps, [B, T, codebooks, codebook_size]."""
-        frequencies = self._model.frequencies(previous, cache)
-        return frequencies.cumsum(axis=-1, dtype=np.int32, out=frequencies)
 
     def _check(self, codebooks: int, steps: int) -> None:
         most = self._model.config.codebooks

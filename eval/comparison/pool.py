@@ -27,6 +27,8 @@ def run_tasks(
     died: Callable[[Task], Result],
     group: Callable[[Task], Hashable] = id,
     imports: Sequence[str] = (),
+    size: Callable[[Task], float] = lambda task: 0.0,
+    meanwhile: Iterable[Callable[[], object]] = (),
 ) -> Iterator[tuple[Task, Result]]:
     """Yield each task with its result, in order of completion; takes tasks as they are needed.
 
@@ -37,22 +39,29 @@ def run_tasks(
         group: tasks of one group go to one process while the others have tasks, too, since a process caches what its
             last tasks had in common. By default each task is a group of its own.
         imports: modules that the work imports and that take long to load; loaded once for all processes.
+        size: how long the tasks of a group take, relative to others: long groups are begun first, so that all processes
+            end at about the same time.
+        meanwhile: functions that this process calls while the first processes start and, one at a time, while no result
+            is there.
     """
-    for name in ONE_THREAD:
-        os.environ.setdefault(name, "1")  # before the workers import numpy
-    coming = iter(tasks)
+    one_thread()
+    coming, spare = iter(tasks), iter(meanwhile)
     waiting = list(itertools.islice(coming, 1))
     if not waiting:  # no process need start
         return
     workers: list[_Worker[Task, Result]] = [_Worker(work, imports) for _ in range(jobs)]
     try:
+        for call in spare if imports else ():  # the first task waits until the modules are loaded
+            call()
         while True:
             known = len(waiting) + sum(len(worker.tasks) for worker in workers)
             waiting.extend(itertools.islice(coming, max(0, WINDOW * jobs - known)))
-            _hand_out(waiting, workers, group)
+            _hand_out(waiting, workers, group, size)
             running = [future for worker in workers for future in worker.tasks]
             if not running:
                 return
+            while not any(future.done() for future in running) and (call := next(spare, None)) is not None:
+                call()
             wait(running, return_when=FIRST_COMPLETED)
             for worker in workers:
                 yield from worker.finished(waiting, died)
@@ -66,18 +75,31 @@ def run_tasks(
                 worker.close(wait_for_end)
 
 
+def one_thread() -> None:
+    """Let the libraries of processes that start from now on use one thread each, unless the user says otherwise."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")  # before the workers import numpy
+
+
 def _hand_out(
-    waiting: list[Task], workers: Sequence[_Worker[Task, Result]], group: Callable[[Task], Hashable]
-) -> None:  # fmt: skip
-    """Give each worker a task and then a second one, so that none is idle when it has done the first."""
+    waiting: list[Task],
+    workers: Sequence[_Worker[Task, Result]],
+    group: Callable[[Task], Hashable],
+    size: Callable[[Task], float],
+) -> None:
+    """Give each worker a task and then a second one, so that none is idle when it has done the first.
+
+    The last tasks are kept for the workers that are free first: behind a long task, a second one would wait for it.
+    """
     for most in (1, 2):
         for worker in workers:
-            if waiting and worker.has_room(most):
+            if waiting and worker.has_room(most) and (most == 1 or len(waiting) >= len(workers)):
                 elsewhere = {other.group for other in workers if other is not worker}
                 groups = [group(task) for task in waiting]
-                of_its_group = (index for index, name in enumerate(groups) if name == worker.group)
-                of_new_group = (index for index, name in enumerate(groups) if name not in elsewhere)
-                chosen = next(itertools.chain(of_its_group, of_new_group), 0)
+                chosen = next((index for index, name in enumerate(groups) if name == worker.group), None)
+                if chosen is None:
+                    others = [index for index, name in enumerate(groups) if name not in elsewhere]
+                    chosen = max(others, key=lambda index: size(waiting[index]), default=0)
                 if worker.take(waiting[chosen]):
                     worker.group = groups[chosen]
                     del waiting[chosen]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,11 +109,15 @@ class _Prepared:
         return Content(self.tally.table(), info)
 
 
-def run(plan: Plan) -> Result:
+def run(plan: Plan, meanwhile: Iterable[Callable[[], object]] = ()) -> Result:
     """Compute the scores that the folder of the run does not have yet, and add them to its table.
 
     A recording, system or metric that fails does not affect the others. Its scores have the status "error" and a
     reason.
+
+    Args:
+        plan: what to compute.
+        meanwhile: functions that this process calls while worker processes are busy, in no case after them.
 
     Raises:
         UserError: no recordings, an unknown metric, decoded audio that belongs to none, something that cannot run here
@@ -122,7 +127,7 @@ def run(plan: Plan) -> Result:
     work = _prepared(plan)
     if plan.replace:
         discard(plan.run)
-    _do(work)
+    _do(work, meanwhile)
     own = work.own()
     before = accumulation.read(plan.run)
     content = _added(work, before, own)
@@ -245,14 +250,14 @@ def _sources(plan: Plan, listing: Listing | None) -> list[Source]:
     return corpus.sources_in(listing)
 
 
-def _do(work: _Prepared) -> None:
+def _do(work: _Prepared, meanwhile: Iterable[Callable[[], object]]) -> None:
     """Do the tasks that are not known yet, and add all results to the tally and to RUN/records."""
     plan, tasks, tally = work.plan, work.tasks, work.tally
     _announce(work)
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
             for task, outcome in outcomes(
-                plan, tasks.to_do(work.digests, work.stamps, tally, advance), work.all_metrics
+                plan, tasks.to_do(work.digests, work.stamps, tally, advance), work.all_metrics, meanwhile
             ):
                 tally.add(task.source.file, task.system.text, outcome)
                 if isinstance(outcome, Record):

@@ -39,6 +39,14 @@ def start(imports: Sequence[str] = ()) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, _context(imports), initializer=_begin, initargs=(_settings(),))
 
 
+def load_ahead(imports: Sequence[str]) -> None:
+    """Begin to load modules for processes that will be started; returns at once.
+
+    It does nothing where processes cannot be forked.
+    """
+    _context(imports)
+
+
 def submit(pool: ProcessPoolExecutor, work: Callable[[Task], Result], task: Task) -> Future[Result]:
     """Send a task by value, since its codec may be defined in a notebook or script, which no worker imports."""
     call = cloudpickle.dumps((work, task))

@@ -13,6 +13,11 @@ from earmark.eval.statistics.aggregate import summarise
 from earmark.eval.tables.renderers import write_all
 
 
+def load() -> None:
+    """Import what writes the report, which takes a second: while worker processes are busy, it costs no time."""
+    import earmark.eval.report.page  # noqa: F401
+
+
 def refresh(
     run: Path, *, link_audio: bool = False, if_missing: bool = False, listen_by: str | None = None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:

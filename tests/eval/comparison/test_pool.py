@@ -19,7 +19,7 @@ from earmark.baselines import programs
 from earmark.codec.cores import usable_cores
 from earmark.codec.errors import WriteError
 from earmark.eval.comparison import worker_process
-from earmark.eval.comparison.pool import ONE_THREAD, WINDOW, run_tasks
+from earmark.eval.comparison.pool import ONE_THREAD, WINDOW, _hand_out, run_tasks
 
 
 def square(number: int) -> int:
@@ -107,6 +107,56 @@ def test_tasks_of_a_group_go_to_one_process():
 def test_one_group_is_shared_by_all_when_there_is_no_other():
     results = run_tasks(wait_and_name_process, [("a", n) for n in range(20)], 2, lambda task: 0, group=lambda task: "a")
     assert len({process for _, process in results}) == 2
+
+
+class Busy:
+    """A worker that keeps its tasks."""
+
+    def __init__(self) -> None:
+        self.tasks, self.group = [], None
+
+    def has_room(self, most: int) -> bool:
+        return len(self.tasks) < most
+
+    def take(self, task: str) -> bool:
+        self.tasks.append(task)
+        return True
+
+
+@pytest.mark.parametrize(("waiting", "taken", "left"), [
+    ("abcdef", ["ac", "bd"], "ef"),
+    ("abcd", ["ac", "b"], "d"),  # whoever ends first takes the last one
+    ("abc", ["a", "b"], "c"),
+    ("a", ["a", ""], ""),
+])  # fmt: skip
+def test_the_last_task_waits_for_no_other(waiting, taken, left):
+    """Behind a task that takes long, a second one would wait, while the other process has nothing to do."""
+    workers, tasks = [Busy(), Busy()], list(waiting)
+    _hand_out(tasks, workers, lambda task: task, lambda task: 0.0)
+    assert ["".join(worker.tasks) for worker in workers] == taken
+    assert "".join(tasks) == left
+
+
+def test_long_groups_are_begun_first():
+    """Recordings of 1 to 9 s; tasks of one recording stay together."""
+    workers, tasks = [Busy(), Busy()], [(name, number) for name in "19283" for number in range(2)]
+    _hand_out(tasks, workers, lambda task: task[0], lambda task: float(task[0]))
+    assert [worker.tasks for worker in workers] == [[("9", 0), ("9", 1)], [("8", 0), ("8", 1)]]
+
+
+@pytest.mark.parametrize("imports", [(), ("json",)])
+def test_the_parent_uses_the_time_in_which_workers_start_and_work(imports):
+    done = []
+    tasks = [("a", n) for n in range(4)]
+    results = run_tasks(
+        wait_and_name_process, tasks, 2, lambda task: 0, imports=imports,
+        meanwhile=(lambda number=number: done.append(number) for number in range(3)),
+    )  # fmt: skip
+    next(results)
+    assert done == [0, 1, 2]
+    results.close()
+    assert list(run_tasks(square, [], 2, square, meanwhile=[lambda: done.append(3)])) == []
+    assert done == [0, 1, 2]  # nothing to do takes no time
 
 
 def test_a_disk_that_is_full_ends_the_run():
