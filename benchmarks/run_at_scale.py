@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from earmark.baselines.registry import family_of
 from earmark.baselines.systems import parse_list
 from earmark.eval.comparison import records
 from earmark.eval.comparison.corpus import Source, sha256
@@ -32,10 +33,11 @@ SYSTEMS = parse_list("opus@6,opus@12,opus@24,mp3@32,mp3@64,aac@32,aac@64,anchor@
 METRICS = {"si_snr": "si_snr", "stoi": "stoi"}
 
 
-def record(number: int) -> Record:
-    """A record with made-up scores."""
+def record(number: int, coded: bool = True) -> Record:
+    """A record with made-up scores; a system without a bitstream has no bit rate."""
     scores = {cell(find(name)): Score(number / 7) for name in METRICS}
-    return Record(24000, 1, 5.0, 6.0, 0, 0.1, 0.05, f"480044 {number:032x}", [], scores, 0.1)
+    kbps = 6.0 if coded else None
+    return Record(24000, 1, 5.0, kbps, 0, 0.1, 0.05, f"480044 {number:032x}", [], scores, 0.1)
 
 
 def add_records(folder: Path, clips: int) -> None:
@@ -58,7 +60,7 @@ def make_table(folder: Path, clips: int) -> None:
     tally = Tally(sources, SYSTEMS, tuple(METRICS), lambda system, category: METRICS)
     for number, source in enumerate(sources):
         for system in SYSTEMS:
-            tally.add(source.file, system.text, record(number))
+            tally.add(source.file, system.text, record(number, family_of(system).coded))
     tally.table().to_parquet(folder / "scores.parquet", index=False)
 
 
@@ -115,6 +117,8 @@ def main() -> None:
             process = context.Process(target=_measured, args=(step, Path(folder), clips))
             process.start()
             process.join()
+            if process.exitcode:
+                raise SystemExit(f"{step.__name__} ended with status {process.exitcode}")
 
 
 if __name__ == "__main__":

@@ -51,8 +51,9 @@ def run_tasks(
         return
     workers: list[_Worker[Task, Result]] = [_Worker(work, imports) for _ in range(jobs)]
     try:
-        for call in spare if imports else ():  # the first task waits until the modules are loaded
-            call()
+        if imports:  # the first task waits until the modules are loaded
+            for call in spare:
+                call()
         while True:
             known = len(waiting) + sum(len(worker.tasks) for worker in workers)
             waiting.extend(itertools.islice(coming, max(0, WINDOW * jobs - known)))
@@ -60,8 +61,8 @@ def run_tasks(
             running = [future for worker in workers for future in worker.tasks]
             if not running:
                 return
-            while not any(future.done() for future in running) and (call := next(spare, None)) is not None:
-                call()
+            while not any(future.done() for future in running) and (following := next(spare, None)) is not None:
+                following()
             wait(running, return_when=FIRST_COMPLETED)
             for worker in workers:
                 yield from worker.finished(waiting, died)
