@@ -125,9 +125,12 @@ def opened(study: Path, where: Where, *, send: bool, create: bool = False) -> It
 
     with locked(study) if send else nullcontext():
         store = open_store(load(study), study, where.database, create=create)
-        with asking():
-            platform = open_platform(store, where.platform, sandbox=where.sandbox)
-        yield Opened(store, platform, Journal(store))
+        try:
+            with asking():
+                platform = open_platform(store, where.platform, sandbox=where.sandbox)
+            yield Opened(store, platform, Journal(store))
+        finally:
+            store.engine.dispose()
 
 
 @contextmanager

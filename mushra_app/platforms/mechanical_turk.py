@@ -1,7 +1,7 @@
 """Amazon Mechanical Turk's requester API, version 2017-01-17: docs.aws.amazon.com/AWSMechTurk/latest/AWSMturkAPI.
 
-Operations: CreateHIT, ListHITs, ListAssignmentsForHIT, GetAssignment, ApproveAssignment, RejectAssignment, SendBonus,
-ListBonusPayments, each a POST of JSON with the header X-Amz-Target. Amounts are decimal texts in US dollars.
+Operations: CreateHIT, GetHIT, ListHITs, ListAssignmentsForHIT, GetAssignment, ApproveAssignment, RejectAssignment,
+SendBonus, ListBonusPayments, each a POST of JSON with the header X-Amz-Target. Amounts are texts in US dollars.
 
 CreateHIT and SendBonus carry a UniqueRequestToken, made of what is asked, for which Amazon acts once in 24 hours. After
 that, the lists of HITs and of bonus payments tell what was done.
@@ -110,9 +110,10 @@ class MechanicalTurk(Platform):
         return list(found.values())
 
     def reward(self) -> int | None:
-        rewards = {parse(one["Reward"]) for one in self.hits()}
-        others = {*self._other_hits} - {one["HITId"] for one in self.hits()}
-        return rewards.pop() if len(rewards) == 1 and not others else None
+        known = {one["HITId"]: one for one in self.hits()}
+        others = [self.call("GetHIT", {"HITId": one})["HIT"] for one in self._other_hits if one not in known]
+        rewards = {parse(one["Reward"]) for one in (*known.values(), *others)}
+        return rewards.pop() if len(rewards) == 1 else None
 
     def approve(self, submission: str) -> None:
         self._review(submission, "ApproveAssignment", {"AssignmentId": submission}, "Approved")

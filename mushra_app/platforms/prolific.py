@@ -76,4 +76,10 @@ class Prolific(Platform):
 def _submission(one: dict[str, Any]) -> Submission:
     status = str(one["status"])
     bonuses = tuple(round(amount) for amount in one.get("bonus_payments") or ())
-    return Submission(one["id"], str(one.get("participant_id") or ""), STATE(status), status, bonuses=bonuses)
+    return Submission(
+        one["id"],
+        str(one.get("participant_id") or one.get("participant") or ""),
+        STATE(status),
+        status,
+        bonuses=bonuses,
+    )

@@ -52,12 +52,15 @@ def _made_before(client: ProlificClient, store: Store) -> dict[str, Any] | None:
 
 
 def _creation(client: ProlificClient, offer: Offer, store: Store, journal: Journal) -> Step:
+    if store.crowd.prolific_completion:
+        raise UserError(
+            "Prolific: the admin page has a completion code and no study id; enter the id of the study that has this "
+            "code, or remove the code, and a new study is made"
+        )
     if not offer.address:
         raise UserError("--url: give the public address of the study, to which Prolific sends participants")
     earlier = journal.entries(CREATED).get(CREATED)
-    code = store.crowd.prolific_completion or (
-        earlier.details["code"] if earlier else f"E{secrets.token_hex(4).upper()}"
-    )
+    code = earlier.details["code"] if earlier else f"E{secrets.token_hex(4).upper()}"
     body = {
         "name": offer.title,
         "internal_name": _internal_name(store),
@@ -85,13 +88,12 @@ def _creation(client: ProlificClient, offer: Offer, store: Store, journal: Journ
 
 def _enter(store: Store, journal: Journal, study: dict[str, Any]) -> None:
     """Enter a study on the admin page, with its completion code."""
-    codes = [one["code"] for one in study.get("completion_codes") or () if one.get("code_type") == "COMPLETED"]
     earlier = journal.entries(CREATED).get(CREATED)
-    code = codes[0] if codes else earlier.details["code"] if earlier else ""
+    codes = [one["code"] for one in study.get("completion_codes") or () if one.get("code_type") == "COMPLETED"]
+    code = earlier.details["code"] if earlier else codes[0] if codes else ""
     crowd = store.crowd
-    store.crowd = replace(
-        crowd, prolific_study=study["id"], prolific_completion=crowd.prolific_completion or code
-    )  # fmt: skip
+    entered = crowd.prolific_completion or code
+    store.crowd = replace(crowd, prolific_study=study["id"], prolific_completion=entered)
     journal.finish([CREATED])
 
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,13 +59,11 @@ class Requests:
         title: of the platform, for messages.
         sign: function that adds to a request's headers those that authorise it.
         secrets: texts that no message may contain.
-        wait: function that waits for a number of seconds.
     """
 
     title: str
     sign: Sign = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
-    wait: Callable[[float], object] = time.sleep
 
     def __post_init__(self) -> None:
         self._opener = urllib.request.build_opener(_NoRedirects)
@@ -85,10 +84,11 @@ class Requests:
                 with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                     return self._json(answer.read(MOST_BYTES))
             except urllib.error.HTTPError as error:
-                seconds = _retry_after(error)
-                if error.code != 429 or last or seconds > LONGEST_WAIT:
-                    raise self._refusal(error) from None
-                self.wait(seconds)
+                said = _body(error)
+                seconds = _retry_after(error, said)
+                if seconds is None or last or seconds > LONGEST_WAIT:
+                    raise self._refusal(error.code, said, seconds) from None
+                wait(seconds)
             except (OSError, http.client.HTTPException) as error:
                 raise self._failure(error, url) from None
         raise AssertionError("the last try returns or raises")
@@ -99,17 +99,15 @@ class Requests:
         except ValueError:
             raise ApiError(f"{self.title}: the answer is not JSON", no_effect=False) from None
 
-    def _refusal(self, error: urllib.error.HTTPError) -> ApiError:
-        try:
-            said = error.read(MOST_BYTES).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException):
-            said = ""
-        if error.code == 429:
-            wait = f"; it asks to wait {_retry_after(error):.0f} s" if error.headers.get("Retry-After") else ""
-            return ApiError(f"{self.title}: too many requests (429){wait}; repeat the command later", no_effect=True)
+    def _refusal(self, status: int, said: str, seconds: float | None) -> ApiError:
+        if seconds is not None:
+            return ApiError(
+                f"{self.title}: too many requests ({status}); repeat the command in {max(seconds, 1):.0f} s or later",
+                no_effect=True,
+            )
         text = self._clean(_explanation(said))
         # A platform that fails (5xx) may have done it before; one that refuses (3xx, 4xx) has not.
-        return ApiError(f"{self.title}: {error.code}{f': {text}' if text else ''}", no_effect=error.code < 500)
+        return ApiError(f"{self.title}: {status}{f': {text}' if text else ''}", no_effect=status < 500)
 
     def _failure(self, error: Exception, url: str) -> ApiError:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -141,12 +139,32 @@ def key_from(variable: str, title: str) -> str:
     return key
 
 
-def _retry_after(error: urllib.error.HTTPError) -> float:
-    """Seconds to wait (RFC 9110, 10.2.3); 1 if none are given. A date counts as too long."""
-    text = error.headers.get("Retry-After")
-    if text is None:
+def wait(seconds: float) -> None:
+    """Wait before a request is sent again."""
+    time.sleep(seconds)
+
+
+def _body(error: urllib.error.HTTPError) -> str:
+    try:
+        return error.read(MOST_BYTES).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        return ""
+
+
+def _retry_after(error: urllib.error.HTTPError, said: str) -> float | None:
+    """Seconds to wait after too many requests (RFC 9110, 10.2.3), 1 if none are given; None after another error.
+
+    Amazon says so by status 400 and a ThrottlingException.
+    """
+    if error.code != 429 and not (error.code == 400 and "ThrottlingException" in said):
+        return None
+    text = (error.headers.get("Retry-After") or "1").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
         return 1.0
-    return float(text) if text.strip().isdecimal() else float("inf")
 
 
 def _explanation(text: str) -> str:

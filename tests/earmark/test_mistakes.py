@@ -108,6 +108,8 @@ MISTAKES = [
     (["worst", "run", "-s", "opsu@12"], "--system opsu@12: not in this run; it has opus@12, encodec_24khz@3; did you"),
     (["worst", "run", "-s", "opus@12", "-m", "stio"], "--metrics stio: not in this run; it has si_snr, stoi; did you"),
     (["compare", "clips", "-s", "opus", "--kpbs", "6", "-o", "r"], "the bit rate belongs to the system"),
+    (["study", "approve", "study", "--dry-run"], "--dry-run is no option of this command; nothing is sent without"),
+    (["study", "bonus", "study", "--amount", "0.5", "--reason", "x"], "0.5 is not an amount such as 3.20"),
     (["study", "plan", "--difference", "five"], "'--difference': 'five' is not a number."),
     (["study", "plan", "--difference", "5", "--power", "80"], "'--power': 80.0 is not from 0.05 to 0.99."),
     (["worst", "run", "--count", "0"], "'--count': 0 is below 1."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from earmark.mushra_app.database.store import Store, open_store
 from earmark.mushra_app.database.submissions import Answer
-from earmark.mushra_app.platforms import mechanical_turk, prolific_client
+from earmark.mushra_app.platforms import mechanical_turk, prolific_client, review
 from earmark.mushra_app.study.crowd import Arrival, Crowd
 from earmark.mushra_app.study.study import load
 from tests.earmark.calling import call
@@ -44,7 +45,7 @@ def _take(store: Store, key: str, arrival: Arrival, scores: tuple[int, ...] | No
 
 
 def _make(folder: Path, source: str, details: Callable[[str], dict[str, str]], crowd: Crowd) -> Path:
-    write_study(folder, annotations=20, trials=2, seconds=0.1)
+    write_study(folder, items=2, annotations=20, trials=2, seconds=0.1)
     store = open_store(load(folder), folder)
     store.crowd = crowd
     for name, scores in LISTENERS.items():
@@ -67,14 +68,21 @@ def turk_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _make(tmp_path_factory.mktemp("mturk"), "mturk", lambda name: details, Crowd(anonymous=False, mturk=True))
 
 
+def _copy(template: Path, folder: Path) -> Path:
+    """A copy of a study that shares its audio, which nothing changes."""
+    return shutil.copytree(
+        template, folder, copy_function=lambda file, to: (os.link if file.endswith(".wav") else shutil.copy)(file, to)
+    )  # fmt: skip
+
+
 @pytest.fixture
 def prolific_study(prolific_template: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(prolific_template, tmp_path / "study")
+    return _copy(prolific_template, tmp_path / "study")
 
 
 @pytest.fixture
 def turk_study(turk_template: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(turk_template, tmp_path / "study")
+    return _copy(turk_template, tmp_path / "study")
 
 
 @pytest.fixture
@@ -120,9 +128,27 @@ def turk_api(monkeypatch: pytest.MonkeyPatch, turk_template: Path) -> Iterator[T
         yield api
 
 
+@pytest.fixture(scope="session")
+def screened() -> dict[tuple[str, str], dict[str, str]]:
+    """Results of screening, by the id of the study's database and the rule."""
+    return {}
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Function that runs `earmark study ...`; returns status, standard output and standard error."""
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, screened: dict) -> Run:
+    """Function that runs `earmark study ...`; returns status, standard output and standard error.
+
+    Studies are screened once, which takes longer than everything else: nothing changes their ratings.
+    """
+    original = review._dropped
+
+    def remembered(store: Store, rule: str) -> dict[str, str]:
+        key = (store.setting("study_id"), rule)
+        if key not in screened:
+            screened[key] = original(store, rule)
+        return screened[key]
+
+    monkeypatch.setattr(review, "_dropped", remembered)
     return lambda *arguments: call(["study", *map(str, arguments)], capsys)
 
 

@@ -18,6 +18,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "ListAssignmentsForHIT": {"HITId*": ENTITY, "NextToken": ".+", "MaxResults": r"\d|\d\d|100"},
     "ListBonusPayments": {"HITId": ENTITY, "AssignmentId": ENTITY, "NextToken": ".+", "MaxResults": r"\d|\d\d|100"},
     "GetAssignment": {"AssignmentId*": ENTITY},
+    "GetHIT": {"HITId*": ENTITY},
     "ApproveAssignment": {"AssignmentId*": ENTITY, "RequesterFeedback": ".{1,1024}"},
     "RejectAssignment": {"AssignmentId*": ENTITY, "RequesterFeedback*": ".{1,1024}"},
     "SendBonus": {"WorkerId*": WORKER, "AssignmentId*": ENTITY, "BonusAmount*": AMOUNT, "Reason*": ".+",
@@ -108,6 +109,9 @@ class TurkStandIn(StandIn):
             and hit in (None, self.assignments[one["AssignmentId"]]["HITId"])
         ]  # fmt: skip
         return self._page("BonusPayments", found, given)
+
+    def GetHIT(self, given: dict[str, Any]) -> Any:  # noqa: N802
+        return {"HIT": self.hits.get(given["HITId"], {"HITId": given["HITId"], "Reward": "4.00"})}
 
     def GetAssignment(self, given: dict[str, Any]) -> Any:  # noqa: N802
         return {"Assignment": self._assignment(given)}

@@ -92,6 +92,16 @@ def test_a_change_that_fails_ends_the_command_and_is_made_by_its_repetition(
     assert [hit["MaxAssignments"] for hit in turk_api.hits.values()] == [9, 3]
 
 
+def test_a_code_without_a_study_is_not_guessed_at(prolific_api: ProlificStandIn, prolific_study: Path, run: Run):
+    """There is a study that was made by hand, whose id nobody entered: no second one is made."""
+    store = open_store(load(prolific_study), prolific_study)
+    store.crowd = Crowd(prolific_completion="C1DONE")
+    store.engine.dispose()
+    status, _, err = run("publish", prolific_study, "--places", 3, *URL, "--most", "99", "--send")
+    assert (status, prolific_api.changes()) == (2, [])
+    assert "the admin page has a completion code and no study id" in err
+
+
 # Bonuses
 
 

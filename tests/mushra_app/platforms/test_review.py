@@ -158,7 +158,7 @@ def test_a_reason_that_prolific_would_refuse(
         (Fault("SUBADA/transition", 0), "cannot be reached (Remote end closed connection without response)\n"),
         (Fault("SUBADA/transition", 0, done=True), "cannot be reached"),
         (Fault("SUBADA/transition", 200, seconds=0.4), "Prolific: no answer within 0.1 s\n"),
-        (Fault("SUBADA/transition", 429, headers={"Retry-After": "3600"}), "(429); it asks to wait 3600 s"),
+        (Fault("SUBADA/transition", 429, headers={"Retry-After": "3600"}), "(429); repeat the command in 3600 s"),
     ],
     ids=lambda value: None if isinstance(value, str) else f"{value.status}-{value.done}",
 )  # fmt: skip
@@ -178,16 +178,32 @@ def test_one_that_fails_does_not_stop_the_others(
     assert sorted(prolific_api.decided) == [("SUBADA", "APPROVED"), ("SUBCID", "APPROVED")]
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"Retry-After": "7"}, 7), ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0), ({}, 1)],
+    ids=["seconds", "date", "nothing"],
+)
 def test_a_request_is_repeated_when_the_platform_asks_to_wait(
-    prolific_api: ProlificStandIn, prolific_study: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    prolific_api: ProlificStandIn, prolific_study: Path, run: Run, monkeypatch, headers: dict[str, str], seconds: float
 ):
+    """Retry-After has seconds or a date (RFC 9110, 10.2.3)."""
     waited: list[float] = []
-    monkeypatch.setattr(requests.Requests, "wait", staticmethod(waited.append), raising=False)
-    monkeypatch.setattr(requests.Requests.__init__, "__defaults__", (waited.append,))
-    prolific_api.faults += [Fault("SUBADA/transition", 429, headers={"Retry-After": "7"})] * 2
+    monkeypatch.setattr(requests, "wait", waited.append)
+    prolific_api.faults += [Fault("SUBADA/transition", 429, headers=headers)] * 2
     assert run("approve", prolific_study, "--send")[0] == 0
-    assert waited == [7.0, 7.0]
+    assert waited == [seconds, seconds]
     assert sorted(approved(prolific_api)) == WAITING
+
+
+def test_amazon_s_throttling_is_waited_for(turk_api: TurkStandIn, turk_study: Path, run: Run, monkeypatch):
+    waited: list[float] = []
+    monkeypatch.setattr(requests, "wait", waited.append)
+    body = '{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+    turk_api.faults += [Fault("ApproveAssignment", 400, body=body)] * 3
+    status, out, err = run("approve", turk_study, "--send")
+    assert (status, waited, approved(turk_api)) == (1, [1.0, 1.0], ["SUBCID"])
+    assert "2 to approve; 8.00 USD without the fee" in out
+    assert "too many requests (400); repeat the command in 1 s or later" in err
 
 
 def test_amazon_says_that_it_was_approved_already(turk_api: TurkStandIn, turk_study: Path, run: Run):
