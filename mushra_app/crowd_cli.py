@@ -30,7 +30,7 @@ from earmark.mushra_app.crowd_options import (
 )
 from earmark.mushra_app.platforms.money import shown
 
-HEADINGS = ("submission", "participant", "listener", "status", "bonuses", "result")
+HEADINGS = ("submission", "listener", "status", "result", "bonuses")  # CSV and JSON have the participant, too
 
 
 @command(
@@ -57,16 +57,20 @@ def submissions(study: Path, where: Where, screen: str, output: str, out: Path |
         reviewed = open_study.reviewed(screen)
         currency = open_study.currency if any(one.submission.bonuses for one in reviewed) else ""
         title = open_study.platform.title
-    rows = tuple(
-        (
-            one.submission.id, one.submission.participant, one.listener, one.submission.status,
-            " + ".join(shown(amount, currency) for amount in one.submission.bonuses), one.problem or "passed",
-        )
+    data = tuple(
+        {
+            "submission": one.submission.id, "participant": one.submission.participant, "listener": one.listener,
+            "status": one.submission.status, "result": one.problem or "passed",
+            "bonuses": " + ".join(shown(amount, currency) for amount in one.submission.bonuses),
+        }
         for one in reviewed
     )  # fmt: skip
     passed = sum(one.passed for one in reviewed)
     note = f"{counted(len(reviewed), 'submission')}, {passed} passed by the rule {screen}."
-    show(RENDERERS[output](Grid(f"Submissions on {title}", HEADINGS, rows, (note,), left=len(HEADINGS))), out)
+    headings = HEADINGS if currency else HEADINGS[:-1]
+    rows = tuple(tuple(record[name] for name in headings) for record in data)
+    grid = Grid(f"Submissions on {title}", headings, rows, (note,), left=len(headings), data=data)
+    show(RENDERERS[output](grid), out)
 
 
 @command(

@@ -92,7 +92,7 @@ def bonus(
             note = "; an earlier payment was interrupted" if one.earlier else ""
             click.echo(f"pay {shown(amount, currency)} to {one.submission.participant} for {one.submission.id}{note}")
         total = len(cases) * amount
-        click.echo(f"bonus {name}: {len(cases)} to pay, {shown(total, currency)} without the fee: {reason}")
+        click.echo(f"{len(cases)} to pay under the name {name}; {shown(total, currency)} without the fee: {reason}")
         check_most(total, most, currency, needed=send)
         if not send:
             say_not_sent()

@@ -105,8 +105,8 @@ def check_reason(platform: Platform, reason: str, category: str | None) -> str:
     """
     length = len(reason.strip())
     if not platform.shortest_reason <= length <= platform.longest_reason:
-        limit = f"from {platform.shortest_reason} to {platform.longest_reason} characters"
-        raise UserError(f"--reason: {platform.title} asks for {limit}; this one has {length}")
+        limit = f"{platform.shortest_reason} to {platform.longest_reason} characters"
+        raise UserError(f"--reason: {platform.title} asks for {limit}; these are {length}")
     if category is None:
         return platform.categories[0] if platform.categories else ""
     if category not in platform.categories:

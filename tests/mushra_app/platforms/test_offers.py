@@ -111,7 +111,7 @@ def test_a_bonus_is_paid_to_those_that_passed(platform: tuple[StandIn, Path], ru
     assert status == 0
     currency = "GBP" if isinstance(api, ProlificStandIn) else "USD"
     assert f"pay 0.50 {currency} to AADA for SUBADA" in out
-    assert f"bonus bonus: 2 to pay, 1.00 {currency} without the fee: Careful work" in out
+    assert f"2 to pay under the name bonus; 1.00 {currency} without the fee: Careful work" in out
     again, out, _ = run("bonus", study, *HALF, "--most", "1.30", "--send")
     assert (again, "0 to pay" in out) == (0, True)
     paid = (

@@ -134,7 +134,7 @@ def test_what_was_approved_is_not_rejected_and_the_other_way_round(turk_api: Tur
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--reason", "too short"], "Prolific asks for from 100 to 10000 characters; this one has 9"),
+        (["--reason", "too short"], "Prolific asks for 100 to 10000 characters; these are 9"),
         (["--reason", REASON, "--category", "LAZY"], "--category LAZY: Prolific has no such category; there are OTHER"),
     ],
 )
