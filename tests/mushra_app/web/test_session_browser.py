@@ -228,7 +228,7 @@ def test_a_listener_can_stop(person: Person):
     assert person.store.status().trials == 2
 
 
-@pytest.mark.parametrize("short_rows", [0.4], indirect=True)
+@pytest.mark.parametrize("short_rows", [0.8], indirect=True)
 def test_each_row_of_the_headphone_check_plays_once_in_order_and_ends_by_the_clock(short_rows: None, person: Person):
     """A browser under load reported the end of a sound half a minute late, or never."""
     never = {"source": "AudioBufferSourceNode.prototype.addEventListener = () => {};"}
