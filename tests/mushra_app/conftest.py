@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import CodeType
 
 import numpy as np
 import pytest
+from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from sqlalchemy import create_engine, text
@@ -59,11 +62,40 @@ def make_study() -> Callable[..., Study]:
     return write_study
 
 
+@pytest.fixture(scope="session")
+def study_to_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that every test copies, as each file that libsndfile writes is forced to the disk."""
+    folder = tmp_path_factory.mktemp("study-to-copy") / "STUDY"
+    write_study(folder)
+    return folder
+
+
 @pytest.fixture
-def study_folder(tmp_path: Path) -> Path:
+def study_folder(study_to_copy: Path, tmp_path: Path) -> Path:
     """A new study on disk: 4 items, 4 conditions, 3 trials per listener, 2 ratings per item."""
-    write_study(tmp_path / "STUDY")
-    return tmp_path / "STUDY"
+    return shutil.copytree(study_to_copy, tmp_path / "STUDY", copy_function=shutil.copyfile)
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates that one app has compiled, for all others."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates() -> Iterator[None]:
+    """Compile each template once, not for the app of every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": CompiledTemplates()})
+        yield
 
 
 @pytest.fixture(scope="session")
