@@ -3,6 +3,9 @@
 The same shape, losses and discriminators as the recipe's, in float32 or under autocast likewise. What differs stays as
 audiocraft has it: mel losses from 2^6 to 2^10 samples on both scales, discriminators with one layer more, and the batch
 at the bit rate that its quantiser draws.
+
+Only audiocraft's modules of SEANet, quantisation, losses and discriminators are needed, with flashy, einops, torchaudio
+and transformers. A folder on PYTHONPATH serves as well as an installation.
 """
 
 from __future__ import annotations
