@@ -30,7 +30,7 @@ from earmark.mushra_app.crowd_options import (
 )
 from earmark.mushra_app.platforms.money import shown
 
-HEADINGS = ("submission", "listener", "status", "result", "bonuses")  # CSV and JSON have the participant, too
+HEADINGS = ("submission", "listener", "state", "result", "bonuses")  # as many as fit; CSV and JSON have more
 
 
 @command(
@@ -60,6 +60,7 @@ def submissions(study: Path, where: Where, screen: str, output: str, out: Path |
     data = tuple(
         {
             "submission": one.submission.id, "participant": one.submission.participant, "listener": one.listener,
+            "state": one.submission.state if one.submission.state != "other" else one.submission.status.lower(),
             "status": one.submission.status, "result": one.problem or "passed",
             "bonuses": " + ".join(shown(amount, currency) for amount in one.submission.bonuses),
         }

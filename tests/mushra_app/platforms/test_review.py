@@ -35,6 +35,7 @@ def test_submissions_are_listed_with_their_sessions(platform: tuple[StandIn, Pat
     assert results["eve"] == "excluded by the experimenter"
     assert results["fay"] == "there is no session of this person and submission"
     assert rows["SUBADA"]["listener"].startswith("L0001-")
+    assert (rows["SUBADA"]["participant"], rows["SUBADA"]["state"]) == ("AADA", "waiting")
     assert api.changes() == []
 
 
