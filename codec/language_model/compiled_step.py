@@ -139,14 +139,14 @@ class CompiledSteps:
 
 
 @njit(cache=True, error_model="numpy")
-def _root(square: int) -> int:
+def _root(square: np.int64) -> np.int64:
     """Integer square root, rounded down and at least 1."""
     root = np.int64(np.sqrt(np.float64(square)))  # at most 1 off, as the next two lines correct
     if root * root > square:
         root -= 1
     if (root + 1) * (root + 1) <= square:
         root += 1
-    return max(root, 1)
+    return max(root, np.int64(1))
 
 
 @njit(cache=True, error_model="numpy")
@@ -158,7 +158,7 @@ def _normalise(x: Integers, norm: Integers) -> None:
     for channel in range(x.size):
         x[channel] = x[channel] * x.size - total
         square += x[channel] * x[channel]
-    scale = np.int64(1 << NORM_BITS) // _root(square // x.size)
+    scale = np.int64(1 << NORM_BITS) // _root(square // np.int64(x.size))
     for channel in range(x.size):
         x[channel] = (((x[channel] * scale >> NORM_BITS - FRACTION) * norm[0, channel]) >> FRACTION) + norm[1, channel]
 

@@ -99,7 +99,8 @@ class Stepper:
             for step in range(CHECKED):
                 shape = batch, config.codebooks
                 previous = np.random.default_rng(step).integers(0, config.codebook_size + 1, shape) * (step > 0)
-                if not np.array_equal(*(one.cumulative(previous) for one in both)):
+                expected, found = (one.cumulative(previous) for one in both)
+                if not np.array_equal(expected, found):
                     raise ArithmeticError("other frequencies than those of the model")
         except Exception as error:  # a release of numba that does not compile it must not cost the decoding
             logging.getLogger(__name__).debug("no compiled steps: %s: %s", type(error).__name__, error)

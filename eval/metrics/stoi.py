@@ -89,7 +89,7 @@ def _resampled(reference: NDArray[np.float32], sample_rate: int) -> NDArray[np.f
     """A reference [time] at 10 kHz by the library's filter, which takes a third of its time."""
     from pystoi.utils import resample_oct
 
-    key = hashlib.blake2b(np.ascontiguousarray(reference)).digest(), sample_rate
+    key = hashlib.blake2b(np.ascontiguousarray(reference).data).digest(), sample_rate
     known = _LAST.get(key)
     if known is None:
         known = resample_oct(reference, SAMPLE_RATE, sample_rate)
