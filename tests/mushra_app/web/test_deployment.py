@@ -195,7 +195,10 @@ def container(
         [sys.executable, "-u", "-m", "earmark", *command, "--force"], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    limit = threading.Timer(120, process.terminate)  # so that a line that never comes fails the test
+    limit.start()
     yield process, proxy, database
+    limit.cancel()
     process.terminate()
     process.communicate(timeout=20)
     proxy.shutdown()
@@ -211,7 +214,7 @@ def test_the_processes_of_the_recipe(
     assert process.stderr is not None
     assert f": {proxy.url} " in process.stdout.readline()
     notes = iter(process.stderr.readline, "")
-    assert next(line for line in notes if "--url" in line) == (
+    assert next((line for line in notes if "--url" in line), None) == (
         f"note: --url {proxy.url}: something else than this study answers there; let the proxy forward that to this "
         "server\n"
     )
