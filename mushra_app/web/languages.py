@@ -22,19 +22,23 @@ from earmark.mushra_app.web.served import served
 # Values of <html lang>: BCP 47, with the script if the language has several.
 TAGS: Mapping[str, str] = {"zh": "zh-Hans"}
 RIGHT_TO_LEFT = ("ar",)
+WITHOUT_SPACES = ("ja", "zh")  # between sentences
 
 
 def translate(app: Flask) -> None:
-    """Give the app's templates the functions `_` and `ngettext`, and the variables `language` and `direction`."""
+    """Give the app's templates the functions `_` and `ngettext`, and the variables of `_variables`."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
     app.context_processor(_variables)
 
 
 def _variables() -> dict[str, str]:
-    """Values of the attributes lang and dir of a page."""
+    """Values of the attributes lang and dir of a page, and what stands between two sentences."""
     current = language()
-    return {"language": TAGS.get(current, current), "direction": "rtl" if current in RIGHT_TO_LEFT else "ltr"}
+    return {
+        "language": TAGS.get(current, current), "direction": "rtl" if current in RIGHT_TO_LEFT else "ltr",
+        "space": "" if current in WITHOUT_SPACES else " ",
+    }  # fmt: skip
 
 
 def language() -> str:

@@ -22,6 +22,7 @@ class Trial {
   #context = openContext(this.#sampleRate);
   #player = null; // condition 0 is the reference, k is conditions[k - 1]; null until the stimuli are loaded
   #region = null; // likewise
+  #following = false; // whether the playhead moves with every frame
   #countedTo = performance.now(); // draft.seconds covers the time until here
 
   /** Actions of the keys; false leaves a key to the browser. */
@@ -55,7 +56,6 @@ class Trial {
     this.#connect();
     this.#countedTo = performance.now();
     setInterval(() => this.#countSeconds(), 1000);
-    this.#followPlayhead();
     this.#render();
   }
 
@@ -140,15 +140,18 @@ class Trial {
     if (playing && selected === 0) this.#draft.heardReference = true;
     this.#recordPlaying(playing);
     this.#page.render({ draft: this.#draft, selected, playing, region: this.#region });
+    if (this.#player !== null && !this.#following) this.#followPlayhead();
   }
 
   #recordPlaying(playing) {
     this.#listening.plays(playing ? (this.#selected?.token ?? REFERENCE) : null, performance.now() / 1000);
   }
 
+  /** Move the playhead, and again before every frame while the player plays: a paused page costs no battery. */
   #followPlayhead() {
     this.#page.movePlayhead(this.#player.position / this.#player.duration);
-    requestAnimationFrame(() => this.#followPlayhead());
+    this.#following = this.#player.playing;
+    if (this.#following) requestAnimationFrame(() => this.#followPlayhead());
   }
 
   async #listen(index) {

@@ -175,6 +175,15 @@ def test_arabic_runs_from_right_to_left(study_folder: Path):
     assert "<h1>اختبار استماع</h1>" in html
 
 
+@pytest.mark.parametrize(("accept", "end", "space"), [("ja", "。", ""), ("zh-CN,zh;q=0.9", "。", ""), ("de", ".", " ")])
+def test_sentences_are_joined_as_the_language_joins_them(study_folder: Path, accept: str, end: str, space: str):
+    lead = re.search('<p class="lead">(.*?)</p>', first_page(study_folder, accept))[1]
+    first, second = lead.split(end, maxsplit=1)
+    assert first
+    assert second.startswith(space)
+    assert second.lstrip(" ") == second[len(space) :]
+
+
 def test_the_experimenter_learns_of_texts_that_nobody_reviewed(study_folder: Path):
     from click.testing import CliRunner
 
