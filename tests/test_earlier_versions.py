@@ -70,10 +70,11 @@ def test_a_file_decodes_to_the_same_codes(name: str):
     coder = None
     if name == "language-model":
         source = language_model_for("encodec_24khz", official=False)
-        coder = portable_coder(source, model.config, identities.identity(model))
+        coder = portable_coder(source, model.config, identities.accepted_identities(model))
     with (HERE / f"{name}.ecdc").open("rb") as file:
         contents = ecdc.read(file, model.config, coder=coder)
     assert contents.damage == ()
+    contents.header.require_model(model.config, identities.accepted_identities(model))
     codes = contents.codes.array[0]  # [codebooks, steps]
     assert hashlib.sha256(codes.T.astype("<u2").tobytes()).hexdigest() == CODES
     assert np.asarray(model.decode(contents.codes)).shape == (1, 1, 24000)
