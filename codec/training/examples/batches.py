@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import warnings
 from collections.abc import Generator, Sequence
 
@@ -107,7 +106,7 @@ class TrainingData:
                 batch_size=None,
                 sampler=range(first, last),
                 num_workers=workers,
-                worker_init_fn=_leave_signals_to_the_trainer,
+                worker_init_fn=_leave_process_group,
                 prefetch_factor=AHEAD if workers else None,
                 pin_memory=group.device.type == "cuda",
                 generator=torch.Generator(),  # the default one must stay untouched to resume exactly
@@ -133,15 +132,14 @@ class _Batches(Dataset[Tensor]):
         return self._data.batch(update, self._group)
 
 
-def _leave_signals_to_the_trainer(worker: int) -> None:
-    """Keep a worker alive when a training is stopped: the trainer finishes its update first, and needs the batch.
+def _leave_process_group(worker: int) -> None:
+    """Move a worker to a process group of its own, so that Ctrl-C reaches only the trainer, which finishes its update.
 
-    Ctrl-C reaches a process group, which the worker leaves. Schedulers and service managers send SIGTERM to every
-    process. Workers whose trainer is gone exit by themselves.
+    The trainer still ends its workers by SIGTERM, even in the middle of a batch. Workers whose trainer is gone exit by
+    themselves.
     """
     if hasattr(os, "setpgid"):  # not on Windows
         os.setpgid(0, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def identity(shards: Sequence[Shards], split: Split) -> str:

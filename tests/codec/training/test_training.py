@@ -170,8 +170,6 @@ def test_an_interrupt_saves_at_once_and_says_how_to_resume(corpus, tmp_path):
     out = tmp_path / "run"
     process = start(corpus, out, "--set", "training.updates=2000")
     wait_for((out / STATE).exists)
-    for worker in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        os.kill(int(worker), signal.SIGTERM)  # schedulers send it to all processes of a job
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
