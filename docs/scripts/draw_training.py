@@ -37,7 +37,7 @@ def legs() -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
 
 
 def main() -> None:
-    mpl.rcParams |= {"font.size": 9, "svg.hashsalt": "earmark"}
+    mpl.rcParams["font.size"] = 9
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.9), layout="constrained")
     for axis, (metric, label) in zip(axes, PANELS, strict=False):
         axis.set_ylabel(label)
@@ -51,9 +51,9 @@ def main() -> None:
     for axis in axes:
         axis.set_xlabel("updates")
         axis.axvspan(*DISCRIMINATORS, color="0.9")
-        for _, before, _ in legs():
+        for leg, before, _ in legs():
             if before:
-                axis.axvline(before, color="0.6", linestyle=":", linewidth=1)
+                axis.axvline(before, color="0.6", linestyle="-" if leg == OTHER_EXCERPTS else ":", linewidth=1)
     axes[0].legend(fontsize=8)
     figure.savefig(DOCS / "images" / "trained-model.png", dpi=110)
 

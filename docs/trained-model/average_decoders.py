@@ -1,21 +1,20 @@
 """Average the decoders of two models with the same encoder and codebooks, weight by weight.
 
-    python docs/trained-model/average_decoders.py FIRST SECOND --share 0.5 --out AVERAGE
+    python docs/trained-model/average_decoders.py FIRST SECOND --share 0.5 --metadata metadata.json --out AVERAGE
 
 Training on moved the weights little, so that their mean computes something between the two. Files and language models
-of FIRST stay valid for AVERAGE; licence, data and recipe in its metadata are those of SECOND.
+of FIRST stay valid for AVERAGE. `metadata.json` has the updates, data, licences and scores of the model in the package.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
 
 from earmark.codec.checkpoints import identities, loading
-
-KEPT = ("licence", "data", "recipe", "updates")
 
 
 @torch.no_grad()
@@ -24,17 +23,21 @@ def main() -> None:
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
     parser.add_argument("--share", type=float, default=0.5, help="of the second decoder")
+    parser.add_argument("--metadata", type=Path, help="JSON object whose values the file carries")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     first, second = loading.load(options.first), loading.load(options.second)
-    if identities.codes_identity(first) != identities.codes_identity(second):
+    codes = identities.codes_identity(first)
+    if codes != identities.codes_identity(second):
         raise SystemExit("the encoders or codebooks differ")
-    earlier = identities.identity(first)
+    earlier = (identities.identity(first), *identities.earlier_identities(first))
     for weight, other in zip(first.decoder.parameters(), second.decoder.parameters(), strict=True):
         weight.lerp_(other, options.share)
-    _, metadata = loading.read(options.second)
-    kept = {name: metadata[name] for name in KEPT if name in metadata}
-    loading.save(first, options.out, earlier_identities=earlier, **kept)
+    identities.continue_from(first, codes, earlier)
+    given = json.loads(options.metadata.read_text(encoding="utf-8")) if options.metadata else {}
+    stored = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    recipe = loading.read(options.second)[1].get("recipe")
+    loading.save(first, options.out, **({"recipe": recipe} if recipe else {}), **stored)
 
 
 if __name__ == "__main__":
