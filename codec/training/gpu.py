@@ -1,4 +1,4 @@
-"""What a GPU needs to be fast: switches of its libraries, and updates that never wait for it."""
+"""Fast training on a GPU: switches of its libraries, and updates that do not wait for its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands ask of a platform: the interface that each platform's module implements."""
+"""Interface of the commands to a platform, which the module of each platform implements."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Platform(ABC):
 
     @abstractmethod
     def reward(self) -> int | None:
-        """What a submission earns, in the minor unit; None if that differs."""
+        """Reward of a submission, in the minor unit; None if submissions have different rewards."""
 
     @abstractmethod
     def approve(self, submission: str) -> None:

@@ -2,7 +2,7 @@
 
 Each cause is logged the first time, the first time for each sound, and then at every tenfold count, so that a full disk
 does not fill the log. The counts are in memory that the server's workers share, because neither a full disk nor a lost
-database can store them. They begin anew with the server.
+database can store them. A restart of the server clears them.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def run(corpus, out, *settings, **more):
 def results(out):
     """Everything that a training leaves, but for the time it took."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    found = {"log": [line for line in lines if "validation" in line]}  # means begin anew with a resumed part
+    found = {"log": [line for line in lines if "validation" in line]}  # a resumed part starts its means again
     for name in ("best.safetensors", "model.safetensors"):
         found[name] = {key: value.tolist() for key, value in checkpoints.load(out / name).state_dict().items()}
     for name in (STATE, "checkpoints/best.pt"):

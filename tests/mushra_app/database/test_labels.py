@@ -19,13 +19,13 @@ def test_a_label_holds_the_number_and_the_study(number: int, label: str):
 
 
 def test_studies_have_different_ids():
-    """Of 5 * 16**5 ids, two of 20 are equal with a probability of 190 / 5,242,880, about one in 28,000."""
+    """There are 5 * 16**5 = 5,242,880 ids and 190 pairs of 20: two are equal once in about 28,000 runs."""
     ids = {new_study_id() for _ in range(20)}
     assert len(ids) == 20
     assert all(re.fullmatch("[0-9a-f]{6}", one) for one in ids)
 
 
 def test_no_id_is_read_as_a_number():
-    """Of six hexadecimal digits, 6 % are decimal digits only, and others, such as 1e5123, are a number too."""
+    """Ids of six hexadecimal digits would be: 605131 is an integer, 1e5123 a floating-point number."""
     ids = [new_study_id() for _ in range(500)]
     assert pd.read_csv(io.StringIO("\n".join(["study", *ids])))["study"].tolist() == ids
