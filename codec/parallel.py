@@ -59,6 +59,21 @@ def in_processes(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextlib.contextmanager
+def thread_limit(threads: int) -> Iterator[None]:
+    """Limit the threads of libraries in processes that start during the block; they read the limit when imported."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _submitted(
     pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Sequence[Item], indices: Iterable[int]
 ) -> dict[Future[Result], int]:  # fmt: skip

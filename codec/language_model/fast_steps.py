@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from earmark.codec.language_model.portable_model import Cache, Frequencies, PortableModel
 
 if TYPE_CHECKING:
-    from earmark.codec.language_model.compiled_step import CompiledSteps, Model
+    from earmark.codec.language_model.compiled_layout import Model
+    from earmark.codec.language_model.compiled_step import CompiledSteps
 
 WORTH_LOADING = 2 * 32 * 150  # steps of all segments together, 2 minutes, whose gain exceeds the time to load numba
 CHECKED = 3  # steps by which the compiled function is compared with the model, at first use
@@ -85,7 +86,7 @@ class Stepper:
         if importlib.util.find_spec("numba") is None:
             return None
         try:
-            from earmark.codec.language_model.compiled_step import laid_out
+            from earmark.codec.language_model.compiled_layout import laid_out
             from earmark.codec.language_model.packed_products import is_supported
 
             if not is_supported():

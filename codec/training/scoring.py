@@ -6,7 +6,6 @@ It loads no PyTorch, which that process would have to load too.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.codec import plugins
-from earmark.codec.parallel import ONE_THREAD, begin_worker, sigint_blocked
+from earmark.codec.parallel import begin_worker, sigint_blocked, thread_limit
 
 Scores = dict[str, float]
 
@@ -112,20 +111,11 @@ class Beside:
 
     def submit(self, excerpts: Sequence[Decoded]) -> Future[Scores]:
         """Start to score excerpts."""
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # the training needs the other cores
-        try:
-            with sigint_blocked():
-                if self._pool is None:
-                    context = multiprocessing.get_context("spawn")
-                    self._pool = ProcessPoolExecutor(1, context, initializer=begin_worker)
-                return self._pool.submit(self._score, excerpts)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+        with thread_limit(1), sigint_blocked():  # the training needs the other cores
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(1, context, initializer=begin_worker)
+            return self._pool.submit(self._score, excerpts)
 
     def result(self, future: Future[Scores], excerpts: Sequence[Decoded]) -> Scores:
         """Wait for scores. If their process was killed, they are computed here."""

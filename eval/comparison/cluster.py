@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from earmark.baselines.parcels import sent_whole
 from earmark.codec.errors import UserError
 from earmark.codec.extras import require
-from earmark.eval.comparison.pool import ONE_THREAD
+from earmark.codec.parallel import ONE_THREAD
 
 if TYPE_CHECKING:
     from distributed import Client

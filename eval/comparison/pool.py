@@ -10,14 +10,13 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
+from earmark.codec.parallel import ONE_THREAD
 from earmark.eval.comparison import worker_process
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 WINDOW = 32  # tasks known ahead per process: a few recordings in all systems, and few in memory
-# Each worker uses one core; libraries that start a thread per core would compete for the cores.
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def run_tasks(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from earmark.baselines.systems import family_of
 from earmark.baselines.transcode import transcode
 from earmark.codec.audio import Audio, Recording
 from earmark.codec.errors import UserError
-from earmark.eval.comparison.pool import ONE_THREAD
+from earmark.codec.parallel import thread_limit
 
 STATUS = Path("/proc/self/status")
 
@@ -68,25 +67,19 @@ class Worker:
 def started(systems: Sequence[System], recording: Recording, threads: int) -> Iterator[dict[str, Worker]]:
     """Start a process per system; each answers "ready" once, and is killed at the end of the block."""
     context = multiprocessing.get_context("spawn")  # shares no memory with this process, which would count as its own
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, str(threads)))  # libraries read them at import
     workers: dict[str, Worker] = {}
     try:
-        for system in systems:
-            ours, theirs = context.Pipe()
-            arguments = (theirs, system, recording.samples, recording.sample_rate, threads)
-            process = context.Process(target=_serve, args=arguments, daemon=True)
-            process.start()
-            theirs.close()  # so that its end closes the pipe
-            limit = 2 * programs.time_limit(recording.seconds, system.timeout)  # for the encoder and the decoder
-            workers[system.text] = Worker(ours, process, limit)
+        with thread_limit(threads):
+            for system in systems:
+                ours, theirs = context.Pipe()
+                arguments = (theirs, system, recording.samples, recording.sample_rate, threads)
+                process = context.Process(target=_serve, args=arguments, daemon=True)
+                process.start()
+                theirs.close()  # so that its end closes the pipe
+                limit = 2 * programs.time_limit(recording.seconds, system.timeout)  # for the encoder and the decoder
+                workers[system.text] = Worker(ours, process, limit)
         yield workers
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
         for worker in workers.values():
             worker.end()
 

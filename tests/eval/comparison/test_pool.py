@@ -18,8 +18,9 @@ import pytest
 from earmark.baselines import programs
 from earmark.codec.cores import usable_cores
 from earmark.codec.errors import WriteError
+from earmark.codec.parallel import ONE_THREAD
 from earmark.eval.comparison import worker_process
-from earmark.eval.comparison.pool import ONE_THREAD, WINDOW, _hand_out, run_tasks
+from earmark.eval.comparison.pool import WINDOW, _hand_out, run_tasks
 
 
 def square(number: int) -> int:
