@@ -30,8 +30,7 @@ def in_processes(
         died: gives the result of an item whose process was killed, by a crash in native code or for its memory.
     """
     left = dict.fromkeys(range(len(items)))
-    for name in ONE_THREAD:
-        os.environ.setdefault(name, "1")
+    one_thread()
     while left:
         pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=begin_worker)
         futures = _submitted(pool, work, items, left)
@@ -57,6 +56,12 @@ def in_processes(
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def one_thread() -> None:
+    """Let the libraries of processes that start from now on use one thread each, unless the user says otherwise."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")  # before the processes import numpy
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from earmark.baselines.parcels import sent_whole
 from earmark.codec.errors import UserError
 from earmark.codec.extras import require
-from earmark.codec.parallel import ONE_THREAD
+from earmark.codec.parallel import one_thread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -105,8 +105,7 @@ def _do(work: Callable[[Task], Result], task: Task, settings: Mapping[str, str])
             for name in _settings().keys() - wanted.keys():
                 del os.environ[name]
             os.environ.update(wanted)
-        for name in ONE_THREAD:
-            os.environ.setdefault(name, "1")  # the tasks of a worker run in parallel already
+        one_thread()  # the tasks of a worker run in parallel already
     return work(task)
 
 

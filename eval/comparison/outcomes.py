@@ -10,10 +10,11 @@ from pathlib import Path
 from earmark.baselines.interface import System
 from earmark.baselines.registry import family_of
 from earmark.codec.audio import SUFFIXES
+from earmark.codec.parallel import one_thread
 from earmark.codec.remote_paths import is_remote
 from earmark.eval.comparison import availability, worker_process
 from earmark.eval.comparison.plan import Plan
-from earmark.eval.comparison.pool import one_thread, run_tasks
+from earmark.eval.comparison.pool import run_tasks
 from earmark.eval.comparison.work import Outcome, Task, attempt
 from earmark.eval.metrics import registry
 

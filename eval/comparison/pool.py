@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
-from earmark.codec.parallel import ONE_THREAD
+from earmark.codec.parallel import one_thread
 from earmark.eval.comparison import worker_process
 
 Task = TypeVar("Task")
@@ -73,12 +72,6 @@ def run_tasks(
         for wait_for_end in (False, True):  # tell all workers first, as the current task of each may take long
             for worker in workers:
                 worker.close(wait_for_end)
-
-
-def one_thread() -> None:
-    """Let the libraries of processes that start from now on use one thread each, unless the user says otherwise."""
-    for name in ONE_THREAD:
-        os.environ.setdefault(name, "1")  # before the workers import numpy
 
 
 def _hand_out(

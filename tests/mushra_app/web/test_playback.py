@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.study.study import Study
 from earmark.mushra_app.web import create_app
 from earmark.mushra_app.web.faults import EXTENSION, MARKS, PLAYBACK, Faults
 from tests.mushra_app.visitor import Page, Visitor
@@ -49,7 +51,11 @@ def conditions(app: Flask, page: Page) -> list[str]:
     return [found[token] for token in page.stimuli]
 
 
-def test_a_report_counts_once_per_sound_and_reason(app: Flask, caplog: pytest.LogCaptureFixture):
+def test_a_report_counts_once_per_sound_and_reason(
+    make_study: Callable[..., Study], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    make_study(tmp_path, items=3, trials=3)  # every listener rates every item
+    app = create_app(tmp_path)
     visitor, page = first_trial(app)
     first, second = page.audio[1:3]  # after the open reference
     assert [report(visitor, page, first) for _ in range(3)] == [204] * 3
