@@ -35,8 +35,9 @@ demo: $(COMPILED)
 	echo "listening test:  $(BIN)/earmark study serve $$demo/study"; \
 	exit $$status
 
+# A test process that dies ends the run: pytest-xdist would hang after it had started another in its place.
 test: $(COMPILED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 lint: $(COMPILED) links
 	$(BIN)/ruff check .

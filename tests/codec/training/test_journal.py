@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ def usage():
 @pytest.fixture
 def clock(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("earmark.codec.training.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("earmark.codec.training.journal.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from pyarrow import parquet
 
@@ -44,7 +46,7 @@ def test_a_failed_score_is_tried_again(tmp_path):
 def test_a_crash_loses_only_records_that_are_in_no_file_yet(tmp_path, monkeypatch):
     """With files of 2 s and a record per second, a process that dies after the fifth record leaves four."""
     clock = iter(range(100))
-    monkeypatch.setattr("earmark.eval.comparison.records.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("earmark.eval.comparison.records.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     adding = records.appended(tmp_path)
     add = adding.__enter__()
     for key in "abcde":
@@ -57,7 +59,7 @@ def test_files_grow_with_the_run(tmp_path, monkeypatch):
     """From 200 s on, a hundredth of the time is more than 2 s: 30 minutes at a record per second make a hundred files
     and then ln(1800 / 200) / ln(1.01) = 221 at most."""
     clock = iter(range(10000))
-    monkeypatch.setattr("earmark.eval.comparison.records.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("earmark.eval.comparison.records.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     written = []
     monkeypatch.setattr("earmark.eval.comparison.records._write", lambda run, waiting: written.append(len(waiting)))
     with records.appended(tmp_path) as add:

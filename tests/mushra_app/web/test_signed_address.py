@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -121,12 +122,12 @@ def test_keys_are_fetched_once_and_a_new_key_is_found(platform: Platform, monkey
     assert platform.requests == 1
     platform.published["prolific-2"] = THEIRS.public_key()
     now = time.monotonic() + signed_address.RETRY_SECONDS + 1
-    monkeypatch.setattr(signed_address.time, "monotonic", lambda: now)
+    monkeypatch.setattr(signed_address, "time", SimpleNamespace(monotonic=lambda: now))
     assert keys.key("prolific-2") is not None
     assert platform.requests == 2
     platform.published = {}
     later = now + signed_address.KEYS_SECONDS + 1
-    monkeypatch.setattr(signed_address.time, "monotonic", lambda: later)
+    monkeypatch.setattr(signed_address, "time", SimpleNamespace(monotonic=lambda: later))
     assert keys.key("prolific-1") is not None
 
 
