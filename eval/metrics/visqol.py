@@ -29,7 +29,7 @@ if "numba" not in sys.modules:  # it reads the number at import and breaks if th
 
 Mode = Literal["speech", "audio"]
 IMPORTS = (
-    "earmark.eval.metrics.visqol_kernels.compiler", "scipy.signal", "scipy.fft", "pyfftw.interfaces.scipy_fft",
+    "earmark.eval.metrics.visqol_kernels.compiler", "scipy.signal", "scipy.fft", "earmark.eval.metrics.fftw",
 )  # fmt: skip
 
 SPEECH_RATE, AUDIO_RATE = 16_000, 48_000
