@@ -1,14 +1,14 @@
 """A Python process that has imported Earmark and forks for each call, as importing takes longer than most calls.
 
-A call has the working folder, standard output and exit status of a program of its own, and what it registers or changes
-ends with it. The calls share one server of workers (`earmark.eval.comparison.worker_process`). Tests of what a command
-imports or how it starts need a new process instead.
+A call has the working folder, environment, standard output and exit status of a program of its own, and what it
+registers or changes ends with it. Tests of what a command imports or how it starts need a new process instead.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -17,7 +17,8 @@ import subprocess
 import sys
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import NoReturn
@@ -26,39 +27,82 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = (
     "flask", "matplotlib.pyplot", "matplotlib.backends.backend_svg", "matplotlib.backends.backend_pdf", "numpy",
     "pandas", "pyarrow.parquet", "safetensors.torch", "scipy.signal", "scipy.stats", "soundfile", "sqlalchemy.orm",
-    "torch",
+    "torch", "torch._dynamo", "torch.distributed", "torch.utils.data", "earmark.codec.training.run",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Running:
+    """A call that has been started in a process group of its own.
+
+    Args:
+        pid: number of the process and of its group.
+    """
+
+    pid: int
+    _prepared: Prepared
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit status; -N after signal N."""
+        return self._prepared._ask({"wait": self.pid})
+
+    def send(self, number: int) -> None:
+        """Send a signal to the whole group."""
+        os.killpg(self.pid, number)
 
 
 class Prepared:
     """Starts the process, and calls functions in forks of it.
 
     Args:
-        environment: environment variables of all calls and of their workers.
+        environment: environment variables of all calls.
+        workers: let the calls share one server of workers (`earmark.eval.comparison.worker_process`).
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], workers: bool = False) -> None:
         replies, theirs = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs)], stdin=subprocess.PIPE, env=environment, pass_fds=[theirs], cwd=ROOT
-        )
+        command = [sys.executable, __file__, str(theirs), *(["workers"] if workers else [])]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=[theirs], cwd=ROOT)
         os.close(theirs)
         self._replies = os.fdopen(replies)
 
-    def call(self, function: str, *arguments: str, folder: Path, output: Path, seconds: int = 300) -> int:
-        """Call "module:function" in a folder, with a limit on its duration.
+    def start(
+        self, function: str, *arguments: str, folder: Path, output: Path, seconds: int = 300,
+        environment: Mapping[str, str] | None = None,
+    ) -> Running:  # fmt: skip
+        """Start "module:function" in a folder, with a limit on its duration.
 
         Args:
             output: file for standard output and standard error.
-
-        Returns:
-            The exit status; -N after signal N.
+            environment: further variables.
         """
         order = {"function": function, "arguments": arguments, "folder": str(folder), "output": str(output)}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({**order, "seconds": seconds}).encode() + b"\n")
-        self._process.stdin.flush()
-        return int(self._replies.readline())
+        return Running(self._ask({**order, "seconds": seconds, "environment": dict(environment or {})}), self)
+
+    def call(self, function: str, *arguments: str, folder: Path, output: Path) -> int:
+        """Start a function, wait for its end, and return its exit status."""
+        return self.start(function, *arguments, folder=folder, output=output).wait()
+
+    def run_ranks(
+        self, code: str, folder: Path, environments: Sequence[Mapping[str, str]] = ({}, {}), seconds: int = 180
+    ) -> list[str]:
+        """Run a program once per environment, at the same time, with the folder and its number as arguments.
+
+        Returns:
+            What each has printed; all must have ended with status 0.
+        """
+        outputs = [folder / f"said-{rank}.txt" for rank in range(len(environments))]
+        running = [
+            self.start(
+                "tests.prepared:execute", code, str(folder), str(rank),
+                folder=ROOT, output=output, seconds=seconds, environment=environment,
+            )
+            for rank, (output, environment) in enumerate(zip(outputs, environments, strict=True))
+        ]  # fmt: skip
+        statuses = [process.wait() for process in running]
+        said = [output.read_text(encoding="utf-8") for output in outputs]
+        assert not any(statuses), (statuses, said)
+        return said
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -66,23 +110,41 @@ class Prepared:
         self._process.wait(30)
         self._replies.close()
 
+    def _ask(self, order: Mapping[str, object]) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        return int(self._replies.readline())
 
-def serve(replies: int) -> None:
-    """Import everything, and fork for each order on standard input."""
-    from earmark.eval.comparison import worker_process
+
+def serve(replies: int, workers: bool) -> None:
+    """Import everything, and fork or wait for each order on standard input."""
     from earmark.tree import COMMANDS
 
     for name in (*LIBRARIES, *(f"earmark.{entry.module}" for entry in COMMANDS.values())):
         with contextlib.suppress(ImportError):  # an extra that is not installed
             importlib.import_module(name)
-    worker_process.start(worker_imports())
+    if workers:
+        from earmark.eval.comparison import worker_process
+
+        worker_process.start(worker_imports())
+    gc.collect()
+    gc.freeze()
+    running: set[int] = set()
     for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            obey(**json.loads(line))
-        _, status = os.waitpid(child, 0)
-        os.write(replies, b"%d\n" % os.waitstatus_to_exitcode(status))
-    forkserver._forkserver._stop()
+        order = json.loads(line)
+        if process := order.get("wait"):
+            running.remove(process)
+            answer = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        elif answer := os.fork():
+            running.add(answer)
+        else:
+            obey(shared_workers=workers, **order)
+        os.write(replies, b"%d\n" % answer)
+    for process in running:  # of tests that failed
+        os.killpg(process, signal.SIGKILL)
+    if workers:
+        forkserver._forkserver._stop()
 
 
 def worker_imports() -> list[str]:
@@ -93,11 +155,15 @@ def worker_imports() -> list[str]:
     return [*dict.fromkeys([*(name for one in registered().values() for name in one.imports), *Encodec.imports])]
 
 
-def obey(function: str, arguments: list[str], folder: str, output: str, seconds: int) -> NoReturn:
+def obey(
+    function: str, arguments: list[str], folder: str, output: str, seconds: int, environment: dict[str, str],
+    shared_workers: bool,
+) -> NoReturn:  # fmt: skip
     """Call the function and end the process, as Python does at the end of a program."""
     status = 1
     try:
-        become_program(Path(output))
+        become_program(Path(output), shared_workers)
+        os.environ.update(environment)
         signal.alarm(seconds)
         os.chdir(folder)
         module, _, name = function.partition(":")
@@ -114,17 +180,34 @@ def obey(function: str, arguments: list[str], folder: str, output: str, seconds:
         os._exit(status)
 
 
-def become_program(output: Path) -> None:
-    """Give a fork streams and a main module of its own, and the server of workers of its parent."""
+def become_program(output: Path, shared_workers: bool) -> None:
+    """Give a fork streams, a main module and a group of its own, and the server of workers of its parent."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     for stream, descriptor in ((os.open(os.devnull, os.O_RDONLY), 0), (target, 1), (target, 2)):
         os.dup2(stream, descriptor)
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
     sys.modules["__main__"] = types.ModuleType("__main__")  # spawned processes would import that of the parent
-    # Python waits for the server to see if it runs, which only its parent can do.
-    forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
+    if shared_workers:
+        # Python waits for the server to see if it runs, which only its parent can do.
+        forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
+
+
+def earmark(*arguments: str) -> None:
+    """The command `earmark ARGUMENTS`."""
+    from earmark import cli
+
+    sys.argv = ["earmark", *arguments]
+    cli.main()
+
+
+def execute(code: str, *arguments: str) -> None:
+    """The program `python -c CODE ARGUMENTS`."""
+    sys.argv = ["-c", *arguments]
+    exec(compile(code, "<string>", "exec"), vars(sys.modules["__main__"]))
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), workers=sys.argv[2:] == ["workers"])

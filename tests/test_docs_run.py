@@ -35,13 +35,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """Runs pages in processes of their own, with the stand-ins of programs on PATH; plots open no window."""
     programs = tmp_path_factory.mktemp("programs") / "bin"
     place_programs(programs)
-    process = Prepared({
+    environment = {
         **os.environ,
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "EARMARK_EVS_DIR": str(programs),
         "MPLBACKEND": "Agg",
         "OMP_NUM_THREADS": "1",
-    })  # fmt: skip
+    }
+    process = Prepared(environment, workers=True)
     yield process
     process.close()
 

@@ -17,8 +17,8 @@ from earmark.baselines.systems import family_of, parse
 from earmark.baselines.transcode import transcode
 from earmark.codec.errors import UserError
 
-transformers = pytest.importorskip("transformers")
 snac = pytest.importorskip("snac")
+transformers = pytest.importorskip("transformers")
 
 SYSTEMS = ["dac_16khz@2", "dac_24khz@6", "dac_44khz@7.75", "snac_24khz@0.984", "mimi@1.1", "encodec_24khz_hf@3"]
 

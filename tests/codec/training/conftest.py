@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -79,7 +76,7 @@ group = join("cpu")
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory):
+def two_processes(prepared, tmp_path_factory):
     """Function that runs code in two processes, as torchrun does, with the names `folder`, `rank` and `group`.
 
     Returns what they print, and the folder.
@@ -87,25 +84,11 @@ def two_processes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
 
     def run(code, port):
-        environment = {
-            **os.environ, "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-            "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1",
+        together = {
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
         }  # fmt: skip
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", WORKER + code, str(folder)], cwd=ROOT, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            )
-            for rank in range(2)
-        ]  # fmt: skip
-        try:
-            said = [process.communicate(timeout=180)[0] for process in processes]
-        finally:
-            for process in processes:
-                process.kill()
-        assert [process.returncode for process in processes] == [0, 0], said
-        return said, folder
+        ranks = [{**together, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+        return prepared.run_ranks(WORKER + code, folder, ranks), folder
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

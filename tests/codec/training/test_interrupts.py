@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from earmark.codec.training.interrupts import Interrupted, Interrupts, suggest_resume
 
-ROOT = Path(__file__).resolve().parents[3]
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -77,23 +72,39 @@ def test_the_message_names_resume_if_it_is_missing(tmp_path):
     assert caught.value.exit_code == 130
 
 
+TRAIN = """
+import sys
+from pathlib import Path
+from earmark import cli
+from earmark.codec.training.interrupts import Interrupts
+
+waiting, *sys.argv[1:] = sys.argv[1:]
+waiting_for = Interrupts.waiting_for
+
+def watched(self, wait):
+    Path(waiting).touch()
+    return waiting_for(self, wait)
+
+Interrupts.waiting_for = watched
+cli.main()
+"""
+
+
 @BOTH
-def test_a_training_that_waits_for_its_batch_stops_and_saves(corpus, tmp_path, number):
+def test_a_training_that_waits_for_its_batch_stops_and_saves(prepared, corpus, tmp_path, number):
     """A batch of 10^11 examples takes years. The signal goes to the whole process group, workers included."""
-    out = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "earmark", "train", "tiny", "--data", str(corpus), "--out", str(out), "--threads", "1",
-         "--no-visqol", "--no-tensorboard", "--set", "data.batch=100000000000"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+    out, waiting, said = (tmp_path / name for name in ("run", "waiting", "said.txt"))
+    process = prepared.start(
+        "tests.prepared:execute", TRAIN, str(waiting), "train", "tiny", "--data", str(corpus), "--out", str(out),
+        "--threads", "1", "--no-visqol", "--no-tensorboard", "--set", "data.batch=100000000000",
+        folder=tmp_path, output=said,
     )  # fmt: skip
     until = time.monotonic() + 120
-    while not (out / "run.json").exists():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    time.sleep(2)
-    os.killpg(process.pid, number)
-    said = process.communicate(timeout=60)[1]
-    assert said.splitlines()[-1] == "earmark: interrupted; run the same command with --resume to continue"
-    assert process.returncode == 130
+    while not waiting.exists():
+        assert time.monotonic() < until, said.read_text()
+        time.sleep(0.02)
+    time.sleep(0.2)  # from the mark to the wait
+    process.send(number)
+    assert process.wait() == 130
+    assert said.read_text().splitlines()[-1] == "earmark: interrupted; run the same command with --resume to continue"
     assert torch.load(out / "state.pt", weights_only=True)["updates"] == 0

@@ -103,7 +103,7 @@ def test_the_log_has_losses_gradients_and_codebooks(uninterrupted, log):
 
 
 KINDS = ["quantizer.kind=rvq", "quantizer.kind=diffq", "quantizer.kind=gumbel", "optimizer.kind=muon"]
-CUTS = [1, 5, 6, 7]
+CUTS = {1: 6, 5: 7, 6: 7, 7: 12}  # an update, and the one up to which the resumed training goes
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -115,36 +115,32 @@ def saved(request, tmp_path_factory):
     whole = Trainer(recipe, ALONE)
     for number, batch in enumerate(batches, start=1):
         whole.update(batch)
-        if number in (*CUTS, 12):
+        if number in (*CUTS, *CUTS.values()):
             torch.save(whole.state_dict(), folder / f"{number}.pt")
     return recipe, batches, folder
 
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_resumes_bit_for_bit(saved, cut):
-    """Interrupted early in, shortly before, at and after the end of the first epoch; with quantisers that add noise."""
+    """Interrupted early in, shortly before, at and after the end of the first epoch; with quantisers that add noise.
+
+    The first two go on past the end of the first epoch, the last one past that of the second.
+    """
     recipe, batches, folder = saved
     second = Trainer(recipe, ALONE)
     second.load_state_dict(torch.load(folder / f"{cut}.pt", weights_only=True))
     torch.rand(3)  # other random numbers must not matter
-    for batch in batches[cut:]:
+    for batch in batches[cut : CUTS[cut]]:
         second.update(batch)
-    assert same(torch.load(folder / "12.pt", weights_only=True), second.state_dict())
+    assert same(torch.load(folder / f"{CUTS[cut]}.pt", weights_only=True), second.state_dict())
 
 
 def command(corpus, out, *more):
     settings = [part for setting in SMALL for part in ("--set", setting)]
     return [
-        sys.executable, "-m", "earmark", "train", "tiny", "--data", str(corpus), "--out", str(out), "--threads", "1",
-        "--no-visqol", "--no-tensorboard", *settings, *more,
+        "train", "tiny", "--data", str(corpus), "--out", str(out), "--threads", "1", "--no-visqol", "--no-tensorboard",
+        *settings, *more,
     ]  # fmt: skip
-
-
-def start(*arguments):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command(*arguments), cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
 
 
 def wait_for(condition):
@@ -154,27 +150,31 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-def test_a_killed_training_ends_with_the_same_weights(corpus, uninterrupted, tmp_path):
+def test_a_killed_training_ends_with_the_same_weights(prepared, corpus, uninterrupted, tmp_path):
     """SIGKILL to the whole process group, some time after the first state was written."""
     out = tmp_path / "run"
-    process = start(corpus, out)
+    process = prepared.start("tests.prepared:earmark", *command(corpus, out), folder=tmp_path, output=tmp_path / "said")
     wait_for((out / STATE).exists)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    again = CliRunner().invoke(cli, command(corpus, out, "--resume")[3:])
+    process.send(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    again = CliRunner().invoke(cli, command(corpus, out, "--resume"))
     assert again.exit_code == 0, again.output
     assert same(state(uninterrupted), state(out))
 
 
-def test_an_interrupt_saves_at_once_and_says_how_to_resume(corpus, tmp_path):
-    out = tmp_path / "run"
-    process = start(corpus, out, "--set", "training.updates=2000")
+def test_an_interrupt_saves_at_once_and_says_how_to_resume(prepared, corpus, tmp_path):
+    out, said = tmp_path / "run", tmp_path / "said"
+    begun = command(corpus, out, "--set", "training.updates=2000")
+    process = prepared.start("tests.prepared:earmark", *begun, folder=tmp_path, output=said)
     wait_for((out / STATE).exists)
-    os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 130
+    process.send(signal.SIGINT)
+    assert process.wait() == 130
     # A worker that is ended may leave an incomplete line before it.
-    assert said.splitlines()[-1].endswith("earmark: interrupted; run the same command with --resume to continue")
+    assert (
+        said.read_text()
+        .splitlines()[-1]
+        .endswith("earmark: interrupted; run the same command with --resume to continue")
+    )
     assert state(out)["updates"] < 4000
 
 
@@ -187,11 +187,12 @@ def test_two_processes_equal_one(corpus, tmp_path, log):
     few += ("--set", "discriminators.update_probability=1.0")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     done = subprocess.run(
-        [*torchrun, *command(corpus, tmp_path / "two", "--device", "cpu", *few)[2:]], cwd=ROOT, capture_output=True,
-        text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, check=False,
+        [*torchrun, "earmark", *command(corpus, tmp_path / "two", "--device", "cpu", *few)], cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    one = CliRunner().invoke(cli, command(corpus, tmp_path / "one", "--device", "cpu", *few)[3:])
+    one = CliRunner().invoke(cli, command(corpus, tmp_path / "one", "--device", "cpu", *few))
     assert one.exit_code == 0, one.output
     together, alone = state(tmp_path / "two"), state(tmp_path / "one")
     for part in ("generator", "discriminators"):

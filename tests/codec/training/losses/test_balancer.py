@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from earmark import codec
 from earmark.codec.training.losses.balancer import Balancer
+
+from ....prepared import Prepared
 
 
 def silence() -> torch.Tensor:
@@ -267,7 +265,7 @@ def updates(rank, processes):
         yield generator.weight.grad.clone(), shares, balancer.state_dict()
 
 torch.set_num_threads(1)
-rank, folder = int(sys.argv[1]), sys.argv[2]
+folder, rank = sys.argv[1], int(sys.argv[2])
 alone = list(updates(0, 1))
 dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
 torch.save((alone, list(updates(rank, 2))), f"{folder}/{rank}.pt")
@@ -276,12 +274,9 @@ dist.destroy_process_group()  # without this a process may abort at exit
 """
 
 
-def test_two_processes_equal_one(tmp_path: Path):
+def test_two_processes_equal_one(prepared: Prepared, tmp_path: Path):
     """Scales, shares and gradients are those of the joint batch in both, not those of its halves."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(codec.__file__).parents[1])}
-    command = [sys.executable, "-c", UPDATES]
-    started = [subprocess.Popen([*command, rank, str(tmp_path)], env=environment) for rank in "01"]
-    assert [process.wait(timeout=120) for process in started] == [0, 0]
+    prepared.run_ranks(UPDATES, tmp_path)
     for rank in "01":
         for alone, together in zip(*torch.load(tmp_path / f"{rank}.pt"), strict=True):
             torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)

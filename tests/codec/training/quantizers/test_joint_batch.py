@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,18 +38,11 @@ def batches() -> list[Tensor]:
 
 
 @pytest.fixture(scope="module")
-def ranks(batches, tmp_path_factory) -> list[dict[str, Any]]:
+def ranks(prepared, batches, tmp_path_factory) -> list[dict[str, Any]]:
     """Final states of the two processes."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.save(batches, folder / "batches.pt")
-    root = Path(__file__).resolve().parents[4]
-    command = [sys.executable, "-c", WORKER, str(folder)]
-    processes = [subprocess.Popen([*command, str(rank)], cwd=root) for rank in range(2)]
-    try:
-        assert [process.wait(timeout=120) for process in processes] == [0, 0]
-    finally:
-        for process in processes:
-            process.kill()
+    prepared.run_ranks(WORKER, folder)
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
