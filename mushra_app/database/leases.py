@@ -130,11 +130,9 @@ def begin(session: Session, study: Study, listener: Listener, now: float) -> Non
     listener.begun = now
     held = {trial.item for trial in trials}
     new = [item for item in chosen.values() if item.id not in held]
-    for trial in [trial for trial in trials if trial.item not in chosen]:
-        if new:
-            _replace(session, study, listener, trial, new.pop())
-        else:
-            _delete_trial(session, trial.id)
+    superseded = [trial for trial in trials if trial.item not in chosen]
+    _replace(session, study, listener, list(zip(superseded, new, strict=False)))
+    _delete_trials(session, [trial.id for trial in superseded[len(new) :]])
     session.flush()
     _delete_orphaned_repeats(session, listener)
 
@@ -154,18 +152,23 @@ def renew(session: Session, study: Study, listener: Listener, now: float) -> Non
             heard = {other.item for other in listener.rating_trials}
             instead = allocate(study, taken, random.SystemRandom(), count=1, heard=heard)
             if instead:
-                _replace(session, study, listener, trial, instead[0])
+                _replace(session, study, listener, [(trial, instead[0])])
         taken[trial.item] = taken.get(trial.item, 0) + 1
 
 
-def _replace(session: Session, study: Study, listener: Listener, trial: Trial, item: Item) -> None:
-    """Give an unfinished trial, and its repetition if there is one, another item under new tokens."""
-    repeats = [one for one in listener.trials if one.purpose == "repeat" and one.item == trial.item]
-    for one in (trial, *repeats):
-        session.execute(delete(Stimulus).where(Stimulus.trial_id == one.id))
-        one.item, one.key, one.served = item.id, secrets.token_urlsafe(16), None
-        session.flush()
-        session.execute(insert(Stimulus), _stimuli(study, one.id, item.id))
+def _replace(session: Session, study: Study, listener: Listener, instead: Sequence[tuple[Trial, Item]]) -> None:
+    """Give unfinished trials, and their repetitions if there are any, other items under new tokens."""
+    given = [
+        (one, item) for trial, item in instead for one in listener.trials
+        if one is trial or (one.purpose == "repeat" and one.item == trial.item)
+    ]  # fmt: skip
+    if not given:
+        return
+    session.execute(delete(Stimulus).where(Stimulus.trial_id.in_([trial.id for trial, _ in given])))
+    for trial, item in given:
+        trial.item, trial.key, trial.served = item.id, secrets.token_urlsafe(16), None
+    session.flush()
+    session.execute(insert(Stimulus), [row for trial, item in given for row in _stimuli(study, trial.id, item.id)])
 
 
 def _delete_orphaned_repeats(session: Session, listener: Listener) -> None:
@@ -176,11 +179,12 @@ def _delete_orphaned_repeats(session: Session, listener: Listener) -> None:
         Trial.listener_id == listener.id, Trial.purpose == "repeat",
         Trial.item.not_in(items if len(items) > 1 else []),
     )  # fmt: skip
-    for trial_id in session.scalars(select(Trial.id).where(orphaned)).all():
-        _delete_trial(session, trial_id)
+    _delete_trials(session, session.scalars(select(Trial.id).where(orphaned)).all())
 
 
-def _delete_trial(session: Session, trial_id: int) -> None:
-    session.execute(delete(Stimulus).where(Stimulus.trial_id == trial_id))
-    session.execute(delete(Step).where(Step.trial_id == trial_id))
-    session.execute(delete(Trial).where(Trial.id == trial_id))
+def _delete_trials(session: Session, ids: Sequence[int]) -> None:
+    if not ids:
+        return
+    session.execute(delete(Stimulus).where(Stimulus.trial_id.in_(ids)))
+    session.execute(delete(Step).where(Step.trial_id.in_(ids)))
+    session.execute(delete(Trial).where(Trial.id.in_(ids)))

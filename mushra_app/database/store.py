@@ -171,9 +171,8 @@ class Store(Newcomers):
 
     def serve_trial(self, trial_id: int) -> Trial:
         """A trial with its stimuli, whose page is sent now; the first time counts."""
-        with self.noting() as session:
-            first = and_(Trial.id == trial_id, Trial.served.is_(None))
-            session.execute(update(Trial).where(first).values(served=clock.now(session)))
+        first = and_(Trial.id == trial_id, Trial.served.is_(None))
+        self.notes.store(lambda now: update(Trial).where(first).values(served=now))
         return self.trial(trial_id)
 
     def submit(
@@ -240,8 +239,7 @@ class Store(Newcomers):
         if row is None:
             return None
         if sent and row.fetched is None and row.submitted is None:
-            with self.noting() as session:
-                session.execute(update(Stimulus).where(Stimulus.token == token).values(fetched=clock.now(session)))
+            self.notes.store(lambda now: update(Stimulus).where(Stimulus.token == token).values(fetched=now))
         return row.item, row.condition
 
 

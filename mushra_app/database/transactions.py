@@ -8,16 +8,22 @@ from contextlib import contextmanager, nullcontext
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
+from earmark.mushra_app.database.notes import Notes
 from earmark.mushra_app.database.tables import Setting
 from earmark.mushra_app.database.write_queue import queue_for
 
 
 class Database:
-    """A database whose tables exist; see connection.connect."""
+    """A database whose tables exist; see connection.connect.
+
+    Attributes:
+        notes: stores what a power cut may lose, such as the time of a request.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._queue = queue_for(engine)
+        self.notes = Notes(self._noting)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -26,32 +32,42 @@ class Database:
             yield session
 
     @contextmanager
-    def noting(self) -> Iterator[Session]:
-        """Open a transaction for something that a power cut may lose, such as the time of a request.
+    def _noting(self) -> Iterator[Session]:
+        """Open a transaction for what a power cut may lose.
 
         It does not wait for the disk: SQLite writes it there with the next other transaction, PostgreSQL soon after.
         """
-        engine = self.engine.execution_options(immediate=True, relaxed=True)
-        turn = nullcontext() if self._queue is None else self._queue.turn()
-        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
+        with self._transaction(relaxed=True) as session:
             if self.engine.dialect.name == "postgresql":
                 session.execute(text("SET LOCAL synchronous_commit TO OFF"))
             yield session
 
     @contextmanager
     def writing(self, *, exclusive: bool = False) -> Iterator[Session]:
-        """Open a transaction that commits at the end of the block.
+        """Open a transaction that commits at the end of the block, and is on the disk then.
 
         SQLite runs one writing transaction at a time. Elsewhere writers run in parallel.
 
         Args:
             exclusive: wait for all other exclusive transactions, so that a count of leases stays valid to the end.
         """
-        engine = self.engine.execution_options(immediate=True)
-        turn = nullcontext() if self._queue is None else self._queue.turn()
-        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
+        with self._transaction(relaxed=self._queue is not None) as session:
             if exclusive:
                 session.scalars(select(Setting).where(Setting.name == "schema_version").with_for_update()).one()
+            yield session
+        if self._queue is not None:
+            self._queue.to_disk()
+
+    @contextmanager
+    def _transaction(self, *, relaxed: bool) -> Iterator[Session]:
+        """Open a transaction that commits at the end of the block.
+
+        Args:
+            relaxed: whether SQLite does not wait for the disk; other databases take no notice.
+        """
+        engine = self.engine.execution_options(immediate=True, relaxed=relaxed)
+        turn = nullcontext() if self._queue is None else self._queue.turn()
+        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def setting(self, name: str, default: str | None = None) -> str:
