@@ -7,7 +7,7 @@ own; one that ended with ratings does.
 
 from __future__ import annotations
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database import judging
@@ -30,7 +30,7 @@ def check(session: Session, arrival: Arrival, address: str, per_address: int | N
     """
     if took_part(session, arrival):
         raise TookPartError("You have already taken part in this listening test.")
-    hashed = _address(session, arrival, address)
+    hashed = "" if per_address is None else _address(_settings(session)["secret_key"], arrival, address)
     if hashed and per_address is not None and _open_sessions(session, hashed, now) >= per_address:
         raise TooManySessionsError("Too many sessions from this address are open.")
 
@@ -45,7 +45,7 @@ def took_part(session: Session, arrival: Arrival) -> bool:
         return False
     whose = and_(Listener.source == arrival.source, Listener.person == arrival.person)
     if session.scalar(select(Listener.id).where(whose).limit(1)) is None:
-        person = person_key(_setting(session, "secret_key"), arrival.source, arrival.person)
+        person = person_key(_settings(session)["secret_key"], arrival.source, arrival.person)
         return session.get(Admitted, person) is not None
     ended = or_(Listener.state == "turned away", and_(Listener.state.in_(["finished", "left"]), judging.RATED))
     counts = or_(Listener.excluded_by != "experimenter", Listener.excluded == "")
@@ -55,15 +55,16 @@ def took_part(session: Session, arrival: Arrival) -> bool:
 
 def new_listener(session: Session, key: str, arrival: Arrival, address: str, now: float) -> Listener:
     """A listener with the next number, not yet stored. Numbers are not used again if rows are deleted."""
-    number = int(_setting(session, "last_listener")) + 1
-    session.merge(Setting(name="last_listener", value=str(number)))
+    settings = _settings(session)
+    number = int(settings["last_listener"]) + 1
+    session.execute(update(Setting).where(Setting.name == "last_listener").values(value=str(number)))
     if arrival.person is not None:
-        person = person_key(_setting(session, "secret_key"), arrival.source, arrival.person)
+        person = person_key(settings["secret_key"], arrival.source, arrival.person)
         session.merge(Admitted(person=person, time=now))
     return Listener(
-        id=number, label=listener_label(number, _setting(session, "study_id")), key=key, started=now, seen=now,
-        progress=now, address=_address(session, arrival, address), source=arrival.source, person=arrival.person,
-        visit=arrival.visit, arrival=dict(arrival.details),
+        id=number, label=listener_label(number, settings["study_id"]), key=key, started=now, seen=now,
+        progress=now, address=_address(settings["secret_key"], arrival, address), source=arrival.source,
+        person=arrival.person, visit=arrival.visit, arrival=dict(arrival.details),
     )  # fmt: skip
 
 
@@ -77,9 +78,9 @@ def participation(session: Session, arrival: Arrival) -> Listener | None:
     return session.scalar(found)
 
 
-def _address(session: Session, arrival: Arrival, address: str) -> str:
+def _address(secret: str, arrival: Arrival, address: str) -> str:
     """Hash by which an address is limited; "" for personal links, which nobody can forge."""
-    return "" if arrival.source == "personal" else address_key(_setting(session, "secret_key"), address)
+    return "" if arrival.source == "personal" else address_key(secret, address)
 
 
 def _open_sessions(session: Session, hashed: str, now: float) -> int:
@@ -89,5 +90,7 @@ def _open_sessions(session: Session, hashed: str, now: float) -> int:
     return session.scalars(select(func.count()).select_from(Listener).where(running)).one()
 
 
-def _setting(session: Session, name: str) -> str:
-    return session.scalars(select(Setting.value).where(Setting.name == name)).one()
+def _settings(session: Session) -> dict[str, str]:
+    """Secret, number of the last listener, and id of the study: one query, as others wait for this transaction."""
+    named = Setting.name.in_(["secret_key", "last_listener", "study_id"])
+    return dict(session.execute(select(Setting.name, Setting.value).where(named)).all())

@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from earmark.codec.errors import UserError
 from earmark.codec.extras import pip_install
@@ -21,6 +23,7 @@ from earmark.mushra_app.database.tables import SCHEMA_VERSION, Base, Listener, S
 from earmark.mushra_app.study.study import Study
 
 BUSY_SECONDS = 30  # how long SQLite waits for another writer
+TRUSTED_SECONDS = 1.0  # since its last use, within which a connection to a server counts as alive
 
 
 def connect(study: Study, folder: Path, url: str | None, *, create: bool) -> Engine:
@@ -83,7 +86,9 @@ def _has_listeners(connection: Connection) -> bool:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _check_after_pause)
         if engine.dialect.name == "postgresql":
             event.listen(engine, "connect", _set_up_postgresql)
         return engine
@@ -110,6 +115,27 @@ def readable_by_others(engine: Engine) -> list[Path]:
     return [path for path in paths if path.is_file() and path.stat().st_mode & 0o077]
 
 
+def _note_use(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _check_after_pause(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Let the pool open a new connection instead of one that the server has closed meanwhile, for example by a restart.
+
+    pool_pre_ping asks the server each time a connection is taken, several times for each request.
+    """
+    used = record.info.get("used")
+    if used is not None and time.monotonic() - used < TRUSTED_SECONDS:
+        return
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        cursor.close()
+        connection.rollback()
+    except Exception as error:  # of any driver
+        raise InvalidatePoolError from error
+
+
 def _set_up_postgresql(connection: Any, _: object) -> None:
     """Switch off just-in-time compilation: it takes 0.1 s for queries of 0.01 s, as those of the admin page are."""
     with connection.cursor() as cursor:
@@ -125,10 +151,12 @@ def _set_up_sqlite(connection: object, _: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
-    immediate = options.get("immediate", False)
-    # Set anew for each transaction, since connections are shared; see Database.noting.
+    if not options.get("immediate", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # Set for each transaction, since connections are shared; see Database.
     connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if options.get('relaxed') else 'FULL'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _prepare(connection: Connection, study: Study, shown: str, *, own: bool) -> None:

@@ -133,8 +133,9 @@ def begin(session: Session, study: Study, listener: Listener, now: float) -> Non
     superseded = [trial for trial in trials if trial.item not in chosen]
     _replace(session, study, listener, list(zip(superseded, new, strict=False)))
     _delete_trials(session, [trial.id for trial in superseded[len(new) :]])
-    session.flush()
-    _delete_orphaned_repeats(session, listener)
+    if any(trial.purpose == "repeat" for trial in listener.trials):
+        session.flush()
+        _delete_orphaned_repeats(session, listener)
 
 
 def renew(session: Session, study: Study, listener: Listener, now: float) -> None:

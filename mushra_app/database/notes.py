@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from earmark.mushra_app.database import clock
 
-Change = Callable[[float], Executable]  # the database's time -> a statement
+Change = Callable[[clock.Now], Executable]  # the time -> a statement
 
 
 @dataclass(eq=False)
@@ -60,7 +60,7 @@ class Notes:
 
     def _commit(self, batch: list[_Note]) -> None:
         with self._transaction() as session:
-            now = clock.now(session)
+            now = clock.expression(session)
             for note in batch:
                 session.execute(note.change(now), execution_options={"synchronize_session": False})
         for note in batch:

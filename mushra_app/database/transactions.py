@@ -24,11 +24,19 @@ class Database:
         self.engine = engine
         self._queue = queue_for(engine)
         self.notes = Notes(self._noting)
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._reader = engine if is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writer = engine.execution_options(immediate=True)
+        self._relaxed_writer = engine.execution_options(immediate=True, relaxed=True)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Open a session that sees one state of the database."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        """Open a session that reads.
+
+        In SQLite it sees one state of the database. Elsewhere each query sees the newest, and needs no transaction,
+        which would cost two more messages to the server.
+        """
+        with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -65,8 +73,8 @@ class Database:
         Args:
             relaxed: whether SQLite does not wait for the disk; other databases take no notice.
         """
-        engine = self.engine.execution_options(immediate=True, relaxed=relaxed)
         turn = nullcontext() if self._queue is None else self._queue.turn()
+        engine = self._relaxed_writer if relaxed else self._writer
         with turn, Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 

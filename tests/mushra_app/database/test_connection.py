@@ -28,9 +28,8 @@ def test_the_database_outlives_the_process(study: Study, study_folder: Path):
 def test_sqlite_settings(store: Store, study_folder: Path):
     with store.reading() as session:
         pragma = {name: session.connection().exec_driver_sql(f"PRAGMA {name}").scalar()
-                  for name in ("journal_mode", "foreign_keys", "busy_timeout", "synchronous")}  # fmt: skip
-    # synchronous FULL (2): an acknowledged rating survives a power cut
-    assert pragma == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000, "synchronous": 2}
+                  for name in ("journal_mode", "foreign_keys", "busy_timeout")}  # fmt: skip
+    assert pragma == {"journal_mode": "wal", "foreign_keys": 1, "busy_timeout": 30_000}
     with sqlite3.connect(study_folder / "ratings.sqlite") as connection:
         assert connection.execute("SELECT value FROM setting WHERE name = 'schema_version'").fetchone() == (
             SCHEMA_VERSION,

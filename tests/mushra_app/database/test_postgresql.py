@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.database import connection as connections
 from earmark.mushra_app.database.refusals import AlreadyRatedError, NotOpenError, TookPartError
 from earmark.mushra_app.database.store import Store, open_store
 from earmark.mushra_app.database.submissions import Answer
-from earmark.mushra_app.database.tables import SCHEMA_VERSION, Trial
+from earmark.mushra_app.database.tables import SCHEMA_VERSION, Setting, Trial
 from earmark.mushra_app.study.crowd import Arrival
 from earmark.mushra_app.study.study import Study
 from tests.mushra_app.database.sessions import enter
@@ -133,3 +134,27 @@ def test_json_is_stored_as_readable_text(store: Store, url: str):
                                          "WHERE step.position = 1")).one()  # fmt: skip
     assert tuple(stored) == ('{"workerId": "W1"}', '{"name": "Zo\\u00eb"}', "character varying")
     assert store.listener("ada").steps[0].answer == {"name": "Zoë"}
+
+
+def test_connections_that_the_server_has_closed_are_replaced(store: Store, url: str, monkeypatch: pytest.MonkeyPatch):
+    """As after a restart of the server, when the pool holds several connections to the old one."""
+    at_once(lambda number: store.enrol(str(number)), 4)
+    with create_engine(url).connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                "WHERE datname = current_database() AND pid <> pg_backend_pid()"))  # fmt: skip
+    monkeypatch.setattr(connections, "TRUSTED_SECONDS", 0.0)  # as if the last request had been longer ago
+    assert store.listener("0") is not None
+    assert not [one for one in at_once(lambda number: store.listener(str(number)), 4) if isinstance(one, Exception)]
+
+
+def test_reading_sends_the_query_only(store: Store, monkeypatch: pytest.MonkeyPatch):
+    """No transaction around it, and no question whether the server is there, since it was a moment ago."""
+    store.listener("nobody")
+    with store.reading() as session:
+        connection = session.connection().connection.driver_connection
+        assert session.get(Setting, "secret_key") is not None
+        assert connection.info.transaction_status.name == "IDLE"
+    monkeypatch.setattr(connection, "execute", None)
+    monkeypatch.setattr(connection, "cursor", None)
+    with store.reading() as session:  # the same connection is taken again
+        assert session.connection().connection.driver_connection is connection
