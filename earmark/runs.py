@@ -21,6 +21,7 @@ from earmark.eval.comparison.alignment import ALIGN, Align, Policy, read_delays
 from earmark.eval.comparison.corpus import HIGHEST_RATE, SPEECH_PATTERNS, ReferenceFormat
 from earmark.eval.comparison.decoded.options import given_systems
 from earmark.eval.comparison.failures import failures
+from earmark.eval.comparison.pool import Workers
 from earmark.eval.comparison.run_folder import REPORT, read_info, read_scores
 from earmark.eval.identity_options import named_systems
 from earmark.eval.metrics import registry
@@ -155,8 +156,9 @@ def compare(
         cluster=cluster, keep_going=keep_going, decoded=given, replace=replace, fresh=again,
         alignment=policy,
     )  # fmt: skip
-    result = runner.run(plan, meanwhile=[results.load])
-    results.refresh(folder, if_missing=not result.changed)
+    with Workers(plan.jobs) as workers:
+        result = runner.run(plan, [results.load], workers)
+        results.refresh(folder, if_missing=not result.changed, workers=workers)
     return Run(folder, result.scores, result.info)
 
 

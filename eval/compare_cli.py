@@ -118,7 +118,7 @@ def compare(
     AUDIO is a folder, whose sub-folders are categories, or a corpus file (TOML) that names folders, categories and
     excerpts. Audio that is decoded already takes part by --decoded.
     """
-    from earmark.eval.comparison.outcomes import load_ahead
+    from earmark.eval.comparison.ahead import load_ahead
     from earmark.eval.comparison.plan import Plan
 
     names = chosen_metrics(metrics, own_metrics, patterns, timeout)
@@ -148,14 +148,18 @@ def compare(
 def _run(plan: Plan, link_audio: bool, listen_by: str | None) -> int:
     """Run a plan, write and print its results; the exit status."""
     from earmark.eval.comparison import runner
+    from earmark.eval.comparison.pool import Workers
     from earmark.eval.comparison.run_folder import REPORT
     from earmark.eval.report import results
     from earmark.eval.tables.renderers import terminal_table
     from earmark.eval.tables.terminal import print_table
 
     started, out = time.monotonic(), plan.run
-    result = runner.run(plan, meanwhile=[results.load])
-    summary, info = results.refresh(out, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by)
+    with Workers(plan.jobs) as workers:
+        result = runner.run(plan, [results.load], workers)
+        summary, info = results.refresh(
+            out, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by, workers=workers
+        )
     print_table(terminal_table(summary, info))
     complete = print_notes(result)
     click.echo(f"{_tally(result)}, {time.monotonic() - started:.0f} s")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from earmark.eval.comparison.failures import failures
 from earmark.eval.comparison.listing import Listing, listed
 from earmark.eval.comparison.outcomes import outcomes
 from earmark.eval.comparison.plan import Plan as Plan
+from earmark.eval.comparison.pool import Workers
 from earmark.eval.comparison.records import Record
 from earmark.eval.comparison.run_folder import INFO, OWN_FILES, discard, written_by_one
 from earmark.eval.comparison.run_metadata import CIRCUMSTANCES, planned_metadata, run_metadata
@@ -109,7 +111,7 @@ class _Prepared:
         return Content(self.tally.table(), info)
 
 
-def run(plan: Plan, meanwhile: Iterable[Callable[[], object]] = ()) -> Result:
+def run(plan: Plan, meanwhile: Iterable[Callable[[], object]] = (), workers: Workers | None = None) -> Result:
     """Compute the scores that the folder of the run does not have yet, and add them to its table.
 
     A recording, system or metric that fails does not affect the others. Its scores have the status "error" and a
@@ -118,6 +120,7 @@ def run(plan: Plan, meanwhile: Iterable[Callable[[], object]] = ()) -> Result:
     Args:
         plan: what to compute.
         meanwhile: functions that this process calls while worker processes are busy, in no case after them.
+        workers: `plan.jobs` processes, which do the work and go on for other work; by default they end with it.
 
     Raises:
         UserError: no recordings, an unknown metric, decoded audio that belongs to none, something that cannot run here
@@ -127,7 +130,8 @@ def run(plan: Plan, meanwhile: Iterable[Callable[[], object]] = ()) -> Result:
     work = _prepared(plan)
     if plan.replace:
         discard(plan.run)
-    _do(work, meanwhile)
+    with nullcontext(workers) if workers is not None else Workers(plan.jobs) as processes:
+        _do(work, processes, meanwhile)
     own = work.own()
     before = accumulation.read(plan.run)
     content = _added(work, before, own)
@@ -250,33 +254,33 @@ def _sources(plan: Plan, listing: Listing | None) -> list[Source]:
     return corpus.sources_in(listing)
 
 
-def _do(work: _Prepared, meanwhile: Iterable[Callable[[], object]]) -> None:
+def _do(work: _Prepared, workers: Workers, meanwhile: Iterable[Callable[[], object]]) -> None:
     """Do the tasks that are not known yet, and add all results to the tally and to RUN/records."""
     plan, tasks, tally = work.plan, work.tasks, work.tally
     _announce(work)
     try:
         with progress("compare", tasks.most) as advance, records.appended(plan.run) as remember:
             for task, outcome in outcomes(
-                plan, tasks.to_do(work.digests, work.stamps, tally, advance), work.all_metrics, meanwhile
+                plan, tasks.to_do(work.digests, work.stamps, tally, advance), work.all_metrics, workers, meanwhile
             ):
                 tally.add(task.source.file, task.system.text, outcome)
                 if isinstance(outcome, Record):
                     remember(task.key, outcome)
                     work.stamps.remember(task.source.file, task.system.text, outcome.audio_stamp)
                 advance(f"{task.system.text}  {task.source.file}")
-        _align_again(work)
+        _align_again(work, workers)
     finally:
         work.digests.save()
         work.stamps.save()
 
 
-def _align_again(work: _Prepared) -> None:
+def _align_again(work: _Prepared, workers: Workers) -> None:
     """Align the files whose delay is unclear, or another, by the delay that most files of their system share."""
     again = list(work.tasks.to_align_again(work.digests, work.tally))
     if not again:
         return
     with progress("align", len(again)) as advance, records.appended(work.plan.run) as remember:
-        for task, outcome in outcomes(work.plan, iter(again), work.all_metrics):
+        for task, outcome in outcomes(work.plan, iter(again), work.all_metrics, workers):
             work.tally.add(task.source.file, task.system.text, outcome)
             if isinstance(outcome, Record):
                 remember(task.key, outcome)

@@ -6,6 +6,7 @@ pyFFTW imports all of Dask's arrays for that interface where Dask is installed, 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Iterator
 
@@ -24,4 +25,4 @@ def _hidden(package: str) -> Iterator[None]:
 
 
 with _hidden("dask"), contextlib.suppress(ImportError):  # pyFFTW is an option of visqol-python
-    import pyfftw.interfaces.scipy_fft  # noqa: F401
+    importlib.import_module("pyfftw.interfaces.scipy_fft")

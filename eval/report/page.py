@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ import pandas as pd
 
 from earmark.codec.files import write_text
 from earmark.eval.comparison.failures import grouped_notes
+from earmark.eval.comparison.pool import Workers
 from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.report import plots, sections
 from earmark.eval.report.alignment import alignment_grids
 from earmark.eval.report.choice import OUTLIER, choices, headline_metric
-from earmark.eval.report.excerpts import Excerpt, by_category, cut, remove, write_audio
+from earmark.eval.report.excerpts import Excerpt, begin, by_category, remove, write_audio
 from earmark.eval.report.missing import missing
 from earmark.eval.report.scatter import scatters
 from earmark.eval.report.summary import headlines
@@ -38,6 +39,7 @@ def write_report(
     linked: bool = False,
     listen_by: str | None = None,
     published: Sequence[pd.DataFrame] = (),
+    begun: Callable[[], list[Excerpt]] | None = None,
 ) -> Path:
     """Write RUN/report.html.
 
@@ -50,6 +52,7 @@ def write_report(
         listen_by: metric by which the recordings to play are chosen; default: that of the headline, which also stands
             for a metric without any score.
         published: published figures to show beside those of the run, from `earmark.eval.tables.published`.
+        begun: what `begin_players` returned for the same arguments; default: cut the excerpts now.
 
     Returns:
         The path of the report.
@@ -57,35 +60,50 @@ def write_report(
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    scored = set(scores.loc[scores["status"] == "ok", "metric"])
-    ranking = listen_by if listen_by in scored else headline_metric(scores)
-    excerpts = by_category(
-        cut(run, scores, choices(scores, ranking), ranking, linked=linked), list(dict.fromkeys(scores["category"]))
-    )
+    finish = begin_players(run, scores, linked=linked, listen_by=listen_by) if begun is None else begun
+    content = _content(scores, summarise(scores) if summary is None else summary, info, published)
+    excerpts = by_category(finish(), list(dict.fromkeys(scores["category"])))
     if linked:
         links = write_audio(run, excerpts)
     else:
         links = []
         remove(run)  # audio of an earlier report
-    content = _content(run, scores, summarise(scores) if summary is None else summary, info, excerpts, published)
+    ranking = _ranking(scores, listen_by)
     text = render(
         "report.html", info=info, excerpts=excerpts, links=links, ranking=describe(ranking) if ranking else None,
-        **content,
+        worst=worst_tables(run, scores, excerpts), **content,
     )  # fmt: skip
     path = run / REPORT
     write_text(path, text)
     return path
 
 
+def begin_players(
+    run: Path, scores: pd.DataFrame, *, linked: bool, listen_by: str | None, workers: Workers | None = None
+) -> Callable[[], list[Excerpt]]:
+    """Begin to cut the excerpts that the report plays, if worker processes can do it, and return at once.
+
+    Args:
+        run, scores, linked, listen_by: see `write_report`.
+        workers: the processes.
+
+    Returns:
+        Function that waits for the excerpts, or cuts them.
+    """
+    ranking = _ranking(scores, listen_by)
+    return begin(run, scores, choices(scores, ranking), ranking, linked=linked, workers=workers)
+
+
+def _ranking(scores: pd.DataFrame, listen_by: str | None) -> str | None:
+    """The metric by which the recordings to play are chosen."""
+    scored = set(scores.loc[scores["status"] == "ok", "metric"])
+    return listen_by if listen_by in scored else headline_metric(scores)
+
+
 def _content(
-    run: Path,
-    scores: pd.DataFrame,
-    summary: pd.DataFrame,
-    info: Mapping[str, Any],
-    excerpts: Sequence[Excerpt],
-    published: Sequence[pd.DataFrame],
+    scores: pd.DataFrame, summary: pd.DataFrame, info: Mapping[str, Any], published: Sequence[pd.DataFrame]
 ) -> dict[str, Any]:
-    """The template's variables that depend on the scores."""
+    """The template's variables that depend on the scores, except for the players and what names them."""
     speech = info["speech_categories"]
     shown = with_published(summary, published) if published else summary
     layout = lay_out(shown, speech)
@@ -106,7 +124,6 @@ def _content(
         "headline": describe(headline) if headline else None,
         "headlines": headlines(summary, pairs[headline], headline) if headline in pairs else [],
         "comparisons": sections.comparisons(scores, pairs, speech),
-        "worst": worst_tables(run, scores, excerpts),
         "alignment": alignment_grids(scores, info),
         "definitions": sections.definitions(info),
     }

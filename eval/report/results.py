@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from earmark.eval.comparison.run_folder import EXCERPTS, REPORT, read_info, read_scores, written_by_one
 from earmark.eval.statistics.aggregate import summarise
 from earmark.eval.tables.renderers import write_all
+
+if TYPE_CHECKING:
+    from earmark.eval.comparison.pool import Workers
 
 
 def load() -> None:
@@ -19,12 +22,13 @@ def load() -> None:
 
 
 def refresh(
-    run: Path, *, link_audio: bool = False, if_missing: bool = False, listen_by: str | None = None
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+    run: Path, *, link_audio: bool = False, if_missing: bool = False, listen_by: str | None = None,
+    workers: Workers | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:  # fmt: skip
     """Write tables and report of what the folder of a run has now, while other commands wait.
 
     Args:
-        run, link_audio, if_missing, listen_by: see `write_results`.
+        run, link_audio, if_missing, listen_by, workers: see `write_results`.
 
     Returns:
         The mean scores, as from `write_results`, and the content of run.json.
@@ -34,7 +38,10 @@ def refresh(
         return summarise(read_scores(run)), info
     with written_by_one(run):
         info = read_info(run)
-        return write_results(run, read_scores(run), info, link_audio=link_audio, listen_by=listen_by), info
+        summary = write_results(
+            run, read_scores(run), info, link_audio=link_audio, listen_by=listen_by, workers=workers
+        )  # fmt: skip
+        return summary, info
 
 
 def _is_complete(run: Path, link_audio: bool) -> bool:
@@ -49,6 +56,7 @@ def write_results(
     link_audio: bool = False,
     if_missing: bool = False,
     listen_by: str | None = None,
+    workers: Workers | None = None,
 ) -> pd.DataFrame:
     """Write table.md, table.tex, table.csv and report.html into the folder of a run.
 
@@ -59,6 +67,7 @@ def write_results(
         link_audio: store the report's audio in RUN/excerpts instead of in the page.
         if_missing: keep a report that exists and stores its audio as `link_audio` says, unless `listen_by` is given.
         listen_by: metric by which the report chooses the recordings to play; default: that of its headline.
+        workers: processes that help; by default this process does everything.
 
     Returns:
         The mean scores that the tables show, one row per system, category and metric; see
@@ -67,11 +76,12 @@ def write_results(
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    summary = summarise(scores)
-    keep = if_missing and listen_by is None
-    if not (keep and _is_complete(run, link_audio)):
-        from earmark.eval.report.page import write_report
+    if if_missing and listen_by is None and _is_complete(run, link_audio):
+        return summarise(scores)
+    from earmark.eval.report.page import begin_players, write_report
 
-        write_all(summary, info, run)
-        write_report(run, scores, info, summary=summary, linked=link_audio, listen_by=listen_by)
+    players = begin_players(run, scores, linked=link_audio, listen_by=listen_by, workers=workers)
+    summary = summarise(scores)
+    write_all(summary, info, run)
+    write_report(run, scores, info, summary=summary, linked=link_audio, listen_by=listen_by, begun=players)
     return summary

@@ -20,7 +20,7 @@ from earmark.codec.cores import usable_cores
 from earmark.codec.errors import WriteError
 from earmark.codec.parallel import ONE_THREAD
 from earmark.eval.comparison import worker_process
-from earmark.eval.comparison.pool import WINDOW, _hand_out, run_tasks
+from earmark.eval.comparison.pool import WINDOW, Workers, _hand_out, _Kind, run_tasks
 
 
 def square(number: int) -> int:
@@ -64,6 +64,26 @@ def test_a_process_that_dies_costs_only_its_own_task():
     """As in crashes of native code and by the kernel's out-of-memory killer."""
     results = dict(run_tasks(square_or_die, range(10), 2, lambda number: -number))
     assert results == {n: -n if n in (3, 4) else n * n for n in range(10)}
+
+
+def process_of(number: int) -> int:
+    return os.getpid()
+
+
+def test_processes_go_on_for_tasks_of_another_kind_and_end_with_the_block():
+    numbers = list(range(8))
+    with Workers(2) as workers:
+        assert workers.begin(process_of, numbers, process_of)() == [os.getpid()] * 8  # as there are no processes yet
+        scorers = {process for _, process in workers.run(process_of, numbers, process_of)}
+        begun = workers.begin(process_of, numbers, process_of)
+        cutters = set(begun())
+        assert len(cutters) == 2
+        assert scorers <= cutters
+        assert os.getpid() not in cutters
+        results = workers.begin(square_or_die, numbers, lambda number: -number)
+        assert results() == [-n if n in (3, 4) else n * n for n in numbers]
+        left = [process.pid for worker in workers._workers for process in worker.processes]
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in left))
 
 
 def test_tasks_are_made_as_they_are_needed():
@@ -119,7 +139,7 @@ class Busy:
     def has_room(self, most: int) -> bool:
         return len(self.tasks) < most
 
-    def take(self, task: str) -> bool:
+    def take(self, work: object, task: str) -> bool:
         self.tasks.append(task)
         return True
 
@@ -133,7 +153,7 @@ class Busy:
 def test_the_last_task_waits_for_no_other(waiting, taken, left):
     """Behind a task that takes long, a second one would wait, while the other process has nothing to do."""
     workers, tasks = [Busy(), Busy()], list(waiting)
-    _hand_out(tasks, workers, lambda task: task, lambda task: 0.0)
+    _hand_out(_Kind(square, square, lambda task: task), tasks, workers)
     assert ["".join(worker.tasks) for worker in workers] == taken
     assert "".join(tasks) == left
 
@@ -141,7 +161,8 @@ def test_the_last_task_waits_for_no_other(waiting, taken, left):
 def test_long_groups_are_begun_first():
     """Recordings of 1 to 9 s; tasks of one recording stay together."""
     workers, tasks = [Busy(), Busy()], [(name, number) for name in "19283" for number in range(2)]
-    _hand_out(tasks, workers, lambda task: task[0], lambda task: float(task[0]))
+    kind = _Kind(square, square, group=lambda task: task[0], size=lambda task: float(task[0]))
+    _hand_out(kind, tasks, workers)
     assert [worker.tasks for worker in workers] == [[("9", 0), ("9", 1)], [("8", 0), ("8", 1)]]
 
 

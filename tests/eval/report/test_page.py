@@ -18,7 +18,8 @@ from earmark.codec import audio
 from earmark.eval.comparison.run_folder import audio_path
 from earmark.eval.report import plots
 from earmark.eval.report.choice import Choice, choices, choose, headline_metric, outlying
-from earmark.eval.report.excerpts import Excerpt, loudest, most_different
+from earmark.eval.report.cutting import loudest
+from earmark.eval.report.excerpts import Excerpt, most_different
 from earmark.eval.report.excerpts import cut as cut_chosen
 from earmark.eval.report.missing import missing
 from earmark.eval.report.page import write_report

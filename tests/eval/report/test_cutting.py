@@ -1,0 +1,81 @@
+"""Excerpts that worker processes cut while the main process goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from earmark.codec import audio
+from earmark.eval.comparison.pool import Workers
+from earmark.eval.comparison.run_folder import audio_path
+from earmark.eval.report import cutting, excerpts
+from earmark.eval.report.choice import choices
+
+RATE = 16_000
+FILES, SYSTEMS = ("a.wav", "b.wav", "c.wav"), ("reference", "opus@6", "opus@12")
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """Two processes that have done something."""
+    with Workers(2) as processes:
+        assert dict(processes.run(abs, [-1, -2], abs)) == {-1: 1, -2: 2}
+        yield processes
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    noise = np.random.default_rng(0).normal(0, 0.05, (len(FILES), len(SYSTEMS), 1, RATE)).astype(np.float32)
+    for file, signals in zip(FILES, noise, strict=True):
+        for system, signal_ in zip(SYSTEMS, signals, strict=True):
+            audio.write(audio_path(tmp_path, system, file), signal_, RATE)
+    return tmp_path
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    return pd.DataFrame([
+        {"file": file, "category": "speech", "system": system, "metric": "visqol", "value": 4.0 - number - 0.1 * column,
+         "status": "ok", "kbps": 6.0 * column}
+        for number, file in enumerate(FILES) for column, system in enumerate(SYSTEMS)
+    ])  # fmt: skip
+
+
+def cut(run: Path, scores: pd.DataFrame, workers: Workers | None) -> list[excerpts.Excerpt]:
+    return excerpts.begin(run, scores, choices(scores, "visqol"), "visqol", workers=workers)()
+
+
+def test_workers_cut_the_same_as_this_process(run, scores, workers):
+    own = cut(run, scores, None)
+    assert [len(excerpt.clips) for excerpt in own] == [3, 3, 3]
+    assert cut(run, scores, workers) == own
+
+
+@pytest.mark.parametrize("in_workers", [False, True])
+def test_audio_that_cannot_be_read_is_one_line_and_costs_no_other_player(run, scores, workers, capsys, in_workers):
+    audio_path(run, "opus@6", "b.wav").write_bytes(b"no audio")
+    kept = cut(run, scores, workers if in_workers else None)
+    assert sorted(excerpt.choice.file for excerpt in kept) == ["a.wav", "c.wav"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("failed: report: no player for b.wav: LibsndfileError: ")
+    assert "opus@6" in line
+
+
+def die_on_b(piece: cutting.Piece) -> cutting.Cut | str:
+    if piece.source.name == "b.wav":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cutting.attempt(piece)
+
+
+def test_a_worker_that_is_killed_costs_no_other_player(run, scores, workers, capsys, monkeypatch):
+    own = {excerpt.choice.file: excerpt for excerpt in cut(run, scores, None)}
+    monkeypatch.setattr(excerpts.cutting, "attempt", die_on_b)
+    kept = {excerpt.choice.file: excerpt for excerpt in cut(run, scores, workers)}
+    assert kept == {file: excerpt for file, excerpt in own.items() if file != "b.wav"}
+    assert "no player for b.wav: the worker process died" in capsys.readouterr().err
