@@ -120,7 +120,7 @@ def tables(
         show(renderers.RENDERERS[output](summary, info), out)
     if report:
         from earmark.eval.comparison.run_folder import EXCERPTS
-        from earmark.eval.report.page import write_report  # loads matplotlib, which takes a second
+        from earmark.eval.report.page import write_report
 
         linked = (run / EXCERPTS).exists()  # as the report was before
         path = write_report(run, whole, info, linked=linked, published=published)
