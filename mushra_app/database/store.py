@@ -88,10 +88,13 @@ class Store(Newcomers):
         Returns:
             The listener as `listener` returns it; its state is "not begun" if others took all places.
         """
+        with self.reading() as session:  # before the lock, for which others wait; nothing else changes these trials yet
+            listener = session.scalars(_with_steps_and_trials(key)).one()
         with self.writing(exclusive=True) as session:
             now = clock.now(session)
-            listener = session.scalars(_with_steps_and_trials(key).with_for_update(of=Listener)).one()
-            if listener.begun is None and listener.state == "active":
+            current = select(Listener.begun, Listener.state).where(Listener.id == listener.id).with_for_update()
+            if tuple(session.execute(current).one()) == (None, "active"):
+                session.add(listener)
                 leases.begin(session, self.study, listener, now)
                 listener.seen, listener.lease_until = now, now + self.lease
                 listener.progress = now
