@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import soundfile
 import torch
 
+import earmark.cli as program
 from earmark.codec.checkpoints import loading as checkpoints
 from earmark.codec.encodec.config import PRESETS, EncodecConfig
 from earmark.codec.encodec.model import EncodecModel
@@ -40,27 +43,43 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "earmark", *map(str, arguments)]
 
 
-def forked(errors: Path, *arguments: object) -> int:
-    """Start `earmark ARGUMENTS` in a copy of this process, which has PyTorch already, and return its number."""
-    import earmark.cli as program
+def started(*arguments: object, before: Callable[[], object] = lambda: None, **pipes: Any) -> subprocess.Popen[Any]:
+    """Start `earmark ARGUMENTS` in a copy of this process, which has PyTorch already, instead of a new one.
 
-    process = os.fork()
-    if process == 0:
-        status = 1
+    Args:
+        before: called in the copy.
+        pipes: options of Popen.
+    """
+
+    def run() -> NoReturn:
+        before()
+        _be_command(arguments)
+
+    # The signals that Python ignores stay ignored.
+    return subprocess.Popen(["earmark"], preexec_fn=run, restore_signals=False, **pipes)
+
+
+def _be_command(arguments: Sequence[object]) -> NoReturn:
+    """Do in a fork what `python -m earmark ARGUMENTS` does, and end it."""
+    status = 1
+    try:
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # among them the other ends of pipes
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, "r" if number == 0 else "w") for number in range(3))
+        sys.argv = ["earmark", *map(str, arguments)]
+        program.main()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else status
+    except BaseException:
+        traceback.print_exc()
+    finally:
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            descriptor = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(descriptor, 1)
-            os.dup2(descriptor, 2)
-            sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-            sys.argv = ["earmark", *map(str, arguments)]
-            program.main()
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else status
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    return process
+            sys.stdout.flush()
+        except OSError:
+            traceback.print_exc()
+            status = 120
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def save_model(config: EncodecConfig, path: Path, seed: int = 0) -> Path:

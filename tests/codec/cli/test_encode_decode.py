@@ -24,7 +24,7 @@ from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.model_choice import MODELS
 
 from ..other_device import OtherDevice, moved
-from .command_line import SMALL, assert_one_line, command, noise, save_model, wav
+from .command_line import SMALL, assert_one_line, noise, save_model, started, wav
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -172,9 +172,11 @@ def test_audio_beyond_full_scale_is_limited_and_reported(earmark, tmp_path):
 def test_messages_of_the_mp3_decoder_are_not_shown(earmark, weights, tmp_path):
     """libmpg123 writes to the standard error of the process, bypassing Python."""
     soundfile.write(tmp_path / "in.mp3", noise(5 * 24000)[0], 24000)
-    script = command("encode", tmp_path / "in.mp3", tmp_path / "a.ecdc", "--checkpoint", weights["encodec_24khz"])
-    done = subprocess.run(script, capture_output=True, text=True, check=True)
-    assert "mpg123" not in done.stderr
+    arguments = ("encode", tmp_path / "in.mp3", tmp_path / "a.ecdc", "--checkpoint", weights["encodec_24khz"])
+    encode = started(*arguments, stderr=subprocess.PIPE, text=True)
+    said = encode.communicate()[1]
+    assert encode.returncode == 0
+    assert "mpg123" not in said
 
 
 def test_progress_shows_how_much_audio_is_done(earmark, weights, tmp_path):

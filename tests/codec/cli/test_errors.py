@@ -19,7 +19,7 @@ from earmark.codec import audio
 from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 
-from .command_line import SMALL, assert_one_line, command, noise, save_model, wav
+from .command_line import SMALL, assert_one_line, noise, save_model, started, wav
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_inspect_prints_json(earmark, weights, tmp_path):
 def test_an_interrupt_leaves_no_partial_file(weights, tmp_path):
     """The process ends while it waits for more audio, with some codes written to the temporary file."""
     out = tmp_path / "out"
-    arguments = command("encode", "-", out / "a.ecdc", "--checkpoint", weights["encodec_24khz"])
+    arguments = ("encode", "-", out / "a.ecdc", "--checkpoint", weights["encodec_24khz"])
     file = io.BytesIO()
     soundfile.write(file, noise(5 * 24000)[0], 24000, subtype="PCM_16", format="WAV")
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False) as process:
+    with started(*arguments, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdin.write(file.getvalue()[:-1000])
         process.stdin.flush()
         deadline = time.monotonic() + 60
@@ -166,13 +166,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(earmark, weights, tmp_path):
     before = set(tmp_path.iterdir())
     for target in ("a.wav", "-"):
         with (tmp_path / "pipe").open("wb") as file:
-            done = subprocess.run(
-                command("decode", tmp_path / "a.ecdc", tmp_path / target if target != "-" else target, *given),
-                stdout=file, stderr=subprocess.PIPE, text=True, timeout=120,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
+            decode = started(
+                "decode", tmp_path / "a.ecdc", tmp_path / target if target != "-" else target, *given,
+                stdout=file, stderr=subprocess.PIPE, text=True,
+                before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
             )  # fmt: skip
+            said = decode.communicate(timeout=120)[1]
         (tmp_path / "pipe").unlink()
-        assert done.returncode == 2
-        assert f"{target}: cannot be written" in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert decode.returncode == 2
+        assert f"{target}: cannot be written" in said
+        assert said.count("\n") == 1
         assert set(tmp_path.iterdir()) == before

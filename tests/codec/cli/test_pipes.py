@@ -18,7 +18,7 @@ import soundfile
 from earmark.codec import audio
 from earmark.codec.encodec.config import PRESETS
 
-from .command_line import assert_one_line, command, noise, wav
+from .command_line import assert_one_line, command, noise, started, wav
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -28,12 +28,9 @@ def test_pipes_give_the_same_audio_as_files(earmark, weights, tmp_path, name):
     assert earmark("encode", source, tmp_path / "a.ecdc", *given).status == 0
     assert earmark("decode", tmp_path / "a.ecdc", tmp_path / "a.wav", *given).status == 0
     streamed = source.read_bytes().replace(b"data" + (400000).to_bytes(4, "little"), b"data" + b"\xff" * 4)
-    encode = subprocess.Popen(
-        command("encode", "-", "-", *given), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    decode = subprocess.Popen(
-        command("decode", "-", "-", *given), stdin=encode.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    encode = started("encode", "-", "-", *given, stdin=subprocess.PIPE, **pipes)
+    decode = started("decode", "-", "-", *given, stdin=encode.stdout, **pipes)
     encode.stdin.write(streamed)
     encode.stdin.close()
     out, err = decode.communicate(timeout=120)
@@ -58,13 +55,13 @@ def test_codes_and_audio_are_written_while_the_input_arrives(weights):
     file = io.BytesIO()
     soundfile.write(file, noise(5 * 24000)[0], 24000, subtype="PCM_16", format="WAV")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command("encode", "-", "-", *given), **pipes) as encode:
+    with started("encode", "-", "-", *given, **pipes) as encode:
         encode.stdin.write(file.getvalue()[:-1000])
         encode.stdin.flush()
         coded = read_until(encode.stdout, 3000)
         assert len(coded) >= 3000
         assert encode.poll() is None
-        with subprocess.Popen(command("decode", "-", "-", *given), **pipes) as decode:
+        with started("decode", "-", "-", *given, **pipes) as decode:
             decode.stdin.write(coded)
             decode.stdin.flush()
             decoded = read_until(decode.stdout, 2 * 90000)
@@ -103,11 +100,11 @@ def test_a_reader_that_closes_the_pipe_causes_no_traceback(earmark, weights, tmp
     assert decode.returncode != 0
 
 
-def test_a_closed_pipe_is_not_reported_as_damage(weights, tmp_path):
+def test_a_closed_pipe_is_not_reported_as_damage(earmark, weights, tmp_path):
     """Status 141, like a program that SIGPIPE ended; 1 would mean that the file is damaged."""
     given = ("--checkpoint", weights["encodec_24khz"])
     source, coded = wav(tmp_path / "in.wav", noise(20 * 24000), 24000), tmp_path / "a.ecdc"
-    subprocess.run(command("encode", source, coded, *given), check=True, capture_output=True)
+    assert earmark("encode", source, coded, *given).status == 0
     with subprocess.Popen(
         command("decode", coded, "-", *given), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as program:

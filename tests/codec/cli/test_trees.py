@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ import soundfile
 
 from earmark.codec import audio
 
-from .command_line import assert_one_line, forked, noise, wav
+from .command_line import assert_one_line, noise, started, wav
 
 
 @pytest.fixture
@@ -192,12 +191,12 @@ def test_80_files_with_two_damaged_are_finished_after_two_interruptions(earmark,
         return {path: path.stat().st_mtime_ns for path in coded.glob("[0-9]*.ecdc")} if coded.exists() else {}
 
     for jobs, wanted, stop in ((1, 10, signal.SIGKILL), (2, 30, signal.SIGINT)):
-        process = forked(tmp_path / "errors.txt", *arguments, jobs)
-        while len(finished()) < wanted and os.waitpid(process, os.WNOHANG) == (0, 0):
+        with (tmp_path / "errors.txt").open("w") as errors:
+            process = started(*arguments, jobs, stdout=errors, stderr=errors)
+        while len(finished()) < wanted and process.poll() is None:
             time.sleep(0.01)
-        os.kill(process, stop)
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        assert status == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
+        process.send_signal(stop)
+        assert process.wait() == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
         assert "Traceback" not in (tmp_path / "errors.txt").read_text()
         done = finished()
         assert wanted <= len(done) < 78
