@@ -22,6 +22,10 @@ sys.dont_write_bytecode = False
 LONGEST = (  # longest first; started last, one of them would run alone at the end
     "test_docs_run.py",
 )
+TRAINING = (
+    "scipy.signal", "soundfile", "torch", "torch._dynamo", "torch.distributed", "torch.utils.data",
+    "earmark.codec.training.run", "earmark.eval.training_cli",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"  # real data beside a checkout; absent elsewhere
 
@@ -36,8 +40,8 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def prepared() -> Iterator[Prepared]:
-    """A process that has imported Earmark, for commands and programs that run as forks of it."""
-    process = Prepared({**os.environ, "PYTHONPATH": str(ROOT)})
+    """A process that has imported what trainings need, for commands and programs that run as forks of it."""
+    process = Prepared({**os.environ, "PYTHONPATH": str(ROOT)}, TRAINING)
     yield process
     process.close()
 

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -24,11 +25,6 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = (
-    "flask", "matplotlib.pyplot", "matplotlib.backends.backend_svg", "matplotlib.backends.backend_pdf", "numpy",
-    "pandas", "pyarrow.parquet", "safetensors.torch", "scipy.signal", "scipy.stats", "soundfile", "sqlalchemy.orm",
-    "torch", "torch._dynamo", "torch.distributed", "torch.utils.data", "earmark.codec.training.run",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,13 @@ class Prepared:
 
     Args:
         environment: environment variables of all calls.
+        imports: modules to import; those that are not installed are left out.
         workers: let the calls share one server of workers (`earmark.eval.comparison.worker_process`).
     """
 
-    def __init__(self, environment: Mapping[str, str], workers: bool = False) -> None:
+    def __init__(self, environment: Mapping[str, str], imports: Sequence[str], workers: bool = False) -> None:
         replies, theirs = os.pipe()
-        command = [sys.executable, __file__, str(theirs), *(["workers"] if workers else [])]
+        command = [sys.executable, __file__, str(theirs), *(["--workers"] if workers else []), *imports]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=[theirs], cwd=ROOT)
         os.close(theirs)
         self._replies = os.fdopen(replies)
@@ -117,19 +114,18 @@ class Prepared:
         return int(self._replies.readline())
 
 
-def serve(replies: int, workers: bool) -> None:
-    """Import everything, and fork or wait for each order on standard input."""
-    from earmark.tree import COMMANDS
-
-    for name in (*LIBRARIES, *(f"earmark.{entry.module}" for entry in COMMANDS.values())):
+def serve(replies: int, imports: Sequence[str], workers: bool) -> None:
+    """Import the modules, and fork or wait for each order on standard input."""
+    gc.disable()  # nothing that is imported is garbage
+    for name in imports:
         with contextlib.suppress(ImportError):  # an extra that is not installed
             importlib.import_module(name)
     if workers:
         from earmark.eval.comparison import worker_process
 
         worker_process.start(worker_imports())
-    gc.collect()
     gc.freeze()
+    gc.enable()
     running: set[int] = set()
     for line in sys.stdin:
         order = json.loads(line)
@@ -192,6 +188,15 @@ def become_program(output: Path, shared_workers: bool) -> None:
     if shared_workers:
         # Python waits for the server to see if it runs, which only its parent can do.
         forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
+        multiprocessing.get_context = _forks_for_spawned
+
+
+_get_context = multiprocessing.get_context
+
+
+def _forks_for_spawned(method: str | None = None) -> multiprocessing.context.BaseContext:
+    """The server's processes in place of spawned ones, which would import all of it again."""
+    return _get_context("forkserver" if method == "spawn" else method)
 
 
 def earmark(*arguments: str) -> None:
@@ -210,4 +215,5 @@ def execute(code: str, *arguments: str) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    serve(int(sys.argv[1]), workers=sys.argv[2:] == ["workers"])
+    modules = [name for name in sys.argv[2:] if name != "--workers"]
+    serve(int(sys.argv[1]), modules, workers="--workers" in sys.argv)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from earmark.tree import COMMANDS
+
 from .markdown import PAGES, ROOT, blocks, title
 from .page_inputs import place
 from .page_inputs import programs as place_programs
@@ -22,6 +24,13 @@ RUN_ELSEWHERE = {  # with closer checks
     ROOT / "docs" / "how-to" / "coming-from.md",  # by test_coming_from.py
     ROOT / "docs" / "tutorial-decoded.md",  # by test_docs_tutorial.py
 }
+LIBRARIES = (
+    "av", "flask", "flask.testing", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
+    "matplotlib.pyplot", "numpy", "pandas", "polib", "pyarrow.dataset", "pyarrow.parquet", "pyloudnorm",
+    "safetensors.torch", "scipy.signal", "scipy.stats", "soundfile", "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "torch", "earmark.eval.comparison.runner",
+    "earmark.eval.report.page", "earmark.mushra_app.report.page", "earmark.mushra_app.web",
+)  # fmt: skip
 RUNNABLE = ("python", *SHELL)
 WITH_BLOCKS = [
     page
@@ -42,7 +51,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         "MPLBACKEND": "Agg",
         "OMP_NUM_THREADS": "1",
     }
-    process = Prepared(environment, workers=True)
+    commands = [f"earmark.{entry.module}" for entry in COMMANDS.values()]
+    process = Prepared(environment, [*LIBRARIES, *commands], workers=True)
     yield process
     process.close()
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ..forks import started
+
 RUN = Path(__file__).resolve().parents[1] / "data" / "version-0.1" / "run"
 # Encoding of the terminal, what a score looks like there, and what a minus looks like: cp1252 has ± but no U+2212.
 CASES = [("ascii", "15.21+/--", "-13.18 to"), ("cp1252", "15.21±–", "-13.18 to"), ("utf-8", "15.21±–", "−13.18 to")]
@@ -17,13 +19,11 @@ CASES = [("ascii", "15.21+/--", "-13.18 to"), ("cp1252", "15.21±–", "-13.18 t
 @pytest.mark.parametrize(("encoding", "score", "interval"), CASES)
 @pytest.mark.parametrize("command", ["tables", "differences"])
 def test_every_encoding_gets_text(encoding: str, score: str, interval: str, command: str):
-    environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    done = subprocess.run(
-        [sys.executable, "-m", "earmark", command, str(RUN), "--against", "opus@12"],
-        capture_output=True, env=environment, check=True,
-    )  # fmt: skip
-    assert done.stderr == b""
-    assert {"tables": score, "differences": interval}[command] in done.stdout.decode(encoding)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = started(command, RUN, "--against", "opus@12", encoding_of_streams=encoding, **pipes)
+    printed, errors = process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert {"tables": score, "differences": interval}[command] in printed.decode(encoding)
 
 
 def test_columns_of_a_table_stay_below_each_other_in_ascii():

@@ -23,8 +23,9 @@ from earmark.codec.encodec.config import ENCODEC_24KHZ, PRESETS
 from earmark.codec.encodec.model import EncodecModel
 from earmark.codec.model_choice import MODELS
 
+from ...forks import started
 from ..other_device import OtherDevice, moved
-from .command_line import SMALL, assert_one_line, noise, save_model, started, wav
+from .command_line import SMALL, assert_one_line, noise, save_model, wav
 
 
 @pytest.mark.parametrize("name", PRESETS)

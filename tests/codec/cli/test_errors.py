@@ -19,7 +19,8 @@ from earmark.codec import audio
 from earmark.codec.checkpoints import identities
 from earmark.codec.checkpoints import loading as checkpoints
 
-from .command_line import SMALL, assert_one_line, noise, save_model, started, wav
+from ...forks import started
+from .command_line import SMALL, assert_one_line, noise, save_model, wav
 
 
 @pytest.mark.parametrize(

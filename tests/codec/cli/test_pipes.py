@@ -18,7 +18,8 @@ import soundfile
 from earmark.codec import audio
 from earmark.codec.encodec.config import PRESETS
 
-from .command_line import assert_one_line, command, noise, started, wav
+from ...forks import started
+from .command_line import assert_one_line, command, noise, wav
 
 
 @pytest.mark.parametrize("name", PRESETS)

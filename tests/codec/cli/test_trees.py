@@ -13,7 +13,8 @@ import soundfile
 
 from earmark.codec import audio
 
-from .command_line import assert_one_line, noise, started, wav
+from ...forks import started
+from .command_line import assert_one_line, noise, wav
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)s|%")
 SAME = {"Pause", "Questions", "Excellent"}
 
 
+@pytest.fixture(scope="module")
 def messages() -> dict[str | tuple[str, ...], str]:
     """Messages that templates and code mark for translation, and their files."""
     extracted = extract_from_dir(
@@ -44,10 +45,10 @@ def texts(message: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_every_message_is_translated(language: str):
+def test_every_message_is_translated(messages: dict[str | tuple[str, ...], str], language: str):
     catalog = read(language)
-    assert len(messages()) > 90
-    for message, file in messages().items():
+    assert len(messages) > 90
+    for message, file in messages.items():
         one = texts(message)[0]
         assert one in catalog, f"{file}: “{one}” is not in the catalogue"
         translations = texts(catalog[one].string)
@@ -153,8 +154,8 @@ def test_the_author_s_texts_are_escaped_and_not_translated(study_folder: Path):
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_no_catalogue_has_unused_messages(language: str):
-    used = {texts(message)[0] for message in messages()}
+def test_no_catalogue_has_unused_messages(messages: dict[str | tuple[str, ...], str], language: str):
+    used = {texts(message)[0] for message in messages}
     assert {texts(message.id)[0] for message in read(language) if message.id} <= used
 
 
