@@ -7,6 +7,8 @@ own; one that ended with ratings does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -19,10 +21,13 @@ from earmark.mushra_app.database.tables import Admitted, Listener, Setting
 from earmark.mushra_app.study.crowd import Arrival
 
 
-def check(session: Session, arrival: Arrival, address: str, per_address: int | None, now: float) -> None:
+def check(
+    session: Session, settings: Mapping[str, str], arrival: Arrival, address: str, per_address: int | None, now: float
+) -> None:  # fmt: skip
     """Refuse somebody who has taken part, or whose network address has too many open sessions.
 
     Args:
+        settings: as `settings_of` reads them.
         per_address: open sessions that one address may have; None for any number.
 
     Raises:
@@ -30,7 +35,7 @@ def check(session: Session, arrival: Arrival, address: str, per_address: int | N
     """
     if took_part(session, arrival):
         raise TookPartError("You have already taken part in this listening test.")
-    hashed = "" if per_address is None else _address(_settings(session)["secret_key"], arrival, address)
+    hashed = "" if per_address is None else _address(settings["secret_key"], arrival, address)
     if hashed and per_address is not None and _open_sessions(session, hashed, now) >= per_address:
         raise TooManySessionsError("Too many sessions from this address are open.")
 
@@ -45,7 +50,7 @@ def took_part(session: Session, arrival: Arrival) -> bool:
         return False
     whose = and_(Listener.source == arrival.source, Listener.person == arrival.person)
     if session.scalar(select(Listener.id).where(whose).limit(1)) is None:
-        person = person_key(_settings(session)["secret_key"], arrival.source, arrival.person)
+        person = person_key(settings_of(session)["secret_key"], arrival.source, arrival.person)
         return session.get(Admitted, person) is not None
     ended = or_(Listener.state == "turned away", and_(Listener.state.in_(["finished", "left"]), judging.RATED))
     counts = or_(Listener.excluded_by != "experimenter", Listener.excluded == "")
@@ -53,9 +58,10 @@ def took_part(session: Session, arrival: Arrival) -> bool:
     return session.scalar(select(Listener.id).where(whose, ruled_out).limit(1)) is not None
 
 
-def new_listener(session: Session, key: str, arrival: Arrival, address: str, now: float) -> Listener:
+def new_listener(
+    session: Session, settings: Mapping[str, str], key: str, arrival: Arrival, address: str, now: float
+) -> Listener:  # fmt: skip
     """A listener with the next number, not yet stored. Numbers are not used again if rows are deleted."""
-    settings = _settings(session)
     number = int(settings["last_listener"]) + 1
     session.execute(update(Setting).where(Setting.name == "last_listener").values(value=str(number)))
     if arrival.person is not None:
@@ -90,7 +96,7 @@ def _open_sessions(session: Session, hashed: str, now: float) -> int:
     return session.scalars(select(func.count()).select_from(Listener).where(running)).one()
 
 
-def _settings(session: Session) -> dict[str, str]:
+def settings_of(session: Session) -> dict[str, str]:
     """Secret, number of the last listener, and id of the study: one query, as others wait for this transaction."""
     named = Setting.name.in_(["secret_key", "last_listener", "study_id"])
     return dict(session.execute(select(Setting.name, Setting.value).where(named)).all())

@@ -125,10 +125,11 @@ class Store(Newcomers):
         with self.writing(exclusive=True) as session:
             if session.scalar(select(Listener.id).where(Listener.key == key)) is None:
                 now = clock.now(session)
-                admission.check(session, arrival, address, self.per_address, now)
+                settings = admission.settings_of(session)
+                admission.check(session, settings, arrival, address, self.per_address, now)
                 if status.state != "open":
                     raise NotOpenError(status)
-                listener = admission.new_listener(session, key, arrival, address, now)
+                listener = admission.new_listener(session, settings, key, arrival, address, now)
                 listener.lease_until, listener.device = now + self.lease, dict(device)
                 leases.add_listener(session, self.study, listener, items)
         whole = _with_steps_and_trials(key).options(selectinload(Listener.trials).selectinload(Trial.stimuli))
