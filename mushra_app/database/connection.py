@@ -23,6 +23,7 @@ from earmark.mushra_app.database.tables import SCHEMA_VERSION, Base, Listener, S
 from earmark.mushra_app.study.study import Study
 
 BUSY_SECONDS = 30  # how long SQLite waits for another writer
+OPEN_CONNECTIONS, MOST_CONNECTIONS = 5, 24  # of one process to a server; a worker has as many threads
 TRUSTED_SECONDS = 1.0  # since its last use, within which a connection to a server counts as alive
 
 
@@ -86,7 +87,7 @@ def _has_listeners(connection: Connection) -> bool:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        engine = create_engine(url)
+        engine = create_engine(url, pool_size=OPEN_CONNECTIONS, max_overflow=MOST_CONNECTIONS - OPEN_CONNECTIONS)
         event.listen(engine, "checkin", _note_use)
         event.listen(engine, "checkout", _check_after_pause)
         if engine.dialect.name == "postgresql":

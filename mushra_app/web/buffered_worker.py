@@ -18,7 +18,7 @@ from waitress.server import create_server
 
 from earmark.mushra_app.web.warm_up import warm_up
 
-THREADS = 8  # per worker; requests spend most of their time waiting for the database
+THREADS = 24  # per worker; most wait for the database, some for newcomers before them
 # Python's default, 5 ms, is how long a thread that got an answer from the database waits for one that computes, and a
 # request asks the database a dozen times.
 SWITCH_SECONDS = 0.0005
