@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from earmark.codec.errors import UserError
 
@@ -11,11 +12,29 @@ def public_address(url: str | None) -> str | None:
     """Return the value of --url with a slash at its end.
 
     Raises:
-        UserError: if it is not an HTTP address.
+        UserError: if it is not an HTTP address with a host, or has more than a host, a port and a path.
     """
-    if url is not None and not url.startswith(("https://", "http://")):
+    if url is None:
+        return None
+    if not url.startswith(("https://", "http://")):
         raise UserError(f"--url {url}: must begin with https:// (or http://)")
-    return url if url is None or url.endswith("/") else f"{url}/"
+    if not _is_plain(url):
+        raise UserError(
+            f"--url {url}: must be an address in ASCII such as https://listen.example.org/test/, without blanks, user "
+            "name, ? or #"
+        )
+    return url if url.endswith("/") else f"{url}/"
+
+
+def _is_plain(url: str) -> bool:
+    """Whether an address has a host, at most a port and a path besides, and only characters of addresses (RFC 3986)."""
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is None or parts.port > 0  # raises if it is no port
+    except ValueError:
+        return False
+    characters = re.fullmatch(r"[A-Za-z0-9\-._~:/\[\]@!$&'()*+,;=%]+", url)
+    return bool(parts.hostname and has_port and characters and "@" not in parts.netloc)
 
 
 def frame_sites(sites: tuple[str, ...], url: str | None) -> tuple[str, ...]:

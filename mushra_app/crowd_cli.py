@@ -83,7 +83,7 @@ def submissions(study: Path, where: Where, screen: str, output: str, out: Path |
 )
 @study_argument
 @some_submissions
-@option("--finished", is_flag=True, help="Also those who finished and whom the rule drops: they did the work.")
+@option("--finished", is_flag=True, help="Also those who finished and did not pass, by the rule or by hand.")
 @most_option("the sum of the rewards")
 @platform_options
 @screen_option
@@ -108,7 +108,9 @@ def approve(
         with asking():
             reward = platform.reward() if cases else 0
         for one in cases:
-            click.echo(f"approve {one.submission.id} of {one.submission.participant}, {one.listener or 'no session'}")
+            reason = f": {one.problem}" if one.problem and one.listener else ""
+            session = f"{one.listener or 'no session'}{reason}"
+            click.echo(f"approve {one.submission.id} of {one.submission.participant}, {session}")
         currency = open_study.currency if cases else ""
         cost = f"; {shown(len(cases) * reward, currency)} without the fee" if reward else ""
         click.echo(

@@ -139,8 +139,9 @@ def publish(
 ) -> None:  # fmt: skip
     """Publish STUDY on its platform, or raise the number of its places.
 
-    On Prolific, publishes the study whose id is on the admin page; without one, makes it and enters its id and code
-    there. On Mechanical Turk, makes HITs of at most 9 assignments. Places that exist already are not made again.
+    On Prolific, publishes the study whose id is on the admin page; without one, makes it, for computers only, and
+    enters its id and code there. On Mechanical Turk, makes HITs of at most 9 assignments. Places that exist already
+    are not made again.
     """
     address = public_address(url) or ""
     with opened(study, where, send=send, create=True) as open_study:
@@ -152,6 +153,8 @@ def publish(
             return
         for step in steps:
             click.echo(step.text)
+            for line in step.details:
+                click.echo(f"  {line}")
         total = sum(step.cost for step in steps)
         currency = open_study.currency
         click.echo(f"{counted(len(steps), 'change')}; {shown(total, currency)} in rewards, without the fee")
@@ -188,4 +191,6 @@ def _offer(store: Store, places: int, address: str, wanted: Mapping[str, Any]) -
         f"Listen to short sounds on headphones and rate how similar they are to a reference. About {minutes} minutes; "
         "once per person."
     )
-    return Offer(places, reward, minutes, wanted["title"] or store.study.name, description, address, wanted["days"])
+    given = frozenset(name for name, value in {**wanted, "url": address}.items() if value)
+    title = wanted["title"] or store.study.name
+    return Offer(places, reward, minutes, title, description, address, wanted["days"], given)

@@ -45,6 +45,7 @@ class Offer:
         minutes: time that a session takes.
         address: public address of the study; "" if nothing is made that needs it.
         days: how long it is offered.
+        given: names of those of these values that the experimenter gave; the others are defaults.
     """
 
     places: int
@@ -54,6 +55,7 @@ class Offer:
     description: str
     address: str
     days: int
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,13 @@ class Step:
         text: what it does, for the preview and when it is done.
         cost: what participants can earn by it, in the minor unit.
         do: does it; raises ApiError.
+        details: what else it sends, for the preview.
     """
 
     text: str
     cost: int
     do: Callable[[], object]
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from earmark.codec.errors import UserError
+from earmark.codec.text import counted
 from earmark.mushra_app.database.sent import Journal
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.platforms.api import Bonus, Offer, Platform, Report, Step, Submission, statuses
@@ -36,6 +37,7 @@ STATE = statuses({"waiting": ["Submitted"], "approved": ["Approved"], "rejected"
 PAGE = 100  # results of a list
 MOST_PLACES = 9  # of a HIT; from 10 on, Amazon's fee doubles
 DAY = 86400
+AUTO_APPROVAL_DAYS = 7
 ALREADY = ("already been processed", "alreadyexists")  # in the answer to a token that Amazon knows
 
 
@@ -192,7 +194,7 @@ class MechanicalTurk(Platform):
             "MaxAssignments": places,
             "LifetimeInSeconds": offer.days * DAY,
             "AssignmentDurationInSeconds": max(3600, 4 * 60 * offer.minutes),
-            "AutoApprovalDelayInSeconds": 7 * DAY,
+            "AutoApprovalDelayInSeconds": AUTO_APPROVAL_DAYS * DAY,
             "Question": turk_question(offer.address),
             "RequesterAnnotation": self._annotation,
             "UniqueRequestToken": self.token(key),
@@ -208,7 +210,12 @@ class MechanicalTurk(Platform):
             journal.finish([key])
 
         text = f"create a HIT of {places} assignments at {shown(offer.reward, self.currency)}: {offer.title}"
-        return Step(text, places * offer.reward, create)
+        details = (
+            f"description: {offer.description}",
+            f"address: {offer.address}",
+            f"offered for {counted(offer.days, 'day')}; approved without review after {AUTO_APPROVAL_DAYS} days",
+        )
+        return Step(text, places * offer.reward, create, details)
 
     @property
     def _annotation(self) -> str:

@@ -7,7 +7,8 @@ again whose creation was not recorded.
 
 from __future__ import annotations
 
-import secrets
+import hashlib
+import hmac
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from earmark.mushra_app.study.crowd import prolific_address
 
 DRAFT = "UNPUBLISHED"
 CREATED = "create prolific"  # key in the journal
+SIGNED = "is_external_study_url_secure"  # field of a study: whether Prolific signs its addresses
 
 
 def steps(client: ProlificClient, offer: Offer, store: Store, journal: Journal) -> list[Step]:
@@ -29,7 +31,8 @@ def steps(client: ProlificClient, offer: Offer, store: Store, journal: Journal) 
     study = client.study() if crowd.prolific_study else _made_before(client, store)
     if study is None:
         return [_creation(client, offer, store, journal), *_publication(client, store)]
-    found: list[Step] = []
+    _check_given(client, study, offer)
+    found = _signing(client, study, store)
     if not crowd.prolific_study:
         found.append(Step(f"enter study {study['id']} on the admin page", 0, lambda: _enter(store, journal, study)))
     found += _changes(client, study, offer)
@@ -60,7 +63,8 @@ def _creation(client: ProlificClient, offer: Offer, store: Store, journal: Journ
     if not offer.address:
         raise UserError("--url: give the public address of the study, to which Prolific sends participants")
     earlier = journal.entries(CREATED).get(CREATED)
-    code = earlier.details["code"] if earlier else f"E{secrets.token_hex(4).upper()}"
+    code = earlier.details["code"] if earlier else _code(store)
+    signed = _asks_for_signatures(store)
     body = {
         "name": offer.title,
         "internal_name": _internal_name(store),
@@ -73,6 +77,7 @@ def _creation(client: ProlificClient, offer: Offer, store: Store, journal: Journ
         "reward": offer.reward,
         "device_compatibility": ["desktop"],
         "peripheral_requirements": ["audio"],
+        **({SIGNED: True} if signed else {}),
     }
 
     def create() -> None:
@@ -81,9 +86,75 @@ def _creation(client: ProlificClient, offer: Offer, store: Store, journal: Journ
 
     text = (
         f"create a study of {offer.places} places at {shown(offer.reward, client.currency())} for {offer.minutes} min: "
-        f"{offer.title}; {prolific_address(offer.address)}; completion code {code}, reviewed by hand"
+        f"{offer.title}"
     )
-    return Step(text, offer.places * offer.reward, create)
+    details = (
+        f"description: {offer.description}",
+        f"address: {prolific_address(offer.address)}{', signed by Prolific' if signed else ''}",
+        f"completion code: {code}, reviewed by hand",
+        "devices: computers with sound; Prolific shows the study on no phone or tablet",
+    )
+    return Step(text, offer.places * offer.reward, create, details)
+
+
+def _code(store: Store) -> str:
+    """Completion code: the same in a preview and when it is sent, and known to nobody without the database."""
+    key = store.setting("secret_key").encode()
+    return f"E{hmac.new(key, b'completion code of prolific', hashlib.sha256).hexdigest()[:8].upper()}"
+
+
+def _asks_for_signatures(store: Store) -> bool:
+    platform = store.study.platform
+    return platform is not None and platform.signed
+
+
+def _signing(client: ProlificClient, study: dict[str, Any], store: Store) -> list[Step]:
+    """Let Prolific sign the addresses of a draft if the study admits nobody without a signature.
+
+    Raises:
+        UserError: the study is published with addresses that are not signed.
+    """
+    if not _asks_for_signatures(store) or study.get(SIGNED):
+        return []
+    if study["status"] == DRAFT:
+        return [
+            Step(
+                f"let Prolific sign the addresses of study {study['id']}", 0,
+                lambda: client.call("PATCH", f"/studies/{study['id']}/", {SIGNED: True}),
+            )
+        ]  # fmt: skip
+    if SIGNED not in study:
+        return []
+    raise UserError(
+        f"Prolific: study {study['id']} is published without signed addresses, but session.toml has signed = true, so "
+        "that all its participants are refused; remove signed, or make a new study"
+    )
+
+
+def _check_given(client: ProlificClient, study: dict[str, Any], offer: Offer) -> None:
+    """Refuse values that a study, which exists, has otherwise: only its places can be raised.
+
+    Raises:
+        UserError: names the options.
+    """
+    address = prolific_address(offer.address) if offer.address else ""
+    wanted = {
+        "reward": offer.reward, "minutes": offer.minutes, "title": offer.title, "description": offer.description,
+        "url": address,
+    }  # fmt: skip
+    fields = {"reward": "reward", "minutes": "estimated_completion_time", "title": "name",
+              "description": "description", "url": "external_study_url"}  # fmt: skip
+    differing = []
+    for name, field in fields.items():
+        if name in offer.given and field in study and study[field] != wanted[name]:
+            is_money = name == "reward"
+            there = shown(round(study[field]), client.currency()) if is_money else str(study[field])
+            differing.append(f"--{name} (there: {there})")
+    if differing:
+        raise UserError(
+            f"{', '.join(differing)}: study {study['id']} exists on Prolific and keeps what it has; change it there, "
+            "or leave these options out"
+        )
 
 
 def _enter(store: Store, journal: Journal, study: dict[str, Any]) -> None:

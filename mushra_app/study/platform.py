@@ -166,6 +166,16 @@ def _check_address(platform: Platform, key: str) -> None:
             f"platform: {key}: no such placeholder: {', '.join(f'{{{one}}}' for one in wrong) or 'a single brace'}; "
             f"there are {', '.join(f'{{{one}}}' for one in known)}"
         )
-    parts = urlsplit(PLACEHOLDER.sub("x", address))
-    if parts.scheme not in ("https", "http") or not parts.netloc or "{" in address.split("/")[2]:
+    if not _is_address(address):
         raise ValueError(f"platform: {key}: must be an address that begins with https://")
+
+
+def _is_address(address: str) -> bool:
+    """Whether an address is HTTP, with a host that no placeholder changes, and without blanks."""
+    try:
+        parts = urlsplit(PLACEHOLDER.sub("x", address))
+        parts.port  # noqa: B018 - raises ValueError if it is no port
+    except ValueError:
+        return False
+    is_http = parts.scheme in ("https", "http") and bool(parts.hostname)
+    return is_http and "{" not in address.split("/")[2] and not re.search(r"\s", address)

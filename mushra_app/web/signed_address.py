@@ -118,5 +118,11 @@ def _arrival(ids: object, query: Mapping[str, str]) -> Arrival:
 def _is_for(audience: object, domain: str) -> bool:
     """Whether one of the audiences, domains or addresses, has this domain."""
     given = audience if isinstance(audience, list) else [audience]
-    hosts = [urlsplit(one if "//" in one else f"//{one}").netloc for one in given if isinstance(one, str)]
-    return domain.lower() in [host.lower() for host in hosts]
+    return any(_host(one).lower() == domain.lower() for one in given if isinstance(one, str))
+
+
+def _host(audience: str) -> str:
+    try:
+        return urlsplit(audience if "//" in audience else f"//{audience}").netloc
+    except ValueError:
+        return ""

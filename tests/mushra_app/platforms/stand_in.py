@@ -180,6 +180,10 @@ class ProlificStandIn(StandIn):
         return self.studies[number]
 
     def change_study(self, number: str, body: dict[str, Any]) -> Any:
+        study = self.study(number)
+        if study["status"] == "UNPUBLISHED" and body == {"is_external_study_url_secure": True}:
+            study.update(body)
+            return study
         places = body["total_available_places"]
         if places < self.study(number)["total_available_places"]:
             raise problem(400, "Places can only be increased")

@@ -8,7 +8,7 @@ import pytest
 
 from earmark.mushra_app.database.store import open_store
 from earmark.mushra_app.platforms import prolific_bonuses
-from earmark.mushra_app.study.crowd import Crowd
+from earmark.mushra_app.study.crowd import Crowd, prolific_address
 from earmark.mushra_app.study.study import load
 from tests.mushra_app.platforms.conftest import STUDY, Run
 from tests.mushra_app.platforms.stand_in import Fault, ProlificStandIn, StandIn
@@ -23,7 +23,7 @@ def test_a_new_study_of_prolific(prolific_api: ProlificStandIn, study_folder: Pa
     publish = ("publish", study_folder, "--platform", "prolific", "--places", 3, "--minutes", 20, *URL)
     status, out, err = run(*publish)
     assert status == 0
-    assert "create a study of 3 places at 4.00 GBP for 20 min: opus against mp3;" in out
+    assert "create a study of 3 places at 4.00 GBP for 20 min: opus against mp3\n" in out
     assert "2 changes; 12.00 GBP in rewards, without the fee" in out
     assert "the open link admits anybody" in err
     status, _, err = run(*publish, "--send")
@@ -52,6 +52,94 @@ def test_a_draft_that_was_made_by_hand_is_published(prolific_api: ProlificStandI
     prolific_api.studies[STUDY]["status"] = "UNPUBLISHED"
     status, out, _ = run("publish", prolific_study, "--places", 12, "--most", "40", "--send")
     assert "2 changes; 38.40 GBP in rewards" in out
+
+
+@pytest.fixture
+def signed_study(study_folder: Path) -> Path:
+    pytest.importorskip("jwt")
+    (study_folder / "session.toml").write_text('[platform]\nname = "prolific"\nsigned = true\n', encoding="utf-8")
+    return study_folder
+
+
+PLACES = ("--places", 3, "--minutes", 20, *URL)
+
+
+def test_a_study_that_asks_for_signatures_is_made_with_them(
+    prolific_api: ProlificStandIn, signed_study: Path, run: Run
+):
+    """Otherwise every participant is refused. The field is that of Prolific's own client (CreateStudy)."""
+    assert run("publish", signed_study, *PLACES, "--most", "12", "--send")[0] == 0
+    (made,) = (one for one in prolific_api.studies.values() if one["internal_name"])
+    assert made["is_external_study_url_secure"] is True
+
+
+def test_a_study_without_signatures_does_not_ask_for_them(prolific_api: ProlificStandIn, study_folder: Path, run: Run):
+    assert run("publish", study_folder, "--platform", "prolific", *PLACES, "--most", "12", "--send")[0] == 0
+    (made,) = (one for one in prolific_api.studies.values() if one["internal_name"])
+    assert not made.get("is_external_study_url_secure")
+
+
+@pytest.mark.parametrize("status", ["UNPUBLISHED", "ACTIVE"])
+def test_a_study_that_exists_without_signatures(
+    prolific_api: ProlificStandIn, signed_study: Path, run: Run, status: str
+):
+    """A draft is mended; one that is published would refuse everybody."""
+    prolific_api.studies[STUDY] |= {"status": status, "is_external_study_url_secure": False}
+    store = open_store(load(signed_study), signed_study)
+    store.crowd = Crowd(prolific_completion="C1DONE", prolific_study=STUDY)
+    store.engine.dispose()
+    ended, out, err = run("publish", signed_study, "--places", 10, "--most", "32", "--send")
+    if status == "UNPUBLISHED":
+        assert (ended, prolific_api.studies[STUDY]["status"]) == (0, "ACTIVE")
+        assert prolific_api.studies[STUDY]["is_external_study_url_secure"] is True
+        assert out.startswith(f"let Prolific sign the addresses of study {STUDY}\npublish it")
+    else:
+        assert (ended, prolific_api.changes()) == (2, [])
+        assert "published without signed addresses, but session.toml has signed = true" in err
+
+
+def test_a_preview_shows_what_is_sent(prolific_api: ProlificStandIn, study_folder: Path, run: Run):
+    publish = ("publish", study_folder, "--platform", "prolific", *PLACES, "--description", "Rate some sounds.")
+    preview = run(*publish)[1]
+    assert run(*publish)[1] == preview
+    assert run(*publish, "--most", "12", "--send")[0] == 0
+    (made,) = (one for one in prolific_api.studies.values() if one["internal_name"])
+    assert made["device_compatibility"] == ["desktop"]
+    assert "  devices: computers with sound; Prolific shows the study on no phone or tablet\n" in preview
+    assert f"  completion code: {made['completion_codes'][0]['code']}, reviewed by hand\n" in preview
+    assert "  description: Rate some sounds.\n" in preview
+    assert f"  address: {made['external_study_url']}\n" in preview
+
+
+def test_two_databases_have_two_completion_codes(prolific_api: ProlificStandIn, make_study, tmp_path: Path, run: Run):
+    codes = set()
+    for name in ("one", "two"):
+        make_study(tmp_path / name)
+        out = run("publish", tmp_path / name, "--platform", "prolific", *PLACES)[1]
+        codes.add(out.partition("completion code: ")[2].partition(",")[0])
+    assert len(codes) == 2
+
+
+def test_a_preview_of_hits_shows_what_is_sent(turk_api: TurkStandIn, turk_study: Path, run: Run):
+    publish = ("publish", turk_study, "--places", 9, "--reward", "3.20", *URL, "--description", "Rate some sounds.")
+    out = run(*publish)[1]
+    assert "  description: Rate some sounds.\n  address: https://listen.example.org/\n" in out
+    assert "offered for 7 days; approved without review after 7 days" in out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "there"),
+    [("--reward", "4.00", "3.20 GBP"), ("--title", "Other", "Mine"), ("--url", "https://b.example/", "https://a.example/")],
+)  # fmt: skip
+def test_what_cannot_be_changed_any_more_is_refused(
+    prolific_api: ProlificStandIn, prolific_study: Path, run: Run, option: str, value: str, there: str
+):
+    prolific_api.studies[STUDY] |= {"name": "Mine", "external_study_url": prolific_address("https://a.example/")}
+    status, _, err = run("publish", prolific_study, "--places", 12, option, value, "--most", "40", "--send")
+    assert (status, prolific_api.changes()) == (2, [])
+    assert f"{option} (there: {there}" in err
+    same = ("--reward", "3.20", "--title", "Mine", "--url", "https://a.example")
+    assert run("publish", prolific_study, "--places", 12, *same, "--most", "40", "--send")[0] == 0
 
 
 def test_hits_of_at_most_nine(turk_api: TurkStandIn, turk_study: Path, run: Run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,14 @@ def test_those_that_passed_are_approved_once(platform: tuple[StandIn, Path], run
 def test_those_who_finished_can_be_approved_too(turk_api: TurkStandIn, turk_study: Path, run: Run):
     """Whom the rule drops or the experimenter excluded has done the work; who stopped has not."""
     api, study = turk_api, turk_study
-    run("approve", study, "--finished", "--send")
+    _, out, _ = run("approve", study, "--finished", "--send")
     assert approved(api) == ["SUBADA", "SUBBOB", "SUBCID", "SUBEVE"]
+    printed = {line.split()[1]: line for line in out.splitlines() if line.startswith("approve ")}
+    assert printed["SUBEVE"].endswith(": excluded by the experimenter")
+    assert ": hidden reference below 90 in 2 of 2 ratings" in printed["SUBBOB"]
+    assert re.fullmatch(r"approve SUBADA of AADA, L0001-\w+", printed["SUBADA"])
+    help_text = " ".join(run("approve", "--help")[1].split())
+    assert "did not pass, by the rule or by hand" in help_text
 
 
 def test_a_named_submission_is_approved(prolific_api: ProlificStandIn, prolific_study: Path, run: Run):

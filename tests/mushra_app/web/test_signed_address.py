@@ -84,6 +84,11 @@ def test_the_ids_can_be_in_the_signature_only(app: Flask):
     assert 'name="consent"' in Visitor(app).get(f"/?prolific_token={token(aud='localhost')}").text
 
 
+def test_an_audience_that_is_no_address_is_refused(app: Flask):
+    answer = app.test_client().get(f"/?{PLAIN}&prolific_token={token(aud='https://[/')}")
+    assert answer.status_code == 400
+
+
 def test_made_up_ids_are_refused(app: Flask):
     for query in (
         PLAIN,
