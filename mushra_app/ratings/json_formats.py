@@ -42,20 +42,22 @@ def read_beaqlejs(path: Path, data: list[Any], errors: Errors) -> ReadRatings:
     A test set is an item, a key of its files a condition. The listener is the name that was typed in, or the file.
     """
     person = next((one for one in data if isinstance(one, dict) and "UserName" in one), {})
-    listener = tidy(str(person.get("UserName") or "")) or path.stem
+    name = tidy(str(person.get("UserName") or ""))
+    listener = name or path.stem
     rows = []
     for test in data:
         if not _is_beaqlejs_test(test):
             continue
         item, runtime = tidy(str(test["TestID"])), test.get("Runtime")
-        for name, value in test["rating"].items():
-            score = _number(path, value, f"test {item}, {tidy(str(name))}", errors)
+        for key, value in test["rating"].items():
+            condition = tidy(str(key))
+            score = _number(path, value, f"test {item}, {condition}", errors)
             rows.append({
-                "listener": listener, "item": item, "condition": tidy(str(name)), "score": score,
-                "row": f"test {item}", "column": tidy(str(name)), "session": path.name,
+                "listener": listener, "item": item, "condition": condition, "score": score,
+                "row": f"test {item}", "column": condition, "session": path.name,
                 "seconds": runtime / 1000 if isinstance(runtime, int | float) else None,
             })  # fmt: skip
-    return ReadRatings(pd.DataFrame(rows), "BeaqleJS result file", names_listeners=bool(person.get("UserName")))
+    return ReadRatings(pd.DataFrame(rows), "BeaqleJS result file", names_listeners=bool(name))
 
 
 def is_listen_and_rate(data: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -42,6 +43,7 @@ PYMUSHRA = Layout(
     resubmits=True,
 )
 LONG = Layout(parts.USUAL)
+NUMBERED_SESSION = re.compile(r"[A-Za-z]*[-_ ]?\d{1,6}")  # no random identifier
 # Columns of a table with a column per condition that are no conditions, although they hold numbers.
 NO_CONDITION = ("age", "date", "time", "timestamp", "duration", "order", "position", "trial_index", "trial_number",
                 "index", "row", "number", "time_elapsed", "rt")  # fmt: skip
@@ -63,7 +65,7 @@ def read_any_table(path: Path, table: pd.DataFrame, columns: Mapping[str, str] |
         table, remarks = _with_webmushra_sessions(path, table)
         read = _read_long(path, table, WEBMUSHRA, "webMUSHRA result file", errors)
         read.notes[:0] = remarks
-        read.names_listeners = not remarks
+        read.names_listeners &= not remarks
         return read
     if _has(path, table, "wm_id", "wm_type", "responses_stimulus", "responses_score"):
         return _read_long(path, table[table["wm_type"] == "mushra"], PYMUSHRA, "pymushra result file", errors)
@@ -122,7 +124,7 @@ def _read_long(path: Path, table: pd.DataFrame, layout: Layout, name: str, error
     frame = _renamed(path, table, names, errors, layout.seconds_per_unit)
     if layout is LONG:
         frame["listener"] = separated(path, table, frame["listener"])
-    return ReadRatings(frame, name, resubmits=layout.resubmits)
+    return ReadRatings(frame, name, names_listeners=_has_names(table, names), resubmits=layout.resubmits)
 
 
 def _renamed(
@@ -179,7 +181,15 @@ def _read_wide(
     if ignored:
         notes.append(f"Columns ignored: {', '.join(ignored)}.")
     frame = pd.concat(frames).sort_values("row", kind="stable")
-    return ReadRatings(frame, "table with a column per condition", notes)
+    return ReadRatings(frame, "table with a column per condition", notes, _has_names(table, names))
+
+
+def _has_names(table: pd.DataFrame, names: Mapping[str, str]) -> bool:
+    """Whether listeners have names that mean the same in other files: not just the number of their session."""
+    heading = names["listener"]
+    if heading.lower() not in LONG.columns["session"]:
+        return True
+    return not table[heading].str.strip().str.fullmatch(NUMBERED_SESSION).any()
 
 
 def _read_mapped(path: Path, table: pd.DataFrame, wanted: Mapping[str, str], errors: Errors) -> ReadRatings:

@@ -39,14 +39,14 @@ def read_waet(path: Path, text: str, errors: Errors) -> ReadRatings:
         raise UserError(f"{path}: damaged XML ({error}); export the ratings again") from error
     if root.tag != ROOT:
         raise UserError(f"{path}: XML, but not a result of the Web Audio Evaluation Tool (<{ROOT}>)")
-    listener = tidy(root.get("key") or path.stem)
+    key = tidy(root.get("key") or "")
     pages = [page for page in root.findall("page") if page.get("ref")]
     complete = [page for page in pages if page.get("state", "complete") == "complete"]
     axes = {axis for page in complete for axis in _axes(page)}
     types: dict[str, set[str]] = {}
     rows: list[dict[str, Any]] = []
     for page in complete:
-        rows += _ratings(path, page, listener, len(axes) > 1, types, errors)
+        rows += _ratings(path, page, key or path.stem, len(axes) > 1, types, errors)
     notes = []
     if len(pages) > len(complete):
         notes.append(f"skipped {counted(len(pages) - len(complete), 'page')} that the listener did not complete.")
@@ -55,7 +55,10 @@ def read_waet(path: Path, text: str, errors: Errors) -> ReadRatings:
     frame = pd.DataFrame(rows, columns=columns)
     if len(axes) <= 1:
         frame = frame.drop(columns="category")
-    return ReadRatings(frame, "result file of the Web Audio Evaluation Tool", notes, scale=(0.0, 1.0), roles=roles)
+    return ReadRatings(
+        frame, "result file of the Web Audio Evaluation Tool", notes, names_listeners=bool(key), scale=(0.0, 1.0),
+        roles=roles,
+    )  # fmt: skip
 
 
 def _axes(page: ElementTree.Element) -> Iterator[str]:

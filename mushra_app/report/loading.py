@@ -10,7 +10,8 @@ import pandas as pd
 
 from earmark.codec.errors import UserError
 from earmark.mushra_app.analysis.rates import read_rates
-from earmark.mushra_app.ratings.importers import rating_files, read_ratings
+from earmark.mushra_app.ratings.importers import read_ratings
+from earmark.mushra_app.ratings.sources import rating_files
 from earmark.mushra_app.ratings.table import Ratings
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.report.writing import Report, write_report

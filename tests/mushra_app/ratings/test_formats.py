@@ -263,12 +263,71 @@ def test_several_sources_add_up(tmp_path):
     assert ratings.source == "wide.csv and 4 other files"
 
 
-def test_listeners_of_files_that_name_none_stay_apart(tmp_path):
-    text = '"","a-x.wav","a-y.wav"\n"T","{0}","2"\n'
-    files = [written(tmp_path / f"{name}.csv", text.format(score)) for name, score in (("mon", 10), ("tue", 30))]
+UNNAMED = {
+    "GoListen": ("mushra.csv", '"","a-x.wav","a-y.wav"\n"T","{0}","2"\n'),
+    "jsPsych": ("data.csv", "stimulus,response\na-x.wav,{0}\na-y.wav,2\n"),
+    "BeaqleJS": ("result1.txt", '[{{"TestID": "a", "rating": {{"x": {0}, "y": 2}}}}, {{"UserName": " "}}]'),
+    "WAET": ("save.xml", '<waetresult><page ref="a"><audioelement ref="x"><value>0.{0}</value></audioelement>'
+                         '<audioelement ref="y"><value>0.02</value></audioelement></page></waetresult>'),
+    "sessions": ("long.csv", "session,item,condition,score\n1,a,x,{0}\n1,a,y,2\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", UNNAMED)
+@pytest.mark.parametrize(
+    ("files", "listeners"),
+    [
+        (["{stem}{suffix}", "tue{suffix}"], ["{stem}", "tue"]),
+        (["mon/{stem}{suffix}", "tue/{stem}{suffix}"], ["mon/{stem}", "tue/{stem}"]),
+        (["{stem}{suffix}", "more/tue/{stem}{suffix}"], ["{stem}", "more/tue/{stem}"]),
+    ],
+    ids=["files", "folders", "at two levels"],
+)
+def test_listeners_of_files_that_name_none_stay_apart(tmp_path, kind, files, listeners):
+    name, text = UNNAMED[kind]
+    stem, suffix = Path(name).stem, Path(name).suffix
+    paths = [written(tmp_path / file.format(stem=stem, suffix=suffix), text.format(score))
+             for file, score in zip(files, (10, 30), strict=True)]  # fmt: skip
+    columns = {"stimulus": "stimulus", "score": "response"} if kind == "jsPsych" else None
+    for source in (paths, tmp_path):
+        ratings = read_ratings(source, columns=columns)
+        assert {key[0]: score for key, score in scores(ratings).items() if key[2] == "x"} == dict(
+            zip([name.format(stem=stem) for name in listeners], (10, 30), strict=True)
+        )
+        assert not any("several sessions" in note for note in ratings.notes)
+
+
+def test_sessions_without_names_of_files_with_one_name_stay_apart(tmp_path):
+    """2 + 2 people in files that two days' exports call mushra.csv."""
+    text = '"","a-x.wav","a-y.wav"\n"T","{0}","2"\n"T","{1}","2"\n'
+    files = [
+        written(tmp_path / f"{day}/mushra.csv", text.format(*pair)) for day, pair in (("mon", (1, 3)), ("tue", (5, 7)))
+    ]
     assert {key[0]: score for key, score in scores(read_ratings(files)).items() if key[2] == "x"} == {
-        "mon": 10, "tue": 30
+        "mon/mushra/session-01": 1, "mon/mushra/session-02": 3, "tue/mushra/session-01": 5, "tue/mushra/session-02": 7,
     }  # fmt: skip
+
+
+def test_a_file_is_not_called_like_a_listener_of_another(tmp_path):
+    named = written(tmp_path / "all.csv", "listener,item,condition,score\nann,a,x,10\n")
+    unnamed = written(tmp_path / "ann.csv", "session,item,condition,score\n1,a,x,30\n")
+    assert {key[0]: score for key, score in scores(read_ratings([named, unnamed])).items()} == {
+        "ann": 10,
+        "ann.csv": 30,
+    }
+
+
+def test_sessions_with_random_ids_are_the_same_in_all_files(tmp_path):
+    text = "session_id,item,condition,score\n5f2c9a1e-77,a,{0},10\n"
+    files = [written(tmp_path / f"{name}.csv", text.format(name)) for name in "xy"]
+    assert read_ratings(files).frame["listener"].unique().tolist() == ["5f2c9a1e-77"]
+
+
+def test_a_file_named_twice_is_read_once(tmp_path, monkeypatch):
+    path = written(tmp_path / "mon/mushra.csv", '"","a-x.wav","a-y.wav"\n"T","10","2"\n')
+    monkeypatch.chdir(tmp_path)
+    ratings = read_ratings([Path("mon/mushra.csv"), Path("mon/../mon"), path])
+    assert ratings.frame["listener"].unique().tolist() == ["session-01"]
 
 
 def test_repeated_sessions_of_a_listener_are_averaged(tmp_path):
