@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +36,6 @@ from earmark.mushra_app.platforms.money import Amount, shown
 if TYPE_CHECKING:
     from earmark.mushra_app.database.store import Store
     from earmark.mushra_app.platforms.api import Offer, Step
-
-OTHER_PAGES_MINUTES = 3  # welcome, volume and last page
 
 
 def _name(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -183,10 +180,11 @@ def _make(steps: Sequence[Step]) -> None:
 def _offer(store: Store, places: int, address: str, wanted: Mapping[str, Any]) -> Offer:
     """The offer, with defaults for what was not given."""
     from earmark.mushra_app.platforms.api import Offer
+    from earmark.mushra_app.study import cost
     from earmark.mushra_app.study.duration import session_minutes
 
-    minutes = wanted["minutes"] or ceil(session_minutes(store.study) + OTHER_PAGES_MINUTES)
-    reward = wanted["reward"] or -(-round(100 * store.crowd.hourly) * minutes // 60)  # rounded up, in integers
+    minutes = wanted["minutes"] or session_minutes(store.study)
+    reward = wanted["reward"] or cost.reward(minutes, store.crowd.hourly)
     description = wanted["description"] or (
         f"Listen to short sounds on headphones and rate how similar they are to a reference. About {minutes} minutes; "
         "once per person."

@@ -15,6 +15,8 @@ from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 from earmark.eval.tables.numbers import DASH
 from earmark.mushra_app.build_cli import hourly_option
+from earmark.mushra_app.study.cost import reward
+from earmark.mushra_app.study.duration import OTHER_PAGES_MINUTES, with_other_pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +92,7 @@ def plan(
         f"Listeners, after screening, who find a difference of {difference:g} points at {level} with a probability of "
         f"{power:g}; power: share of {planning.SIMULATED} simulated tests that found it. These items: other listeners "
         "would confirm it. Other items too: with other items of the same kind. A trial takes "
-        f"{minutes:g} minutes, an hour costs {hourly:g}."
+        f"{minutes:g} minutes, the other pages of a session {OTHER_PAGES_MINUTES}; an hour costs {hourly:g}."
     )
     if any(one.listeners is None for pair in plans for one in pair):
         console.print(f"{DASH}: no number of listeners is enough with so few items.")
@@ -121,7 +123,8 @@ def _table(plans: Sequence[Sequence[Plan]], minutes: float, hourly: float) -> Ta
             if one.listeners is None:
                 cells += [DASH] * 4
                 continue
-            hours = one.listeners * one.trials * minutes / 60
-            cells += [f"{one.listeners}", f"{100 * one.power:.0f} %", f"{hours:.0f}", f"{hours * hourly:.0f}"]
+            session = with_other_pages(one.trials * minutes)
+            hours, pay = one.listeners * session / 60, one.listeners * reward(session, hourly)
+            cells += [f"{one.listeners}", f"{100 * one.power:.0f} %", f"{hours:.0f}", f"{(pay + 50) // 100}"]
         table.add_row(*cells)
     return table

@@ -187,13 +187,13 @@ def conditions(study: Study, measured: Measured) -> Finding:
 
 
 def session(study: Study, measured: Measured) -> Finding:
-    """A session takes at most 30 minutes, including practice and questions; see mushra_app/study/duration.py."""
+    """A session takes at most 30 minutes, with all its pages; see mushra_app/study/duration.py."""
     minutes = session_minutes(study)
     if minutes > LONGEST_SESSION:
         fitting = [n for n in range(1, study.trials_per_listener) if session_minutes(study, n) <= LONGEST_SESSION]
         remedy = f"; {counted(fitting[-1], 'trial')} per listener would fit in {LONGEST_SESSION}" if fitting else ""
-        return Finding("session", "warn", f"about {minutes:.0f} minutes{remedy}")
-    length = counted(max(1, round(minutes)), "minute")
+        return Finding("session", "warn", f"about {minutes} minutes{remedy}")
+    length = counted(minutes, "minute")
     return Finding("session", "ok", f"about {length} for {counted(study.trials_per_listener, 'trial')}")
 
 

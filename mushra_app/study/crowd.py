@@ -7,7 +7,6 @@ assignmentId, hitId, turkSubmitTo, and a form that is posted to turkSubmitTo/mtu
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -165,46 +164,6 @@ def turk_question(address: str, height: int = 0) -> str:
         f'ExternalQuestion.xsd">\n  <ExternalURL>{address}</ExternalURL>\n  <FrameHeight>{height}</FrameHeight>\n'
         "</ExternalQuestion>"
     )
-
-
-DROPPED_SHARE = 0.1  # of the sessions; a usual share of listeners whom screening drops
-# Shares of the pay, as the platforms published them in 2025. The admin page asks to check them there.
-FEES = {"Prolific": 1 / 3, "Mechanical Turk, HITs of up to 9 assignments": 0.2, "Mechanical Turk, larger HITs": 0.4}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cost of a study. All amounts are in the currency of the hourly pay."""
-
-    sessions: int
-    hours: float
-    reward: float
-    pay: float
-    fee: float
-
-    @property
-    def total(self) -> float:
-        return self.pay + self.fee
-
-
-def cost(
-    items: int, annotations: int, trials: int, minutes: float, hourly: float, *, fee: float, dropped: float = 0.0
-) -> Cost:
-    """Cost of `items` x `annotations` ratings, with `trials` of them in each session of `minutes`.
-
-    Args:
-        hourly: pay per hour.
-        fee: of the platform, as a share of the pay.
-        dropped: share of the sessions that are paid but do not count.
-
-    Raises:
-        UserError: if `dropped` is negative, or 1 or more.
-    """
-    if not 0 <= dropped < 1:
-        raise UserError("the share of sessions that do not count must be at least 0 and below 1")
-    sessions = math.ceil(items * annotations / trials / (1 - dropped))
-    reward = math.ceil(minutes / 60 * hourly * 100) / 100
-    return Cost(sessions, sessions * minutes / 60, reward, sessions * reward, sessions * reward * fee)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from earmark.codec.errors import UserError
 from earmark.mushra_app.database import attention, collected
 from earmark.mushra_app.database.admin_access import SESSION_SECONDS, TooManyTriesError, form_token, sign_in, sign_out
 from earmark.mushra_app.database.store import Store
-from earmark.mushra_app.study import crowd
+from earmark.mushra_app.study import cost, crowd
 from earmark.mushra_app.study.duration import session_minutes
 from earmark.mushra_app.web import faults
 from earmark.mushra_app.web.downloads import answers_table, as_csv, as_parquet, listeners_table
@@ -34,7 +34,6 @@ PROLIFIC: Mapping[str, str] = {
     "prolific_completion": "Completion code", "prolific_screen_out": "Screen-out code",
     "prolific_no_consent": "No-consent code", "prolific_study": "Study id",
 }  # fmt: skip
-OTHER_PAGES_MINUTES = 3.0  # estimate for welcome, volume and thanks, until sessions have been measured
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -233,14 +232,14 @@ def shown_listeners() -> dict[str, Any]:
     return found
 
 
-def costs(overview: Overview, hourly: float) -> dict[str, crowd.Cost]:
-    """Costs of the missing ratings, by platform."""
+def costs(overview: Overview, hourly: float) -> dict[str, cost.Cost]:
+    """Costs of the missing ratings, by platform; sessions take as long as they really took, once some have ended."""
     study = served().study
-    minutes = overview.minutes or OTHER_PAGES_MINUTES + session_minutes(study)
+    minutes = math.ceil(overview.minutes) if overview.minutes else session_minutes(study)
     trials = min(study.trials_per_listener, len(study.items))
     return {
-        name: crowd.cost(1, overview.missing, trials, minutes, hourly, fee=fee, dropped=crowd.DROPPED_SHARE)
-        for name, fee in crowd.FEES.items()
+        name: cost.cost(1, overview.missing, trials, minutes, hourly, fee=fee, dropped=cost.DROPPED_SHARE)
+        for name, fee in cost.FEES.items()
     }
 
 

@@ -20,7 +20,7 @@ from earmark.mushra_app.web.device import describe
 from earmark.mushra_app.web.invitations import read_invitation
 from earmark.mushra_app.web.languages import gettext
 from earmark.mushra_app.web.safety import check_token, session_token
-from earmark.mushra_app.web.served import is_running, served, this_listener, whole_minutes
+from earmark.mushra_app.web.served import is_running, served, this_listener
 
 pages = Blueprint("entrance", __name__)
 
@@ -214,5 +214,5 @@ def outlook(trials: int) -> dict[str, Any]:
     """Variables of welcome.html: length of a session that rates at most `trials` items, and the author's texts."""
     study = served().study
     rated = min(trials, len(study.items))
-    minutes = whole_minutes(session_minutes(study, rated))
+    minutes = session_minutes(study, rated)
     return {"trials": trial_count(study.pages, rated), "minutes": minutes, "texts": study.texts}

@@ -69,6 +69,10 @@ def test_the_command(shared):
     assert result.exception is None, result.exception
     assert "between listeners" in result.output
     assert "other items too" in result.output
+    short = CliRunner().invoke(study_group, [*arguments, "--trials", "4", "--minutes", "0.5"], standalone_mode=False)
+    (row,) = (line.split() for line in short.output.splitlines() if line.split()[:2] == ["12", "4"])
+    listeners, cost = int(row[2]), int(row[6])  # 4 x 0.5 + 3 minutes at 12.00 an hour are 1.00 a listener
+    assert listeners == cost
     wrong = CliRunner().invoke(study_group, ["plan", "--difference", "5", "--items", "1"], standalone_mode=False)
     assert isinstance(wrong.exception, UserError)
     assert "must be whole numbers of at least 2" in str(wrong.exception)

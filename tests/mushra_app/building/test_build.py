@@ -136,16 +136,17 @@ def test_a_silent_recording_is_skipped_with_a_note(build_request):
 def test_the_estimate_of_sessions_hours_and_cost():
     """200 items, 10 ratings, 12 trials: 2000 / 12 / 0.9 = 185.2, so 186 sessions.
 
-    A trial plays 9 conditions and the open reference, of 5 s, twice: 100 s; 12 trials take 20 minutes, 186 sessions
-    62 hours. At 12.00 per hour a session costs 4.00 and all 744.00; a third more is 992.00.
+    A trial plays 9 conditions and the open reference, of 5 s, twice: 100 s; 12 trials take 20 minutes, with the other
+    pages 23, and 186 sessions 71.3 hours. At 12.00 per hour a session costs 4.60 and all 855.60; with a third more
+    1140.80.
     """
     conditions = tuple(Condition(f"c{number}", "system") for number in range(9))
     stimuli = {one.name: Stimulus("x.wav", 0.0, -23.0) for one in conditions}
     items = tuple(Item(f"i{number}", "music", "x.wav", 0.0, 5.0, stimuli) for number in range(200))
     line = estimate(Study("test", 48_000, 10, 12, conditions, items, {}), 12.0)
     assert line == (
-        "186 sessions of about 20 minutes, 62.0 hours, if screening drops 10 %; at 12.00 per hour 744.00, with the fee "
-        "of Prolific 992.00"
+        "186 sessions of about 23 minutes, 71.3 hours, if screening drops 10 %; at 12.00 per hour 855.60, with the fee "
+        "of Prolific 1140.80"
     )
 
 

@@ -16,7 +16,6 @@ from earmark.mushra_app.study.crowd import (
     Arrival,
     ArrivalError,
     Crowd,
-    cost,
     prolific_address,
     prolific_code,
     read_arrival,
@@ -368,7 +367,7 @@ def test_a_listener_who_stops_is_thanked_and_cannot_continue(app: Flask):
     assert attribute(page.text, "action") == ["/leave"]
 
 
-# Addresses and costs
+# Addresses
 
 
 def test_addresses_for_the_platforms():
@@ -376,26 +375,6 @@ def test_addresses_for_the_platforms():
         "https://x.org/?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
     )
     assert "<ExternalURL>https://x.org/</ExternalURL>" in turk_question("https://x.org/")
-
-
-def test_cost_by_hand():
-    """200 items x 10 ratings / 12 per session = 166.7; with one in ten dropped 185.2: 186 sessions of 20 min = 62 h.
-
-    A third of 12.00 an hour is 4.00 a session: 744.00, and a third of that as fee 248.00.
-    """
-    result = cost(200, 10, 12, 20, 12.0, fee=1 / 3, dropped=0.1)
-    assert (result.sessions, result.hours, result.reward, result.pay) == (186, pytest.approx(62), 4.0, 744.0)
-    assert result.fee == pytest.approx(248)
-    assert result.total == pytest.approx(992)
-
-
-def test_rewards_are_rounded_up_to_a_cent():
-    assert cost(1, 1, 1, 1, 10.0, fee=0).reward == 0.17
-
-
-def test_all_sessions_cannot_be_dropped():
-    with pytest.raises(UserError, match="below 1"):
-        cost(1, 1, 1, 1, 10.0, fee=0, dropped=1.0)
 
 
 def test_a_person_whose_session_counts_after_all_does_not_begin_another(app: Flask):

@@ -186,6 +186,13 @@ def test_admission_settings(admin: FlaskClient, store: Store):
     assert 'name="prolific_completion" value="C1"' in page
 
 
+def test_costs_are_exact(admin: FlaskClient, store: Store):
+    """4 items x 2 ratings / 3 / 0.9 = 2.96: 3 sessions. 4 minutes are 0.80: 2.40, a third 0.80."""
+    page = admin.get("/admin/").text
+    costs = re.search(r'<th scope="row">Prolific</th>(.*?)</tr>', page, re.DOTALL)
+    assert re.findall(r"[\d.]+(?=<)", costs[1]) == ["3", "0.2", "0.80", "2.40", "0.80", "3.20"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
