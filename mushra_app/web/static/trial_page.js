@@ -45,7 +45,7 @@ export class TrialPage {
 
   constructor() {
     const language = `${document.documentElement.lang}-u-nu-latn`; // the digits of the scale and the keys
-    this.#list = new Intl.ListFormat(language, { type: "unit" });
+    this.#list = new Intl.ListFormat(language, { style: "narrow" }); // lists of units have no commas in Chinese
     if (!slidersCanStand()) find("#lying").media = "all";
     const transport = find(".transport");
     const measure = () => this.root.style.setProperty("--transport", `${transport.offsetHeight}px`);
@@ -119,7 +119,7 @@ export class TrialPage {
 
   /** Score and label of its band, for screen readers. */
   #speak(score) {
-    return this.#list.format([`${score}`, this.#bands[bandOf(score, this.#bands.length)]]);
+    return `${score}, ${this.#bands[bandOf(score, this.#bands.length)]}`;
   }
 
   #renderNow(selected, playing) {

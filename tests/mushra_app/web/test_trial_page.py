@@ -33,6 +33,20 @@ def test_next_waits_for_every_rating_and_the_reference(listener: Listener):
     assert listener.find("#next").is_enabled()
 
 
+def test_numbers_in_a_list_stand_apart_in_every_language(listener: Listener):
+    """By the list patterns of CLDR. Those of units join numbers by blanks, and in Chinese by nothing."""
+    listener.begin()
+    lists = {"ja": "1、2、3、4", "zh": "1、2、3、4", "ko": "1, 2, 3 및 4", "ar": "1 و2 و3 و4", "de": "1, 2, 3 und 4"}
+    listener.browser.execute_cdp_cmd("Network.enable", {})
+    for language, expected in lists.items():
+        headers = {"headers": {"Accept-Language": language}}
+        listener.browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", headers)
+        listener.browser.refresh()
+        listener.wait('.trial[data-state="ready"]')
+        assert listener.find("[data-todo=rate] b").text == expected
+    listener.browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {}})
+
+
 def test_only_the_playing_stimulus_can_be_rated(listener: Listener):
     listener.begin()
     assert not any(listener.slider(number).is_enabled() for number in (1, 2, 3, 4))
