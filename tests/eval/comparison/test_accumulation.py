@@ -137,8 +137,8 @@ def test_a_command_that_ends_meanwhile_loses_nothing(plan, monkeypatch):
     """The other command starts and ends between the look at the run and the writing."""
     done = runner._do
 
-    def do(work, meanwhile):
-        done(work, meanwhile)
+    def do(*work):
+        done(*work)
         monkeypatch.setattr(runner, "_do", done)
         runner.run(using(plan, MID))
 
