@@ -226,8 +226,9 @@ def admin_password(store: Store, *, renew: bool) -> str:
 )  # fmt: skip
 @option(
     "--columns", multiple=True, metavar="NAME=COLUMN,...",
-    help="Columns of another table, such as jsPsych's: listener, item, condition, score, or stimulus for a file name "
-    "ITEM-CONDITION; also category, comment, seconds, session.",
+    help="Columns of another table, such as jsPsych's: listener, item, condition, score; conditions=A,B,... for a "
+    "column per condition; stimulus for the name of an audio file, ITEM-CONDITION or ITEM_CONDITION; also category, "
+    "comment, seconds, session.",
 )  # fmt: skip
 @option("--scale", metavar="LOW-HIGH", show_default="0-100", help="Scale of the scores, mapped to 0 to 100.")
 @option("--skip-item", multiple=True, metavar="NAME", help="Leave out an item, such as practice; * is a wildcard.")

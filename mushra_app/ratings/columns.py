@@ -15,7 +15,7 @@ from earmark.codec.suggestions import did_you_mean
 from earmark.eval.statistics.aggregate import ALL
 from earmark.mushra_app.ratings.errors import Errors
 from earmark.mushra_app.ratings.readable import KEY
-from earmark.mushra_app.ratings.scales import numbers
+from earmark.mushra_app.ratings.scales import is_empty, numbers
 from earmark.mushra_app.ratings.text_table import tidied, tidy
 
 MOST_ERRORS = 1_000  # per column, so that a file of something else does not fill the terminal
@@ -35,23 +35,35 @@ USUAL: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-MAPPED = (*KEY, "score", "stimulus", "category", "comment", "seconds", "session")  # names in --columns
+# Names in --columns; "stimulus" is a name of item and condition, "conditions" are columns of scores.
+MAPPED = (*KEY, "score", "conditions", "stimulus", "category", "comment", "seconds", "session")
+ColumnMap = Mapping[str, str | Sequence[str]]  # name -> heading; "conditions" -> headings
 
 
-def parse_columns(options: Iterable[str]) -> dict[str, str]:
-    """Read the values of --columns, such as "listener=participant,score=slider.response".
+def parse_columns(options: Iterable[str]) -> dict[str, str | Sequence[str]]:
+    """Read the values of --columns, such as "listener=participant,conditions=ref,opus".
 
     Raises:
         UserError: if one is not NAME=COLUMN, or there is no such name.
     """
-    columns: dict[str, str] = {}
-    for part in (part for text in options for part in text.split(",") if part.strip()):
-        name, equals, heading = (piece.strip() for piece in part.partition("="))
-        if not equals or not heading or name not in MAPPED:
-            raise UserError(f"--columns {part.strip()}: write NAME=COLUMN; the names are {', '.join(MAPPED)}"
-                            f"{did_you_mean(name, MAPPED)}")  # fmt: skip
-        columns[name] = heading
-    return columns
+    columns: dict[str, str | Sequence[str]] = {}
+    conditions: list[str] = []
+    for text in options:
+        name = ""
+        for part in (part for part in text.split(",") if part.strip()):
+            before, equals, heading = (piece.strip() for piece in part.partition("="))
+            if not equals and name == "conditions":
+                conditions.append(before)
+                continue
+            name = before
+            if not equals or not heading or name not in MAPPED:
+                raise UserError(f"--columns {part.strip()}: write NAME=COLUMN; the names are {', '.join(MAPPED)}"
+                                f"{did_you_mean(name, MAPPED)}")  # fmt: skip
+            if name == "conditions":
+                conditions.append(heading)
+            else:
+                columns[name] = heading
+    return {**columns, "conditions": conditions} if conditions else columns
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,11 @@ class Layout:
     resubmits: bool = False
 
 
+def alike(heading: str) -> str:
+    """A heading without the differences that programs make: case, blanks, dashes, underscores and dots."""
+    return re.sub(r"[\s_.-]+", "", heading.lower())
+
+
 def named_columns(path: Path, table: pd.DataFrame, columns: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Our columns -> headings of the table, for those that it has.
 
@@ -76,35 +93,43 @@ def named_columns(path: Path, table: pd.DataFrame, columns: Mapping[str, tuple[s
         UserError: if two columns have the same heading.
     """
     by_lower_case = pd.Series(table.columns, index=[heading.lower() for heading in table.columns], dtype="object")
+    by_likeness = pd.Series(table.columns, index=[alike(heading) for heading in table.columns], dtype="object")
     names: dict[str, str] = {}
     for column, headings in columns.items():
         matches = next((by_lower_case[[heading]] for heading in headings if heading in by_lower_case.index), None)
         if matches is None:
+            likely = (alike(heading) for heading in headings)
+            matches = next((by_likeness[[heading]] for heading in likely if heading in by_likeness.index), None)
+        if matches is None:
             continue
         if len(matches) > 1:
-            raise UserError(f"{path}: two columns are called {matches.iloc[0]}; keep one")
+            called = " and ".join(dict.fromkeys(matches))
+            raise UserError(f"{path}: two columns are called {called}; keep one")
         names[column] = matches.iloc[0]
-    if "listener" not in names and "session" in names:
-        names["listener"] = names.pop("session")
     return names
 
 
-def mapped_columns(path: Path, table: pd.DataFrame, wanted: Mapping[str, str]) -> dict[str, str]:
-    """Check a map given by the user against the table.
+def with_sessions_as_listeners(names: Mapping[str, str]) -> dict[str, str]:
+    """The same columns; without a column for the listener, that of the session is it."""
+    if "listener" in names or "session" not in names:
+        return dict(names)
+    others = {name: heading for name, heading in names.items() if name != "session"}
+    return {**others, "listener": names["session"]}
 
-    Args:
-        wanted: our column, or "stimulus" for a name of item and condition -> heading.
+
+def heading_of(path: Path, table: pd.DataFrame, column: str, heading: str) -> str:
+    """The heading of the table that the user means by --columns COLUMN=HEADING.
 
     Raises:
-        UserError: if a heading does not exist or occurs twice.
+        UserError: if it does not exist or occurs twice.
     """
-    for column, heading in wanted.items():
-        count = list(table.columns).count(heading)
-        if count != 1:
-            fault = "two columns are" if count else "no column is"
-            shown = "" if count else f"{did_you_mean(heading, table.columns)}; its columns are {_listed(table.columns)}"
-            raise UserError(f"{path}: {fault} called {heading} (--columns {column}={heading}){shown}")
-    return dict(wanted)
+    count = list(table.columns).count(heading)
+    likely = [one for one in table.columns if alike(one) == alike(heading)]
+    if count == 1 or (count == 0 and len(likely) == 1):
+        return heading if count else likely[0]
+    fault = "two columns are" if count else "no column is"
+    shown = "" if count else f"{did_you_mean(heading, table.columns)}; its columns are {_listed(table.columns)}"
+    raise UserError(f"{path}: {fault} called {heading} (--columns {column}={heading}){shown}")
 
 
 def require_columns(path: Path, table: pd.DataFrame, names: Collection[str]) -> None:
@@ -121,6 +146,32 @@ def _listed(headings: Sequence[str] | pd.Index) -> str:
     return ", ".join(headings[:12]) + (", ..." if len(headings) > 12 else "")
 
 
+def renamed(
+    path: Path, table: pd.DataFrame, names: Mapping[str, str], errors: Errors, seconds_per_unit: float = 1.0
+) -> pd.DataFrame:
+    """Our columns of a table with a rating per row.
+
+    Args:
+        names: our column -> heading; without "listener", the file is the listener.
+    """
+    score = scores(path, table[names["score"]], errors)
+    rated = ~is_empty(table[names["score"]])
+    frame = pd.DataFrame(
+        {name: identifiers(path, table[names[name]], rated, errors) for name in KEY if name in names}, index=table.index
+    )
+    if "listener" not in names:
+        frame.insert(0, "listener", path.stem)
+    frame = frame.assign(score=score, row=table.index, column=names["score"])
+    if "category" in names and (category := categories(path, table[names["category"]], errors)) is not None:
+        frame["category"] = category
+    for column in ("comment", "excluded", "excluded_by", "session"):
+        if column in names:
+            frame[column] = table[names[column]]
+    if "seconds" in names:
+        frame["seconds"] = (numbers(table[names["seconds"]]) * seconds_per_unit).astype(float)
+    return frame
+
+
 def identifiers(path: Path, column: pd.Series[str], rated: pd.Series[bool], errors: Errors) -> pd.Series[str]:
     """Names of listeners, items or conditions; an error where a rating has none."""
     names = tidied(column)
@@ -132,8 +183,8 @@ def identifiers(path: Path, column: pd.Series[str], rated: pd.Series[bool], erro
 
 def scores(path: Path, column: pd.Series[str], errors: Errors) -> pd.Series[float]:
     """Convert text to scores, NaN for an empty cell; an error where a cell is something else."""
-    text, values = column.str.strip(), numbers(column)
-    bad = column.index[(values.isna() & (text != "")).to_numpy()]
+    values = numbers(column)
+    bad = column.index[(values.isna() & ~is_empty(column)).to_numpy()]
     for row in bad[:MOST_ERRORS]:
         errors.add(path, f"row {row}, column {column.name}: “{tidy(column[row])}” is not a number")
     return values
@@ -151,25 +202,3 @@ def session_names(count: int) -> np.ndarray:
     """Names of sessions whose listeners are unknown."""
     digits = max(2, len(str(count)))
     return np.array([f"session-{number:0{digits}d}" for number in range(1, count + 1)], dtype=object)
-
-
-AUDIO_NAME = re.compile(r"(.+)\.(wav|flac|mp3|ogg|oga|opus|aiff?|m4a|aac|webm)", re.IGNORECASE)
-
-
-def grid_separator(path: Path, names: Sequence[str]) -> str:
-    """Character whose first occurrence splits every name into item and condition so that all pairs exist.
-
-    Raises:
-        UserError: if neither "-" nor "_" does.
-    """
-    for separator in "-_":
-        pairs = {(item, condition) for item, _, condition in (name.partition(separator) for name in names)}
-        items, conditions = {item for item, _ in pairs}, {condition for _, condition in pairs}
-        is_grid = len(pairs) == len(names) == len(items) * len(conditions)
-        if is_grid and len(conditions) > 1 and "" not in items | conditions:
-            return separator
-    shown = ", ".join(names[:2])
-    raise UserError(
-        f"{path}: its file names ({shown}, ...) are not ITEM-CONDITION with every item in every condition; convert it "
-        "to a long table with listener, item, condition, score"
-    )

@@ -8,7 +8,7 @@ columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,9 +17,10 @@ from earmark.codec.errors import UserError
 from earmark.codec.progress import progress
 from earmark.codec.text import counted
 from earmark.mushra_app.ratings import json_formats, scales
-from earmark.mushra_app.ratings.columns import MOST_ERRORS
+from earmark.mushra_app.ratings.columns import MOST_ERRORS, ColumnMap
 from earmark.mushra_app.ratings.combining import Part, combined, without_items
 from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.mapped import require_valid
 from earmark.mushra_app.ratings.readable import KEY, ReadRatings
 from earmark.mushra_app.ratings.scales import Scale
 from earmark.mushra_app.ratings.sources import files_of
@@ -36,7 +37,7 @@ def read_ratings(
     low_anchor: str | None = None,
     mid_anchor: str | None = None,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: ColumnMap | None = None,
     scale: Scale | None = None,
     skip_items: Sequence[str] = (),
 ) -> Ratings:
@@ -48,8 +49,9 @@ def read_ratings(
     Args:
         source: a rating file, a folder with one or more, or several of either.
         reference, low_anchor, mid_anchor: conditions with these roles; default: those with a usual name.
-        columns: headings of a table: "listener", "item", "condition", "score", or "stimulus" for a name of item and
-            condition; also "category", "comment", "seconds", "session".
+        columns: headings of a table: "listener", "item", "condition", "score"; "conditions", a list, for a column per
+            condition, or "stimulus" for the name of an audio file, ITEM-CONDITION or ITEM_CONDITION; also "category",
+            "comment", "seconds", "session".
         scale: lowest and highest score; scores are mapped to 0 to 100. Default: as they are.
         skip_items: items to leave out, such as practice; * and ? are wildcards.
 
@@ -58,6 +60,7 @@ def read_ratings(
             names, repeated ratings, items to skip that do not exist. Rows count as in a spreadsheet.
         UserError: if a file is not a rating file, or a named condition does not exist.
     """
+    require_valid(columns or {})
     paths = files_of([source] if isinstance(source, Path) else source)
     errors = Errors()
     parts: list[Part] = []
@@ -107,7 +110,7 @@ def _shown(paths: Sequence[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{paths[0].name} and {counted(len(paths) - 1, 'other file')}"
 
 
-def _read(path: Path, columns: Mapping[str, str] | None, errors: Errors) -> tuple[ReadRatings, str]:
+def _read(path: Path, columns: ColumnMap | None, errors: Errors) -> tuple[ReadRatings, str]:
     """Ratings of a file, and its encoding ("" if it is no text)."""
     if is_parquet(path):
         return read_any_table(path, _filled(path, read_table(path)), columns, errors), ""

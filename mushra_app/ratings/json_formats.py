@@ -12,6 +12,7 @@ import pandas as pd
 from earmark.codec.errors import UserError
 from earmark.mushra_app.ratings.errors import Errors
 from earmark.mushra_app.ratings.readable import ReadRatings
+from earmark.mushra_app.ratings.scales import EMPTY
 from earmark.mushra_app.ratings.text_table import tidied, tidy
 
 
@@ -116,7 +117,7 @@ def _cell(value: Any) -> str:
 
 def _number(path: Path, value: Any, where: str, errors: Errors) -> float:
     """A score; NaN for none."""
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and value.strip().lower() in EMPTY):
         return float("nan")
     try:
         if isinstance(value, bool):

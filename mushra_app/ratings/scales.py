@@ -31,6 +31,15 @@ def numbers(column: pd.Series[str]) -> pd.Series[float]:
     return pd.to_numeric(column.str.strip().str.replace(",", ".", regex=False), errors="coerce").astype(float)
 
 
+# Text, in lower case, of a cell without a rating: R, pandas, spreadsheets, JSON and people write these.
+EMPTY = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "-", "–", "—"})
+
+
+def is_empty(column: pd.Series[str]) -> pd.Series[bool]:
+    """Cells that hold no rating: blank, or a usual mark for a missing value such as NA."""
+    return column.str.strip().str.lower().isin(EMPTY)
+
+
 def mapped(scores: pd.Series[float], scale: Scale) -> pd.Series[float]:
     """Map scores linearly from a scale to 0 to 100."""
     low, high = scale

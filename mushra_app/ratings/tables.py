@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from earmark.codec.errors import UserError
-from earmark.codec.text import counted
 from earmark.mushra_app.ratings import columns as parts
-from earmark.mushra_app.ratings.columns import AUDIO_NAME, Layout, grid_separator
+from earmark.mushra_app.ratings.columns import ColumnMap, Layout, alike
 from earmark.mushra_app.ratings.errors import Errors
 from earmark.mushra_app.ratings.identity import separated
+from earmark.mushra_app.ratings.mapped import read_mapped
 from earmark.mushra_app.ratings.readable import KEY, ReadRatings
-from earmark.mushra_app.ratings.scales import numbers
-from earmark.mushra_app.ratings.text_table import tidied
+from earmark.mushra_app.ratings.stimulus_names import AUDIO_NAME, grid_separator
+from earmark.mushra_app.ratings.wide import condition_columns, is_mostly_numbers, read_wide
 
 WEBMUSHRA = Layout(
     {
@@ -44,12 +44,9 @@ PYMUSHRA = Layout(
 )
 LONG = Layout(parts.USUAL)
 NUMBERED_SESSION = re.compile(r"[A-Za-z]*[-_ ]?\d{1,6}")  # no random identifier
-# Columns of a table with a column per condition that are no conditions, although they hold numbers.
-NO_CONDITION = ("age", "date", "time", "timestamp", "duration", "order", "position", "trial_index", "trial_number",
-                "index", "row", "number", "time_elapsed", "rt")  # fmt: skip
 
 
-def read_any_table(path: Path, table: pd.DataFrame, columns: Mapping[str, str] | None, errors: Errors) -> ReadRatings:
+def read_any_table(path: Path, table: pd.DataFrame, columns: ColumnMap | None, errors: Errors) -> ReadRatings:
     """Read a table whose headings determine its format.
 
     Args:
@@ -60,7 +57,7 @@ def read_any_table(path: Path, table: pd.DataFrame, columns: Mapping[str, str] |
         UserError: if the headings are none of a rating table.
     """
     if columns:
-        return _read_mapped(path, table, columns, errors)
+        return read_mapped(path, table, columns, errors)
     if _has(path, table, "trial_id", "rating_stimulus", "rating_score"):
         table, remarks = _with_webmushra_sessions(path, table)
         read = _read_long(path, table, WEBMUSHRA, "webMUSHRA result file", errors)
@@ -71,13 +68,15 @@ def read_any_table(path: Path, table: pd.DataFrame, columns: Mapping[str, str] |
         return _read_long(path, table[table["wm_type"] == "mushra"], PYMUSHRA, "pymushra result file", errors)
     if sum(AUDIO_NAME.fullmatch(heading) is not None for heading in table.columns) >= 2:
         return _read_golisten(path, table, errors)
-    names = parts.named_columns(path, table, LONG.columns)
-    if "score" not in names and "condition" in names and _is_mostly_numbers(table[names["condition"]]):
+    names = parts.with_sessions_as_listeners(parts.named_columns(path, table, LONG.columns))
+    if "score" not in names and "condition" in names and is_mostly_numbers(table[names["condition"]]):
         del names["condition"]  # a condition that is called "codec", say
     if {"listener", "item"} <= names.keys() and not {"condition", "score"} & names.keys():
-        conditions = _condition_columns(table, names)
+        conditions = condition_columns(table, names)
         if len(conditions) >= 2:
-            return _read_wide(path, table, names, conditions, errors)
+            read = read_wide(path, table, names, conditions, errors)
+            read.names_listeners = _has_names(table, names)
+            return read
     if {"session_id", "test_type"} <= set(table.columns):
         return _read_long(path, table, LONG, "listen-and-rate result file", errors)
     return _read_long(path, table, LONG, "long table", errors)
@@ -119,103 +118,20 @@ def _with_webmushra_sessions(path: Path, table: pd.DataFrame) -> tuple[pd.DataFr
 
 def _read_long(path: Path, table: pd.DataFrame, layout: Layout, name: str, errors: Errors) -> ReadRatings:
     """Columns of a table with a rating per row under our names."""
-    names = parts.named_columns(path, table, layout.columns)
+    names = parts.with_sessions_as_listeners(parts.named_columns(path, table, layout.columns))
     parts.require_columns(path, table, names)
-    frame = _renamed(path, table, names, errors, layout.seconds_per_unit)
+    frame = parts.renamed(path, table, names, errors, layout.seconds_per_unit)
     if layout is LONG:
         frame["listener"] = separated(path, table, frame["listener"])
     return ReadRatings(frame, name, names_listeners=_has_names(table, names), resubmits=layout.resubmits)
 
 
-def _renamed(
-    path: Path, table: pd.DataFrame, names: Mapping[str, str], errors: Errors, seconds_per_unit: float = 1.0
-) -> pd.DataFrame:
-    """Our columns of a table with a rating per row.
-
-    Args:
-        names: our column -> heading.
-    """
-    score = parts.scores(path, table[names["score"]], errors)
-    rated = table[names["score"]].str.strip() != ""
-    frame = pd.DataFrame({name: parts.identifiers(path, table[names[name]], rated, errors) for name in KEY})
-    frame = frame.assign(score=score, row=table.index, column=names["score"])
-    if "category" in names and (category := parts.categories(path, table[names["category"]], errors)) is not None:
-        frame["category"] = category
-    for column in ("comment", "excluded", "excluded_by", "session"):
-        if column in names:
-            frame[column] = table[names[column]]
-    if "seconds" in names:
-        frame["seconds"] = (numbers(table[names["seconds"]]) * seconds_per_unit).astype(float)
-    return frame
-
-
-def _condition_columns(table: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
-    """Columns that hold numbers and have none of the usual headings of other things."""
-    other = set(names.values())
-    return [
-        heading
-        for heading in table.columns
-        if heading not in other and heading.lower() not in NO_CONDITION and _is_mostly_numbers(table[heading])
-    ]
-
-
-def _is_mostly_numbers(column: pd.Series[str] | pd.DataFrame) -> bool:
-    """Whether more than half of the cells that are not empty are numbers; a mistyped one is an error later."""
-    if isinstance(column, pd.DataFrame):
-        return True  # two columns of this name, which is an error later
-    filled = column[column.str.strip() != ""]
-    return len(filled) > 0 and float(numbers(filled).notna().mean()) > 0.5
-
-
-def _read_wide(
-    path: Path, table: pd.DataFrame, names: Mapping[str, str], conditions: list[str], errors: Errors
-) -> ReadRatings:
-    """Ratings of a table with a row per listener and item, and a column per condition."""
-    twice = [heading for heading in conditions if conditions.count(heading) > 1]
-    if twice:
-        raise UserError(f"{path}: two columns are called {twice[0]}; keep one")
-    frames = [_renamed(path, table, {**names, "condition": heading, "score": heading}, errors).assign(condition=heading)
-              for heading in conditions]  # fmt: skip
-    ignored = [heading for heading in table.columns if heading not in {*names.values(), *conditions}]
-    notes = [f"Columns taken as conditions: {', '.join(conditions)}."]
-    if ignored:
-        notes.append(f"Columns ignored: {', '.join(ignored)}.")
-    frame = pd.concat(frames).sort_values("row", kind="stable")
-    return ReadRatings(frame, "table with a column per condition", notes, _has_names(table, names))
-
-
 def _has_names(table: pd.DataFrame, names: Mapping[str, str]) -> bool:
     """Whether listeners have names that mean the same in other files: not just the number of their session."""
     heading = names["listener"]
-    if heading.lower() not in LONG.columns["session"]:
+    if alike(heading) not in map(alike, LONG.columns["session"]):
         return True
     return not table[heading].str.strip().str.fullmatch(NUMBERED_SESSION).any()
-
-
-def _read_mapped(path: Path, table: pd.DataFrame, wanted: Mapping[str, str], errors: Errors) -> ReadRatings:
-    """Ratings of a table whose columns the user named; rows without item or condition are no ratings."""
-    names = parts.mapped_columns(path, table, wanted)
-    notes = []
-    if "listener" not in names:
-        table = table.assign(**{"": path.stem})
-        names["listener"] = ""
-    if "stimulus" in names:
-        heading = names.pop("stimulus")
-        stimuli = tidied(table[heading]).map(lambda text: PurePosixPath(text.replace("\\", "/")).name)
-        stimuli = stimuli.map(lambda name: match[1] if (match := AUDIO_NAME.fullmatch(name)) else name)
-        known = sorted(set(stimuli[(stimuli != "") & (table[names["score"]].str.strip() != "")]))
-        separator = grid_separator(path, known)
-        split = stimuli.map(lambda name: name.partition(separator))
-        table = table.assign(**{" item": split.str[0], " condition": split.str[2]})
-        names |= {"item": " item", "condition": " condition"}
-    parts.require_columns(path, table, names)
-    is_rating = (tidied(table[names["item"]]) != "") & (tidied(table[names["condition"]]) != "")
-    if not is_rating.all():
-        notes.append(f"{counted(int((~is_rating).sum()), 'row')} without item or condition skipped.")
-    frame = _renamed(path, table[is_rating], names, errors)
-    return ReadRatings(
-        frame, "table with the columns named by --columns", notes, names_listeners="" not in names.values()
-    )
 
 
 def _read_golisten(path: Path, table: pd.DataFrame, errors: Errors) -> ReadRatings:

@@ -14,6 +14,7 @@ from earmark.codec.errors import UserError
 from earmark.codec.text import counted
 from earmark.mushra_app.ratings.errors import Errors
 from earmark.mushra_app.ratings.readable import ReadRatings
+from earmark.mushra_app.ratings.scales import EMPTY
 from earmark.mushra_app.ratings.text_table import tidy
 from earmark.mushra_app.study.study import Role
 
@@ -89,7 +90,7 @@ def _ratings(
             axis = axis if several else ""
             text = (value.text or "").strip()
             score = pd.to_numeric(text, errors="coerce")
-            if text and pd.isna(score):
+            if pd.isna(score) and text.lower() not in EMPTY:
                 errors.add(path, f"page {name}, element {condition}: “{tidy(text)}” is not a number")
             yield {
                 "listener": listener, "item": f"{item} ({axis})" if axis else item, "condition": condition,

@@ -93,7 +93,7 @@ def load_ratings(
     low_anchor: str | None = None,
     mid_anchor: str | None = None,
     database: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
     scale: tuple[float, float] | None = None,
     skip_items: Sequence[str] = (),
 ) -> LoadedRatings:
@@ -110,8 +110,9 @@ def load_ratings(
         low_anchor: condition that is the low anchor; default: as above, e.g. "anchor35".
         mid_anchor: condition that is the mid anchor; default: as above, e.g. "anchor70".
         database: SQLAlchemy URL of the study's ratings; default: ratings.sqlite in the study folder.
-        columns: headings of a table, by "listener", "item", "condition", "score", or "stimulus" for the name of a file
-            ITEM-CONDITION or ITEM_CONDITION; also "category", "comment", "seconds" and "session".
+        columns: headings of a table, by "listener", "item", "condition" and "score"; "conditions", a list, for a column
+            per condition; or "stimulus" for the name of an audio file, ITEM-CONDITION or ITEM_CONDITION; also
+            "category", "comment", "seconds" and "session".
         scale: lowest and highest score, which are mapped to 0 and 100; default: scores are used as they are.
         skip_items: items to leave out, such as practice; * and ? are wildcards.
 

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from earmark.cli import cli
 from earmark.codec.errors import UserError
 from earmark.mushra_app.analysis.significance import friedman, listener_means
-from earmark.mushra_app.ratings.columns import parse_columns
 from earmark.mushra_app.ratings.errors import RatingsError
 from earmark.mushra_app.ratings.importers import read_ratings
 from earmark.mushra_app.ratings.scales import parse_scale
@@ -191,66 +190,6 @@ def test_waet_scales_of_a_page_are_items_of_their_own(tmp_path):
 def test_bad_xml_and_json(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read_ratings(written(tmp_path / "a.txt", text))
-
-
-# jsPsych and Pavlovia, by a map of columns
-
-JSPSYCH = """rt,stimulus,response,trial_type,participant
-1200,<p>Welcome</p>,0,html-button-response,P7
-900,audio/one_reference.wav,98,audio-slider-response,P7
-950,audio/one_codec.wav,55,audio-slider-response,P7
-"""
-
-
-def test_jspsych_by_a_map_of_its_columns(tmp_path):
-    """Item and condition are in the name of the sound; rows of other trials have none."""
-    text = (
-        JSPSYCH.replace("<p>Welcome</p>", "") + "980,audio/two_reference.wav,99,a,P7\n990,audio/two_codec.wav,60,a,P7\n"
-    )
-    columns = parse_columns(["listener=participant,stimulus=stimulus", "score=response"])
-    ratings = read_ratings(written(tmp_path / "data.csv", text), columns=columns)
-    assert scores(ratings) == {
-        ("P7", "one", "reference"): 98, ("P7", "one", "codec"): 55, ("P7", "two", "reference"): 99,
-        ("P7", "two", "codec"): 60,
-    }  # fmt: skip
-    assert any("1 row without item or condition skipped" in note for note in ratings.notes)
-
-
-def test_pavlovia_by_a_map_of_its_columns(tmp_path):
-    """PsychoPy's CSV has a row per trial and the names of its components; the listener is the file."""
-    text = "item,system,slider.response,slider.rt\n,,,\nbell,reference,90,2.1\nbell,codec,,1\nbell,anchor,20,3\n"
-    for name in ("s1", "s2"):
-        written(tmp_path / f"data/{name}.csv", text)
-    columns = {"item": "item", "condition": "system", "score": "slider.response", "seconds": "slider.rt"}
-    ratings = read_ratings(tmp_path / "data", columns=columns)
-    assert scores(ratings) == {(f"s{n}", "bell", name): score for n in (1, 2)
-                               for name, score in (("reference", 90), ("anchor", 20))}  # fmt: skip
-    assert any("Ratings skipped because their cell is empty: 2." in note for note in ratings.notes)
-
-
-def test_jspsych_json(tmp_path):
-    trials = [{"rt": 5, "response": {"Q0": "yes"}},
-              {"subject": "a", "item": "i", "system": "x", "response": 7, "rt": 3}]  # fmt: skip
-    columns = {"listener": "subject", "item": "item", "condition": "system", "score": "response"}
-    assert scores(read_ratings(written(tmp_path / "a.json", json.dumps(trials)), columns=columns)) == {
-        ("a", "i", "x"): 7
-    }
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ("listener", "write NAME=COLUMN"),
-        ("lisener=a", "did you mean listener"),
-        (
-            "listener=partcipant,item=rt,condition=stimulus,score=response",
-            "called partcipant .*did you mean participant",
-        ),
-    ],
-)
-def test_bad_maps(tmp_path, option, message):
-    with pytest.raises(UserError, match=message):
-        read_ratings(written(tmp_path / "a.csv", JSPSYCH), columns=parse_columns([option]))
 
 
 # Several files, several sessions
@@ -446,7 +385,7 @@ def test_wide_table_with_mistyped_and_foreign_columns(tmp_path):
     with pytest.raises(RatingsError, match="row 3, column y: “6o” is not a number"):
         read_ratings(written(tmp_path / "a.csv", text))
     ratings = read_ratings(written(tmp_path / "b.csv", text.replace("6o", "60")))
-    assert "Columns taken as conditions: x, y." in ratings.notes
+    assert "Columns taken as conditions: x, y; --columns conditions=NAME,... chooses them." in ratings.notes
     assert "Columns ignored: remark." in ratings.notes
 
 
