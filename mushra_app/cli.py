@@ -98,7 +98,8 @@ def check(study: Path, url: str | None) -> None:
     console.print(preflight_tables.points_table(bs1534.points(loaded, result)))
     failed, warned = len(result.with_status("fail")), len(result.with_status("warn"))
     click.echo(f"{failed} of {counted(len(result.findings), 'check')} failed, {counted(warned, 'warning')}")
-    print_notes(filter(None, [review_note(loaded.texts.language)]))
+    platform = loaded.platform
+    print_notes(filter(None, [review_note(loaded.texts.language), platform.credit_note() if platform else ""]))
     problem = None
     if address is not None:
         from earmark.mushra_app.database.connection import fingerprint

@@ -66,6 +66,15 @@ class Platform:
         """Whether the admin page admits its participants and holds their completion codes."""
         return self.name in ("prolific", "mturk")
 
+    def credit_note(self) -> str:
+        """A note for the experimenter if participants who finish get no credit; "" if they do."""
+        if self.is_set_on_admin_page or self.completed or self.code:
+            return ""
+        return (
+            f"session.toml: [platform] {self.name} has neither completed, the address that participants return to, nor "
+            "code: those who finish get no credit from the platform"
+        )
+
     def ids(self, query: Mapping[str, str]) -> dict[str, str] | None:
         """The ids in an address, by parameter; None if it has none of the platform's parameters.
 

@@ -128,7 +128,9 @@ def start() -> ResponseReturnValue:
     if refusal is not None:
         message, values = refusal
         faults.note(faults.REFUSED["device"], f"{device.get('type')}, {device.get('sample_rate')} Hz")
-        return cannot_begin(marked("Thank you for coming"), message, arrival, values=values)
+        return cannot_begin(
+            marked("Thank you for coming"), message, arrival, "turned away", values=values, can_return=True
+        )
     key = session.get("next_listener") or session.get("listener") or abort(403)
     try:
         served().store.enrol(key, arrival, request.remote_addr or "", device)
@@ -160,14 +162,16 @@ def arrival_of_session() -> Arrival:
 
 
 def cannot_begin(
-    title: str, message: str, arrival: Arrival, outcome: str = "not let in", *, values: Mapping[str, str] = {}
-) -> str:
+    title: str, message: str, arrival: Arrival, outcome: str = "not let in", *, values: Mapping[str, str] = {},
+    can_return: bool = False,
+) -> str:  # fmt: skip
     """Render a page for somebody who cannot begin.
 
     Args:
         title, message: marked; translated here.
         outcome: see crowd.way_back.
         values: of the placeholders in the message.
+        can_return: whether the message asks to open the test again, so that the way back is for those who cannot.
     """
     back = way_back(arrival, served().store.crowd, outcome, platform=served().study.platform)
     return render_template(
@@ -175,6 +179,7 @@ def cannot_begin(
         title=gettext(title),
         message=gettext(message) % values if values else gettext(message),
         back=back,
+        can_return=can_return,
     )
 
 
@@ -192,7 +197,7 @@ def too_many(arrival: Arrival) -> str:
         "Many people take this test from your network at the moment. Please try again in an hour, or tell the "
         "experimenter."
     )
-    return cannot_begin(marked("Thank you for coming"), message, arrival)
+    return cannot_begin(marked("Thank you for coming"), message, arrival, can_return=True)
 
 
 def not_open(status: Status, arrival: Arrival) -> str:
@@ -207,7 +212,8 @@ def not_open(status: Status, arrival: Arrival) -> str:
         "paused": marked("This listening test pauses. Please come back later."),
         "closed": marked("This listening test is closed."),
     }
-    return cannot_begin(marked("Thank you for coming"), messages[status.state], arrival)
+    can_return = status.state in ("waiting", "paused")
+    return cannot_begin(marked("Thank you for coming"), messages[status.state], arrival, can_return=can_return)
 
 
 def outlook(trials: int) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def address_of(host: str, port: int) -> str:
 
 
 def warnings(store: Store, host: str, url: str | None) -> list[str]:
-    """Notes for the experimenter before listeners come: secrets that others can read, and a missing proxy."""
+    """Notes for the experimenter before listeners come: secrets that others can read, a missing proxy, no way back."""
     exposed = readable_by_others(store.engine)
     found = []
     if exposed:
@@ -63,7 +63,8 @@ def warnings(store: Store, host: str, url: str | None) -> list[str]:
             "no reverse proxy is in front (--url), so addresses are plain http and anybody can hold connections open; "
             "for a crowd, put nginx or Caddy in front"
         )
-    return found
+    platform = store.study.platform
+    return [*found, *filter(None, [platform.credit_note() if platform else ""])]
 
 
 def run(app: Flask, bound: socket.socket, ready: Callable[[], None]) -> None:
@@ -95,9 +96,12 @@ def _handler() -> type[WSGIRequestHandler]:
     from werkzeug.serving import WSGIRequestHandler
 
     class Handler(WSGIRequestHandler):
-        """Closes silent connections, and logs no secrets."""
+        """Closes silent connections, and logs no secrets and no addresses of visitors."""
 
         timeout = SILENT_SECONDS
+
+        def address_string(self) -> str:
+            return "-"
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             self.log("info", '"%s %s" %s', printable(self.command or "-"), logged_path(self.path), code)

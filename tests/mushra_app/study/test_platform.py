@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from earmark.codec.errors import UserError
+from earmark.mushra_app.cli import study_group
 from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.study.crowd import Arrival, Crowd, read_arrival, way_back
 from earmark.mushra_app.study.platform import PRESETS, read_platform
 from earmark.mushra_app.study.study import load
 from earmark.mushra_app.web import create_app
+from earmark.mushra_app.web.serving import warnings
 from tests.mushra_app.study.test_crowd import HIT, PROLIFIC, store_of, take_all
 from tests.mushra_app.visitor import Visitor
 
@@ -96,6 +99,35 @@ def test_sona_gets_its_number_back(study_folder: Path):
     app = serve(study_folder, f'[platform]\nname = "sona"\ncompleted = "{credit}{{participant}}"\n')
     assert f'href="{credit.replace("&", "&amp;")}1234"' in take_all(Visitor(app), "/?survey_code=1234")
     assert "survey_code=%SURVEY_CODE%" in _admin_page(app)
+
+
+SONA = '[platform]\nname = "sona"\n'
+CREDIT = "sona has neither completed, the address that participants return to, nor code"
+
+
+def test_without_a_way_to_credit_participants_check_and_serve_warn(study_folder: Path):
+    app = serve(study_folder, SONA)
+    assert any(CREDIT in note for note in warnings(store_of(app), "127.0.0.1", None))
+    checked = CliRunner().invoke(study_group, ["check", str(study_folder)])
+    assert CREDIT in " ".join(checked.output.split())
+    for way in ('completed = "https://sona.example/credit?code={participant}"', 'code = "S-1"'):
+        app = serve(study_folder, f"{SONA}{way}\n")
+        assert not any(CREDIT in note for note in warnings(store_of(app), "127.0.0.1", None))
+
+
+def test_a_participant_of_a_platform_is_not_asked_for_a_second_listener(study_folder: Path):
+    page = take_all(Visitor(serve(study_folder, SONA)), "/?survey_code=12345")
+    assert "everything is stored" in page
+    assert "Start a new session" not in page
+
+
+@pytest.mark.parametrize("gate", ["paused", "closed"])
+def test_who_can_come_back_is_not_sent_away_first(study_folder: Path, gate: str):
+    app = serve(study_folder, PANEL)
+    store_of(app).set_gate(gate)
+    page = Visitor(app).get(ADA).text
+    assert "Please return the task" in page
+    assert ("If you cannot do that:" in page) == (gate == "paused")
 
 
 def test_toloka_gets_a_code_to_copy(study_folder: Path):

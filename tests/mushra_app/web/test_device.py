@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from earmark.codec.errors import UserError
 from earmark.mushra_app.analysis.flags import flag
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.report.writing import write_report
+from earmark.mushra_app.study.crowd import Crowd
 from earmark.mushra_app.study.study import load
 from earmark.mushra_app.web import create_app
 from earmark.mushra_app.web.device import describe
@@ -60,8 +62,8 @@ def test_what_no_page_of_ours_sends_is_ignored(sent: str):
     assert describe("", sent) == {"type": "computer"}
 
 
-def start(visitor: Visitor, agent: str, **sent: object):
-    token = field(visitor.get("/").text, "token")
+def start(visitor: Visitor, agent: str, path: str = "/", **sent: object):
+    token = field(visitor.get(path).text, "token")
     data = {"token": token, "consent": "yes", "device": json.dumps(sent)}
     return visitor.post("/start", data=data, headers={"User-Agent": agent})
 
@@ -175,5 +177,64 @@ def test_forged_records_are_refused(study_folder: Path, record: object):
 
 def test_consent_says_what_is_recorded(study_folder: Path):
     page = Visitor(create_app(study_folder)).get("/").text
-    for word in ("for how long you heard each sound", "touch or mouse", "sample rate", "headphone check"):
+    for word in (
+        "for how long you heard it",
+        "how often you switched to it",
+        "touch or mouse",
+        "sample rate",
+        "headphone check",
+    ):
         assert word in page
+
+
+@pytest.mark.parametrize(
+    ("query", "added"),
+    [
+        ("", []),
+        ("?PROLIFIC_PID=a&STUDY_ID=b&SESSION_ID=c", ["The ids in the address", "Decisions on your work and bonuses"]),
+    ],
+)  # fmt: skip
+def test_consent_ends_with_nothing_else(study_folder: Path, query: str, added: list[str]):
+    """Prolific's three ids are stored, and approvals and bonuses (table `sent`)."""
+    app = create_app(study_folder)
+    app.extensions["earmark"].store.crowd = Crowd(prolific_completion="C1")
+    page = Visitor(app).get(f"/{query}").text
+    stored = page.partition('<p class="stored">')[2].partition("</p>")[0]
+    assert stored.endswith("Nothing else about you is stored.")
+    sentences = ["The ids in the address", "The id in the address", "Decisions on your work and bonuses"]
+    assert [one for one in sentences if one in stored] == added
+
+
+def test_the_page_on_data_protection_names_every_table():
+    """Those of the experimenter's sign-in and of settings hold nothing about listeners."""
+    from earmark.mushra_app.database.tables import Base
+
+    page = (Path(__file__).parents[3] / "docs/reference/data-protection.md").read_text(encoding="utf-8")
+    ours = {"setting", "admin_session", "failed_sign_in"}
+    assert set(Base.metadata.tables) - ours <= set(re.findall(r"`(\w+)[.`]", page))
+
+
+@pytest.mark.parametrize("source", ["panel", "prolific"])
+@pytest.mark.parametrize("screens_out", [True, False])
+def test_a_participant_on_a_refused_device_can_go_on_elsewhere_or_return(
+    study_folder: Path, source: str, screens_out: bool
+):
+    panel = 'screened_out = "https://panel.example/out?who={participant}"' if screens_out else ""
+    table = f'name = "panel"\nparticipant = "PROLIFIC_PID"\n{panel}' if source == "panel" else 'name = "prolific"'
+    (study_folder / "session.toml").write_text(f"phones = false\n[platform]\n{table}\n", encoding="utf-8")
+    app = create_app(study_folder)
+    codes = {"prolific_screen_out": "OUT7"} if screens_out else {}
+    app.extensions["earmark"].store.crowd = Crowd(anonymous=False, prolific_completion="C1", **codes)
+    visitor, address = Visitor(app), "/?PROLIFIC_PID=ada&STUDY_ID=b&SESSION_ID=c"
+    visitor.get(address)
+    page = start(visitor, IPHONE, sample_rate=48000, path=address).text
+    remedy, _, rest = page.partition("If you cannot do that:")
+    assert "open its address on a computer or tablet" in remedy
+    ways = {"panel": "https://panel.example/out?who=ada", "prolific": "complete?cc=OUT7"}
+    assert (ways[source] in rest, "Please return" in rest) == (screens_out, not screens_out)
+    assert start(Visitor(app), MAC, sample_rate=48000, path=address).request.path == "/page/volume"
+
+
+def test_a_listener_of_no_platform_is_only_told_the_remedy(study_folder: Path):
+    (study_folder / "session.toml").write_text("phones = false")
+    assert "If you cannot do that" not in start(Visitor(create_app(study_folder)), IPHONE).text

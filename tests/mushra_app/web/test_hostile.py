@@ -150,13 +150,14 @@ def test_logged_paths_hold_no_secrets(path: str, logged: str):
     assert logged_path(path) == logged
 
 
-def test_the_server_s_log_holds_no_query(study_folder: Path):
+def test_the_server_s_log_holds_no_query_and_no_address(study_folder: Path):
     process, address = serve(study_folder)
     urllib.request.urlopen(f"{address}?PROLIFIC_PID=60fd9a0c&STUDY_ID=a&SESSION_ID=b", timeout=20).close()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert '"GET /" 200' in errors
     assert "60fd9a0c" not in errors
+    assert "127.0.0.1" not in errors  # the visitor's address, which is not stored elsewhere either
 
 
 # Slow connections
