@@ -10,7 +10,9 @@ from typing import Any
 from earmark.codec.errors import UserError
 from earmark.mushra_app.building import webmushra_yaml
 from earmark.mushra_app.building.preflight import MOST_CONDITIONS
-from earmark.mushra_app.building.webmushra_texts import BEFORE, is_on, page_name, session_settings, text_of
+from earmark.mushra_app.building.webmushra_omissions import listed
+from earmark.mushra_app.building.webmushra_texts import BEFORE, read_session
+from earmark.mushra_app.building.webmushra_values import is_on, page_name, text_of
 from earmark.mushra_app.ratings.table import assign_roles
 from earmark.mushra_app.ratings.text_table import tidy
 from earmark.mushra_app.study.study import Role
@@ -71,7 +73,7 @@ def read_configuration(config: Path) -> Configuration:
     """Read the YAML file of a webMUSHRA test.
 
     Pages of type mushra become items, the texts before the first trial instructions and consent, and the questions of
-    the last page a questionnaire. Whatever else there is, is named in the notes.
+    the last page a questionnaire. All other pages, texts and options are named in the notes.
 
     Raises:
         UserError: if the file is not a webMUSHRA configuration, or no page can be imported.
@@ -79,8 +81,9 @@ def read_configuration(config: Path) -> Configuration:
     data = webmushra_yaml.read(config)
     name = tidy(text_of(data.get("testname")) or text_of(data.get("testId")) or config.stem)
     result = Configuration(name, tidy(text_of(data.get("testId"))))
-    elements, result.trials = _flat(config, data["pages"])
-    skipped: list[str] = []
+    pages = _flat(config, data["pages"])
+    elements, result.trials, skipped = pages.settings, pages.trials, pages.others
+    trials: dict[int, str] = {}
     copies: set[str] = set()
     for number, settings in enumerate(elements, start=1):
         if settings.get("type") == "mushra":
@@ -92,14 +95,22 @@ def read_configuration(config: Path) -> Configuration:
             if page.id != tidy(settings["id"]):
                 result.notes.append(f"A second page has the id {tidy(settings['id'])}; it is called {page.id}.")
             result.pages.append(page)
+            trials[number] = page.id
             copies |= copied
         elif settings.get("type") not in (*BEFORE, "finish"):
             skipped.append(f"{page_name(settings, number)} ({tidy(text_of(settings.get('type')) or 'no type')})")
     if not result.pages:
         what = f": {', '.join(skipped)}" if skipped else ""
         raise UserError(f"{config}: no page of type mushra that can be imported{what}; only MUSHRA tests can be")
-    result.session, left_out = session_settings(data, elements)
-    skipped += left_out
+    session = read_session(data, elements, trials)
+    result.session = session.settings
+    result.notes += session.notes
+    skipped += session.skipped
+    in_order = [name for number, name in trials.items() if number in pages.in_order]
+    if in_order and len(trials) > 1:
+        result.notes.append(f"Items come in random order; webMUSHRA does not shuffle {', '.join(in_order)}.")
+    if omissions := listed(session.omissions):
+        result.notes.append(f"Texts and options that are not imported: {omissions}.")
     if skipped:
         result.notes.append(f"Skipped what cannot be imported: {', '.join(skipped)}.")
     if copies:
@@ -109,37 +120,59 @@ def read_configuration(config: Path) -> Configuration:
     return result
 
 
-def _flat(config: Path, pages: Sequence[Any]) -> tuple[list[Mapping[str, Any]], int | None]:
-    """Settings of every page in order, out of nested lists; and the number of MUSHRA pages that a listener sees.
+@dataclass
+class _Pages:
+    """Pages out of nested lists.
+
+    Args:
+        settings: of every page, in order.
+        in_order: numbers of the pages that no list shuffles, counted from 1.
+        trials: number of MUSHRA pages that a listener sees; None for all.
+        others: what is no page, with the reason.
+    """
+
+    settings: list[Mapping[str, Any]] = field(default_factory=list)
+    in_order: set[int] = field(default_factory=set)
+    trials: int | None = None
+    others: list[str] = field(default_factory=list)
+
+
+def _flat(config: Path, pages: Sequence[Any]) -> _Pages:
+    """Pages in order, out of nested lists.
 
     The first element of a list may be the word "random". A number behind it means that many of the list's elements, as
     some versions of webMUSHRA have it; without one, a listener sees all.
     """
-    found: list[Mapping[str, Any]] = []
+    found = _Pages()
     seen, is_subset = 0, False
 
-    def walk(level: Sequence[Any], depth: int) -> int:
+    def walk(level: Sequence[Any], depth: int, shuffled: bool) -> int:
         """Add the pages of a list; returns the number of MUSHRA pages that a listener sees of them."""
         nonlocal seen, is_subset
         shown: list[int] = []
         wanted = None
+        shuffled |= level[:1] == ["random"]
         for element in level:
             seen += 1
             if seen > MOST_PAGES or depth > DEEPEST:
                 raise UserError(f"{config}: over {MOST_PAGES} pages, or lists that contain themselves")
             if isinstance(element, list):
-                shown.append(walk(element, depth + 1))
+                shown.append(walk(element, depth + 1, shuffled))
             elif isinstance(element, dict):
-                found.append(element)
+                found.settings.append(element)
+                found.in_order |= set() if shuffled else {len(found.settings)}
                 shown.append(element.get("type") == "mushra")
             elif level[0] == "random" and str(element).isdecimal():
                 wanted = int(element)
+            elif element and element != "random":
+                found.others.append(f"{tidy(str(element))} (not a page)")
         is_subset |= wanted is not None and wanted < len(shown)
         # A random choice of elements with different numbers of pages shows their mean number.
         return round(sum(shown) * min(1, wanted / len(shown))) if wanted is not None and shown else sum(shown)
 
-    total = walk(pages, 0)
-    return found, max(1, total) if is_subset else None
+    total = walk(pages, 0, False)
+    found.trials = max(1, total) if is_subset else None
+    return found
 
 
 def _page(settings: Mapping[str, Any], taken: set[str]) -> tuple[Page, set[str]]:

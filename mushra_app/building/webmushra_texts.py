@@ -3,48 +3,121 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from html.parser import HTMLParser
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from earmark.mushra_app.building.plain_text import lost_elements, plain_text
+from earmark.mushra_app.building.webmushra_omissions import IMPORTED, omitted
+from earmark.mushra_app.building.webmushra_questions import read_questions
+from earmark.mushra_app.building.webmushra_values import page_name, text_of
 from earmark.mushra_app.ratings.text_table import tidy
-from earmark.mushra_app.study.questions import question_of
 from earmark.mushra_app.study.translations import LANGUAGES
 
 BEFORE = ("generic", "consent", "volume")  # types of pages whose texts come before the first trial
-KINDS = {"text": "text", "long_text": "text", "number": "number", "likert": "choice"}  # of questions: theirs -> ours
 
 
-def session_settings(data: Mapping[str, Any], pages: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """Title, instructions, consent, language and questionnaire; and the names of texts and questions left out.
+@dataclass
+class Session:
+    """Settings for session.toml, and what they leave out.
+
+    Args:
+        settings: title, instructions, consent, language, questionnaire.
+        skipped: names of texts and questions left out as a whole, each with the reason.
+        omissions: page -> keys of its settings that are left out.
+        notes: what was done with the texts, one sentence each.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    omissions: list[tuple[str, list[str]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_session(data: Mapping[str, Any], pages: Sequence[Mapping[str, Any]], trials: Mapping[int, str]) -> Session:
+    """Title, instructions, consent, language and questionnaire.
+
+    The text of the first trial ends the instructions, if it comes first for every listener or all trials share it.
 
     Args:
         data: the whole configuration.
         pages: settings of all its pages, in order.
+        trials: number of each page that becomes an item, counted from 1 -> id of the item.
     """
-    session: dict[str, Any] = {}
-    skipped: list[str] = []
+    found = Session()
+    _read_test(data, found)
+    outer = {id(page) for page in data["pages"]}  # the others are within a list, whose order may be random
+    shared = _shared_text(pages, trials, outer)
     instructions: list[str] = []
+    questions: list[Any] = []
     trials_begin = False
     for number, page in enumerate(pages, start=1):
-        kind, text = page.get("type"), plain_text(text_of(page.get("content")))
-        nested = not any(page is one for one in data["pages"])  # within a list, whose order may be random
-        trials_begin |= nested or kind not in (*BEFORE, "finish")
-        if kind == "generic" and text and not trials_begin:
+        kind, text = text_of(page.get("type")), _content(page)
+        trials_begin |= id(page) not in outer or kind not in (*BEFORE, "finish")
+        if kind not in IMPORTED or (kind == "mushra" and number not in trials):
+            continue  # skipped as a whole
+        if reason := _reason_to_skip(kind, text, trials_begin, found):
+            found.skipped.append(f"{page_name(page, number)} ({reason})")
+            continue
+        imported = set(IMPORTED[kind])
+        if text and (kind in ("generic", "consent") or (kind == "mushra" and text == shared)):
+            imported.add("content")
+        if kind == "generic" and text:
             instructions.append(text)
-        elif kind == "generic" and text:
-            skipped.append(f"{page_name(page, number)} (a text after the first trial)")
-        elif kind == "consent" and text and "consent" not in session:
-            session["consent"] = text
+        elif kind == "consent" and text:
+            found.settings["consent"] = text
         elif kind == "finish" and isinstance(page.get("questionnaire"), list):
-            skipped += _read_questions(page["questionnaire"], session)
-    if tidy(text_of(data.get("testname"))):
-        session["title"] = tidy(text_of(data.get("testname")))
+            questions += page["questionnaire"]
+            imported.add("questionnaire")
+        lost = lost_elements(text_of(page.get("content"))) if "content" in imported else []
+        found.omissions.append((trials.get(number, page_name(page, number)), [*omitted(page, imported), *lost]))
+    if shared:
+        instructions.append(shared)
+        found.notes.append(f"The text above the sliders of {next(iter(trials.values()))} ends the instructions.")
     if instructions:
-        session["instructions"] = "\n\n".join(instructions)
-    if data.get("language") in LANGUAGES:
-        session["language"] = data["language"]
-    return session, skipped
+        found.settings["instructions"] = "\n\n".join(instructions)
+    _read_questions(questions, found)
+    return found
+
+
+def _read_test(data: Mapping[str, Any], found: Session) -> None:
+    """Title and language."""
+    title, language = tidy(text_of(data.get("testname"))), text_of(data.get("language"))
+    imported = set(IMPORTED["test"])
+    if title:
+        found.settings["title"] = title
+    if language in LANGUAGES:
+        found.settings["language"] = language
+        imported.add("language")
+    found.omissions.append(("the test", omitted(data, imported)))
+
+
+def _read_questions(questions: Sequence[Any], found: Session) -> None:
+    asked, skipped, omissions = read_questions(questions)
+    if asked:
+        found.settings["questionnaire"] = [{"place": "after", "questions": asked}]
+    found.skipped += skipped
+    found.omissions += omissions
+
+
+def _reason_to_skip(kind: str, text: str, trials_begin: bool, found: Session) -> str:
+    if kind == "generic" and text and trials_begin:
+        return "a text after the first trial"
+    if kind == "consent" and text and "consent" in found.settings:
+        return "a second page of consent"
+    return ""
+
+
+def _shared_text(pages: Sequence[Mapping[str, Any]], trials: Mapping[int, str], outer: set[int]) -> str:
+    """Text of the first trial, if it comes first for every listener or all trials that have a text have this one."""
+    texts = {number: _content(pages[number - 1]) for number in trials}
+    first = next(iter(trials))
+    is_same = {text for text in texts.values() if text} == {texts[first]}
+    return texts[first] if is_same or id(pages[first - 1]) in outer else ""
+
+
+def _content(page: Mapping[str, Any]) -> str:
+    return plain_text(text_of(page.get("content")))
 
 
 def session_toml(session: Mapping[str, Any]) -> str:
@@ -61,101 +134,3 @@ def session_toml(session: Mapping[str, Any]) -> str:
 def _toml(value: object) -> str:
     # Strings, numbers, truth values and lists of JSON are values of TOML as well, once DEL is escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _read_questions(questions: Sequence[Any], session: dict[str, Any]) -> list[str]:
-    """Add the questions of the last page; returns the names of those that cannot be asked."""
-    tables: list[dict[str, Any]] = []
-    skipped: list[str] = []
-    names: set[str] = set()
-    for question in questions:
-        settings = question if isinstance(question, dict) else {}
-        name = tidy(text_of(settings.get("name"))) or "a question without a name"
-        kind = KINDS.get(text_of(settings.get("type")), "")
-        table: dict[str, Any] = {"name": name, "ask": plain_text(text_of(settings.get("label"))) or name, "kind": kind}
-        if is_on(settings.get("optional")):
-            table["optional"] = True
-        if kind == "choice":
-            answers = settings.get("response")
-            table["choices"] = [
-                plain_text(text_of(one.get("label"))) or tidy(text_of(one.get("value")))
-                for one in (answers if isinstance(answers, list) else [])
-                if isinstance(one, dict)
-            ]
-        elif kind == "number":
-            table |= {ours: float(settings[theirs]) for ours, theirs in (("low", "min"), ("high", "max"))
-                      if _is_number(settings.get(theirs))}  # fmt: skip
-        try:
-            question_of(table)
-            if name in names:
-                raise ValueError("a second question of this name")
-        except ValueError as error:
-            skipped.append(f"{name} (question: {error})")
-            continue
-        names.add(name)
-        tables.append(table)
-    if tables:
-        session["questionnaire"] = [{"place": "after", "questions": tables}]
-    return skipped
-
-
-BREAKS = {
-    **dict.fromkeys(("p", "div", "ul", "ol", *(f"h{level}" for level in range(1, 7))), "\n\n"),
-    "br": "\n", "tr": "\n", "li": "\n- ",
-}  # fmt: skip
-
-
-class _Text(HTMLParser):
-    """Collects the text of HTML: paragraphs separated by an empty line, list items on lines of their own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self.hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.hidden += tag in ("script", "style")
-        self.parts.append(BREAKS.get(tag, ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        self.hidden -= tag in ("script", "style")
-        self.parts.append("\n\n" if BREAKS.get(tag) == "\n\n" else "")
-
-    def handle_data(self, data: str) -> None:
-        if self.hidden <= 0:
-            self.parts.append(data)
-
-
-def plain_text(html: str) -> str:
-    """The text of HTML, in paragraphs separated by an empty line."""
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    lines = [tidy(line) for line in "".join(parser.parts).split("\n")]
-    return "\n".join(_paragraphs(lines)).strip()
-
-
-def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
-    """Lines without repeated empty ones."""
-    for before, line in zip(["", *lines], lines, strict=False):
-        if line or before:
-            yield line
-
-
-def page_name(settings: Mapping[str, Any], number: int) -> str:
-    """How messages call a page: by its id, its title, or its number."""
-    return tidy(text_of(settings.get("id")) or text_of(settings.get("name"))) or f"page {number}"
-
-
-def text_of(value: object) -> str:
-    """The value if it is text, else nothing."""
-    return value if isinstance(value, str) else ""
-
-
-def is_on(value: object) -> bool:
-    """Whether an option of a page is set."""
-    return str(value).lower() in ("true", "yes", "on")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, str) and value.strip().lstrip("+-").replace(".", "", 1).isdecimal()

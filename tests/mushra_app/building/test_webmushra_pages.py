@@ -14,11 +14,11 @@ import pytest
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.mushra_app.building import webmushra_yaml
+from earmark.mushra_app.building.plain_text import plain_text
 from earmark.mushra_app.building.preflight import check_study
 from earmark.mushra_app.building.stimulus_faults import StimulusError
 from earmark.mushra_app.building.webmushra_pages import Configuration, read_configuration
 from earmark.mushra_app.building.webmushra_study import import_webmushra
-from earmark.mushra_app.building.webmushra_texts import plain_text
 from earmark.mushra_app.web import create_app
 from tests.mushra_app.visitor import Visitor
 
@@ -130,10 +130,7 @@ def test_default(tmp_path):
         ],
     }
     (note,) = [note for note in configuration.notes if "Skipped" in note]
-    assert (
-        note
-        == 'Skipped what cannot be imported: mood (question: kind "": there are choice, choices, number, text, scale).'
-    )
+    assert note == "Skipped what cannot be imported: mood (question: type slider)."
 
 
 def test_consent(tmp_path):
@@ -144,7 +141,10 @@ def test_consent(tmp_path):
     imported = import_webmushra(tmp_path / "test.yaml", tmp_path / "study", annotations=1)
     study = imported.study
     assert study.texts.title == "A test: of codecs"
-    assert study.texts.instructions == "Welcome!\n\nThis test has:\n\n- speech\n- music & noise"
+    assert study.texts.instructions == (
+        "Welcome!\n\nThis test has:\n\n- speech\n- music & noise\n\n"
+        "Rate the Basic Audio Quality. Reminder: it is a single attribute.\n100 is best."
+    )
     assert study.texts.consent == "We store your answers.\nDo you agree?"
     assert [set(item.stimuli) for item in study.items] == [
         {"reference", "C1", "C2", "anchor35", "anchor70"}, {"reference", "C1", "C2"}, {"reference", "C1", "C2"}
