@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -35,11 +36,18 @@ def small(*settings):
     return recipe_files.load("tiny", (*SMALL, *settings))
 
 
-@pytest.fixture
-def begun(corpus, tmp_path):
+@pytest.fixture(scope="module")
+def begun_to_copy(corpus, tmp_path_factory):
     """Folder of a training that stopped after its first update."""
-    assert not train(small(), [Shards(corpus)], tmp_path / "run", ALONE, stop_after=0, tensorboard=False)
-    return tmp_path / "run"
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    assert not train(small(), [Shards(corpus)], folder, ALONE, stop_after=0, tensorboard=False)
+    return folder
+
+
+@pytest.fixture
+def begun(begun_to_copy, tmp_path):
+    """Copy of that folder for one test."""
+    return shutil.copytree(begun_to_copy, tmp_path / "run")
 
 
 @pytest.fixture
