@@ -8,6 +8,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
 
 from earmark.codec import audio
-from earmark.mushra_app.database import admin_access
+from earmark.mushra_app.database import admin_access, write_queue
 from earmark.mushra_app.study import study as studies
 from earmark.mushra_app.study.study import Condition, Item, Stimulus, Study
 from earmark.mushra_app.web import create_app
@@ -95,6 +98,32 @@ def compiled_templates() -> Iterator[None]:
     """Compile each template once, not for the app of every test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": CompiledTemplates()})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_statements() -> Iterator[None]:
+    """Compile each SQL statement once, not for the database of every test."""
+    statements, begin = LRUCache(5000), Engine.__init__
+
+    def begin_with_statements(self: Engine, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
+        if type(self.dialect) is SQLiteDialect_pysqlite:
+            self._compiled_cache = statements
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "__init__", begin_with_statements)
+        # A compiled statement is found by its dialect, too.
+        patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda self, other: type(self) is type(other))
+        patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda self: hash(type(self)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lazy_disk() -> Iterator[None]:
+    """Leave it to the system when ratings reach the disk; only a loss of power would show the difference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write_queue, "_sync", lambda descriptor: None)
         yield
 
 
