@@ -22,6 +22,7 @@ from earmark.mushra_app.database.store import Store
 from earmark.mushra_app.database.tables import Step
 from earmark.mushra_app.report.study_ratings import study_ratings
 from earmark.mushra_app.report.writing import write_report
+from earmark.mushra_app.study.crowd import Crowd
 from earmark.mushra_app.study.headphone_check import rounds
 from earmark.mushra_app.study.study import Study
 from earmark.mushra_app.web import create_app
@@ -53,9 +54,10 @@ axe.run(document, { resultTypes: ["violations"], ...options }).then(({ violation
 """
 
 
-# Notices are judged too.
+# Notices are judged too, and what opens.
 NOTICES = """
 for (const notice of document.querySelectorAll(".notice[hidden]")) notice.hidden = false;
+for (const details of document.querySelectorAll("details")) details.open = true;
 """
 
 
@@ -81,12 +83,23 @@ class Pages:
         webdriver.support.wait.WebDriverWait(self.browser, 20, 0.02).until(
             lambda browser: browser.execute_script("return document.querySelector(arguments[0]) !== null", ready)
         )
+        self.judge()
+
+    def judge(self) -> None:
         self.browser.execute_script(self.axe + NOTICES)
         for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
             media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
             self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
             assert self.browser.execute_async_script(RUN, options) == [], (self.browser.title, scheme)
         self.seen.append(self.browser.title)
+
+    def check_problem(self) -> None:
+        """Send the form of the page without answers, and judge the page that says so."""
+        self.browser.execute_script("document.forms[0].submit()")
+        webdriver.support.wait.WebDriverWait(self.browser, 20, 0.02).until(
+            lambda browser: browser.execute_script("return document.querySelector('main > [role=alert]') !== null")
+        )
+        self.judge()
 
 
 @pytest.fixture
@@ -114,6 +127,20 @@ def provoke_faults(app: Flask, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
     assert Visitor(app).get("/?PROLIFIC_PID=damaged").status_code == 400
 
 
+def check_ways_back(pages: Pages, store: Store) -> None:
+    """A second session in a browser, and somebody who comes while the test pauses."""
+    store.crowd = Crowd(prolific_completion="C1DONE")
+    ada, bob, cid = (f"?PROLIFIC_PID={name}&STUDY_ID=s&SESSION_ID={name}" for name in ("ada", "bob", "cid"))
+    pages.visitor = Visitor(pages.app)
+    pages.visitor.begin(f"/{ada}")
+    Visitor(pages.app).begin(f"/{bob}")
+    pages.check(bob)
+    store.set_gate("paused")
+    pages.visitor = Visitor(pages.app)
+    pages.check(cid)
+    assert "Please return your submission" in pages.browser.page_source
+
+
 def test_no_page_has_a_violation(pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     visitor, store = pages.visitor, pages.app.extensions["earmark"].store
     pages.check("")
@@ -129,6 +156,8 @@ def test_no_page_has_a_violation(pages: Pages, tmp_path: Path, monkeypatch: pyte
         ready = {"/page/volume": "#toggle:enabled", "/page/headphones": ".round button:enabled",
                  "/page/attention": "#toggle:enabled"}  # fmt: skip
         pages.check(path.lstrip("/"), ready.get(path, "body"))
+        if path == "/page/questionnaire":
+            pages.check_problem()
         answers = {"q0": "33", "q1": "in-ear", "q2": "3", "q3": "", "score": "50", "attempt": "0"}
         with store.reading() as session:
             step = session.query(Step).filter_by(type="headphones").first()
@@ -137,6 +166,8 @@ def test_no_page_has_a_violation(pages: Pages, tmp_path: Path, monkeypatch: pyte
     pages.check("thanks")
     pages.check("declined")
     pages.check("nowhere")  # an error
+    check_ways_back(pages, store)
+    pages.visitor = visitor
     pages.check("admin/sign-in")
     form = {"password": admin_access.new_password(store)}
     visitor.client.post("/admin/sign-in", data=form)
@@ -145,4 +176,4 @@ def test_no_page_has_a_violation(pages: Pages, tmp_path: Path, monkeypatch: pyte
     resize(pages.browser, 390, 800)  # so narrow that tables scroll
     pages.show(f"{pages.url}admin/")
     pages.show(report.page.as_uri())
-    assert len(pages.seen) == 14
+    assert len(pages.seen) == 17

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import socket
 import sqlite3
 import stat
@@ -241,7 +242,7 @@ def test_the_processes_of_the_recipe(
 
 
 def backed_up_listeners(database: str, folder: Path) -> str:
-    """Number of listeners in a copy made by the recipe's health check and backup command."""
+    """Number of listeners in a database restored from a copy, by the commands of the recipe and of its page."""
     server = make_url(database)
     tools = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
     socket_folder = f"--host={server.query['host']}"
@@ -251,12 +252,19 @@ def backed_up_listeners(database: str, folder: Path) -> str:
     (dump,) = re.findall(r"exec -T database (pg_dump \S+) earmark > monday\.sql", page)
     program, user = dump.split()
     copy = subprocess.run([tools / program, user, socket_folder, server.database], check=True, capture_output=True)
-    psql = [tools / "psql", user, socket_folder, "--quiet", "--tuples-only", "--no-align"]
-    subprocess.run([*psql, "--command=CREATE DATABASE restored", "postgres"], check=True)
-    subprocess.run([*psql, "restored"], check=True, input=copy.stdout, stdout=subprocess.DEVNULL)
-    count = subprocess.run([*psql, "--command=SELECT count(*) FROM listener", "restored"], check=True,
+    psql = [tools / "psql", user, socket_folder]
+    subprocess.run([*psql, "--quiet", "--command=CREATE DATABASE old", "postgres"], check=True)
+    for line in re.findall(r"exec -T database psql (.*)", page):  # the app is connected to the database earmark here
+        command, _, file = (
+            line.replace("DATABASE earmark", "DATABASE old").replace("TO earmark", "TO old").partition(" < ")
+        )
+        content = copy.stdout if file == "monday.sql" else b""
+        subprocess.run([tools / "psql", socket_folder, *shlex.split(command)], check=True, input=content,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+    count = subprocess.run([*psql, "-qtA", "--command=SELECT count(*) FROM listener", "old"], check=True,
                            capture_output=True, text=True)  # fmt: skip
-    subprocess.run([*psql, "--command=DROP DATABASE restored", "postgres"], check=True)
+    drop = ["--command=DROP DATABASE old", "--command=DROP DATABASE damaged"]
+    subprocess.run([*psql, "--quiet", *drop, "postgres"], check=True)
     return count.stdout.strip()
 
 
