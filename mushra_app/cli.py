@@ -266,17 +266,17 @@ def report(
     from earmark.mushra_app.ratings.columns import parse_columns
     from earmark.mushra_app.ratings.errors import SHOWN, RatingsError
     from earmark.mushra_app.ratings.scales import parse_scale
-    from earmark.mushra_app.report.loading import load_ratings
+    from earmark.mushra_app.report.loading import load_ratings, report_folder
     from earmark.mushra_app.report.writing import terminal_table
     from earmark.mushra_app.study.study import load
 
     sources = ratings or ((study,) if study is not None else ())
     if not sources or (ratings and study is not None):
         raise UserError("name either a STUDY or --ratings PATH")
-    default = sources[0] / "report" if study is not None else sources[0].with_name(f"{sources[0].stem}-report")
+    out = out or (study / "report" if study is not None else report_folder(sources[0]))
     if study is not None:
         load(study)  # refuses a folder that is no study
-    require_new((out or default) / PAGE, force)
+    require_new(out / PAGE, force)
     try:
         loaded = load_ratings(
             sources, reference=reference, low_anchor=low_anchor, mid_anchor=mid_anchor, database=database,
@@ -286,7 +286,7 @@ def report(
         for line in error.errors if len(error.errors) > SHOWN else ():
             click.echo(line, err=True)
         raise
-    written = loaded.report(out or default, screen, intervals, rates=rates, published=published)
+    written = loaded.report(out, screen, intervals, rates=rates, published=published)
     Console().print(terminal_table(written.summary, written.intervals))
     print_notes(written.notes)
     click.echo(f"{written.kept} of {counted(written.listeners, 'listener')} kept; report: {written.page}")

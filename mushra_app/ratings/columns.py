@@ -13,7 +13,7 @@ import pandas as pd
 from earmark.codec.errors import UserError
 from earmark.codec.suggestions import did_you_mean
 from earmark.eval.statistics.aggregate import ALL
-from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.errors import Errors, NoRatingsError
 from earmark.mushra_app.ratings.readable import KEY
 from earmark.mushra_app.ratings.scales import is_empty, numbers
 from earmark.mushra_app.ratings.text_table import tidied, tidy
@@ -128,21 +128,27 @@ def heading_of(path: Path, table: pd.DataFrame, column: str, heading: str) -> st
     if count == 1 or (count == 0 and len(likely) == 1):
         return heading if count else likely[0]
     fault = "two columns are" if count else "no column is"
-    shown = "" if count else f"{did_you_mean(heading, table.columns)}; its columns are {_listed(table.columns)}"
+    shown = "" if count else f"{did_you_mean(heading, table.columns)}; its columns are {listed(table.columns)}"
     raise UserError(f"{path}: {fault} called {heading} (--columns {column}={heading}){shown}")
 
 
 def require_columns(path: Path, table: pd.DataFrame, names: Collection[str]) -> None:
-    """Raise UserError if one of the four columns of a rating has no name."""
+    """Check that each of the four columns of a rating has a name.
+
+    Raises:
+        NoRatingsError: if most have none.
+        UserError: if some have none.
+    """
     missing = [column for column in (*KEY, "score") if column not in names]
     if missing:
-        raise UserError(
-            f"{path}: no column for {', '.join(missing)}; its columns are {_listed(table.columns)}. A table needs "
+        raise (NoRatingsError if len(missing) > 2 else UserError)(
+            f"{path}: no column for {', '.join(missing)}; its columns are {listed(table.columns)}. A table needs "
             "listener, item, condition and score, or a column per condition; name yours by --columns"
         )
 
 
-def _listed(headings: Sequence[str] | pd.Index) -> str:
+def listed(headings: Sequence[str] | pd.Index) -> str:
+    """The first headings, for a message."""
     return ", ".join(headings[:12]) + (", ..." if len(headings) > 12 else "")
 
 

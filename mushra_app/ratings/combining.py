@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +85,7 @@ def without_items(
     items = list(frame["item"].unique())
     skipped: set[str] = set()
     for pattern in skip:
-        matches = {item for item in items if fnmatchcase(item, pattern)}
+        matches = {pattern} & {*items} or {item for item in items if _wildcard(pattern).fullmatch(item)}
         if not matches:
             some = ", ".join(items[:5]) + (", ..." if len(items) > 5 else "")
             errors.add(path, f"--skip-item {pattern}: no such item; there are {some}{did_you_mean(pattern, items)}")
@@ -97,4 +96,11 @@ def without_items(
     practice = [tidy(item) for item in items if PRACTICE.search(item) and item not in skipped]
     if practice:
         notes.append(f"These items look like practice: {', '.join(practice)}. --skip-item NAME leaves one out.")
+    if items and skipped >= {*items}:
+        errors.add(path, f"--skip-item skips every item ({', '.join(items[:5])}{', ...' if len(items) > 5 else ''})")
     return frame[~frame["item"].isin(skipped)].reset_index(drop=True) if skipped else frame, notes
+
+
+def _wildcard(pattern: str) -> re.Pattern[str]:
+    """A pattern in which * stands for any text and ? for a character; all else for itself, brackets included."""
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)

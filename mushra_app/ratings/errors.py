@@ -21,6 +21,10 @@ class RatingsError(UserError):
         super().__init__(shown + more if len(errors) == 1 else f"{counted(len(errors), 'error')}: {shown}{more}")
 
 
+class NoRatingsError(UserError):
+    """A readable file that holds no ratings, such as a README; folders may have some."""
+
+
 @dataclass
 class Errors:
     """Collects errors while files are read."""

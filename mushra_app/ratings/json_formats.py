@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from earmark.codec.errors import UserError
-from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.errors import Errors, NoRatingsError
 from earmark.mushra_app.ratings.readable import ReadRatings
 from earmark.mushra_app.ratings.scales import EMPTY
 from earmark.mushra_app.ratings.text_table import tidied, tidy
@@ -78,7 +78,7 @@ def as_table(path: Path, data: Any) -> pd.DataFrame:
     utterance or item, rating.
 
     Raises:
-        UserError: if it is neither.
+        NoRatingsError: if it is neither.
     """
     if is_listen_and_rate(data):
         metadata = data.get("metadata")
@@ -90,7 +90,7 @@ def as_table(path: Path, data: Any) -> pd.DataFrame:
     elif isinstance(data, list) and data and all(isinstance(one, dict) for one in data):
         records = [_flat(one) for one in data]
     else:
-        raise UserError(
+        raise NoRatingsError(
             f"{path}: JSON, but not results of listen-and-rate or BeaqleJS, nor a list of rows; convert it to a long "
             "table with listener, item, condition, score"
         )

@@ -12,7 +12,7 @@ from earmark.codec.suggestions import did_you_mean
 from earmark.codec.text import counted
 from earmark.mushra_app.ratings import columns as parts
 from earmark.mushra_app.ratings.columns import MAPPED, USUAL, ColumnMap
-from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.errors import Errors, NoRatingsError
 from earmark.mushra_app.ratings.readable import ReadRatings
 from earmark.mushra_app.ratings.scales import is_empty
 from earmark.mushra_app.ratings.stimulus_names import AUDIO_NAME, grid_separator
@@ -38,12 +38,17 @@ def read_mapped(path: Path, table: pd.DataFrame, columns: ColumnMap, errors: Err
     Columns that the map leaves out have their usual headings. The file is the listener if none of them is.
 
     Raises:
+        NoRatingsError: if no heading exists.
         UserError: if a heading does not exist or occurs twice, or a column is missing.
     """
     wanted = {name: value for name, value in columns.items() if name != "conditions" and isinstance(value, str)}
-    names = {name: parts.heading_of(path, table, name, heading) for name, heading in wanted.items()}
     given = columns.get("conditions", ())
     given = [given] if isinstance(given, str) else given
+    if not {parts.alike(heading) for heading in table.columns} & {*map(parts.alike, (*wanted.values(), *given))}:
+        raise NoRatingsError(
+            f"{path}: has none of the columns named by --columns; it has {parts.listed(table.columns)}"
+        )
+    names = {name: parts.heading_of(path, table, name, heading) for name, heading in wanted.items()}
     chosen = [parts.heading_of(path, table, "conditions", heading) for heading in given]
     usual = _usual_columns(path, table, columns, {*names.values(), *chosen})
     names |= usual

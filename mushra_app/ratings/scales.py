@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from earmark.codec.errors import UserError
+from earmark.codec.text import counted
 
 Scale = tuple[float, float]  # lowest and highest score
 FULL: Scale = (0.0, 100.0)
@@ -46,15 +47,41 @@ def mapped(scores: pd.Series[float], scale: Scale) -> pd.Series[float]:
     return (scores - low) / (high - low) * 100
 
 
-def hint(scores: pd.Series[float]) -> str | None:
-    """A sentence on the scale that the scores, read as 0 to 100, may have instead; None if they look right."""
-    values = scores.to_numpy()
-    if len(values) < 2 or np.ptp(values) == 0:
-        return None
-    for (low, high), name in OTHERS.items():
-        if values.min() >= low and values.max() <= high:
-            return (
+def hints(files: Mapping[str, pd.Series[float]]) -> list[str]:
+    """Sentences on scales that scores, read as 0 to 100, may have instead; each file is judged on its own.
+
+    Args:
+        files: scores, by name of their file.
+    """
+    guesses = {name: _guess(scores) for name, scores in files.items()}
+    found = {scale for scale in guesses.values() if scale is not None}
+    if not found and files:
+        whole = _guess(pd.concat(list(files.values())))  # files of one rating each say nothing on their own
+        guesses = dict.fromkeys(files, whole)
+        found = set() if whole is None else {whole}
+    elif len(found) == 1:
+        (scale,) = found
+        constant = {name for name, scores in files.items() if scores.nunique() < 2 and scores.between(*scale).all()}
+        guesses |= dict.fromkeys(constant, scale)
+    sentences = []
+    for scale in sorted(found):
+        (low, high), names = scale, [name for name, guess in guesses.items() if guess == scale]
+        if len(names) == len(files):
+            sentences.append(
                 f"All scores lie between {low:g} and {high:g}. They are shown as they are; if that is the scale, "
-                f"--scale {name} maps it to 0 to 100."
+                f"--scale {OTHERS[scale]} maps it to 0 to 100."
             )
-    return None
+            continue
+        more = f" and {counted(len(names) - 1, 'other file')}" if len(names) > 1 else ""
+        sentences.append(
+            f"{names[0]}{more}: all scores lie between {low:g} and {high:g}, unlike those of the other files. If that "
+            "is another scale, map them to 0 to 100 first; --scale is for all files."
+        )
+    return sentences
+
+
+def _guess(scores: pd.Series[float]) -> Scale | None:
+    """The narrowest usual scale that holds all scores; None if there is none or too few scores."""
+    if scores.nunique() < 2:
+        return None
+    return next((scale for scale in OTHERS if scores.between(*scale).all()), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -83,7 +83,12 @@ def excluded_by_hand(frame: pd.DataFrame) -> dict[str, str]:
 
 
 def assign_roles(
-    conditions: Iterable[str], named: Mapping[Role, str | None], source: str, *, hints: bool = True
+    conditions: Iterable[str],
+    named: Mapping[Role, str | None],
+    source: str,
+    *,
+    hints: bool = True,
+    by_file: Collection[Role] = (),
 ) -> tuple[dict[str, Role], tuple[str, ...]]:
     """Decide which condition is the hidden reference and which are the anchors: as named, else by their usual names.
 
@@ -92,6 +97,7 @@ def assign_roles(
         named: role -> condition named by the user, or None.
         source: file or study, for error messages.
         hints: whether notes mention the option that sets the role.
+        by_file: roles that the file names, not the user.
 
     Returns:
         condition -> role, and a note on each role.
@@ -104,7 +110,8 @@ def assign_roles(
     notes = []
     for role in SPECIAL_ROLES:
         if named.get(role) is not None:
-            hint = f" ({OPTIONS[role]})" if hints else ""
+            by = "by the file" if role in by_file else OPTIONS[role]
+            hint = f" ({by})" if hints else ""
             notes.append(f"The {role} is “{named[role]}”{hint}.")
             continue
         usual = [name for name in conditions if roles[name] == "system" and looks_like(role, name)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from earmark.codec.errors import UserError
 from earmark.mushra_app.ratings import columns as parts
 from earmark.mushra_app.ratings.columns import ColumnMap, Layout, alike
-from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.errors import Errors, NoRatingsError
 from earmark.mushra_app.ratings.identity import separated
 from earmark.mushra_app.ratings.mapped import read_mapped
 from earmark.mushra_app.ratings.readable import KEY, ReadRatings
@@ -54,7 +54,8 @@ def read_any_table(path: Path, table: pd.DataFrame, columns: ColumnMap | None, e
         columns: map of our columns to headings, given by the user; None to determine the format.
 
     Raises:
-        UserError: if the headings are none of a rating table.
+        NoRatingsError: if the headings are none of a rating table.
+        UserError: if some are.
     """
     if columns:
         return read_mapped(path, table, columns, errors)
@@ -64,6 +65,8 @@ def read_any_table(path: Path, table: pd.DataFrame, columns: ColumnMap | None, e
         read.notes[:0] = remarks
         read.names_listeners &= not remarks
         return read
+    if "session_test_id" in table.columns:
+        raise NoRatingsError(f"{path}: a webMUSHRA result file without MUSHRA ratings, of pages of another type")
     if _has(path, table, "wm_id", "wm_type", "responses_stimulus", "responses_score"):
         return _read_long(path, table[table["wm_type"] == "mushra"], PYMUSHRA, "pymushra result file", errors)
     if sum(AUDIO_NAME.fullmatch(heading) is not None for heading in table.columns) >= 2:
@@ -80,6 +83,16 @@ def read_any_table(path: Path, table: pd.DataFrame, columns: ColumnMap | None, e
     if {"session_id", "test_type"} <= set(table.columns):
         return _read_long(path, table, LONG, "listen-and-rate result file", errors)
     return _read_long(path, table, LONG, "long table", errors)
+
+
+def may_have_ratings(headings: Collection[str], columns: ColumnMap | None) -> bool:
+    """Whether a table that is damaged below its headings had ratings, by its headings."""
+    layouts = (LONG, WEBMUSHRA, PYMUSHRA)
+    usual = {parts.alike(one) for layout in layouts for name in (*KEY, "score") for one in layout.columns[name]}
+    mapped = {parts.alike(one) for one in (columns or {}).values() if isinstance(one, str)}
+    present = {*map(parts.alike, headings)}
+    audio = [heading for heading in headings if AUDIO_NAME.fullmatch(heading)]
+    return len(present & usual) >= 2 or len(audio) >= 2 or bool(present & mapped)
 
 
 def _has(path: Path, table: pd.DataFrame, *headings: str) -> bool:

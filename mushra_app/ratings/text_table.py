@@ -16,6 +16,14 @@ LONGEST_LINE = 1 << 20  # characters
 MOST_COLUMNS = 10_000
 
 
+class DamagedTableError(UserError):
+    """A table whose rows do not fit its headings, which `headings` has as text."""
+
+    def __init__(self, message: str, headings: list[str]) -> None:
+        super().__init__(message)
+        self.headings = headings
+
+
 def decoded(path: Path) -> tuple[str, str]:
     """Text of a file, and its encoding: UTF-8, UTF-16, or Windows-1252 if it is neither.
 
@@ -79,7 +87,8 @@ def read_table(path: Path, text: str | None = None) -> pd.DataFrame:
         raise UserError(f"{path}: empty; export the ratings again") from None
     except pd.errors.ParserError as error:
         detail = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise UserError(f"{path}: damaged table: {detail}; export the ratings again") from error
+        first = [tidy(cell.strip('"')) for cell in re.split("[,;\t]", _first_line(path, text or "")[1])]
+        raise DamagedTableError(f"{path}: damaged table: {detail}; export the ratings again", first) from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: a damaged Parquet file ({error}); export the ratings again") from error
     cells = cells[~(cells == "").all(axis=1)]

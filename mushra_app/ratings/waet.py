@@ -12,7 +12,7 @@ import pandas as pd
 
 from earmark.codec.errors import UserError
 from earmark.codec.text import counted
-from earmark.mushra_app.ratings.errors import Errors
+from earmark.mushra_app.ratings.errors import Errors, NoRatingsError
 from earmark.mushra_app.ratings.readable import ReadRatings
 from earmark.mushra_app.ratings.scales import EMPTY
 from earmark.mushra_app.ratings.text_table import tidy
@@ -30,7 +30,8 @@ def read_waet(path: Path, text: str, errors: Errors) -> ReadRatings:
     that was shown again is another session of the listener.
 
     Raises:
-        UserError: if it is not such a file.
+        NoRatingsError: if it is another XML file.
+        UserError: if it is damaged.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise UserError(f"{path}: has a document type or entities, which result files do not have")
@@ -39,7 +40,7 @@ def read_waet(path: Path, text: str, errors: Errors) -> ReadRatings:
     except ElementTree.ParseError as error:
         raise UserError(f"{path}: damaged XML ({error}); export the ratings again") from error
     if root.tag != ROOT:
-        raise UserError(f"{path}: XML, but not a result of the Web Audio Evaluation Tool (<{ROOT}>)")
+        raise NoRatingsError(f"{path}: XML, but not a result of the Web Audio Evaluation Tool (<{ROOT}>)")
     key = tidy(root.get("key") or "")
     pages = [page for page in root.findall("page") if page.get("ref")]
     complete = [page for page in pages if page.get("state", "complete") == "complete"]

@@ -113,7 +113,8 @@ def load_ratings(
         columns: headings of a table, by "listener", "item", "condition" and "score"; "conditions", a list, for a column
             per condition; or "stimulus" for the name of an audio file, ITEM-CONDITION or ITEM_CONDITION; also
             "category", "comment", "seconds" and "session".
-        scale: lowest and highest score, which are mapped to 0 and 100; default: scores are used as they are.
+        scale: lowest and highest score, which are mapped to 0 and 100; default: scores are used as they are. A scale
+            that the format defines, as that of the Web Audio Evaluation Tool does, precedes it.
         skip_items: items to leave out, such as practice; * and ? are wildcards.
 
     Returns:
@@ -147,6 +148,18 @@ def load_ratings(
             paths, reference, low_anchor, mid_anchor, columns=columns, scale=scale, skip_items=skip_items
         )
     )  # fmt: skip
+
+
+def report_folder(path: Path) -> Path:
+    """Default folder for the report on a rating file or a folder of them: NAME-report beside it.
+
+    Raises:
+        UserError: if it is the root of the file system, which nothing is beside.
+    """
+    named = path if path.name not in ("", "..") else path.resolve()
+    if not named.name:
+        raise UserError(f"--ratings {path}: name a folder for the report by --out")
+    return named.with_name(f"{named.name if named.is_dir() else named.stem}-report")
 
 
 def _rates_for(ratings: Ratings, path: Path) -> pd.DataFrame:

@@ -357,8 +357,9 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path):
     assert sorted(caught.value.errors) == sorted(f"{path}: {error}" for error in (
         "row 3: listener a rated item i in condition x in row 2; keep one of them, or add a column session",
         "row 4, column listener: empty; every rating needs one", "row 7, column item: empty; every rating needs one",
-        "row 5, column score: “good” is not a number", "row 6, column score: “101” is outside the scale of 0 to 100",
-        "row 8, column score: “-1” is outside the scale of 0 to 100",
+        "row 5, column score: “good” is not a number",
+        "row 6, column score: “101” is outside the scale of 0 to 100; --scale names another",
+        "row 8, column score: “-1” is outside the scale of 0 to 100; --scale names another",
     ))  # fmt: skip
     assert str(caught.value).startswith("6 errors: ")
     assert str(caught.value).endswith("; and 3 more")
@@ -369,9 +370,11 @@ def test_all_errors_of_a_file_are_reported_at_once(tmp_path):
 def test_errors_of_several_files_are_reported_together(tmp_path):
     for name in "ab":
         written(tmp_path / f"data/{name}.csv", f"listener,item,condition,score\n{name},i,x,many\n")
-    written(tmp_path / "data/c.txt", "Please see the other files.\nThank you.\n")
-    with pytest.raises(RatingsError, match=r"3 errors: .*a\.csv: row 2.*b\.csv: row 2.*c\.txt: no column for listener"):
+    readme = written(tmp_path / "data/c.txt", "Please see the other files.\nThank you.\n")
+    with pytest.raises(RatingsError, match=r"2 errors: .*a\.csv: row 2.*b\.csv: row 2"):
         read_ratings(tmp_path / "data")
+    with pytest.raises(RatingsError, match=r"3 errors: .*c\.txt: no column for listener.*a\.csv: row 2.*b\.csv: row 2"):
+        read_ratings([readme, tmp_path / "data"])
 
 
 def test_a_note_on_many_files_is_said_once(tmp_path):
