@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from earmark.eval.paper import published_figure
 from earmark.eval.statistics.aggregate import ALL
 from earmark.mushra_app.analysis.rates import rate_of, without_model
 from earmark.mushra_app.report.intervals import Intervals
-from earmark.mushra_app.report.plot_style import GROUND, INK, LINE, MUTED, SERIES, drawing
+from earmark.mushra_app.report.plot_style import GROUND, INK, LIMITS, LINE, MUTED, SCALE, SERIES, drawing, score_label
 
 TICKS = 1.5 * 2.0 ** np.arange(-3, 9)  # kbps
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -46,6 +46,11 @@ class Point:
     high: float
     hollow: bool
     published: bool = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the interval extends beyond the scale."""
+        return self.low < SCALE[0] or self.high > SCALE[1]
 
 
 def points(summary: pd.DataFrame, rates: pd.DataFrame, intervals: Intervals, category: str) -> list[Point]:
@@ -98,7 +103,8 @@ def plot(
     """Draw one panel for all ratings and, if there are several categories, one for each.
 
     A filled marker stands at the bit rate of the codes, a hollow one at the bit rate with entropy coding, which leaves
-    the audio as it is. Hidden reference and anchors are dashed lines.
+    the audio as it is. Hidden reference and anchors are dashed lines. An interval that leaves the scale is cut at its
+    edge, where no score can be, and the label of the axis says so; tables have it in full.
 
     Args:
         summary: rows of summary.csv.
@@ -127,10 +133,11 @@ def plot(
             if len(panels) > 1:
                 title = "all categories" if name == ALL else name
                 axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left")
-        _dress(grid, len(panels), columns, [one.kbps for group in (*shown.values(), *theirs.values()) for one in group])
+        drawn = [one for group in (*shown.values(), *theirs.values()) for one in group]
+        _dress(grid, len(panels), columns, drawn)
         if remark:
             figure.suptitle(remark, fontsize=9, color=MUTED)
-        _add_legend(figure, looks, [one for group in (*shown.values(), *theirs.values()) for one in group])
+        _add_legend(figure, looks, drawn)
     return figure
 
 
@@ -142,7 +149,7 @@ def _draw(axes: Axes, group: list[Point], looks: Mapping[str, tuple[str, str]]) 
         colour, marker = looks[series]
         published = chosen[0].published
         means, low, high = (np.array([getattr(one, name) for one in chosen]) for name in ("mean", "low", "high"))
-        spread = np.stack([means - low, high - means]).clip(0)  # NaN draws no interval
+        spread = np.stack([means - low.clip(*SCALE), high.clip(*SCALE) - means]).clip(0)  # NaN draws no interval
         axes.errorbar(
             [one.kbps for one in chosen], means, yerr=spread, color=colour, marker=marker, capsize=2,
             markersize=4 if published else 6, markerfacecolor=GROUND if hollow else colour, markeredgewidth=1.2,
@@ -164,8 +171,10 @@ def _draw_lines(axes: Axes, rows: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _dress(grid: list[Axes], panels: int, columns: int, rates: list[float]) -> None:
+def _dress(grid: list[Axes], panels: int, columns: int, drawn: Sequence[Point]) -> None:
     """Style the axes, which all panels share."""
+    rates = [one.kbps for one in drawn]
+    label = score_label(any(one.is_cut for one in drawn)).replace(", cut", ",\ncut")  # a panel is too low for one line
     low, high = (min(rates) / 1.4, max(rates) * 1.4) if rates else (1.0, 24.0)
     ticks = TICKS[(low <= TICKS) & (high >= TICKS)]
     for number, axes in enumerate(grid):
@@ -174,7 +183,7 @@ def _dress(grid: list[Axes], panels: int, columns: int, rates: list[float]) -> N
             continue
         axes.set_xscale("log")
         axes.set_xlim(low, high)
-        axes.set_ylim(0, 103)
+        axes.set_ylim(*LIMITS)
         axes.set_yticks(range(0, 101, 20))
         axes.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -186,7 +195,7 @@ def _dress(grid: list[Axes], panels: int, columns: int, rates: list[float]) -> N
         if number >= panels - columns:
             axes.set_xlabel("bit rate (kbps)", fontsize=8)
         if number % columns == 0:
-            axes.set_ylabel("mean score, 95 % intervals", fontsize=8)
+            axes.set_ylabel(label, fontsize=8)
 
 
 def _add_legend(figure: Figure, looks: Mapping[str, tuple[str, str]], drawn: list[Point]) -> None:

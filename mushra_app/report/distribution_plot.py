@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from earmark.mushra_app.report.plot_style import STYLES, add_role_legend, draw_bands, drawing
+from earmark.mushra_app.report.plot_style import LIMITS, STYLES, add_role_legend, draw_bands, drawing
 from earmark.mushra_app.study.study import Role
 
 MOST_DOTS = 300  # listeners; more dots would merge
@@ -44,7 +44,7 @@ def plot(frame: pd.DataFrame, conditions: list[str], roles: Mapping[str, Role]) 
                 manage_ticks=False, boxprops=lines, whiskerprops=lines, capprops=lines, zorder=3,
                 medianprops={"color": colour, "linewidth": 3},
             )  # fmt: skip
-        axes.set_xlim(-3, 103)
+        axes.set_xlim(*LIMITS)
         axes.set_ylim(max(len(conditions), 2) - 0.4, -0.6)
         axes.set_xticks(range(0, 101, 20))
         axes.set_yticks(range(len(conditions)), conditions)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from earmark.mushra_app.report.plot_style import INK, LINE, STYLES, add_role_legend, drawing
+from earmark.mushra_app.report.plot_style import INK, LIMITS, LINE, STYLES, add_role_legend, drawing
 from earmark.mushra_app.study.study import Role
 
 PANELS_PER_ROW = 2
@@ -54,6 +54,6 @@ def _draw(axes: Axes, points: pd.DataFrame, roles: Mapping[str, Role]) -> None:
             ha="right" if leftwards else "left", va="center", zorder=3,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
         )  # fmt: skip
-    axes.set_ylim(-3, 103)
+    axes.set_ylim(*LIMITS)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -16,6 +16,8 @@ from matplotlib.lines import Line2D
 
 from earmark.mushra_app.study.study import Role
 
+SCALE = (0, 100)
+LIMITS = (-3, 103)  # of an axis of scores: the scale, with room for a marker at its ends
 BANDS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # twenty points each (BS.1534-3, 5.4)
 GROUND, INK, MUTED, LINE = "#ffffff", "#1c2430", "#5a6270", "#d5d9e0"
 SHADES = ("#f4f5f7", "#e9ebef")
@@ -52,6 +54,15 @@ def drawing() -> Iterator[None]:
     with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def score_label(is_cut: bool) -> str:
+    """Label of the axis of mean scores.
+
+    Args:
+        is_cut: whether an interval ends at an end of the scale, where no score can be beyond; tables have it in full.
+    """
+    return "mean score, 95 % intervals" + (", cut at the ends of the scale" if is_cut else "")
 
 
 def draw_bands(axes: Axes, named: bool = True) -> None:

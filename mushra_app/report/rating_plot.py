@@ -11,11 +11,18 @@ from matplotlib.figure import Figure
 
 from earmark.eval.statistics.aggregate import ALL
 from earmark.mushra_app.report.intervals import Intervals
-from earmark.mushra_app.report.plot_style import MUTED, STYLES, add_role_legend, draw_bands, drawing
+from earmark.mushra_app.report.plot_style import (
+    LIMITS,
+    MUTED,
+    SCALE,
+    STYLES,
+    add_role_legend,
+    draw_bands,
+    drawing,
+    score_label,
+)
 from earmark.mushra_app.study.study import Role
 
-SCALE = (0, 100)
-LIMITS = (-3, 103)  # x axis: the scale, with room for a marker at its ends
 PANELS_PER_ROW = 3
 
 
@@ -36,8 +43,7 @@ def plot(summary: pd.DataFrame, intervals: Intervals) -> Figure:
     rows = math.ceil(len(panels) / columns)
     label_width = 0.075 * max([len(name) for name in conditions], default=0) + 0.3
     width = label_width + (4.4 if columns == 1 else 2.6 * columns)
-    label = "mean score, 95 % intervals"
-    label += ", cut at the ends of the scale" if cuts_an_interval(summary, intervals) else ""
+    label = score_label(cuts_an_interval(summary, intervals))
     height = rows * (0.27 * max(len(conditions), 2) + 0.75) + 0.6
     with drawing():
         figure = Figure(figsize=(width, height), layout="constrained")
