@@ -132,7 +132,7 @@ def plot(
             _draw_lines(axes, summary[(summary["category"] == name) & (summary["role"] != "system")])
             if len(panels) > 1:
                 title = "all categories" if name == ALL else name
-                axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left")
+                axes.set_title(title, fontsize=9.5, fontweight="bold", loc="left", pad=10)
         drawn = [one for group in (*shown.values(), *theirs.values()) for one in group]
         _dress(grid, len(panels), columns, drawn)
         if remark:
