@@ -232,7 +232,9 @@ def admin_password(store: Store, *, renew: bool) -> str:
     "comment, seconds, session.",
 )  # fmt: skip
 @option("--scale", metavar="LOW-HIGH", show_default="0-100", help="Scale of the scores, mapped to 0 to 100.")
-@option("--skip-item", multiple=True, metavar="NAME", help="Leave out an item, such as practice; * is a wildcard.")
+@option(
+    "--skip-item", multiple=True, metavar="NAME", help="Leave out an item, such as practice; * and ? are wildcards."
+)
 @option("--reference", metavar="NAME", help="Condition of the rating file that is the hidden reference.")
 @option("--low-anchor", metavar="NAME", help="Condition of the rating file that is the low anchor.")
 @option("--mid-anchor", metavar="NAME", help="Condition of the rating file that is the mid anchor.")

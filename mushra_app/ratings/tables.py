@@ -89,7 +89,8 @@ def may_have_ratings(headings: Collection[str], columns: ColumnMap | None) -> bo
     """Whether a table that is damaged below its headings had ratings, by its headings."""
     layouts = (LONG, WEBMUSHRA, PYMUSHRA)
     usual = {parts.alike(one) for layout in layouts for name in (*KEY, "score") for one in layout.columns[name]}
-    mapped = {parts.alike(one) for one in (columns or {}).values() if isinstance(one, str)}
+    given = [[value] if isinstance(value, str) else value for value in (columns or {}).values()]
+    mapped = {parts.alike(one) for headings_of_one in given for one in headings_of_one}
     present = {*map(parts.alike, headings)}
     audio = [heading for heading in headings if AUDIO_NAME.fullmatch(heading)]
     return len(present & usual) >= 2 or len(audio) >= 2 or bool(present & mapped)

@@ -88,6 +88,10 @@ def test_a_folder_with_named_columns_and_other_tables(tmp_path):
     ratings = read_ratings(tmp_path, columns=columns)
     assert len(ratings.frame) == 1
     assert "Files without ratings skipped: notes.csv." in ratings.notes
+    damaged = written(tmp_path / "c.csv", "who,when,x\na,i,x,5\n")
+    with pytest.raises(RatingsError, match=r"c\.csv: damaged table"):
+        read_ratings(tmp_path, columns={"item": "clip", "conditions": ["system", "x"]})
+    damaged.unlink()
     written(tmp_path / "b.csv", "who,clip,system,marks\na,i,x,5\n")
     with pytest.raises(RatingsError, match=r"b\.csv: no column is called mark"):
         read_ratings(tmp_path, columns=columns)
@@ -120,6 +124,14 @@ def test_folder_of_the_report(tmp_path, monkeypatch):
     assert report_folder(Path("../mushra.csv")) == Path("../mushra-report")
     with pytest.raises(UserError, match="--out"):
         report_folder(Path("/"))
+
+
+def test_files_of_one_name_and_two_extensions(tmp_path):
+    rows = [{"clip": "i", "system": "x", "mark": 3}]
+    written(tmp_path / "data.json", json.dumps(rows))
+    written(tmp_path / "data.csv", "clip,system,mark\ni,x,5\n")
+    ratings = read_ratings(tmp_path, columns={"item": "clip", "condition": "system", "score": "mark"})
+    assert ratings.frame.set_index("listener")["score"].to_dict() == {"data.csv": 5, "data.json": 3}
 
 
 # Scales
