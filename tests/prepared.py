@@ -111,7 +111,9 @@ class Prepared:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
-        return int(self._replies.readline())
+        answer = self._replies.readline()
+        assert answer, "the process that forks has ended"
+        return int(answer)
 
 
 def serve(replies: int, imports: Sequence[str], workers: bool) -> None:
@@ -126,21 +128,27 @@ def serve(replies: int, imports: Sequence[str], workers: bool) -> None:
         worker_process.start(worker_imports())
     gc.freeze()
     gc.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the tests, which close this process
     running: set[int] = set()
-    for line in sys.stdin:
-        order = json.loads(line)
-        if process := order.get("wait"):
-            running.remove(process)
-            answer = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        elif answer := os.fork():
-            running.add(answer)
-        else:
-            obey(shared_workers=workers, **order)
-        os.write(replies, b"%d\n" % answer)
-    for process in running:  # of tests that failed
-        os.killpg(process, signal.SIGKILL)
-    if workers:
-        forkserver._forkserver._stop()
+    try:
+        for line in sys.stdin:
+            order = json.loads(line)
+            if process := order.get("wait"):
+                running.remove(process)
+                answer = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+            elif answer := os.fork():
+                running.add(answer)
+            else:
+                os.close(replies)  # otherwise the tests would wait for the answer of a server that has died
+                obey(shared_workers=workers, **order)
+            os.write(replies, b"%d\n" % answer)
+    finally:
+        for process in running:  # of tests that failed or were interrupted
+            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it had no group yet, or nothing is left of it
+                os.killpg(process, signal.SIGKILL)
+        if workers:
+            forkserver._forkserver._stop()
 
 
 def worker_imports() -> list[str]:
@@ -166,7 +174,7 @@ def obey(
         getattr(importlib.import_module(module), name)(*arguments)
         status = 0
     except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        status = exit_status(end)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -176,11 +184,19 @@ def obey(
         os._exit(status)
 
 
+def exit_status(end: SystemExit) -> int:
+    """Exit status that Python gives a program that ends so; a text is printed, and gives 1."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    print(end.code, file=sys.stderr)
+    return 1
+
+
 def become_program(output: Path, shared_workers: bool) -> None:
     """Give a fork streams, a main module and a group of its own, and the server of workers of its parent."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-    target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
     for stream, descriptor in ((os.open(os.devnull, os.O_RDONLY), 0), (target, 1), (target, 2)):
         os.dup2(stream, descriptor)
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)
@@ -195,7 +211,11 @@ _get_context = multiprocessing.get_context
 
 
 def _forks_for_spawned(method: str | None = None) -> multiprocessing.context.BaseContext:
-    """The server's processes in place of spawned ones, which would import all of it again."""
+    """The server's processes in place of spawned ones, which would import all of it again.
+
+    So `earmark.codec.parallel.in_processes` and others run in the pages with processes that users do not have; with
+    spawned ones they run in tests/codec/cli/test_trees.py (--jobs 2) and in the tests of each package.
+    """
     return _get_context("forkserver" if method == "spawn" else method)
 
 

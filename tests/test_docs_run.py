@@ -40,7 +40,7 @@ WITH_BLOCKS = [
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+def prepared_for_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """Runs pages in processes of their own, with the stand-ins of programs on PATH; plots open no window."""
     programs = tmp_path_factory.mktemp("programs") / "bin"
     place_programs(programs)
@@ -72,14 +72,14 @@ def run(prepared: Prepared, function: str, page: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", WITH_BLOCKS, ids=title)
-def test_page_runs(page: Path, inputs: Path, tmp_path: Path, prepared: Prepared):
+def test_page_runs(page: Path, inputs: Path, tmp_path: Path, prepared_for_pages: Prepared):
     shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
-    run(prepared, "run_page", page, tmp_path)
+    run(prepared_for_pages, "run_page", page, tmp_path)
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "docs").rglob("*.ipynb")), ids=title)
-def test_notebook_runs(notebook: Path, tmp_path: Path, prepared: Prepared):
-    run(prepared, "run_notebook", notebook, tmp_path)
+def test_notebook_runs(notebook: Path, tmp_path: Path, prepared_for_pages: Prepared):
+    run(prepared_for_pages, "run_notebook", notebook, tmp_path)
 
 
 def test_every_exception_has_a_reason():
