@@ -147,6 +147,7 @@ def serve(replies: int, imports: Sequence[str], workers: bool) -> None:
             os.kill(process, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):  # it had no group yet, or nothing is left of it
                 os.killpg(process, signal.SIGKILL)
+            os.waitpid(process, 0)
         if workers:
             forkserver._forkserver._stop()
 
