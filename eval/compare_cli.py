@@ -50,7 +50,7 @@ MOST_NOTES = 30  # printed; the report has all
         "earmark compare clips/ -s opus@12 --metric polqa.toml -o run/",
     ],
     environment=ENVIRONMENT,
-    exit_status={1: "finished, but recordings, scores or systems failed"},
+    exit_status={1: "finished, but recordings, scores, systems or players failed"},
     remedies={
         "--kbps": "the bit rate belongs to the system, e.g. -s opus@6",
         "": "one folder of recordings is expected; quote what has a *, as in --decoded 'dec/*'",
@@ -157,7 +157,7 @@ def _run(plan: Plan, link_audio: bool, listen_by: str | None) -> int:
     started, out = time.monotonic(), plan.run
     with Workers(plan.jobs) as workers:
         result = runner.run(plan, [results.load], workers)
-        summary, info = results.refresh(
+        summary, info, played = results.refresh(
             out, link_audio=link_audio, if_missing=not result.changed, listen_by=listen_by, workers=workers
         )
     print_table(terminal_table(summary, info))
@@ -166,7 +166,7 @@ def _run(plan: Plan, link_audio: bool, listen_by: str | None) -> int:
     click.echo(f"Report: {out / REPORT}")
     if len(info["systems"]) > 1 and not is_quiet():
         click.echo(f"Next: earmark differences {shlex.quote(str(out))}")
-    return 0 if complete else 1
+    return 0 if complete and played else 1
 
 
 def _listening_metric(name: str | None, metrics: tuple[str, ...]) -> str | None:

@@ -40,7 +40,7 @@ FORM = "write earmark score REFERENCE DECODED"
         "earmark score --no-reference dec/A -m dnsmos",
     ],
     environment={"EARMARK_TIMEOUT": "Value of --timeout if the option is not given."},
-    exit_status={1: "finished, but files or scores failed"},
+    exit_status={1: "finished, but files, scores or players failed"},
 )
 @click.argument("paths", type=PathText(), nargs=-1, metavar="REFERENCE DECODED...")
 @metrics_option()
@@ -195,11 +195,11 @@ def _print_many(
     call = shlex.join(["earmark", *sys.argv[1:]])
     result = score_many(work, names, mode, jobs, out, call, keep_going)
     if out is None:
-        summary, info = summarise(result.scores), result.info
+        summary, info, played = summarise(result.scores), result.info, True
     else:
         from earmark.eval.report.results import refresh
 
-        summary, kept = refresh(out, if_missing=not result.changed)
+        summary, kept, played = refresh(out, if_missing=not result.changed)
         info = dict(kept)
         notice(f"Report: {out / REPORT}")
     if per_file:
@@ -208,4 +208,4 @@ def _print_many(
         terminal.print_table(renderers.terminal_table(summary, info))
     else:
         click.echo(renderers.RENDERERS[output](summary, info), nl=False)
-    return 0 if print_notes(result) else 1
+    return 0 if print_notes(result) and played else 1

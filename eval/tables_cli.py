@@ -30,6 +30,7 @@ macro_option = option("--macro", is_flag=True, help="Add the average over the ca
         "earmark tables run/ --add paper.csv --report",
         "earmark tables run/ --paper table1",
     ],
+    exit_status={1: "finished, but players of the report failed"},
 )
 @click.argument("run", type=RunPath())
 @shared.printed_format(*FORMATS)
@@ -69,7 +70,7 @@ def tables(
     run: Path, output: str, out: Path | None, force: bool, macro: bool, per_file: bool, added: tuple[Path, ...],
     report: bool, paper: str | None, mushra: Path | None, bench: Path | None, metrics: tuple[str, ...] | None,
     systems: tuple[str, ...] | None, categories: tuple[str, ...] | None, against: str | None,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Print the table of RUN: means with 95 % confidence intervals per system and category."""
     from earmark.eval.comparison.run_folder import read_info, read_scores
     from earmark.eval.statistics.aggregate import summarise
@@ -93,7 +94,7 @@ def tables(
     scores = part(whole, systems, metrics if paper is None else None, categories)
     if per_file:
         show(grid.RENDERERS[output](per_file_grid(scores)), out)
-        return
+        return 0
     summary = with_macro(summarise(scores)) if macro else summarise(scores)
     if against is not None:
         summary = with_significance(summary, scores, against, info["speech_categories"])
@@ -120,11 +121,14 @@ def tables(
         show(renderers.RENDERERS[output](summary, info), out)
     if report:
         from earmark.eval.comparison.run_folder import EXCERPTS
-        from earmark.eval.report.page import write_report
+        from earmark.eval.report.page import begin_players, write_report
 
         linked = (run / EXCERPTS).exists()  # as the report was before
-        path = write_report(run, whole, info, linked=linked, published=published)
+        players = begin_players(run, whole, linked=linked, listen_by=None)
+        path = write_report(run, whole, info, linked=linked, published=published, begun=players)
         click.echo(f"report: {path}", err=True)
+        return 1 if players.failures else 0
+    return 0
 
 
 @command(

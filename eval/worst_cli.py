@@ -19,6 +19,7 @@ from earmark.eval.tables_cli import FORMATS
         "earmark worst run/ --system opus@6 -m pesq --count 20 -o worst.html",
         "earmark worst run/ --system mine@6 --against opus@6 -o losses.html",
     ],
+    exit_status={1: "finished, but players of the page failed"},
 )
 @click.argument("run", type=RunPath())
 @option(
@@ -40,7 +41,7 @@ from earmark.eval.tables_cli import FORMATS
 def worst(
     run: Path, system: str | None, metric: str | None, count: int, against: str | None, out: Path | None, force: bool,
     output: str,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """List the recordings of RUN with the worst scores of one system.
 
     CSV and JSON have the scores by all metrics of the run.
@@ -62,5 +63,7 @@ def worst(
     if out is not None:
         from earmark.eval.report.worst_page import write_worst_page  # loads matplotlib, which takes a second
 
-        write_worst_page(out, run, scores, info, found)
+        played = write_worst_page(out, run, scores, info, found)
         click.echo(f"page: {out}", err=True)
+        return 0 if played else 1
+    return 0

@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from earmark.codec.audio import Audio, fit_length
+from earmark.codec.errors import UserError
 from earmark.codec.remote_paths import local_copy
 from earmark.codec.text import without_temporary_paths
 from earmark.eval.levels import match
@@ -94,7 +95,7 @@ def attempt(piece: Piece) -> Cut | str:
     """Cut an excerpt, and return the reason if a file cannot be read: the others are not affected."""
     try:
         return cut(piece)
-    except Exception as error:
+    except (OSError, soundfile.LibsndfileError, UserError) as error:
         return without_temporary_paths(f"{type(error).__name__}: {error}")
 
 
@@ -103,8 +104,11 @@ def cut(piece: Piece) -> Cut:
 
     Raises:
         OSError, soundfile.LibsndfileError: a file cannot be read.
+        UserError: a file at a URL cannot be read.
     """
     whole, rate = read(piece.source)
+    if whole.shape[1] == 0:
+        raise OSError(f"{piece.source}: no samples")
     length = min(whole.shape[1], round(piece.seconds * rate))
     first = loudest(whole, length) if piece.start is None else piece.start(whole, rate, length)
     signals = {SOURCE: whole[:, first : first + length]}

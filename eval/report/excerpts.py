@@ -52,6 +52,61 @@ class Excerpt:
         return self.picture_size + sum(-(-len(clip.flac) // 3) * 4 for clip in self.clips)
 
 
+class Excerpts:
+    """Excerpts that are being cut.
+
+    Args:
+        pieces: what to cut, the most important first.
+        seconds: their length; shorter, down to 5 s, if all together exceed the budget.
+        budget, linked, workers: see `begin`.
+
+    Attributes:
+        failures: recordings that could not be cut -> reason; complete after `wait`.
+    """
+
+    def __init__(
+        self, pieces: Sequence[tuple[Choice, Piece]], seconds: float, budget: int, linked: bool, workers: Workers | None
+    ) -> None:
+        self.failures: dict[str, str] = {}
+        self._seconds, self._budget, self._linked, self._workers = seconds, budget, linked, workers
+        self._first = self._begin(pieces)
+
+    def wait(self) -> list[Excerpt]:
+        """Wait for the excerpts, and return those that fit into the budget."""
+        whole = self._first()
+        total = sum(self._size(excerpt) for _, excerpt in whole)
+        if total > self._budget:
+            seconds = max(SHORTEST, 0.95 * self._seconds * self._budget / total)
+            whole = self._begin([(excerpt.choice, replace(piece, seconds=seconds)) for piece, excerpt in whole])()
+        kept, left = [], self._budget
+        for _, excerpt in whole:
+            if (size := self._size(excerpt)) <= left:
+                kept.append(excerpt)
+                left -= size
+        return kept
+
+    def _size(self, excerpt: Excerpt) -> int:
+        return excerpt.picture_size if self._linked else excerpt.size
+
+    def _begin(self, pieces: Sequence[tuple[Choice, Piece]]) -> Callable[[], list[tuple[Piece, Excerpt]]]:
+        """Begin to cut; the function that waits says what cannot be cut, and returns the rest."""
+        work = [piece for _, piece in pieces]
+        wait = None if self._workers is None else self._workers.begin(cutting.attempt, work, _died)
+
+        def finish() -> list[tuple[Piece, Excerpt]]:
+            results = map(cutting.attempt, work) if wait is None else wait()
+            excerpts = []
+            for (choice, piece), result in zip(pieces, results, strict=True):
+                if isinstance(result, str):
+                    self.failures[choice.file] = result
+                    click.echo(f"failed: report: no player for {choice.file}: {result}", err=True)
+                else:
+                    excerpts.append((piece, Excerpt(choice, *result)))
+            return excerpts
+
+        return finish
+
+
 def begin(
     run: Path,
     scores: pd.DataFrame,
@@ -63,10 +118,10 @@ def begin(
     linked: bool = False,
     start: Start | None = None,
     workers: Workers | None = None,
-) -> Callable[[], list[Excerpt]]:
+) -> Excerpts:
     """Begin to cut excerpts of chosen recordings, the loudest seconds of each.
 
-    A recording whose audio cannot be read is skipped, and a line on standard error says why.
+    A recording whose audio cannot be read is among the failures, and a line on standard error says why.
 
     Args:
         run: folder of the run, with the decoded audio.
@@ -76,33 +131,14 @@ def begin(
         longest: length in seconds; shorter, down to 5 s, if all excerpts together exceed the budget.
         budget: characters of base64 that all excerpts together may take; recordings that still do not fit are skipped.
         linked: the audio is stored beside the page and does not count.
-        start: where an excerpt begins; default: the loudest seconds of the source. Not with `workers`.
+        start: where an excerpt begins; default: the loudest seconds of the source.
         workers: processes that cut while this one does other work; default: this process cuts.
-
-    Returns:
-        Function that waits for the excerpts.
     """
     chosen = [choice for choice in chosen if audio_path(run, REFERENCE, choice.file).is_file()]
     ranked = scores[scores["metric"] == metric]
     decimals = decimals_of(ranked.groupby(["system", "category"])["value"].mean()) if chosen else 0
     pieces = [(choice, _piece(run, ranked, decimals, choice, longest, start)) for choice in chosen]
-    first = _begin(pieces, workers)
-
-    def finish() -> list[Excerpt]:
-        whole = first()
-        sizes = [excerpt.picture_size if linked else excerpt.size for _, excerpt in whole]
-        if sum(sizes) > budget:
-            seconds = max(SHORTEST, 0.95 * longest * budget / sum(sizes))
-            whole = _begin([(excerpt.choice, replace(piece, seconds=seconds)) for piece, excerpt in whole], workers)()
-            sizes = [excerpt.picture_size if linked else excerpt.size for _, excerpt in whole]
-        kept, left = [], budget
-        for (_, excerpt), size in zip(whole, sizes, strict=True):
-            if size <= left:
-                kept.append(excerpt)
-                left -= size
-        return kept
-
-    return finish
+    return Excerpts(pieces, longest, budget, linked, workers)
 
 
 def cut(
@@ -110,27 +146,7 @@ def cut(
     budget: int = BUDGET, linked: bool = False, start: Start | None = None,
 ) -> list[Excerpt]:  # fmt: skip
     """Cut excerpts in this process; see `begin`."""
-    return begin(run, scores, chosen, metric, longest=longest, budget=budget, linked=linked, start=start)()
-
-
-def _begin(
-    pieces: Sequence[tuple[Choice, Piece]], workers: Workers | None
-) -> Callable[[], list[tuple[Piece, Excerpt]]]:
-    """Begin to cut; the function that waits says what cannot be cut, and returns the rest."""
-    work = [piece for _, piece in pieces]
-    wait = None if workers is None else workers.begin(cutting.attempt, work, _died)
-
-    def finish() -> list[tuple[Piece, Excerpt]]:
-        results = map(cutting.attempt, work) if wait is None else wait()
-        excerpts = []
-        for (choice, piece), result in zip(pieces, results, strict=True):
-            if isinstance(result, str):
-                click.echo(f"failed: report: no player for {choice.file}: {result}", err=True)
-            else:
-                excerpts.append((piece, Excerpt(choice, *result)))
-        return excerpts
-
-    return finish
+    return begin(run, scores, chosen, metric, longest=longest, budget=budget, linked=linked, start=start).wait()
 
 
 def _died(piece: Piece) -> str:

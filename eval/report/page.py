@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from earmark.eval.comparison.run_folder import REPORT
 from earmark.eval.report import plots, sections
 from earmark.eval.report.alignment import alignment_grids
 from earmark.eval.report.choice import OUTLIER, choices, headline_metric
-from earmark.eval.report.excerpts import Excerpt, begin, by_category, remove, write_audio
+from earmark.eval.report.excerpts import Excerpts, begin, by_category, remove, write_audio
 from earmark.eval.report.missing import missing
 from earmark.eval.report.scatter import scatters
 from earmark.eval.report.summary import headlines
@@ -39,7 +39,7 @@ def write_report(
     linked: bool = False,
     listen_by: str | None = None,
     published: Sequence[pd.DataFrame] = (),
-    begun: Callable[[], list[Excerpt]] | None = None,
+    begun: Excerpts | None = None,
 ) -> Path:
     """Write RUN/report.html.
 
@@ -60,9 +60,9 @@ def write_report(
     Raises:
         WriteError: the folder cannot be written or the disk is full.
     """
-    finish = begin_players(run, scores, linked=linked, listen_by=listen_by) if begun is None else begun
+    players = begin_players(run, scores, linked=linked, listen_by=listen_by) if begun is None else begun
     content = _content(scores, summarise(scores) if summary is None else summary, info, published)
-    excerpts = by_category(finish(), list(dict.fromkeys(scores["category"])))
+    excerpts = by_category(players.wait(), list(dict.fromkeys(scores["category"])))
     if linked:
         links = write_audio(run, excerpts)
     else:
@@ -71,7 +71,7 @@ def write_report(
     ranking = _ranking(scores, listen_by)
     text = render(
         "report.html", info=info, excerpts=excerpts, links=links, ranking=describe(ranking) if ranking else None,
-        worst=worst_tables(run, scores, excerpts), **content,
+        worst=worst_tables(run, scores, excerpts), unplayed=players.failures, **content,
     )  # fmt: skip
     path = run / REPORT
     write_text(path, text)
@@ -80,15 +80,12 @@ def write_report(
 
 def begin_players(
     run: Path, scores: pd.DataFrame, *, linked: bool, listen_by: str | None, workers: Workers | None = None
-) -> Callable[[], list[Excerpt]]:
-    """Begin to cut the excerpts that the report plays, if worker processes can do it, and return at once.
+) -> Excerpts:
+    """Begin to cut the excerpts that the report plays in worker processes; without any, they are cut when needed.
 
     Args:
         run, scores, linked, listen_by: see `write_report`.
         workers: the processes.
-
-    Returns:
-        Function that waits for the excerpts, or cuts them.
     """
     ranking = _ranking(scores, listen_by)
     return begin(run, scores, choices(scores, ranking), ranking, linked=linked, workers=workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from earmark.eval.comparison.pool import Workers
 
 
+class Written(NamedTuple):
+    """A run whose tables and report are written.
+
+    Args:
+        summary: mean scores, as from `write_results`.
+        info: content of run.json.
+        complete: whether the report has all its players; if not, a line on standard error said why.
+    """
+
+    summary: pd.DataFrame
+    info: dict[str, Any]
+    complete: bool
+
+
 def load() -> None:
     """Import what writes the report, which takes a second: while worker processes are busy, it costs no time."""
     import earmark.eval.report.page  # noqa: F401
@@ -24,24 +38,19 @@ def load() -> None:
 def refresh(
     run: Path, *, link_audio: bool = False, if_missing: bool = False, listen_by: str | None = None,
     workers: Workers | None = None,
-) -> tuple[pd.DataFrame, dict[str, Any]]:  # fmt: skip
+) -> Written:  # fmt: skip
     """Write tables and report of what the folder of a run has now, while other commands wait.
 
     Args:
         run, link_audio, if_missing, listen_by, workers: see `write_results`.
-
-    Returns:
-        The mean scores, as from `write_results`, and the content of run.json.
     """
     if if_missing and _is_complete(run, link_audio) and listen_by is None:
         info = read_info(run)
-        return summarise(read_scores(run)), info
+        return Written(summarise(read_scores(run)), info, complete=True)
     with written_by_one(run):
         info = read_info(run)
-        summary = write_results(
-            run, read_scores(run), info, link_audio=link_audio, listen_by=listen_by, workers=workers
-        )  # fmt: skip
-        return summary, info
+        summary, complete = _write(run, read_scores(run), info, link_audio, listen_by, workers)
+        return Written(summary, info, complete)
 
 
 def _is_complete(run: Path, link_audio: bool) -> bool:
@@ -78,10 +87,19 @@ def write_results(
     """
     if if_missing and listen_by is None and _is_complete(run, link_audio):
         return summarise(scores)
+    summary, _ = _write(run, scores, info, link_audio, listen_by, workers)
+    return summary
+
+
+def _write(
+    run: Path, scores: pd.DataFrame, info: Mapping[str, Any], link_audio: bool, listen_by: str | None,
+    workers: Workers | None,
+) -> tuple[pd.DataFrame, bool]:  # fmt: skip
+    """The mean scores, and whether the report has all its players; see `write_results`."""
     from earmark.eval.report.page import begin_players, write_report
 
     players = begin_players(run, scores, linked=link_audio, listen_by=listen_by, workers=workers)
     summary = summarise(scores)
     write_all(summary, info, run)
     write_report(run, scores, info, summary=summary, linked=link_audio, listen_by=listen_by, begun=players)
-    return summary
+    return summary, not players.failures

@@ -11,7 +11,7 @@ import pandas as pd
 from earmark.codec.files import write_text
 from earmark.codec.text import counted
 from earmark.eval.report.choice import OUTLIER, Choice
-from earmark.eval.report.excerpts import cut, most_different
+from earmark.eval.report.excerpts import begin, most_different
 from earmark.eval.report.templating import render
 from earmark.eval.statistics.scales import decimals_of
 from earmark.eval.statistics.worst import Worst
@@ -22,7 +22,7 @@ from earmark.eval.tables.worst_grid import by_metric, explanation
 LONGEST = 10.0  # seconds
 
 
-def write_worst_page(path: Path, run: Path, scores: pd.DataFrame, info: Mapping[str, Any], worst: Worst) -> None:
+def write_worst_page(path: Path, run: Path, scores: pd.DataFrame, info: Mapping[str, Any], worst: Worst) -> bool:
     """Write the page, one file that holds everything.
 
     Args:
@@ -30,6 +30,9 @@ def write_worst_page(path: Path, run: Path, scores: pd.DataFrame, info: Mapping[
         run: folder of the run, with the decoded audio.
         scores: rows of RUN/scores.parquet.
         info: content of RUN/run.json.
+
+    Returns:
+        Whether all audio could be read; if not, a line on standard error said why.
 
     Raises:
         WriteError: the file cannot be written.
@@ -39,17 +42,19 @@ def write_worst_page(path: Path, run: Path, scores: pd.DataFrame, info: Mapping[
         for row in worst.rows.to_dict("records")
     ]
     start = most_different(run, worst.system)
-    excerpts = cut(run, scores, chosen, worst.metric, longest=LONGEST, start=start)
+    cutting = begin(run, scores, chosen, worst.metric, longest=LONGEST, start=start)
+    excerpts = cutting.wait()
     players = {excerpt.choice.file: number for number, excerpt in enumerate(excerpts, 1)}
     columns, rows = _table(worst, scores)
     silent = len(rows) - len(excerpts)
-    notes = [f"{counted(silent, 'recording')} without a player: no audio, or no room in the page."]
+    notes = [f"{counted(silent, 'recording')} without a player: no readable audio, or no room in the page."]
     text = render(
         "worst.html", info=info, run=run, system=worst.system, metric=describe(worst.metric), excerpts=excerpts,
         headings=columns, rows=[{**row, "player": players.get(row["file"], 0)} for row in rows],
         explanation=explanation(worst), notes=notes if silent and excerpts else [],
     )  # fmt: skip
     write_text(path, text)
+    return not cutting.failures
 
 
 def _table(worst: Worst, scores: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:

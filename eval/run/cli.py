@@ -57,6 +57,7 @@ def _named(*names: str, metavar: str, what: str, alias: str) -> shared.Decorator
     parent=run_group,
     short_help="Remove systems, metrics or recordings",
     examples=["earmark run drop run/ -s A@6,B@6", "earmark run drop run/ --recordings speech/a.wav"],
+    exit_status={1: "finished, but players of the report failed"},
 )
 @click.argument("run", type=RunPath())
 @_named(
@@ -71,7 +72,7 @@ def _named(*names: str, metavar: str, what: str, alias: str) -> shared.Decorator
 def drop(
     run: Path, systems: tuple[str, ...] | None, metrics: tuple[str, ...] | None, recordings: tuple[str, ...] | None,
     dry_run: bool,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Remove systems, metrics or recordings from RUN, and write its tables and report again.
 
     The recordings and folders that RUN was made from stay as they are.
@@ -89,10 +90,11 @@ def drop(
     gone = len(before.scores) - len(after.scores)
     if dry_run:
         show_preview({"scores": f"{gone} of {len(before.scores)} to remove", "run": run})
-        return
+        return 0
     files = changes.drop(run, **gone_from)
-    refresh(run, link_audio=_is_linked(run))
+    played = refresh(run, link_audio=_is_linked(run)).complete
     click.echo(f"{counted(gone, 'score')} removed, {counted(files, 'audio file')} deleted")
+    return 0 if played else 1
 
 
 def _is_linked(run: Path) -> bool:
@@ -106,12 +108,13 @@ def _is_linked(run: Path) -> bool:
     parent=run_group,
     short_help="Join runs in a new one",
     examples=["earmark run merge gpu/ cpu/ -o all/"],
+    exit_status={1: "finished, but players of the report failed"},
 )
 @click.argument("runs", nargs=-1, required=True, type=RunPath(), metavar="RUN RUN...")
 @option("-o", "--out", type=NewRunPath(), required=True, metavar="RUN", help="Folder of the new run.")
 @shared.force
 @shared.quiet
-def merge(runs: tuple[Path, ...], out: Path, force: bool) -> None:
+def merge(runs: tuple[Path, ...], out: Path, force: bool) -> int:
     """Join several runs, of the same or of different recordings, in a new one; they do not change.
 
     Audio files are linked where the file system allows it, and copied otherwise. Runs that do not fit together are
@@ -131,10 +134,11 @@ def merge(runs: tuple[Path, ...], out: Path, force: bool) -> None:
             raise UserError(f"{out}: exists; add --force to replace it")
         discard(out)
     changes.merge(runs, out, shlex.join(["earmark", *sys.argv[1:]]))
-    _, info = refresh(out)
+    _, info, played = refresh(out)
     size = f"{counted(len(info['recordings']), 'recording')} x {counted(len(info['systems']), 'system')}"
     click.echo(f"{size}, {counted(len(info['metrics']), 'metric')}")
     notice(f"Next: earmark tables {shlex.quote(str(out))}")
+    return 0 if played else 1
 
 
 @command(

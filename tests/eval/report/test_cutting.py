@@ -48,7 +48,7 @@ def scores() -> pd.DataFrame:
 
 
 def cut(run: Path, scores: pd.DataFrame, workers: Workers | None) -> list[excerpts.Excerpt]:
-    return excerpts.begin(run, scores, choices(scores, "visqol"), "visqol", workers=workers)()
+    return excerpts.begin(run, scores, choices(scores, "visqol"), "visqol", workers=workers).wait()
 
 
 def test_workers_cut_the_same_as_this_process(run, scores, workers):
@@ -79,3 +79,12 @@ def test_a_worker_that_is_killed_costs_no_other_player(run, scores, workers, cap
     kept = {excerpt.choice.file: excerpt for excerpt in cut(run, scores, workers)}
     assert kept == {file: excerpt for file, excerpt in own.items() if file != "b.wav"}
     assert "no player for b.wav: the worker process died" in capsys.readouterr().err
+
+
+def test_a_fault_of_earmark_itself_is_no_missing_player(run, scores, monkeypatch):
+    def fault(samples: object, rate: int) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(cutting.spectrograms, "levels", fault)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        cut(run, scores, None)

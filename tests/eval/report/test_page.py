@@ -353,6 +353,17 @@ def test_a_run_without_its_audio_has_a_report_without_players(tmp_path, scores, 
     assert 'id="curves"' in text
 
 
+def test_a_player_that_cannot_be_cut_is_listed_under_what_is_missing(run, scores, info):
+    audio_path(run, "opus@6", "speech/b.wav").write_bytes(b"no audio")
+    text = write_report(run, scores, info).read_text(encoding="utf-8")
+    listed = text[text.index('<section id="missing">') :]
+    assert "<h2>Missing scores and players</h2>" in listed
+    failed = listed[listed.index("<h3>Failed players</h3>") : listed.index("</section>")]
+    assert re.search(r"<li><strong>speech/b\.wav</strong><br>LibsndfileError: [^<]*opus@6", failed)
+    assert failed.count("<li>") == 1
+    assert "<dt>players failed</dt><dd>1</dd>" in text
+
+
 def test_linked_audio_lies_beside_the_page_and_goes_with_it(run, scores, info):
     inside = write_report(run, scores, info).stat().st_size
     text = write_report(run, scores, info, linked=True).read_text(encoding="utf-8")

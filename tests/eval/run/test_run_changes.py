@@ -6,19 +6,24 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import earmark
 from earmark.baselines.systems import parse_list
+from earmark.cli import cli
 from earmark.codec import audio
 from earmark.codec.errors import UserError
 from earmark.eval.comparison import records, runner
 from earmark.eval.comparison.accumulation import Content
 from earmark.eval.comparison.corpus import SPEECH_PATTERNS, ReferenceFormat
+from earmark.eval.comparison.pool import Workers
 from earmark.eval.comparison.run_folder import audio_path, read_info, read_scores
+from earmark.eval.report import cutting, results
 from earmark.eval.run import changes, cleaning
 from earmark.eval.run.cli import run_group
 from earmark.eval.run.overview import overview
@@ -171,3 +176,55 @@ def test_the_commands(plan, tmp_path):
     assert "2 recordings x 2 systems, 2 metrics" in run("merge", plan.run, other, "--out", tmp_path / "both")
     assert LOW in (tmp_path / "both" / "report.html").read_text()
     assert "0 files deleted" in run("gc", plan.run)
+
+
+@pytest.mark.parametrize("command", [
+    "run drop {run} -m si_sdr",
+    "run merge {run} {other} -o {new}",
+    "tables {run} --report --add {added}",
+    "worst {run} -s anchor@7k -o {new}",
+])  # fmt: skip
+def test_players_that_cannot_be_cut_are_a_failure_of_each_command_that_writes_them(plan, tmp_path, command):
+    audio_path(plan.run, MID, "b.wav").write_bytes(b"no audio")
+    other, added = shutil.copytree(plan.run, tmp_path / "other"), tmp_path / "added.csv"
+    added.write_text("system,kbps,metric,mean,source\npaper@6,6,si_snr,5.0,A paper\n")
+    paths = {"run": plan.run, "other": other, "new": tmp_path / "new", "added": added}
+    result = CliRunner().invoke(cli, command.format(**paths).split(), standalone_mode=False)
+    assert result.exception is None
+    assert result.return_value == 1
+    assert "failed: report: no player for b.wav: LibsndfileError: " in result.output
+
+
+def test_compare_ends_with_1_if_a_player_cannot_be_cut(plan, monkeypatch):
+    """Damaged audio of the run would be decoded again first, so a disk error stands for it."""
+
+    def fail(path: Path, *_: object) -> None:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(cutting, "read", fail)
+    call = ["compare", str(plan.audio_dir), "-s", f"{LOW},{MID}", "-m", "si_snr,si_sdr", "-o", str(plan.run)]
+    result = CliRunner().invoke(cli, [*call, "--listen-by", "si_sdr"], standalone_mode=False)
+    assert result.exception is None
+    assert result.return_value == 1
+    assert "0 computed, 4 reused, 0 failed" in result.output
+    assert "failed: report: no player for a.wav: OSError: [Errno 5] Input/output error: " in result.output
+    assert "<h3>Failed players</h3>" in (plan.run / "report.html").read_text()
+
+
+@pytest.mark.parametrize("by", ["command", "function"])
+def test_compare_lets_its_workers_help_with_the_report(plan, monkeypatch, by):
+    given, refresh = [], results.refresh
+
+    def spy(*arguments: Any, **options: Any) -> results.Written:
+        given.append(options["workers"])
+        return refresh(*arguments, **options)
+
+    monkeypatch.setattr(results, "refresh", spy)
+    if by == "command":
+        call = ["compare", str(plan.audio_dir), "-s", LOW, "-m", "si_snr", "-o", str(plan.run), "-j", "3"]
+        assert CliRunner().invoke(cli, call, standalone_mode=False).exception is None
+    else:
+        earmark.compare(plan.audio_dir, [LOW], metrics=["si_snr"], out=plan.run, jobs=3)
+    (workers,) = given
+    assert isinstance(workers, Workers)
+    assert workers.jobs == 3
