@@ -41,6 +41,7 @@ def _end_at_once(server: int) -> None:
         os._exit(0)
 
 
-sys.excepthook = _report
-_load(["earmark.eval.comparison.work", *os.environ.pop(IMPORTS, "").split()])
-atexit.register(_end_at_once, os.getpid())
+if (modules := os.environ.pop(IMPORTS, None)) is not None:  # only the server has it
+    sys.excepthook = _report
+    atexit.register(_end_at_once, os.getpid())  # exit functions of the modules, registered later, run before it
+    _load(["earmark.eval.comparison.work", *modules.split()])

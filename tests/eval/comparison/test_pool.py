@@ -255,6 +255,15 @@ def test_modules_are_loaded_once_for_all_workers_and_one_that_fails_ends_nothing
     assert result.stderr == ""
 
 
+def test_a_program_that_imports_the_module_of_the_server_fails_as_before():
+    """The exit status is that of Python for an uncaught exception, 1."""
+    code = "import earmark.eval.comparison.worker_server, gc; print(gc.get_freeze_count()); raise OSError('mine')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stdout == "0\n"
+    assert "OSError: mine" in result.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
 def test_the_modules_that_workers_share_start_no_thread_and_load_no_dask():
     """A fork copies no threads, so that a lock that one holds at that time would stay locked for ever.
