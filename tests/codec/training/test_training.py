@@ -150,10 +150,30 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
+TRAIN_UP_TO_THE_NINTH_UPDATE = """
+import time
+from earmark import cli
+from earmark.codec.training.trainer import Trainer
+
+update, left = Trainer.update, iter(range(8))
+
+def held(self, audio):
+    if next(left, None) is None:
+        time.sleep(250)
+    return update(self, audio)
+
+Trainer.update = held
+cli.main()
+"""
+
+
 def test_a_killed_training_ends_with_the_same_weights(prepared, corpus, uninterrupted, tmp_path):
-    """SIGKILL to the whole process group, some time after the first state was written."""
+    """SIGKILL to the whole process group, some time after the first state was written and before the ninth update."""
     out = tmp_path / "run"
-    process = prepared.start("tests.prepared:earmark", *command(corpus, out), folder=tmp_path, output=tmp_path / "said")
+    process = prepared.start(
+        "tests.prepared:execute", TRAIN_UP_TO_THE_NINTH_UPDATE, *command(corpus, out),
+        folder=tmp_path, output=tmp_path / "said",
+    )  # fmt: skip
     wait_for((out / STATE).exists)
     process.send(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
