@@ -122,6 +122,10 @@ def compare(
         replace: delete what the run in `out` holds first; default: add to it.
         fresh: systems, or codecs, to compute again though the run has their results.
 
+    On Unix, workers are forked from the server of `multiprocessing`, one per program, which this function starts with
+    its own modules loaded. Processes that you start by the method "forkserver" later have the environment variables of
+    that time, and not the modules of `set_forkserver_preload`; if you need these, start one of yours first.
+
     Returns:
         The run. Its `failures` list recordings and systems that failed; the others are not affected.
 

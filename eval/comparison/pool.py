@@ -85,6 +85,7 @@ class Workers:
                 result is there.
         """
         one_thread()
+        self._forget()
         coming, spare = iter(tasks), iter(meanwhile)
         waiting = list(itertools.islice(coming, 1))
         if not waiting:  # no process need start
@@ -110,8 +111,9 @@ class Workers:
 
         Returns:
             Function that waits for the results and returns them in the order of the tasks. To be called before other
-            tasks are begun.
+            tasks are begun, which drop these.
         """
+        self._forget()
         if not self._workers:
             return lambda: [work(task) for task in tasks]
         kind, pairs = _Kind(work, died), zip(tasks, itertools.cycle(self._workers))
@@ -122,6 +124,11 @@ class Workers:
             return [by_task[id(task)] for task in tasks]
 
         return results
+
+    def _forget(self) -> None:
+        """Drop tasks of a run that was left early: their results belong to nobody."""
+        for worker in self._workers:
+            worker.forget()
 
     def _results(
         self, kind: _Kind, waiting: list[Any], coming: Iterator[Any], spare: Iterator[Callable[[], object]]
@@ -212,6 +219,13 @@ class _Worker:
                 del self.tasks[future]
                 self._retrying = False
             yield task, result
+
+    def forget(self) -> None:
+        """Drop all tasks; the process ends its current one first."""
+        for future in self.tasks:
+            future.cancel()
+        self.tasks.clear()
+        self.group, self._retrying = None, False
 
     @property
     def processes(self) -> list[BaseProcess]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import multiprocessing
 import multiprocessing.context
 import os
@@ -26,6 +28,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 GRACE_SECONDS = 2.0  # for a worker to end its programs
+NAME = "earmark worker"  # of each process
 IMPORTS = "_WORKER_IMPORTS"  # variable that names the modules for the server of workers to load
 
 
@@ -98,10 +101,14 @@ def _main_module_hidden() -> Iterator[None]:
 
 
 def _context(imports: Sequence[str]) -> multiprocessing.context.BaseContext:
-    """Start clean processes, without the parent's threads, as forks of a server that has imported the work already."""
+    """Start clean processes, without the parent's threads, as forks of a server that has imported the work already.
+
+    Python has one such server per program; other processes that the program forks from it are told apart by their name.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
+    context = copy.copy(multiprocessing.get_context("forkserver"))
+    context.Process = functools.partial(context.Process, name=NAME)  # type: ignore[misc,assignment]
     context.set_forkserver_preload(["earmark.eval.comparison.worker_server"])
     _start_server(imports)
     return context

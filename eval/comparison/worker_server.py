@@ -6,12 +6,15 @@ import atexit
 import contextlib
 import gc
 import importlib
+import multiprocessing
 import os
+import signal
 import sys
 import traceback
+from multiprocessing import util
 from types import TracebackType
 
-from earmark.eval.comparison.worker_process import IMPORTS
+from earmark.eval.comparison.worker_process import IMPORTS, NAME
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -35,6 +38,13 @@ def _load(modules: list[str]) -> None:
     gc.enable()
 
 
+def _leave_others_alone(_: object) -> None:
+    """Undo in a new process what the server has set, unless it is a worker: the program may start its own, too."""
+    if multiprocessing.current_process().name != NAME:
+        sys.excepthook = sys.__excepthook__
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _end_at_once(server: int) -> None:
     """End the server without taking its modules apart, which takes most of a second and does nothing."""
     if os.getpid() == server:
@@ -43,5 +53,6 @@ def _end_at_once(server: int) -> None:
 
 if (modules := os.environ.pop(IMPORTS, None)) is not None:  # only the server has it
     sys.excepthook = _report
+    util.register_after_fork(_report, _leave_others_alone)
     atexit.register(_end_at_once, os.getpid())  # exit functions of the modules, registered later, run before it
     _load(["earmark.eval.comparison.work", *modules.split()])

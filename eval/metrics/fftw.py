@@ -1,4 +1,4 @@
-"""Loads pyFFTW, by which visqol-python transforms, without its interface to Dask.
+"""Loads pyFFTW, which visqol-python uses for its FFTs, without its interface to Dask.
 
 pyFFTW imports all of Dask's arrays for that interface where Dask is installed, in a fifth of a second.
 """

@@ -66,6 +66,15 @@ def test_a_process_that_dies_costs_only_its_own_task():
     assert results == {n: -n if n in (3, 4) else n * n for n in range(10)}
 
 
+def test_tasks_of_a_run_that_was_left_early_do_not_come_back():
+    with Workers(2) as workers:
+        assert next(workers.run(square, [2] * 12, square)) == (2, 4)
+        assert sorted(workers.run(square, [3, 4], square)) == [(3, 9), (4, 16)]
+        next(workers.run(square, [2] * 12, square))
+        assert workers.begin(square, [3, 4], square)() == [9, 16]
+        assert not any(worker.tasks for worker in workers._workers)
+
+
 def process_of(number: int) -> int:
     return os.getpid()
 
@@ -282,6 +291,21 @@ def test_the_modules_that_workers_share_start_no_thread_and_load_no_dask():
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
     command = [sys.executable, "-c", code, *modules]
     assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == "1 False\n"
+
+
+def tell_what_is_set(path: Path) -> None:
+    blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    path.write_text(f"{blocked} {sys.excepthook is sys.__excepthook__} {signal.getsignal(signal.SIGINT).__name__}")
+
+
+@pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="no forks here")
+def test_processes_of_the_program_itself_can_be_interrupted_and_report_errors_as_ever(tmp_path):
+    """They come from the server of the workers, as `multiprocessing` has one per program."""
+    worker_process.start()
+    process = multiprocessing.get_context("forkserver").Process(target=tell_what_is_set, args=(tmp_path / "told",))
+    process.start()
+    process.join(60)
+    assert (tmp_path / "told").read_text() == "False True default_int_handler"
 
 
 def test_there_is_a_core():
