@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from earmark.codec import audio
 from earmark.eval.comparison.pool import Workers
@@ -67,6 +71,54 @@ def test_audio_that_cannot_be_read_is_one_line_and_costs_no_other_player(run, sc
     assert "opus@6" in line
 
 
+def test_workers_cut_once_more_what_is_too_large_without_what_failed(run, scores, workers, monkeypatch, capsys):
+    """All other pieces get the same shorter length."""
+    audio_path(run, "opus@6", "b.wav").write_bytes(b"no audio")
+    monkeypatch.setattr(excerpts, "SHORTEST", 0.2)
+    chosen = choices(scores, "visqol")
+    whole = excerpts.begin(run, scores, chosen, "visqol", longest=1.0).wait()
+    assert [excerpt.seconds for excerpt in whole] == [1.0, 1.0]
+    limit = {"longest": 1.0, "budget": sum(excerpt.size for excerpt in whole) * 3 // 4}
+    own = excerpts.begin(run, scores, chosen, "visqol", **limit).wait()
+    assert {round(excerpt.seconds, 2) for excerpt in own} == {0.71}  # 0.95 * 3/4 of 1 s
+    begun = excerpts.begin(run, scores, chosen, "visqol", workers=workers, **limit)
+    assert begun.wait() == own
+    assert list(begun.failures) == ["b.wav"]
+    assert len(capsys.readouterr().err.splitlines()) == 3  # one for each call of `begin`
+
+
+def wait_for_ever(piece: cutting.Piece) -> str:
+    piece.source.with_suffix(".begun").touch()
+    time.sleep(300)
+    return "too late"
+
+
+def test_an_interrupt_ends_workers_that_are_cutting(run, scores, monkeypatch):
+    monkeypatch.setattr(excerpts.cutting, "attempt", wait_for_ever)
+    processes = []
+
+    def interrupted() -> None:
+        with Workers(1) as workers:
+            assert list(workers.run(abs, [-1], abs)) == [(-1, 1)]
+            excerpts.begin(run, scores, choices(scores, "visqol"), "visqol", workers=workers)
+            processes.extend(workers._workers[0].processes)
+            until = time.monotonic() + 60
+            while not list(run.rglob("*.begun")):
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    (process,) = processes
+    assert not process.is_alive()
+
+
+def test_cutting_imports_no_pandas():
+    code = "import sys, earmark.eval.report.cutting; print('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 def die_on_b(piece: cutting.Piece) -> cutting.Cut | str:
     if piece.source.name == "b.wav":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -79,6 +131,14 @@ def test_a_worker_that_is_killed_costs_no_other_player(run, scores, workers, cap
     kept = {excerpt.choice.file: excerpt for excerpt in cut(run, scores, workers)}
     assert kept == {file: excerpt for file, excerpt in own.items() if file != "b.wav"}
     assert "no player for b.wav: the worker process died" in capsys.readouterr().err
+
+
+def test_an_empty_file_and_a_missing_url_are_reasons(tmp_path):
+    upath = pytest.importorskip("upath")
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
+    assert cutting.attempt(cutting.Piece(tmp_path / "empty.wav", (), 1.0)).endswith("empty.wav: no samples")
+    missing = cutting.attempt(cutting.Piece(upath.UPath("memory://run/a.wav"), (), 1.0))
+    assert missing.startswith("UserError: memory://run/a.wav: ")
 
 
 def test_a_fault_of_earmark_itself_is_no_missing_player(run, scores, monkeypatch):
