@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 import earmark.cli as program
 
-from .prepared import exit_status
+from .prepared import end_program, exit_status
 
 
 def started(
@@ -66,11 +66,7 @@ def _be_command(arguments: Sequence[object], encoding: str) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
-        try:
-            atexit._run_exitfuncs()
-            status = status if _flushed() else 120
-        finally:
-            os._exit(status)
+        end_program(status)
 
 
 def _leave_pytest() -> None:
@@ -97,17 +93,3 @@ def _leave_processes() -> None:
     sys.modules["__main__"] = types.ModuleType("__main__")  # spawned processes would import pytest
     atexit._clear()
     atexit.register(multiprocessing.util._exit_function)
-
-
-def _flushed() -> bool:
-    """Write what the streams still hold. Python ends with status 120 where it cannot."""
-    flushed = True
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if not stream.closed:
-                stream.flush()
-        except OSError:
-            flushed = False
-            if stream is sys.stdout:
-                traceback.print_exc()
-    return flushed

@@ -179,10 +179,30 @@ def obey(
     except BaseException:
         traceback.print_exc()
     finally:
+        end_program(status)
+
+
+def end_program(status: int) -> NoReturn:
+    """Run the functions that wait for the end, flush the streams and end the process; status 120 if that fails."""
+    try:
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        status = status if _flushed() else 120
+    finally:
         os._exit(status)
+
+
+def _flushed() -> bool:
+    """Write what the streams still hold. Python ends with status 120 where it cannot."""
+    flushed = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if not stream.closed:
+                stream.flush()
+        except OSError:
+            flushed = False
+            if stream is sys.stdout:
+                traceback.print_exc()
+    return flushed
 
 
 def exit_status(end: SystemExit) -> int:

@@ -1,4 +1,4 @@
-"""What worker processes load before their first task, and loading it before the plan is prepared.
+"""Libraries that worker processes need for their first tasks: which ones, and loading them while a command starts.
 
 It imports little itself, so that the loading begins as soon as a command has read its options.
 """

@@ -103,7 +103,7 @@ def _main_module_hidden() -> Iterator[None]:
 def _context(imports: Sequence[str]) -> multiprocessing.context.BaseContext:
     """Start clean processes, without the parent's threads, as forks of a server that has imported the work already.
 
-    Python has one such server per program; other processes that the program forks from it are told apart by their name.
+    A program has one such server. If it starts processes of its own from it, their names differ from those of workers.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
